@@ -1,0 +1,171 @@
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Why a text is not an identifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    #[error("{kind} id {text:?} is not 1 to 63 of a-z, 0-9, '-' and '_', starting with a letter or digit")]
+    Slug { kind: &'static str, text: String },
+    #[error("sighting id {0:?} is not a UUID")]
+    Sighting(String),
+    #[error("footage digest {0:?} is not 64 hexadecimal digits")]
+    Digest(String),
+}
+
+/// A short name that people choose, type and read: lower case, safe in a path and a URL.
+macro_rules! slug {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            pub fn new(text: &str) -> Result<Self, IdError> {
+                let bytes = text.as_bytes();
+                let word = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+                let fits = (1..=63).contains(&bytes.len())
+                    && word(&bytes[0])
+                    && bytes.iter().all(|b| word(b) || matches!(b, b'-' | b'_'));
+                if fits { Ok(Self(text.into())) } else { Err(IdError::Slug { kind: $kind, text: text.chars().take(80).collect() }) }
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($kind, ":{}"), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                Self::new(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> String {
+                id.0.as_ref().to_owned()
+            }
+        }
+    };
+}
+
+slug!(
+    /// An agency that pools cameras.
+    AgencyId, "agency"
+);
+slug!(
+    /// A camera; unique over all agencies.
+    CameraId, "camera"
+);
+slug!(
+    /// A case: the only thing under which anybody may search.
+    CaseId, "case"
+);
+slug!(
+    /// A footage job.
+    JobId, "job"
+);
+
+/// SHA-256 of a footage file, so that the same footage added twice is recognised.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FootageDigest(pub [u8; 32]);
+
+impl fmt::Display for FootageDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|b| write!(f, "{b:02x}"))
+    }
+}
+
+impl fmt::Debug for FootageDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "footage:{self}")
+    }
+}
+
+impl FromStr for FootageDigest {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        crate::embedding::parse_hex32(text).map(Self).ok_or_else(|| IdError::Digest(text.chars().take(80).collect()))
+    }
+}
+
+/// A sighting. Derived from where it was seen, not drawn at random, so that indexing the same footage again makes the
+/// same identifiers and adds nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SightingId(pub Uuid);
+
+impl SightingId {
+    /// `origin` names the footage or the stream session; `track` counts the tracks within it, in order of confirmation.
+    pub fn derive(camera: &CameraId, origin: &[u8], track: u64) -> Self {
+        let mut name = Vec::with_capacity(origin.len() + 80);
+        for part in [camera.as_str().as_bytes(), origin, &track.to_be_bytes()] {
+            name.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            name.extend_from_slice(part);
+        }
+        Self(Uuid::new_v5(&Uuid::NAMESPACE_OID, &name))
+    }
+}
+
+impl fmt::Display for SightingId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for SightingId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        Uuid::try_parse(text).map(Self).map_err(|_| IdError::Sighting(text.chars().take(80).collect()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_refuse_what_is_unsafe_in_a_path() {
+        for bad in ["", "../x", "A", "-a", "a b", "a/b", "ü", &"a".repeat(64)] {
+            assert!(CameraId::new(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(CameraId::new("gate-2_north").unwrap().to_string(), "gate-2_north");
+    }
+
+    #[test]
+    fn a_sighting_id_depends_on_every_part_of_its_origin() {
+        let camera = |name| CameraId::new(name).unwrap();
+        let base = SightingId::derive(&camera("a"), b"x", 1);
+        assert_eq!(base, SightingId::derive(&camera("a"), b"x", 1));
+        for other in [
+            SightingId::derive(&camera("b"), b"x", 1),
+            SightingId::derive(&camera("a"), b"y", 1),
+            SightingId::derive(&camera("a"), b"x", 2),
+            SightingId::derive(&camera("ax"), b"", 1),
+        ] {
+            assert_ne!(base, other);
+        }
+    }
+}
