@@ -1,1 +1,19 @@
-//! Placeholder.
+//! From frames to sightings: each camera's or file's frames go through detection, tracking, erasure, description and
+//! embedding, and what comes out goes to a [`SightingSink`].
+//!
+//! ```text
+//! media (GStreamer's threads, bounded appsink) ─▶ Scene (one thread: detect ▶ track ▶ keep the best crops)
+//!     ─ when a track ends ─▶ redact ▶ embed ▶ describe ─▶ batch ─▶ SightingSink (blocks: sightings are never dropped)
+//! ```
+//!
+//! The only queue is the reader's own; it is bounded and, for a file, blocks the decoder. Raw crops live in the
+//! [`Scene`] until their track ends and leave it redacted or not at all. This crate knows no storage and no search.
+
+mod candidate;
+mod footage;
+mod scene;
+mod sink;
+
+pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage};
+pub use scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats};
+pub use sink::{NewSighting, SightingSink, SinkError};

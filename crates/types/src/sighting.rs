@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use crate::{AgencyId, CameraId, CaptureTime, Class, Day, Description, FootageDigest, Rect, SightingId, Size, TimeStamp};
 
 /// What a camera saw of one figure or vehicle, from when its track began until it ended. Holds no pixels: the redacted
@@ -25,6 +27,10 @@ pub struct Sighting {
 }
 
 impl Sighting {
+    /// A track that lasts longer is cut into several sightings, so that whoever searches a window needs to look only
+    /// this far before it, and a parked car does not keep one sighting open for days.
+    pub const MAX_DURATION: Duration = Duration::from_secs(600);
+
     /// The bucket it lives and is forgotten in: the UTC day it was first seen.
     pub fn day(&self) -> Day {
         self.first.time.day()

@@ -1,0 +1,129 @@
+//! Which pictures of a track are worth keeping.
+
+use types::{Detection, Frame, MediaTime, RawCrop, Rect, TimeStamp};
+
+/// A raw crop of one track with what redaction needs to know. Stays in memory, in the scene, until the track ends.
+pub(crate) struct Candidate {
+    pub(crate) raw: RawCrop,
+    pub(crate) detection: Detection,
+    /// Boxes of every person that overlaps the crop, in frame pixels.
+    pub(crate) people: Vec<Rect>,
+    pub(crate) at: MediaTime,
+    pub(crate) taken: TimeStamp,
+    pub(crate) quality: f32,
+}
+
+/// How much larger than the box a crop is cut: room for a head that the box clips.
+const MARGIN: f32 = 0.1;
+
+/// The region to cut for a box.
+pub(crate) fn region(bbox: &Rect) -> Rect {
+    bbox.grow(MARGIN, MARGIN)
+}
+
+/// How good a picture of its subject a box promises to be, before its pixels are read: sure, large, whole and not
+/// covered by somebody else's box. 0 for a box with no area.
+pub(crate) fn promise(detection: &Detection, others: &[Rect], frame: &Frame) -> f32 {
+    let bbox = detection.bbox;
+    let size = frame.size();
+    let edge = 2.0;
+    let cut = [bbox.x <= edge, bbox.y <= edge, bbox.right() >= size.width as f32 - edge, bbox.bottom() >= size.height as f32 - edge];
+    let whole = 0.6f32.powi(cut.into_iter().filter(|c| *c).count() as i32);
+    // Boxes whose foot is lower stand in front; the others are covered by this one and do not matter.
+    let covered: f32 = others.iter().filter(|o| o.bottom() > bbox.bottom()).map(|o| bbox.share_inside(o)).sum();
+    detection.score * bbox.area().sqrt().min(300.0) * whole * (1.0 - covered.min(0.9))
+}
+
+/// Mean absolute difference of neighbouring green samples, squashed to 0.5..1: a blurred crop scores low.
+pub(crate) fn sharpness(raw: &RawCrop) -> f32 {
+    let width = raw.size().width as usize;
+    let (mut sum, mut count) = (0u64, 0u64);
+    for row in raw.rgb().chunks_exact(width * 3).step_by(2) {
+        for pair in row.chunks_exact(3).map(|p| p[1]).collect::<Vec<_>>().windows(2) {
+            sum += u64::from(pair[0].abs_diff(pair[1]));
+            count += 1;
+        }
+    }
+    let mean = if count == 0 { 0.0 } else { sum as f32 / count as f32 };
+    0.5 + 0.5 * (mean / 8.0).min(1.0)
+}
+
+/// The best pictures of one track, best first, spread in time so that they show different moments.
+#[derive(Default)]
+pub(crate) struct Candidates(Vec<Candidate>);
+
+impl Candidates {
+    /// Whether a picture of this promise taken now would be kept; asked before the pixels are cut.
+    pub(crate) fn wants(&self, promise: f32, at: MediaTime, options: &Keep) -> bool {
+        match self.0.iter().find(|c| near(c.at, at, options)) {
+            Some(same_moment) => promise > same_moment.quality,
+            None => self.0.len() < options.crops || self.0.last().is_none_or(|worst| promise > worst.quality),
+        }
+    }
+
+    pub(crate) fn offer(&mut self, candidate: Candidate, options: &Keep) {
+        match self.0.iter_mut().find(|c| near(c.at, candidate.at, options)) {
+            Some(same_moment) if candidate.quality > same_moment.quality => *same_moment = candidate,
+            Some(_) => return,
+            None => self.0.push(candidate),
+        }
+        self.0.sort_by(|a, b| b.quality.total_cmp(&a.quality));
+        self.0.truncate(options.crops);
+    }
+
+    pub(crate) fn best_first(&self) -> &[Candidate] {
+        &self.0
+    }
+}
+
+/// How many pictures a track keeps, and how far apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Keep {
+    pub(crate) crops: usize,
+    pub(crate) apart_micros: i64,
+}
+
+fn near(a: MediaTime, b: MediaTime, options: &Keep) -> bool {
+    a.as_micros().abs_diff(b.as_micros()) < options.apart_micros.unsigned_abs()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use types::{Class, ClockUncertainty, Size, TimeSource};
+
+    use super::*;
+
+    fn candidate(seconds: u64, quality: f32) -> Candidate {
+        Candidate {
+            raw: RawCrop::new(vec![0; 3], Size { width: 1, height: 1 }, (0, 0)).unwrap(),
+            detection: Detection { class: Class::Person, score: 1.0, bbox: Rect::new(0.0, 0.0, 1.0, 1.0) },
+            people: vec![],
+            at: MediaTime::from_duration(Duration::from_secs(seconds)),
+            taken: TimeStamp {
+                time: types::CaptureTime::from_micros(0).unwrap(),
+                uncertainty: ClockUncertainty::default(),
+                source: TimeSource::Given,
+            },
+            quality,
+        }
+    }
+
+    #[test]
+    fn the_best_pictures_of_different_moments_are_kept() {
+        let keep = Keep { crops: 2, apart_micros: 1_500_000 };
+        let mut kept = Candidates::default();
+        for (seconds, quality) in [(0, 1.0), (1, 3.0), (5, 2.0), (9, 0.5), (6, 1.9)] {
+            kept.offer(candidate(seconds, quality), &keep);
+        }
+        let got: Vec<_> = kept.best_first().iter().map(|c| (c.at.as_duration().as_secs(), c.quality)).collect();
+        assert_eq!(got, [(1, 3.0), (5, 2.0)]);
+    }
+
+    #[test]
+    fn a_flat_crop_is_less_sharp_than_a_striped_one() {
+        let crop = |f: fn(usize) -> u8| RawCrop::new((0..64 * 64 * 3).map(f).collect(), Size { width: 64, height: 64 }, (0, 0)).unwrap();
+        assert!(sharpness(&crop(|_| 90)) < sharpness(&crop(|i| if i / 3 % 4 < 2 { 0 } else { 255 })));
+    }
+}

@@ -1,0 +1,354 @@
+//! One stream of frames and the tracks in it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use redact::{RedactedCrop, Subject, redact};
+use types::{
+    AgencyId, CameraId, Carried, Class, Described, Description, Detection, Embedding, FootageDigest, Frame, Group, MediaTime, Rect,
+    Sighting, SightingId, SightingOrigin, Size, TimeStamp, TrackId,
+};
+use vision::{Tracker, TrackerOptions, Vision, VisionError, carried_by, describe};
+
+use crate::{
+    candidate::{Candidate, Candidates, Keep, promise, region, sharpness},
+    sink::NewSighting,
+};
+
+/// A model failed on a frame. Bad frames are no error: they simply show nothing.
+#[derive(Debug, thiserror::Error)]
+#[error("detect in frame {frame}")]
+pub struct SceneError {
+    pub frame: u64,
+    #[source]
+    pub source: VisionError,
+}
+
+/// How tracks become sightings.
+#[derive(Debug, Clone)]
+pub struct SceneOptions {
+    pub tracker: TrackerOptions,
+    /// Pictures of a track that are kept until it ends; its appearance is their mean.
+    pub crops: usize,
+    /// How far apart in time they are taken at least.
+    pub crops_apart: Duration,
+    /// A confirmed track is published at once and again, under the same id, when it ends.
+    pub publish_on_confirm: bool,
+}
+
+impl Default for SceneOptions {
+    fn default() -> Self {
+        Self { tracker: TrackerOptions::default(), crops: 3, crops_apart: Duration::from_millis(700), publish_on_confirm: false }
+    }
+}
+
+/// What the frames come from; sighting ids derive from it, so that the same footage makes the same ids.
+#[derive(Debug, Clone)]
+pub enum SceneOrigin {
+    Footage { digest: FootageDigest, start: TimeStamp },
+    Live { session: u128 },
+}
+
+impl SceneOrigin {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Footage { digest, start } => [&digest.0[..], &start.time.as_micros().to_be_bytes()].concat(),
+            Self::Live { session } => session.to_be_bytes().to_vec(),
+        }
+    }
+
+    fn kind(&self) -> SightingOrigin {
+        match self {
+            Self::Footage { digest, .. } => SightingOrigin::Footage(*digest),
+            Self::Live { .. } => SightingOrigin::Live,
+        }
+    }
+}
+
+/// What happened in a scene so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SceneStats {
+    pub frames: u64,
+    pub detections: u64,
+    pub sightings: u64,
+    /// Crops whose faces could not be erased for sure.
+    pub crops_refused: u64,
+    /// Sightings lost because every crop of theirs was refused.
+    pub sightings_refused: u64,
+}
+
+/// The state of one stream: its tracker and the tracks that have not ended.
+pub struct Scene {
+    camera: CameraId,
+    agency: AgencyId,
+    origin: SceneOrigin,
+    options: SceneOptions,
+    tracker: Tracker,
+    open: BTreeMap<TrackId, OpenTrack>,
+    numbered: u64,
+    stats: SceneStats,
+}
+
+impl std::fmt::Debug for Scene {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Scene({:?}, {} open tracks, {:?})", self.camera, self.open.len(), self.stats)
+    }
+}
+
+struct OpenTrack {
+    /// Position among the confirmed tracks of the scene; `None` until confirmed.
+    number: Option<u64>,
+    first: TimeStamp,
+    last: TimeStamp,
+    frame: Size,
+    detections: u32,
+    /// Sum of scores by class: a truck that is a car in two frames stays a truck.
+    classes: BTreeMap<Class, f32>,
+    carried: BTreeMap<Carried, (u32, f32)>,
+    candidates: Candidates,
+}
+
+impl Scene {
+    pub fn new(camera: CameraId, agency: AgencyId, origin: SceneOrigin, options: SceneOptions) -> Self {
+        let tracker = Tracker::new(options.tracker.clone());
+        Self { camera, agency, origin, options, tracker, open: BTreeMap::new(), numbered: 0, stats: SceneStats::default() }
+    }
+
+    pub fn stats(&self) -> SceneStats {
+        self.stats
+    }
+
+    /// Looks at the next frame; returns the sightings that are ready because of it.
+    pub fn frame(&mut self, frame: &Frame, vision: &mut Vision) -> Result<Vec<NewSighting>, SceneError> {
+        let detections = vision.detector.detect(frame).map_err(|source| SceneError { frame: frame.number, source })?;
+        self.stats.frames += 1;
+        self.stats.detections += detections.len() as u64;
+        let (things, subjects): (Vec<_>, Vec<_>) = detections.into_iter().partition(|d| d.class.group() == Group::Carried);
+        let people: Vec<Rect> = subjects.iter().filter(|d| d.class == Class::Person).map(|d| d.bbox).collect();
+
+        let step = self.tracker.update(frame.at, &subjects);
+        for (id, detection) in &step.seen {
+            self.observe(*id, detection, frame, &people, &things);
+        }
+        let mut ready = Vec::new();
+        for id in step.confirmed {
+            if let Some(track) = self.open.get_mut(&id) {
+                track.number = Some(self.numbered);
+                self.numbered += 1;
+                if self.options.publish_on_confirm {
+                    ready.extend(self.publish(id, vision)?);
+                }
+            }
+        }
+        for id in step.ended {
+            ready.extend(self.publish(id, vision)?);
+            self.open.remove(&id);
+        }
+        ready.extend(self.cut_long_tracks(frame, vision)?);
+        Ok(ready)
+    }
+
+    /// Ends every track; the scene can go on with new ones.
+    pub fn finish(&mut self, vision: &mut Vision) -> Result<Vec<NewSighting>, SceneError> {
+        self.tracker.finish();
+        let mut ready = Vec::new();
+        for id in self.open.keys().copied().collect::<Vec<_>>() {
+            ready.extend(self.publish(id, vision)?);
+        }
+        self.open.clear();
+        Ok(ready)
+    }
+
+    fn observe(&mut self, id: TrackId, detection: &Detection, frame: &Frame, people: &[Rect], things: &[Detection]) {
+        let track = self.open.entry(id).or_insert_with(|| OpenTrack::new(frame));
+        track.last = frame.taken;
+        track.detections += 1;
+        *track.classes.entry(detection.class).or_default() += detection.score;
+        if detection.class == Class::Person {
+            for thing in carried_by(detection, things) {
+                let (count, sum) = track.carried.entry(thing.word).or_default();
+                *count += 1;
+                *sum += thing.confidence;
+            }
+        }
+        let others: Vec<Rect> = people.iter().filter(|p| **p != detection.bbox).copied().collect();
+        let promise = promise(detection, &others, frame);
+        let keep = keep(&self.options);
+        if !track.candidates.wants(promise, frame.at, &keep) {
+            return;
+        }
+        let region = region(&detection.bbox);
+        if let Some(raw) = frame.crop(&region) {
+            let quality = promise * sharpness(&raw);
+            let people = people.iter().filter(|p| !p.intersect(&region).is_empty()).copied().collect();
+            let candidate = Candidate { raw, detection: *detection, people, at: frame.at, taken: frame.taken, quality };
+            track.candidates.offer(candidate, &keep);
+        }
+    }
+
+    fn cut_long_tracks(&mut self, frame: &Frame, vision: &mut Vision) -> Result<Vec<NewSighting>, SceneError> {
+        let limit = i64::try_from(Sighting::MAX_DURATION.as_micros()).unwrap_or(i64::MAX);
+        let long = |t: &OpenTrack| t.last.time.as_micros() - t.first.time.as_micros() >= limit;
+        let ids: Vec<_> = self.open.iter().filter(|(_, t)| long(t)).map(|(id, _)| *id).collect();
+        let mut ready = Vec::new();
+        for id in ids {
+            ready.extend(self.publish(id, vision)?);
+            let mut next = OpenTrack::new(frame);
+            next.number = Some(self.numbered);
+            self.numbered += 1;
+            self.open.insert(id, next);
+        }
+        Ok(ready)
+    }
+
+    /// The sighting of a confirmed track as it is known now; `None` for an unconfirmed one, or where no crop could be
+    /// redacted: without erasure there is no sighting.
+    fn publish(&mut self, id: TrackId, vision: &mut Vision) -> Result<Option<NewSighting>, SceneError> {
+        let frame = self.stats.frames;
+        let Some((track, number)) = self.open.get(&id).and_then(|t| Some((t, t.number?))) else { return Ok(None) };
+        let Some(class) = track.class() else { return Ok(None) };
+        let carried = track.carried();
+        let mut shown: Option<(RedactedCrop, &Candidate)> = None;
+        let (mut embeddings, mut descriptions) = (Vec::new(), Vec::new());
+        for candidate in track.candidates.best_first() {
+            match candidate.redact(class, vision) {
+                Ok(crop) => {
+                    let embedding = vision.embedder.embed(&crop).map_err(|source| SceneError { frame, source })?;
+                    embeddings.push(embedding);
+                    descriptions.push(describe(&crop, class, &carried));
+                    shown.get_or_insert((crop, candidate));
+                }
+                Err(error) => {
+                    self.stats.crops_refused += 1;
+                    tracing::warn!(camera = %self.camera, %error, "crop dropped: not redacted");
+                }
+            }
+        }
+        let (Some((crop, best)), Some(embedding)) = (shown, mean(embeddings)) else {
+            self.stats.sightings_refused += 1;
+            return Ok(None);
+        };
+        self.stats.sightings += 1;
+        let sighting = Sighting {
+            id: SightingId::derive(&self.camera, &self.origin.bytes(), number),
+            camera: self.camera.clone(),
+            agency: self.agency.clone(),
+            class,
+            first: track.first,
+            last: track.last,
+            best: best.taken.time,
+            bbox: best.detection.bbox,
+            frame: track.frame,
+            score: best.detection.score,
+            detections: track.detections,
+            description: agree(&descriptions),
+            origin: self.origin.kind(),
+        };
+        Ok(Some(NewSighting { sighting, crop, embedding }))
+    }
+}
+
+impl Candidate {
+    fn redact(&self, class: Class, vision: &mut Vision) -> Result<RedactedCrop, redact::RedactError> {
+        let (x, y) = self.raw.origin();
+        let within = |r: &Rect| Rect::new(r.x - x as f32, r.y - y as f32, r.width, r.height);
+        let subject = Subject { class, bbox: within(&self.detection.bbox), people: self.people.iter().map(within).collect() };
+        redact(self.raw.clone(), &subject, &mut vision.faces)
+    }
+}
+
+impl OpenTrack {
+    fn new(frame: &Frame) -> Self {
+        Self {
+            number: None,
+            first: frame.taken,
+            last: frame.taken,
+            frame: frame.size(),
+            detections: 0,
+            classes: BTreeMap::new(),
+            carried: BTreeMap::new(),
+            candidates: Candidates::default(),
+        }
+    }
+
+    fn class(&self) -> Option<Class> {
+        self.classes.iter().max_by(|a, b| a.1.total_cmp(b.1)).map(|(class, _)| *class)
+    }
+
+    /// Things seen on the figure in several frames. A thing shows from some sides only, so a quarter of the frames is
+    /// enough for full confidence.
+    fn carried(&self) -> Vec<Described<Carried>> {
+        let enough = (self.detections as f32 / 4.0).max(1.0);
+        let seen_often = |count: u32| count >= 2 || self.detections < 4;
+        self.carried
+            .iter()
+            .filter(|(_, (count, _))| seen_often(*count))
+            .map(|(thing, (count, sum))| Described::new(*thing, sum / *count as f32 * (*count as f32 / enough).min(1.0)))
+            .collect()
+    }
+}
+
+fn keep(options: &SceneOptions) -> Keep {
+    Keep { crops: options.crops.max(1), apart_micros: MediaTime::from_duration(options.crops_apart).as_micros() }
+}
+
+/// The mean direction of several appearances of one figure.
+fn mean(embeddings: Vec<Embedding>) -> Option<Embedding> {
+    let mut all = embeddings.into_iter();
+    let mut sum = all.next()?;
+    for next in all {
+        sum.values.iter_mut().zip(&next.values).for_each(|(a, b)| *a += b);
+    }
+    let norm = sum.values.iter().map(|v| v * v).sum::<f32>().sqrt();
+    (norm > 1e-6).then(|| {
+        sum.values.iter_mut().for_each(|v| *v /= norm);
+        sum
+    })
+}
+
+/// What several pictures of one figure say together: of each part the word with the most confidence behind it, with the
+/// mean confidence over all pictures, so that a word seen once in three counts a third.
+fn agree(descriptions: &[Description]) -> Description {
+    let part = |get: &dyn Fn(&Description) -> Option<Described<types::Colour>>| vote(descriptions.iter().map(get));
+    Description {
+        upper: part(&|d| d.upper),
+        lower: part(&|d| d.lower),
+        vehicle_colour: part(&|d| d.vehicle_colour),
+        vehicle: vote(descriptions.iter().map(|d| d.vehicle)),
+        stature: vote(descriptions.iter().map(|d| d.stature)),
+        carrying: descriptions.first().map(|d| d.carrying.clone()).unwrap_or_default(),
+    }
+}
+
+fn vote<T: Copy + Ord>(votes: impl ExactSizeIterator<Item = Option<Described<T>>>) -> Option<Described<T>> {
+    let all = votes.len() as f32;
+    let mut sums: BTreeMap<T, f32> = BTreeMap::new();
+    for vote in votes.flatten() {
+        *sums.entry(vote.word).or_default() += vote.confidence;
+    }
+    let (word, sum) = sums.into_iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some(Described::new(word, sum / all))
+}
+
+#[cfg(test)]
+mod tests {
+    use types::{Colour, ModelDigest};
+
+    use super::*;
+
+    #[test]
+    fn pictures_agree_on_the_word_with_the_most_confidence() {
+        let seen = |word, confidence| Description { upper: Some(Described::new(word, confidence)), ..Description::default() };
+        let all = [seen(Colour::Red, 0.9), seen(Colour::Pink, 0.5), seen(Colour::Pink, 0.7), Description::default()];
+        let upper = agree(&all).upper.unwrap();
+        assert_eq!(upper.word, Colour::Pink);
+        assert!((upper.confidence - 1.2 / 4.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn the_mean_of_appearances_is_a_unit_vector_between_them() {
+        let e = |x: f32, y: f32| Embedding { model: ModelDigest([0; 32]), values: vec![x, y] };
+        let m = mean(vec![e(1.0, 0.0), e(0.0, 1.0)]).unwrap();
+        assert!((m.values[0] - m.values[1]).abs() < 1e-6 && (m.values[0].hypot(m.values[1]) - 1.0).abs() < 1e-6);
+        assert!(mean(vec![e(1.0, 0.0), e(-1.0, 0.0)]).is_none());
+    }
+}
