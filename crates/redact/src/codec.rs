@@ -1,0 +1,94 @@
+//! How redacted crops are written: a JPEG whose first segment after the start is a comment that says so, with the erased
+//! regions in it. The mark guards against accidents, not against forgery: whoever can write into the crop store could
+//! copy it.
+
+use std::io::Cursor;
+
+use types::{Rect, Size};
+
+use crate::crop::{FILL, RedactedCrop};
+
+const MARK: &str = "sightline redacted crop 1";
+const QUALITY: u8 = 90;
+/// Larger than any crop that `redact` makes.
+const MAX_SIDE: u32 = 256;
+const MAX_BYTES: usize = 1 << 20;
+
+/// Why bytes are not a redacted crop.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    #[error("the picture has no mark of a redacted crop; only pictures written by sightline are read")]
+    NoMark,
+    #[error("the mark of the redacted crop is damaged")]
+    BadMark,
+    #[error("the picture is {width}x{height}, larger than any redacted crop")]
+    Size { width: u32, height: u32 },
+    #[error("the picture is damaged")]
+    Picture(#[source] image::ImageError),
+}
+
+pub(crate) fn encode(crop: &RedactedCrop) -> Vec<u8> {
+    let mut jpeg = Vec::new();
+    let Size { width, height } = crop.size;
+    let written = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode(
+        &crop.rgb,
+        width,
+        height,
+        image::ExtendedColorType::Rgb8,
+    );
+    assert!(written.is_ok() && jpeg.len() > 2, "a crop of {width}x{height} pixels in memory always encodes");
+    let rect = |r: &Rect| format!("{},{},{},{}", r.x, r.y, r.width, r.height);
+    let erased: Vec<String> = crop.erased.iter().map(rect).collect();
+    let comment = format!("{MARK}\nsubject {}\nerased {}", rect(&crop.subject), erased.join(" "));
+    // A segment is at most 65,533 bytes: some two thousand regions; a crop with more figures than that is not a crop.
+    let comment = &comment.as_bytes()[..comment.len().min(65_533)];
+    let mut out = Vec::with_capacity(jpeg.len() + comment.len() + 4);
+    out.extend_from_slice(&jpeg[..2]);
+    out.extend_from_slice(&[0xff, 0xfe]);
+    out.extend_from_slice(&(comment.len() as u16 + 2).to_be_bytes());
+    out.extend_from_slice(comment);
+    out.extend_from_slice(&jpeg[2..]);
+    out
+}
+
+pub(crate) fn decode(bytes: &[u8]) -> Result<RedactedCrop, DecodeError> {
+    let comment = comment(bytes).ok_or(DecodeError::NoMark)?;
+    let mut lines =
+        comment.strip_prefix(MARK).ok_or(DecodeError::NoMark)?.strip_prefix('\n').ok_or(DecodeError::BadMark)?.lines();
+    let subject = lines.next().and_then(|l| l.strip_prefix("subject ")).and_then(rect).ok_or(DecodeError::BadMark)?;
+    let erased = lines.next().and_then(|l| l.strip_prefix("erased")).ok_or(DecodeError::BadMark)?;
+    let erased: Vec<Rect> = erased.split_whitespace().map(rect).collect::<Option<_>>().ok_or(DecodeError::BadMark)?;
+
+    let mut reader = image::ImageReader::with_format(Cursor::new(bytes), image::ImageFormat::Jpeg);
+    let (width, height) = reader.into_dimensions().map_err(DecodeError::Picture)?;
+    let size = Size { width, height };
+    if width > MAX_SIDE || height > MAX_SIDE || bytes.len() > MAX_BYTES {
+        return Err(DecodeError::Size { width, height });
+    }
+    reader = image::ImageReader::with_format(Cursor::new(bytes), image::ImageFormat::Jpeg);
+    let mut rgb = reader.decode().map_err(DecodeError::Picture)?.into_rgb8().into_raw();
+    let erased: Vec<Rect> = erased.iter().map(|r| r.clip(size)).filter(|r| !r.is_empty()).collect();
+    // The compression rings at the border of a region; inside it is one colour again.
+    let stride = width as usize * 3;
+    for r in &erased {
+        for y in r.y as usize..r.bottom() as usize {
+            rgb[y * stride + r.x as usize * 3..y * stride + r.right() as usize * 3].fill(FILL);
+        }
+    }
+    Ok(RedactedCrop { size, rgb, erased, subject: subject.clip(size) })
+}
+
+/// The comment right after the start of the picture.
+fn comment(bytes: &[u8]) -> Option<&str> {
+    let rest = bytes.strip_prefix(&[0xff, 0xd8, 0xff, 0xfe])?;
+    let (len, rest) = rest.split_first_chunk::<2>()?;
+    let len = usize::from(u16::from_be_bytes(*len)).checked_sub(2)?;
+    std::str::from_utf8(rest.get(..len)?).ok()
+}
+
+fn rect(text: &str) -> Option<Rect> {
+    let mut values = text.split(',').map(|v| v.parse::<f32>().ok().filter(|v| v.is_finite() && v.abs() <= 1e6));
+    let mut next = || values.next().flatten();
+    let r = Rect::new(next()?, next()?, next()?, next()?);
+    (values.next().is_none() && r.width >= 0.0 && r.height >= 0.0).then_some(r)
+}
