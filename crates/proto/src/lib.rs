@@ -1,1 +1,50 @@
-//! Placeholder.
+//! The gRPC interface `sightline.v1`: code generated from `proto/sightline/v1`, its descriptors for reflection, and the
+//! conversions between its messages and [`types`].
+//!
+//! The generated code is committed; `UPDATE_PROTO=1 cargo test -p proto` regenerates it. This crate makes no
+//! connection and decides nothing: it says what the words on the wire mean.
+
+mod convert;
+mod error;
+mod time;
+mod vocabulary;
+
+pub use convert::{footage_digest, sighting_id, window};
+pub use error::{BadMessage, hint, reason, status};
+pub use time::{capture_time, duration, duration_from, timestamp};
+
+/// The generated messages, clients and servers.
+#[allow(
+    clippy::all,
+    clippy::needless_pass_by_value,
+    clippy::redundant_clone,
+    missing_debug_implementations,
+    unreachable_pub,
+    rust_2018_idioms
+)]
+pub mod v1 {
+    include!("gen/sightline.v1.rs");
+}
+
+/// Descriptors of `sightline.v1` and what it imports, comments included, as an encoded `FileDescriptorSet`.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("gen/sightline.v1.bin");
+
+mod debug {
+    use std::fmt;
+
+    use crate::v1::{GetCropResponse, Hit};
+
+    // Crops are redacted, but no picture belongs in a log.
+    impl fmt::Debug for Hit {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let id = self.sighting.as_ref().map_or("", |s| s.id.as_str());
+            write!(f, "Hit({}, {id}, score {}, crop of {} bytes)", self.rank, self.score, self.crop.len())
+        }
+    }
+
+    impl fmt::Debug for GetCropResponse {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "GetCropResponse(audit {}, crop of {} bytes)", self.audit_seq, self.crop.len())
+        }
+    }
+}
