@@ -1,5 +1,7 @@
 //! The generated code is committed; this regenerates it and compares. `UPDATE_PROTO=1 cargo test -p proto` rewrites it.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 use prost::Message as _;
@@ -70,10 +72,9 @@ fn no_field_can_hold_an_identity_a_plate_a_face_or_free_text_about_a_person() {
     let new: Vec<_> = fields.difference(&allowed).collect();
     let gone: Vec<_> = allowed.difference(&fields).collect();
     assert!(new.is_empty() && gone.is_empty(), "not in tests/fields.txt: {new:?}; no longer there: {gone:?}");
-    for word in
-        ["face", "plate", "person_", "identity", "skin", "hair", "age_", "sex", "gender", "ethnic", "religio", "gait", "text"]
-    {
-        let bad: Vec<_> = fields.iter().filter(|f| f.contains(word)).collect();
+    let banned = "face plate person identity skin hair age sex gender ethnicity religion gait text";
+    for word in banned.split(' ') {
+        let bad: Vec<_> = fields.iter().filter(|f| f.split(['.', '_']).any(|part| part == word)).collect();
         assert!(bad.is_empty(), "{word}: {bad:?}");
     }
 }
