@@ -1,0 +1,300 @@
+//! One day of vectors: one Qdrant Edge shard. The only file that sees the engine.
+
+use std::{
+    fs,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use parking_lot::RwLock;
+use qdrant_edge::{
+    AnyVariants, Condition, CountRequest, CreateIndex, Distance, EdgeConfig, EdgeShard, EdgeVectorParams, FieldCondition,
+    FieldIndexOperations, Filter, HasIdCondition, IntegerIndexParams, JsonPath, KeywordIndexParams, Match, MatchAny, NamedQuery,
+    OperationResult, PayloadFieldSchema, PayloadSchemaParams, PointId, PointInsertOperations, PointOperations, PointStruct,
+    QueryEnum, Range, ScrollRequest, SearchParams, SearchRequest, UpdateOperation, VectorInternal, Vectors, WalOptions,
+    WithPayloadInterface, WithVector, external::ordered_float::OrderedFloat,
+};
+use serde_json::json;
+use types::{Day, Description, SightingId};
+
+use crate::{IndexEntry, IndexError, IndexQuery, QueryVector, Scored, error::EngineError, state::sync_folder};
+
+const DESCRIPTION: &str = "description";
+const APPEARANCE: &str = "appearance";
+/// The engine's log is dead weight to us; small pieces let it be deleted soon. A record must fit several times over.
+const LOG_PIECE_BYTES: usize = 4 << 20;
+const IDS_PER_PAGE: usize = 10_000;
+
+/// A bucket is searched by many and changed by one: the caller serialises changes and flushes.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    day: Day,
+    path: PathBuf,
+    /// `None` once the day was dropped. Searches and changes read-lock; flushing and dropping, which the engine can't do
+    /// beside them, write-lock.
+    shard: RwLock<Option<EdgeShard>>,
+}
+
+impl Bucket {
+    /// Makes a day's folder under a name that is ignored, and gives it its own when it is complete and on disk.
+    pub(crate) fn create(folder: &Path, day: Day, appearance_len: usize) -> Result<Self, IndexError> {
+        let path = folder.join(day.to_string());
+        let unfinished = folder.join(format!(".new-{day}"));
+        let io = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| IndexError::Io { action, path, source }
+        };
+        remove_folder(&unfinished).map_err(io("delete", &unfinished))?;
+        fs::create_dir_all(&unfinished).map_err(io("create", &unfinished))?;
+        let shard = guarded(|| {
+            let shard = EdgeShard::new(&unfinished, config(appearance_len))?;
+            for (field, schema) in payload_indexes() {
+                shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(CreateIndex {
+                    field_name: field,
+                    field_schema: Some(PayloadFieldSchema::FieldParams(schema)),
+                })))?;
+            }
+            shard.flush();
+            Ok(shard)
+        })
+        .map_err(|source| IndexError::Engine { action: "create the bucket", day, source })?;
+        close(shard).map_err(|source| IndexError::Engine { action: "create the bucket", day, source })?;
+        fs::rename(&unfinished, &path).map_err(io("create", &path))?;
+        sync_folder(folder).map_err(io("create", &path))?;
+        Self::load(folder, day, appearance_len)
+    }
+
+    pub(crate) fn load(folder: &Path, day: Day, appearance_len: usize) -> Result<Self, IndexError> {
+        let path = folder.join(day.to_string());
+        let damaged = |source| IndexError::Damaged { day, path: path.clone(), source };
+        // The engine takes a folder without segments for a new shard; here it can only be a loss.
+        let has_segments = fs::read_dir(path.join("segments")).is_ok_and(|mut entries| entries.next().is_some());
+        if !has_segments {
+            return Err(damaged(EngineError("its segments are missing".to_owned())));
+        }
+        let shard = guarded(|| EdgeShard::load(&path, Some(config(appearance_len)))).map_err(damaged)?;
+        // Half a folder can load: what was indexed by must still be there.
+        let known = shard.info().payload_schema;
+        if let Some((field, _)) = payload_indexes().into_iter().find(|(field, _)| !known.contains_key(field)) {
+            return Err(damaged(EngineError(format!("its payload index {field} is missing"))));
+        }
+        Ok(Self { day, path, shard: RwLock::new(Some(shard)) })
+    }
+
+    pub(crate) fn upsert(&self, entries: &[&IndexEntry]) -> Result<(), IndexError> {
+        let points = entries.iter().map(|e| point(e).into()).collect();
+        self.update("store sightings", PointOperations::UpsertPoints(PointInsertOperations::PointsList(points)))
+    }
+
+    pub(crate) fn remove(&self, ids: &[SightingId]) -> Result<(), IndexError> {
+        let ids = ids.iter().map(|id| PointId::Uuid(id.0)).collect();
+        self.update("remove sightings", PointOperations::DeletePoints { ids })
+    }
+
+    fn update(&self, action: &'static str, operation: PointOperations) -> Result<(), IndexError> {
+        self.with(action, (), |shard| shard.update(UpdateOperation::PointOperation(operation)))
+    }
+
+    /// Best first; equal scores by id.
+    pub(crate) fn search(&self, query: &IndexQuery) -> Result<Vec<Scored>, IndexError> {
+        let (space, values) = match &query.vector {
+            QueryVector::Description(values) => (DESCRIPTION, values),
+            QueryVector::Appearance(embedding) => (APPEARANCE, &embedding.values),
+        };
+        let request = SearchRequest {
+            query: QueryEnum::Nearest(NamedQuery { query: VectorInternal::Dense(values.clone()), using: Some(space.to_owned()) }),
+            filter: Some(filter(query)),
+            params: Some(SearchParams { exact: true, ..SearchParams::default() }),
+            limit: query.limit,
+            offset: 0,
+            with_payload: None,
+            with_vector: None,
+            score_threshold: None,
+        };
+        let points = self.with("search", Vec::new(), |shard| shard.search(request))?;
+        Ok(points.into_iter().filter_map(|p| sighting(p.id).map(|id| Scored { id, score: p.score })).collect())
+    }
+
+    pub(crate) fn ids(&self) -> Result<Vec<SightingId>, IndexError> {
+        let mut ids = Vec::new();
+        let mut offset = None;
+        loop {
+            let request = ScrollRequest {
+                offset,
+                limit: Some(IDS_PER_PAGE),
+                filter: None,
+                with_payload: Some(WithPayloadInterface::Bool(false)),
+                with_vector: WithVector::Bool(false),
+                order_by: None,
+            };
+            let (page, next) = self.with("list sightings", (Vec::new(), None), |shard| shard.scroll(request))?;
+            ids.extend(page.into_iter().filter_map(|record| sighting(record.id)));
+            if next.is_none() {
+                return Ok(ids);
+            }
+            offset = next;
+        }
+    }
+
+    pub(crate) fn len(&self) -> Result<usize, IndexError> {
+        self.with("count sightings", 0, |shard| shard.count(CountRequest { filter: None, exact: true }))
+    }
+
+    /// Everything stored so far is on disk when it returns.
+    pub(crate) fn flush(&self) -> Result<(), IndexError> {
+        let guard = self.shard.write();
+        if let Some(shard) = guard.as_ref() {
+            guarded(|| {
+                shard.flush();
+                Ok(())
+            })
+            .map_err(|source| IndexError::Engine { action: "write to disk", day: self.day, source })?;
+            trim_log(&self.path.join("wal"));
+        }
+        Ok(())
+    }
+
+    /// Waits for the searches under way and lets go of the files without caring what was not flushed.
+    pub(crate) fn close(&self) {
+        if let Some(shard) = self.shard.write().take()
+            && let Err(error) = close(shard)
+        {
+            tracing::warn!(day = %self.day, %error, "the engine did not close a bucket cleanly; it is caught up on the next start");
+        }
+    }
+
+    /// Runs a call on the shard; `gone` is the answer of a day that was dropped meanwhile.
+    fn with<T>(
+        &self,
+        action: &'static str,
+        gone: T,
+        call: impl FnOnce(&EdgeShard) -> OperationResult<T>,
+    ) -> Result<T, IndexError> {
+        match self.shard.read().as_ref() {
+            Some(shard) => guarded(|| call(shard)).map_err(|source| IndexError::Engine { action, day: self.day, source }),
+            None => Ok(gone),
+        }
+    }
+}
+
+impl Drop for Bucket {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// The engine panics where it should fail; both become errors.
+fn guarded<T>(call: impl FnOnce() -> OperationResult<T>) -> Result<T, EngineError> {
+    match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(value)) => Ok(value),
+        // The engine's own text may carry a backtrace in Debug; Display has none.
+        Ok(Err(error)) => Err(EngineError(error.to_string())),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|&s| s.to_owned()));
+            Err(EngineError(text.unwrap_or_else(|| "the engine panicked".to_owned())))
+        }
+    }
+}
+
+fn close(shard: EdgeShard) -> Result<(), EngineError> {
+    guarded(|| {
+        drop(shard);
+        Ok(())
+    })
+}
+
+pub(crate) fn remove_folder(path: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+/// Deletes the closed pieces of the engine's log but the newest, which carries its numbering on.
+fn trim_log(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("closed-")?.parse::<u64>().ok();
+    let mut pieces: Vec<_> = entries.flatten().filter_map(|e| number(&e.path()).map(|n| (n, e.path()))).collect();
+    pieces.sort_unstable();
+    pieces.pop();
+    for (_, path) in pieces {
+        // The oldest first: if this is cut short, what is left is still contiguous.
+        if let Err(error) = fs::remove_file(&path) {
+            tracing::warn!(%error, "could not delete an old piece of the engine's log");
+            return;
+        }
+    }
+}
+
+fn config(appearance_len: usize) -> EdgeConfig {
+    EdgeConfig::builder()
+        .vector(DESCRIPTION, EdgeVectorParams::builder(Description::VECTOR_LEN, Distance::Dot).build())
+        .vector(APPEARANCE, EdgeVectorParams::builder(appearance_len, Distance::Dot).build())
+        .on_disk_payload(true)
+        .wal_options(WalOptions { segment_capacity: LOG_PIECE_BYTES, ..WalOptions::default() })
+        .build()
+}
+
+fn path(field: &str) -> JsonPath {
+    JsonPath::from_str(field).unwrap_or_else(|()| unreachable!("a plain word is a path"))
+}
+
+fn payload_indexes() -> [(JsonPath, PayloadSchemaParams); 5] {
+    let keyword = |is_tenant| PayloadSchemaParams::Keyword(KeywordIndexParams { is_tenant, ..KeywordIndexParams::default() });
+    let integer = || {
+        PayloadSchemaParams::Integer(IntegerIndexParams {
+            lookup: Some(false),
+            range: Some(true),
+            ..IntegerIndexParams::default()
+        })
+    };
+    [
+        (path("camera"), keyword(None)),
+        (path("agency"), keyword(Some(true))),
+        (path("class"), keyword(None)),
+        (path("first"), integer()),
+        (path("last"), integer()),
+    ]
+}
+
+fn point(entry: &IndexEntry) -> PointStruct {
+    PointStruct::new(
+        PointId::Uuid(entry.id.0),
+        Vectors::new_named([(DESCRIPTION, entry.description.clone()), (APPEARANCE, entry.appearance.values.clone())]),
+        json!({
+            "camera": entry.camera.as_str(),
+            "agency": entry.agency.as_str(),
+            "class": entry.class.as_str(),
+            "first": entry.first.as_micros(),
+            "last": entry.last.as_micros(),
+        }),
+    )
+}
+
+fn filter(query: &IndexQuery) -> Filter {
+    let any = |field: &str, words: Vec<String>| {
+        let any = Match::Any(MatchAny { any: AnyVariants::Strings(words.into_iter().collect()) });
+        Condition::Field(FieldCondition::new_match(path(field), any))
+    };
+    let range = |field: &str, range| Condition::Field(FieldCondition::new_range(path(field), range));
+    let (from, to) = query.bounds();
+    let mut must = vec![
+        any("camera", query.cameras.iter().map(|c| c.as_str().to_owned()).collect()),
+        range("first", Range { lt: Some(OrderedFloat(to as f64)), ..Range::default() }),
+        range("last", Range { gte: Some(OrderedFloat(from as f64)), ..Range::default() }),
+    ];
+    if !query.classes.is_empty() {
+        must.push(any("class", query.classes.iter().map(|c| c.as_str().to_owned()).collect()));
+    }
+    let excluded: HasIdCondition = query.exclude.iter().map(|id| PointId::Uuid(id.0)).collect();
+    let must_not = (!query.exclude.is_empty()).then(|| vec![Condition::HasId(excluded)]);
+    Filter { should: None, min_should: None, must: Some(must), must_not }
+}
+
+fn sighting(id: PointId) -> Option<SightingId> {
+    match id {
+        PointId::Uuid(uuid) => Some(SightingId(uuid)),
+        PointId::NumId(_) => None,
+    }
+}

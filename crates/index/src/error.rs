@@ -1,0 +1,59 @@
+use std::path::PathBuf;
+
+use types::{Day, ModelDigest};
+
+/// Why the index did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    #[error("the vector was made by {got:?}, this index holds {want:?}; re-embed with the index's model, or rebuild the index")]
+    Model { want: ModelDigest, got: ModelDigest },
+    #[error("the {space} vector has {got} values, this index holds vectors of {want}")]
+    Length { space: &'static str, want: usize, got: usize },
+    #[error("the {space} vector is not finite")]
+    NotFinite { space: &'static str },
+    #[error("the appearance vector has length {length}, not 1")]
+    NotUnit { length: f32 },
+    #[error("the sighting {what}")]
+    Entry { what: &'static str },
+    #[error("the index of {day} at {path} is damaged; run `sightline index rebuild`, the catalogue has everything it needs")]
+    Damaged {
+        day: Day,
+        path: PathBuf,
+        #[source]
+        source: EngineError,
+    },
+    #[error(
+        "{path} does not say what the index beside it holds; run `sightline index rebuild`, the catalogue has everything it needs"
+    )]
+    State { path: PathBuf, reason: String },
+    #[error("another process uses the index at {path}; stop it first")]
+    InUse { path: PathBuf },
+    #[error("only {free} bytes are free where the index lives ({path}), {needed} are needed; free some space and try again")]
+    DiskFull { path: PathBuf, free: u64, needed: u64 },
+    #[error("{action} {path}")]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{action} in the index of {day}")]
+    Engine {
+        action: &'static str,
+        day: Day,
+        #[source]
+        source: EngineError,
+    },
+}
+
+impl IndexError {
+    /// Whether rebuilding the index from the catalogue is the way out.
+    pub fn is_rebuildable(&self) -> bool {
+        matches!(self, Self::Damaged { .. } | Self::State { .. })
+    }
+}
+
+/// What the vector engine said.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct EngineError(pub(crate) String);
