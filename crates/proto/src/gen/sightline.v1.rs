@@ -398,7 +398,7 @@ pub struct Budget {
     #[prost(uint32, tag = "2")]
     pub results: u32,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Case {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -416,6 +416,7 @@ pub struct Case {
     pub scope: ::core::option::Option<Scope>,
     #[prost(message, optional, tag = "7")]
     pub budget: ::core::option::Option<Budget>,
+    /// Before that it permits nothing.
     #[prost(message, optional, tag = "8")]
     pub created: ::core::option::Option<::prost_types::Timestamp>,
     /// After that it permits nothing.
@@ -423,7 +424,7 @@ pub struct Case {
     pub expires: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(enumeration = "CaseState", tag = "10")]
     pub state: i32,
-    /// Absent until authorised.
+    /// Who authorised it first, and when; absent until then.
     #[prost(message, optional, tag = "11")]
     pub authoriser: ::core::option::Option<Party>,
     #[prost(message, optional, tag = "12")]
@@ -431,11 +432,34 @@ pub struct Case {
     /// Absent unless closed.
     #[prost(message, optional, tag = "13")]
     pub closed: ::core::option::Option<::prost_types::Timestamp>,
-    /// The exact bytes an authoriser signs: all of the above up to `expires`.
+    /// The exact bytes an authoriser signs: all of the above up to `expires`, and `emergency`.
     #[prost(bytes = "vec", tag = "14")]
     pub grant: ::prost::alloc::vec::Vec<u8>,
-    /// Ed25519 over `grant`, 64 bytes; empty until authorised.
+    /// The first authoriser's Ed25519 signature over `grant`, 64 bytes; empty until authorised.
     #[prost(bytes = "vec", tag = "15")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
+    /// Everybody's, in the order they were given. A sensitive camera needs two.
+    #[prost(message, repeated, tag = "16")]
+    pub authorisations: ::prost::alloc::vec::Vec<Authorisation>,
+    /// Why the search can't wait for an authoriser; missing-person cases alone. Empty: it can.
+    #[prost(string, tag = "17")]
+    pub emergency: ::prost::alloc::string::String,
+    /// Why it was closed.
+    #[prost(string, tag = "18")]
+    pub closed_reason: ::prost::alloc::string::String,
+}
+/// Somebody's signature under a case's grant.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Authorisation {
+    #[prost(message, optional, tag = "1")]
+    pub party: ::core::option::Option<Party>,
+    #[prost(message, optional, tag = "2")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Ed25519, 32 bytes.
+    #[prost(bytes = "vec", tag = "3")]
+    pub public_key: ::prost::alloc::vec::Vec<u8>,
+    /// Over the case's `grant`, 64 bytes.
+    #[prost(bytes = "vec", tag = "4")]
     pub signature: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -456,8 +480,11 @@ pub struct OpenCaseRequest {
     /// Absent: as late as the purpose allows.
     #[prost(message, optional, tag = "7")]
     pub expires: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why the search can't wait for an authoriser; only where the deployment allows that.
+    #[prost(string, tag = "8")]
+    pub emergency: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OpenCaseResponse {
     #[prost(message, optional, tag = "1")]
     pub case: ::core::option::Option<Case>,
@@ -470,7 +497,7 @@ pub struct AuthoriseCaseRequest {
     #[prost(bytes = "vec", tag = "2")]
     pub signature: ::prost::alloc::vec::Vec<u8>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AuthoriseCaseResponse {
     #[prost(message, optional, tag = "1")]
     pub case: ::core::option::Option<Case>,
@@ -480,7 +507,7 @@ pub struct GetCaseRequest {
     #[prost(string, tag = "1")]
     pub case_id: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct GetCaseResponse {
     #[prost(message, optional, tag = "1")]
     pub case: ::core::option::Option<Case>,
@@ -503,7 +530,7 @@ pub struct CloseCaseRequest {
     #[prost(string, tag = "2")]
     pub reason: ::prost::alloc::string::String,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CloseCaseResponse {
     #[prost(message, optional, tag = "1")]
     pub case: ::core::option::Option<Case>,
@@ -1263,7 +1290,7 @@ pub struct AuditRecord {
     /// What was asked for: "search", "crop", "case.open".
     #[prost(string, tag = "4")]
     pub action: ::prost::alloc::string::String,
-    /// "permitted" or the stable word of the refusal.
+    /// "permitted" before any work, then "done", "cancelled" or "failed"; or the stable word of the refusal.
     #[prost(string, tag = "5")]
     pub outcome: ::prost::alloc::string::String,
     /// Empty where the action is under no case.
@@ -1885,6 +1912,20 @@ pub struct CameraPolicy {
     /// How long its sightings live; absent: the server's default.
     #[prost(message, optional, tag = "4")]
     pub retention: ::core::option::Option<::prost_types::Duration>,
+    /// Nobody searches it any more.
+    #[prost(bool, tag = "5")]
+    pub revoked: bool,
+    /// Only sightings of these hours may be found; absent: of all.
+    #[prost(message, optional, tag = "6")]
+    pub hours: ::core::option::Option<Hours>,
+}
+/// Hours of the day in UTC, as minutes from midnight, 0 to 1440: from \<= t \< to, over midnight where from > to.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Hours {
+    #[prost(uint32, tag = "1")]
+    pub from_minute: u32,
+    #[prost(uint32, tag = "2")]
+    pub to_minute: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AddAgencyRequest {
@@ -3474,6 +3515,9 @@ pub struct SearchSummary {
     pub audit_seq: u64,
     #[prost(message, optional, tag = "6")]
     pub elapsed: ::core::option::Option<::prost_types::Duration>,
+    /// Cameras of the case that their owners keep out of this search.
+    #[prost(string, repeated, tag = "7")]
+    pub left_out_camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetCropRequest {
