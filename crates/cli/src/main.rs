@@ -1,2 +1,58 @@
-//! Placeholder.
-fn main() {}
+//! `sightline`: subcommands, progress, JSON.
+//!
+//! A client of the gRPC service like any other: it reads no database and holds no permit. What it may see, the server
+//! decides from the certificate it shows. The one secret it uses itself is the authoriser's key, which signs here and
+//! never travels.
+
+mod args;
+mod client;
+mod commands;
+mod context;
+mod failure;
+mod home;
+mod output;
+mod progress;
+mod sheet;
+mod signing;
+mod times;
+mod view;
+
+use std::process::ExitCode;
+
+use crate::{
+    args::Parsed,
+    context::Context,
+    failure::{Failure, Outcome},
+    output::Printer,
+};
+
+fn main() -> ExitCode {
+    let cli = match args::parse(std::env::args_os()) {
+        Parsed::Run(cli) => *cli,
+        Parsed::Show(text) => {
+            output::out(text.trim_end());
+            return ExitCode::SUCCESS;
+        }
+        Parsed::Wrong { failure, json } => return end(Printer::new(json), Err(failure)),
+    };
+    let printer = Printer::new(cli.global.json);
+    end(printer, run(cli, printer))
+}
+
+fn run(cli: args::Cli, printer: Printer) -> Outcome {
+    let ctx = Context::new(&cli.global, printer)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
+        Failure::because("threads", "start the program's threads", &e).hint("is the machine out of memory or threads?")
+    })?;
+    runtime.block_on(commands::run(cli.command, &ctx))
+}
+
+fn end(printer: Printer, outcome: Outcome) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            printer.failure(&failure);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The command line: what every subcommand shares, and how a wrong one is answered.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{
+    Args, CommandFactory, Parser,
+    builder::{PossibleValuesParser, TypedValueParser},
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+use types::{Carried, Class, Colour, Stature};
+
+use crate::{commands::Command, failure::Failure, times::BadArgument};
+
+/// Find out which of the pooled cameras saw a figure or a vehicle like this, where and when.
+///
+/// No face recognition, no identities, no search without a case that somebody else authorised. A result is a possible
+/// sighting, never "this person".
+#[derive(Debug, Parser)]
+#[command(name = "sightline", version, propagate_version = true, max_term_width = 100, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The deployment's folder [default: sightline under the user's data folder]
+    #[arg(long, global = true, env = "SIGHTLINE_HOME", value_name = "DIR", hide_env_values = true)]
+    pub(crate) home: Option<PathBuf>,
+    /// Where the server listens [default: the home folder's]
+    #[arg(long, global = true, value_name = "ADDR")]
+    pub(crate) server: Option<String>,
+    /// Which of the home folder's identities calls [default: the usual one for the command]
+    #[arg(long = "as", global = true, value_name = "IDENTITY")]
+    pub(crate) identity: Option<String>,
+    /// Answer with one line of JSON on stdout; errors as one line of JSON on stderr
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+/// What to do about a command line.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    Run(Box<Cli>),
+    /// `--help` or `--version`: this text, on stdout.
+    Show(String),
+    Wrong {
+        failure: Failure,
+        json: bool,
+    },
+}
+
+pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Parsed {
+    let words: Vec<OsString> = words.into_iter().collect();
+    match Cli::try_parse_from(&words) {
+        Ok(cli) => Parsed::Run(Box::new(cli)),
+        Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => Parsed::Show(e.to_string()),
+        Err(e) => Parsed::Wrong { failure: explain(&e), json: words.iter().any(|w| w == "--json") },
+    }
+}
+
+/// clap's errors as ours: one message, one hint.
+fn explain(error: &clap::Error) -> Failure {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand || error.kind() == ErrorKind::MissingSubcommand {
+        let text = error.to_string();
+        let usage = text.lines().find_map(|l| l.strip_prefix("Usage: ")).unwrap_or("sightline <COMMAND>");
+        let command = usage.split(" [").next().unwrap_or(usage).split(" <").next().unwrap_or(usage);
+        return Failure::usage(format!("`{command}` needs a subcommand")).hint(format!("see what there is: `{command} --help`"));
+    }
+    let of = |kind| {
+        error.get(kind).map(|value| match value {
+            ContextValue::String(text) => text.clone(),
+            ContextValue::Strings(texts) => texts.join(", "),
+            other => other.to_string(),
+        })
+    };
+    if let Some(bad) = std::error::Error::source(error).and_then(|e| e.downcast_ref::<BadArgument>()) {
+        let (value, arg) = (of(ContextKind::InvalidValue).unwrap_or_default(), of(ContextKind::InvalidArg).unwrap_or_default());
+        return Failure::usage(format!("{value:?} for {}: {}", option(&arg), bad.message)).hint(&bad.hint);
+    }
+    let text = error.to_string();
+    // clap writes the message, then tips, the usage and where help is, as paragraphs.
+    let message: Vec<&str> = text.split("\n\n").next().unwrap_or(&text).lines().map(str::trim).collect();
+    let message = message.join(" ");
+    let tip = text.lines().find_map(|l| l.trim().strip_prefix("tip: ")).map(str::to_owned);
+    let help = || {
+        let usage = text.lines().find_map(|l| l.strip_prefix("Usage: "));
+        let command = usage.map_or("sightline", |u| u.split(" [").next().unwrap_or(u).split(" <").next().unwrap_or(u));
+        let command = command.split(" --").next().unwrap_or(command);
+        format!("see `{command} --help`")
+    };
+    Failure::usage(message.strip_prefix("error: ").unwrap_or(&message)).hint(tip.unwrap_or_else(help))
+}
+
+/// `--from <TIME>` to `--from`.
+fn option(arg: &str) -> &str {
+    arg.split_whitespace().next().unwrap_or("an argument")
+}
+
+/// Checks that the whole command tree is well formed; a test calls it.
+#[cfg_attr(not(test), expect(dead_code, reason = "clap's own self-check, for a test"))]
+fn self_check() {
+    Cli::command().debug_assert();
+}
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident, $word:ident) => {
+        $(#[$doc])*
+        pub(crate) fn $name() -> impl TypedValueParser<Value = $word> {
+            PossibleValuesParser::new($word::ALL.iter().map(|w| w.as_str())).try_map(|word| word.parse::<$word>())
+        }
+    };
+}
+
+words!(class, Class);
+words!(colour, Colour);
+words!(carried, Carried);
+words!(stature, Stature);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(line: &str) -> String {
+        match parse(line.split_whitespace().map(OsString::from)) {
+            Parsed::Wrong { failure, .. } => {
+                assert_eq!(failure.exit as u8, 2);
+                format!("error: {}\nhint: {}", failure.message, failure.hint.unwrap_or_default())
+            }
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_command_tree_is_well_formed() {
+        self_check();
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_answered_with_one_message_and_one_hint() {
+        let lines = [
+            "sightline",
+            "sightline case",
+            "sightline serach",
+            "sightline search --upper white",
+            "sightline search --case k --upper mauve",
+            "sightline search --case k --from 2026-03-01T08:30:00",
+            "sightline search --case k --limit 0",
+            "sightline search --case K!",
+            "sightline archive add a.mp4 --camera c --start 2026-03-01",
+            "sightline case open --purpose curiosity",
+        ];
+        let answers: Vec<String> = lines.iter().map(|l| format!("$ {l}\n{}", wrong(l))).collect();
+        insta::assert_snapshot!(answers.join("\n\n"));
+    }
+
+    #[test]
+    fn json_is_seen_even_on_a_command_line_that_makes_no_sense() {
+        assert!(matches!(parse(["sightline", "--json", "nonsense"].map(OsString::from)), Parsed::Wrong { json: true, .. }));
+    }
+}

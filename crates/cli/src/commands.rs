@@ -1,0 +1,62 @@
+//! The subcommands, one file each.
+
+mod agency;
+mod archive;
+mod camera;
+mod case;
+mod check;
+mod index;
+mod init;
+mod models;
+mod search;
+mod serve;
+
+use clap::Subcommand;
+
+use crate::{context::Context, failure::Outcome};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a deployment: its folder, configuration, certificates and keys
+    Init(init::Init),
+    /// Run the server
+    Serve(serve::Serve),
+    /// Agencies that pool cameras
+    #[command(subcommand)]
+    Agency(agency::Agency),
+    /// Cameras
+    #[command(subcommand)]
+    Camera(camera::Camera),
+    /// Archived footage: files become sightings
+    #[command(subcommand)]
+    Archive(archive::Archive),
+    /// Cases: the only thing under which anybody may search
+    #[command(subcommand)]
+    Case(case::Case),
+    /// Search a case's cameras for possible sightings
+    Search(search::Search),
+    /// Compare catalogue, crops and index
+    Check(check::Check),
+    /// The search index
+    #[command(subcommand)]
+    Index(index::Index),
+    /// The models and the runtime: what is pinned, what is here
+    #[command(subcommand)]
+    Models(models::Models),
+}
+
+/// `models` and `init` need no server; everything else but `serve` calls one.
+pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
+    match command {
+        Command::Init(c) => c.run(ctx),
+        Command::Serve(c) => c.run(ctx).await,
+        Command::Agency(c) => c.run(ctx).await,
+        Command::Camera(c) => c.run(ctx).await,
+        Command::Archive(c) => c.run(ctx).await,
+        Command::Case(c) => c.run(ctx).await,
+        Command::Search(c) => c.run(ctx).await,
+        Command::Check(c) => c.run(ctx).await,
+        Command::Index(c) => c.run(ctx).await,
+        Command::Models(c) => c.run(ctx).await,
+    }
+}

@@ -1,0 +1,198 @@
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use proto::v1::{self, case_service_client::CaseServiceClient};
+use tonic::transport::Channel;
+use types::{AgencyId, CameraId, CaptureTime, CaseId, Class, TimeWindow};
+
+use crate::{
+    args,
+    context::{Caller, Context},
+    failure::{Failure, Outcome},
+    signing,
+    times::{parse_duration, parse_time},
+    view::CaseView,
+};
+
+/// Why a case may exist.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Purpose {
+    #[value(alias = "missing_person")]
+    MissingPerson,
+    #[value(alias = "serious_incident")]
+    SeriousIncident,
+    Disaster,
+}
+
+impl From<Purpose> for v1::Purpose {
+    fn from(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::MissingPerson => Self::MissingPerson,
+            Purpose::SeriousIncident => Self::SeriousIncident,
+            Purpose::Disaster => Self::Disaster,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Case {
+    /// Ask for a case; it permits nothing until somebody else authorises it
+    Open(Open),
+    /// Put your name under a case: shows its scope, then signs it with your key, here
+    Authorise {
+        case: CaseId,
+        /// Do not ask whether to sign
+        #[arg(long)]
+        yes: bool,
+    },
+    /// List the cases you may see, the newest first
+    List {
+        /// Only those in this state
+        #[arg(long, value_enum)]
+        state: Option<State>,
+    },
+    /// Show one case
+    Show { case: CaseId },
+    /// End a case for good
+    Close {
+        case: CaseId,
+        /// Why, for the record
+        #[arg(long, default_value = "no longer needed")]
+        reason: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum State {
+    Requested,
+    Authorised,
+    Closed,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Open {
+    /// A short name for it [default: the server makes one up]
+    #[arg(long)]
+    id: Option<CaseId>,
+    #[arg(long, value_enum)]
+    purpose: Purpose,
+    /// The law or order it rests on
+    #[arg(long, value_name = "TEXT")]
+    legal_basis: String,
+    /// Why the search is necessary. About the case, not about a person
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+    /// A camera it covers; repeat for more
+    #[arg(long = "camera", value_name = "CAMERA", required_unless_present = "agencies")]
+    cameras: Vec<CameraId>,
+    /// An agency whose every camera it covers; repeat for more
+    #[arg(long = "agency", value_name = "AGENCY")]
+    agencies: Vec<AgencyId>,
+    /// Start of the time it covers, RFC 3339 with zone
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    from: CaptureTime,
+    /// End of the time it covers
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    to: CaptureTime,
+    /// What it covers; repeat for more [default: every class]
+    #[arg(long = "class", value_name = "CLASS", value_parser = args::class())]
+    classes: Vec<Class>,
+    /// How many searches it permits [default: the server's limit for the purpose]
+    #[arg(long, value_name = "N")]
+    queries: Option<u32>,
+    /// How many results it permits in all [default: the server's limit for the purpose]
+    #[arg(long, value_name = "N")]
+    results: Option<u32>,
+    /// How long it permits anything: 36h, 7d [default: as long as the purpose allows]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    expires_in: Option<Duration>,
+}
+
+impl Case {
+    pub(crate) async fn run(self, ctx: &Context) -> Outcome {
+        let usual = if matches!(self, Self::Authorise { .. }) { Caller::Authoriser } else { Caller::Investigator };
+        let mut service = ctx.connect(usual).await?.cases();
+        let printer = ctx.printer;
+        match self {
+            Self::Open(open) => {
+                let case: CaseView = service.open_case(open.request()?).await?.into_inner().case.unwrap_or_default().into();
+                printer.answer(&case, || {
+                    format!(
+                        "{}\nit permits nothing until somebody else authorises it:\n  sightline case authorise {}",
+                        case.text(),
+                        case.id
+                    )
+                });
+            }
+            Self::Authorise { case, yes } => authorise(service, ctx, &case, yes).await?,
+            Self::List { state } => {
+                let state = match state {
+                    None => v1::CaseState::Unspecified,
+                    Some(State::Requested) => v1::CaseState::Requested,
+                    Some(State::Authorised) => v1::CaseState::Authorised,
+                    Some(State::Closed) => v1::CaseState::Closed,
+                };
+                let cases = service.list_cases(v1::ListCasesRequest { state: state.into() }).await?.into_inner().cases;
+                let cases: Vec<CaseView> = cases.into_iter().map(Into::into).collect();
+                printer.answer(&serde_json::json!({ "cases": cases }), || CaseView::table(&cases));
+            }
+            Self::Show { case } => {
+                let case: CaseView = fetch(&mut service, &case).await?.into();
+                printer.answer(&case, || case.text());
+            }
+            Self::Close { case, reason } => {
+                let request = v1::CloseCaseRequest { case_id: case.to_string(), reason };
+                let case: CaseView = service.close_case(request).await?.into_inner().case.unwrap_or_default().into();
+                printer.answer(&case, || format!("closed case {}: it permits nothing any more", case.id));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Open {
+    fn request(self) -> Outcome<v1::OpenCaseRequest> {
+        let window =
+            TimeWindow::new(self.from, self.to).map_err(|e| Failure::usage(e.to_string()).hint("--from must lie before --to"))?;
+        let expires = self.expires_in.map(|d| CaptureTime::now().plus_micros(i64::try_from(d.as_micros()).unwrap_or(i64::MAX)));
+        Ok(v1::OpenCaseRequest {
+            id: self.id.map_or_else(String::new, |id| id.to_string()),
+            purpose: v1::Purpose::from(self.purpose).into(),
+            legal_basis: self.legal_basis,
+            reason: self.reason,
+            scope: Some(v1::Scope {
+                camera_ids: self.cameras.iter().map(ToString::to_string).collect(),
+                agency_ids: self.agencies.iter().map(ToString::to_string).collect(),
+                window: Some(window.into()),
+                classes: self.classes.iter().map(|c| v1::Class::from(*c).into()).collect(),
+            }),
+            budget: Some(v1::Budget { queries: self.queries.unwrap_or_default(), results: self.results.unwrap_or_default() }),
+            expires: expires.map(proto::timestamp),
+        })
+    }
+}
+
+pub(crate) async fn fetch(service: &mut CaseServiceClient<Channel>, case: &CaseId) -> Outcome<v1::Case> {
+    let response = service.get_case(v1::GetCaseRequest { case_id: case.to_string() }).await?;
+    response.into_inner().case.ok_or_else(|| Failure::new("bad_message", "the server sent no case"))
+}
+
+/// Shows what is signed before it is signed, checks that the bytes say the same, signs them here.
+async fn authorise(mut service: CaseServiceClient<Channel>, ctx: &Context, id: &CaseId, yes: bool) -> Outcome {
+    let case = fetch(&mut service, id).await?;
+    let grant = signing::checked_grant(&case)?;
+    let shown = CaseView::from(case);
+    if shown.state == "requested" {
+        ctx.printer.note(&format!("you are about to authorise, by your signature:\n{}", shown.scope_in_words().trim_end()));
+        if !yes && !ctx.printer.confirm("sign it?") {
+            return Err(Failure::new("not_signed", "nothing was signed"));
+        }
+    }
+    let signature = signing::sign(&ctx.home, ctx.caller(Caller::Authoriser), &grant)?;
+    let request = v1::AuthoriseCaseRequest { case_id: id.to_string(), signature };
+    let case: CaseView = service.authorise_case(request).await?.into_inner().case.unwrap_or_default().into();
+    ctx.printer.answer(&case, || {
+        format!("authorised case {}; it permits searches until {}", case.id, case.expires.as_deref().unwrap_or("it expires"))
+    });
+    Ok(())
+}

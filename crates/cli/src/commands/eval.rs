@@ -1,0 +1,58 @@
+//! How well and how fast Sightline sees, on any labelled data. Labels' identities are used to score a ranking and leave
+//! an evaluation as shares; nothing is stored.
+
+mod average_precision;
+mod colours;
+mod detect;
+mod faces;
+mod input;
+mod retrieval;
+mod speed;
+mod track;
+
+use clap::Subcommand;
+use vision::{ModelStore, Vision, VisionOptions};
+
+use crate::{
+    context::Context,
+    failure::{Failure, Outcome, library},
+};
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Eval {
+    /// Boxes: average precision per class, as COCO defines it
+    Detect(detect::Detect),
+    /// Tracks of persons in a video, as MOTChallenge rows for any scorer
+    Track(track::Track),
+    /// Erasure: the share of labelled faces that no stored crop would show
+    Faces(faces::Faces),
+    /// Appearance: cross-camera rank-1, rank-5 and mean average precision
+    Retrieval(retrieval::RetrievalArgs),
+    /// Clothing colours: accuracy and confusion
+    Colours(colours::Colours),
+    /// The whole archive path on one worker: frames, seconds, memory
+    Speed(speed::Speed),
+}
+
+impl Eval {
+    /// Reads files and runs models, all on this thread; calls no server.
+    pub(crate) fn run(self, ctx: &Context) -> Outcome {
+        match self {
+            Self::Detect(c) => c.run(ctx.printer),
+            Self::Track(c) => c.run(ctx.printer),
+            Self::Faces(c) => c.run(ctx.printer),
+            Self::Retrieval(c) => c.run(ctx.printer),
+            Self::Colours(c) => c.run(ctx.printer),
+            Self::Speed(c) => c.run(ctx.printer),
+        }
+    }
+}
+
+fn load_vision(options: &VisionOptions) -> Outcome<Vision> {
+    let fetch = |e: vision::VisionError| library("models", &e).hint("get the models with `sightline models fetch`");
+    Vision::load(&ModelStore::from_env().map_err(fetch)?, options).map_err(fetch)
+}
+
+fn failed(e: &(dyn std::error::Error + 'static)) -> Failure {
+    library("evaluation", e)
+}

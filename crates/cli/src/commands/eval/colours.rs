@@ -1,0 +1,107 @@
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::Args;
+use serde::Serialize;
+use types::{Class, Colour};
+use vision::{VisionOptions, describe};
+
+use super::{
+    input::{box_rows, redacted_crops},
+    load_vision,
+};
+use crate::{
+    failure::{Failure, Outcome},
+    output::Printer,
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Colours {
+    /// Table with the columns image,x,y,w,h,upper,lower (or video,frame,... in place of image)
+    #[arg(long, value_name = "CSV")]
+    boxes: PathBuf,
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    boxes: usize,
+    upper: Part,
+    lower: Part,
+}
+
+#[derive(Debug, Default, Serialize)]
+struct Part {
+    labelled: usize,
+    /// Of the labelled; "unknown" counts as wrong.
+    accuracy: f64,
+    /// Of those that were named at all.
+    accuracy_named: f64,
+    named: usize,
+    /// Truth to what was said to how often; "unknown" is a thing to say.
+    confusion: BTreeMap<String, BTreeMap<String, usize>>,
+}
+
+impl Part {
+    fn add(&mut self, truth: &str, said: Option<Colour>) {
+        self.labelled += 1;
+        self.named += usize::from(said.is_some());
+        let said = said.map_or("unknown", Colour::as_str);
+        *self.confusion.entry(truth.to_owned()).or_default().entry(said.to_owned()).or_default() += 1;
+    }
+
+    fn finish(&mut self) {
+        let right: usize = self.confusion.iter().filter_map(|(truth, said)| said.get(truth)).sum();
+        let share = |of: usize| if of == 0 { 0.0 } else { right as f64 / of as f64 };
+        (self.accuracy, self.accuracy_named) = (share(self.labelled), share(self.named));
+    }
+}
+
+impl Colours {
+    pub(super) fn run(&self, printer: Printer) -> Outcome {
+        let rows = box_rows(&self.boxes)?;
+        let mut vision = load_vision(&VisionOptions::default())?;
+        let crops = redacted_crops(&rows, &mut vision, Class::Person)?;
+        let (mut upper, mut lower) = (Part::default(), Part::default());
+        for (row, crop) in rows.iter().zip(&crops) {
+            let seen = crop.as_ref().map(|crop| describe(crop, Class::Person, &[])).unwrap_or_default();
+            for (part, truth, said) in [(&mut upper, &row.upper, seen.upper), (&mut lower, &row.lower, seen.lower)] {
+                let Some(truth) = truth.as_deref().filter(|t| !t.is_empty()) else { continue };
+                let truth: Colour = truth.parse().map_err(|e: types::UnknownWord| Failure::new("boxes", e.to_string()))?;
+                part.add(truth.as_str(), said.map(|d| d.word));
+            }
+        }
+        upper.finish();
+        lower.finish();
+        let answer = Answer { boxes: rows.len(), upper, lower };
+        printer.answer(&answer, || human(&answer));
+        Ok(())
+    }
+}
+
+fn human(answer: &Answer) -> String {
+    let mut text = String::new();
+    for (name, part) in [("upper", &answer.upper), ("lower", &answer.lower)] {
+        let Part { labelled, accuracy, accuracy_named, named, confusion } = part;
+        text.push_str(&format!("{name}: {accuracy:.3} of {labelled} right; {accuracy_named:.3} of the {named} that were named\n"));
+        for (truth, said) in confusion {
+            let said: Vec<String> = said.iter().map(|(word, n)| format!("{word} {n}")).collect();
+            text.push_str(&format!("  {truth}: {}\n", said.join(", ")));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_is_wrong_but_not_named() {
+        let mut part = Part::default();
+        for said in [Some(Colour::Red), Some(Colour::Pink), None, Some(Colour::Red)] {
+            part.add("red", said);
+        }
+        part.finish();
+        assert_eq!((part.labelled, part.named), (4, 3));
+        assert!((part.accuracy - 0.5).abs() < 1e-9 && (part.accuracy_named - 2.0 / 3.0).abs() < 1e-9);
+    }
+}

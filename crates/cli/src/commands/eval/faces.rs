@@ -1,0 +1,240 @@
+use std::{collections::BTreeMap, fs, path::PathBuf};
+
+use clap::Args;
+use pipeline::crop_region;
+use redact::{RedactedCrop, Subject, redact};
+use serde::{Deserialize, Serialize};
+use types::{Class, Group, Rect};
+use vision::VisionOptions;
+
+use super::{
+    failed,
+    input::{Picture, shift},
+    load_vision,
+};
+use crate::{
+    failure::{Failure, Outcome},
+    output::{Printer, table},
+};
+
+#[derive(Debug, Args)]
+pub(crate) struct Faces {
+    /// Folder of the pictures that the keypoints name
+    #[arg(long, value_name = "DIR")]
+    images: PathBuf,
+    /// COCO person keypoints (JSON)
+    #[arg(long, value_name = "JSON")]
+    keypoints: PathBuf,
+}
+
+/// The parts of COCO's format that are read.
+#[derive(Deserialize)]
+struct Keypoints {
+    images: Vec<ImageEntry>,
+    annotations: Vec<Annotation>,
+}
+
+#[derive(Deserialize)]
+struct ImageEntry {
+    id: u64,
+    file_name: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Annotation {
+    image_id: u64,
+    #[serde(default)]
+    keypoints: Vec<f32>,
+}
+
+/// Nose, left eye, right eye of one labelled face, in pixels of the picture.
+struct Face {
+    points: [(f32, f32); 3],
+}
+
+impl Face {
+    /// `None` unless all three are labelled visible.
+    fn new(annotation: &Annotation) -> Option<Self> {
+        let point = |i: usize| match annotation.keypoints.get(i * 3..i * 3 + 3)? {
+            [x, y, visible] if *visible == 2.0 => Some((*x, *y)),
+            _ => None,
+        };
+        Some(Self { points: [point(0)?, point(1)?, point(2)?] })
+    }
+
+    /// In pixels, estimated: an adult face seen from the front is about 2.7 times as high as its eyes are apart and 3.2
+    /// times as high as its nose is below them (Farkas, "Anthropometry of the Head and Face", 1994); the larger of both,
+    /// since turning the head shortens one of them.
+    fn height(&self) -> f32 {
+        let [nose, left, right] = self.points;
+        let between = ((left.0 + right.0) / 2.0, (left.1 + right.1) / 2.0);
+        let apart = (left.0 - right.0).hypot(left.1 - right.1);
+        (2.7 * apart).max(3.2 * (nose.0 - between.0).hypot(nose.1 - between.1))
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct Answer {
+    /// Labelled faces, nose and both eyes visible.
+    faces: usize,
+    /// Of these, none of whose points is to be seen in any crop that would be stored.
+    erased: usize,
+    recall: f64,
+    /// Of the erased, those that lay in no stored crop at all.
+    in_no_crop: usize,
+    /// Crops that would be stored, and those that were refused because they could not be redacted.
+    crops: usize,
+    refused: usize,
+    by_height: Vec<Bin>,
+    /// Faces that were not erased: picture, height in pixels.
+    missed: Vec<Missed>,
+}
+
+#[derive(Debug, Serialize)]
+struct Bin {
+    from_px: f32,
+    to_px: Option<f32>,
+    faces: usize,
+    erased: usize,
+    recall: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct Missed {
+    image: String,
+    x: f32,
+    y: f32,
+    height_px: f32,
+}
+
+const HEIGHTS: [f32; 6] = [0.0, 12.0, 24.0, 48.0, 96.0, f32::INFINITY];
+
+/// A crop that would be stored, with where it was cut.
+struct Stored {
+    crop: RedactedCrop,
+    region: Rect,
+}
+
+impl Stored {
+    /// `None` outside the crop; else whether the pixel there is erased.
+    fn erased(&self, (x, y): (f32, f32)) -> Option<bool> {
+        let (dx, dy) = (x - self.region.x, y - self.region.y);
+        if dx < 0.0 || dy < 0.0 || dx >= self.region.width || dy >= self.region.height {
+            return None;
+        }
+        let size = self.crop.size();
+        let (px, py) = (dx / self.region.width * size.width as f32, dy / self.region.height * size.height as f32);
+        Some(self.crop.erased().iter().any(|r| px >= r.x && px < r.right() && py >= r.y && py < r.bottom()))
+    }
+}
+
+impl Faces {
+    pub(super) fn run(&self, printer: Printer) -> Outcome {
+        let read = |cause: &(dyn std::error::Error + 'static)| {
+            Failure::because("keypoints", format!("read {}", self.keypoints.display()), cause).hint("it should be COCO's person keypoints")
+        };
+        let text = fs::read_to_string(&self.keypoints).map_err(|e| read(&e))?;
+        let labels: Keypoints = serde_json::from_str(&text).map_err(|e| read(&e))?;
+        let mut faces: BTreeMap<u64, Vec<Face>> = BTreeMap::new();
+        for annotation in &labels.annotations {
+            if let Some(face) = Face::new(annotation) {
+                faces.entry(annotation.image_id).or_default().push(face);
+            }
+        }
+        let mut vision = load_vision(&VisionOptions::default())?;
+        let mut seen: Vec<(f32, bool)> = Vec::new();
+        let (mut in_no_crop, mut crops, mut refused, mut missed) = (0, 0, 0, Vec::new());
+        for entry in &labels.images {
+            let Some(faces) = faces.get(&entry.id) else { continue };
+            let picture = Picture::open(&self.images.join(&entry.file_name))?;
+            let stored = stored_crops(&picture, &mut vision, &mut refused)?;
+            crops += stored.len();
+            for face in faces {
+                let looks: Vec<bool> = stored.iter().flat_map(|s| face.points.iter().filter_map(|p| s.erased(*p))).collect();
+                let erased = looks.iter().all(|e| *e);
+                in_no_crop += usize::from(looks.is_empty());
+                if !erased {
+                    let (x, y) = face.points[0];
+                    missed.push(Missed { image: entry.file_name.display().to_string(), x, y, height_px: face.height() });
+                }
+                seen.push((face.height(), erased));
+            }
+        }
+        let share = |erased: usize, of: usize| (of > 0).then(|| erased as f64 / of as f64);
+        let by_height = HEIGHTS
+            .windows(2)
+            .map(|w| {
+                let of: Vec<bool> = seen.iter().filter(|(h, _)| (w[0]..w[1]).contains(h)).map(|s| s.1).collect();
+                let erased = of.iter().filter(|e| **e).count();
+                Bin { from_px: w[0], to_px: w[1].is_finite().then_some(w[1]), faces: of.len(), erased, recall: share(erased, of.len()) }
+            })
+            .collect();
+        let erased = seen.iter().filter(|s| s.1).count();
+        let recall = share(erased, seen.len()).unwrap_or(0.0);
+        let answer = Answer { faces: seen.len(), erased, recall, in_no_crop, crops, refused, by_height, missed };
+        printer.answer(&answer, || human(&answer));
+        Ok(())
+    }
+}
+
+/// What the pipeline would store of this picture: a crop of every figure and vehicle.
+fn stored_crops(picture: &Picture, vision: &mut vision::Vision, refused: &mut usize) -> Outcome<Vec<Stored>> {
+    let found = vision.detector.detect_rgb(picture.rgb()?).map_err(|e| failed(&e))?;
+    let people: Vec<Rect> = found.iter().filter(|d| d.class == Class::Person).map(|d| d.bbox).collect();
+    let mut stored = Vec::new();
+    for detection in found.iter().filter(|d| d.class.group() != Group::Carried) {
+        let region = crop_region(&detection.bbox);
+        let Some(raw) = picture.crop(&region) else { continue };
+        let ((x, y), size) = (raw.origin(), raw.size());
+        let within = |r: &Rect| shift(r, x, y);
+        let overlapping = people.iter().filter(|p| !p.intersect(&region).is_empty()).map(within).collect();
+        let subject = Subject { class: detection.class, bbox: within(&detection.bbox), people: overlapping };
+        match redact(raw, &subject, &mut vision.faces) {
+            Ok(crop) => stored.push(Stored { crop, region: Rect::new(x as f32, y as f32, size.width as f32, size.height as f32) }),
+            Err(_) => *refused += 1,
+        }
+    }
+    Ok(stored)
+}
+
+fn human(answer: &Answer) -> String {
+    let rows: Vec<_> = answer
+        .by_height
+        .iter()
+        .map(|b| {
+            let to = b.to_px.map_or(String::new(), |t| t.to_string());
+            let recall = b.recall.map_or("-".into(), |r| format!("{r:.3}"));
+            [format!("{}..{to}", b.from_px), b.faces.to_string(), b.erased.to_string(), recall]
+        })
+        .collect();
+    let mut text = format!(
+        "{} of {} faces erased ({:.3}); {} crops, {} refused\n{}",
+        answer.erased,
+        answer.faces,
+        answer.recall,
+        answer.crops,
+        answer.refused,
+        table(["HEIGHT PX", "FACES", "ERASED", "SHARE"], &rows)
+    );
+    for m in &answer.missed {
+        text.push_str(&format!("\nnot erased: {} at {:.0},{:.0}, {:.0} px high", m.image, m.x, m.y, m.height_px));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_face_counts_only_with_nose_and_both_eyes_visible() {
+        let points = |v: [f32; 3]| Annotation {
+            image_id: 1,
+            keypoints: [[10.0, 20.0, v[0]], [14.0, 16.0, v[1]], [6.0, 16.0, v[2]]].concat(),
+        };
+        let face = Face::new(&points([2.0, 2.0, 2.0])).unwrap();
+        assert!((face.height() - 21.6).abs() < 0.01, "{}", face.height());
+        assert!(Face::new(&points([2.0, 1.0, 2.0])).is_none());
+        assert!(Face::new(&Annotation { image_id: 1, keypoints: vec![1.0] }).is_none());
+    }
+}

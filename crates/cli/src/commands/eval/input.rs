@@ -1,0 +1,208 @@
+//! What evaluations read: pictures, YOLO labels, tables of boxes.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use media::{FrameReader, Sampling};
+use pipeline::crop_region;
+use redact::{RedactedCrop, Subject, redact};
+use types::{CaptureTime, Class, ClockUncertainty, Frame, RawCrop, Rect, Size, TimeSource, TimeStamp};
+use vision::{Rgb, Vision};
+
+use crate::failure::{Failure, Outcome, library};
+
+/// A still picture, RGB.
+pub(super) struct Picture {
+    pub(super) size: Size,
+    rgb: Vec<u8>,
+}
+
+impl Picture {
+    pub(super) fn open(path: &Path) -> Outcome<Self> {
+        let bad = |cause: &(dyn std::error::Error + 'static)| {
+            Failure::because("picture", format!("read the picture {}", path.display()), cause).hint("JPEG and PNG are read")
+        };
+        let picture = image::ImageReader::open(path).map_err(|e| bad(&e))?.with_guessed_format().map_err(|e| bad(&e))?;
+        let rgb = picture.decode().map_err(|e| bad(&e))?.into_rgb8();
+        Ok(Self { size: Size { width: rgb.width(), height: rgb.height() }, rgb: rgb.into_raw() })
+    }
+
+    pub(super) fn rgb(&self) -> Outcome<Rgb<'_>> {
+        Rgb::new(&self.rgb, self.size).ok_or_else(|| Failure::new("picture", "the picture has no pixels"))
+    }
+
+    /// The pixels of a box, clipped and rounded outwards, as [`Frame::crop`] cuts them.
+    pub(super) fn crop(&self, bbox: &Rect) -> Option<RawCrop> {
+        let r = bbox.clip(self.size);
+        if r.is_empty() {
+            return None;
+        }
+        let (x0, y0) = (r.x.floor() as usize, r.y.floor() as usize);
+        let x1 = (r.right().ceil() as usize).min(self.size.width as usize);
+        let y1 = (r.bottom().ceil() as usize).min(self.size.height as usize);
+        let stride = self.size.width as usize * 3;
+        let rgb = (y0..y1).flat_map(|y| &self.rgb[y * stride + x0 * 3..y * stride + x1 * 3]).copied().collect();
+        RawCrop::new(rgb, Size { width: (x1 - x0) as u32, height: (y1 - y0) as u32 }, (x0 as u32, y0 as u32))
+    }
+}
+
+/// The pictures of a folder, by file stem, sorted.
+pub(super) fn pictures(folder: &Path) -> Outcome<BTreeMap<String, PathBuf>> {
+    let bad = |e: std::io::Error| Failure::because("folder", format!("read the folder {}", folder.display()), &e);
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).map_err(bad)? {
+        let path = entry.map_err(bad)?.path();
+        let kind = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_ascii_lowercase();
+        if let ("jpg" | "jpeg" | "png", Some(stem)) = (kind.as_str(), path.file_stem().and_then(|s| s.to_str())) {
+            found.insert(stem.to_owned(), path.clone());
+        }
+    }
+    if found.is_empty() {
+        return Err(Failure::new("folder", format!("no pictures in {}", folder.display())).hint("it should hold .jpg or .png files"));
+    }
+    Ok(found)
+}
+
+/// `class cx cy width height`, normalised, COCO-80 classes; those outside the vocabulary are left out. A picture without
+/// a label file shows nothing.
+pub(super) fn yolo_labels(path: &Path, size: Size) -> Outcome<Vec<(Class, Rect)>> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Failure::because("labels", format!("read {}", path.display()), &e)),
+    };
+    let mut labels = Vec::new();
+    for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
+        let words: Vec<f32> = line.split_whitespace().map_while(|w| w.parse().ok()).collect();
+        let [class, cx, cy, w, h] = words[..] else {
+            return Err(Failure::new("labels", format!("{}, line {}: {line:?} is not a label", path.display(), number + 1))
+                .hint("each line holds `class cx cy width height`, the last four as shares of the picture"));
+        };
+        if let Some(class) = Class::ALL.iter().find(|c| c.coco80() == class as usize) {
+            let (pw, ph) = (size.width as f32, size.height as f32);
+            labels.push((*class, Rect::new((cx - w / 2.0) * pw, (cy - h / 2.0) * ph, w * pw, h * ph)));
+        }
+    }
+    Ok(labels)
+}
+
+/// A row of a table of boxes.
+#[derive(Debug, Clone, serde::Deserialize)]
+pub(super) struct BoxRow {
+    pub(super) image: Option<PathBuf>,
+    pub(super) video: Option<PathBuf>,
+    /// From 1, as MOTChallenge and OpenCV's users count.
+    pub(super) frame: Option<u64>,
+    x: f32,
+    y: f32,
+    w: f32,
+    h: f32,
+    #[serde(default)]
+    pub(super) identity: String,
+    #[serde(default)]
+    pub(super) camera: String,
+    pub(super) upper: Option<String>,
+    pub(super) lower: Option<String>,
+}
+
+impl BoxRow {
+    pub(super) fn bbox(&self) -> Rect {
+        Rect::from_corners(self.x, self.y, self.x + self.w, self.y + self.h)
+    }
+}
+
+/// Reads a table of boxes; pictures and videos are named relative to the table's folder.
+pub(super) fn box_rows(path: &Path) -> Outcome<Vec<BoxRow>> {
+    let columns = "the columns are image,x,y,w,h,identity,camera (or video,frame,... in place of image), pixel boxes";
+    let bad = |e: csv::Error| Failure::because("boxes", format!("read {}", path.display()), &e).hint(columns);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut rows = Vec::new();
+    for row in csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(bad)?.deserialize::<BoxRow>() {
+        let mut row = row.map_err(bad)?;
+        for file in [&mut row.image, &mut row.video].into_iter().flatten() {
+            *file = folder.join(&*file);
+        }
+        if row.image.is_none() && (row.video.is_none() || row.frame.is_none_or(|f| f == 0)) {
+            return Err(Failure::new("boxes", format!("row {} names no picture and no frame of a video", rows.len() + 1)).hint(columns));
+        }
+        rows.push(row);
+    }
+    if rows.is_empty() {
+        return Err(Failure::new("boxes", format!("no rows in {}", path.display())).hint(columns));
+    }
+    Ok(rows)
+}
+
+/// The redacted crop of every row as the pipeline would store it, in the table's order; `None` where nothing could be
+/// cut or redacted. Each picture is opened once, each video read once.
+pub(super) fn redacted_crops(rows: &[BoxRow], vision: &mut Vision, class: Class) -> Outcome<Vec<Option<RedactedCrop>>> {
+    let mut crops: Vec<Option<RedactedCrop>> = rows.iter().map(|_| None).collect();
+    let mut of_image: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
+    let mut of_video: BTreeMap<&Path, BTreeMap<u64, Vec<usize>>> = BTreeMap::new();
+    for (i, row) in rows.iter().enumerate() {
+        match (&row.image, &row.video, row.frame) {
+            (Some(image), _, _) => of_image.entry(image).or_default().push(i),
+            (None, Some(video), Some(frame)) => of_video.entry(video).or_default().entry(frame).or_default().push(i),
+            _ => {}
+        }
+    }
+    for (path, members) in of_image {
+        let picture = Picture::open(path)?;
+        redact_boxes(rows, &members, &|r| picture.crop(r), vision, class, &mut crops);
+    }
+    for (path, frames) in of_video {
+        let last = *frames.keys().next_back().unwrap_or(&0);
+        each_frame(path, Sampling::all(), |frame| {
+            if let Some(members) = frames.get(&(frame.number + 1)) {
+                redact_boxes(rows, members, &|r| frame.crop(r), vision, class, &mut crops);
+            }
+            Ok(frame.number + 1 < last)
+        })?;
+    }
+    Ok(crops)
+}
+
+fn redact_boxes(
+    rows: &[BoxRow],
+    members: &[usize],
+    cut: &dyn Fn(&Rect) -> Option<RawCrop>,
+    vision: &mut Vision,
+    class: Class,
+    crops: &mut [Option<RedactedCrop>],
+) {
+    for &i in members {
+        let bbox = rows[i].bbox();
+        crops[i] = cut(&crop_region(&bbox)).and_then(|raw| {
+            let (x, y) = raw.origin();
+            let subject = Subject { class, bbox: shift(&bbox, x, y), people: Vec::new() };
+            redact(raw, &subject, &mut vision.faces).ok()
+        });
+    }
+}
+
+/// From pixels of the frame to pixels of a crop that begins at (x, y).
+pub(super) fn shift(r: &Rect, x: u32, y: u32) -> Rect {
+    Rect::new(r.x - x as f32, r.y - y as f32, r.width, r.height)
+}
+
+/// Calls `look` with every sampled frame until it says `false`.
+pub(super) fn each_frame(path: &Path, sampling: Sampling, mut look: impl FnMut(&Frame) -> Outcome<bool>) -> Outcome {
+    let bad = |e: media::MediaError| library("footage", &e);
+    let mut reader = FrameReader::open_file(path, sampling, no_time()).map_err(bad)?;
+    while let Some(frame) = reader.next(Duration::from_secs(60)).map_err(bad)? {
+        if !look(&frame)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// A stand-in for the capture time where only the position in the file matters.
+pub(super) fn no_time() -> TimeStamp {
+    let time = CaptureTime::now();
+    TimeStamp { time, uncertainty: ClockUncertainty::default(), source: TimeSource::Given }
+}

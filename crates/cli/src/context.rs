@@ -1,0 +1,54 @@
+//! What every command gets: the home folder, the printer, and a way to the server.
+
+use crate::{args::Global, client::Client, failure::Outcome, home::Home, output::Printer};
+
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) home: Home,
+    pub(crate) printer: Printer,
+    server: Option<String>,
+    identity: Option<String>,
+}
+
+/// The identity a command calls as unless `--as` names another. `sightline init` makes one of each name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Caller {
+    Operator,
+    Investigator,
+    Authoriser,
+}
+
+impl Caller {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Investigator => "investigator",
+            Self::Authoriser => "authoriser",
+        }
+    }
+}
+
+impl Context {
+    pub(crate) fn new(global: &Global, printer: Printer) -> Outcome<Self> {
+        Ok(Self { home: Home::choose(global)?, printer, server: global.server.clone(), identity: global.identity.clone() })
+    }
+
+    /// Connects as `--as`, or as `usual`.
+    pub(crate) async fn connect(&self, usual: Caller) -> Outcome<Client> {
+        self.home.must_exist()?;
+        let server = match &self.server {
+            Some(server) => server.clone(),
+            None => self.home.server_address()?,
+        };
+        Client::connect(&self.home, &server, self.caller(usual)).await
+    }
+
+    pub(crate) fn caller(&self, usual: Caller) -> &str {
+        self.identity.as_deref().unwrap_or(usual.name())
+    }
+
+    /// Whether the server was named on the command line, and so may be another machine.
+    pub(crate) const fn remote(&self) -> bool {
+        self.server.is_some()
+    }
+}

@@ -1,0 +1,133 @@
+//! The one place that writes: data on stdout, talk on stderr, JSON when asked for.
+
+use std::io::{self, IsTerminal, Write};
+
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Owns both streams. With `json` stdout carries exactly one line, the command's answer, and errors are JSON too.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Printer {
+    json: bool,
+    colour: bool,
+}
+
+impl Printer {
+    pub(crate) fn new(json: bool) -> Self {
+        let colour = !json && io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+        Self { json, colour }
+    }
+
+    pub(crate) const fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// The command's answer: `value` as one line of JSON, or what `human` says.
+    pub(crate) fn answer<T: Serialize>(self, value: &T, human: impl FnOnce() -> String) {
+        if self.json {
+            match serde_json::to_string(value) {
+                Ok(line) => out(&line),
+                Err(e) => err(&format!("error: could not write the answer as JSON: {e}")),
+            }
+        } else {
+            out(human().trim_end());
+        }
+    }
+
+    /// A remark for people; silent with `--json`.
+    pub(crate) fn note(self, text: &str) {
+        if !self.json {
+            err(text);
+        }
+    }
+
+    pub(crate) fn warn(self, text: &str) {
+        if !self.json {
+            err(&format!("{} {text}", self.paint("warning:", "1;33")));
+        }
+    }
+
+    pub(crate) fn failure(self, failure: &Failure) {
+        if self.json {
+            return err(&failure.json().to_string());
+        }
+        err(&format!("{} {}", self.paint("error:", "1;31"), failure.message));
+        for cause in &failure.causes {
+            err(&format!("  because: {cause}"));
+        }
+        if let Some(hint) = &failure.hint {
+            err(&format!("{} {hint}", self.paint("hint:", "1;36")));
+        }
+    }
+
+    /// Asks on a terminal; where nobody can answer, whoever typed the command has answered already.
+    pub(crate) fn confirm(self, question: &str) -> bool {
+        if self.json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return true;
+        }
+        let _ = write!(io::stderr().lock(), "{question} [y/N] ");
+        let mut line = String::new();
+        io::stdin().read_line(&mut line).is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    }
+
+    fn paint(self, text: &str, code: &str) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+/// A closed pipe (`sightline case list | head -1`) is not an error.
+pub(crate) fn out(text: &str) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+fn err(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Columns as wide as their widest cell; what comes from a server can't steer the terminal.
+pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> String {
+    let rows: Vec<[String; N]> = rows.iter().map(|row| std::array::from_fn(|i| plain(&row[i]))).collect();
+    let width: [usize; N] =
+        std::array::from_fn(|i| rows.iter().map(|r| r[i].chars().count()).chain([head[i].chars().count()]).max().unwrap_or(0));
+    let line = |cells: [&str; N]| {
+        let mut text = String::new();
+        for (cell, width) in cells.iter().zip(width) {
+            text.push_str(&format!("{cell:width$}  "));
+        }
+        text.trim_end().to_owned()
+    };
+    let mut lines = vec![line(head)];
+    lines.extend(rows.iter().map(|row| line(std::array::from_fn(|i| row[i].as_str()))));
+    lines.join("\n")
+}
+
+/// Text from elsewhere without control characters.
+pub(crate) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// "1 sighting", "2 sightings".
+pub(crate) fn count(n: u64, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_lines_up_and_hides_control_characters() {
+        let text = table(["ID", "TITLE"], &[["gate".into(), "north\x1b[31m".into()], ["a".into(), "b".into()]]);
+        insta::assert_snapshot!(text, @r"
+        ID    TITLE
+        gate  north [31m
+        a     b
+        ");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!([count(0, "hit"), count(1, "hit"), count(2, "hit")], ["0 hits", "1 hit", "2 hits"]);
+    }
+}

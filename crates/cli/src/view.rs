@@ -1,0 +1,49 @@
+//! What the server sends, as JSON shapes (documented in `docs/cli.md`) and as text for people.
+
+mod camera;
+mod case;
+mod hit;
+mod job;
+
+pub(crate) use camera::{AgencyView, CameraView};
+pub(crate) use case::CaseView;
+pub(crate) use hit::{HitView, SearchView};
+pub(crate) use job::JobView;
+use proto::v1;
+
+/// `CASE_STATE_REQUESTED` of prefix `CASE_STATE_` is "requested".
+fn lower(name: &str, prefix: &str) -> String {
+    name.strip_prefix(prefix).unwrap_or(name).to_ascii_lowercase()
+}
+
+macro_rules! word {
+    ($name:ident, $message:ident, $prefix:literal) => {
+        pub(crate) fn $name(value: i32) -> String {
+            v1::$message::try_from(value).map_or_else(|_| "unknown".into(), |w| lower(w.as_str_name(), $prefix))
+        }
+    };
+}
+
+word!(class_word, Class, "CLASS_");
+word!(colour_word, Colour, "COLOUR_");
+word!(carried_word, Carried, "CARRIED_");
+word!(vehicle_word, VehicleKind, "VEHICLE_KIND_");
+word!(stature_word, Stature, "STATURE_");
+word!(purpose_word, Purpose, "PURPOSE_");
+word!(role_word, Role, "ROLE_");
+word!(case_state_word, CaseState, "CASE_STATE_");
+word!(job_state_word, JobState, "JOB_STATE_");
+word!(time_source_word, TimeSource, "TIME_SOURCE_");
+word!(finding_word, FindingKind, "FINDING_KIND_");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_wire_read_like_those_of_the_command_line() {
+        assert_eq!(purpose_word(v1::Purpose::MissingPerson.into()), "missing_person");
+        assert_eq!(colour_word(v1::Colour::Grey.into()), "grey");
+        assert_eq!(class_word(4711), "unknown");
+    }
+}

@@ -1,0 +1,73 @@
+use proto::v1;
+use serde::Serialize;
+
+use super::purpose_word;
+use crate::{output::table, times};
+
+#[derive(Debug, Serialize)]
+pub(crate) struct AgencyView {
+    id: String,
+    title: String,
+    created: Option<String>,
+}
+
+impl From<v1::Agency> for AgencyView {
+    fn from(a: v1::Agency) -> Self {
+        Self { id: a.id, title: a.title, created: times::json(a.created) }
+    }
+}
+
+impl AgencyView {
+    pub(crate) fn table(agencies: &[Self]) -> String {
+        if agencies.is_empty() {
+            return "no agencies yet; add one: sightline agency add ID --title TITLE".into();
+        }
+        table(["AGENCY", "TITLE"], &agencies.iter().map(|a| [a.id.clone(), a.title.clone()]).collect::<Vec<_>>())
+    }
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct CameraView {
+    pub(crate) id: String,
+    pub(crate) agency: String,
+    pub(crate) title: String,
+    /// Those that may search it.
+    purposes: Vec<String>,
+    paused: bool,
+    sensitive: bool,
+    retention_s: Option<f64>,
+    created: Option<String>,
+}
+
+impl From<v1::Camera> for CameraView {
+    fn from(c: v1::Camera) -> Self {
+        let policy = c.policy.unwrap_or_default();
+        Self {
+            id: c.id,
+            agency: c.agency_id,
+            title: c.title,
+            purposes: policy.purposes.iter().map(|p| purpose_word(*p)).collect(),
+            paused: policy.paused,
+            sensitive: policy.sensitive,
+            retention_s: times::seconds(policy.retention),
+            created: times::json(c.created),
+        }
+    }
+}
+
+impl CameraView {
+    pub(crate) fn table(cameras: &[Self]) -> String {
+        if cameras.is_empty() {
+            return "no cameras yet; add one: sightline camera add ID --agency AGENCY --title PLACE".into();
+        }
+        let row = |c: &Self| {
+            let mut state = vec![if c.paused { "paused" } else { "searchable" }];
+            if c.sensitive {
+                state.push("sensitive");
+            }
+            let purposes = if c.purposes.is_empty() { "all".into() } else { c.purposes.join(", ") };
+            [c.id.clone(), c.agency.clone(), c.title.clone(), state.join(", "), purposes]
+        };
+        table(["CAMERA", "AGENCY", "PLACE", "STATE", "PURPOSES"], &cameras.iter().map(row).collect::<Vec<_>>())
+    }
+}

@@ -1,0 +1,157 @@
+use std::fmt::Write;
+
+use proto::v1;
+use serde::Serialize;
+
+use super::{case_state_word, class_word, purpose_word, role_word};
+use crate::{
+    output::{plain, table},
+    times,
+};
+
+#[derive(Debug, Serialize)]
+pub(crate) struct PartyView {
+    pub(crate) name: String,
+    pub(crate) organisation: String,
+    pub(crate) role: String,
+}
+
+impl From<v1::Party> for PartyView {
+    fn from(p: v1::Party) -> Self {
+        Self { role: role_word(p.role), name: p.name, organisation: p.organisation }
+    }
+}
+
+impl PartyView {
+    pub(crate) fn text(&self) -> String {
+        plain(&format!("{} ({}, {})", self.name, self.role.replace('_', " "), self.organisation))
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct ScopeView {
+    cameras: Vec<String>,
+    agencies: Vec<String>,
+    from: Option<String>,
+    to: Option<String>,
+    /// Empty: every class.
+    classes: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct BudgetView {
+    queries: u32,
+    results: u32,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct CaseView {
+    pub(crate) id: String,
+    pub(crate) state: String,
+    purpose: String,
+    legal_basis: String,
+    reason: String,
+    requester: Option<PartyView>,
+    scope: ScopeView,
+    budget: BudgetView,
+    created: Option<String>,
+    pub(crate) expires: Option<String>,
+    authoriser: Option<PartyView>,
+    authorised: Option<String>,
+    closed: Option<String>,
+    /// SHA-256 of the bytes the authoriser signs, so that two people can compare what they look at.
+    grant_sha256: String,
+    /// Ed25519, in hexadecimal; empty until authorised.
+    signature: String,
+}
+
+impl From<v1::Case> for CaseView {
+    fn from(c: v1::Case) -> Self {
+        let scope = c.scope.unwrap_or_default();
+        let window = scope.window.unwrap_or_default();
+        let budget = c.budget.unwrap_or_default();
+        Self {
+            id: c.id,
+            state: case_state_word(c.state),
+            purpose: purpose_word(c.purpose),
+            legal_basis: c.legal_basis,
+            reason: c.reason,
+            requester: c.requester.map(Into::into),
+            scope: ScopeView {
+                cameras: scope.camera_ids,
+                agencies: scope.agency_ids,
+                from: times::json(window.from),
+                to: times::json(window.to),
+                classes: scope.classes.iter().map(|c| class_word(*c)).collect(),
+            },
+            budget: BudgetView { queries: budget.queries, results: budget.results },
+            created: times::json(c.created),
+            expires: times::json(c.expires),
+            authoriser: c.authoriser.map(Into::into),
+            authorised: times::json(c.authorised),
+            closed: times::json(c.closed),
+            grant_sha256: hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&c.grant)),
+            signature: hex::encode(c.signature),
+        }
+    }
+}
+
+impl CaseView {
+    pub(crate) fn table(cases: &[Self]) -> String {
+        if cases.is_empty() {
+            return "no cases that you may see; open one: sightline case open --help".into();
+        }
+        let row = |c: &Self| {
+            let expires = c.expires.clone().unwrap_or_default();
+            [c.id.clone(), c.state.clone(), c.purpose.clone(), c.places(), c.from_to(), expires]
+        };
+        table(["CASE", "STATE", "PURPOSE", "CAMERAS", "WINDOW", "EXPIRES"], &cases.iter().map(row).collect::<Vec<_>>())
+    }
+
+    fn places(&self) -> String {
+        let all_of = self.scope.agencies.iter().map(|a| format!("all of {a}"));
+        self.scope.cameras.iter().cloned().chain(all_of).collect::<Vec<_>>().join(", ")
+    }
+
+    fn from_to(&self) -> String {
+        let word = |t: &Option<String>| t.clone().unwrap_or_else(|| "?".into());
+        format!("{} to {}", word(&self.scope.from), word(&self.scope.to))
+    }
+
+    /// What an authoriser puts their name under, in plain words.
+    pub(crate) fn scope_in_words(&self) -> String {
+        let unless =
+            |n: u32, what: &str| if n == 0 { format!("the server's limit of {what}") } else { format!("at most {n} {what}") };
+        let classes =
+            if self.scope.classes.is_empty() { "figures, vehicles and things".into() } else { self.scope.classes.join(", ") };
+        let requester = self.requester.as_ref().map_or_else(|| "unknown".into(), PartyView::text);
+        let rows = [
+            ("case", self.id.clone()),
+            ("asked by", requester),
+            ("purpose", self.purpose.replace('_', " ")),
+            ("legal basis", self.legal_basis.clone()),
+            ("because", self.reason.clone()),
+            ("may look at", self.places()),
+            ("for", classes),
+            ("seen", self.from_to()),
+            ("may ask", format!("{} and {}", unless(self.budget.queries, "searches"), unless(self.budget.results, "results"))),
+            ("until", self.expires.clone().unwrap_or_else(|| "the server's limit".into())),
+        ];
+        rows.iter().fold(String::new(), |mut text, (name, value)| {
+            let _ = writeln!(text, "  {name:<12} {}", plain(value));
+            text
+        })
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("case {}: {}\n{}", plain(&self.id), self.state, self.scope_in_words());
+        if let Some(by) = &self.authoriser {
+            let at = self.authorised.as_deref().unwrap_or("an unknown time");
+            let _ = writeln!(text, "  {:<12} {} at {at}", "authorised by", by.text());
+        }
+        if let Some(at) = &self.closed {
+            let _ = writeln!(text, "  {:<12} {at}", "closed");
+        }
+        text
+    }
+}
