@@ -1,1 +1,65 @@
-//! Placeholder.
+//! Looks at pictures with ONNX models: finds figures, vehicles and carried things, follows them from frame to frame,
+//! names colours, and turns a redacted crop into an appearance vector. The only crate that sees ONNX Runtime.
+//!
+//! What it refuses to do: run a model file whose digest is not the manifest's, embed or describe anything but a
+//! [`redact::RedactedCrop`], and look at faces for any purpose but finding where they are so that they can be erased
+//! ([`CenterFace`] reads no landmarks and makes no vector). It opens no network connection; models are fetched by the
+//! set-up scripts.
+//!
+//! One [`Vision`] per worker thread: `&mut self` everywhere, nothing shared but the loaded library.
+
+mod appearance;
+mod carried;
+mod describe;
+mod detector;
+mod error;
+mod faces;
+mod lab;
+mod letterbox;
+mod manifest;
+mod runtime;
+mod session;
+mod store;
+mod tracker;
+
+pub use appearance::Embedder;
+pub use carried::carried_by;
+pub use describe::describe;
+pub use detector::{Detector, DetectorOptions, DetectorTimes, InputSize};
+pub use error::VisionError;
+pub use faces::CenterFace;
+pub use letterbox::Rgb;
+pub use manifest::{Decode, Input, Manifest, ManifestError, ModelEntry, Role, RuntimeEntry, SourceFile};
+pub use runtime::{Runtime, RuntimeError};
+pub use session::Device;
+pub use store::{ModelState, ModelStore};
+pub use tracker::{Tracker, TrackerOptions, TrackerStep};
+
+/// Which models a worker uses and how; `None` takes the manifest's default.
+#[derive(Debug, Clone, Default)]
+pub struct VisionOptions {
+    pub detector: Option<String>,
+    pub detector_options: DetectorOptions,
+    pub faces: Option<String>,
+    pub embedder: Option<String>,
+    pub device: Device,
+}
+
+/// Every model one worker thread needs. `Send`, not shared: sessions run on the caller's thread, one intra-op thread each.
+#[derive(Debug)]
+pub struct Vision {
+    pub detector: Detector,
+    pub faces: CenterFace,
+    pub embedder: Embedder,
+}
+
+impl Vision {
+    /// Loads the runtime if nobody has, verifies each model file's digest, and makes the sessions.
+    pub fn load(store: &ModelStore, options: &VisionOptions) -> Result<Self, VisionError> {
+        Ok(Self {
+            detector: Detector::load_on(store, options.detector.as_deref(), options.detector_options.clone(), options.device)?,
+            faces: CenterFace::load(store, options.faces.as_deref())?,
+            embedder: Embedder::load(store, options.embedder.as_deref())?,
+        })
+    }
+}

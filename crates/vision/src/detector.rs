@@ -1,0 +1,204 @@
+//! Finds figures, vehicles and carried things in a frame.
+
+mod decode;
+mod nms;
+
+use std::time::{Duration, Instant};
+
+use types::{Detection, Frame, Rect, Size};
+
+use crate::{
+    error::VisionError,
+    letterbox::{Layout, Letterbox, Rgb, Scale},
+    manifest::{Decode, Role},
+    session::{Device, Model},
+    store::ModelStore,
+};
+
+use decode::{Candidate, Family};
+
+/// How large the model's input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InputSize {
+    /// As many pixels as the model's default, shaped like the frame.
+    #[default]
+    Fitted,
+    /// Multiples of 32.
+    Fixed { height: u32, width: u32 },
+}
+
+/// What counts as found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DetectorOptions {
+    /// Detections below this score are not returned. Lower than what should start a track: a tracker uses weak ones to
+    /// keep the tracks it has.
+    pub threshold: f32,
+    pub input: InputSize,
+}
+
+impl Default for DetectorOptions {
+    fn default() -> Self {
+        Self { threshold: 0.2, input: InputSize::Fitted }
+    }
+}
+
+/// What the last frame took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct DetectorTimes {
+    /// Scaling, colour conversion, normalisation.
+    pub prepare: Duration,
+    /// The model itself.
+    pub model: Duration,
+    /// Reading boxes and suppressing doubles.
+    pub decode: Duration,
+}
+
+/// A detector model with its buffers.
+pub struct Detector {
+    model: Model,
+    family: Family,
+    budget: (u32, u32),
+    options: DetectorOptions,
+    boxed: Letterbox,
+    candidates: Vec<Candidate>,
+    times: DetectorTimes,
+}
+
+impl std::fmt::Debug for Detector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Detector({:?}, {:?})", self.model, self.options)
+    }
+}
+
+impl Detector {
+    /// The named model, or the manifest's default, on the CPU.
+    pub fn load(store: &ModelStore, name: Option<&str>, options: DetectorOptions) -> Result<Self, VisionError> {
+        Self::load_on(store, name, options, Device::Cpu)
+    }
+
+    pub fn load_on(
+        store: &ModelStore,
+        name: Option<&str>,
+        options: DetectorOptions,
+        device: Device,
+    ) -> Result<Self, VisionError> {
+        if let InputSize::Fixed { height, width } = options.input
+            && [height, width].iter().any(|side| side % 32 != 0 || !(32..=2048).contains(side))
+        {
+            return Err(VisionError::InputSize { width, height });
+        }
+        let entry = store.choose(name, Role::Detector)?;
+        let family = match entry.decode {
+            Decode::Ssd => Family::Ssd,
+            Decode::Yolox => Family::Yolox,
+            _ => Family::Nanodet,
+        };
+        let budget = (entry.input.height.unwrap_or(288).clamp(32, 2048), entry.input.width.unwrap_or(512).clamp(32, 2048));
+        let model = Model::load(store, entry, device)?;
+        Ok(Self {
+            model,
+            family,
+            budget,
+            options,
+            boxed: Letterbox::default(),
+            candidates: Vec::new(),
+            times: DetectorTimes::default(),
+        })
+    }
+
+    /// Everything of the vocabulary in the frame, best first within a class, clipped to the frame.
+    pub fn detect(&mut self, frame: &Frame) -> Result<Vec<Detection>, VisionError> {
+        let layout = self.layout(frame.size());
+        let began = Instant::now();
+        let scale = self.boxed.frame(frame, &layout);
+        self.times.prepare = began.elapsed();
+        self.look(frame.size(), &layout, scale)
+    }
+
+    /// The same for a still picture in memory.
+    pub fn detect_rgb(&mut self, picture: Rgb<'_>) -> Result<Vec<Detection>, VisionError> {
+        let layout = self.layout(picture.size);
+        let began = Instant::now();
+        let scale = self.boxed.rgb(picture, &layout);
+        self.times.prepare = began.elapsed();
+        self.look(picture.size, &layout, scale)
+    }
+
+    /// Of the last frame.
+    pub fn times(&self) -> DetectorTimes {
+        self.times
+    }
+
+    pub fn model_name(&self) -> &str {
+        self.model.name()
+    }
+
+    fn layout(&self, size: Size) -> Layout {
+        let (height, width) = match self.options.input {
+            InputSize::Fixed { height, width } => (height, width),
+            InputSize::Fitted => fitted(size, self.budget),
+        };
+        self.family.layout(height as usize, width as usize)
+    }
+
+    fn look(&mut self, size: Size, layout: &Layout, scale: Scale) -> Result<Vec<Detection>, VisionError> {
+        let began = Instant::now();
+        let answers = self.model.run(&self.boxed.tensor, layout.height, layout.width)?;
+        self.times.model = began.elapsed();
+        let began = Instant::now();
+        self.candidates.clear();
+        self.family.decode(&answers, layout, self.options.threshold, &mut self.candidates)?;
+        drop(answers);
+        let kept = nms::suppress(&mut self.candidates);
+        let back = |c: &Candidate| {
+            let [left, top, right, bottom] = c.corners;
+            let bbox = Rect::from_corners(left / scale.x, top / scale.y, right / scale.x, bottom / scale.y).clip(size);
+            (!bbox.is_empty()).then_some(Detection { class: c.class, score: c.score, bbox })
+        };
+        let found = self.candidates[..kept].iter().filter_map(back).collect();
+        self.times.decode = began.elapsed();
+        Ok(found)
+    }
+}
+
+/// The multiples of 32 in which a picture of this shape is shown largest with at most 5 % more pixels than the budget.
+fn fitted(size: Size, (height, width): (u32, u32)) -> (u32, u32) {
+    let most = u64::from(height) * u64::from(width) * 105 / 100;
+    let scale = |h: u32, w: u32| (f64::from(h) / f64::from(size.height)).min(f64::from(w) / f64::from(size.width));
+    let mut best = (height, width);
+    for h in (32..=2048).step_by(32) {
+        // The widest that fits the budget, or what the picture needs at this height if that is less.
+        let needs = (f64::from(size.width) * f64::from(h) / f64::from(size.height) / 32.0).ceil().min(64.0) as u32 * 32;
+        let w = needs.min((most / u64::from(h) / 32 * 32).min(2048) as u32);
+        let better = |a: f64, b: f64| a > b * 1.000_001 || (a > b * 0.999_999 && h * w < best.0 * best.1);
+        if w >= 32 && better(scale(h, w), scale(best.0, best.1)) {
+            best = (h, w);
+        }
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_input_takes_the_shape_of_the_frame() {
+        let at = |width, height| fitted(Size { width, height }, (288, 512));
+        assert_eq!(at(1920, 1080), (288, 512));
+        assert_eq!(at(1088, 1920), (512, 288));
+        assert_eq!(at(768, 576), (320, 448));
+        assert_eq!(at(384, 288), (320, 448));
+    }
+
+    proptest! {
+        #[test]
+        fn the_input_stays_within_its_budget_whatever_the_frame(width in 1u32..16_384, height in 1u32..16_384) {
+            let (h, w) = fitted(Size { width, height }, (288, 512));
+            prop_assert!(h % 32 == 0 && w % 32 == 0 && h >= 32 && w >= 32 && h <= 2048 && w <= 2048);
+            prop_assert!(h * w <= 288 * 512 * 105 / 100);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! Colour as people see it: CIE L*a*b*, after the light of the picture is discounted.
+
+use std::sync::LazyLock;
+
+use redact::RedactedCrop;
+
+/// One pixel: lightness 0..100, and the two colour axes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Lab {
+    pub(crate) l: f32,
+    pub(crate) a: f32,
+    pub(crate) b: f32,
+}
+
+impl Lab {
+    pub(crate) fn chroma(self) -> f32 {
+        self.a.hypot(self.b)
+    }
+
+    /// 0..360 degrees.
+    pub(crate) fn hue(self) -> f32 {
+        self.b.atan2(self.a).to_degrees().rem_euclid(360.0)
+    }
+}
+
+static LINEAR: LazyLock<[f32; 256]> = LazyLock::new(|| {
+    std::array::from_fn(|i| {
+        let v = i as f32 / 255.0;
+        if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
+    })
+});
+
+/// Linear light of an sRGB pixel.
+pub(crate) fn linear(rgb: [u8; 3]) -> [f32; 3] {
+    rgb.map(|v| LINEAR[v as usize])
+}
+
+/// From linear sRGB (D65).
+pub(crate) fn lab([r, g, b]: [f32; 3]) -> Lab {
+    let f = |t: f32| if t > 0.008_856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 };
+    let x = f((0.412_45 * r + 0.357_58 * g + 0.180_42 * b) / 0.950_47);
+    let y = f(0.212_67 * r + 0.715_16 * g + 0.072_17 * b);
+    let z = f((0.019_33 * r + 0.119_19 * g + 0.950_23 * b) / 1.088_83);
+    Lab { l: 116.0 * y - 16.0, a: 500.0 * (x - y), b: 200.0 * (y - z) }
+}
+
+/// The light of a picture, to be divided out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Light {
+    gains: [f32; 3],
+}
+
+impl Light {
+    /// Shades of grey (Finlayson and Trezzi, 2004), with half the correction: a crop filled by one red coat is red, not a
+    /// grey coat in red light. Erased pixels say nothing about the light.
+    pub(crate) fn of(crop: &RedactedCrop, share: f32) -> Self {
+        let mut sums = [0.0f64; 3];
+        let mut count = 0u32;
+        for_each_kept(crop, |_, _, rgb| {
+            for (sum, v) in sums.iter_mut().zip(linear(rgb)) {
+                *sum += f64::from(v);
+            }
+            count += 1;
+        });
+        let mean = sums.iter().sum::<f64>() / 3.0;
+        if count < 32 || mean / f64::from(count) < 1e-4 {
+            return Self { gains: [1.0; 3] };
+        }
+        let gain = |sum: f64| (mean / sum.max(1e-9)).powf(f64::from(share)).clamp(0.4, 2.5) as f32;
+        Self { gains: sums.map(gain) }
+    }
+
+    pub(crate) fn apply(&self, rgb: [u8; 3]) -> Lab {
+        let v = linear(rgb);
+        lab(std::array::from_fn(|i| (v[i] * self.gains[i]).min(1.0)))
+    }
+}
+
+/// Calls `f(x, y, rgb)` for every pixel that was not erased.
+pub(crate) fn for_each_kept(crop: &RedactedCrop, mut f: impl FnMut(usize, usize, [u8; 3])) {
+    let width = crop.size().width as usize;
+    let erased = |x: usize, y: usize| {
+        let (x, y) = (x as f32 + 0.5, y as f32 + 0.5);
+        crop.erased().iter().any(|r| x > r.x && x < r.right() && y > r.y && y < r.bottom())
+    };
+    for (y, row) in crop.rgb().chunks_exact(width * 3).enumerate() {
+        for (x, p) in row.chunks_exact(3).enumerate() {
+            if !erased(x, y) {
+                f(x, y, [p[0], p[1], p[2]]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn known_colours_have_their_lab() {
+        let near = |rgb, l: f32, a: f32, b: f32| {
+            let c = lab(linear(rgb));
+            assert!((c.l - l).abs() < 0.6 && (c.a - a).abs() < 0.6 && (c.b - b).abs() < 0.6, "{rgb:?} {c:?}");
+        };
+        near([255, 255, 255], 100.0, 0.0, 0.0);
+        near([0, 0, 0], 0.0, 0.0, 0.0);
+        near([255, 0, 0], 53.2, 80.1, 67.2);
+        near([0, 0, 255], 32.3, 79.2, -107.9);
+    }
+}

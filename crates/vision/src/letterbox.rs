@@ -1,0 +1,283 @@
+//! From a decoder's planes to a model's tensor in one pass: scale, colour conversion and normalisation together, with no
+//! picture in between. Bilinear with sample positions as `cv2.resize(INTER_LINEAR)` has them, so that the numpy reference
+//! of the models sees the same input.
+
+use types::{ColourMatrix, Frame, Size};
+
+/// An RGB picture in memory, 8 bits, rows without padding: still pictures of an evaluation, crops.
+#[derive(Clone, Copy)]
+pub struct Rgb<'a> {
+    pub(crate) size: Size,
+    pub(crate) pixels: &'a [u8],
+}
+
+impl std::fmt::Debug for Rgb<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Rgb({}x{})", self.size.width, self.size.height)
+    }
+}
+
+impl<'a> Rgb<'a> {
+    /// `None` unless `pixels` holds `width * height * 3` bytes, at least one pixel.
+    pub fn new(pixels: &'a [u8], size: Size) -> Option<Self> {
+        let needs = (size.width as usize).checked_mul(size.height as usize)?.checked_mul(3)?;
+        (needs > 0 && pixels.len() == needs).then_some(Self { size, pixels })
+    }
+}
+
+/// What the tensor holds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Layout {
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    /// Blue first.
+    pub(crate) bgr: bool,
+    /// In the order of the tensor's channels.
+    pub(crate) mean: [f32; 3],
+    pub(crate) std: [f32; 3],
+    /// Value of the pixels beside the picture, before normalisation.
+    pub(crate) pad: f32,
+    /// Stretch to the whole tensor rather than keep the aspect at the upper left.
+    pub(crate) stretch: bool,
+}
+
+/// How boxes of the tensor map back: divide by the scale of each axis.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Scale {
+    pub(crate) x: f32,
+    pub(crate) y: f32,
+}
+
+/// Reused buffers.
+#[derive(Default)]
+pub(crate) struct Letterbox {
+    pub(crate) tensor: Vec<f32>,
+    columns: Vec<Tap>,
+    chroma: Vec<Tap>,
+    /// One output row of Y, U, V or of R, G, B.
+    rows: [Vec<f32>; 3],
+    layout: Option<(Layout, Size)>,
+}
+
+/// Two neighbours and the share of the second.
+#[derive(Clone, Copy, Default)]
+struct Tap {
+    first: u32,
+    second: u32,
+    share: f32,
+}
+
+impl Tap {
+    /// For a sample centre at `position` of `len` samples.
+    fn at(position: f32, len: usize) -> Self {
+        let last = (len - 1) as f32;
+        let position = position.clamp(0.0, last);
+        let first = position.floor();
+        Self { first: first as u32, second: (first + 1.0).min(last) as u32, share: position - first }
+    }
+}
+
+/// Scale and size of the picture inside the tensor.
+fn fit(size: Size, layout: &Layout) -> (Scale, usize, usize) {
+    let (w, h) = (size.width as f32, size.height as f32);
+    let (tw, th) = (layout.width as f32, layout.height as f32);
+    if layout.stretch {
+        return (Scale { x: tw / w, y: th / h }, layout.width, layout.height);
+    }
+    // In f64 and truncated, as the reference does it.
+    let r = (f64::from(th) / f64::from(h)).min(f64::from(tw) / f64::from(w));
+    let side = |v: u32, most: usize| ((f64::from(v) * r) as usize).clamp(1, most);
+    (Scale { x: r as f32, y: r as f32 }, side(size.width, layout.width), side(size.height, layout.height))
+}
+
+impl Letterbox {
+    /// Sizes the buffers and writes the padding, both only when the layout or the picture's size changed.
+    fn prepare(&mut self, size: Size, layout: &Layout) -> (Scale, usize, usize) {
+        let (scale, nw, nh) = fit(size, layout);
+        if self.layout != Some((*layout, size)) {
+            self.layout = Some((*layout, size));
+            self.tensor.clear();
+            for (mean, std) in layout.mean.iter().zip(&layout.std) {
+                self.tensor.resize(self.tensor.len() + layout.height * layout.width, (layout.pad - mean) / std);
+            }
+            let (w, cw) = (size.width as usize, (size.width as usize).div_ceil(2));
+            let step = size.width as f32 / nw as f32;
+            let at = |x: usize| (x as f32 + 0.5) * step - 0.5;
+            self.columns = (0..nw).map(|x| Tap::at(at(x), w)).collect();
+            self.chroma = (0..nw).map(|x| Tap::at(at(x) / 2.0 - 0.25, cw)).collect();
+            for row in &mut self.rows {
+                row.resize(nw, 0.0);
+            }
+        }
+        (scale, nw, nh)
+    }
+
+    /// Fills `self.tensor` from a frame.
+    pub(crate) fn frame(&mut self, frame: &Frame, layout: &Layout) -> Scale {
+        let size = frame.size();
+        let (scale, nw, nh) = self.prepare(size, layout);
+        let step = size.height as f32 / nh as f32;
+        let chroma_rows = (size.height as usize).div_ceil(2);
+        let convert = Convert::new(frame.matrix());
+        for y in 0..nh {
+            let position = (y as f32 + 0.5) * step - 0.5;
+            let tap = Tap::at(position, size.height as usize);
+            let [luma, u, v] = &mut self.rows;
+            blend(frame.row(0, tap.first as usize), frame.row(0, tap.second as usize), tap.share, &self.columns, 1, luma);
+            let tap = Tap::at(position / 2.0 - 0.25, chroma_rows);
+            let rows = (frame.chroma_row(tap.first as usize * 2), frame.chroma_row(tap.second as usize * 2));
+            if let (Some((u0, v0, step)), Some((u1, v1, _))) = rows {
+                blend(u0, u1, tap.share, &self.chroma, step, u);
+                blend(v0, v1, tap.share, &self.chroma, step, v);
+            } else {
+                u.fill(128.0);
+                v.fill(128.0);
+            }
+            convert.row(&mut self.rows);
+            self.put(y, nw, layout);
+        }
+        scale
+    }
+
+    /// Fills `self.tensor` from a picture in memory.
+    pub(crate) fn rgb(&mut self, picture: Rgb<'_>, layout: &Layout) -> Scale {
+        let (scale, nw, nh) = self.prepare(picture.size, layout);
+        let step = picture.size.height as f32 / nh as f32;
+        let stride = picture.size.width as usize * 3;
+        for y in 0..nh {
+            let tap = Tap::at((y as f32 + 0.5) * step - 0.5, picture.size.height as usize);
+            let row = |y: u32| &picture.pixels[y as usize * stride..][..stride];
+            let (a, b) = (row(tap.first), row(tap.second));
+            for (channel, out) in self.rows.iter_mut().enumerate() {
+                blend(&a[channel..], &b[channel..], tap.share, &self.columns, 3, out);
+                // The reference scales in 8 bits.
+                out.iter_mut().for_each(|v| *v = v.round());
+            }
+            self.put(y, nw, layout);
+        }
+        scale
+    }
+
+    /// Normalises the row of R, G, B into the tensor's planes.
+    fn put(&mut self, y: usize, nw: usize, layout: &Layout) {
+        let plane = layout.height * layout.width;
+        for channel in 0..3 {
+            let source = &self.rows[if layout.bgr { 2 - channel } else { channel }];
+            let (scale, offset) = (1.0 / layout.std[channel], -layout.mean[channel] / layout.std[channel]);
+            let start = channel * plane + y * layout.width;
+            for (out, v) in self.tensor[start..start + nw].iter_mut().zip(source) {
+                *out = v * scale + offset;
+            }
+        }
+    }
+}
+
+/// One output row of one channel: two rows, `step` bytes from sample to sample.
+#[inline]
+fn blend(a: &[u8], b: &[u8], share: f32, taps: &[Tap], step: usize, out: &mut [f32]) {
+    // Taps are clamped to the row's samples, so the indices hold; the slices are checked once by `get` of the last one.
+    for (out, tap) in out.iter_mut().zip(taps) {
+        let (i, j) = (tap.first as usize * step, tap.second as usize * step);
+        let top = f32::from(a[i]) + (f32::from(a[j]) - f32::from(a[i])) * tap.share;
+        let low = f32::from(b[i]) + (f32::from(b[j]) - f32::from(b[i])) * tap.share;
+        *out = top + (low - top) * share;
+    }
+}
+
+/// Y'CbCr to R'G'B' in floats.
+struct Convert {
+    offset: f32,
+    y: f32,
+    rv: f32,
+    gu: f32,
+    gv: f32,
+    bu: f32,
+}
+
+impl Convert {
+    fn new(matrix: ColourMatrix) -> Self {
+        let (kr, kb): (f32, f32) = if matrix.bt709 { (0.2126, 0.0722) } else { (0.299, 0.114) };
+        let kg = 1.0 - kr - kb;
+        let (y, c) = if matrix.full_range { (1.0, 1.0) } else { (255.0 / 219.0, 255.0 / 224.0) };
+        Self {
+            offset: if matrix.full_range { 0.0 } else { 16.0 },
+            y,
+            rv: 2.0 * (1.0 - kr) * c,
+            gu: 2.0 * (1.0 - kb) * kb / kg * c,
+            gv: 2.0 * (1.0 - kr) * kr / kg * c,
+            bu: 2.0 * (1.0 - kb) * c,
+        }
+    }
+
+    #[inline]
+    fn row(&self, rows: &mut [Vec<f32>; 3]) {
+        let [a, b, c] = rows;
+        for ((a, b), c) in a.iter_mut().zip(b.iter_mut()).zip(c.iter_mut()) {
+            let (luma, u, v) = ((*a - self.offset) * self.y, *b - 128.0, *c - 128.0);
+            *a = (luma + self.rv * v).clamp(0.0, 255.0);
+            *b = (luma - self.gu * u - self.gv * v).clamp(0.0, 255.0);
+            *c = (luma + self.bu * u).clamp(0.0, 255.0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use types::{CaptureTime, ClockUncertainty, MediaTime, PixelFormat, Rect, TimeSource, TimeStamp};
+
+    use super::*;
+
+    const PLAIN: Layout = Layout { height: 32, width: 64, bgr: false, mean: [0.0; 3], std: [1.0; 3], pad: -7.0, stretch: false };
+
+    fn frame(bytes: Vec<u8>, width: u32, height: u32, format: PixelFormat) -> Frame {
+        let taken = TimeStamp {
+            time: CaptureTime::from_micros(0).unwrap(),
+            uncertainty: ClockUncertainty::default(),
+            source: TimeSource::Given,
+        };
+        let matrix = ColourMatrix { bt709: false, full_range: true };
+        Frame::packed(bytes, Size { width, height }, format, matrix, MediaTime::default(), taken, 0).unwrap()
+    }
+
+    #[test]
+    fn at_the_same_size_the_tensor_holds_the_pixels_of_the_crop() {
+        let grey: Vec<u8> = (0..64 * 32).map(|i| (i * 7 % 251) as u8).collect();
+        let frame = frame(grey, 64, 32, PixelFormat::Gray8);
+        let mut boxed = Letterbox::default();
+        boxed.frame(&frame, &PLAIN);
+        let crop = frame.crop(&Rect::new(0.0, 0.0, 64.0, 32.0)).unwrap();
+        for (i, rgb) in crop.rgb().chunks(3).enumerate() {
+            assert!((boxed.tensor[i] - f32::from(rgb[0])).abs() < 0.51);
+        }
+    }
+
+    #[test]
+    fn channels_are_swapped_normalised_and_padded() {
+        let layout = Layout { bgr: true, mean: [10.0, 20.0, 30.0], std: [2.0, 4.0, 5.0], pad: 0.0, ..PLAIN };
+        let mut boxed = Letterbox::default();
+        boxed.rgb(Rgb::new(&[50, 100, 200].repeat(32 * 32), Size { width: 32, height: 32 }).unwrap(), &layout);
+        let at = |c: usize, x: usize| boxed.tensor[c * 64 * 32 + x];
+        assert_eq!([at(0, 0), at(1, 0), at(2, 0)], [95.0, 20.0, 4.0]);
+        assert_eq!([at(0, 40), at(1, 40), at(2, 40)], [-5.0, -5.0, -6.0]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_size_of_frame_fills_the_tensor_with_finite_values(
+            w in 1u32..200, h in 1u32..200, nv12 in any::<bool>(), stretch in any::<bool>(), fill in any::<u8>(),
+        ) {
+            let chroma = (w.div_ceil(2) * h.div_ceil(2)) as usize;
+            let format = if nv12 { PixelFormat::Nv12 } else { PixelFormat::I420 };
+            let frame = frame(vec![fill; (w * h) as usize + 2 * chroma], w, h, format);
+            let mut boxed = Letterbox::default();
+            let layout = Layout { stretch, ..PLAIN };
+            let scale = boxed.frame(&frame, &layout);
+            prop_assert_eq!(boxed.tensor.len(), 3 * 32 * 64);
+            prop_assert!(boxed.tensor.iter().all(|v| v.is_finite() && (-7.0..=255.0).contains(v)));
+            prop_assert!(scale.x > 0.0 && scale.y > 0.0);
+            // The whole picture lies inside the tensor.
+            prop_assert!(w as f32 * scale.x <= 64.01 && h as f32 * scale.y <= 32.01);
+        }
+    }
+}
