@@ -1,1 +1,40 @@
-//! Placeholder.
+//! Who may see what, and on whose word. If you want to know why a search was refused, start at [`decide()`].
+//!
+//! An investigator opens a [`Case`]; somebody else, of another organisation, signs its [`Grant`] with a key that never
+//! reaches the server; from then on [`decide()`], a pure function, answers every request from the grant, the cameras'
+//! owners' policies and the clock. A [`Gate`] writes the answer to the [`AuditLog`] and, only once that is durable, mints a
+//! [`CasePermit`]: the one thing a search accepts.
+//!
+//! This crate does no I/O and reads no clock: time is an argument, the log is a trait. It refuses to guess: what no rule
+//! allows is denied, with a stable code, a reason and what to do.
+
+mod action;
+mod audit;
+mod caller;
+mod camera;
+mod case;
+mod decide;
+mod denial;
+mod gate;
+mod grant;
+mod memory;
+mod open;
+mod permit;
+mod policy;
+mod scope;
+mod wire;
+
+pub use action::{Action, Permission};
+pub use audit::{AuditDetail, AuditEntry, AuditError, AuditLog, AuditReceipt, Charge, Outcome, Phase};
+pub use caller::{Caller, Name, NameError, Role};
+pub use camera::{CameraPolicy, Hours, PooledCamera};
+pub use case::{Authorisation, Case, CaseState, Closed};
+pub use decide::{Granted, LeftOut, SearchRequest, decide, decide_view};
+pub use denial::{Code, Denial};
+pub use gate::{Begun, Gate, GateError};
+pub use grant::{Grant, GrantError, GrantSignature, PublicKey, SigningKey, sign_grant, signing_key_from_pem, verify_grant};
+pub use memory::MemoryLog;
+pub use open::{check_open, may_see_case};
+pub use permit::CasePermit;
+pub use policy::{Limits, Policy, Purpose};
+pub use scope::{Budgets, Scope};

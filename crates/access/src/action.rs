@@ -1,0 +1,160 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Caller, Code, Denial, Role};
+
+/// Everything a caller can ask for: one a call of the service, so that a test can hold the two lists against each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Action {
+    #[serde(rename = "search")]
+    Search,
+    #[serde(rename = "crop")]
+    GetCrop,
+    #[serde(rename = "agency.add")]
+    AddAgency,
+    #[serde(rename = "agency.list")]
+    ListAgencies,
+    #[serde(rename = "camera.add")]
+    AddCamera,
+    #[serde(rename = "camera.list")]
+    ListCameras,
+    #[serde(rename = "case.open")]
+    OpenCase,
+    #[serde(rename = "case.authorise")]
+    AuthoriseCase,
+    #[serde(rename = "case.get")]
+    GetCase,
+    #[serde(rename = "case.list")]
+    ListCases,
+    #[serde(rename = "case.close")]
+    CloseCase,
+    #[serde(rename = "footage.add")]
+    AddFootage,
+    #[serde(rename = "job.get")]
+    GetJob,
+    #[serde(rename = "job.list")]
+    ListJobs,
+    #[serde(rename = "job.watch")]
+    WatchJob,
+    #[serde(rename = "job.cancel")]
+    CancelJob,
+    #[serde(rename = "status")]
+    Status,
+    #[serde(rename = "check")]
+    Check,
+    #[serde(rename = "check.repair")]
+    Repair,
+    #[serde(rename = "index.rebuild")]
+    RebuildIndex,
+    #[serde(rename = "audit.list")]
+    ListAudit,
+}
+
+/// What a role may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Permission {
+    Yes,
+    /// Only what is theirs: their own case, or their own organisation's cameras. Checked where the thing is known.
+    Own,
+    No,
+}
+
+impl Action {
+    pub const ALL: [Self; 21] = [
+        Self::Search,
+        Self::GetCrop,
+        Self::AddAgency,
+        Self::ListAgencies,
+        Self::AddCamera,
+        Self::ListCameras,
+        Self::OpenCase,
+        Self::AuthoriseCase,
+        Self::GetCase,
+        Self::ListCases,
+        Self::CloseCase,
+        Self::AddFootage,
+        Self::GetJob,
+        Self::ListJobs,
+        Self::WatchJob,
+        Self::CancelJob,
+        Self::Status,
+        Self::Check,
+        Self::Repair,
+        Self::RebuildIndex,
+        Self::ListAudit,
+    ];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Search => "search",
+            Self::GetCrop => "crop",
+            Self::AddAgency => "agency.add",
+            Self::ListAgencies => "agency.list",
+            Self::AddCamera => "camera.add",
+            Self::ListCameras => "camera.list",
+            Self::OpenCase => "case.open",
+            Self::AuthoriseCase => "case.authorise",
+            Self::GetCase => "case.get",
+            Self::ListCases => "case.list",
+            Self::CloseCase => "case.close",
+            Self::AddFootage => "footage.add",
+            Self::GetJob => "job.get",
+            Self::ListJobs => "job.list",
+            Self::WatchJob => "job.watch",
+            Self::CancelJob => "job.cancel",
+            Self::Status => "status",
+            Self::Check => "check",
+            Self::Repair => "check.repair",
+            Self::RebuildIndex => "index.rebuild",
+            Self::ListAudit => "audit.list",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|a| a.as_str() == word)
+    }
+
+    /// The whole of what roles may do, in one place. A row a line; the snapshot in `tests/snapshots` is for people.
+    pub const fn permission(self, role: Role) -> Permission {
+        use Permission::{No, Own, Yes};
+        //                               investigator, authoriser, camera owner, operator, auditor
+        let row = match self {
+            Self::Search | Self::GetCrop => [Own, No, No, No, No],
+            Self::AddAgency => [No, No, No, Yes, No],
+            Self::ListAgencies | Self::ListCameras | Self::Status => [Yes, Yes, Yes, Yes, Yes],
+            Self::AddCamera => [No, No, Own, Yes, No],
+            Self::OpenCase => [Yes, No, No, No, No],
+            Self::AuthoriseCase => [No, Own, No, No, No],
+            Self::GetCase | Self::ListCases => [Own, Yes, No, No, Yes],
+            Self::CloseCase => [Own, Yes, No, No, No],
+            Self::AddFootage | Self::GetJob | Self::ListJobs | Self::WatchJob | Self::CancelJob => [No, No, Own, Yes, No],
+            Self::Check => [No, No, No, Yes, Yes],
+            Self::Repair | Self::RebuildIndex => [No, No, No, Yes, No],
+            Self::ListAudit => [No, No, No, No, Yes],
+        };
+        row[role as usize]
+    }
+
+    /// Whether the caller's role may do this at all. [`Permission::Own`] passes: the caller of this checks whose it is.
+    pub fn check_role(self, caller: &Caller) -> Result<Permission, Denial> {
+        match self.permission(caller.role) {
+            Permission::No => {
+                let able: Vec<_> =
+                    Role::ALL.into_iter().filter(|r| self.permission(*r) != Permission::No).map(Role::as_str).collect();
+                Err(Denial::new(
+                    Code::Role,
+                    format!("the role {} may not do this ({self})", caller.role),
+                    format!("ask somebody with the role {}", able.join(" or ")),
+                ))
+            }
+            permission => Ok(permission),
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

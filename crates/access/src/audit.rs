@@ -1,0 +1,209 @@
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use types::{AgencyId, CameraId, CaseId, Class, JobId, QueryPart, ReceiveTime, SightingId, TimeWindow};
+
+use crate::{Action, Budgets, Caller, Code, LeftOut, SearchRequest};
+
+/// One line of the record. No free text and no picture: who, what, under which case, how far, and how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditEntry {
+    pub at: ReceiveTime,
+    /// `None`: the server itself.
+    pub caller: Option<Caller>,
+    pub action: Action,
+    pub phase: Phase,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub case: Option<CaseId>,
+    #[serde(default, skip_serializing_if = "AuditDetail::is_empty")]
+    pub detail: AuditDetail,
+    /// What it takes from (or gives back to) the case's budgets. The log books it in the same transaction.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub charge: Option<Charge>,
+}
+
+/// Every call is two entries: one before any work, one after. A begin without an end is a call that was cut off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Phase {
+    /// Permitted; no work was done yet.
+    Begin,
+    /// Refused; no work was or will be done.
+    Denied {
+        code: Code,
+    },
+    Complete {
+        begin: u64,
+        outcome: Outcome,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Outcome {
+    Done,
+    /// The caller went away, or the stream was cut.
+    Cancelled,
+    Failed,
+}
+
+impl Phase {
+    /// One word: `permitted`, the code of the refusal, `done`, `cancelled` or `failed`.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Begin => "permitted",
+            Self::Denied { code } => code.as_str(),
+            Self::Complete { outcome: Outcome::Done, .. } => "done",
+            Self::Complete { outcome: Outcome::Cancelled, .. } => "cancelled",
+            Self::Complete { outcome: Outcome::Failed, .. } => "failed",
+        }
+    }
+}
+
+/// What a call was about. Closed: a new kind of thing needs a new field here, in plain sight.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuditDetail {
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub cameras: BTreeSet<CameraId>,
+    /// Cameras of the case that their owners keep out of this search.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub left_out: BTreeSet<CameraId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub agency: Option<AgencyId>,
+    #[serde(with = "optional_window", skip_serializing_if = "Option::is_none")]
+    pub window: Option<TimeWindow>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub classes: BTreeSet<Class>,
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub parts: BTreeSet<QueryPart>,
+    /// The example of a search, or the sighting looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sighting: Option<SightingId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
+    /// SHA-256 of the grant opened or authorised, in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
+    /// Searched before anybody authorised it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub emergency: bool,
+    /// What was handed out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results: Option<u32>,
+}
+
+impl AuditDetail {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(crate) fn of_request(request: &SearchRequest, like: Option<SightingId>) -> Self {
+        Self {
+            cameras: request.cameras.clone(),
+            window: request.window,
+            classes: request.classes.clone(),
+            parts: request.parts.clone(),
+            sighting: like,
+            limit: Some(request.limit),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn of_left_out(left_out: &[LeftOut]) -> BTreeSet<CameraId> {
+        left_out.iter().map(|l| l.camera.clone()).collect()
+    }
+}
+
+/// A booking against a case's budgets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Charge {
+    /// Refused with [`AuditError::Exhausted`], and no entry made, where the sum would be more than `within`.
+    Take { queries: u32, results: u32, within: Budgets },
+    /// Results reserved and not handed out.
+    GiveBack { results: u32 },
+}
+
+/// Where an entry stands in the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditReceipt {
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// SHA-256 over this entry and the one before.
+    pub chain: [u8; 32],
+}
+
+/// The record did not take an entry. Whatever the entry was for must not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    #[error("the case's budget is used up: {used_queries} queries and {used_results} results of {} and {} are taken", within.queries, within.results)]
+    Exhausted { used_queries: u64, used_results: u64, within: Budgets },
+    #[error("write to the audit record")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The append-only record.
+///
+/// When `append` returns `Ok` the entry, and its charge, survive a crash of this machine; an implementation that can't
+/// promise that must return an error. No default and no way around it is provided on purpose.
+#[async_trait]
+pub trait AuditLog: Send + Sync {
+    async fn append(&self, entry: AuditEntry) -> Result<AuditReceipt, AuditError>;
+}
+
+#[async_trait]
+impl<T: AuditLog + ?Sized> AuditLog for std::sync::Arc<T> {
+    async fn append(&self, entry: AuditEntry) -> Result<AuditReceipt, AuditError> {
+        (**self).append(entry).await
+    }
+}
+
+impl AuditEntry {
+    /// The bytes that are hashed and kept: the same entry, the same bytes.
+    ///
+    /// # Errors
+    /// Never for entries made here; the caller still must not drop an entry it can't write.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, AuditError> {
+        serde_json::to_vec(self).map_err(|e| AuditError::Unavailable(Box::new(e)))
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, AuditError> {
+        serde_json::from_slice(bytes).map_err(|e| AuditError::Unavailable(Box::new(e)))
+    }
+}
+
+impl AuditReceipt {
+    /// The receipt of the entry with these bytes after `previous`; `None` for the first.
+    pub fn following(previous: Option<&Self>, bytes: &[u8]) -> Self {
+        use sha2::{Digest, Sha256};
+        let (seq, chain) = previous.map_or((0, [0; 32]), |p| (p.seq, p.chain));
+        let mut hash = Sha256::new_with_prefix(b"sightline audit v1\n");
+        hash.update(chain);
+        hash.update((seq + 1).to_be_bytes());
+        hash.update(bytes);
+        Self { seq: seq + 1, chain: hash.finalize().into() }
+    }
+}
+
+mod optional_window {
+    use serde::{Deserializer, Serializer};
+
+    use super::*;
+    use crate::scope::window;
+
+    #[derive(Serialize, Deserialize)]
+    struct Wrapped(#[serde(with = "window")] TimeWindow);
+
+    pub(super) fn serialize<S: Serializer>(w: &Option<TimeWindow>, s: S) -> Result<S::Ok, S::Error> {
+        w.map(Wrapped).serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<TimeWindow>, D::Error> {
+        Ok(Option::<Wrapped>::deserialize(d)?.map(|w| w.0))
+    }
+}

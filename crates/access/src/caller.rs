@@ -1,0 +1,181 @@
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// What a caller's certificate lets them do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Opens cases and searches under them.
+    Investigator,
+    /// Signs (or does not sign) what an investigator asks for.
+    Authoriser,
+    /// Decides over their own organisation's cameras.
+    CameraOwner,
+    /// Keeps the deployment running; sees no sightings.
+    Operator,
+    /// Reads the record; sees no sightings.
+    Auditor,
+}
+
+impl Role {
+    pub const ALL: [Self; 5] = [Self::Investigator, Self::Authoriser, Self::CameraOwner, Self::Operator, Self::Auditor];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Investigator => "investigator",
+            Self::Authoriser => "authoriser",
+            Self::CameraOwner => "camera_owner",
+            Self::Operator => "operator",
+            Self::Auditor => "auditor",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Role {
+    type Err = NameError;
+    fn from_str(word: &str) -> Result<Self, NameError> {
+        Self::ALL.into_iter().find(|r| r.as_str() == word).ok_or_else(|| NameError::Role(shorten(word)))
+    }
+}
+
+/// Why a text names nobody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    #[error("{0:?} is not a name: 1 to 63 of a-z, 0-9, '-', '_' and '.', starting with a letter or digit")]
+    Name(String),
+    #[error("{0:?} is not a role; the roles are investigator, authoriser, camera_owner, operator, auditor")]
+    Role(String),
+    #[error("{0:?} does not read sightline://ORGANISATION/ROLE/NAME")]
+    Uri(String),
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(80).collect()
+}
+
+/// A person's or an organisation's name: one spelling each, so that two can be told apart by comparing bytes.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+impl Name {
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        let word = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let bytes = text.as_bytes();
+        let fits = (1..=63).contains(&bytes.len())
+            && word(&bytes[0])
+            && bytes.iter().all(|b| word(b) || matches!(b, b'-' | b'_' | b'.'));
+        if fits { Ok(Self(text.to_owned())) } else { Err(NameError::Name(shorten(text))) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Name {
+    type Err = NameError;
+    fn from_str(text: &str) -> Result<Self, NameError> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = NameError;
+    fn try_from(text: String) -> Result<Self, NameError> {
+        Self::new(&text)
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
+    }
+}
+
+/// Who asks, as their certificate says.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Caller {
+    pub name: Name,
+    pub organisation: Name,
+    pub role: Role,
+}
+
+impl Caller {
+    /// `sightline://ORGANISATION/ROLE/NAME`: the URI in the certificate's subject alternative name.
+    pub fn uri(&self) -> String {
+        format!("sightline://{}/{}/{}", self.organisation, self.role, self.name)
+    }
+
+    pub fn from_uri(uri: &str) -> Result<Self, NameError> {
+        let bad = || NameError::Uri(shorten(uri));
+        let mut parts = uri.strip_prefix("sightline://").ok_or_else(bad)?.split('/');
+        let (Some(organisation), Some(role), Some(name), None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+            return Err(bad());
+        };
+        Ok(Self { name: Name::new(name)?, organisation: Name::new(organisation)?, role: role.parse()? })
+    }
+
+    /// Whether both are one person, whatever role each certificate gives them.
+    pub fn same_person(&self, other: &Self) -> bool {
+        self.name == other.name && self.organisation == other.organisation
+    }
+
+    /// Whether they belong to the organisation that runs an agency's cameras: an agency's id is its organisation's name.
+    pub fn is_of(&self, agency: &types::AgencyId) -> bool {
+        self.organisation.as_str() == agency.as_str()
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} ({})", self.name, self.organisation, self.role)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_survives_the_uri_and_nothing_else_is_one() {
+        for role in Role::ALL {
+            let caller = Caller { name: Name::new("a.b").unwrap(), organisation: Name::new("city-police").unwrap(), role };
+            assert_eq!(Caller::from_uri(&caller.uri()), Ok(caller));
+        }
+        for bad in [
+            "",
+            "sightline://",
+            "sightline://a/auditor",
+            "sightline://a/auditor/b/c",
+            "sightline://a/root/b",
+            "sightline://A/auditor/b",
+            "https://a/auditor/b",
+            "sightline://a/auditor/",
+            "sightline:///auditor/b",
+            "sightline://a/auditor/b?x",
+        ] {
+            assert!(Caller::from_uri(bad).is_err(), "{bad:?}");
+        }
+    }
+}

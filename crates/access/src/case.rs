@@ -1,0 +1,173 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use types::{CaseId, ReceiveTime};
+
+use crate::{Action, Caller, Code, Denial, Grant, GrantSignature, Policy, PublicKey, Role, verify_grant};
+
+/// A case: what was asked for, who agreed, and whether it is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    pub grant: Grant,
+    /// In the order they were given; each by another person, none by the requester.
+    #[serde(default)]
+    pub authorisations: Vec<Authorisation>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed: Option<Closed>,
+}
+
+/// Somebody's signature under the grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Authorisation {
+    pub by: Caller,
+    pub at: ReceiveTime,
+    pub key: PublicKey,
+    pub signature: GrantSignature,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Closed {
+    /// `None`: the server closed it by itself.
+    pub by: Option<Caller>,
+    pub at: ReceiveTime,
+    pub reason: String,
+}
+
+/// Where a case stands. Expiry is no state: it comes with the clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CaseState {
+    /// Waits to be authorised; permits nothing.
+    Requested,
+    Authorised,
+    /// Over for good.
+    Closed,
+}
+
+impl CaseState {
+    pub const ALL: [Self; 3] = [Self::Requested, Self::Authorised, Self::Closed];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Authorised => "authorised",
+            Self::Closed => "closed",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == word)
+    }
+}
+
+impl fmt::Display for CaseState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Case {
+    /// A case as requested. Check it with [`crate::check_open`] before it is stored.
+    pub fn requested(grant: Grant) -> Self {
+        Self { grant, authorisations: Vec::new(), closed: None }
+    }
+
+    pub fn id(&self) -> &CaseId {
+        &self.grant.case
+    }
+
+    pub fn state(&self) -> CaseState {
+        match (&self.closed, self.authorisations.is_empty()) {
+            (Some(_), _) => CaseState::Closed,
+            (None, true) => CaseState::Requested,
+            (None, false) => CaseState::Authorised,
+        }
+    }
+
+    /// Adds an authoriser's signature. A second person's counts for sensitive cameras; a third is refused as needless.
+    pub fn authorise(
+        &mut self,
+        policy: &Policy,
+        by: &Caller,
+        key: PublicKey,
+        signature: GrantSignature,
+        now: ReceiveTime,
+    ) -> Result<(), Denial> {
+        Action::AuthoriseCase.check_role(by)?;
+        self.check_open_at(now)?;
+        let authorisation = Authorisation { by: by.clone(), at: now, key, signature };
+        if self.authorisations.len() >= 2 || self.authorisations.iter().any(|a| a.by.same_person(by)) {
+            let reason = format!("case {} is authorised already", self.id());
+            return Err(Denial::new(Code::AlreadyAuthorised, reason, ""));
+        }
+        self.check_authorisation(policy, &authorisation)?;
+        self.authorisations.push(authorisation);
+        Ok(())
+    }
+
+    /// Ends the case. The requester may, and any authoriser.
+    pub fn close(&mut self, by: &Caller, reason: &str, now: ReceiveTime) -> Result<(), Denial> {
+        Action::CloseCase.check_role(by)?;
+        if by.role != Role::Authoriser && !self.grant.requester.same_person(by) {
+            return Err(Denial::no_case(self.id()));
+        }
+        if self.closed.is_some() {
+            return Err(self.denied_closed());
+        }
+        self.closed = Some(Closed { by: Some(by.clone()), at: now, reason: reason.chars().take(2_000).collect() });
+        Ok(())
+    }
+
+    /// Whether one authorisation holds, as it stands now: role, person, organisation, key and signature. Checked again on
+    /// every request, so that neither an edited database nor a stricter policy leaves an old answer standing.
+    pub(crate) fn check_authorisation(&self, policy: &Policy, a: &Authorisation) -> Result<(), Denial> {
+        let requester = &self.grant.requester;
+        if a.by.role != Role::Authoriser {
+            return Err(Denial::new(Code::Role, format!("{} is not an authoriser", a.by), "have an authoriser sign the case"));
+        }
+        if a.by.same_person(requester) {
+            let reason = "who asks for a case can't authorise it";
+            return Err(Denial::new(Code::SamePerson, reason, "ask another person to authorise it"));
+        }
+        if a.by.organisation == requester.organisation && !policy.same_organisation {
+            let reason = format!("requester and authoriser are both of {}", requester.organisation);
+            return Err(Denial::new(Code::SameOrganisation, reason, "ask an authoriser of another organisation"));
+        }
+        let bad = |reason: &str| {
+            let hint = "sign the case as it stands: `sightline case authorise`";
+            Err(Denial::new(Code::BadSignature, format!("{reason} (case {})", self.id()), hint))
+        };
+        if policy.authoriser_keys.as_ref().is_some_and(|known| !known.contains(&a.key)) {
+            return bad("the authoriser's key is not one this deployment knows");
+        }
+        if verify_grant(&a.key, &self.grant, &a.signature).is_err() {
+            return bad("the authoriser's signature does not fit the grant");
+        }
+        Ok(())
+    }
+
+    /// Neither closed, nor before its time, nor expired.
+    pub(crate) fn check_open_at(&self, now: ReceiveTime) -> Result<(), Denial> {
+        let grant = &self.grant;
+        if self.closed.is_some() {
+            return Err(self.denied_closed());
+        }
+        if now < grant.opened {
+            let reason = format!("case {} is not valid before {}", self.id(), grant.opened);
+            return Err(Denial::new(Code::NotYetValid, reason, "check this machine's clock"));
+        }
+        if now >= grant.expires {
+            let reason = format!("case {} expired at {}", self.id(), grant.expires);
+            return Err(Denial::new(Code::Expired, reason, "open a new case with `sightline case open`"));
+        }
+        Ok(())
+    }
+
+    fn denied_closed(&self) -> Denial {
+        let reason = format!("case {} is closed", self.id());
+        Denial::new(Code::Closed, reason, "open a new case with `sightline case open`")
+    }
+}

@@ -1,0 +1,235 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use types::{CameraId, Class, DescriptionQuery, QueryPart, ReceiveTime, Sighting, TimeWindow};
+
+use crate::{Action, Caller, Case, Code, Denial, Hours, Policy, PooledCamera, Purpose, open::check_limits};
+
+/// What a search asks for, as far as access is concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SearchRequest {
+    /// Empty: every camera of the case whose owner allows it. A named camera that is not allowed refuses the request.
+    pub cameras: BTreeSet<CameraId>,
+    /// `None`: the whole window of the case.
+    pub window: Option<TimeWindow>,
+    /// Empty: every class of the case.
+    pub classes: BTreeSet<Class>,
+    /// The parts of a description that are asked.
+    pub parts: BTreeSet<QueryPart>,
+    /// At most so many hits, at least 1.
+    pub limit: u32,
+}
+
+impl SearchRequest {
+    /// Sets classes and parts from a description.
+    #[must_use]
+    pub fn asking(mut self, query: &DescriptionQuery) -> Self {
+        self.classes = query.class.into_iter().collect();
+        self.parts = query.parts().into_iter().collect();
+        self
+    }
+}
+
+/// What `decide` allows: never more than the grant, the owners and the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    pub purpose: Purpose,
+    /// Never empty.
+    pub cameras: BTreeSet<CameraId>,
+    /// The cameras whose owners restrict the hours.
+    pub hours: BTreeMap<CameraId, Hours>,
+    pub window: TimeWindow,
+    /// Never empty: every class is spelled out.
+    pub classes: BTreeSet<Class>,
+    pub limit: u32,
+    pub stature: bool,
+    pub expires: ReceiveTime,
+    /// Cameras of the case that were not named and that their owners do not allow now.
+    pub left_out: Vec<LeftOut>,
+    /// Whether nobody has authorised it yet.
+    pub emergency: bool,
+}
+
+/// A camera the answer does not cover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOut {
+    pub camera: CameraId,
+    pub code: Code,
+}
+
+/// Whether a search is allowed, and how far. Pure: the same arguments, the same answer. `cameras` are all that are pooled.
+pub fn decide(
+    policy: &Policy,
+    case: &Case,
+    cameras: &[PooledCamera],
+    request: &SearchRequest,
+    caller: &Caller,
+    now: ReceiveTime,
+) -> Result<Granted, Denial> {
+    Action::Search.check_role(caller)?;
+    let standing = standing(policy, case, cameras, caller, now)?;
+    let grant = &case.grant;
+
+    let window = request.window.unwrap_or(grant.scope.window);
+    if !grant.scope.window.covers(&window) {
+        let reason = format!("{} to {} is outside the time of case {}", window.from(), window.to(), case.id());
+        let hint = format!("stay within {} to {}", grant.scope.window.from(), grant.scope.window.to());
+        return Err(Denial::new(Code::Window, reason, hint));
+    }
+    if let Some(class) = request.classes.iter().find(|c| !grant.scope.covers_class(**c)) {
+        let reason = format!("case {} does not cover the class {class}", case.id());
+        return Err(Denial::new(Code::Class, reason, "search for a class the case covers"));
+    }
+    let stature = grant.purpose.allows_stature();
+    if request.parts.contains(&QueryPart::Stature) && !stature {
+        let reason = "stature may be asked in missing_person cases alone";
+        return Err(Denial::new(Code::Part, reason, "search without stature"));
+    }
+    let most = policy.limits(grant.purpose).results_per_search.min(grant.budgets.results);
+    if request.limit == 0 || request.limit > most {
+        let reason = format!("a search may ask for 1 to {most} results, not {}", request.limit);
+        return Err(Denial::new(Code::Results, reason, "ask for fewer and narrow the search"));
+    }
+    let (allowed, left_out) = choose_cameras(case, cameras, request, standing)?;
+    let classes = match (request.classes.is_empty(), grant.scope.classes.is_empty()) {
+        (false, _) => request.classes.clone(),
+        (true, false) => grant.scope.classes.clone(),
+        (true, true) => Class::ALL.iter().copied().collect(),
+    };
+    Ok(Granted {
+        purpose: grant.purpose,
+        hours: allowed.iter().filter_map(|c| Some((c.id.clone(), c.policy.hours?))).collect(),
+        cameras: allowed.iter().map(|c| c.id.clone()).collect(),
+        window,
+        classes,
+        limit: request.limit,
+        stature,
+        expires: standing.expires,
+        left_out,
+        emergency: standing.authorisers == 0,
+    })
+}
+
+/// Whether one sighting may be looked at under the case: what [`decide`] would let a search find.
+pub fn decide_view(
+    policy: &Policy,
+    case: &Case,
+    cameras: &[PooledCamera],
+    sighting: &Sighting,
+    caller: &Caller,
+    now: ReceiveTime,
+) -> Result<Granted, Denial> {
+    Action::GetCrop.check_role(caller)?;
+    let request = SearchRequest {
+        cameras: BTreeSet::from([sighting.camera.clone()]),
+        classes: BTreeSet::from([sighting.class]),
+        limit: 1,
+        ..SearchRequest::default()
+    };
+    let granted = decide(policy, case, cameras, &request, caller, now)?;
+    if granted.covers(sighting) {
+        return Ok(granted);
+    }
+    // Which of the two it was says when the sighting was; the caller may not know that.
+    let reason = format!("that sighting is outside what case {} covers", case.id());
+    Err(Denial::new(Code::Window, reason, "look only at what a search under the case has found"))
+}
+
+impl Granted {
+    /// Whether a sighting lies inside: the camera, the class, some of its time in the window, and its crop from hours the
+    /// owner allows.
+    pub fn covers(&self, sighting: &Sighting) -> bool {
+        self.cameras.contains(&sighting.camera)
+            && self.classes.contains(&sighting.class)
+            && sighting.first.time < self.window.to()
+            && sighting.last.time >= self.window.from()
+            && self.hours.get(&sighting.camera).is_none_or(|h| h.contains(sighting.best))
+    }
+}
+
+/// On whose word a case is searched, and until when.
+#[derive(Clone, Copy)]
+struct Standing {
+    /// 0 in an emergency.
+    authorisers: usize,
+    expires: ReceiveTime,
+}
+
+/// Everything that does not depend on what is asked.
+fn standing(
+    policy: &Policy,
+    case: &Case,
+    cameras: &[PooledCamera],
+    caller: &Caller,
+    now: ReceiveTime,
+) -> Result<Standing, Denial> {
+    let grant = &case.grant;
+    if !grant.requester.same_person(caller) || grant.requester.role != caller.role {
+        return Err(Denial::no_case(case.id()));
+    }
+    case.check_open_at(now)?;
+    check_limits(policy, grant, cameras)?;
+    if case.authorisations.is_empty() {
+        return emergency(policy, case, now);
+    }
+    for authorisation in &case.authorisations {
+        case.check_authorisation(policy, authorisation)?;
+    }
+    let distinct = case.authorisations.iter().enumerate();
+    let distinct = distinct.filter(|(i, a)| case.authorisations[..*i].iter().all(|b| !a.by.same_person(&b.by) && a.key != b.key));
+    Ok(Standing { authorisers: distinct.count(), expires: grant.expires })
+}
+
+/// The first hours of a missing-person case, where a deployment allows a search before anybody could be asked.
+fn emergency(policy: &Policy, case: &Case, now: ReceiveTime) -> Result<Standing, Denial> {
+    let grant = &case.grant;
+    let refused =
+        |reason: String| Denial::new(Code::NotAuthorised, reason, "have an authoriser sign it: `sightline case authorise`");
+    let (Some(grace), Some(_), Purpose::MissingPerson) = (policy.emergency, &grant.emergency, grant.purpose) else {
+        return Err(refused(format!("case {} waits to be authorised", case.id())));
+    };
+    let until = grant.opened.plus_micros(i64::try_from(grace.as_micros()).unwrap_or(i64::MAX)).min(grant.expires);
+    if now >= until {
+        return Err(refused(format!("nobody authorised case {} in time", case.id())));
+    }
+    Ok(Standing { authorisers: 0, expires: until })
+}
+
+type Chosen<'a> = (Vec<&'a PooledCamera>, Vec<LeftOut>);
+
+fn choose_cameras<'a>(
+    case: &Case,
+    cameras: &'a [PooledCamera],
+    request: &SearchRequest,
+    standing: Standing,
+) -> Result<Chosen<'a>, Denial> {
+    let grant = &case.grant;
+    let check = |camera: &PooledCamera| camera.policy.check(&camera.id, grant.purpose, standing.authorisers);
+    let (mut allowed, mut left_out) = (Vec::new(), Vec::new());
+    if request.cameras.is_empty() {
+        let mut last = None;
+        for camera in cameras.iter().filter(|c| grant.scope.covers_camera(c)) {
+            match check(camera) {
+                Ok(()) => allowed.push(camera),
+                Err(denial) => {
+                    left_out.push(LeftOut { camera: camera.id.clone(), code: denial.code });
+                    last = Some(denial);
+                }
+            }
+        }
+        if allowed.is_empty() {
+            let none = || Denial::new(Code::Camera, format!("no camera of case {} is pooled here", case.id()), "");
+            return Err(last.unwrap_or_else(none));
+        }
+    } else {
+        for id in &request.cameras {
+            // A camera that does not exist and one outside the scope are answered alike.
+            let Some(camera) = cameras.iter().find(|c| c.id == *id && grant.scope.covers_camera(c)) else {
+                let reason = format!("case {} does not cover the camera {id}", case.id());
+                return Err(Denial::new(Code::Camera, reason, "search the cameras the case covers: `sightline case show`"));
+            };
+            check(camera)?;
+            allowed.push(camera);
+        }
+    }
+    Ok((allowed, left_out))
+}

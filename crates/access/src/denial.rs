@@ -1,0 +1,88 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)?) => {
+        /// Why, as a word that programs may rely on and that the record keeps.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        pub enum Code { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
+
+        impl Code {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The caller's role may never do this.
+    Role = "role",
+    /// No such case, or not one this caller may use: the two are not told apart, so that case ids can't be probed.
+    NoCase = "no_case",
+    /// Nobody has authorised the case.
+    NotAuthorised = "not_authorised",
+    /// A signature does not fit the grant, or the key is not a known authoriser's.
+    BadSignature = "bad_signature",
+    /// The grant signed is not the grant that stands.
+    GrantChanged = "grant_changed",
+    Closed = "closed",
+    NotYetValid = "not_yet_valid",
+    Expired = "expired",
+    Window = "window",
+    Camera = "camera",
+    Class = "class",
+    /// A part of the description that the purpose does not allow.
+    Part = "part",
+    /// More results than one search may ask for.
+    Results = "results",
+    Budget = "budget",
+    CameraPaused = "camera_paused",
+    CameraRevoked = "camera_revoked",
+    CameraPurpose = "camera_purpose",
+    CameraHours = "camera_hours",
+    SecondAuthoriser = "second_authoriser",
+    /// Requester and authoriser are one person.
+    SamePerson = "same_person",
+    SameOrganisation = "same_organisation",
+    /// The caller has authorised it already.
+    AlreadyAuthorised = "already_authorised",
+    /// What a case asks for is empty or beyond the limits of its purpose.
+    Limits = "limits",
+    /// The camera, agency or job belongs to another organisation.
+    NotYours = "not_yours",
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A refusal: what programs rely on, what people read, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Denial {
+    pub code: Code,
+    pub reason: String,
+    /// Empty where nothing can be done.
+    pub hint: String,
+}
+
+impl Denial {
+    pub fn new(code: Code, reason: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { code, reason: reason.into(), hint: hint.into() }
+    }
+
+    /// The one answer for a case that does not exist and for somebody else's.
+    pub fn no_case(id: &types::CaseId) -> Self {
+        Self::new(
+            Code::NoCase,
+            format!("there is no case {id} under which you may do this"),
+            "list your cases with `sightline case list`, or open one with `sightline case open`",
+        )
+    }
+}

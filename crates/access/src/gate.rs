@@ -1,0 +1,254 @@
+use types::{CaseId, ReceiveTime, Sighting, SightingId};
+
+use crate::{
+    Action, AuditDetail, AuditEntry, AuditError, AuditLog, AuditReceipt, Caller, Case, CasePermit, Charge, Code, Denial, Granted,
+    Outcome, Permission, Phase, Policy, PooledCamera, SearchRequest, decide, decide_view,
+};
+
+/// The one way in: decides, writes down what it decided, and only then lets through.
+#[derive(Debug)]
+pub struct Gate<L> {
+    policy: Policy,
+    log: L,
+}
+
+/// Why nothing was let through.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    /// Fail closed: what can't be recorded does not happen.
+    #[error("the request could not be recorded, so it was not answered; try again")]
+    Audit(#[source] AuditError),
+}
+
+/// A call that is on the record as begun. End it with [`Gate::complete`].
+#[derive(Debug)]
+#[must_use = "a call that began must be completed on the record"]
+pub struct Begun {
+    pub permission: Permission,
+    receipt: AuditReceipt,
+    caller: Option<Caller>,
+    action: Action,
+    case: Option<CaseId>,
+}
+
+impl Begun {
+    pub fn receipt(&self) -> &AuditReceipt {
+        &self.receipt
+    }
+}
+
+impl<L: AuditLog> Gate<L> {
+    pub fn new(policy: Policy, log: L) -> Self {
+        Self { policy, log }
+    }
+
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub fn log(&self) -> &L {
+        &self.log
+    }
+
+    /// Leave to search. `case` is what the catalogue has under `id`; `cameras` are all that are pooled, read for this
+    /// request; `like` is the example, which the search itself checks against the permit.
+    #[expect(clippy::too_many_arguments, reason = "all of it decides, and a struct would only be taken apart here")]
+    pub async fn permit(
+        &self,
+        id: &CaseId,
+        case: Option<&Case>,
+        cameras: &[PooledCamera],
+        request: &SearchRequest,
+        like: Option<SightingId>,
+        caller: &Caller,
+        now: ReceiveTime,
+    ) -> Result<CasePermit, GateError> {
+        // The role comes first, so that who may never search learns nothing about cases.
+        let decision = Action::Search.check_role(caller).and_then(|_| match case {
+            Some(case) => decide(&self.policy, case, cameras, request, caller, now),
+            None => Err(Denial::no_case(id)),
+        });
+        let detail = AuditDetail::of_request(request, like);
+        self.mint(Action::Search, id, case, decision, detail, caller, now).await
+    }
+
+    /// Leave to look at one sighting. `sighting` is what the catalogue has under the id asked for.
+    #[expect(clippy::too_many_arguments, reason = "all of it decides, and a struct would only be taken apart here")]
+    pub async fn permit_view(
+        &self,
+        id: &CaseId,
+        case: Option<&Case>,
+        cameras: &[PooledCamera],
+        sighting_id: SightingId,
+        sighting: Option<&Sighting>,
+        caller: &Caller,
+        now: ReceiveTime,
+    ) -> Result<CasePermit, GateError> {
+        let decision = Action::GetCrop.check_role(caller).and_then(|_| match (case, sighting) {
+            (Some(case), Some(sighting)) => decide_view(&self.policy, case, cameras, sighting, caller, now),
+            // A sighting that is not there is answered like one out of scope, for those who may ask at all.
+            (Some(case), None) => {
+                decide(&self.policy, case, cameras, &SearchRequest { limit: 1, ..SearchRequest::default() }, caller, now)
+                    .and_then(|_| Err(outside(id)))
+            }
+            (None, _) => Err(Denial::no_case(id)),
+        });
+        let detail = AuditDetail { sighting: Some(sighting_id), ..AuditDetail::default() };
+        self.mint(Action::GetCrop, id, case, decision, detail, caller, now).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the shared end of the two above")]
+    async fn mint(
+        &self,
+        action: Action,
+        id: &CaseId,
+        case: Option<&Case>,
+        decision: Result<Granted, Denial>,
+        mut detail: AuditDetail,
+        caller: &Caller,
+        now: ReceiveTime,
+    ) -> Result<CasePermit, GateError> {
+        let entry = |phase, detail, charge| AuditEntry {
+            at: now,
+            caller: Some(caller.clone()),
+            action,
+            phase,
+            case: Some(id.clone()),
+            detail,
+            charge,
+        };
+        let (granted, case) = match (decision, case) {
+            (Ok(granted), Some(case)) => (granted, case),
+            (decision, _) => {
+                let denial = decision.err().unwrap_or_else(|| Denial::no_case(id));
+                return Err(self.refuse(entry(Phase::Denied { code: denial.code }, detail, None), denial).await);
+            }
+        };
+        detail.cameras = granted.cameras.clone();
+        detail.left_out = AuditDetail::of_left_out(&granted.left_out);
+        detail.window = Some(granted.window);
+        detail.emergency = granted.emergency;
+        let charge =
+            (action == Action::Search).then_some(Charge::Take { queries: 1, results: granted.limit, within: case.grant.budgets });
+        match self.log.append(entry(Phase::Begin, detail.clone(), charge)).await {
+            Ok(receipt) => Ok(CasePermit::mint(id.clone(), caller.clone(), granted, receipt)),
+            Err(exhausted @ AuditError::Exhausted { .. }) => {
+                let hint = "ask for fewer results, or open a new case";
+                let denial = Denial::new(Code::Budget, exhausted.to_string(), hint);
+                Err(self.refuse(entry(Phase::Denied { code: Code::Budget }, detail, None), denial).await)
+            }
+            Err(error) => Err(GateError::Audit(error)),
+        }
+    }
+
+    /// A call other than reading sightings: checks the role and records that it begins. What is [`Permission::Own`] is for
+    /// the caller to check; refuse it with [`Self::deny`].
+    pub async fn begin(
+        &self,
+        action: Action,
+        case: Option<&CaseId>,
+        detail: AuditDetail,
+        caller: &Caller,
+        now: ReceiveTime,
+    ) -> Result<Begun, GateError> {
+        match action.check_role(caller) {
+            Ok(permission) => {
+                let (caller, case) = (Some(caller.clone()), case.cloned());
+                let entry = AuditEntry {
+                    at: now,
+                    caller: caller.clone(),
+                    action,
+                    phase: Phase::Begin,
+                    case: case.clone(),
+                    detail,
+                    charge: None,
+                };
+                let receipt = self.log.append(entry).await.map_err(GateError::Audit)?;
+                Ok(Begun { permission, receipt, caller, action, case })
+            }
+            Err(denial) => Err(self.deny(action, case, detail, caller, denial, now).await),
+        }
+    }
+
+    /// Records a refusal that was decided elsewhere and hands it back as the error to answer with.
+    pub async fn deny(
+        &self,
+        action: Action,
+        case: Option<&CaseId>,
+        detail: AuditDetail,
+        caller: &Caller,
+        denial: Denial,
+        now: ReceiveTime,
+    ) -> GateError {
+        let phase = Phase::Denied { code: denial.code };
+        let entry =
+            AuditEntry { at: now, caller: Some(caller.clone()), action, phase, case: case.cloned(), detail, charge: None };
+        self.refuse(entry, denial).await
+    }
+
+    async fn refuse(&self, entry: AuditEntry, denial: Denial) -> GateError {
+        match self.log.append(entry).await {
+            Ok(_) => GateError::Denied(denial),
+            Err(error) => GateError::Audit(error),
+        }
+    }
+
+    /// Ends a call on the record.
+    pub async fn complete(
+        &self,
+        begun: Begun,
+        outcome: Outcome,
+        detail: AuditDetail,
+        now: ReceiveTime,
+    ) -> Result<AuditReceipt, GateError> {
+        let phase = Phase::Complete { begin: begun.receipt.seq, outcome };
+        let entry =
+            AuditEntry { at: now, caller: begun.caller, action: begun.action, phase, case: begun.case, detail, charge: None };
+        self.log.append(entry).await.map_err(GateError::Audit)
+    }
+
+    /// Ends a search on the record and gives back what it did not hand out; the permit is gone.
+    pub async fn complete_search(
+        &self,
+        permit: CasePermit,
+        outcome: Outcome,
+        results: u32,
+        now: ReceiveTime,
+    ) -> Result<AuditReceipt, GateError> {
+        let (case, caller, begin, reserved) = permit.into_parts();
+        let unused = reserved.saturating_sub(results);
+        let entry = AuditEntry {
+            at: now,
+            caller: Some(caller),
+            action: Action::Search,
+            phase: Phase::Complete { begin: begin.seq, outcome },
+            case: Some(case),
+            detail: AuditDetail { results: Some(results), ..AuditDetail::default() },
+            charge: (unused > 0).then_some(Charge::GiveBack { results: unused }),
+        };
+        self.log.append(entry).await.map_err(GateError::Audit)
+    }
+
+    /// Ends a viewing on the record; the permit is gone.
+    pub async fn complete_view(&self, permit: CasePermit, outcome: Outcome, now: ReceiveTime) -> Result<AuditReceipt, GateError> {
+        let (case, caller, begin, _) = permit.into_parts();
+        let entry = AuditEntry {
+            at: now,
+            caller: Some(caller),
+            action: Action::GetCrop,
+            phase: Phase::Complete { begin: begin.seq, outcome },
+            case: Some(case),
+            detail: AuditDetail::default(),
+            charge: None,
+        };
+        self.log.append(entry).await.map_err(GateError::Audit)
+    }
+}
+
+/// A sighting that is not there, or not covered: the two are not told apart.
+fn outside(id: &CaseId) -> Denial {
+    let reason = format!("that sighting is outside what case {id} covers");
+    Denial::new(Code::Window, reason, "look only at what a search under the case has found")
+}

@@ -1,0 +1,94 @@
+use std::time::Duration;
+
+use types::ReceiveTime;
+
+use crate::{Action, Caller, Case, Code, Denial, Grant, Policy, PooledCamera, Role};
+
+/// The longest legal basis, reason or emergency, in bytes.
+const MAX_TEXT: usize = 2_000;
+
+fn beyond(reason: String) -> Denial {
+    Denial::new(Code::Limits, reason, "ask for less, and open a second case if one is not enough")
+}
+
+/// Whether a case may be opened: the caller asks in their own name, for something, within the limits of the purpose.
+/// `cameras` are all that are pooled.
+pub fn check_open(
+    policy: &Policy,
+    grant: &Grant,
+    cameras: &[PooledCamera],
+    caller: &Caller,
+    now: ReceiveTime,
+) -> Result<(), Denial> {
+    Action::OpenCase.check_role(caller)?;
+    if grant.requester != *caller {
+        return Err(Denial::new(Code::Role, "a case is opened in one's own name", ""));
+    }
+    let empty = |what: &str| Err(Denial::new(Code::Limits, format!("the case has no {what}"), format!("state its {what}")));
+    for (what, text) in
+        [("legal basis", Some(&grant.legal_basis)), ("reason", Some(&grant.reason)), ("emergency", grant.emergency.as_ref())]
+    {
+        match text {
+            Some(text) if text.trim().is_empty() => return empty(what),
+            Some(text) if text.len() > MAX_TEXT => return Err(beyond(format!("the {what} is longer than {MAX_TEXT} bytes"))),
+            _ => {}
+        }
+    }
+    for id in &grant.scope.cameras {
+        if !cameras.iter().any(|c| c.id == *id) {
+            return Err(Denial::new(Code::Camera, format!("there is no camera {id}"), "list them with `sightline camera list`"));
+        }
+    }
+    for id in &grant.scope.agencies {
+        if !cameras.iter().any(|c| c.agency == *id) {
+            let reason = format!("the agency {id} has no camera here");
+            return Err(Denial::new(Code::Camera, reason, "list the cameras with `sightline camera list`"));
+        }
+    }
+    if now < grant.opened.plus_micros(-300_000_000) || now >= grant.expires {
+        return Err(beyond("the case would not be valid now".to_owned()));
+    }
+    check_limits(policy, grant, cameras)
+}
+
+/// The bounds that hold for every case of a purpose, on opening and on every request.
+pub(crate) fn check_limits(policy: &Policy, grant: &Grant, cameras: &[PooledCamera]) -> Result<(), Denial> {
+    let limits = policy.limits(grant.purpose);
+    let purpose = grant.purpose;
+    let hours = |d: Duration| d.as_secs().div_ceil(3600);
+    let window = grant.scope.window.duration();
+    if window > limits.window {
+        let (asked, most) = (hours(window), hours(limits.window));
+        return Err(beyond(format!("the window is {asked} h long; a {purpose} case may cover at most {most} h")));
+    }
+    let duration = grant.expires.as_micros().saturating_sub(grant.opened.as_micros());
+    if duration <= 0 || Duration::from_micros(duration.unsigned_abs()) > limits.duration {
+        let most = hours(limits.duration);
+        return Err(beyond(format!("a {purpose} case may be valid for at most {most} h and must end after it begins")));
+    }
+    let covered = cameras.iter().filter(|c| grant.scope.covers_camera(c)).count();
+    if covered > limits.cameras {
+        return Err(beyond(format!("the scope has {covered} cameras; a {purpose} case may cover at most {}", limits.cameras)));
+    }
+    if grant.scope.cameras.is_empty() && grant.scope.agencies.is_empty() {
+        return Err(beyond("the scope names no camera and no agency".to_owned()));
+    }
+    let (asked, most) = (grant.budgets, limits.budgets);
+    if asked.queries == 0 || asked.results == 0 || asked.queries > most.queries || asked.results > most.results {
+        let reason = format!("a {purpose} case may have 1 to {} queries and 1 to {} results", most.queries, most.results);
+        return Err(beyond(reason));
+    }
+    if grant.emergency.is_some() && purpose != crate::Purpose::MissingPerson {
+        return Err(beyond("only a missing_person case can be an emergency".to_owned()));
+    }
+    Ok(())
+}
+
+/// Whether the caller may know that the case exists.
+pub fn may_see_case(case: &Case, caller: &Caller) -> bool {
+    match caller.role {
+        Role::Investigator => case.grant.requester.organisation == caller.organisation,
+        Role::Authoriser | Role::Auditor => true,
+        Role::CameraOwner | Role::Operator => false,
+    }
+}

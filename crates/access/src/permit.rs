@@ -1,0 +1,103 @@
+use std::{collections::BTreeSet, fmt};
+
+use types::{CameraId, CaseId, Class, ReceiveTime, Sighting, TimeWindow};
+
+use crate::{AuditReceipt, Caller, Granted, Purpose};
+
+/// Leave to read sightings, once, within what was granted. Only a [`crate::Gate`] makes one, after the entry that says so
+/// is durable. It can be neither copied nor stored:
+///
+/// ```compile_fail
+/// fn copied(permit: &access::CasePermit) -> access::CasePermit { permit.clone() }
+/// ```
+/// ```compile_fail
+/// fn stored(permit: &access::CasePermit) -> String { serde_json::to_string(permit).unwrap() }
+/// ```
+/// ```compile_fail
+/// fn forged(granted: access::Granted) -> access::CasePermit { access::CasePermit { granted } }
+/// ```
+pub struct CasePermit {
+    case: CaseId,
+    caller: Caller,
+    granted: Granted,
+    receipt: AuditReceipt,
+    /// Results taken from the budget when it was minted.
+    reserved: u32,
+}
+
+impl CasePermit {
+    pub(crate) fn mint(case: CaseId, caller: Caller, granted: Granted, receipt: AuditReceipt) -> Self {
+        let reserved = granted.limit;
+        Self { case, caller, granted, receipt, reserved }
+    }
+
+    pub fn case(&self) -> &CaseId {
+        &self.case
+    }
+
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    pub fn purpose(&self) -> Purpose {
+        self.granted.purpose
+    }
+
+    /// Never empty.
+    pub fn cameras(&self) -> &BTreeSet<CameraId> {
+        &self.granted.cameras
+    }
+
+    pub fn window(&self) -> TimeWindow {
+        self.granted.window
+    }
+
+    /// Never empty: every class is spelled out.
+    pub fn classes(&self) -> &BTreeSet<Class> {
+        &self.granted.classes
+    }
+
+    /// The most sightings that may be handed out.
+    pub fn limit(&self) -> usize {
+        self.granted.limit as usize
+    }
+
+    /// Whether stature may be asked and shown.
+    pub fn allows_stature(&self) -> bool {
+        self.granted.stature
+    }
+
+    pub fn expires(&self) -> ReceiveTime {
+        self.granted.expires
+    }
+
+    /// Whether some cameras may be searched for some hours only, so that [`Self::covers`] can refuse what a filter by
+    /// camera, class and time lets through.
+    pub fn restricts_hours(&self) -> bool {
+        !self.granted.hours.is_empty()
+    }
+
+    /// Whether a sighting lies inside the permit.
+    pub fn covers(&self, sighting: &Sighting) -> bool {
+        self.granted.covers(sighting)
+    }
+
+    pub fn granted(&self) -> &Granted {
+        &self.granted
+    }
+
+    /// The entry on whose strength this was minted.
+    pub fn receipt(&self) -> &AuditReceipt {
+        &self.receipt
+    }
+
+    pub(crate) fn into_parts(self) -> (CaseId, Caller, AuditReceipt, u32) {
+        (self.case, self.caller, self.receipt, self.reserved)
+    }
+}
+
+impl fmt::Debug for CasePermit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CasePermit({:?}, {}, entry {})", self.case, self.caller, self.receipt.seq)
+    }
+}
