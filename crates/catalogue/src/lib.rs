@@ -1,1 +1,40 @@
-//! Placeholder.
+//! The truth: agencies, cameras, cases, the audit trail, footage jobs and sightings in SQL, redacted crops through
+//! `object_store`.
+//!
+//! When a call that changes something returns `Ok`, the change survives a crash (`synchronous=FULL`, crops synced to disk
+//! before the row that names them commits). A crop without a row is rubbish and swept; a row without a crop can't come
+//! about by a crash, and [`Catalogue::check`] finds it.
+//!
+//! Every change to sightings has a number that only grows, deletions included, so that the index can be derived:
+//! [`Catalogue::changes_since`]. Embeddings are kept here too, so that deriving it needs no model.
+//!
+//! What it refuses: to store credentials (see [`SourceUrl`]), any picture that is not a [`redact::RedactedCrop`], a
+//! sighting of an unknown camera or under another agency than its camera's, a case whose version moved on, an audit trail
+//! that does not hang together.
+//!
+//! The only crate that sees SQL. Queries are plain SQL with `$n`, checked by tests rather than by a database at build
+//! time. One writer: SQLite has no other way, and crops and rows change together under the same lock.
+
+mod agency;
+mod audit;
+mod camera;
+mod case;
+mod change;
+mod check;
+mod crop;
+mod error;
+mod job;
+mod open;
+mod row;
+mod sighting;
+
+pub use agency::Agency;
+pub use audit::{AuditRecord, AuditState};
+pub use camera::{Camera, Position, SourceUrl};
+pub use case::{Spent, StoredCase};
+pub use change::{Change, IndexRow};
+pub use check::{CheckReport, IdDifference, Repaired, compare_ids};
+pub use error::{CatalogueError, Cause};
+pub use job::{AddedJob, Job, JobProgress, JobState, NewJob};
+pub use open::{Catalogue, CatalogueConfig};
+pub use sighting::{Discarded, SightingRecord};

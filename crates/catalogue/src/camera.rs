@@ -1,0 +1,229 @@
+use std::fmt;
+
+use access::{CameraPolicy, PooledCamera};
+use sqlx::{Row, sqlite::SqliteRow};
+use types::{AgencyId, CameraId, ReceiveTime};
+
+use crate::{
+    Catalogue, CatalogueError,
+    agency::label,
+    row::{document, read_document, time},
+};
+
+/// Degrees, WGS 84.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Position {
+    pub latitude: f64,
+    pub longitude: f64,
+}
+
+/// A camera that an agency pools.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Camera {
+    /// Unique over all agencies.
+    pub id: CameraId,
+    pub agency: AgencyId,
+    /// Where it hangs, for people.
+    pub place: Option<String>,
+    pub position: Option<Position>,
+    pub source: Option<SourceUrl>,
+    /// What its owner lets others do with it.
+    pub policy: CameraPolicy,
+    pub created: ReceiveTime,
+}
+
+impl Camera {
+    /// A camera that is not stored yet.
+    pub fn new(id: CameraId, agency: AgencyId) -> Self {
+        Self {
+            id,
+            agency,
+            place: None,
+            position: None,
+            source: None,
+            policy: CameraPolicy::default(),
+            created: ReceiveTime::now(),
+        }
+    }
+}
+
+/// Where a stream comes from, with nothing secret in it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SourceUrl(String);
+
+impl fmt::Debug for SourceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Even without credentials, a path may say more than a log needs.
+        let end = self.0.find("://").map_or(0, |i| i + 3);
+        let host = self.0[end..].find(['/', '?']).map_or(self.0.len(), |i| end + i);
+        write!(f, "SourceUrl({}..)", &self.0[..host])
+    }
+}
+
+impl SourceUrl {
+    /// Leaves out `user:password@` and every parameter that looks like a credential; the second value says whether
+    /// anything was.
+    pub fn parse(text: &str) -> Result<(Self, bool), CatalogueError> {
+        // The text itself may hold a password: it is never repeated.
+        let bad = || CatalogueError::invalid("the source is not a URL such as rtsp://camera.example/stream, it has", "…");
+        let text = text.trim();
+        let (scheme, rest) = text.split_once("://").ok_or_else(bad)?;
+        let word = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+        if scheme.is_empty()
+            || !scheme.chars().all(word)
+            || text.len() > 2000
+            || text.chars().any(|c| c.is_whitespace() || c.is_control())
+        {
+            return Err(bad());
+        }
+        let (rest, had_fragment) = rest.split_once('#').map_or((rest, false), |(r, _)| (r, true));
+        let split = rest.find(['/', '?']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at(split);
+        let (host, had_user) = authority.rsplit_once('@').map_or((authority, false), |(_, host)| (host, true));
+        if host.is_empty() {
+            return Err(bad());
+        }
+        // A password with a raw '/' moves its '@' into what looks like the path; no camera needs one there.
+        let (path, had_at) = path.rsplit_once('@').map_or((path, false), |(_, after)| (after, true));
+        if had_at {
+            return Err(CatalogueError::invalid(
+                "the source has an '@' after its host; write '%2F' for a '/' in a password,",
+                "…",
+            ));
+        }
+        let (path, query) = path.split_once('?').map_or((path, None), |(p, q)| (p, Some(q)));
+        let kept: Vec<_> = query.into_iter().flat_map(|q| q.split('&')).filter(|p| !is_secret(p)).collect();
+        let dropped = query.is_some_and(|q| kept.len() < q.split('&').count());
+        let mut url = format!("{scheme}://{host}{path}");
+        if !kept.is_empty() {
+            url = format!("{url}?{}", kept.join("&"));
+        }
+        Ok((Self(url), had_user || dropped || had_fragment))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn is_secret(parameter: &str) -> bool {
+    let key = parameter.split('=').next().unwrap_or_default().to_ascii_lowercase();
+    ["user", "usr", "login", "pass", "pwd", "auth", "token", "key", "secret", "sig", "session"]
+        .iter()
+        .any(|word| key.contains(word))
+}
+
+impl Catalogue {
+    /// # Errors
+    /// [`CatalogueError::Exists`], [`CatalogueError::UnknownAgency`], or a position that is none.
+    pub async fn add_camera(&self, camera: &Camera) -> Result<(), CatalogueError> {
+        let place = camera.place.as_deref().map(label).transpose()?;
+        if let Some(Position { latitude, longitude }) = camera.position
+            && !((-90.0..=90.0).contains(&latitude) && (-180.0..=180.0).contains(&longitude))
+        {
+            return Err(CatalogueError::invalid(
+                "not a latitude in -90..90 and a longitude in -180..180:",
+                &format!("{latitude}, {longitude}"),
+            ));
+        }
+        let mut tx = self.begin().await?;
+        let agency: Option<i64> = sqlx::query_scalar("SELECT 1 FROM agency WHERE id = $1")
+            .bind(camera.agency.as_str())
+            .fetch_optional(&mut *tx)
+            .await?;
+        if agency.is_none() {
+            return Err(CatalogueError::UnknownAgency(camera.agency.clone()));
+        }
+        let added = sqlx::query(
+            "INSERT INTO camera (id, agency, place, latitude, longitude, source, policy, created)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+        )
+        .bind(camera.id.as_str())
+        .bind(camera.agency.as_str())
+        .bind(place)
+        .bind(camera.position.map(|p| p.latitude))
+        .bind(camera.position.map(|p| p.longitude))
+        .bind(camera.source.as_ref().map(SourceUrl::as_str))
+        .bind(document(&camera.policy)?)
+        .bind(camera.created.as_micros())
+        .execute(&mut *tx)
+        .await?;
+        if added.rows_affected() == 0 {
+            return Err(CatalogueError::Exists { kind: "camera", id: camera.id.to_string() });
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// # Errors
+    /// [`CatalogueError::UnknownCamera`].
+    pub async fn camera(&self, id: &CameraId) -> Result<Camera, CatalogueError> {
+        let row = sqlx::query("SELECT * FROM camera WHERE id = $1").bind(id.as_str()).fetch_optional(self.reader()).await?;
+        row.as_ref().map_or_else(|| Err(CatalogueError::UnknownCamera(id.clone())), camera)
+    }
+
+    /// By id.
+    pub async fn cameras(&self) -> Result<Vec<Camera>, CatalogueError> {
+        let rows = sqlx::query("SELECT * FROM camera ORDER BY id").fetch_all(self.reader()).await?;
+        rows.iter().map(camera).collect()
+    }
+
+    /// Every camera with its owner's policy, as [`access::decide()`] needs them.
+    pub async fn pooled_cameras(&self) -> Result<Vec<PooledCamera>, CatalogueError> {
+        let cameras = self.cameras().await?;
+        Ok(cameras.into_iter().map(|c| PooledCamera { id: c.id, agency: c.agency, policy: c.policy }).collect())
+    }
+
+    /// Holds from the next request on.
+    pub async fn set_camera_policy(&self, id: &CameraId, policy: &CameraPolicy) -> Result<(), CatalogueError> {
+        let query = sqlx::query("UPDATE camera SET policy = $2 WHERE id = $1").bind(id.as_str()).bind(document(policy)?);
+        let changed = query.execute(self.writer()).await?.rows_affected();
+        if changed == 0 { Err(CatalogueError::UnknownCamera(id.clone())) } else { Ok(()) }
+    }
+}
+
+fn camera(row: &SqliteRow) -> Result<Camera, CatalogueError> {
+    let (id, agency): (String, String) = (row.try_get("id")?, row.try_get("agency")?);
+    let unreadable = || CatalogueError::unreadable(format!("camera {id:?}"));
+    let (latitude, longitude): (Option<f64>, Option<f64>) = (row.try_get("latitude")?, row.try_get("longitude")?);
+    let source: Option<String> = row.try_get("source")?;
+    Ok(Camera {
+        id: CameraId::new(&id).map_err(|_| unreadable())?,
+        agency: AgencyId::new(&agency).map_err(|_| unreadable())?,
+        place: row.try_get("place")?,
+        position: latitude.zip(longitude).map(|(latitude, longitude)| Position { latitude, longitude }),
+        source: source.map(SourceUrl),
+        policy: read_document(row.try_get("policy")?, || format!("policy of camera {id:?}"))?,
+        created: time(row.try_get("created")?)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_keeps_nothing_secret() {
+        for (given, kept, left_out) in [
+            ("rtsp://cam.example:554/live/1", "rtsp://cam.example:554/live/1", false),
+            ("rtsp://admin:s3cret@cam.example/live", "rtsp://cam.example/live", true),
+            ("rtsp://a:p@ss@cam.example/live", "rtsp://cam.example/live", true),
+            ("rtsp://c/real?channel=1&subtype=0", "rtsp://c/real?channel=1&subtype=0", false),
+            ("http://c/v.cgi?channel=1&usr=a&pwd=s3cret", "http://c/v.cgi?channel=1", true),
+            ("http://c/v.cgi?ACCESS_TOKEN=s3cret", "http://c/v.cgi", true),
+            ("rtsp://c/x#s3cret", "rtsp://c/x", true),
+            ("rtsp://u:p@[2001:db8::1]:554/x", "rtsp://[2001:db8::1]:554/x", true),
+        ] {
+            let (url, dropped) = SourceUrl::parse(given).unwrap();
+            assert_eq!((url.as_str(), dropped), (kept, left_out), "{given}");
+            assert!(!format!("{url:?}").contains("s3cret"));
+        }
+    }
+
+    #[test]
+    fn an_unusable_source_is_refused_without_repeating_it() {
+        for bad in ["s3cret", "rtsp://", "rtsp://u:s3cret@", "rtsp://u:s3/cret@host/x", "rt sp://s3cret", "://s3cret/x"] {
+            let error = SourceUrl::parse(bad).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("s3"), "{error}");
+        }
+    }
+}

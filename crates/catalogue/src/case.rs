@@ -1,0 +1,98 @@
+use access::{Case, CaseState};
+use sqlx::{Row, sqlite::SqliteRow};
+use types::CaseId;
+
+use crate::{
+    Catalogue, CatalogueError,
+    row::{document, read_document},
+};
+
+/// A case as stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCase {
+    pub case: Case,
+    /// Counts its changes, from 1; give it back with a change.
+    pub version: u64,
+    pub spent: Spent,
+}
+
+/// What searches took from a case's budgets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    pub queries: u64,
+    pub results: u64,
+}
+
+impl Catalogue {
+    /// # Errors
+    /// [`CatalogueError::Exists`] if the id is taken: a signature fits one case.
+    pub async fn add_case(&self, case: &Case) -> Result<StoredCase, CatalogueError> {
+        let grant = &case.grant;
+        let added = sqlx::query(
+            "INSERT INTO case_file (id, version, state, purpose, organisation, opened, expires, document)
+             VALUES ($1, 1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        )
+        .bind(case.id().as_str())
+        .bind(case.state().as_str())
+        .bind(grant.purpose.as_str())
+        .bind(grant.requester.organisation.as_str())
+        .bind(grant.opened.as_micros())
+        .bind(grant.expires.as_micros())
+        .bind(document(case)?)
+        .execute(self.writer())
+        .await?;
+        if added.rows_affected() == 0 {
+            return Err(CatalogueError::Exists { kind: "case", id: case.id().to_string() });
+        }
+        Ok(StoredCase { case: case.clone(), version: 1, spent: Spent::default() })
+    }
+
+    pub async fn case(&self, id: &CaseId) -> Result<Option<StoredCase>, CatalogueError> {
+        let row = sqlx::query("SELECT * FROM case_file WHERE id = $1").bind(id.as_str()).fetch_optional(self.reader()).await?;
+        row.as_ref().map(stored).transpose()
+    }
+
+    /// The newest first, at most `limit`; of one state if given.
+    pub async fn cases(&self, state: Option<CaseState>, limit: u32) -> Result<Vec<StoredCase>, CatalogueError> {
+        let query = sqlx::query("SELECT * FROM case_file WHERE $1 IS NULL OR state = $1 ORDER BY opened DESC, id LIMIT $2")
+            .bind(state.map(CaseState::as_str))
+            .bind(limit);
+        query.fetch_all(self.reader()).await?.iter().map(stored).collect()
+    }
+
+    /// Replaces a case that is still at the version it was read with, so that of two who change it at once one is told.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Conflict`] if it moved on, or if the change would alter the grant that was signed, or reopen it.
+    pub async fn change_case(&self, before: &StoredCase, after: &Case) -> Result<StoredCase, CatalogueError> {
+        let id = before.case.id();
+        let conflict = || CatalogueError::Conflict { kind: "case", id: id.to_string() };
+        if after.grant != before.case.grant || (before.case.closed.is_some() && after.closed != before.case.closed) {
+            return Err(conflict());
+        }
+        let query = sqlx::query(
+            "UPDATE case_file SET version = version + 1, state = $3, document = $4 WHERE id = $1 AND version = $2 RETURNING *",
+        )
+        .bind(id.as_str())
+        .bind(before.version.cast_signed())
+        .bind(after.state().as_str())
+        .bind(document(after)?);
+        match query.fetch_optional(self.writer()).await? {
+            Some(row) => stored(&row),
+            None if self.case(id).await?.is_none() => Err(CatalogueError::UnknownCase(id.clone())),
+            None => Err(conflict()),
+        }
+    }
+}
+
+fn stored(row: &SqliteRow) -> Result<StoredCase, CatalogueError> {
+    let id: String = row.try_get("id")?;
+    let case: Case = read_document(row.try_get("document")?, || format!("case {id:?}"))?;
+    // The columns are only copies; where they differ somebody edited one of the two.
+    if case.id().as_str() != id || case.state().as_str() != row.try_get::<&str, _>("state")? {
+        return Err(CatalogueError::unreadable(format!("case {id:?}")));
+    }
+    let number = |column: &str| -> Result<u64, CatalogueError> { Ok(row.try_get::<i64, _>(column)?.unsigned_abs()) };
+    let spent = Spent { queries: number("spent_queries")?, results: number("spent_results")? };
+    Ok(StoredCase { case, version: number("version")?, spent })
+}

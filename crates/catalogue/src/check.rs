@@ -1,0 +1,140 @@
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use redact::RedactedCrop;
+use types::{Day, SightingId};
+
+use crate::{Catalogue, CatalogueError};
+
+/// What [`Catalogue::check`] found. Everything is well if nothing is listed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CheckReport {
+    pub sightings: u64,
+    pub crops: u64,
+    /// What SQLite says of its own file.
+    pub database: Vec<String>,
+    /// Sightings that can't be shown.
+    pub without_crop: Vec<SightingId>,
+    /// Sightings whose crop is not a redacted picture of ours.
+    pub unreadable_crop: Vec<SightingId>,
+    /// Objects in the crop store that no sighting names.
+    pub orphan_crops: Vec<String>,
+}
+
+impl CheckReport {
+    pub fn is_clean(&self) -> bool {
+        self.database.is_empty()
+            && self.without_crop.is_empty()
+            && self.unreadable_crop.is_empty()
+            && self.orphan_crops.is_empty()
+    }
+}
+
+/// What [`Catalogue::repair`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Repaired {
+    /// Without a readable crop, and so taken away; the change feed says so.
+    pub sightings_removed: u64,
+    pub orphan_crops_removed: u64,
+}
+
+/// How an index differs from the catalogue, by day.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IdDifference {
+    pub missing: Vec<(Day, SightingId)>,
+    /// In the index, not in the catalogue.
+    pub surplus: Vec<(Day, SightingId)>,
+}
+
+impl IdDifference {
+    pub fn is_empty(&self) -> bool {
+        self.missing.is_empty() && self.surplus.is_empty()
+    }
+}
+
+/// Compares what an index holds with [`Catalogue::ids_by_day`]. The order of ids within a day doesn't matter.
+pub fn compare_ids(catalogue: &BTreeMap<Day, Vec<SightingId>>, index: &BTreeMap<Day, Vec<SightingId>>) -> IdDifference {
+    let pairs = |ids: &BTreeMap<Day, Vec<SightingId>>| -> BTreeSet<(Day, SightingId)> {
+        ids.iter().flat_map(|(day, ids)| ids.iter().map(|id| (*day, *id))).collect()
+    };
+    let (catalogue, index) = (pairs(catalogue), pairs(index));
+    IdDifference {
+        missing: catalogue.difference(&index).copied().collect(),
+        surplus: index.difference(&catalogue).copied().collect(),
+    }
+}
+
+/// Below this many sightings, all of them may be without a crop and still be repaired.
+const FEW: u64 = 20;
+
+impl Catalogue {
+    /// Compares rows and crops, reads every crop, and has SQLite check itself. Changes nothing.
+    pub async fn check(&self) -> Result<CheckReport, CatalogueError> {
+        let _alone = self.inner.crops_change.lock().await;
+        self.check_alone().await
+    }
+
+    async fn check_alone(&self) -> Result<CheckReport, CatalogueError> {
+        let mut report = CheckReport::default();
+        let said: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check").fetch_all(self.reader()).await?;
+        report.database.extend(said.into_iter().filter(|line| line != "ok"));
+        let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_all(self.reader()).await?;
+        if !dangling.is_empty() {
+            report.database.push(format!("{} rows refer to rows that are not there", dangling.len()));
+        }
+        let mut days: BTreeSet<Day> = self.days().await?.into_iter().collect();
+        days.extend(self.inner.crops.days().await?);
+        for day in days {
+            let rows = self.ids(day).await?;
+            let (crops, others) = self.inner.crops.list(day).await?;
+            report.sightings += rows.len() as u64;
+            report.crops += crops.len() as u64;
+            let named: HashSet<_> = rows.iter().copied().collect();
+            report.orphan_crops.extend(crops.iter().filter(|id| !named.contains(id)).map(|id| format!("{day}/{id}.jpg")));
+            report.orphan_crops.extend(others.iter().map(ToString::to_string));
+            for id in rows {
+                match self.inner.crops.get(day, id).await? {
+                    None => report.without_crop.push(id),
+                    Some(jpeg) if RedactedCrop::decode(&jpeg).is_err() => report.unreadable_crop.push(id),
+                    Some(_) => {}
+                }
+            }
+        }
+        Ok(report)
+    }
+
+    /// Takes away what [`Self::check`] found and can be taken away: orphan crops, and sightings without a readable crop.
+    ///
+    /// # Errors
+    /// [`CatalogueError::RepairRefused`] if half of the sightings or more have no crop: a folder that is not mounted looks
+    /// just like that.
+    pub async fn repair(&self) -> Result<Repaired, CatalogueError> {
+        let report = self.check().await?;
+        let lost: Vec<_> = report.without_crop.iter().chain(&report.unreadable_crop).copied().collect();
+        let missing = lost.len() as u64;
+        if report.sightings >= FEW && missing * 2 >= report.sightings {
+            return Err(CatalogueError::RepairRefused { missing, rows: report.sightings, crops: self.inner.crops.describe() });
+        }
+        let sightings_removed = self.discard_sightings(&lost).await?.sightings;
+        Ok(Repaired { sightings_removed, orphan_crops_removed: self.sweep_orphans().await? })
+    }
+
+    /// Deletes crops that no sighting names: what a crash left between a crop and its row. Call it at start. Returns how
+    /// many.
+    pub async fn sweep_orphans(&self) -> Result<u64, CatalogueError> {
+        let _alone = self.inner.crops_change.lock().await;
+        let mut swept = self.inner.crops.sweep_unfinished()?;
+        for day in self.inner.crops.days().await? {
+            let (crops, others) = self.inner.crops.list(day).await?;
+            let named: HashSet<_> = self.ids(day).await?.into_iter().collect();
+            for id in crops.into_iter().filter(|id| !named.contains(id)) {
+                self.inner.crops.delete(day, id).await?;
+                swept += 1;
+            }
+            for key in others {
+                self.inner.crops.delete_key(&key).await?;
+                swept += 1;
+            }
+        }
+        Ok(swept)
+    }
+}

@@ -1,0 +1,122 @@
+use std::{io, path::PathBuf};
+
+use types::{AgencyId, CameraId, CaseId, JobId, SightingId};
+
+/// Why the catalogue did not do what it was asked. Nothing is half-done.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    #[error("there is no agency {0}; add it with `sightline agency add {0}`")]
+    UnknownAgency(AgencyId),
+    #[error("there is no camera {0}; add it with `sightline camera add {0}`")]
+    UnknownCamera(CameraId),
+    #[error("there is no case {0}")]
+    UnknownCase(CaseId),
+    #[error("there is no job {0}")]
+    UnknownJob(JobId),
+    #[error("there is already {kind} {id}")]
+    Exists { kind: &'static str, id: String },
+    #[error("{kind} {id} was changed by somebody else meanwhile; look again and retry")]
+    Conflict { kind: &'static str, id: String },
+    #[error("job {id} is {state}; it can't become {wanted}")]
+    JobState { id: JobId, state: &'static str, wanted: &'static str },
+    #[error("{what} {text:?}")]
+    Invalid { what: &'static str, text: String },
+    #[error("sighting {id} {what}")]
+    Sighting { id: SightingId, what: &'static str },
+    #[error("the disk is full; nothing of this change was stored. Free some space where the catalogue lives and try again")]
+    DiskFull(#[source] Cause),
+    #[error("the catalogue {path} is damaged; restore it from a backup (the file is left as it is)")]
+    Corrupt {
+        path: PathBuf,
+        #[source]
+        source: Cause,
+    },
+    #[error("{path} is not a catalogue of Sightline; name another file, or move this one away")]
+    NotACatalogue { path: PathBuf },
+    #[error("the catalogue {path} was written by a newer version of Sightline; use that version")]
+    TooNew { path: PathBuf },
+    #[error("the catalogue was busy for too long; is another process using it?")]
+    Busy(#[source] Cause),
+    #[error("the stored {what} can't be read; `sightline check` says what is damaged")]
+    Unreadable { what: String },
+    #[error("the audit record does not hang together at entry {seq}: {what}. Keep the file as it is and look into it")]
+    BrokenRecord { seq: u64, what: &'static str },
+    #[error(
+        "{missing} of {rows} sightings have no crop. That many are not deleted: is the crop folder {crops} the right one, and mounted?"
+    )]
+    RepairRefused { missing: u64, rows: u64, crops: String },
+    #[error("{action}")]
+    Crops {
+        action: &'static str,
+        #[source]
+        source: Cause,
+    },
+    #[error("{action} {path}")]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the catalogue's database failed")]
+    Database(#[source] Cause),
+}
+
+/// What a library below said.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// SQLite's primary result codes, <https://www.sqlite.org/rescode.html>.
+mod code {
+    pub(super) const BUSY: u32 = 5;
+    pub(super) const LOCKED: u32 = 6;
+    pub(super) const CORRUPT: u32 = 11;
+    pub(super) const FULL: u32 = 13;
+    pub(super) const NOT_A_DATABASE: u32 = 26;
+}
+
+impl CatalogueError {
+    pub(crate) fn invalid(what: &'static str, text: &str) -> Self {
+        Self::Invalid { what, text: text.chars().take(200).collect() }
+    }
+
+    pub(crate) fn unreadable(what: impl Into<String>) -> Self {
+        Self::Unreadable { what: what.into() }
+    }
+
+    /// Names what a store of crops said.
+    pub(crate) fn crops(action: &'static str, source: object_store::Error) -> Self {
+        if is_disk_full(&source) { Self::DiskFull(Box::new(source)) } else { Self::Crops { action, source: Box::new(source) } }
+    }
+
+    pub(crate) fn database(error: sqlx::Error, path: &std::path::Path) -> Self {
+        match primary_code(&error) {
+            Some(code::FULL) => Self::DiskFull(Box::new(error)),
+            Some(code::CORRUPT) => Self::Corrupt { path: path.to_owned(), source: Box::new(error) },
+            Some(code::NOT_A_DATABASE) => Self::NotACatalogue { path: path.to_owned() },
+            Some(code::BUSY | code::LOCKED) => Self::Busy(Box::new(error)),
+            _ if is_disk_full(&error) => Self::DiskFull(Box::new(error)),
+            _ => match error {
+                sqlx::Error::PoolTimedOut => Self::Busy(Box::new(error)),
+                other => Self::Database(Box::new(other)),
+            },
+        }
+    }
+}
+
+impl From<sqlx::Error> for CatalogueError {
+    /// For errors that can't be about the file as a whole; [`Self::database`] names the file.
+    fn from(error: sqlx::Error) -> Self {
+        Self::database(error, std::path::Path::new("catalogue.db"))
+    }
+}
+
+fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    // Extended codes carry the primary one in their low byte.
+    error.as_database_error()?.code()?.parse::<u32>().ok().map(|code| code & 0xff)
+}
+
+fn is_disk_full(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |e| e.source())
+        .filter_map(|e| e.downcast_ref::<io::Error>())
+        .any(|e| matches!(e.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+}

@@ -1,0 +1,310 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use redact::RedactedCrop;
+use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
+use types::{
+    AgencyId, CameraId, Class, ClockUncertainty, Day, Description, Embedding, FootageDigest, Rect, Sighting, SightingId,
+    SightingOrigin, Size, TimeSource, TimeStamp,
+};
+
+use crate::{
+    Catalogue, CatalogueError,
+    row::{capture, digest, document, embedding, embedding_bytes, id, read_document},
+};
+
+/// Crops written at once; each waits for the disk.
+const CROPS_AT_ONCE: usize = 8;
+/// Far above [`Sighting::MAX_DURATION`]; a search looks this far before its window.
+const LONGEST_US: i64 = 3_600 * 1_000_000;
+
+/// A sighting with what is kept beside it.
+#[derive(Debug, Clone)]
+pub struct SightingRecord {
+    pub sighting: Sighting,
+    pub crop: RedactedCrop,
+    pub embedding: Embedding,
+}
+
+/// What [`Catalogue::discard_footage`] took away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Discarded {
+    pub sightings: u64,
+    /// The last change, as in [`Catalogue::changes_since`].
+    pub seq: u64,
+}
+
+impl Catalogue {
+    /// Stores sightings, all or none; one that is there already is replaced. Durable when it returns, with the number of
+    /// the last change.
+    pub async fn put_sightings(&self, records: &[SightingRecord]) -> Result<u64, CatalogueError> {
+        for record in records {
+            validate(record)?;
+        }
+        // The last of equal ids wins, as if they had come one by one.
+        let records: BTreeMap<SightingId, &SightingRecord> = records.iter().map(|r| (r.sighting.id, r)).collect();
+        let _alone = self.inner.crops_change.lock().await;
+        self.check_cameras(records.values().map(|r| &r.sighting)).await?;
+        let jpegs: Vec<_> = records.values().map(|r| (r.sighting.day(), r.sighting.id, r.crop.encode())).collect();
+        stream::iter(jpegs)
+            .map(|(day, id, jpeg)| self.inner.crops.put(day, id, jpeg))
+            .buffer_unordered(CROPS_AT_ONCE)
+            .try_collect::<Vec<()>>()
+            .await?;
+
+        let mut tx = self.begin().await?;
+        let mut moved = Vec::new();
+        let mut seq = reserve(&mut tx, 0).await?;
+        for record in records.values() {
+            let (new, old) = (&record.sighting, record.sighting.id);
+            let before: Option<i32> = sqlx::query_scalar("SELECT day FROM sighting WHERE id = $1")
+                .bind(old.0.as_bytes().as_slice())
+                .fetch_optional(&mut *tx)
+                .await?;
+            if let Some(day) = before.map(Day).filter(|day| *day != new.day()) {
+                seq = reserve(&mut tx, 1).await?;
+                bury(&mut tx, old, day, seq).await?;
+                moved.push((day, old));
+            }
+            seq = reserve(&mut tx, 1).await?;
+            upsert(&mut tx, record, seq).await?;
+        }
+        tx.commit().await?;
+        for (day, id) in moved {
+            self.inner.crops.delete(day, id).await?;
+        }
+        Ok(seq)
+    }
+
+    /// Takes away everything that came from a file: for a job that failed, or footage added by mistake.
+    pub async fn discard_footage(&self, camera: &CameraId, footage: FootageDigest) -> Result<Discarded, CatalogueError> {
+        let _alone = self.inner.crops_change.lock().await;
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query_as("SELECT id, day FROM sighting WHERE camera = $1 AND footage = $2 ORDER BY id")
+            .bind(camera.as_str())
+            .bind(footage.0.as_slice())
+            .fetch_all(&mut *tx)
+            .await?;
+        self.discard(tx, rows).await
+    }
+
+    /// Takes away sightings by id; those not there are no error.
+    pub async fn discard_sightings(&self, ids: &[SightingId]) -> Result<Discarded, CatalogueError> {
+        let _alone = self.inner.crops_change.lock().await;
+        let mut tx = self.begin().await?;
+        let mut rows = Vec::new();
+        for id in ids {
+            let query = sqlx::query_as("SELECT id, day FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
+            rows.extend(query.fetch_optional(&mut *tx).await?);
+        }
+        self.discard(tx, rows).await
+    }
+
+    async fn discard(
+        &self,
+        mut tx: Transaction<'static, Sqlite>,
+        rows: Vec<(Vec<u8>, i32)>,
+    ) -> Result<Discarded, CatalogueError> {
+        let mut seq = reserve(&mut tx, 0).await?;
+        let mut gone = Vec::with_capacity(rows.len());
+        for (bytes, day) in rows {
+            let (id, day) = (id(&bytes)?, Day(day));
+            let deleted = sqlx::query("DELETE FROM sighting WHERE id = $1").bind(bytes).execute(&mut *tx).await?;
+            if deleted.rows_affected() == 0 {
+                // An id given twice is one sighting.
+                continue;
+            }
+            seq = reserve(&mut tx, 1).await?;
+            bury(&mut tx, id, day, seq).await?;
+            gone.push((day, id));
+        }
+        tx.commit().await?;
+        // Cut short here, the crops left are orphans and swept at the next start.
+        for &(day, id) in &gone {
+            self.inner.crops.delete(day, id).await?;
+        }
+        Ok(Discarded { sightings: gone.len() as u64, seq })
+    }
+
+    /// In the order asked; those not there are left out.
+    pub async fn sightings(&self, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for id in ids {
+            found.extend(self.sighting(*id).await?);
+        }
+        Ok(found)
+    }
+
+    pub async fn sighting(&self, id: SightingId) -> Result<Option<Sighting>, CatalogueError> {
+        let query = sqlx::query("SELECT * FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
+        query.fetch_optional(self.reader()).await?.as_ref().map(sighting).transpose()
+    }
+
+    /// How many sightings there are.
+    pub async fn sighting_count(&self) -> Result<u64, CatalogueError> {
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM sighting").fetch_one(self.reader()).await?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// The redacted crop as JPEG, as [`RedactedCrop::decode`] reads it; `None` without such a sighting.
+    pub async fn crop(&self, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
+        let query = sqlx::query_scalar("SELECT day FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
+        let Some(day) = query.fetch_optional(self.reader()).await? else { return Ok(None) };
+        Ok(self.inner.crops.get(Day(day), id).await?.map(Vec::from))
+    }
+
+    pub async fn embedding(&self, id: SightingId) -> Result<Option<Embedding>, CatalogueError> {
+        let query = sqlx::query_as("SELECT model, embedding FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
+        let row: Option<(Vec<u8>, Vec<u8>)> = query.fetch_optional(self.reader()).await?;
+        row.map(|(model, values)| embedding(&model, &values)).transpose()
+    }
+
+    /// The days that hold sightings, in order.
+    pub async fn days(&self) -> Result<Vec<Day>, CatalogueError> {
+        let days: Vec<i32> =
+            sqlx::query_scalar("SELECT DISTINCT day FROM sighting ORDER BY day").fetch_all(self.reader()).await?;
+        Ok(days.into_iter().map(Day).collect())
+    }
+
+    /// The sightings of a day, in order.
+    pub async fn ids(&self, day: Day) -> Result<Vec<SightingId>, CatalogueError> {
+        let query = sqlx::query_scalar("SELECT id FROM sighting WHERE day = $1 ORDER BY id").bind(day.0);
+        let rows: Vec<Vec<u8>> = query.fetch_all(self.reader()).await?;
+        rows.iter().map(|bytes| id(bytes)).collect()
+    }
+
+    /// Every sighting by day, in order: what an index must hold. See [`crate::compare_ids`].
+    pub async fn ids_by_day(&self) -> Result<BTreeMap<Day, Vec<SightingId>>, CatalogueError> {
+        let mut all = BTreeMap::new();
+        for day in self.days().await? {
+            all.insert(day, self.ids(day).await?);
+        }
+        Ok(all)
+    }
+
+    /// A camera must be known and belong to the agency that the sighting names; said before anything is written.
+    async fn check_cameras(&self, sightings: impl Iterator<Item = &Sighting>) -> Result<(), CatalogueError> {
+        let mut known: BTreeMap<CameraId, AgencyId> = BTreeMap::new();
+        for sighting in sightings {
+            if !known.contains_key(&sighting.camera) {
+                known.insert(sighting.camera.clone(), self.camera(&sighting.camera).await?.agency);
+            }
+            if known[&sighting.camera] != sighting.agency {
+                return Err(CatalogueError::Sighting { id: sighting.id, what: "names another agency than its camera's" });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn validate(record: &SightingRecord) -> Result<(), CatalogueError> {
+    let SightingRecord { sighting: s, embedding, .. } = record;
+    let (first, last) = (s.first.time.as_micros(), s.last.time.as_micros());
+    let fault = if last < first {
+        "ends before it begins"
+    } else if last - first > LONGEST_US {
+        "lasts longer than an hour; longer tracks must be cut"
+    } else if embedding.values.is_empty() || !embedding.values.iter().all(|v| v.is_finite()) {
+        "has an appearance vector that is not finite"
+    } else if ![s.bbox.x, s.bbox.y, s.bbox.width, s.bbox.height, s.score].iter().all(|v| v.is_finite()) {
+        "has a box or score that is not finite"
+    } else {
+        return Ok(());
+    };
+    Err(CatalogueError::Sighting { id: s.id, what: fault })
+}
+
+/// Takes the next `count` numbers of the change sequence and returns the last one taken so far.
+async fn reserve(tx: &mut Transaction<'static, Sqlite>, count: i64) -> Result<u64, CatalogueError> {
+    let query = sqlx::query_scalar("UPDATE sequence SET value = value + $1 WHERE name = 'change' RETURNING value").bind(count);
+    let seq: i64 = query.fetch_one(&mut **tx).await?;
+    Ok(seq.unsigned_abs())
+}
+
+async fn bury(tx: &mut Transaction<'static, Sqlite>, id: SightingId, day: Day, seq: u64) -> Result<(), CatalogueError> {
+    sqlx::query(
+        "INSERT INTO tombstone (id, day, seq) VALUES ($1, $2, $3) ON CONFLICT (id, day) DO UPDATE SET seq = excluded.seq",
+    )
+    .bind(id.0.as_bytes().as_slice())
+    .bind(day.0)
+    .bind(seq.cast_signed())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn upsert(tx: &mut Transaction<'static, Sqlite>, record: &SightingRecord, seq: u64) -> Result<(), CatalogueError> {
+    let SightingRecord { sighting: s, embedding, .. } = record;
+    let id = s.id.0.as_bytes().as_slice();
+    let footage = match s.origin {
+        SightingOrigin::Live => None,
+        SightingOrigin::Footage(digest) => Some(digest.0.to_vec()),
+    };
+    let description = document(&s.description)?;
+    sqlx::query("DELETE FROM tombstone WHERE id = $1 AND day = $2").bind(id).bind(s.day().0).execute(&mut **tx).await?;
+    sqlx::query(
+        "INSERT OR REPLACE INTO sighting (id, seq, day, camera, agency, class, first_us, first_error_us, first_source, last_us,
+         last_error_us, last_source, best_us, box_x, box_y, box_width, box_height, frame_width, frame_height, score, detections,
+         description, footage, model, embedding)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
+    )
+    .bind(id)
+    .bind(seq.cast_signed())
+    .bind(s.day().0)
+    .bind(s.camera.as_str())
+    .bind(s.agency.as_str())
+    .bind(s.class.as_str())
+    .bind(s.first.time.as_micros())
+    .bind(s.first.uncertainty.as_micros())
+    .bind(s.first.source.as_str())
+    .bind(s.last.time.as_micros())
+    .bind(s.last.uncertainty.as_micros())
+    .bind(s.last.source.as_str())
+    .bind(s.best.as_micros())
+    .bind(s.bbox.x)
+    .bind(s.bbox.y)
+    .bind(s.bbox.width)
+    .bind(s.bbox.height)
+    .bind(s.frame.width)
+    .bind(s.frame.height)
+    .bind(s.score)
+    .bind(s.detections)
+    .bind(description)
+    .bind(footage)
+    .bind(embedding.model.0.as_slice())
+    .bind(embedding_bytes(embedding))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+pub(crate) fn sighting(row: &SqliteRow) -> Result<Sighting, CatalogueError> {
+    let id = id(row.try_get("id")?)?;
+    let unreadable = |what: &str| CatalogueError::unreadable(format!("{what} of sighting {id}"));
+    let stamp = |time: &str, error: &str, source: &str| -> Result<TimeStamp, CatalogueError> {
+        let micros: i64 = row.try_get(error)?;
+        Ok(TimeStamp {
+            time: capture(row.try_get(time)?)?,
+            uncertainty: ClockUncertainty(Duration::from_micros(micros.unsigned_abs())),
+            source: TimeSource::parse(row.try_get(source)?).ok_or_else(|| unreadable("time"))?,
+        })
+    };
+    let number = |column: &str| -> Result<f32, CatalogueError> { Ok(row.try_get::<f64, _>(column)? as f32) };
+    let footage: Option<Vec<u8>> = row.try_get("footage")?;
+    let description: Description = read_document(row.try_get("description")?, || format!("description of sighting {id}"))?;
+    Ok(Sighting {
+        id,
+        camera: CameraId::new(row.try_get("camera")?).map_err(|_| unreadable("camera"))?,
+        agency: AgencyId::new(row.try_get("agency")?).map_err(|_| unreadable("agency"))?,
+        class: row.try_get::<&str, _>("class")?.parse::<Class>().map_err(|_| unreadable("class"))?,
+        first: stamp("first_us", "first_error_us", "first_source")?,
+        last: stamp("last_us", "last_error_us", "last_source")?,
+        best: capture(row.try_get("best_us")?)?,
+        bbox: Rect::new(number("box_x")?, number("box_y")?, number("box_width")?, number("box_height")?),
+        frame: Size { width: row.try_get("frame_width")?, height: row.try_get("frame_height")? },
+        score: number("score")?,
+        detections: row.try_get("detections")?,
+        description,
+        origin: footage.map_or(Ok(SightingOrigin::Live), |f| digest(&f).map(|d| SightingOrigin::Footage(FootageDigest(d))))?,
+    })
+}
