@@ -1,1 +1,43 @@
-//! Placeholder.
+//! Files and cameras to timestamped frames, through GStreamer. The only crate that sees GStreamer.
+//!
+//! ```text
+//! file ▶ parsebin ▶ decoder (one thread) ▶ gate ▶ convert ▶ deinterlace ▶ rotate ▶ scale ▶ appsink (4 frames) ▶ FrameReader
+//! rtsp ▶ depay+parse ▶ ...                 (drops what the sampling rate does not want; what follows costs nothing
+//!                                           unless the picture needs it)
+//! ```
+//!
+//! A [`types::Frame`] borrows the decoder's buffer: pixels are mapped, never copied. A file blocks its decoder while the
+//! reader is slow; a camera does not, and loses its oldest waiting frame, counted. Dropping a [`FrameReader`] stops every
+//! thread it started and closes every descriptor.
+//!
+//! This crate does not reconnect (the caller does, by [`CameraState`] and [`Backoff`]), writes nothing to disk, decodes no
+//! sound, and never prints a camera's credentials or its full address.
+
+mod backoff;
+mod camera;
+mod chain;
+mod clock;
+mod completeness;
+mod error;
+mod pixels;
+mod probe;
+mod reader;
+mod sampling;
+mod shared;
+mod source;
+mod verdict;
+
+pub use backoff::Backoff;
+pub use camera::{CameraEvent, CameraState};
+pub use clock::CameraClock;
+pub use error::MediaError;
+pub use probe::{FootageInfo, probe};
+pub use reader::FrameReader;
+pub use sampling::Sampling;
+pub use shared::ReaderStats;
+pub use source::{Credentials, RtspSource, Source, SourceError, Transport};
+
+/// Loads GStreamer. Everything else here calls it too; calling it early shows a broken installation early.
+pub fn init() -> Result<(), MediaError> {
+    gstreamer::init().map_err(|error| MediaError::Internal { input: "GStreamer".into(), what: error.to_string() })
+}

@@ -1,0 +1,280 @@
+//! The elements between a source and the reader.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use gstreamer_video as gst_video;
+
+use crate::{
+    MediaError, Sampling,
+    pixels::FORMATS,
+    sampling::Sampler,
+    shared::Shared,
+};
+
+/// Frames that may wait for the reader.
+pub(crate) const WAITING: u32 = 4;
+
+/// What follows the decoder: convert, deinterlace, rotate, scale, hand over. Each passes a picture that needs nothing of
+/// it through untouched.
+#[derive(Debug)]
+pub(crate) struct Chain {
+    pipeline: gst::glib::WeakRef<gst::Pipeline>,
+    entry: gst::Pad,
+    shared: Arc<Shared>,
+    sampling: Sampling,
+}
+
+impl Chain {
+    /// Adds the elements to the pipeline. A live chain loses its oldest waiting frame rather than hold up the camera.
+    pub(crate) fn new(
+        pipeline: &gst::Pipeline,
+        shared: &Arc<Shared>,
+        sampling: &Sampling,
+        live: bool,
+    ) -> Result<(Self, gst_app::AppSink), MediaError> {
+        // Formats first, so that what follows sees only ours; a decoder that delivers one of them is not converted.
+        let convert = element("videoconvert")?;
+        // The frames that reach it are far apart in time: only a method without memory makes sense.
+        let deinterlace = element("deinterlace")?;
+        deinterlace.set_property_from_str("mode", "auto");
+        deinterlace.set_property_from_str("method", "linear");
+        deinterlace.set_property_from_str("fields", "top");
+        let rotate = element("videoflip")?;
+        rotate.set_property_from_str("video-direction", "auto");
+        let mut elements = vec![convert, deinterlace, rotate];
+        let mut caps = gst_video::VideoCapsBuilder::new().format_list(FORMATS);
+        if let Some(height) = sampling.max_height {
+            elements.push(element("videoscale")?);
+            let height = i32::try_from(height.max(1)).unwrap_or(i32::MAX);
+            caps = caps.height_range(1..=height).width_range(1..=i32::MAX);
+        }
+        let sink = gst_app::AppSink::builder().caps(&caps.build()).max_buffers(WAITING).drop(live).sync(false).build();
+        // The last sample would keep a decoder buffer for nobody.
+        sink.set_property("enable-last-sample", false);
+        sink.set_property("qos", false);
+        elements.push(sink.clone().upcast());
+        pipeline.add_many(&elements).map_err(broken)?;
+        gst::Element::link_many(&elements).map_err(broken)?;
+        let entry = elements[0].static_pad("sink").ok_or_else(|| broken("no sink pad"))?;
+        let chain = Self { pipeline: pipeline.downgrade(), entry, shared: shared.clone(), sampling: sampling.clone() };
+        Ok((chain, sink))
+    }
+
+    /// Takes a parsed stream: the first one with pictures is decoded, the others are left alone.
+    pub(crate) fn offer(&self, pad: &gst::Pad) {
+        let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
+        let Some(kind) = caps.structure(0).map(|s| s.name().to_string()) else { return };
+        if kind.starts_with("audio/") {
+            self.shared.found().sound = true;
+        }
+        if !(kind.starts_with("video/") || kind.starts_with("image/")) || self.entry.is_linked() {
+            return;
+        }
+        let mut found = self.shared.found();
+        if kind == "image/png" || kind == "image/gif" || kind == "image/bmp" || kind == "image/svg+xml" {
+            found.unsupported = Some("a still picture".into());
+            return;
+        }
+        found.video = Some(caps.clone());
+        let Some(factory) = decoder_for(&caps) else {
+            found.unsupported = Some(codec_name(&caps));
+            return;
+        };
+        drop(found);
+        if let Err(error) = self.decode(pad, &factory) {
+            self.fail(&error);
+        }
+    }
+
+    /// A link that can't fail failed on one of GStreamer's threads.
+    pub(crate) fn fail(&self, error: &MediaError) {
+        self.shared.found().broken = Some(error.to_string());
+    }
+
+    fn decode(&self, pad: &gst::Pad, factory: &gst::ElementFactory) -> Result<(), MediaError> {
+        let pipeline = self.pipeline.upgrade().ok_or_else(|| broken("the pipeline is gone"))?;
+        let decoder = factory.create().build().map_err(broken)?;
+        for threads in ["max-threads", "threads", "n-threads"] {
+            if decoder.find_property(threads).is_some() {
+                decoder.set_property_from_str(threads, &self.sampling.decoder_threads.max(1).to_string());
+            }
+        }
+        pipeline.add(&decoder).map_err(broken)?;
+        let pads = (decoder.static_pad("sink"), decoder.static_pad("src"));
+        let (Some(sink), Some(src)) = pads else { return Err(broken("a decoder without pads")) };
+        self.watch_encoded(&sink);
+        self.gate(&src);
+        src.link(&self.entry).map_err(broken)?;
+        decoder.sync_state_with_parent().map_err(broken)?;
+        pad.link(&sink).map_err(broken)?;
+        Ok(())
+    }
+
+    /// Notes how far the stream was read; drops what needs other pictures if only keyframes are wanted.
+    fn watch_encoded(&self, pad: &gst::Pad) {
+        let (shared, keyframes_only) = (self.shared.clone(), self.sampling.keyframes_only);
+        pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+            let Some(buffer) = info.buffer() else { return gst::PadProbeReturn::Ok };
+            if let Some(running) = buffer.pts().or(buffer.dts()).and_then(|time| running_time(pad, time)) {
+                shared.reach(running.into());
+            }
+            if keyframes_only && buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+                Shared::count(&shared.not_key);
+                return gst::PadProbeReturn::Drop;
+            }
+            gst::PadProbeReturn::Ok
+        });
+    }
+
+    /// Drops what the sampling rate does not want, right where it leaves the decoder.
+    fn gate(&self, pad: &gst::Pad) {
+        let shared = self.shared.clone();
+        let gate = Mutex::new(Gate::new(self.sampling.fps));
+        pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+            let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
+            Shared::count(&shared.decoded);
+            if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
+                Shared::count(&shared.corrupt);
+            }
+            let running = buffer.pts().and_then(|pts| running_time(pad, pts));
+            let mut gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(passed) = gate.pass(running, buffer.duration(), &shared) else { return gst::PadProbeReturn::Drop };
+            if let Some(pts) = passed.new_running.and_then(|running| position(pad, running)) {
+                buffer.make_mut().set_pts(pts);
+            }
+            Shared::count(&shared.sampled);
+            gst::PadProbeReturn::Ok
+        });
+    }
+}
+
+/// Makes running times strictly increasing and asks the sampler.
+struct Gate {
+    sampler: Sampler,
+    /// Added to every time: grows when a file's timestamps start again.
+    shift: i64,
+    last: Option<i64>,
+    frame: i64,
+}
+
+struct Passed {
+    /// If it is not the buffer's own.
+    new_running: Option<gst::ClockTime>,
+}
+
+impl Gate {
+    const DEFAULT_FRAME: i64 = 40_000_000;
+    /// A step back this large is a new beginning, a smaller one a frame out of order.
+    const RESTART: i64 = 500_000_000;
+
+    fn new(fps: f64) -> Self {
+        Self { sampler: Sampler::new(fps), shift: 0, last: None, frame: Self::DEFAULT_FRAME }
+    }
+
+    fn pass(&mut self, running: Option<gst::ClockTime>, duration: Option<gst::ClockTime>, shared: &Shared) -> Option<Passed> {
+        if let Some(duration) = duration.filter(|d| !d.is_zero()) {
+            self.frame = i64::try_from(duration.nseconds()).unwrap_or(Self::DEFAULT_FRAME);
+        }
+        let own = running.and_then(|running| i64::try_from(running.nseconds()).ok());
+        let mut at = match (own, self.last) {
+            (Some(own), _) => own.saturating_add(self.shift),
+            // No timestamp: one frame after the last.
+            (None, Some(last)) => last.saturating_add(self.frame),
+            (None, None) => 0,
+        };
+        if let Some(last) = self.last {
+            if at < last - Self::RESTART {
+                self.shift += last + self.frame - at;
+                at = last + self.frame;
+            } else if at <= last {
+                return None;
+            }
+        }
+        self.last = Some(at);
+        let running = gst::ClockTime::from_nseconds(at.unsigned_abs());
+        let first = shared.first_or(running.into());
+        shared.reach(running.into());
+        if !self.sampler.wants(std::time::Duration::from(running).saturating_sub(first)) {
+            return None;
+        }
+        Some(Passed { new_running: (own != Some(at)).then_some(running) })
+    }
+}
+
+pub(crate) fn running_time(pad: &gst::Pad, time: gst::ClockTime) -> Option<gst::ClockTime> {
+    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+    segment.segment().downcast_ref::<gst::ClockTime>()?.to_running_time(time)
+}
+
+fn position(pad: &gst::Pad, running: gst::ClockTime) -> Option<gst::ClockTime> {
+    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+    segment.segment().downcast_ref::<gst::ClockTime>()?.position_from_running_time(running)
+}
+
+/// The best software decoder. Hardware ones need surfaces, drivers and a limited number of sessions: not by accident.
+fn decoder_for(caps: &gst::Caps) -> Option<gst::ElementFactory> {
+    if caps.structure(0).is_some_and(|s| s.name() == "video/x-raw") {
+        return gst::ElementFactory::find("identity");
+    }
+    let kinds = gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_VIDEO | gst::ElementFactoryType::MEDIA_IMAGE;
+    gst::ElementFactory::factories_with_type(kinds, gst::Rank::MARGINAL)
+        .iter()
+        .filter(|factory| factory.can_sink_any_caps(caps))
+        .filter(|factory| !factory.metadata("klass").is_some_and(|klass| klass.contains("Hardware")))
+        .max_by_key(|factory| i32::from(factory.rank()))
+        .cloned()
+}
+
+pub(crate) fn codec_name(caps: &gst::Caps) -> String {
+    gstreamer_pbutils::functions::pb_utils_get_codec_description(caps).to_string()
+}
+
+pub(crate) fn element(name: &'static str) -> Result<gst::Element, MediaError> {
+    gst::ElementFactory::make(name)
+        .build()
+        .map_err(|_| MediaError::Internal { input: "GStreamer".into(), what: format!("the element {name} is not installed") })
+}
+
+pub(crate) fn broken(error: impl std::fmt::Display) -> MediaError {
+    MediaError::Internal { input: "GStreamer".into(), what: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn ms(ms: u64) -> Option<gst::ClockTime> {
+        Some(gst::ClockTime::from_mseconds(ms))
+    }
+
+    #[test]
+    fn timestamps_that_start_again_go_on_after_the_last_frame() {
+        let (shared, mut gate) = (Shared::default(), Gate::new(f64::INFINITY));
+        let mut got = vec![];
+        for at in [0, 40, 80, 4000, 0, 40, 80] {
+            let passed = gate.pass(ms(at), ms(40), &shared).unwrap();
+            got.push(passed.new_running.map_or(at, gst::ClockTime::mseconds));
+        }
+        assert_eq!(got, [0, 40, 80, 4000, 4040, 4080, 4120]);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_timestamps_what_passes_runs_forward(times in prop::collection::vec(prop::option::of(0u64..100_000), 1..200)) {
+            let (shared, mut gate) = (Shared::default(), Gate::new(5.0));
+            let mut last = None;
+            for time in times {
+                if let Some(passed) = gate.pass(time.and_then(ms), ms(40), &shared) {
+                    let at = passed.new_running.or(time.and_then(ms));
+                    prop_assert!(last < at);
+                    last = at;
+                }
+            }
+        }
+    }
+}

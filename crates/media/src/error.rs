@@ -1,0 +1,53 @@
+//! What can be wrong with footage or a camera, in words for the person who has to do something about it.
+
+use std::time::Duration;
+
+/// `input` names the file, or the camera by host and port; never credentials, never a full stream address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MediaError {
+    #[error("{input}: there is no such file; check the path")]
+    Missing { input: String },
+    #[error("{input}: can't be opened ({what}); check that it is a file and that it may be read")]
+    Unreadable { input: String, what: String },
+    #[error("{input}: the file is empty; copy it again from the recorder")]
+    Empty { input: String },
+    #[error("{input}: this is not footage ({what}); give a video file, whatever its name ends in")]
+    NotMedia { input: String, what: String },
+    #[error("{input}: there is sound but no picture; export it again with its video")]
+    NoVideo { input: String },
+    /// The file was cut. Frames up to `at` were delivered; `of` is the duration it announces, if it does.
+    #[error("{input}: the file is cut off: {what}; {} readable; copy it again from the recorder", readable(*at, *of))]
+    Truncated { input: String, at: Duration, of: Option<Duration>, what: String },
+    /// The file is whole but part of it makes no sense. Frames up to `at` were delivered.
+    #[error("{input}: the footage is damaged after {} ({what}); copy it again from the recorder", seconds(*at))]
+    Damaged { input: String, at: Duration, what: String },
+    #[error("{input}: {what} can't be decoded here; install the GStreamer plugin for it or convert the footage to H.264")]
+    Unsupported { input: String, what: String },
+    #[error("{input}: no picture for {}; check the camera and the line to it", seconds(*after))]
+    Stalled { input: String, after: Duration },
+    #[error("{input}: the camera refuses the user name or password; check the camera's credentials")]
+    Unauthorised { input: String },
+    #[error("{input}: no stream ({what}); check that the camera is on and its address and path are right")]
+    Unreachable { input: String, what: String },
+    #[error("{input}: GStreamer failed ({what}); check that its plugins are installed and report this if they are")]
+    Internal { input: String, what: String },
+}
+
+impl MediaError {
+    /// The same file or camera will fail in the same way: trying again without a change is no use.
+    pub fn is_permanent(&self) -> bool {
+        !matches!(self, Self::Stalled { .. } | Self::Unreachable { .. } | Self::Internal { .. })
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.1} s", duration.as_secs_f64())
+}
+
+fn readable(at: Duration, of: Option<Duration>) -> String {
+    match of {
+        _ if at.is_zero() => "nothing is".into(),
+        Some(of) => format!("{} of {} are", seconds(at), seconds(of)),
+        None => format!("{} are", seconds(at)),
+    }
+}

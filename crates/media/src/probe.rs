@@ -1,0 +1,36 @@
+//! What a file is, before anybody spends time on it.
+
+use std::{path::Path, time::Duration};
+
+use types::{CaptureTime, ClockUncertainty, Size, TimeSource, TimeStamp};
+
+use crate::{FrameReader, MediaError, Sampling};
+
+/// What a file holds. One picture was decoded to learn it, so a file that passes can be read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FootageInfo {
+    /// As the container announces it; `None` for bare video streams, which announce none.
+    pub duration: Option<Duration>,
+    /// Of the upright picture.
+    pub size: Size,
+    /// Frames a second as announced; `None` if variable or unknown.
+    pub frame_rate: Option<f64>,
+    /// For people, such as "H.264 (Main Profile)".
+    pub codec: String,
+    /// For people, such as "ISO MP4/M4A".
+    pub container: String,
+}
+
+/// How long a first picture may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Opens the file and decodes its first picture. A file that is cut but has a readable part passes: reading it ends in
+/// [`MediaError::Truncated`].
+pub fn probe(path: &Path) -> Result<FootageInfo, MediaError> {
+    let start = TimeStamp { time: CaptureTime::now(), uncertainty: ClockUncertainty::default(), source: TimeSource::Given };
+    let mut reader = FrameReader::open_file(path, Sampling::all(), start)?;
+    match reader.next(PATIENCE)? {
+        Some(frame) => Ok(reader.info(frame.size())),
+        None => Err(MediaError::NotMedia { input: path.display().to_string(), what: "it holds no picture".into() }),
+    }
+}

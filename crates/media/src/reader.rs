@@ -1,0 +1,350 @@
+//! Frames, one after another, from a file or a camera.
+
+use std::{
+    fmt, io,
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_app as gst_app;
+use types::{Frame, MediaTime, ReceiveTime, Size, TimeStamp};
+
+use crate::{
+    CameraClock, FootageInfo, MediaError, ReaderStats, RtspSource, Sampling, Source, Transport,
+    chain::{Chain, broken, codec_name, element},
+    clock::{LiveClock, micros},
+    completeness::{self, Completeness},
+    pixels,
+    shared::Shared,
+    verdict::Complaints,
+};
+
+/// Reads one file or camera. Owns its pipeline: dropping it stops every thread and closes every descriptor it opened;
+/// frames already returned stay valid.
+pub struct FrameReader {
+    pipeline: gst::Pipeline,
+    bus: gst::Bus,
+    sink: gst_app::AppSink,
+    shared: Arc<Shared>,
+    complaints: Complaints,
+    /// The file, or the camera by host and port.
+    input: String,
+    origin: Origin,
+    delivered: u64,
+    position: MediaTime,
+    /// How it ended; every later call says the same.
+    ended: Option<Result<(), MediaError>>,
+}
+
+enum Origin {
+    File { start: TimeStamp, completeness: Completeness },
+    Camera { clock: LiveClock },
+}
+
+impl fmt::Debug for FrameReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FrameReader({} at {:?})", self.input, self.position.as_duration())
+    }
+}
+
+/// How often a quiet pipeline is asked for errors.
+const TICK: Duration = Duration::from_millis(20);
+
+impl FrameReader {
+    /// Starts reading a file. `start` is the capture time of its first frame.
+    pub fn open_file(path: &Path, sampling: Sampling, start: TimeStamp) -> Result<Self, MediaError> {
+        crate::init()?;
+        let input = path.display().to_string();
+        let completeness = look(path, &input)?;
+        let source = element("filesrc")?;
+        source.set_property("location", path);
+        let parse = element("parsebin")?;
+        let origin = Origin::File { start, completeness };
+        let mut reader = Self::new(input, origin, |pipeline, chain| {
+            pipeline.add_many([&source, &parse]).map_err(broken)?;
+            source.link(&parse).map_err(broken)?;
+            parse.connect_pad_added(move |_, pad| chain.offer(pad));
+            Ok(())
+        }, &sampling)?;
+        reader.start()?;
+        Ok(reader)
+    }
+
+    /// Starts connecting to a camera; the first [`Self::next`] tells whether it answers. Reconnecting is the caller's.
+    pub fn open_rtsp(camera: &RtspSource, sampling: Sampling) -> Result<Self, MediaError> {
+        crate::init()?;
+        let source = rtspsrc(camera)?;
+        let clock = LiveClock::new(camera.max_clock_offset, ReceiveTime::now().as_micros());
+        let mut reader = Self::new(camera.to_string(), Origin::Camera { clock }, |pipeline, chain| {
+            pipeline.add(&source).map_err(broken)?;
+            let (chain, weak) = (Arc::new(chain), pipeline.downgrade());
+            source.connect_pad_added(move |_, pad| {
+                let Some(pipeline) = weak.upgrade() else { return };
+                if let Err(error) = parse_rtp(&pipeline, pad, &chain) {
+                    chain.fail(&error);
+                }
+            });
+            Ok(())
+        }, &sampling)?;
+        reader.start()?;
+        Ok(reader)
+    }
+
+    /// Starts reading either; `start` is used for a file.
+    pub fn open(source: &Source, sampling: Sampling, start: TimeStamp) -> Result<Self, MediaError> {
+        match source {
+            Source::File(path) => Self::open_file(path, sampling, start),
+            Source::Rtsp(camera) => Self::open_rtsp(camera, sampling),
+        }
+    }
+
+    fn new(
+        input: String,
+        origin: Origin,
+        source: impl FnOnce(&gst::Pipeline, Chain) -> Result<(), MediaError>,
+        sampling: &Sampling,
+    ) -> Result<Self, MediaError> {
+        let pipeline = gst::Pipeline::new();
+        let bus = pipeline.bus().ok_or_else(|| broken("a pipeline without a bus"))?;
+        let shared = Arc::new(Shared::default());
+        let live = matches!(origin, Origin::Camera { .. });
+        let (chain, sink) = Chain::new(&pipeline, &shared, sampling, live)?;
+        // From here on a failure must tear down what was made: the reader's drop does.
+        let reader = Self {
+            pipeline,
+            bus,
+            sink,
+            shared,
+            complaints: Complaints::default(),
+            input,
+            origin,
+            delivered: 0,
+            position: MediaTime::default(),
+            ended: None,
+        };
+        source(&reader.pipeline, chain)?;
+        Ok(reader)
+    }
+
+    fn start(&mut self) -> Result<(), MediaError> {
+        match self.pipeline.set_state(gst::State::Playing) {
+            Ok(_) => Ok(()),
+            Err(_) => {
+                self.complaints.gather(&self.bus, &self.shared);
+                Err(self.verdict())
+            }
+        }
+    }
+
+    /// The next sampled frame. Blocks up to `timeout`; nothing by then is [`MediaError::Stalled`], after which reading may
+    /// go on. `Ok(None)` is the clean end. Every other error is final: later calls repeat it.
+    // Not an iterator: the timeout is the caller's, per call.
+    pub fn next(&mut self, timeout: Duration) -> Result<Option<Frame>, MediaError> {
+        let deadline = Instant::now() + timeout;
+        let mut pulled = None;
+        loop {
+            if let Some(ended) = &self.ended {
+                return ended.clone().map(|()| None);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if let Some(sample) = pulled.take().or_else(|| self.sink.try_pull_sample(clock_time(left.min(TICK)))) {
+                match self.frame(&sample) {
+                    Ok(Some(frame)) => return Ok(Some(frame)),
+                    Ok(None) => continue,
+                    Err(what) => {
+                        self.ended = Some(Err(MediaError::Damaged { input: self.input.clone(), at: self.position.as_duration(), what }));
+                        continue;
+                    }
+                }
+            }
+            if self.complaints.gather(&self.bus, &self.shared) {
+                // Frames that were decoded before the error are still worth having.
+                match self.sink.try_pull_sample(gst::ClockTime::ZERO) {
+                    Some(sample) => pulled = Some(sample),
+                    None => self.ended = Some(Err(self.verdict())),
+                }
+            } else if self.sink.is_eos() {
+                self.ended = Some(self.end());
+            } else if left.is_zero() {
+                return Err(MediaError::Stalled { input: self.input.clone(), after: timeout });
+            }
+        }
+    }
+
+    fn frame(&mut self, sample: &gst::Sample) -> Result<Option<Frame>, String> {
+        let Some((buffer, segment)) = sample.buffer().zip(sample.segment()) else { return Ok(None) };
+        let running = buffer.pts().and_then(|pts| segment.downcast_ref::<gst::ClockTime>()?.to_running_time(pts));
+        let Some(running) = running.map(Duration::from) else { return Ok(None) };
+        let at = MediaTime::from_duration(running.saturating_sub(self.shared.first().unwrap_or_default()));
+        if let Origin::Camera { clock } = &mut self.origin {
+            if let Some(now) = self.pipeline.current_running_time() {
+                clock.ours_is(ReceiveTime::now().as_micros(), now.into());
+            }
+            let mut references = buffer.iter_meta::<gst::ReferenceTimestampMeta>();
+            if let Some(ntp) = references.find(|meta| meta.reference().structure(0).is_some_and(|s| s.name() == "timestamp/x-ntp")) {
+                clock.report(running, ntp.timestamp().nseconds());
+            }
+        }
+        let frame = pixels::frame(sample, at, self.stamp(at), self.delivered)?;
+        self.delivered += 1;
+        self.position = at;
+        Ok(Some(frame))
+    }
+
+    /// When a frame of this reader was taken, by all that is known now: a camera's first sender report dates the frames
+    /// before it too, which were returned with their receive time.
+    pub fn stamp(&self, at: MediaTime) -> TimeStamp {
+        match &self.origin {
+            Origin::File { start, .. } => TimeStamp { time: start.time.plus_micros(at.as_micros()), ..*start },
+            Origin::Camera { clock } => clock.stamp(self.shared.first().unwrap_or_default() + at.as_duration()),
+        }
+    }
+
+    /// A camera's clock, once a sender report came.
+    pub fn clock(&self) -> Option<CameraClock> {
+        match &self.origin {
+            Origin::File { .. } => None,
+            Origin::Camera { clock } => clock.known(),
+        }
+    }
+
+    /// Of the last frame returned.
+    pub fn position(&self) -> MediaTime {
+        self.position
+    }
+
+    pub fn stats(&self) -> ReaderStats {
+        self.shared.stats(self.delivered, matches!(self.origin, Origin::Camera { .. }))
+    }
+
+    /// As announced by the container, if it does so truly.
+    pub fn duration(&self) -> Option<Duration> {
+        match &self.origin {
+            Origin::Camera { .. } | Origin::File { completeness: Completeness::WholeWithoutDuration, .. } => None,
+            Origin::File { .. } => self.pipeline.query_duration::<gst::ClockTime>().map(Duration::from).filter(|d| !d.is_zero()),
+        }
+    }
+
+    pub(crate) fn info(&self, size: Size) -> FootageInfo {
+        let found = self.shared.found();
+        let rate = found.video.as_ref().and_then(|caps| caps.structure(0)?.get::<gst::Fraction>("framerate").ok());
+        FootageInfo {
+            duration: self.duration(),
+            size,
+            frame_rate: rate.filter(|r| r.numer() > 0 && r.denom() > 0).map(|r| f64::from(r.numer()) / f64::from(r.denom())),
+            codec: found.video.as_ref().map(codec_name).unwrap_or_default(),
+            container: self.container().unwrap_or_else(|| "bare video stream".into()),
+        }
+    }
+
+    fn container(&self) -> Option<String> {
+        let typefind = self.pipeline.iterate_recurse().into_iter().flatten().find(|e| e.factory().is_some_and(|f| f.name() == "typefind"))?;
+        let caps = typefind.static_pad("src")?.current_caps()?;
+        Some(gstreamer_pbutils::functions::pb_utils_get_codec_description(&caps).to_string())
+    }
+
+    /// The stream ended without an error: was that all of it?
+    fn end(&self) -> Result<(), MediaError> {
+        let Origin::File { completeness, .. } = &self.origin else {
+            return if self.shared.first().is_some() { Ok(()) } else { Err(self.verdict()) };
+        };
+        if matches!(completeness, Completeness::Cut(_)) || self.shared.first().is_none() {
+            return Err(self.verdict());
+        }
+        let (at, input) = (self.shared.reached(), self.input.clone());
+        match self.duration() {
+            Some(of) if short(at, of) && *completeness == Completeness::Unknown => {
+                Err(MediaError::Truncated { input, at, of: Some(of), what: "it ends before its announced duration".into() })
+            }
+            Some(of) if short(at, of) => Err(MediaError::Damaged { input, at, what: "nothing after it can be decoded".into() }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Why there are no more frames, when that is not the clean end.
+    fn verdict(&self) -> MediaError {
+        let (input, at) = (self.input.clone(), self.shared.reached());
+        match &self.origin {
+            Origin::Camera { .. } => self.complaints.about_camera(input, &self.shared),
+            Origin::File { completeness: Completeness::Cut(what), .. } => {
+                let of = self.duration().filter(|of| *of > at);
+                MediaError::Truncated { input, at, of, what: what.clone() }
+            }
+            Origin::File { .. } => self.complaints.about_file(input, &self.shared, at),
+        }
+    }
+}
+
+impl Drop for FrameReader {
+    fn drop(&mut self) {
+        // Joins every streaming thread.
+        if self.pipeline.set_state(gst::State::Null).is_err() {
+            tracing::warn!(input = %self.input, "the pipeline did not stop cleanly");
+        }
+        self.bus.set_flushing(true);
+    }
+}
+
+/// The last frame lasts, sound may outlast the picture, and announced durations are rounded.
+fn short(at: Duration, of: Duration) -> bool {
+    of.saturating_sub(at) > (of / 10).max(Duration::from_secs(2))
+}
+
+fn clock_time(duration: Duration) -> gst::ClockTime {
+    gst::ClockTime::try_from(duration).unwrap_or(gst::ClockTime::from_seconds(3600))
+}
+
+fn look(path: &Path, input: &str) -> Result<Completeness, MediaError> {
+    let unreadable = |what: String| MediaError::Unreadable { input: input.to_owned(), what };
+    let from_io = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => MediaError::Missing { input: input.to_owned() },
+        _ => unreadable(error.kind().to_string()),
+    };
+    let metadata = path.metadata().map_err(from_io)?;
+    if !metadata.is_file() {
+        return Err(unreadable("not a file".into()));
+    }
+    if metadata.len() == 0 {
+        return Err(MediaError::Empty { input: input.to_owned() });
+    }
+    completeness::look(path).map_err(from_io)
+}
+
+fn rtspsrc(camera: &RtspSource) -> Result<gst::Element, MediaError> {
+    let source = element("rtspsrc")?;
+    source.set_property("location", camera.location());
+    if let Some(credentials) = camera.credentials() {
+        source.set_property("user-id", &credentials.user);
+        source.set_property("user-pw", &credentials.password);
+    }
+    source.set_property_from_str("protocols", match camera.transport {
+        Transport::Tcp => "tcp",
+        Transport::Udp => "udp",
+    });
+    source.set_property("latency", u32::try_from(camera.latency.as_millis()).unwrap_or(u32::MAX));
+    let timeout = u64::try_from(micros(camera.connect_timeout)).unwrap_or(0);
+    source.set_property("tcp-timeout", timeout);
+    source.set_property("timeout", timeout);
+    source.set_property("add-reference-timestamp-meta", true);
+    // Sound is never asked for: nobody may listen, and it would have to be sent.
+    source.connect("select-stream", false, |values| {
+        let caps = values.get(2).and_then(|v| v.get::<gst::Caps>().ok());
+        let media = caps.and_then(|caps| caps.structure(0)?.get::<String>("media").ok());
+        Some((media.as_deref() == Some("video")).to_value())
+    });
+    Ok(source)
+}
+
+fn parse_rtp(pipeline: &gst::Pipeline, pad: &gst::Pad, chain: &Arc<Chain>) -> Result<(), MediaError> {
+    let parse = element("parsebin")?;
+    pipeline.add(&parse).map_err(broken)?;
+    let chain = chain.clone();
+    parse.connect_pad_added(move |_, pad| chain.offer(pad));
+    let sink = parse.static_pad("sink").ok_or_else(|| broken("parsebin without a sink"))?;
+    parse.sync_state_with_parent().map_err(broken)?;
+    pad.link(&sink).map_err(broken)?;
+    Ok(())
+}
