@@ -29,17 +29,47 @@ impl SearchRequest {
     }
 }
 
-/// What `decide` allows: never more than the grant, the owners and the request.
+/// Which sightings: a conjunction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Granted {
-    pub purpose: Purpose,
+pub struct Reach {
     /// Never empty.
     pub cameras: BTreeSet<CameraId>,
-    /// The cameras whose owners restrict the hours.
+    /// The cameras of those whose owners restrict the hours.
     pub hours: BTreeMap<CameraId, Hours>,
     pub window: TimeWindow,
     /// Never empty: every class is spelled out.
     pub classes: BTreeSet<Class>,
+}
+
+impl Reach {
+    fn of(cameras: &[&PooledCamera], window: TimeWindow, classes: BTreeSet<Class>) -> Self {
+        Self {
+            cameras: cameras.iter().map(|c| c.id.clone()).collect(),
+            hours: cameras.iter().filter_map(|c| Some((c.id.clone(), c.policy.hours?))).collect(),
+            window,
+            classes,
+        }
+    }
+
+    /// Whether a sighting lies inside: the camera, the class, some of its time in the window, and its crop from hours the
+    /// owner allows.
+    pub fn covers(&self, sighting: &Sighting) -> bool {
+        self.cameras.contains(&sighting.camera)
+            && self.classes.contains(&sighting.class)
+            && sighting.first.time < self.window.to()
+            && sighting.last.time >= self.window.from()
+            && self.hours.get(&sighting.camera).is_none_or(|h| h.contains(sighting.best))
+    }
+}
+
+/// What `decide` allows: never more than the grant, the owners and the request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    pub purpose: Purpose,
+    /// What may be found: the request, within
+    pub asked: Reach,
+    /// all that the case and the owners allow, where an example may come from.
+    pub whole: Reach,
     pub limit: u32,
     pub stature: bool,
     pub expires: ReceiveTime,
@@ -89,22 +119,17 @@ pub fn decide(
         let reason = format!("a search may ask for 1 to {most} results, not {}", request.limit);
         return Err(Denial::new(Code::Results, reason, "ask for fewer and narrow the search"));
     }
-    let (allowed, left_out) = choose_cameras(case, cameras, request, standing)?;
-    let classes = match (request.classes.is_empty(), grant.scope.classes.is_empty()) {
-        (false, _) => request.classes.clone(),
-        (true, false) => grant.scope.classes.clone(),
-        (true, true) => Class::ALL.iter().copied().collect(),
-    };
+    let cameras = choose_cameras(case, cameras, request, standing)?;
+    let scope: BTreeSet<_> = Class::ALL.iter().copied().filter(|c| grant.scope.covers_class(*c)).collect();
+    let classes = if request.classes.is_empty() { scope.clone() } else { request.classes.clone() };
     Ok(Granted {
         purpose: grant.purpose,
-        hours: allowed.iter().filter_map(|c| Some((c.id.clone(), c.policy.hours?))).collect(),
-        cameras: allowed.iter().map(|c| c.id.clone()).collect(),
-        window,
-        classes,
+        asked: Reach::of(&cameras.asked, window, classes),
+        whole: Reach::of(&cameras.whole, grant.scope.window, scope),
         limit: request.limit,
         stature,
         expires: standing.expires,
-        left_out,
+        left_out: cameras.left_out,
         emergency: standing.authorisers == 0,
     })
 }
@@ -126,24 +151,10 @@ pub fn decide_view(
         ..SearchRequest::default()
     };
     let granted = decide(policy, case, cameras, &request, caller, now)?;
-    if granted.covers(sighting) {
+    if granted.asked.covers(sighting) {
         return Ok(granted);
     }
-    // Which of the two it was says when the sighting was; the caller may not know that.
-    let reason = format!("that sighting is outside what case {} covers", case.id());
-    Err(Denial::new(Code::Window, reason, "look only at what a search under the case has found"))
-}
-
-impl Granted {
-    /// Whether a sighting lies inside: the camera, the class, some of its time in the window, and its crop from hours the
-    /// owner allows.
-    pub fn covers(&self, sighting: &Sighting) -> bool {
-        self.cameras.contains(&sighting.camera)
-            && self.classes.contains(&sighting.class)
-            && sighting.first.time < self.window.to()
-            && sighting.last.time >= self.window.from()
-            && self.hours.get(&sighting.camera).is_none_or(|h| h.contains(sighting.best))
-    }
+    Err(Denial::outside(case.id()))
 }
 
 /// On whose word a case is searched, and until when.
@@ -194,7 +205,11 @@ fn emergency(policy: &Policy, case: &Case, now: ReceiveTime) -> Result<Standing,
     Ok(Standing { authorisers: 0, expires: until })
 }
 
-type Chosen<'a> = (Vec<&'a PooledCamera>, Vec<LeftOut>);
+struct Chosen<'a> {
+    asked: Vec<&'a PooledCamera>,
+    whole: Vec<&'a PooledCamera>,
+    left_out: Vec<LeftOut>,
+}
 
 fn choose_cameras<'a>(
     case: &Case,
@@ -204,32 +219,32 @@ fn choose_cameras<'a>(
 ) -> Result<Chosen<'a>, Denial> {
     let grant = &case.grant;
     let check = |camera: &PooledCamera| camera.policy.check(&camera.id, grant.purpose, standing.authorisers);
-    let (mut allowed, mut left_out) = (Vec::new(), Vec::new());
-    if request.cameras.is_empty() {
-        let mut last = None;
-        for camera in cameras.iter().filter(|c| grant.scope.covers_camera(c)) {
-            match check(camera) {
-                Ok(()) => allowed.push(camera),
-                Err(denial) => {
-                    left_out.push(LeftOut { camera: camera.id.clone(), code: denial.code });
-                    last = Some(denial);
-                }
+    let (mut whole, mut left_out, mut last) = (Vec::new(), Vec::new(), None);
+    for camera in cameras.iter().filter(|c| grant.scope.covers_camera(c)) {
+        match check(camera) {
+            Ok(()) => whole.push(camera),
+            Err(denial) => {
+                left_out.push(LeftOut { camera: camera.id.clone(), code: denial.code });
+                last = Some(denial);
             }
         }
-        if allowed.is_empty() {
+    }
+    if request.cameras.is_empty() {
+        if whole.is_empty() {
             let none = || Denial::new(Code::Camera, format!("no camera of case {} is pooled here", case.id()), "");
             return Err(last.unwrap_or_else(none));
         }
-    } else {
-        for id in &request.cameras {
-            // A camera that does not exist and one outside the scope are answered alike.
-            let Some(camera) = cameras.iter().find(|c| c.id == *id && grant.scope.covers_camera(c)) else {
-                let reason = format!("case {} does not cover the camera {id}", case.id());
-                return Err(Denial::new(Code::Camera, reason, "search the cameras the case covers: `sightline case show`"));
-            };
-            check(camera)?;
-            allowed.push(camera);
-        }
+        return Ok(Chosen { asked: whole.clone(), whole, left_out });
     }
-    Ok((allowed, left_out))
+    let mut asked = Vec::new();
+    for id in &request.cameras {
+        // A camera that does not exist and one outside the scope are answered alike.
+        let Some(camera) = cameras.iter().find(|c| c.id == *id && grant.scope.covers_camera(c)) else {
+            let reason = format!("case {} does not cover the camera {id}", case.id());
+            return Err(Denial::new(Code::Camera, reason, "search the cameras the case covers: `sightline case list`"));
+        };
+        check(camera)?;
+        asked.push(camera);
+    }
+    Ok(Chosen { asked, whole, left_out: Vec::new() })
 }

@@ -33,6 +33,8 @@ codes! {
     NotYetValid = "not_yet_valid",
     Expired = "expired",
     Window = "window",
+    /// No such sighting, or one that the case does not cover: not told apart.
+    Outside = "outside",
     Camera = "camera",
     Class = "class",
     /// A part of the description that the purpose does not allow.
@@ -83,6 +85,15 @@ impl Denial {
             Code::NoCase,
             format!("there is no case {id} under which you may do this"),
             "list your cases with `sightline case list`, or open one with `sightline case open`",
+        )
+    }
+
+    /// The one answer for a sighting that does not exist and for one the case does not cover.
+    pub fn outside(id: &types::CaseId) -> Self {
+        Self::new(
+            Code::Outside,
+            format!("that sighting is not one that case {id} covers"),
+            "look only at what a search under the case has found",
         )
     }
 }

@@ -53,7 +53,7 @@ impl<L: AuditLog> Gate<L> {
     }
 
     /// Leave to search. `case` is what the catalogue has under `id`; `cameras` are all that are pooled, read for this
-    /// request; `like` is the example, which the search itself checks against the permit.
+    /// request; `like` is the example, which the search itself checks with [`CasePermit::covers_example`].
     #[expect(clippy::too_many_arguments, reason = "all of it decides, and a struct would only be taken apart here")]
     pub async fn permit(
         &self,
@@ -91,7 +91,7 @@ impl<L: AuditLog> Gate<L> {
             // A sighting that is not there is answered like one out of scope, for those who may ask at all.
             (Some(case), None) => {
                 decide(&self.policy, case, cameras, &SearchRequest { limit: 1, ..SearchRequest::default() }, caller, now)
-                    .and_then(|_| Err(outside(id)))
+                    .and_then(|_| Err(Denial::outside(id)))
             }
             (None, _) => Err(Denial::no_case(id)),
         });
@@ -126,9 +126,9 @@ impl<L: AuditLog> Gate<L> {
                 return Err(self.refuse(entry(Phase::Denied { code: denial.code }, detail, None), denial).await);
             }
         };
-        detail.cameras = granted.cameras.clone();
+        detail.cameras = granted.asked.cameras.clone();
         detail.left_out = AuditDetail::of_left_out(&granted.left_out);
-        detail.window = Some(granted.window);
+        detail.window = Some(granted.asked.window);
         detail.emergency = granted.emergency;
         let charge =
             (action == Action::Search).then_some(Charge::Take { queries: 1, results: granted.limit, within: case.grant.budgets });
@@ -245,10 +245,4 @@ impl<L: AuditLog> Gate<L> {
         };
         self.log.append(entry).await.map_err(GateError::Audit)
     }
-}
-
-/// A sighting that is not there, or not covered: the two are not told apart.
-fn outside(id: &CaseId) -> Denial {
-    let reason = format!("that sighting is outside what case {id} covers");
-    Denial::new(Code::Window, reason, "look only at what a search under the case has found")
 }

@@ -29,7 +29,7 @@ pub use audit::{AuditDetail, AuditEntry, AuditError, AuditLog, AuditReceipt, Cha
 pub use caller::{Caller, Name, NameError, Role};
 pub use camera::{CameraPolicy, Hours, PooledCamera};
 pub use case::{Authorisation, Case, CaseState, Closed};
-pub use decide::{Granted, LeftOut, SearchRequest, decide, decide_view};
+pub use decide::{Granted, LeftOut, Reach, SearchRequest, decide, decide_view};
 pub use denial::{Code, Denial};
 pub use gate::{Begun, Gate, GateError};
 pub use grant::{Grant, GrantError, GrantSignature, PublicKey, SigningKey, sign_grant, signing_key_from_pem, verify_grant};

@@ -45,16 +45,16 @@ impl CasePermit {
 
     /// Never empty.
     pub fn cameras(&self) -> &BTreeSet<CameraId> {
-        &self.granted.cameras
+        &self.granted.asked.cameras
     }
 
     pub fn window(&self) -> TimeWindow {
-        self.granted.window
+        self.granted.asked.window
     }
 
     /// Never empty: every class is spelled out.
     pub fn classes(&self) -> &BTreeSet<Class> {
-        &self.granted.classes
+        &self.granted.asked.classes
     }
 
     /// The most sightings that may be handed out.
@@ -74,12 +74,17 @@ impl CasePermit {
     /// Whether some cameras may be searched for some hours only, so that [`Self::covers`] can refuse what a filter by
     /// camera, class and time lets through.
     pub fn restricts_hours(&self) -> bool {
-        !self.granted.hours.is_empty()
+        !self.granted.asked.hours.is_empty()
     }
 
-    /// Whether a sighting lies inside the permit.
+    /// Whether a sighting may be handed out.
     pub fn covers(&self, sighting: &Sighting) -> bool {
-        self.granted.covers(sighting)
+        self.granted.asked.covers(sighting)
+    }
+
+    /// Whether a sighting may be the example of the search: anything the case covers.
+    pub fn covers_example(&self, sighting: &Sighting) -> bool {
+        self.granted.whole.covers(sighting)
     }
 
     pub fn granted(&self) -> &Granted {

@@ -1,1 +1,19 @@
-//! Placeholder.
+//! A permit and a question in, possible sightings out, the best first.
+//!
+//! A question is a description, an example ("more like this one"), or both; see [`mod@score`] for how they are weighed. An
+//! answer is a *possible* sighting: what was asked fits what was seen so far, nothing more.
+//!
+//! What it refuses: to look at anything without an [`access::CasePermit`], or outside it. The permit bounds the index's
+//! filter, and every sighting is held against it again before it is handed out, so a wrong row in the derived index can
+//! widen nothing. What the catalogue no longer has is dropped, whatever the index says. Search is exact: it looks as deep
+//! as it takes to be sure that nothing better was left behind, and says so where it could not.
+
+mod error;
+mod hit;
+mod rank;
+pub mod score;
+mod searcher;
+
+pub use error::SearchError;
+pub use hit::{Found, Hit, Matched, SearchQuery, by_camera};
+pub use searcher::Searcher;

@@ -1,0 +1,82 @@
+use types::{CameraId, Carried, Colour, Described, DescriptionQuery, QueryPart, Sighting, SightingId, Stature, TimeWindow};
+
+/// What to look for, within a permit.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SearchQuery {
+    pub description: DescriptionQuery,
+    /// "More like this one": a sighting that the case covers. It is not among its own hits.
+    pub like: Option<SightingId>,
+    /// Empty: every camera of the permit.
+    pub cameras: Vec<CameraId>,
+    /// `None`: the window of the permit.
+    pub window: Option<TimeWindow>,
+    /// `None`: as many as the permit allows.
+    pub limit: Option<usize>,
+}
+
+/// A possible sighting of what was asked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    pub sighting: Sighting,
+    /// What the ranking goes by, 0..1.
+    pub score: f32,
+    /// The share of the named words that match, weighed by confidence, 0..1; `None` when no words were asked.
+    pub description_score: Option<f32>,
+    /// Likeness to the example, 0..1, see [`crate::score::likeness`]; `None` without an example.
+    pub appearance_score: Option<f32>,
+    /// The named words that the sighting bears.
+    pub why: Vec<Matched>,
+}
+
+/// A word of the query that the sighting bears.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Matched {
+    Upper(Described<Colour>),
+    Lower(Described<Colour>),
+    Carrying(Described<Carried>),
+    VehicleColour(Described<Colour>),
+    Stature(Described<Stature>),
+}
+
+impl Matched {
+    pub const fn part(&self) -> QueryPart {
+        match self {
+            Self::Upper(_) => QueryPart::Upper,
+            Self::Lower(_) => QueryPart::Lower,
+            Self::Carrying(_) => QueryPart::Carrying,
+            Self::VehicleColour(_) => QueryPart::VehicleColour,
+            Self::Stature(_) => QueryPart::Stature,
+        }
+    }
+
+    /// Of the sighting's word, 0..1.
+    pub const fn confidence(&self) -> f32 {
+        match self {
+            Self::Upper(d) | Self::Lower(d) | Self::VehicleColour(d) => d.confidence,
+            Self::Carrying(d) => d.confidence,
+            Self::Stature(d) => d.confidence,
+        }
+    }
+}
+
+/// The answer to a search.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The best first; equal scores: the newest first, then by id. A track on one camera is one hit, or one for every ten
+    /// minutes that it lasted.
+    pub hits: Vec<Hit>,
+    /// Whether nothing better can have been left behind.
+    pub exact: bool,
+}
+
+/// The hits of each camera, best first; the camera with the best hit first.
+pub fn by_camera(hits: &[Hit]) -> Vec<(&CameraId, Vec<&Hit>)> {
+    let mut groups: Vec<(&CameraId, Vec<&Hit>)> = Vec::new();
+    for hit in hits {
+        match groups.iter_mut().find(|(camera, _)| **camera == hit.sighting.camera) {
+            Some((_, group)) => group.push(hit),
+            None => groups.push((&hit.sighting.camera, vec![hit])),
+        }
+    }
+    groups
+}
