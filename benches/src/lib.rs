@@ -1,1 +1,1 @@
-//! Benchmarks; see README.md.
+//! Benchmarks; see README.md beside this folder for what was measured and how.

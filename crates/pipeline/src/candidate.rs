@@ -16,8 +16,8 @@ pub(crate) struct Candidate {
 /// How much larger than the box a crop is cut: room for a head that the box clips.
 const MARGIN: f32 = 0.1;
 
-/// The region to cut for a box.
-pub(crate) fn region(bbox: &Rect) -> Rect {
+/// The region that is cut for a box.
+pub fn crop_region(bbox: &Rect) -> Rect {
     bbox.grow(MARGIN, MARGIN)
 }
 

@@ -14,6 +14,7 @@ mod footage;
 mod scene;
 mod sink;
 
+pub use candidate::crop_region;
 pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage};
 pub use scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats};
 pub use sink::{NewSighting, SightingSink, SinkError};

@@ -10,7 +10,7 @@ use types::{
 use vision::{Tracker, TrackerOptions, Vision, VisionError, carried_by, describe};
 
 use crate::{
-    candidate::{Candidate, Candidates, Keep, promise, region, sharpness},
+    candidate::{Candidate, Candidates, Keep, crop_region, promise, sharpness},
     sink::NewSighting,
 };
 
@@ -176,7 +176,7 @@ impl Scene {
         if !track.candidates.wants(promise, frame.at, &keep) {
             return;
         }
-        let region = region(&detection.bbox);
+        let region = crop_region(&detection.bbox);
         if let Some(raw) = frame.crop(&region) {
             let quality = promise * sharpness(&raw);
             let people = people.iter().filter(|p| !p.intersect(&region).is_empty()).copied().collect();
