@@ -1,0 +1,36 @@
+# `just check` is what a change has to pass, and a little more than .ci/run: that one has no clippy, doc and deny.
+
+default:
+    @just --list
+
+# Everything below but the demo.
+check: format clippy architecture deny test doc
+
+format:
+    cargo fmt --all --check
+
+clippy:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# The direction of the arrows between the crates.
+architecture:
+    scripts/check-architecture
+
+# Licences, bans, advisories: deny.toml.
+deny:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if cargo deny --version >/dev/null 2>&1; then
+        cargo deny --locked check bans licenses sources
+    else
+        echo "NOT CHECKED: licences and bans, because cargo-deny is not installed (cargo install --locked cargo-deny)" >&2
+    fi
+
+test *filter:
+    scripts/test {{filter}}
+
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+demo *arguments:
+    scripts/demo {{arguments}}

@@ -1,0 +1,99 @@
+"""check-architecture on workspaces made here."""
+
+import importlib.machinery
+import importlib.util
+import pathlib
+import unittest
+
+SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "check-architecture"
+loader = importlib.machinery.SourceFileLoader("check_architecture", str(SCRIPT))
+check = importlib.util.module_from_spec(importlib.util.spec_from_loader("check_architecture", loader))
+loader.exec_module(check)
+
+GOOD = {
+    "types": [],
+    "redact": ["types"],
+    "media": ["types", "gstreamer"],
+    "vision": ["types", "redact", "ort"],
+    "index": ["types", "qdrant-edge"],
+    "access": ["types"],
+    "catalogue": ["types", "redact", "access", "sqlx", "object_store"],
+    "pipeline": ["types", "redact", "media", "vision"],
+    "search": ["types", "vision", "index", "catalogue", "access"],
+    "proto": ["types", "tonic"],
+    "server": ["pipeline", "search", "proto", "tonic"],
+    "cli": ["server", "tonic-health"],
+    "benches": ["pipeline", "ort"],
+}
+
+
+def metadata(arrows, dev=(), outside=()):
+    """What cargo would say of crates with these arrows; `dev` are (from, to) that only tests use."""
+    names = set(arrows) | {to for used in arrows.values() for to in used} | {to for _, to in dev} | {n for pair in outside for n in pair}
+    edges = [(a, b, None) for a, used in arrows.items() for b in used] + [(a, b, "dev") for a, b in dev]
+    return {
+        "workspace_members": [name for name in arrows],
+        "packages": [
+            {"id": name, "name": name, "dependencies": [{"name": b, "kind": kind} for a, b, kind in edges if a == name]} for name in names
+        ],
+        "resolve": {
+            "nodes": [
+                {"id": name, "deps": [{"pkg": b, "dep_kinds": [{"kind": kind}]} for a, b, kind in [*edges, *((*p, None) for p in outside)] if a == name]}
+                for name in names
+            ]
+        },
+    }
+
+
+def faults(**more):
+    arrows = {name: used + more.get(name, []) for name, used in GOOD.items()}
+    return check.faults(metadata(arrows))
+
+
+class Architecture(unittest.TestCase):
+    def test_the_design_itself_is_without_fault(self):
+        self.assertEqual(faults(), [])
+
+    def test_the_table_has_no_cycle(self):
+        table = {name: used if used is not check.ANY else set() for name, used in check.MAY_USE.items()}
+        placed = set()
+        while len(placed) < len(table):
+            ready = {name for name, used in table.items() if name not in placed and used <= placed}
+            self.assertTrue(ready, f"a cycle among {sorted(set(table) - placed)}")
+            placed |= ready
+
+    def test_an_arrow_that_the_table_lacks_is_a_fault(self):
+        self.assertEqual(faults(access=["redact"]), ["access -> redact: access may use types"])
+        self.assertIn("types -> proto: types may use none of ours", faults(types=["proto"]))
+
+    def test_pipeline_and_search_are_apart_even_in_tests(self):
+        self.assertIn("pipeline -> search: these two never depend on each other", faults(pipeline=["search"]))
+        in_tests = check.faults(metadata(GOOD, dev=[("search", "pipeline")]))
+        self.assertEqual(in_tests, ["search -> pipeline: these two never depend on each other"])
+
+    def test_a_library_behind_a_boundary_is_named_by_its_owner_alone(self):
+        self.assertIn("index -> ort-sys: only benches, vision may name ort", faults(index=["ort-sys"]))
+        self.assertIn("catalogue -> tonic: only cli, proto, server may name tonic", faults(catalogue=["tonic"]))
+        self.assertIn("search -> sqlx: only catalogue may name sqlx", check.faults(metadata(GOOD, dev=[("search", "sqlx")])))
+
+    def test_a_name_that_only_looks_alike_is_no_fault(self):
+        self.assertEqual(faults(index=["orthanc", "sqlxyz"]), [])
+
+    def test_a_library_that_comes_in_through_another_is_a_fault(self):
+        arrows = {name: used + (["player"] if name == "search" else []) for name, used in GOOD.items()}
+        found = check.faults(metadata(arrows, outside=[("player", "gstreamer-video")]))
+        self.assertEqual(found, ["search links gstreamer-video; only benches, cli, media, pipeline, server may contain gstreamer"])
+
+    def test_tests_may_use_other_crates(self):
+        self.assertEqual(check.faults(metadata(GOOD, dev=[("search", "redact")])), [])
+
+    def test_a_crate_that_the_table_lacks_is_a_fault(self):
+        found = check.faults(metadata(GOOD | {"portal": ["types"]}))
+        self.assertEqual(found, ["portal: this crate is not in the table of scripts/check-architecture"])
+
+    def test_nothing_depends_on_the_command_line(self):
+        self.assertIn("server -> cli: server may use access, catalogue, index, media, pipeline, proto, redact, search, types, vision", faults(server=["cli"]))
+
+
+if __name__ == "__main__":
+    unittest.main()
