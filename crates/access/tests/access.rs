@@ -1,0 +1,11 @@
+//! The rules of access, tested as laws and as tables.
+
+#[expect(clippy::unwrap_used, reason = "clippy only knows test functions, not their helpers")]
+mod access {
+    mod fixture;
+    mod gate;
+    mod grants;
+    mod laws;
+    mod matrix;
+    mod refusals;
+}

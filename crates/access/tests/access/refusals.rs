@@ -1,0 +1,205 @@
+//! One refusal each: the code that programs rely on, and a case that stays as it was.
+
+use std::collections::BTreeSet;
+
+use access::{Case, Code, Grant, Policy, PublicKey, Role, check_open, decide, decide_view, may_see_case, sign_grant};
+use types::*;
+
+use super::fixture::*;
+
+fn code(case: &Case, request: &access::SearchRequest) -> Code {
+    decide(&policy(), case, &cameras(), request, &investigator(), now()).unwrap_err().code
+}
+
+fn sighting(camera: usize, hour: i64) -> Sighting {
+    let stamp = |t| TimeStamp { time: t, uncertainty: ClockUncertainty::default(), source: TimeSource::Given };
+    Sighting {
+        id: SightingId(uuid::Uuid::nil()),
+        camera: camera_id(camera),
+        agency: cameras()[camera].agency.clone(),
+        class: Class::Person,
+        first: stamp(seen(hour)),
+        last: stamp(seen(hour).plus_micros(1_000_000)),
+        best: seen(hour),
+        bbox: Rect::new(0.0, 0.0, 1.0, 1.0),
+        frame: Size { width: 1, height: 1 },
+        score: 1.0,
+        detections: 1,
+        description: Description::default(),
+        origin: SightingOrigin::Live,
+    }
+}
+
+#[test]
+fn a_search_within_the_grant_is_permitted_on_the_cameras_of_the_scope() {
+    let granted = decide(&policy(), &authorised(grant()), &cameras(), &request(), &investigator(), now()).unwrap();
+    assert_eq!(granted.asked.cameras, [0, 2, 3].map(camera_id).into());
+    assert_eq!(granted.asked.classes, BTreeSet::from([Class::Person]));
+    assert_eq!(granted.asked.window, window(0, 24));
+}
+
+#[test]
+fn every_way_out_of_the_scope_has_its_code() {
+    let case = authorised(grant());
+    let with = |f: &dyn Fn(&mut access::SearchRequest)| {
+        let mut r = request();
+        f(&mut r);
+        code(&case, &r)
+    };
+    assert_eq!(with(&|r| r.cameras = BTreeSet::from([camera_id(1)])), Code::Camera);
+    assert_eq!(with(&|r| r.window = TimeWindow::new(seen(0), seen(24).plus_micros(1_000_000)).ok()), Code::Window);
+    assert_eq!(with(&|r| r.classes = BTreeSet::from([Class::Car])), Code::Class);
+    assert_eq!(with(&|r| r.limit = 0), Code::Results);
+    assert_eq!(with(&|r| r.limit = 201), Code::Results);
+}
+
+#[test]
+fn stature_is_for_missing_persons_alone() {
+    let asking = request().asking(&DescriptionQuery { stature: Some(Stature::Small), ..Default::default() });
+    let missing = decide(&policy(), &authorised(grant()), &cameras(), &asking, &investigator(), now());
+    assert!(missing.unwrap().stature);
+    for purpose in [access::Purpose::SeriousIncident, access::Purpose::Disaster] {
+        assert_eq!(code(&authorised(Grant { purpose, ..grant() }), &asking), Code::Part);
+    }
+}
+
+#[test]
+fn a_case_that_is_not_in_force_permits_nothing() {
+    assert_eq!(code(&Case::requested(grant()), &request()), Code::NotAuthorised);
+    let mut closed = authorised(grant());
+    closed.close(&investigator(), "found", now()).unwrap();
+    assert_eq!(code(&closed, &request()), Code::Closed);
+    assert_eq!(closed.close(&investigator(), "again", now()).unwrap_err().code, Code::Closed);
+    let case = authorised(grant());
+    for (hour, wanted) in [(23, Code::NotYetValid), (72, Code::Expired)] {
+        let denial = decide(&policy(), &case, &cameras(), &request(), &investigator(), at(hour)).unwrap_err();
+        assert_eq!(denial.code, wanted);
+    }
+}
+
+#[test]
+fn nobody_else_searches_under_the_case_and_it_is_not_admitted_that_it_exists() {
+    let case = authorised(grant());
+    for other in [caller("ivo", "police", Role::Investigator), caller("ida", "transit", Role::Investigator)] {
+        let denial = decide(&policy(), &case, &cameras(), &request(), &other, now()).unwrap_err();
+        assert_eq!(denial, access::Denial::no_case(case.id()));
+    }
+    assert!(!may_see_case(&case, &caller("x", "transit", Role::Investigator)));
+    assert!(may_see_case(&case, &caller("x", "transit", Role::Auditor)));
+}
+
+#[test]
+fn an_owner_keeps_a_camera_out_and_a_search_that_names_it_is_told_so() {
+    let case = authorised(grant());
+    type Change = fn(&mut access::CameraPolicy);
+    let changes: [(Code, Change); 4] = [
+        (Code::CameraPaused, |p| p.paused = true),
+        (Code::CameraRevoked, |p| p.revoked = true),
+        (Code::CameraPurpose, |p| p.purposes = BTreeSet::from([access::Purpose::Disaster])),
+        (Code::SecondAuthoriser, |p| p.sensitive = true),
+    ];
+    for (wanted, change) in changes {
+        let mut pool = cameras();
+        change(&mut pool[2].policy);
+        let named = access::SearchRequest { cameras: BTreeSet::from([camera_id(2)]), ..request() };
+        assert_eq!(decide(&policy(), &case, &pool, &named, &investigator(), now()).unwrap_err().code, wanted);
+        let granted = decide(&policy(), &case, &pool, &request(), &investigator(), now()).unwrap();
+        assert_eq!(granted.asked.cameras, [0, 3].map(camera_id).into());
+        assert_eq!(granted.left_out, [access::LeftOut { camera: camera_id(2), code: wanted }]);
+        let denied = decide_view(&policy(), &case, &pool, &sighting(2, 3), &investigator(), now()).unwrap_err();
+        assert_eq!(denied.code, wanted, "its crops are kept back too");
+    }
+}
+
+#[test]
+fn a_second_authoriser_opens_sensitive_cameras_and_must_be_another_person() {
+    let mut pool = cameras();
+    pool.iter_mut().for_each(|c| c.policy.sensitive = true);
+    let mut case = authorised(grant());
+    let again = (PublicKey::from(&key(&authoriser())), sign_grant(&key(&authoriser()), &case.grant));
+    let denial = case.authorise(&policy(), &authoriser(), again.0, again.1, now()).unwrap_err();
+    assert_eq!(denial.code, Code::AlreadyAuthorised);
+    assert!(decide(&policy(), &case, &pool, &request(), &investigator(), now()).is_err());
+    // The same key under another name is no second opinion either.
+    let mut two_names = case.clone();
+    two_names.authorise(&policy(), &second(), again.0, again.1, now()).unwrap();
+    assert_eq!(
+        decide(&policy(), &two_names, &pool, &request(), &investigator(), now()).unwrap_err().code,
+        Code::SecondAuthoriser
+    );
+    sign(&mut case, &second());
+    assert_eq!(decide(&policy(), &case, &pool, &request(), &investigator(), now()).unwrap().asked.cameras.len(), 3);
+}
+
+#[test]
+fn authorising_is_refused_to_the_wrong_person_and_changes_nothing() {
+    let sign_as = |by: &access::Caller, policy: &Policy, hour| {
+        let mut case = Case::requested(grant());
+        let signature = sign_grant(&key(by), &case.grant);
+        let result = case.authorise(policy, by, PublicKey::from(&key(by)), signature, at(hour));
+        assert_eq!(result.is_err(), case.authorisations.is_empty());
+        result.map_err(|d| d.code)
+    };
+    let colleague = caller("karl", "police", Role::Authoriser);
+    assert_eq!(sign_as(&authoriser(), &policy(), 30), Ok(()));
+    assert_eq!(sign_as(&investigator(), &policy(), 30), Err(Code::Role));
+    assert_eq!(sign_as(&caller("ida", "police", Role::Authoriser), &policy(), 30), Err(Code::SamePerson));
+    assert_eq!(sign_as(&colleague, &policy(), 30), Err(Code::SameOrganisation));
+    assert_eq!(sign_as(&colleague, &Policy { same_organisation: true, ..policy() }, 30), Ok(()));
+    assert_eq!(sign_as(&authoriser(), &policy(), 72), Err(Code::Expired));
+    let known = Policy { authoriser_keys: Some(vec![PublicKey::from(&key(&second()))]), ..policy() };
+    assert_eq!(sign_as(&authoriser(), &known, 30), Err(Code::BadSignature));
+    assert_eq!(sign_as(&second(), &known, 30), Ok(()));
+}
+
+#[test]
+fn an_emergency_is_searched_at_once_only_where_a_deployment_says_so_and_only_for_a_while() {
+    let case = Case::requested(Grant { emergency: Some("it is freezing".to_owned()), ..grant() });
+    assert_eq!(code(&case, &request()), Code::NotAuthorised, "not by default");
+    let policy = Policy { emergency: Some(std::time::Duration::from_secs(24 * 3600)), ..policy() };
+    let ask = |case: &Case, hour| decide(&policy, case, &cameras(), &request(), &investigator(), at(hour));
+    assert!(ask(&case, 47).unwrap().emergency);
+    assert_eq!(ask(&case, 48).unwrap_err().code, Code::NotAuthorised);
+    assert_eq!(ask(&Case::requested(grant()), 30).unwrap_err().code, Code::NotAuthorised, "no reason was stated");
+    assert!(!ask(&authorised(case.grant), 48).unwrap().emergency);
+}
+
+#[test]
+fn a_crop_is_shown_only_where_a_search_would_have_found_it() {
+    let case = authorised(grant());
+    let view = |s: &Sighting| decide_view(&policy(), &case, &cameras(), s, &investigator(), now()).map(drop).map_err(|d| d.code);
+    assert_eq!(view(&sighting(2, 3)), Ok(()));
+    assert_eq!(view(&sighting(1, 3)), Err(Code::Camera));
+    assert_eq!(view(&sighting(2, 24)), Err(Code::Outside), "the window is half-open");
+    assert_eq!(view(&sighting(2, -1)), Err(Code::Outside));
+    assert_eq!(view(&Sighting { class: Class::Car, ..sighting(2, 3) }), Err(Code::Class));
+    let mut night = cameras();
+    night[2].policy.hours = Some(access::Hours { from_minute: 20 * 60, to_minute: 4 * 60 });
+    let at_night = |hour| decide_view(&policy(), &case, &night, &sighting(2, hour), &investigator(), now()).is_ok();
+    assert!(at_night(3) && !at_night(4) && !at_night(12));
+}
+
+#[test]
+fn a_case_is_opened_in_ones_own_name_with_a_reason_and_within_the_limits() {
+    let open = |f: &dyn Fn(&mut Grant)| {
+        let mut g = grant();
+        f(&mut g);
+        check_open(&policy(), &g, &cameras(), &investigator(), now()).map_err(|d| d.code)
+    };
+    assert_eq!(open(&|_| {}), Ok(()));
+    assert_eq!(open(&|g| g.requester = second()), Err(Code::Role));
+    assert_eq!(open(&|g| g.reason = "  ".to_owned()), Err(Code::Limits));
+    assert_eq!(open(&|g| g.legal_basis = "x".repeat(2_001)), Err(Code::Limits));
+    assert_eq!(open(&|g| g.scope.window = window(0, 72)), Ok(()));
+    assert_eq!(open(&|g| g.scope.window = TimeWindow::new(seen(0), seen(72).plus_micros(1)).unwrap()), Err(Code::Limits));
+    assert_eq!(open(&|g| g.expires = at(24 + 14 * 24)), Ok(()));
+    assert_eq!(open(&|g| g.expires = at(25 + 14 * 24)), Err(Code::Limits));
+    assert_eq!(open(&|g| g.expires = now()), Err(Code::Limits));
+    assert_eq!(open(&|g| g.budgets.queries = 0), Err(Code::Limits));
+    assert_eq!(open(&|g| g.budgets.results = 10_001), Err(Code::Limits));
+    assert_eq!(open(&|g| g.scope.cameras = BTreeSet::from([CameraId::new("gone").unwrap()])), Err(Code::Camera));
+    assert_eq!(open(&|g| g.scope.agencies = BTreeSet::from([AgencyId::new("gone").unwrap()])), Err(Code::Camera));
+    assert_eq!(open(&|g| (g.scope.cameras, g.scope.agencies) = Default::default()), Err(Code::Limits));
+    let urgent = Some("urgent".to_owned());
+    assert_eq!(open(&|g| (g.purpose, g.emergency) = (access::Purpose::Disaster, urgent.clone())), Err(Code::Limits));
+}
