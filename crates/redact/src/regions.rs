@@ -38,7 +38,7 @@ pub(crate) fn heads(person: &Rect) -> Vec<Rect> {
     let Rect { x, y, width: w, height: h } = *person;
     // A standing figure is 7 to 8 heads high and 2.5 times as high as wide; one cut at the waist or seated is wider for
     // its height and its head takes more of it. The shoulders' width stands in for the missing height.
-    let depth = (0.18 * h).max((0.5 * w).min(0.4 * h));
+    let depth = (0.2 * h).max((0.5 * w).min(0.4 * h));
     let above = 0.08 * h;
     let mut regions = vec![Rect::from_corners(x - 0.05 * w, y - above, x + 1.05 * w, y + depth)];
     // Lying or bent over: the head may be at either end.
@@ -56,24 +56,34 @@ pub(crate) fn head_part(person: &Rect) -> Rect {
     Rect::from_corners(x - 0.1 * w, y - 0.08 * h, x + 1.1 * w, y + (0.5 * h).max(1.2 * w).min(1.05 * h))
 }
 
-/// What to erase for a found face: grown, then its border moved outwards to a coarse grid anchored at the figure it
-/// belongs to, so that two faces in the same place, found a few pixels apart, erase the same pixels.
-pub(crate) fn face(found: &Rect, people: &[Rect], size: Size) -> Rect {
+/// What to erase for a found face besides the head regions. A face that, grown, lies in a head region adds nothing: what
+/// is erased then depends on the boxes of figures alone, and not on the face. One that reaches out has its border moved
+/// outwards to a coarse grid anchored at the figure it belongs to, so that two faces in the same place, found a few pixels
+/// apart, mostly erase the same pixels.
+pub(crate) fn face(found: &Rect, people: &[Rect], size: Size) -> Option<Rect> {
     let grown = found.grow(GROW_FACE, GROW_FACE);
+    let seen = grown.clip(size);
+    if people
+        .iter()
+        .flat_map(heads)
+        .any(|h| h.x <= seen.x && h.y <= seen.y && seen.right() <= h.right() && seen.bottom() <= h.bottom())
+    {
+        return None;
+    }
     let (cx, cy) = found.centre();
     let owner = people
         .iter()
         .filter(|p| cx >= p.x && cx <= p.right() && cy >= p.y - 0.1 * p.height && cy <= p.bottom())
         .min_by(|a, b| a.area().total_cmp(&b.area()));
     let (x0, y0, step) = match owner {
-        Some(p) => (p.x, p.y, (p.height / 10.0).max(4.0)),
-        None => (0.0, 0.0, (size.width.max(size.height) as f32 / 10.0).max(4.0)),
+        Some(p) => (p.x, p.y, (p.height / 16.0).max(4.0)),
+        None => (0.0, 0.0, (size.width.max(size.height) as f32 / 16.0).max(4.0)),
     };
     // A border that only just crosses a line of the grid would flicker between two fields: a face near the size of a field
     // always takes whole fields, so a small slack costs nothing and is on the safe side.
-    let low = |v: f32, origin: f32| origin + ((v - origin) / step - 0.25).floor() * step;
-    let high = |v: f32, origin: f32| origin + ((v - origin) / step + 0.25).ceil() * step;
-    Rect::from_corners(low(grown.x, x0), low(grown.y, y0), high(grown.right(), x0), high(grown.bottom(), y0))
+    let low = |v: f32, origin: f32| origin + ((v - origin) / step - 0.2).floor() * step;
+    let high = |v: f32, origin: f32| origin + ((v - origin) / step + 0.2).ceil() * step;
+    Some(Rect::from_corners(low(grown.x, x0), low(grown.y, y0), high(grown.right(), x0), high(grown.bottom(), y0)))
 }
 
 #[cfg(test)]
@@ -103,8 +113,9 @@ mod tests {
             x in 0f32..200.0, y in 0f32..200.0, w in 1f32..80.0, h in 1f32..80.0, px in 0f32..100.0, pw in 10f32..200.0,
         ) {
             let found = Rect::new(x, y, w, h);
-            let erased = face(&found, &[Rect::new(px, 0.0, pw, 2.5 * pw)], Size { width: 300, height: 300 });
-            let grown = found.grow(GROW_FACE, GROW_FACE);
+            let (person, size) = (Rect::new(px, 0.0, pw, 2.5 * pw), Size { width: 300, height: 300 });
+            let erased = face(&found, &[person], size).unwrap_or(heads(&person)[0]);
+            let grown = found.grow(GROW_FACE, GROW_FACE).clip(size);
             prop_assert!(grown.intersect(&erased).area() >= grown.area() * 0.999);
         }
 

@@ -47,7 +47,7 @@ pub fn describe(crop: &RedactedCrop, class: Class, carried: &[Described<Carried>
 /// The colour most of the region has. With `skin`, bare skin is no colour of clothing, and a region that is mostly skin is
 /// unknown.
 fn colour(crop: &RedactedCrop, region: &Rect, skin: bool) -> Option<Described<Colour>> {
-    let light = Light::of(crop, DISCOUNT);
+    let light = Light::and_exposure(crop, DISCOUNT);
     let mut votes = [0.0f32; Colour::ALL.len()];
     let (mut all, mut bare, mut lightness) = (0.0f32, 0.0f32, 0.0f32);
     let (cx, _) = region.centre();

@@ -50,16 +50,31 @@ pub(crate) struct Light {
     gains: [f32; 3],
 }
 
+/// A picture whose brightest parts are darker than this linear green is exposed up, by at most [`MOST_EXPOSURE`].
+const WHITE: f32 = 0.8;
+const MOST_EXPOSURE: f32 = 1.8;
+
 impl Light {
-    /// Shades of grey (Finlayson and Trezzi, 2004), with half the correction: a crop filled by one red coat is red, not a
-    /// grey coat in red light. Erased pixels say nothing about the light.
+    /// Grey world (Buchsbaum, 1980), with a share of the correction: a crop filled by one red coat is red, not a grey coat
+    /// in red light. Erased pixels say nothing about the light.
     pub(crate) fn of(crop: &RedactedCrop, share: f32) -> Self {
+        Self::estimate(crop, share, false)
+    }
+
+    /// The same, and exposed so that the brightest twentieth of the picture is near white: a white shirt in a dim hall is
+    /// white. A picture of dark things alone stays dark.
+    pub(crate) fn and_exposure(crop: &RedactedCrop, share: f32) -> Self {
+        Self::estimate(crop, share, true)
+    }
+
+    fn estimate(crop: &RedactedCrop, share: f32, expose: bool) -> Self {
         let mut sums = [0.0f64; 3];
-        let mut count = 0u32;
+        let (mut count, mut levels) = (0u32, [0u32; 256]);
         for_each_kept(crop, |_, _, rgb| {
             for (sum, v) in sums.iter_mut().zip(linear(rgb)) {
                 *sum += f64::from(v);
             }
+            levels[rgb[1] as usize] += 1;
             count += 1;
         });
         let mean = sums.iter().sum::<f64>() / 3.0;
@@ -67,7 +82,17 @@ impl Light {
             return Self { gains: [1.0; 3] };
         }
         let gain = |sum: f64| (mean / sum.max(1e-9)).powf(f64::from(share)).clamp(0.4, 2.5) as f32;
-        Self { gains: sums.map(gain) }
+        let mut gains = sums.map(gain);
+        if expose {
+            let mut above = 0;
+            let bright = (0..256).rev().find(|&level| {
+                above += levels[level];
+                above * 20 >= count
+            });
+            let exposure = (WHITE / LINEAR[bright.unwrap_or(255)].max(1e-3)).clamp(1.0, MOST_EXPOSURE);
+            gains = gains.map(|g| g * exposure);
+        }
+        Self { gains }
     }
 
     pub(crate) fn apply(&self, rgb: [u8; 3]) -> Lab {

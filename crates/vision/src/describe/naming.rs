@@ -13,22 +13,31 @@ pub(super) enum Name {
     Skin,
 }
 
-/// Chroma up to which a pixel has no hue worth a name, lower in the light and in the dark.
-fn grey_chroma(l: f32) -> f32 {
-    8.0 + 4.0 * (1.0 - ((l - 50.0) / 50.0).abs())
+/// Chroma up to which a pixel has no hue worth a name. Lamps and walls tint cloth yellow and green far more often than
+/// blue or red, and most of all in the dark; jeans and navy have little chroma and are blue all the same.
+fn grey_chroma(l: f32, h: f32) -> f32 {
+    let tinted = (45.0..200.0).contains(&h);
+    let dark = ((40.0 - l) / 40.0).clamp(0.0, 1.0);
+    if tinted {
+        14.0 + 4.0 * dark
+    } else if (200.0..310.0).contains(&h) {
+        6.5
+    } else {
+        9.0
+    }
 }
 
 pub(super) fn name(pixel: Lab) -> Name {
     let (c, h, l) = (pixel.chroma(), pixel.hue(), pixel.l);
+    if skin(l, c, h) {
+        return Name::Skin;
+    }
     let neutral = neutral(l);
-    let edge = grey_chroma(l);
+    let edge = grey_chroma(l, h);
     // From half the edge to one and a half a pixel is a bit of both.
     let colourful = ((c - 0.6 * edge) / (0.8 * edge)).clamp(0.0, 1.0);
     if colourful == 0.0 {
         return Name::Colours([neutral, (Colour::Grey, 1.0 - neutral.1)]);
-    }
-    if colourful > 0.5 && skin(l, c, h) {
-        return Name::Skin;
     }
     let hue = chromatic(l, c, h);
     Name::Colours([(hue, colourful), (neutral.0, 1.0 - colourful)])
@@ -37,14 +46,14 @@ pub(super) fn name(pixel: Lab) -> Name {
 /// Black, grey or white, with the share that is not grey.
 fn neutral(l: f32) -> (Colour, f32) {
     if l < 50.0 {
-        (Colour::Black, ((36.0 - l) / 14.0).clamp(0.0, 1.0))
+        (Colour::Black, ((30.0 - l) / 12.0).clamp(0.0, 1.0))
     } else {
-        (Colour::White, ((l - 66.0) / 14.0).clamp(0.0, 1.0))
+        (Colour::White, ((l - 66.0) / 12.0).clamp(0.0, 1.0))
     }
 }
 
 fn skin(l: f32, c: f32, h: f32) -> bool {
-    (30.0..85.0).contains(&l) && (14.0..42.0).contains(&c) && (28.0..72.0).contains(&h)
+    (28.0..88.0).contains(&l) && (12.0..42.0).contains(&c) && (28.0..82.0).contains(&h)
 }
 
 fn chromatic(l: f32, c: f32, h: f32) -> Colour {
@@ -80,8 +89,8 @@ fn chromatic(l: f32, c: f32, h: f32) -> Colour {
             }
         }
         h if h < 185.0 => Colour::Green,
-        h if h < 292.0 => Colour::Blue,
-        h if h < 325.0 => Colour::Purple,
+        h if h < 307.0 => Colour::Blue,
+        h if h < 328.0 => Colour::Purple,
         _ => {
             if l > 60.0 {
                 Colour::Pink
