@@ -68,7 +68,9 @@ impl Searcher {
                 None => None,
             };
             let cosines: HashMap<_, _> = by_likeness.iter().flatten().map(|s| (s.id, s.score)).collect();
-            for id in by_words.iter().chain(&by_likeness).flatten().map(|s| s.id) {
+            // Collected: an iterator held across an await would keep this future from being `Send`.
+            let candidates: Vec<_> = by_words.iter().chain(&by_likeness).flatten().map(|s| s.id).collect();
+            for id in candidates {
                 if !known.contains_key(&id) {
                     let hit = self.weigh(permit, query, &plan, id, cosines.get(&id).copied()).await?;
                     known.insert(id, hit);

@@ -1,1 +1,36 @@
-//! Placeholder.
+//! One deployment, running: configuration, identities, the gRPC service, footage jobs, and the order in which all of it
+//! starts and stops.
+//!
+//! ```text
+//! TLS 1.3 + client certificate ─▶ Peer (who) ─▶ services (messages) ─▶ access::Gate (may they? on the record) ─▶ search, catalogue
+//! workers (a thread each, own models) ─▶ pipeline ─▶ catalogue ─▶ IndexFeed ─▶ index
+//! ```
+//!
+//! What it refuses: a caller without a certificate of the deployment's own authority; any call whose begin is not durably
+//! on the record; two processes on one home folder; a configuration key it does not know. It decides nothing about cases:
+//! `access` does. It never reads an authoriser's private key, and no pixels but redacted crops leave it.
+
+mod app;
+mod config;
+mod deployment;
+mod feed;
+mod grant_keys;
+mod identity;
+mod jobs;
+mod lock;
+mod pki;
+mod serve;
+mod services;
+mod status;
+mod store;
+mod tls;
+
+pub use config::{Config, ConfigError, TEMPLATE};
+pub use deployment::{Deployment, DeploymentError, Home, InitOptions};
+pub use feed::FeedError;
+pub use grant_keys::GrantKeyError;
+pub use lock::{HomeLock, LockError};
+pub use pki::PkiError;
+pub use serve::{ServeError, Server, serve};
+pub use store::{Store, StoreError};
+pub use tls::TlsError;

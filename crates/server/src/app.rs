@@ -1,0 +1,69 @@
+//! What every service shares, and the one way a call runs: begin on the record, work, complete on the record.
+
+use std::sync::Arc;
+
+use access::{Action, AuditDetail, Caller, Gate, Outcome, Permission, PooledCamera};
+use catalogue::Catalogue;
+use search::Searcher;
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use types::{CaseId, ReceiveTime};
+
+use crate::{
+    config::Config,
+    grant_keys::GrantKeys,
+    jobs::Jobs,
+    status::{Fault, status},
+    store::Store,
+};
+
+pub(crate) struct App {
+    pub(crate) store: Arc<Store>,
+    pub(crate) gate: Gate<Catalogue>,
+    pub(crate) keys: GrantKeys,
+    pub(crate) searcher: Searcher,
+    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) config: Config,
+    pub(crate) started: ReceiveTime,
+    /// The server is going down: streams end.
+    pub(crate) stop: CancellationToken,
+}
+
+impl App {
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.store.catalogue
+    }
+
+    /// Every pooled camera with its owner's policy, read anew for each decision.
+    pub(crate) async fn pooled(&self) -> Result<Vec<PooledCamera>, Fault> {
+        Ok(self.catalogue().pooled_cameras().await?)
+    }
+
+    /// Runs a call other than reading sightings. The role is checked and the begin is durable before `work` starts; how it
+    /// ended is durable before the answer leaves.
+    pub(crate) async fn recorded<T>(
+        &self,
+        caller: &Caller,
+        action: Action,
+        case: Option<&CaseId>,
+        detail: AuditDetail,
+        work: impl AsyncFnOnce(Permission) -> Result<T, Fault>,
+    ) -> Result<T, Status> {
+        let told = |fault| status(action, fault);
+        let begun =
+            self.gate.begin(action, case, detail.clone(), caller, ReceiveTime::now()).await.map_err(|e| told(e.into()))?;
+        let done = work(begun.permission).await;
+        let done = match done {
+            // A refusal is on the record as one, with its code.
+            Err(Fault::Denied(denial)) => {
+                Err(Fault::Gate(self.gate.deny(action, case, detail, caller, denial, ReceiveTime::now()).await))
+            }
+            other => other,
+        };
+        let outcome = if done.is_ok() { Outcome::Done } else { Outcome::Failed };
+        let end = self.gate.complete(begun, outcome, AuditDetail::default(), ReceiveTime::now()).await;
+        let answer = done.map_err(told)?;
+        end.map_err(|e| told(e.into()))?;
+        Ok(answer)
+    }
+}

@@ -1,0 +1,265 @@
+//! `sightline.toml`: read strictly, then validated into [`Config`].
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+/// The file `sightline init` writes: every key with its meaning and default.
+pub const TEMPLATE: &str = include_str!("config/sightline.toml");
+
+/// What the server goes by. Only [`Config::load`] and [`Config::parse`] make it, so its values are in range.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Config {
+    pub listen: SocketAddr,
+    /// A port for load balancers that answers `grpc.health.v1` alone, without TLS; loopback only.
+    pub health_listen: Option<SocketAddr>,
+    pub max_request_bytes: usize,
+    pub max_connections: usize,
+    pub max_streams: u32,
+    pub request_timeout: Duration,
+    pub shutdown: Duration,
+    /// Relative to the home folder unless absolute.
+    pub data: PathBuf,
+    pub index_flush: Duration,
+    pub workers: usize,
+    pub max_queued: u32,
+    pub sample_fps: f64,
+    /// `None`: the user's cache folder.
+    pub model_cache: Option<PathBuf>,
+    pub detector: Option<String>,
+    pub face_finder: Option<String>,
+    pub embedder: Option<String>,
+    pub detector_threshold: Option<f32>,
+}
+
+/// What is wrong with the configuration: the file, the key and the fix.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("read {}", file.display())]
+    Read {
+        file: PathBuf,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("{} is not a valid configuration", file.display())]
+    Parse {
+        file: PathBuf,
+        #[source]
+        source: Box<toml::de::Error>,
+    },
+    #[error("{}: {key} = {value} {fault}", file.display())]
+    Value { file: PathBuf, key: &'static str, value: String, fault: &'static str },
+}
+
+impl ConfigError {
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                "make a deployment first: sightline init".to_owned()
+            }
+            Self::Read { .. } => "check that you may read it".to_owned(),
+            Self::Parse { file, .. } | Self::Value { file, .. } => {
+                format!("edit {}; every key has a default and may be left out", file.display())
+            }
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Document {
+    server: Server,
+    health: Health,
+    storage: Storage,
+    jobs: Jobs,
+    models: Models,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Server {
+    listen: String,
+    max_request_bytes: i64,
+    max_connections: i64,
+    max_streams: i64,
+    request_timeout_seconds: i64,
+    shutdown_seconds: i64,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Health {
+    listen: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Storage {
+    data: PathBuf,
+    index_flush_seconds: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Jobs {
+    workers: i64,
+    max_queued: i64,
+    sample_fps: f64,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Models {
+    cache: String,
+    detector: String,
+    face_finder: String,
+    embedder: String,
+    detector_threshold: f32,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:7443".to_owned(),
+            max_request_bytes: 1 << 20,
+            max_connections: 256,
+            max_streams: 64,
+            request_timeout_seconds: 600,
+            shutdown_seconds: 8,
+        }
+    }
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { data: "data".into(), index_flush_seconds: 5 }
+    }
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self { workers: 0, max_queued: 10_000, sample_fps: 5.0 }
+    }
+}
+
+impl Config {
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
+        Self::parse(&text, file)
+    }
+
+    /// `file` is for messages only.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let parse = |source| ConfigError::Parse { file: file.to_owned(), source: Box::new(source) };
+        toml::from_str::<Document>(text).map_err(parse)?.build_and_validate(file)
+    }
+}
+
+impl Document {
+    fn build_and_validate(self, file: &Path) -> Result<Config, ConfigError> {
+        let bad = |key, value: String, fault| ConfigError::Value { file: file.to_owned(), key, value, fault };
+        let address = |key, text: &str| {
+            text.parse::<SocketAddr>()
+                .map_err(|_| bad(key, format!("{text:?}"), "is not an address and port such as 127.0.0.1:7443"))
+        };
+        let whole = |key, value: i64, range: std::ops::RangeInclusive<i64>, fault| {
+            if range.contains(&value) { Ok(value as u64) } else { Err(bad(key, value.to_string(), fault)) }
+        };
+        let name = |text: String| (!text.is_empty()).then_some(text);
+
+        let health_listen = match self.health.listen.as_str() {
+            "" => None,
+            text => Some(address("health.listen", text)?),
+        };
+        if health_listen.is_some_and(|a| !a.ip().is_loopback()) {
+            let fault = "is not a loopback address; health without TLS may not be reachable from other machines";
+            return Err(bad("health.listen", format!("{:?}", self.health.listen), fault));
+        }
+        if !(0.1..=60.0).contains(&self.jobs.sample_fps) {
+            return Err(bad("jobs.sample_fps", self.jobs.sample_fps.to_string(), "is not between 0.1 and 60"));
+        }
+        let threshold = self.models.detector_threshold;
+        if threshold != 0.0 && !(0.05..=0.95).contains(&threshold) {
+            return Err(bad(
+                "models.detector_threshold",
+                threshold.to_string(),
+                "is not between 0.05 and 0.95 (or 0, the model's own)",
+            ));
+        }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let workers = whole("jobs.workers", self.jobs.workers, 0..=256, "is not between 0 (half the cores) and 256")? as usize;
+        let seconds = |key, value, range| whole(key, value, range, "is out of range, in seconds").map(Duration::from_secs);
+        Ok(Config {
+            listen: address("server.listen", &self.server.listen)?,
+            health_listen,
+            max_request_bytes: whole(
+                "server.max_request_bytes",
+                self.server.max_request_bytes,
+                4096..=64 << 20,
+                "is not between 4096 and 64 MiB",
+            )? as usize,
+            max_connections: whole(
+                "server.max_connections",
+                self.server.max_connections,
+                1..=100_000,
+                "is not between 1 and 100000",
+            )? as usize,
+            max_streams: whole("server.max_streams", self.server.max_streams, 1..=10_000, "is not between 1 and 10000")? as u32,
+            request_timeout: seconds("server.request_timeout_seconds", self.server.request_timeout_seconds, 1..=86_400)?,
+            shutdown: seconds("server.shutdown_seconds", self.server.shutdown_seconds, 1..=300)?,
+            data: self.storage.data,
+            index_flush: seconds("storage.index_flush_seconds", self.storage.index_flush_seconds, 1..=3600)?,
+            workers: if workers == 0 { (cores / 2).max(1) } else { workers },
+            max_queued: whole("jobs.max_queued", self.jobs.max_queued, 1..=1_000_000, "is not between 1 and 1000000")? as u32,
+            sample_fps: self.jobs.sample_fps,
+            model_cache: name(self.models.cache).map(PathBuf::from),
+            detector: name(self.models.detector),
+            face_finder: name(self.models.face_finder),
+            embedder: name(self.models.embedder),
+            detector_threshold: (threshold != 0.0).then_some(threshold),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(text: &str) -> String {
+        let error = Config::parse(text, Path::new("sightline.toml")).unwrap_err();
+        let source = std::error::Error::source(&error).map(|s| format!(": {s}")).unwrap_or_default();
+        format!("{error}{source}")
+    }
+
+    #[test]
+    fn the_generated_file_says_what_an_empty_one_means() {
+        let file = Path::new("sightline.toml");
+        let generated = format!("{:?}", Config::parse(TEMPLATE, file).unwrap());
+        assert_eq!(generated, format!("{:?}", Config::parse("", file).unwrap()));
+    }
+
+    #[test]
+    fn the_generated_file_documents_every_key() {
+        let value: toml::Table = TEMPLATE.parse().unwrap();
+        let keys: Vec<_> =
+            value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
+        assert_eq!(keys.len(), 16, "{keys:?}");
+        for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ")) {
+            assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
+        }
+    }
+
+    #[test]
+    fn a_bad_value_is_answered_with_file_key_and_range() {
+        assert_eq!(error("[jobs]\nsample_fps = 0"), "sightline.toml: jobs.sample_fps = 0 is not between 0.1 and 60");
+        assert!(error("[jobs]\nworkers = -1").contains("jobs.workers = -1 is not between 0"));
+        assert!(error("[server]\nlisten = \"here\"").contains("server.listen = \"here\" is not an address"));
+        assert!(error("[health]\nlisten = \"0.0.0.0:80\"").contains("not a loopback address"));
+        assert!(error("[server]\nlisen = \"x\"").contains("unknown field `lisen`"));
+    }
+}

@@ -1,0 +1,246 @@
+//! The home folder of a deployment and how it comes to be.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use access::{Caller, Name, NameError, Role};
+
+use crate::{
+    config,
+    pki::{self, Authority, PkiError},
+};
+
+/// Where things lie in a home folder. Makes no promise that they are there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home(PathBuf);
+
+impl Home {
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self(root.into())
+    }
+
+    /// `SIGHTLINE_HOME`, else `$XDG_DATA_HOME/sightline`, else `~/.local/share/sightline`.
+    pub fn from_env() -> Self {
+        let set = |name| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let home = set("SIGHTLINE_HOME")
+            .or_else(|| set("XDG_DATA_HOME").map(|p| p.join("sightline")))
+            .or_else(|| set("HOME").map(|p| p.join(".local/share/sightline")));
+        Self(home.unwrap_or_else(|| PathBuf::from(".sightline")))
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.0.join("sightline.toml")
+    }
+
+    pub fn pki(&self) -> PathBuf {
+        self.0.join("pki")
+    }
+
+    /// The certificate that every other one of the deployment is signed with.
+    pub fn authority(&self) -> PathBuf {
+        self.pki().join("ca.pem")
+    }
+
+    pub fn server_certificate(&self) -> PathBuf {
+        self.pki().join("server.pem")
+    }
+
+    pub fn server_key(&self) -> PathBuf {
+        self.pki().join("server.key")
+    }
+
+    /// Certificate and private key of an identity, such as "investigator".
+    pub fn identity(&self, name: &str) -> (PathBuf, PathBuf) {
+        let folder = self.pki().join("identities");
+        (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")))
+    }
+
+    /// The Ed25519 key (PKCS #8, PEM) with which an authoriser signs grants. The server never reads it: on a real
+    /// deployment it lies on the authoriser's machine alone.
+    pub fn grant_key(&self, name: &str) -> PathBuf {
+        self.pki().join("identities").join(format!("{name}.grant.key"))
+    }
+
+    /// The public half (SPKI, PEM), by which the server knows the signature.
+    pub fn grant_public_key(&self, organisation: &str, name: &str) -> PathBuf {
+        self.pki().join("grant-keys").join(format!("{organisation}.{name}.pem"))
+    }
+
+    /// Names of the identities whose keys lie here, in order.
+    pub fn identities(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.pki().join("identities")) else { return Vec::new() };
+        let mut names: Vec<_> =
+            entries.filter_map(|e| e.ok()?.file_name().into_string().ok()?.strip_suffix(".pem").map(str::to_owned)).collect();
+        names.sort();
+        names
+    }
+}
+
+/// What a new deployment is called and reached by.
+#[derive(Debug, Clone)]
+pub struct InitOptions {
+    /// Whose operator, investigator and camera owner are made.
+    pub organisation: String,
+    /// Whose authoriser and auditor are made; another than `organisation`.
+    pub oversight: String,
+    /// Names and addresses of the server besides localhost, 127.0.0.1 and ::1.
+    pub names: Vec<String>,
+}
+
+impl Default for InitOptions {
+    fn default() -> Self {
+        Self { organisation: "local".to_owned(), oversight: "oversight".to_owned(), names: Vec::new() }
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DeploymentError {
+    #[error("{} is a deployment already", .0.display())]
+    Exists(PathBuf),
+    #[error("{} has keys but no sightline.toml", .0.display())]
+    Half(PathBuf),
+    #[error("authoriser and investigator must be of different organisations, both are of {0:?}")]
+    SameOrganisation(String),
+    #[error("an organisation can't be called so")]
+    Organisation(#[from] NameError),
+    #[error("{action} {}", path.display())]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+}
+
+impl DeploymentError {
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Exists(_) => "nothing was changed; use it as it is, or choose another folder with SIGHTLINE_HOME",
+            Self::Half(_) => "put sightline.toml back (an empty one will do), or choose another folder with SIGHTLINE_HOME",
+            Self::SameOrganisation(_) | Self::Organisation(..) => "choose other organisations",
+            Self::Io { .. } => "check that the folder exists and that you may write there",
+            Self::Pki(_) => "check the names given for the server",
+        }
+    }
+}
+
+/// A made deployment.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    pub home: Home,
+    /// The identities made, as their certificates name them.
+    pub identities: Vec<Caller>,
+}
+
+impl Deployment {
+    /// Makes a home folder: configuration, a local certificate authority, the server's certificate and one identity a
+    /// role. Changes nothing where there is a deployment already.
+    pub fn init(home: &Home, options: &InitOptions) -> Result<Self, DeploymentError> {
+        if home.config().exists() {
+            return Err(DeploymentError::Exists(home.root().to_owned()));
+        }
+        if home.pki().exists() {
+            return Err(DeploymentError::Half(home.root().to_owned()));
+        }
+        if options.organisation == options.oversight {
+            return Err(DeploymentError::SameOrganisation(options.oversight.clone()));
+        }
+        let io = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| DeploymentError::Io { action, path, source }
+        };
+        // Beside the final name, so that a failure leaves no half-made deployment that looks whole.
+        let scratch = Home::new(home.root().join(".init"));
+        fs::create_dir_all(home.root()).map_err(io("make", home.root()))?;
+        if scratch.root().exists() {
+            fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
+        }
+        let identities = make_keys(&scratch, options)?;
+        pki::write_public(&scratch.config(), config::TEMPLATE).map_err(io("write", &scratch.config()))?;
+        fs::rename(scratch.pki(), home.pki()).map_err(io("make", &home.pki()))?;
+        fs::rename(scratch.config(), home.config()).map_err(io("make", &home.config()))?;
+        fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
+        Ok(Self { home: home.clone(), identities })
+    }
+}
+
+fn make_keys(home: &Home, options: &InitOptions) -> Result<Vec<Caller>, DeploymentError> {
+    let folders = [home.pki().join("identities"), home.pki().join("grant-keys")];
+    for folder in &folders {
+        pki::private_folder(folder).map_err(|source| DeploymentError::Io { action: "make", path: folder.clone(), source })?;
+    }
+    let authority = Authority::new()?;
+    authority.save(&home.authority(), &home.pki().join("ca.key"))?;
+    authority.server(&options.names)?.save(&home.server_certificate(), &home.server_key())?;
+    let mut identities = Vec::new();
+    for (name, role) in [
+        ("operator", Role::Operator),
+        ("investigator", Role::Investigator),
+        ("camera-owner", Role::CameraOwner),
+        ("authoriser", Role::Authoriser),
+        ("auditor", Role::Auditor),
+    ] {
+        let overseer = matches!(role, Role::Authoriser | Role::Auditor);
+        let organisation = if overseer { &options.oversight } else { &options.organisation };
+        let caller = Caller { name: Name::new(name)?, organisation: Name::new(organisation)?, role };
+        let (certificate, key) = home.identity(name);
+        authority.client(&caller)?.save(&certificate, &key)?;
+        if role == Role::Authoriser {
+            pki::grant_key(&home.grant_key(name), &home.grant_public_key(organisation, name))?;
+        }
+        identities.push(caller);
+    }
+    Ok(identities)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_init_is_refused_and_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path().join("home"));
+        let made = Deployment::init(&home, &InitOptions::default()).unwrap();
+        assert_eq!(made.identities.len(), 5);
+        assert_eq!(home.identities(), ["auditor", "authoriser", "camera-owner", "investigator", "operator"]);
+        let before = fs::read(home.authority()).unwrap();
+        let error = Deployment::init(&home, &InitOptions::default()).unwrap_err();
+        assert!(matches!(error, DeploymentError::Exists(_)));
+        assert_eq!(fs::read(home.authority()).unwrap(), before);
+    }
+
+    #[test]
+    fn requester_and_authoriser_of_one_organisation_can_not_be_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = InitOptions { oversight: "local".to_owned(), ..InitOptions::default() };
+        assert!(matches!(Deployment::init(&Home::new(dir.path()), &options), Err(DeploymentError::SameOrganisation(_))));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_can_read_a_private_key() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path());
+        Deployment::init(&home, &InitOptions::default()).unwrap();
+        let mut keys = 0;
+        for folder in [home.pki(), home.pki().join("identities")] {
+            for file in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+                if file.extension().is_some_and(|e| e == "key") {
+                    keys += 1;
+                    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+                }
+            }
+        }
+        assert_eq!(keys, 8);
+    }
+}

@@ -1,0 +1,158 @@
+//! Keeps the index what the catalogue says. Every change reaches the index this one way, in the catalogue's order, so a
+//! crash or a failed write is made good by the next [`IndexFeed::catch_up`].
+
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use catalogue::{Catalogue, CatalogueError, Change};
+use index::{IndexEntry, IndexError, IndexSpec, VectorIndex};
+use tokio::{sync::Mutex, task::spawn_blocking};
+use types::{Day, SightingId};
+
+/// Changes read from the catalogue at once; each carries a vector of some kilobytes.
+const BATCH: u32 = 512;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FeedError {
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    #[error("the index's thread ended unexpectedly")]
+    Thread,
+}
+
+/// The index and what it takes to keep it right.
+#[derive(Debug)]
+pub(crate) struct IndexFeed {
+    catalogue: Catalogue,
+    index: Arc<VectorIndex>,
+    /// One at a time: a later change must not be marked as taken before an earlier one is.
+    turn: Mutex<()>,
+    /// Sightings whose vectors another model made; they can't be compared and so are not in the index.
+    other_model: AtomicU64,
+}
+
+impl IndexFeed {
+    /// Opens the index, or an empty one where what is there can't be trusted, and brings it up to date.
+    pub(crate) async fn open(catalogue: Catalogue, folder: &Path, spec: IndexSpec) -> Result<Self, FeedError> {
+        let folder = folder.to_owned();
+        let index = blocking(move || match VectorIndex::open(&folder, spec) {
+            Err(error) if error.is_rebuildable() => {
+                tracing::warn!(%error, "index damaged: made again from the catalogue");
+                VectorIndex::recreate(&folder, spec)
+            }
+            opened => opened,
+        })
+        .await?;
+        let feed = Self { catalogue, index: Arc::new(index), turn: Mutex::default(), other_model: AtomicU64::new(0) };
+        if feed.index.synced() > feed.catalogue.last_change().await? {
+            // An older copy of the catalogue was put back: the index knows things that never were.
+            tracing::warn!("index is ahead of the catalogue: made again");
+            feed.rebuild().await?;
+        } else {
+            let caught_up = feed.catch_up().await?;
+            feed.flush().await?;
+            tracing::info!(changes = caught_up, "index is up to date");
+        }
+        Ok(feed)
+    }
+
+    pub(crate) fn index(&self) -> &Arc<VectorIndex> {
+        &self.index
+    }
+
+    /// How many sightings another model's vectors keep out of searches by likeness.
+    pub(crate) fn other_model(&self) -> u64 {
+        self.other_model.load(Ordering::Relaxed)
+    }
+
+    /// Takes every change that the index lacks; returns how many there were.
+    pub(crate) async fn catch_up(&self) -> Result<u64, FeedError> {
+        let _turn = self.turn.lock().await;
+        self.catch_up_in_turn().await
+    }
+
+    async fn catch_up_in_turn(&self) -> Result<u64, FeedError> {
+        let mut taken = 0;
+        loop {
+            let changes = self.catalogue.changes_since(self.index.taken(), BATCH).await?;
+            let Some(last) = changes.last().map(Change::seq) else { return Ok(taken) };
+            taken += changes.len() as u64;
+            let spec = self.index.spec();
+            let (mut puts, mut removed) = (Vec::new(), Vec::new());
+            for change in changes {
+                match change {
+                    Change::Put { row, .. } if row.embedding.model != spec.model => {
+                        self.other_model.fetch_add(1, Ordering::Relaxed);
+                        removed.push((row.sighting.day(), row.sighting.id));
+                    }
+                    Change::Put { row, .. } => puts.push(entry(*row)),
+                    Change::Removed { id, day, .. } => removed.push((day, id)),
+                }
+            }
+            let index = self.index.clone();
+            blocking(move || {
+                // A sighting is told once a batch, as it is now, so the order of the two does not matter; `last` counts
+                // only when both are in.
+                let before = index.taken();
+                index.remove(&removed, before)?;
+                index.upsert(&puts, last)
+            })
+            .await?;
+        }
+    }
+
+    /// Makes what was taken durable.
+    pub(crate) async fn flush(&self) -> Result<(), FeedError> {
+        let index = self.index.clone();
+        blocking(move || index.flush()).await
+    }
+
+    /// Whether searches see every change of the catalogue.
+    pub(crate) async fn is_current(&self) -> Result<bool, FeedError> {
+        Ok(self.index.taken() >= self.catalogue.last_change().await? && self.other_model() == 0)
+    }
+
+    /// Forgets everything and takes it from the catalogue again; returns how many vectors there are.
+    pub(crate) async fn rebuild(&self) -> Result<u64, FeedError> {
+        let _turn = self.turn.lock().await;
+        self.other_model.store(0, Ordering::Relaxed);
+        let index = self.index.clone();
+        blocking(move || index.clear()).await?;
+        self.catch_up_in_turn().await?;
+        self.flush().await?;
+        let index = self.index.clone();
+        blocking(move || index.len().map(|n| n as u64)).await
+    }
+
+    /// Every sighting in the index, by day.
+    pub(crate) async fn ids_by_day(&self) -> Result<std::collections::BTreeMap<Day, Vec<SightingId>>, FeedError> {
+        let index = self.index.clone();
+        blocking(move || index.days().into_iter().map(|day| Ok((day, index.ids(day)?))).collect()).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, IndexError> + Send + 'static) -> Result<T, FeedError> {
+    Ok(spawn_blocking(work).await.map_err(|_| FeedError::Thread)??)
+}
+
+fn entry(row: catalogue::IndexRow) -> IndexEntry {
+    let s = row.sighting;
+    IndexEntry {
+        day: s.day(),
+        id: s.id,
+        camera: s.camera,
+        agency: s.agency,
+        class: s.class,
+        first: s.first.time,
+        last: s.last.time,
+        description: s.description.to_vector(),
+        appearance: row.embedding,
+    }
+}

@@ -1,0 +1,34 @@
+use std::time::Duration;
+
+use media::Sampling;
+use serde::{Deserialize, Serialize};
+
+/// What changes what comes out of footage; stored with its job as text that is equal when it is equal.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct JobSettings {
+    pub(crate) sample_fps: f64,
+    pub(crate) keyframes_only: bool,
+    pub(crate) keep_readable: bool,
+    pub(crate) start_uncertainty_us: u64,
+}
+
+impl JobSettings {
+    pub(crate) fn to_text(self) -> String {
+        // A struct of numbers and booleans always serialises.
+        serde_json::to_string(&self).unwrap_or_default()
+    }
+
+    /// `None` for text of another version.
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    pub(crate) fn start_uncertainty(&self) -> Duration {
+        Duration::from_micros(self.start_uncertainty_us)
+    }
+
+    pub(crate) fn sampling(&self) -> Sampling {
+        Sampling { fps: self.sample_fps, keyframes_only: self.keyframes_only, ..Sampling::default() }
+    }
+}

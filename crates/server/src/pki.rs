@@ -1,0 +1,149 @@
+//! The deployment's own certificate authority, so that even a first try is authenticated.
+
+use std::{
+    fs, io,
+    io::Write,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use access::Caller;
+use chrono::{Datelike, TimeDelta, Utc};
+use ed25519_dalek::{
+    SigningKey,
+    pkcs8::{EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding},
+};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    date_time_ymd,
+};
+
+const AUTHORITY_DAYS: i64 = 3650;
+const LEAF_DAYS: i64 = 730;
+
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    #[error("make a certificate")]
+    Certificate(#[from] rcgen::Error),
+    #[error("make a grant key")]
+    GrantKey(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("write {}", file.display())]
+    Write {
+        file: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+pub(crate) struct Authority {
+    certificate: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate and its private key, both PEM.
+pub(crate) struct Issued {
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Result<Self, PkiError> {
+        let key = KeyPair::generate()?;
+        let mut params = params("Sightline local authority", Vec::new(), AUTHORITY_DAYS)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key)?.pem();
+        Ok(Self { certificate, issuer: Issuer::new(params, key) })
+    }
+
+    pub(crate) fn save(&self, certificate: &Path, key: &Path) -> Result<(), PkiError> {
+        Issued { certificate: self.certificate.clone(), key: self.issuer.key().serialize_pem() }.save(certificate, key)
+    }
+
+    /// For localhost, 127.0.0.1, ::1 and these names or addresses.
+    pub(crate) fn server(&self, names: &[String]) -> Result<Issued, PkiError> {
+        let mut all: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+        all.extend(names.iter().filter(|n| !["localhost", "127.0.0.1", "::1"].contains(&n.as_str())).cloned());
+        let sans = all
+            .into_iter()
+            .map(|name| match name.parse::<IpAddr>() {
+                Ok(ip) => Ok(SanType::IpAddress(ip)),
+                Err(_) => name.try_into().map(SanType::DnsName),
+            })
+            .collect::<Result<_, _>>()?;
+        self.issue("Sightline server", sans, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    pub(crate) fn client(&self, caller: &Caller) -> Result<Issued, PkiError> {
+        let uri = caller.uri().try_into()?;
+        self.issue(&format!("Sightline {}", caller.role), vec![SanType::URI(uri)], ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn issue(&self, title: &str, sans: Vec<SanType>, purpose: ExtendedKeyUsagePurpose) -> Result<Issued, PkiError> {
+        let key = KeyPair::generate()?;
+        let mut params = params(title, sans, LEAF_DAYS)?;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![purpose];
+        params.use_authority_key_identifier_extension = true;
+        Ok(Issued { certificate: params.signed_by(&key, &self.issuer)?.pem(), key: key.serialize_pem() })
+    }
+}
+
+fn params(title: &str, sans: Vec<SanType>, days: i64) -> Result<CertificateParams, PkiError> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name.push(DnType::CommonName, title);
+    params.subject_alt_names = sans;
+    let date = |days| {
+        let day = (Utc::now() + TimeDelta::days(days)).date_naive();
+        date_time_ymd(day.year(), day.month() as u8, day.day() as u8)
+    };
+    (params.not_before, params.not_after) = (date(-1), date(days));
+    Ok(params)
+}
+
+impl Issued {
+    pub(crate) fn save(&self, certificate: &Path, key: &Path) -> Result<(), PkiError> {
+        write_public(certificate, &self.certificate)
+            .map_err(|source| PkiError::Write { file: certificate.to_owned(), source })?;
+        write_private(key, &self.key).map_err(|source| PkiError::Write { file: key.to_owned(), source })
+    }
+}
+
+/// Makes an Ed25519 key to sign grants with.
+pub(crate) fn grant_key(private: &Path, public: &Path) -> Result<(), PkiError> {
+    let key = SigningKey::from_bytes(&rand::random());
+    let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|e| PkiError::GrantKey(e.into()))?;
+    let shared = key.verifying_key().to_public_key_pem(LineEnding::LF).map_err(|e| PkiError::GrantKey(e.into()))?;
+    write_private(private, &pem).map_err(|source| PkiError::Write { file: private.to_owned(), source })?;
+    write_public(public, &shared).map_err(|source| PkiError::Write { file: public.to_owned(), source })
+}
+
+pub(crate) fn write_public(file: &Path, text: &str) -> io::Result<()> {
+    write(file, text, 0o644)
+}
+
+fn write_private(file: &Path, text: &str) -> io::Result<()> {
+    write(file, text, 0o600)
+}
+
+/// Never over what is there; never readable by more than `mode` says, not even for a moment.
+fn write(file: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
+    #[cfg(not(unix))]
+    let _ = mode;
+    let mut file = options.open(file)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()
+}
+
+/// Makes a folder that only its owner can enter.
+pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}

@@ -1,0 +1,267 @@
+//! A running server, from its start to its last flush.
+
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+
+use access::{Gate, Policy};
+use proto::v1::{
+    admin_service_server::AdminServiceServer, camera_service_server::CameraServiceServer, case_service_server::CaseServiceServer,
+    footage_service_server::FootageServiceServer, search_service_server::SearchServiceServer,
+};
+use search::Searcher;
+use tokio::{
+    net::TcpListener,
+    sync::mpsc,
+    task::{JoinHandle, JoinSet},
+};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_util::sync::CancellationToken;
+use tonic_health::{ServingStatus, server::HealthReporter};
+use types::ReceiveTime;
+use vision::VisionOptions;
+
+use crate::{
+    app::App,
+    config::{Config, ConfigError},
+    deployment::Home,
+    grant_keys::{GrantKeyError, GrantKeys},
+    jobs::{Jobs, Workers},
+    services::Api,
+    status::chain,
+    store::{Store, StoreError},
+    tls::{self, TlsError},
+};
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    GrantKeys(#[from] GrantKeyError),
+    #[error("listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("load GStreamer")]
+    Media(#[from] media::MediaError),
+    #[error("describe the services for reflection")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    #[error("start {0}")]
+    Start(&'static str, #[source] std::io::Error),
+    #[error("the service ended unexpectedly")]
+    Ended(#[source] tonic::transport::Error),
+}
+
+impl ServeError {
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Config(error) => error.hint(),
+            Self::Store(error) => error.hint().to_owned(),
+            Self::Tls(_) | Self::GrantKeys(_) => {
+                "the files under pki/ were made by `sightline init`; put back what is missing".to_owned()
+            }
+            Self::Listen { .. } => "is another server running? set server.listen in sightline.toml to another address".to_owned(),
+            Self::Media(_) => "install GStreamer and its plugins; docs say which".to_owned(),
+            Self::Reflection(_) | Self::Start(..) | Self::Ended(_) => "look at the log".to_owned(),
+        }
+    }
+}
+
+/// A server that answers. Stop it with [`Server::stop`]: dropping it leaves what is under way to the next start.
+pub struct Server {
+    address: SocketAddr,
+    health_address: Option<SocketAddr>,
+    app: Arc<App>,
+    health: HealthReporter,
+    workers: Workers,
+    grpc: JoinHandle<Result<(), tonic::transport::Error>>,
+    tasks: JoinSet<()>,
+    shutdown: Duration,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Server({})", self.address)
+    }
+}
+
+/// Serves a home folder by its configuration until SIGTERM or SIGINT. `ready` is told the address once calls are answered.
+pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+    let config = Config::load(&home.config())?;
+    let signal = signal().map_err(|e| ServeError::Start("listening to signals", e))?;
+    let server = Server::start(home, config).await?;
+    ready(server.address());
+    signal.await;
+    tracing::info!("stopping");
+    server.stop().await
+}
+
+fn signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    })
+}
+
+impl Server {
+    /// Opens the home folder, makes good an unclean stop, and answers calls when this returns.
+    pub async fn start(home: &Home, config: Config) -> Result<Self, ServeError> {
+        media::init()?;
+        let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key())?;
+        let keys = GrantKeys::load(&home.pki().join("grant-keys"))?;
+        let store = Arc::new(Store::open(home, &config).await?);
+        let listener = listen(config.listen).await?;
+        let address = listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
+
+        let stop = CancellationToken::new();
+        let jobs = Arc::new(Jobs::new(store.catalogue.clone(), store.feed.clone(), config.max_queued));
+        let workers = Workers::start(config.workers, &jobs, &store.models, &vision_options(&config), stop.clone())
+            .map_err(|e| ServeError::Start("the footage workers", e))?;
+        let policy = Policy { authoriser_keys: Some(keys.all()), ..Policy::default() };
+        let app = Arc::new(App {
+            gate: Gate::new(policy, store.catalogue.clone()),
+            keys,
+            searcher: Searcher::new(store.feed.index().clone(), store.catalogue.clone()),
+            jobs,
+            started: ReceiveTime::now(),
+            stop: stop.clone(),
+            config: config.clone(),
+            store,
+        });
+
+        let (health, health_service) = tonic_health::server::health_reporter();
+        set_health(&health, ServingStatus::Serving).await;
+        let mut tasks = JoinSet::new();
+        let (send, connections) = mpsc::channel(16);
+        tasks.spawn(tls::accept(listener, Arc::new(tls), config.max_connections, send, stop.clone()));
+        tasks.spawn(flush_regularly(app.clone(), stop.clone()));
+        let health_address = match config.health_listen {
+            Some(address) => {
+                let listener = listen(address).await?;
+                let bound = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
+                let only_health = tonic::transport::Server::builder().add_service(health_service.clone());
+                let stop = stop.clone();
+                tasks.spawn(async move {
+                    let served = only_health.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled());
+                    if let Err(error) = served.await {
+                        tracing::error!(error = %chain(&error), "health port ended");
+                    }
+                });
+                Some(bound)
+            }
+            None => None,
+        };
+
+        let (api, limit) = (Api(app.clone()), config.max_request_bytes);
+        let reflection = || {
+            tonic_reflection::server::Builder::configure()
+                .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        };
+        let router = tonic::transport::Server::builder()
+            .max_concurrent_streams(config.max_streams)
+            .timeout(config.request_timeout)
+            .http2_keepalive_interval(Some(Duration::from_secs(30)))
+            .add_service(SearchServiceServer::new(api.clone()).max_decoding_message_size(limit))
+            .add_service(CameraServiceServer::new(api.clone()).max_decoding_message_size(limit))
+            .add_service(CaseServiceServer::new(api.clone()).max_decoding_message_size(limit))
+            .add_service(FootageServiceServer::new(api.clone()).max_decoding_message_size(limit))
+            .add_service(AdminServiceServer::new(api).max_decoding_message_size(limit))
+            .add_service(health_service)
+            .add_service(reflection().build_v1()?)
+            .add_service(reflection().build_v1alpha()?);
+        let until = stop.clone();
+        let grpc = tokio::spawn(async move {
+            router.serve_with_incoming_shutdown(ReceiverStream::new(connections), until.cancelled_owned()).await
+        });
+        tracing::info!(%address, workers = config.workers, "serving");
+        Ok(Self { address, health_address, app, health, workers, grpc, tasks, shutdown: config.shutdown })
+    }
+
+    /// Where it answers; the port that was free where the configuration says 0.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn health_address(&self) -> Option<SocketAddr> {
+        self.health_address
+    }
+
+    /// Takes no more calls, lets those under way finish for as long as the configuration says, puts jobs down, and makes
+    /// everything durable.
+    pub async fn stop(mut self) -> Result<(), ServeError> {
+        set_health(&self.health, ServingStatus::NotServing).await;
+        self.app.stop.cancel();
+        let workers = self.workers;
+        let workers = tokio::task::spawn_blocking(move || workers.join());
+        let deadline = tokio::time::Instant::now() + self.shutdown;
+        let ended = match tokio::time::timeout_at(deadline, &mut self.grpc).await {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(_)) => Ok(()),
+            Err(_) => {
+                tracing::warn!("calls cut: they took too long to finish");
+                self.grpc.abort();
+                Ok(())
+            }
+        };
+        if tokio::time::timeout_at(deadline, workers).await.is_err() {
+            tracing::warn!("a footage worker did not stop in time; its job starts again with the next server");
+        }
+        self.tasks.shutdown().await;
+        self.app.store.shut().await?;
+        ended.map_err(ServeError::Ended)
+    }
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
+}
+
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    let services = [
+        "",
+        "sightline.v1.SearchService",
+        "sightline.v1.CameraService",
+        "sightline.v1.CaseService",
+        "sightline.v1.FootageService",
+        "sightline.v1.AdminService",
+    ];
+    for name in services {
+        health.set_service_status(name, status).await;
+    }
+}
+
+fn vision_options(config: &Config) -> VisionOptions {
+    let mut options = VisionOptions {
+        detector: config.detector.clone(),
+        faces: config.face_finder.clone(),
+        embedder: config.embedder.clone(),
+        ..VisionOptions::default()
+    };
+    if let Some(threshold) = config.detector_threshold {
+        options.detector_options.threshold = threshold;
+    }
+    options
+}
+
+/// Brings the index up to date and to disk every so often; also after a write to it failed.
+async fn flush_regularly(app: Arc<App>, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(app.config.index_flush);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
+        let done = async {
+            app.store.feed.catch_up().await?;
+            app.store.feed.flush().await
+        };
+        if let Err(error) = done.await {
+            tracing::error!(error = %chain(&error), "index lags behind the catalogue");
+        }
+    }
+}

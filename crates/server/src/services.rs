@@ -1,0 +1,16 @@
+//! The gRPC edge: messages in, domain calls, messages out. Nothing is decided here that `access` can decide.
+
+mod admin;
+mod cameras;
+mod cases;
+mod convert;
+mod footage;
+mod search;
+
+use std::sync::Arc;
+
+use crate::app::App;
+
+/// Serves every service of the contract.
+#[derive(Clone)]
+pub(crate) struct Api(pub(crate) Arc<App>);

@@ -1,0 +1,96 @@
+use access::{Action, AuditDetail, Code as Why, Denial, Permission};
+use catalogue::Camera;
+use proto::v1::{self, camera_service_server::CameraService};
+use tonic::{Request, Response, Status};
+use types::{AgencyId, CameraId};
+
+use super::{
+    Api,
+    convert::{agency_message, camera_message, policy_from},
+};
+use crate::{
+    identity::caller,
+    status::{Fault, status},
+};
+
+#[tonic::async_trait]
+impl CameraService for Api {
+    async fn add_agency(&self, request: Request<v1::AddAgencyRequest>) -> Result<Response<v1::AddAgencyResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let detail = AuditDetail { agency: AgencyId::new(&request.id).ok(), ..AuditDetail::default() };
+        let agency = self
+            .0
+            .recorded(&caller, Action::AddAgency, None, detail, async |_| {
+                let id = AgencyId::new(&request.id).map_err(proto::BadMessage::from)?;
+                let title = if request.title.trim().is_empty() { id.as_str() } else { &request.title };
+                Ok(self.0.catalogue().add_agency(&id, title).await?)
+            })
+            .await?;
+        Ok(Response::new(v1::AddAgencyResponse { agency: Some(agency_message(agency)) }))
+    }
+
+    async fn list_agencies(
+        &self,
+        request: Request<v1::ListAgenciesRequest>,
+    ) -> Result<Response<v1::ListAgenciesResponse>, Status> {
+        let caller = caller(&request)?;
+        let agencies = self
+            .0
+            .recorded(&caller, Action::ListAgencies, None, AuditDetail::default(), async |_| {
+                Ok(self.0.catalogue().agencies().await?)
+            })
+            .await?;
+        Ok(Response::new(v1::ListAgenciesResponse { agencies: agencies.into_iter().map(agency_message).collect() }))
+    }
+
+    async fn add_camera(&self, request: Request<v1::AddCameraRequest>) -> Result<Response<v1::AddCameraResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let detail = AuditDetail {
+            agency: AgencyId::new(&request.agency_id).ok(),
+            cameras: CameraId::new(&request.id).into_iter().collect(),
+            ..AuditDetail::default()
+        };
+        let camera = self
+            .0
+            .recorded(&caller, Action::AddCamera, None, detail, async |permission| {
+                let id = CameraId::new(&request.id).map_err(proto::BadMessage::from)?;
+                let agency = AgencyId::new(&request.agency_id).map_err(proto::BadMessage::from)?;
+                if permission == Permission::Own && !caller.is_of(&agency) {
+                    return Err(not_yours(&agency).into());
+                }
+                let mut camera = Camera::new(id, agency);
+                camera.place = Some(request.title.trim().to_owned()).filter(|t| !t.is_empty());
+                camera.policy = policy_from(request.policy)?;
+                self.0.catalogue().add_camera(&camera).await?;
+                Ok(camera)
+            })
+            .await?;
+        Ok(Response::new(v1::AddCameraResponse { camera: Some(camera_message(camera)) }))
+    }
+
+    async fn list_cameras(&self, request: Request<v1::ListCamerasRequest>) -> Result<Response<v1::ListCamerasResponse>, Status> {
+        let caller = caller(&request)?;
+        let agency = match request.into_inner().agency_id.as_str() {
+            "" => None,
+            id => Some(AgencyId::new(id).map_err(|e| status(Action::ListCameras, Fault::Message(e.into())))?),
+        };
+        let detail = AuditDetail { agency: agency.clone(), ..AuditDetail::default() };
+        let cameras = self
+            .0
+            .recorded(&caller, Action::ListCameras, None, detail, async |_| {
+                let mut cameras = self.0.catalogue().cameras().await?;
+                cameras.retain(|c| agency.as_ref().is_none_or(|a| c.agency == *a));
+                Ok(cameras)
+            })
+            .await?;
+        Ok(Response::new(v1::ListCamerasResponse { cameras: cameras.into_iter().map(camera_message).collect() }))
+    }
+}
+
+/// An agency's cameras belong to the organisation of its name.
+pub(super) fn not_yours(agency: &AgencyId) -> Denial {
+    let reason = format!("the cameras of {agency} are not your organisation's");
+    Denial::new(Why::NotYours, reason, "ask the agency, or an operator")
+}

@@ -1,0 +1,147 @@
+use std::str::FromStr;
+
+use access::{Action, AuditDetail, Case, Code as Why, Denial, Grant, GrantSignature, check_open, may_see_case};
+use catalogue::StoredCase;
+use proto::v1::{self, case_service_server::CaseService};
+use tonic::{Request, Response, Status};
+use types::{CaseId, ReceiveTime};
+
+use super::{
+    Api,
+    convert::{budgets_from, case_message, purpose_from, receive_time, scope_from, state_from},
+};
+use crate::{
+    identity::caller,
+    status::{Fault, status},
+};
+
+const MAX_LISTED: u32 = 1000;
+
+#[tonic::async_trait]
+impl CaseService for Api {
+    async fn open_case(&self, request: Request<v1::OpenCaseRequest>) -> Result<Response<v1::OpenCaseResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let id = match request.id.as_str() {
+            "" => new_id(),
+            id => CaseId::new(id),
+        };
+        let id = id.map_err(|e| status(Action::OpenCase, Fault::Message(e.into())))?;
+        let case = self
+            .0
+            .recorded(&caller, Action::OpenCase, Some(&id), AuditDetail::default(), async |_| {
+                let purpose = purpose_from("purpose", request.purpose)?;
+                let limits = self.0.gate.policy().limits(purpose);
+                let opened = ReceiveTime::now();
+                let latest = opened.plus_micros(i64::try_from(limits.duration.as_micros()).unwrap_or(i64::MAX));
+                let grant = Grant {
+                    case: id.clone(),
+                    purpose,
+                    legal_basis: request.legal_basis,
+                    reason: request.reason,
+                    requester: (*caller).clone(),
+                    scope: scope_from(request.scope)?,
+                    budgets: budgets_from(request.budget, limits),
+                    opened,
+                    expires: receive_time("expires", request.expires)?.unwrap_or(latest),
+                    emergency: Some(request.emergency).filter(|e| !e.is_empty()),
+                };
+                check_open(self.0.gate.policy(), &grant, &self.0.pooled().await?, &caller, opened)?;
+                Ok(self.0.catalogue().add_case(&Case::requested(grant)).await?.case)
+            })
+            .await?;
+        Ok(Response::new(v1::OpenCaseResponse { case: Some(case_message(&case)) }))
+    }
+
+    async fn authorise_case(
+        &self,
+        request: Request<v1::AuthoriseCaseRequest>,
+    ) -> Result<Response<v1::AuthoriseCaseResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let id = id(Action::AuthoriseCase, &request.case_id)?;
+        let case = self
+            .0
+            .recorded(&caller, Action::AuthoriseCase, Some(&id), AuditDetail::default(), async |_| {
+                let before = self.stored(&id).await?;
+                let signature = request.signature.try_into().map(GrantSignature).map_err(|_| {
+                    Fault::invalid(
+                        "bad_signature",
+                        "a signature is 64 bytes",
+                        "sign the case as it stands: `sightline case authorise`",
+                    )
+                })?;
+                let key = self.0.keys.of(&caller).ok_or_else(|| {
+                    let reason = format!("this deployment knows no grant key of {caller}");
+                    Denial::new(Why::BadSignature, reason, "have an operator add the authoriser's public key to pki/grant-keys")
+                })?;
+                let mut after = before.case.clone();
+                after.authorise(self.0.gate.policy(), &caller, key, signature, ReceiveTime::now())?;
+                Ok(self.0.catalogue().change_case(&before, &after).await?.case)
+            })
+            .await?;
+        Ok(Response::new(v1::AuthoriseCaseResponse { case: Some(case_message(&case)) }))
+    }
+
+    async fn get_case(&self, request: Request<v1::GetCaseRequest>) -> Result<Response<v1::GetCaseResponse>, Status> {
+        let caller = caller(&request)?;
+        let id = id(Action::GetCase, &request.into_inner().case_id)?;
+        let case = self
+            .0
+            .recorded(&caller, Action::GetCase, Some(&id), AuditDetail::default(), async |_| {
+                let case = self.stored(&id).await?.case;
+                if may_see_case(&case, &caller) { Ok(case) } else { Err(Denial::no_case(&id).into()) }
+            })
+            .await?;
+        Ok(Response::new(v1::GetCaseResponse { case: Some(case_message(&case)) }))
+    }
+
+    async fn list_cases(&self, request: Request<v1::ListCasesRequest>) -> Result<Response<v1::ListCasesResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let cases = self
+            .0
+            .recorded(&caller, Action::ListCases, None, AuditDetail::default(), async |_| {
+                let mut cases = self.0.catalogue().cases(state_from(request.state)?, MAX_LISTED).await?;
+                cases.retain(|c| may_see_case(&c.case, &caller));
+                Ok(cases)
+            })
+            .await?;
+        Ok(Response::new(v1::ListCasesResponse { cases: cases.iter().map(|c| case_message(&c.case)).collect() }))
+    }
+
+    async fn close_case(&self, request: Request<v1::CloseCaseRequest>) -> Result<Response<v1::CloseCaseResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let id = id(Action::CloseCase, &request.case_id)?;
+        let case = self
+            .0
+            .recorded(&caller, Action::CloseCase, Some(&id), AuditDetail::default(), async |_| {
+                let before = self.stored(&id).await?;
+                let mut after = before.case.clone();
+                after.close(&caller, &request.reason, ReceiveTime::now())?;
+                Ok(self.0.catalogue().change_case(&before, &after).await?.case)
+            })
+            .await?;
+        Ok(Response::new(v1::CloseCaseResponse { case: Some(case_message(&case)) }))
+    }
+}
+
+impl Api {
+    async fn stored(&self, id: &CaseId) -> Result<StoredCase, Fault> {
+        self.0.catalogue().case(id).await?.ok_or_else(|| Denial::no_case(id).into())
+    }
+}
+
+/// The case a request names; one that can't be read is as good as one that is not there.
+pub(super) fn id(action: Action, text: &str) -> Result<CaseId, Status> {
+    if text.is_empty() {
+        return Err(status(action, Fault::Message(proto::BadMessage::Missing { field: "case_id" })));
+    }
+    CaseId::from_str(text).map_err(|e| status(action, Fault::Message(e.into())))
+}
+
+fn new_id() -> Result<CaseId, types::IdError> {
+    let date = ReceiveTime::now().to_datetime().format("%Y%m%d");
+    CaseId::new(&format!("case-{date}-{:08x}", rand::random::<u32>()))
+}

@@ -1,0 +1,294 @@
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+    pin::Pin,
+    time::Duration,
+};
+
+use access::{Action, AuditDetail, Caller, Permission};
+use catalogue::{Job, JobState, NewJob};
+use futures::Stream;
+use media::MediaError;
+use proto::v1::{self, footage_service_server::FootageService};
+use sha2::{Digest, Sha256};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status};
+use types::{CameraId, CaptureTime, FootageDigest, JobId, ReceiveTime};
+
+use super::{Api, cameras::not_yours, convert::moment};
+use crate::{
+    identity::caller,
+    jobs::{JobFailure, JobSettings, finished},
+    status::{Fault, status},
+};
+
+const MAX_LISTED: u32 = 1000;
+/// Watchers are told at most this often.
+const WATCH_EVERY: Duration = Duration::from_millis(200);
+/// How well a start is known when nobody says.
+const START_UNCERTAINTY: Duration = Duration::from_secs(1);
+/// Clocks differ a little; a start this far ahead is not in the future.
+const CLOCK_SLACK_US: i64 = 5_000_000;
+
+#[tonic::async_trait]
+impl FootageService for Api {
+    async fn add_footage(&self, request: Request<v1::AddFootageRequest>) -> Result<Response<v1::AddFootageResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let detail = AuditDetail { cameras: CameraId::new(&request.camera_id).into_iter().collect(), ..AuditDetail::default() };
+        let (job, existed) = self
+            .0
+            .recorded(&caller, Action::AddFootage, None, detail, async |permission| {
+                let camera = CameraId::new(&request.camera_id).map_err(proto::BadMessage::from)?;
+                let camera = self.0.catalogue().camera(&camera).await?;
+                if permission == Permission::Own && !caller.is_of(&camera.agency) {
+                    return Err(not_yours(&camera.agency).into());
+                }
+                let start = start(&request)?;
+                let settings = self.settings(&request)?;
+                let path = PathBuf::from(&request.path);
+                let footage =
+                    tokio::task::spawn_blocking(move || inspect(&path)).await.map_err(|_| crate::feed::FeedError::Thread)??;
+                let new = NewJob { camera: camera.id, footage, path: request.path, start, settings: settings.to_text() };
+                self.0.jobs.add(&new).await
+            })
+            .await?;
+        Ok(Response::new(v1::AddFootageResponse { job: Some(self.job_message(&job)), existed }))
+    }
+
+    async fn get_job(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::GetJobResponse>, Status> {
+        let caller = caller(&request)?;
+        let job = self.one(&caller, Action::GetJob, &request.into_inner().job_id, async |job| Ok(job)).await?;
+        Ok(Response::new(v1::GetJobResponse { job: Some(self.job_message(&job)) }))
+    }
+
+    async fn list_jobs(&self, request: Request<v1::ListJobsRequest>) -> Result<Response<v1::ListJobsResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let jobs = self
+            .0
+            .recorded(&caller, Action::ListJobs, None, AuditDetail::default(), async |permission| {
+                let state = v1::JobState::try_from(request.state).map_err(|_| proto::BadMessage::Word {
+                    field: "state",
+                    kind: "job state",
+                    value: request.state,
+                })?;
+                let mut jobs = self.0.catalogue().jobs(u32::MAX).await?;
+                jobs.retain(|j| state == v1::JobState::Unspecified || state_message(&j.state) == state);
+                if permission == Permission::Own {
+                    let cameras = self.0.catalogue().cameras().await?;
+                    jobs.retain(|j| cameras.iter().any(|c| c.id == j.spec.camera && caller.is_of(&c.agency)));
+                }
+                jobs.truncate(MAX_LISTED as usize);
+                Ok(jobs)
+            })
+            .await?;
+        Ok(Response::new(v1::ListJobsResponse { jobs: jobs.iter().map(|j| self.job_message(j)).collect() }))
+    }
+
+    type WatchJobStream = Pin<Box<dyn Stream<Item = Result<v1::WatchJobResponse, Status>> + Send>>;
+
+    async fn watch_job(&self, request: Request<v1::WatchJobRequest>) -> Result<Response<Self::WatchJobStream>, Status> {
+        let caller = caller(&request)?;
+        let id = self.one(&caller, Action::WatchJob, &request.into_inner().job_id, async |job| Ok(job.id)).await?;
+        // One slot: a slow watcher skips to the latest, and never holds up the work.
+        let (send, receive) = tokio::sync::mpsc::channel(1);
+        let (api, mut changes) = (self.clone(), self.0.jobs.watch());
+        tokio::spawn(async move {
+            let mut told = None;
+            loop {
+                changes.mark_unchanged();
+                let job = match api.0.catalogue().job(&id).await {
+                    Ok(job) => job,
+                    Err(error) => return drop(send.send(Err(status(Action::WatchJob, error.into()))).await),
+                };
+                let (message, over) = (api.job_message(&job), job.state.is_final());
+                if told.as_ref() != Some(&message) {
+                    told = Some(message.clone());
+                    if send.send(Ok(v1::WatchJobResponse { job: Some(message) })).await.is_err() {
+                        return;
+                    }
+                }
+                if over {
+                    return;
+                }
+                tokio::select! {
+                    changed = changes.changed() => if changed.is_err() { return },
+                    () = send.closed() => return,
+                    () = api.0.stop.cancelled() => {
+                        let stopping = proto::status(Code::Unavailable, "the server stops", "stopping", "the job goes on when it is back; watch it again then");
+                        return drop(send.send(Err(stopping)).await);
+                    }
+                }
+                tokio::time::sleep(WATCH_EVERY).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
+    }
+
+    async fn cancel_job(&self, request: Request<v1::CancelJobRequest>) -> Result<Response<v1::CancelJobResponse>, Status> {
+        let caller = caller(&request)?;
+        let job = self
+            .one(&caller, Action::CancelJob, &request.into_inner().job_id, async |job| self.0.jobs.cancel(&job.id).await)
+            .await?;
+        Ok(Response::new(v1::CancelJobResponse { job: Some(self.job_message(&job)) }))
+    }
+}
+
+impl Api {
+    /// Runs a call about one job; camera owners have only their own cameras' jobs.
+    async fn one<T>(
+        &self,
+        caller: &Caller,
+        action: Action,
+        id: &str,
+        work: impl AsyncFnOnce(Job) -> Result<T, Fault>,
+    ) -> Result<T, Status> {
+        let id = JobId::new(id).map_err(|e| status(action, Fault::Message(e.into())))?;
+        let detail = AuditDetail { job: Some(id.clone()), ..AuditDetail::default() };
+        self.0
+            .recorded(caller, action, None, detail, async |permission| {
+                let job = self.0.catalogue().job(&id).await?;
+                if permission == Permission::Own {
+                    let camera = self.0.catalogue().camera(&job.spec.camera).await?;
+                    if !caller.is_of(&camera.agency) {
+                        return Err(not_yours(&camera.agency).into());
+                    }
+                }
+                work(job).await
+            })
+            .await
+    }
+
+    fn settings(&self, request: &v1::AddFootageRequest) -> Result<JobSettings, Fault> {
+        let given = request.settings.unwrap_or_default();
+        let sample_fps = if given.sample_fps == 0.0 { self.0.config.sample_fps } else { given.sample_fps };
+        if !(0.1..=60.0).contains(&sample_fps) {
+            return Err(Fault::invalid(
+                "sample_fps",
+                format!("{sample_fps} frames a second can't be looked at"),
+                "ask for 0.1 to 60",
+            ));
+        }
+        let uncertainty = proto::duration_from("start_uncertainty", request.start_uncertainty)?.unwrap_or(START_UNCERTAINTY);
+        Ok(JobSettings {
+            sample_fps,
+            keyframes_only: given.keyframes_only,
+            keep_readable: given.keep_readable,
+            start_uncertainty_us: u64::try_from(uncertainty.as_micros()).unwrap_or(u64::MAX),
+        })
+    }
+
+    fn job_message(&self, job: &Job) -> v1::Job {
+        let live = self.0.jobs.live(&job.id).and_then(|l| l.progress);
+        let settings = JobSettings::from_text(&job.spec.settings);
+        let failure = if let JobState::Failed(text) = &job.state { Some(JobFailure::from_text(text)) } else { None };
+        let kept = job.progress;
+        let progress = v1::JobProgress {
+            done: Some(proto::duration(live.map_or(kept.done, |l| l.done))),
+            total: live.map_or(kept.total, |l| l.total).map(proto::duration),
+            elapsed: live.map(|l| proto::duration(l.elapsed)),
+            speed: live.map(|l| l.speed()).unwrap_or_default(),
+            time_left: live.and_then(|l| l.time_left()).map(proto::duration),
+            frames: live.map(|l| l.stats.frames).unwrap_or_default(),
+            detections: live.map(|l| l.stats.detections).unwrap_or_default(),
+            sightings: live.map_or(kept.sightings, |l| l.stats.sightings),
+            crops_refused: live.map(|l| l.stats.crops_refused).unwrap_or_default(),
+        };
+        v1::Job {
+            id: job.id.to_string(),
+            camera_id: job.spec.camera.to_string(),
+            path: job.spec.path.clone(),
+            footage_sha256: job.spec.footage.to_string(),
+            start: Some(proto::timestamp(job.spec.start)),
+            start_uncertainty: settings.map(|s| proto::duration(s.start_uncertainty())),
+            settings: settings.map(|s| v1::FootageSettings {
+                sample_fps: s.sample_fps,
+                keyframes_only: s.keyframes_only,
+                keep_readable: s.keep_readable,
+            }),
+            state: state_message(&job.state).into(),
+            progress: Some(progress),
+            error: failure.as_ref().map(|f| f.message.clone()).unwrap_or_default(),
+            hint: failure.map(|f| f.hint).unwrap_or_default(),
+            created: moment(job.created),
+            finished: finished(job).and_then(moment),
+        }
+    }
+}
+
+fn state_message(state: &JobState) -> v1::JobState {
+    match state {
+        JobState::Queued => v1::JobState::Queued,
+        JobState::Running => v1::JobState::Running,
+        JobState::Done => v1::JobState::Done,
+        JobState::Failed(_) => v1::JobState::Failed,
+        JobState::Cancelled => v1::JobState::Cancelled,
+    }
+}
+
+fn start(request: &v1::AddFootageRequest) -> Result<CaptureTime, Fault> {
+    let start = proto::capture_time("start", request.start)?;
+    if start.as_micros() > ReceiveTime::now().as_micros() + CLOCK_SLACK_US {
+        let message = format!("the footage can't start at {start}: that is in the future");
+        return Err(Fault::invalid("start_in_future", message, "give the time of its first frame, with its zone"));
+    }
+    Ok(start)
+}
+
+/// The file's digest, if it is footage at all. What only reading it to the end can tell is the job's to say.
+fn inspect(path: &Path) -> Result<FootageDigest, Fault> {
+    if !path.is_absolute() {
+        let message = format!("{} is not an absolute path", path.display());
+        return Err(Fault::invalid("path", message, "give the whole path on the server's machine"));
+    }
+    let unreadable = |e: &std::io::Error| match e.kind() {
+        std::io::ErrorKind::NotFound => Fault::missing(
+            "file_missing",
+            format!("{}: there is no such file on the server's machine", path.display()),
+            "check the path",
+        ),
+        _ => Fault::Caller {
+            code: Code::PermissionDenied,
+            reason: "file_unreadable",
+            message: format!("{}: the server can't read it ({e})", path.display()),
+            hint: "let the account that the server runs under read the file",
+        },
+    };
+    let mut file = std::fs::File::open(path).map_err(|e| unreadable(&e))?;
+    if !file.metadata().map_err(|e| unreadable(&e))?.is_file() {
+        return Err(Fault::invalid("path", format!("{} is not a file", path.display()), "give a video file"));
+    }
+    if let Err(error) = media::probe(path) {
+        refuse(&error)?;
+    }
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut buffer).map_err(|e| unreadable(&e))? {
+            0 => return Ok(FootageDigest(hash.finalize().into())),
+            n => hash.update(&buffer[..n]),
+        }
+    }
+}
+
+/// Whether there is no use in queueing the file.
+fn refuse(error: &MediaError) -> Result<(), Fault> {
+    let failure = JobFailure::of_media(error);
+    let refused = |code, reason, hint| Err(Fault::Caller { code, reason, message: failure.message.clone(), hint });
+    match error {
+        MediaError::Missing { .. } => refused(Code::NotFound, "file_missing", "check the path"),
+        MediaError::Unreadable { .. } => {
+            refused(Code::PermissionDenied, "file_unreadable", "check that it is a file and that the server may read it")
+        }
+        MediaError::Empty { .. } => refused(Code::InvalidArgument, "file_empty", "copy it again from the recorder"),
+        MediaError::NotMedia { .. } => {
+            refused(Code::InvalidArgument, "not_footage", "give a video file, whatever its name ends in")
+        }
+        MediaError::NoVideo { .. } => refused(Code::InvalidArgument, "no_video", "export it again with its video"),
+        MediaError::Unsupported { .. } => {
+            refused(Code::InvalidArgument, "unsupported", "install the GStreamer plugin for it or convert the footage to H.264")
+        }
+        _ => Ok(()),
+    }
+}

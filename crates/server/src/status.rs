@@ -1,0 +1,139 @@
+//! The one place where an error becomes an answer.
+
+use access::{Action, Denial, GateError};
+use catalogue::CatalogueError;
+use proto::BadMessage;
+use search::SearchError;
+use tonic::{Code, Status};
+
+use crate::{feed::FeedError, store::StoreError};
+
+/// Why a call was not answered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    /// Decided while the work was under way; not on the record yet.
+    #[error(transparent)]
+    Denied(#[from] Denial),
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    #[error(transparent)]
+    Message(#[from] BadMessage),
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Search(#[from] SearchError),
+    /// The caller is wrong about something that has no error type of its own.
+    #[error("{message}")]
+    Caller { code: Code, reason: &'static str, message: String, hint: &'static str },
+}
+
+impl Fault {
+    pub(crate) fn invalid(reason: &'static str, message: impl Into<String>, hint: &'static str) -> Self {
+        Self::Caller { code: Code::InvalidArgument, reason, message: message.into(), hint }
+    }
+
+    pub(crate) fn missing(reason: &'static str, message: impl Into<String>, hint: &'static str) -> Self {
+        Self::Caller { code: Code::NotFound, reason, message: message.into(), hint }
+    }
+}
+
+/// What the caller of `action` is told.
+pub(crate) fn status(action: Action, fault: Fault) -> Status {
+    match fault {
+        Fault::Denied(denial) | Fault::Gate(GateError::Denied(denial)) => {
+            proto::status(denied(action, denial.code), &denial.reason, denial.code.as_str(), &denial.hint)
+        }
+        Fault::Gate(error @ GateError::Audit(_)) => {
+            ours(Code::Unavailable, "audit_unavailable", &error, "try again; if it stays so, look at the server's log")
+        }
+        Fault::Message(bad) => bad.into(),
+        Fault::Caller { code, reason, message, hint } => proto::status(code, &message, reason, hint),
+        Fault::Catalogue(error) | Fault::Feed(FeedError::Catalogue(error)) | Fault::Store(StoreError::Catalogue(error)) => {
+            of_catalogue(&error)
+        }
+        Fault::Store(StoreError::Feed(FeedError::Catalogue(error))) => of_catalogue(&error),
+        Fault::Feed(error) | Fault::Store(StoreError::Feed(error)) => {
+            ours(Code::Internal, "index", &error, "run `sightline check`")
+        }
+        Fault::Store(error) => {
+            let hint = error.hint();
+            ours(Code::Internal, "store", &error, hint)
+        }
+        Fault::Search(error) => of_search(&error),
+    }
+}
+
+/// Refusals of the case gate are `PERMISSION_DENIED` without exception; what has nothing to do with reading sightings says
+/// more closely what is wrong.
+fn denied(action: Action, code: access::Code) -> Code {
+    use access::Code as Why;
+    match (action, code) {
+        (Action::OpenCase, Why::Limits) => Code::InvalidArgument,
+        (Action::OpenCase, Why::Camera) => Code::NotFound,
+        (Action::AuthoriseCase | Action::CloseCase, Why::Closed | Why::Expired | Why::NotYetValid | Why::AlreadyAuthorised) => {
+            Code::FailedPrecondition
+        }
+        (Action::GetCase | Action::AuthoriseCase | Action::CloseCase, Why::NoCase) => Code::NotFound,
+        _ => Code::PermissionDenied,
+    }
+}
+
+fn of_catalogue(error: &CatalogueError) -> Status {
+    use CatalogueError as E;
+    let told = |code, reason, hint| proto::status(code, &error.to_string(), reason, hint);
+    match error {
+        E::UnknownAgency(_) => told(Code::NotFound, "unknown_agency", "`sightline agency list` shows those there are"),
+        E::UnknownCamera(_) => told(Code::NotFound, "unknown_camera", "`sightline camera list` shows those there are"),
+        E::UnknownJob(_) => told(Code::NotFound, "unknown_job", "`sightline archive list` shows those there are"),
+        E::UnknownCase(_) => told(Code::NotFound, "no_case", "`sightline case list` shows those you may see"),
+        E::Exists { .. } => told(Code::AlreadyExists, "exists", "choose another id"),
+        E::Conflict { .. } => told(Code::Aborted, "conflict", "look again and retry"),
+        E::JobState { .. } => told(Code::FailedPrecondition, "job_state", ""),
+        E::Invalid { .. } => told(Code::InvalidArgument, "invalid", ""),
+        E::RepairRefused { .. } => told(Code::FailedPrecondition, "repair_refused", "mount the crop folder, then check again"),
+        E::Busy(_) => ours(Code::Unavailable, "busy", error, "try again"),
+        E::DiskFull(_) => ours(Code::ResourceExhausted, "disk_full", error, "free some space on the server and try again"),
+        E::Corrupt { .. } | E::Unreadable { .. } | E::BrokenRecord { .. } => {
+            ours(Code::DataLoss, "damaged", error, "run `sightline check` on the server")
+        }
+        _ => ours(Code::Internal, "catalogue", error, "look at the server's log"),
+    }
+}
+
+fn of_search(error: &SearchError) -> Status {
+    match error {
+        SearchError::Catalogue(error) => of_catalogue(error),
+        SearchError::Denied(denial) => proto::status(Code::PermissionDenied, &denial.reason, denial.code.as_str(), &denial.hint),
+        SearchError::Nothing => proto::status(
+            Code::InvalidArgument,
+            &error.to_string(),
+            "nothing_asked",
+            "name --class, a colour, a carried thing, or --like",
+        ),
+        SearchError::TooMany { .. } => proto::status(Code::InvalidArgument, &error.to_string(), "too_many", "narrow the search"),
+        SearchError::Stopped => proto::status(Code::Unavailable, &error.to_string(), "stopping", "try again"),
+        SearchError::Index(_) => ours(Code::Internal, "index", error, "run `sightline check`"),
+    }
+}
+
+/// Something of ours failed: logged with its causes, told without them.
+fn ours(code: Code, reason: &str, error: &(dyn std::error::Error + 'static), hint: &str) -> Status {
+    tracing::error!(error = %chain(error), "request failed");
+    proto::status(code, &error.to_string(), reason, hint)
+}
+
+/// An error and its causes on one line.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

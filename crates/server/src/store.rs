@@ -1,0 +1,214 @@
+//! What a home folder holds, opened: the catalogue and the index derived from it. Also without a server, for `check` and
+//! `index rebuild`.
+
+use std::{sync::Arc, time::Instant};
+
+use catalogue::{Catalogue, CatalogueConfig, CatalogueError, JobState, compare_ids};
+use index::IndexSpec;
+use proto::v1;
+use types::ModelDigest;
+use vision::{Embedder, Manifest, ModelStore, VisionError};
+
+use crate::{
+    config::Config,
+    deployment::Home,
+    feed::{FeedError, IndexFeed},
+    lock::{HomeLock, LockError},
+};
+
+/// Findings listed in an answer; all are counted.
+const MAX_FINDINGS: usize = 1000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    #[error(transparent)]
+    Feed(#[from] FeedError),
+    #[error(transparent)]
+    Vision(#[from] VisionError),
+}
+
+impl StoreError {
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Lock(LockError::InUse { .. }) => {
+                "stop it first; `check` and `index rebuild` ask a running server by themselves"
+            }
+            Self::Lock(LockError::Io { .. }) => "check that the home folder exists and that you may write there",
+            Self::Vision(error) => error.hint().unwrap_or("run `sightline models verify`"),
+            Self::Catalogue(_) | Self::Feed(_) => "check the disk, then run `sightline check`",
+        }
+    }
+}
+
+/// An opened home folder; nobody else has it open.
+#[derive(Debug)]
+pub struct Store {
+    pub(crate) catalogue: Catalogue,
+    pub(crate) feed: Arc<IndexFeed>,
+    pub(crate) models: ModelStore,
+    pub(crate) model: ModelDigest,
+    _lock: HomeLock,
+}
+
+impl Store {
+    /// Opens everything, makes good what an unclean stop left undone, and verifies the models.
+    pub async fn open(home: &Home, config: &Config) -> Result<Self, StoreError> {
+        let lock = HomeLock::acquire(home.root())?;
+        let models = models(config)?;
+        let spec = spec(&models, config).await?;
+        let data = home.root().join(&config.data);
+        let catalogue =
+            Catalogue::open(&CatalogueConfig { database: data.join("catalogue.db"), crops: data.join("crops") }).await?;
+        undo_cut_off_jobs(&catalogue).await?;
+        let swept = catalogue.sweep_orphans().await?;
+        if swept > 0 {
+            tracing::info!(crops = swept, "crops without a sighting removed");
+        }
+        let feed = IndexFeed::open(catalogue.clone(), &data.join("index"), spec).await?;
+        Ok(Self { catalogue, feed: Arc::new(feed), models, model: spec.model, _lock: lock })
+    }
+
+    /// Makes the index durable and closes the catalogue.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.shut().await
+    }
+
+    pub(crate) async fn shut(&self) -> Result<(), StoreError> {
+        self.feed.flush().await?;
+        self.catalogue.close().await;
+        Ok(())
+    }
+
+    /// Compares catalogue, crops and index; with `repair`, puts right what can be.
+    pub async fn check(&self, repair: bool) -> Result<v1::CheckResponse, StoreError> {
+        let mut findings = self.findings().await?;
+        let found = std::mem::take(&mut findings.list);
+        if !repair || found.is_empty() {
+            return Ok(findings.answer(found));
+        }
+        self.catalogue.repair().await?;
+        self.feed.catch_up().await?;
+        let vector = |f: &v1::Finding| matches!(f.kind(), v1::FindingKind::VectorMissing | v1::FindingKind::VectorOrphaned);
+        if found.iter().any(vector) {
+            self.feed.rebuild().await?;
+        }
+        let left = self.findings().await?;
+        let is_left = |f: &v1::Finding| left.list.iter().any(|l| l.kind == f.kind && l.subject == f.subject);
+        let list = found.into_iter().map(|f| v1::Finding { repaired: !is_left(&f), ..f }).collect();
+        let clean = left.list.is_empty();
+        Ok(v1::CheckResponse { clean, ..left.answer(list) })
+    }
+
+    /// Makes the index again from the catalogue.
+    pub async fn rebuild_index(&self) -> Result<v1::RebuildIndexResponse, StoreError> {
+        let began = Instant::now();
+        let vectors = self.feed.rebuild().await?;
+        Ok(v1::RebuildIndexResponse { vectors, elapsed: Some(proto::duration(began.elapsed())) })
+    }
+
+    async fn findings(&self) -> Result<Findings, StoreError> {
+        let report = self.catalogue.check().await?;
+        // What is in flight is no finding: both are read again if a change came between.
+        self.feed.catch_up().await?;
+        let rows = self.catalogue.ids_by_day().await?;
+        let vectors = self.feed.ids_by_day().await?;
+        let difference = compare_ids(&rows, &vectors);
+        let mut list = Vec::new();
+        let mut add = |kind: v1::FindingKind, subject: String, message: &str| {
+            list.push(v1::Finding { kind: kind.into(), subject, message: message.to_owned(), repaired: false });
+        };
+        for line in &report.database {
+            add(v1::FindingKind::Database, "catalogue.db".to_owned(), line);
+        }
+        for id in &report.without_crop {
+            add(v1::FindingKind::CropMissing, id.to_string(), "the sighting has no crop");
+        }
+        for id in &report.unreadable_crop {
+            add(v1::FindingKind::CropMissing, id.to_string(), "the sighting's crop is damaged");
+        }
+        for name in &report.orphan_crops {
+            add(v1::FindingKind::CropOrphaned, name.clone(), "the crop belongs to no sighting");
+        }
+        for (_, id) in &difference.missing {
+            add(v1::FindingKind::VectorMissing, id.to_string(), "the index does not know the sighting");
+        }
+        for (_, id) in &difference.surplus {
+            add(v1::FindingKind::VectorOrphaned, id.to_string(), "the index knows a sighting that is not there");
+        }
+        match self.catalogue.verify_audit().await {
+            Ok(_) => {}
+            Err(broken @ CatalogueError::BrokenRecord { .. }) => {
+                add(v1::FindingKind::Audit, "audit".to_owned(), &broken.to_string());
+            }
+            Err(other) => return Err(other.into()),
+        }
+        let count = |n: usize| n as u64;
+        Ok(Findings {
+            sightings: report.sightings,
+            crops: report.crops,
+            vectors: count(vectors.values().map(Vec::len).sum()),
+            list,
+        })
+    }
+}
+
+struct Findings {
+    sightings: u64,
+    crops: u64,
+    vectors: u64,
+    list: Vec<v1::Finding>,
+}
+
+impl Findings {
+    fn answer(&self, mut list: Vec<v1::Finding>) -> v1::CheckResponse {
+        let findings_total = list.len() as u64;
+        list.truncate(MAX_FINDINGS);
+        v1::CheckResponse {
+            clean: findings_total == 0,
+            sightings: self.sightings,
+            crops: self.crops,
+            vectors: self.vectors,
+            findings: list,
+            findings_total,
+        }
+    }
+}
+
+/// The models the configuration names.
+pub(crate) fn models(config: &Config) -> Result<ModelStore, VisionError> {
+    match &config.model_cache {
+        Some(cache) => Ok(ModelStore::new(cache.clone(), Manifest::embedded()?)),
+        None => ModelStore::from_env(),
+    }
+}
+
+/// Loads the embedder once to learn what its vectors are, and verifies the other models, so that a missing one stops the
+/// start and not the first job.
+async fn spec(models: &ModelStore, config: &Config) -> Result<IndexSpec, StoreError> {
+    let (models, config) = (models.clone(), config.clone());
+    let load = move || -> Result<IndexSpec, VisionError> {
+        for (name, role) in [(&config.detector, vision::Role::Detector), (&config.face_finder, vision::Role::FaceFinder)] {
+            let manifest = models.manifest();
+            let entry = name.as_ref().map_or_else(|| manifest.default(role), |n| manifest.entry(n))?;
+            models.verify(&entry.name)?;
+        }
+        let embedder = Embedder::load(&models, config.embedder.as_deref())?;
+        Ok(IndexSpec { model: embedder.digest(), appearance_len: embedder.len() })
+    };
+    Ok(tokio::task::spawn_blocking(load).await.map_err(|_| FeedError::Thread)??)
+}
+
+/// A job that was running when the process died starts again from nothing, so that nothing of a half-read file stays.
+async fn undo_cut_off_jobs(catalogue: &Catalogue) -> Result<(), CatalogueError> {
+    let jobs = catalogue.jobs(u32::MAX).await?;
+    for job in jobs.into_iter().filter(|j| j.state == JobState::Running) {
+        let gone = catalogue.discard_footage(&job.spec.camera, job.spec.footage).await?;
+        tracing::info!(job = %job.id, sightings = gone.sightings, "job was cut off: starts again");
+    }
+    catalogue.requeue_running().await?;
+    Ok(())
+}
