@@ -75,6 +75,11 @@ impl Tap {
         let first = position.floor();
         Self { first: first as u32, second: (first + 1.0).min(last) as u32, share: position - first }
     }
+
+    /// In 2048ths.
+    fn weights(self) -> (i32, i32) {
+        (((1.0 - self.share) * 2048.0).round_ties_even() as i32, (self.share * 2048.0).round_ties_even() as i32)
+    }
 }
 
 /// Scale and size of the picture inside the tensor.
@@ -101,8 +106,8 @@ impl Letterbox {
                 self.tensor.resize(self.tensor.len() + layout.height * layout.width, (layout.pad - mean) / std);
             }
             let (w, cw) = (size.width as usize, (size.width as usize).div_ceil(2));
-            let step = size.width as f32 / nw as f32;
-            let at = |x: usize| (x as f32 + 0.5) * step - 0.5;
+            let step = f64::from(size.width) / nw as f64;
+            let at = |x: usize| ((x as f64 + 0.5) * step - 0.5) as f32;
             self.columns = (0..nw).map(|x| Tap::at(at(x), w)).collect();
             self.chroma = (0..nw).map(|x| Tap::at(at(x) / 2.0 - 0.25, cw)).collect();
             for row in &mut self.rows {
@@ -139,19 +144,23 @@ impl Letterbox {
         scale
     }
 
-    /// Fills `self.tensor` from a picture in memory.
+    /// Fills `self.tensor` from a picture in memory, with the very integers of `cv2.resize`, so that evaluations of still
+    /// pictures compare models and not roundings.
     pub(crate) fn rgb(&mut self, picture: Rgb<'_>, layout: &Layout) -> Scale {
         let (scale, nw, nh) = self.prepare(picture.size, layout);
-        let step = picture.size.height as f32 / nh as f32;
+        let step = f64::from(picture.size.height) / nh as f64;
         let stride = picture.size.width as usize * 3;
         for y in 0..nh {
-            let tap = Tap::at((y as f32 + 0.5) * step - 0.5, picture.size.height as usize);
+            let tap = Tap::at(((y as f64 + 0.5) * step - 0.5) as f32, picture.size.height as usize);
             let row = |y: u32| &picture.pixels[y as usize * stride..][..stride];
-            let (a, b) = (row(tap.first), row(tap.second));
+            let (a, b, (wa, wb)) = (row(tap.first), row(tap.second), tap.weights());
             for (channel, out) in self.rows.iter_mut().enumerate() {
-                blend(&a[channel..], &b[channel..], tap.share, &self.columns, 3, out);
-                // The reference scales in 8 bits.
-                out.iter_mut().for_each(|v| *v = v.round());
+                for (out, tap) in out.iter_mut().zip(&self.columns) {
+                    let (i, j) = (tap.first as usize * 3 + channel, tap.second as usize * 3 + channel);
+                    let (wi, wj) = tap.weights();
+                    let across = |row: &[u8]| (i32::from(row[i]) * wi + i32::from(row[j]) * wj) >> 4;
+                    *out = ((((across(a) * wa) >> 16) + ((across(b) * wb) >> 16) + 2) >> 2) as f32;
+                }
             }
             self.put(y, nw, layout);
         }
@@ -175,7 +184,6 @@ impl Letterbox {
 /// One output row of one channel: two rows, `step` bytes from sample to sample.
 #[inline]
 fn blend(a: &[u8], b: &[u8], share: f32, taps: &[Tap], step: usize, out: &mut [f32]) {
-    // Taps are clamped to the row's samples, so the indices hold; the slices are checked once by `get` of the last one.
     for (out, tap) in out.iter_mut().zip(taps) {
         let (i, j) = (tap.first as usize * step, tap.second as usize * step);
         let top = f32::from(a[i]) + (f32::from(a[j]) - f32::from(a[i])) * tap.share;

@@ -1,7 +1,12 @@
 //! The models on real pictures. Models come from the cache and must be there; footage may be absent, which is said.
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "the whole file is a test")]
 
 #[path = "vision/support.rs"]
 mod support;
 
 #[path = "vision/dump.rs"]
 mod dump;
+#[path = "vision/models.rs"]
+mod models;
+#[path = "vision/parity.rs"]
+mod parity;

@@ -1,0 +1,86 @@
+//! Loading models, and what they may be fed.
+
+use redact::{FaceFinder, Subject, redact};
+use types::{Class, Rect};
+use vision::{Detector, DetectorOptions, InputSize, ModelState, ModelStore, VisionError};
+
+use crate::support::{cut, footage, frame, picture, store, vision};
+
+#[test]
+fn a_model_file_with_one_flipped_byte_makes_no_session() {
+    let good = store();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("models")).unwrap();
+    let bad = ModelStore::new(dir.path(), good.manifest().clone());
+    assert!(matches!(Detector::load(&bad, None, DetectorOptions::default()), Err(VisionError::Missing { .. })));
+    let name = &good.manifest().default(vision::Role::Detector).unwrap().name;
+    let mut bytes = std::fs::read(good.path(name)).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(bad.path(name), bytes).unwrap();
+    assert!(matches!(bad.state(name).unwrap(), ModelState::Corrupt { .. }));
+    let error = Detector::load(&bad, None, DetectorOptions::default()).unwrap_err();
+    assert!(matches!(error, VisionError::Digest { .. }) && error.hint().unwrap().contains("models fetch"), "{error}");
+}
+
+#[test]
+fn an_input_size_the_model_cannot_take_is_refused() {
+    let input = InputSize::Fixed { height: 300, width: 512 };
+    let error = Detector::load(&store(), None, DetectorOptions { input, ..DetectorOptions::default() }).unwrap_err();
+    assert!(error.to_string().contains("512x300"), "{error}");
+}
+
+#[test]
+fn the_appearance_is_a_unit_vector_that_does_not_change_when_the_head_is_swapped() {
+    let Some(root) = footage("coco_cc/images") else { return };
+    let mut vision = vision();
+    let mut compared = 0;
+    for entry in std::fs::read_dir(root).unwrap().take(30) {
+        let (pixels, size) = picture(&entry.unwrap().path());
+        let seen = frame(&pixels, size, 0, 0);
+        let people: Vec<Rect> = vision
+            .detector
+            .detect(&seen)
+            .unwrap()
+            .iter()
+            .filter(|d| d.class == Class::Person && d.score > 0.5)
+            .map(|d| d.bbox)
+            .collect();
+        // Alone and upright: the head region is then known from the box.
+        let [one] = people[..] else { continue };
+        if one.height < 1.8 * one.width || one.height < 80.0 {
+            continue;
+        }
+        // Another head: the middle of the top ninth of the box, painted over.
+        let mut other = pixels.clone();
+        for y in (one.y + 0.02 * one.height) as usize..(one.y + 0.11 * one.height) as usize {
+            for x in (one.x + 0.35 * one.width) as usize..(one.x + 0.65 * one.width) as usize {
+                other[(y * size.width as usize + x) * 3..][..3].copy_from_slice(&[
+                    ((x * 37 + y * 11) % 256) as u8,
+                    90,
+                    (y % 256) as u8,
+                ]);
+            }
+        }
+        let mut crop = |pixels: &[u8]| {
+            let (raw, bbox, people) = cut(&frame(pixels, size, 0, 0), &one, &people).unwrap();
+            let faces = vision.faces.find(&raw).unwrap().len();
+            (redact(raw, &Subject { class: Class::Person, bbox, people }, &mut vision.faces).unwrap(), faces)
+        };
+        let ((a, _), (b, _)) = (crop(&pixels), crop(&other));
+        if a.erased() != b.erased() {
+            // A face that reaches out of the head region erases more: allowed, and rare.
+            eprintln!("a face reached out of its head region");
+            continue;
+        }
+        assert!(a.encode() == b.encode());
+        let (ea, eb) = (vision.embedder.embed(&a).unwrap(), vision.embedder.embed(&b).unwrap());
+        assert!(ea == eb);
+        assert_eq!(ea.values.len(), vision.embedder.len());
+        assert_eq!(ea.model, vision.embedder.digest());
+        assert!((ea.values.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-4);
+        compared += 1;
+    }
+    eprintln!("{compared} figures compared");
+    assert!(compared > 0);
+}
