@@ -194,6 +194,7 @@ class Cache:
     def locked(self):
         self.downloads.mkdir(parents=True, exist_ok=True)
         with open(self.folder / ".lock", "w") as lock:
+            os.set_inheritable(lock.fileno(), True)  # a tool that outlives a killed run keeps the next one waiting
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -334,7 +335,7 @@ def from_pypi(source, cache, scratch):
 
 def from_npm(source, _cache, scratch):
     tool("npm", "install npm (Debian: apt-get install npm)")
-    command = ["npm", "pack", "--silent", "--ignore-scripts", "--pack-destination", scratch, f"{source['package']}@{source['version']}"]
+    command = ["npm", "pack", "--loglevel", "error", "--ignore-scripts", "--pack-destination", scratch, f"{source['package']}@{source['version']}"]
     run(command, f"download {source['package']}", "can npm reach its registry? `npm config get registry` shows which one it uses", cwd=scratch)
 
 
@@ -354,11 +355,15 @@ def tool(name, hint):
 
 
 def run(command, what, hint, cwd=None):
-    """Runs a tool; its last words become part of the error."""
-    done = subprocess.run([str(word) for word in command], cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    """Runs a tool; what it says is wrong becomes the error."""
+    command = [str(word) for word in command]
+    done = subprocess.run(
+        command, cwd=cwd, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
     if done.returncode != 0:
-        words = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-        raise Failure(f"{what}: {words[-1] if words else f'exit status {done.returncode}'}", hint)
+        said = [line.strip() for line in done.stdout.splitlines() if line.strip()]
+        wrong = [line for line in said if line.lower().startswith(("error", "e:", "npm err"))]
+        raise Failure(f"{what}: {(wrong or said[-1:] or [f'exit status {done.returncode}'])[0]}", hint)
 
 
 def sha256(path):
