@@ -11,7 +11,10 @@ pub enum CameraState {
     /// Connected, but no frame within the stall timeout; it may come back by itself.
     Stalled,
     /// Given up for `retry_in`; `reason` is for people and holds no credentials.
-    Offline { reason: String, retry_in: Duration },
+    Offline {
+        reason: String,
+        retry_in: Duration,
+    },
     /// By its owner; no connection is made.
     Paused,
     /// By its owner, for good.
@@ -27,7 +30,10 @@ pub enum CameraEvent {
     /// No frame within the stall timeout.
     Stall,
     /// The stream ended or failed; the supervisor drew `retry_in` from its [`crate::Backoff`].
-    Lost { reason: String, retry_in: Duration },
+    Lost {
+        reason: String,
+        retry_in: Duration,
+    },
     Pause,
     Resume,
     Revoke,
@@ -86,7 +92,20 @@ mod tests {
     #[test]
     fn a_camera_that_comes_and_goes_passes_through_every_state_once() {
         use CameraEvent as E;
-        let events = [E::Frame, E::Stall, E::Frame, lost(), E::Frame, E::Connect, E::Frame, E::Pause, E::Frame, E::Resume, E::Revoke, E::Frame];
+        let events = [
+            E::Frame,
+            E::Stall,
+            E::Frame,
+            lost(),
+            E::Frame,
+            E::Connect,
+            E::Frame,
+            E::Pause,
+            E::Frame,
+            E::Resume,
+            E::Revoke,
+            E::Frame,
+        ];
         let mut state = CameraState::Connecting;
         let mut seen = vec![];
         for event in events {
@@ -94,14 +113,33 @@ mod tests {
             seen.push(state.as_str());
         }
         let want = [
-            "live", "stalled", "live", "offline", "offline", "connecting", "live", "paused", "paused", "connecting", "revoked", "revoked",
+            "live",
+            "stalled",
+            "live",
+            "offline",
+            "offline",
+            "connecting",
+            "live",
+            "paused",
+            "paused",
+            "connecting",
+            "revoked",
+            "revoked",
         ];
         assert_eq!(seen, want);
     }
 
     fn event() -> impl Strategy<Value = CameraEvent> {
         use CameraEvent as E;
-        prop_oneof![Just(E::Connect), Just(E::Frame), Just(E::Stall), Just(lost()), Just(E::Pause), Just(E::Resume), Just(E::Revoke)]
+        prop_oneof![
+            Just(E::Connect),
+            Just(E::Frame),
+            Just(E::Stall),
+            Just(lost()),
+            Just(E::Pause),
+            Just(E::Resume),
+            Just(E::Revoke)
+        ]
     }
 
     proptest! {

@@ -7,12 +7,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
-use crate::{
-    MediaError, Sampling,
-    pixels::FORMATS,
-    sampling::Sampler,
-    shared::Shared,
-};
+use crate::{MediaError, Sampling, pixels::FORMATS, sampling::Sampler, shared::Shared};
 
 /// Frames that may wait for the reader.
 pub(crate) const WAITING: u32 = 4;
@@ -49,7 +44,8 @@ impl Chain {
         if let Some(height) = sampling.max_height {
             elements.push(element("videoscale")?);
             let height = i32::try_from(height.max(1)).unwrap_or(i32::MAX);
-            caps = caps.height_range(1..=height).width_range(1..=i32::MAX);
+            // Square pixels, or videoscale would keep the width and squeeze the picture.
+            caps = caps.height_range(1..=height).width_range(1..=i32::MAX).pixel_aspect_ratio(gst::Fraction::new(1, 1));
         }
         let sink = gst_app::AppSink::builder().caps(&caps.build()).max_buffers(WAITING).drop(live).sync(false).build();
         // The last sample would keep a decoder buffer for nobody.
@@ -105,6 +101,7 @@ impl Chain {
         pipeline.add(&decoder).map_err(broken)?;
         let pads = (decoder.static_pad("sink"), decoder.static_pad("src"));
         let (Some(sink), Some(src)) = pads else { return Err(broken("a decoder without pads")) };
+        self.shared.found().decoder = sink.downgrade();
         self.watch_encoded(&sink);
         self.gate(&src);
         src.link(&self.entry).map_err(broken)?;
@@ -113,15 +110,19 @@ impl Chain {
         Ok(())
     }
 
-    /// Notes how far the stream was read; drops what needs other pictures if only keyframes are wanted.
+    /// If only keyframes are wanted, drops what needs other pictures before anything is spent on it.
     fn watch_encoded(&self, pad: &gst::Pad) {
         let (shared, keyframes_only) = (self.shared.clone(), self.sampling.keyframes_only);
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let Some(buffer) = info.buffer() else { return gst::PadProbeReturn::Ok };
+            if !keyframes_only {
+                return gst::PadProbeReturn::Ok;
+            }
+            // The last keyframe may be long before the end; what was skipped after it was read all the same.
             if let Some(running) = buffer.pts().or(buffer.dts()).and_then(|time| running_time(pad, time)) {
                 shared.reach(running.into());
             }
-            if keyframes_only && buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+            if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
                 Shared::count(&shared.not_key);
                 return gst::PadProbeReturn::Drop;
             }
@@ -169,6 +170,8 @@ impl Gate {
     const DEFAULT_FRAME: i64 = 40_000_000;
     /// A step back this large is a new beginning, a smaller one a frame out of order.
     const RESTART: i64 = 500_000_000;
+    /// The least the types can tell apart.
+    const STEP: i64 = 1_000;
 
     fn new(fps: f64) -> Self {
         Self { sampler: Sampler::new(fps), shift: 0, last: None, frame: Self::DEFAULT_FRAME }
@@ -190,7 +193,8 @@ impl Gate {
                 self.shift += last + self.frame - at;
                 at = last + self.frame;
             } else if at <= last {
-                return None;
+                // Decoders deliver in the order of display: the frame is right, its timestamp is not.
+                at = last + Self::STEP;
             }
         }
         self.last = Some(at);
@@ -220,16 +224,40 @@ fn decoder_for(caps: &gst::Caps) -> Option<gst::ElementFactory> {
         return gst::ElementFactory::find("identity");
     }
     let kinds = gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_VIDEO | gst::ElementFactoryType::MEDIA_IMAGE;
-    gst::ElementFactory::factories_with_type(kinds, gst::Rank::MARGINAL)
-        .iter()
-        .filter(|factory| factory.can_sink_any_caps(caps))
-        .filter(|factory| !factory.metadata("klass").is_some_and(|klass| klass.contains("Hardware")))
-        .max_by_key(|factory| i32::from(factory.rank()))
-        .cloned()
+    let factories = gst::ElementFactory::factories_with_type(kinds, gst::Rank::MARGINAL);
+    let best = |fits: &dyn Fn(&gst::ElementFactory) -> bool| {
+        let software = factories.iter().filter(|f| !f.metadata("klass").is_some_and(|klass| klass.contains("Hardware")));
+        software.filter(|f| fits(f)).max_by_key(|f| i32::from(f.rank())).cloned()
+    };
+    // All caps before any: a decoder for pictures with transparency takes "any" VP9 and then refuses most of it.
+    best(&|f| f.can_sink_all_caps(caps)).or_else(|| best(&|f| f.can_sink_any_caps(caps) && !f.name().contains("alpha")))
 }
 
+/// For people.
 pub(crate) fn codec_name(caps: &gst::Caps) -> String {
-    gstreamer_pbutils::functions::pb_utils_get_codec_description(caps).to_string()
+    // The library's own description exists for fixed caps alone.
+    match caps.structure(0) {
+        Some(structure) if !caps.is_fixed() => structure.name().to_string(),
+        Some(_) => gstreamer_pbutils::functions::pb_utils_get_codec_description(caps).to_string(),
+        None => "an unknown format".into(),
+    }
+}
+
+/// For people.
+pub(crate) fn container_name(caps: &gst::Caps) -> Option<String> {
+    let structure = caps.structure(0)?;
+    let system = structure.get::<bool>("systemstream").unwrap_or(false);
+    Some(match structure.name().as_str() {
+        "video/quicktime" | "audio/x-m4a" | "application/x-3gp" => "MP4".into(),
+        "video/x-msvideo" => "AVI".into(),
+        "video/mpeg" if system => "MPEG program stream".into(),
+        "video/mpegts" => "MPEG transport stream".into(),
+        "video/x-matroska" => "Matroska".into(),
+        "video/webm" => "WebM".into(),
+        "video/x-flv" => "Flash video".into(),
+        "video/mpeg" | "video/x-h264" | "video/x-h265" | "image/jpeg" => "bare video stream".into(),
+        other => other.to_owned(),
+    })
 }
 
 pub(crate) fn element(name: &'static str) -> Result<gst::Element, MediaError> {

@@ -5,36 +5,74 @@ use std::{
     fs::File,
     io::{self, Read, Seek, SeekFrom},
     path::Path,
+    time::Duration,
 };
 
 /// What the container says about its own end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Completeness {
     Whole,
-    /// As [`Self::Whole`], and the duration the demuxer reports is only its estimate.
-    WholeWithoutDuration,
     /// Cut; why. The part before can be read unless its index was at the end.
     Cut(String),
     /// The container announces no length; the duration may still tell.
     Unknown,
 }
 
-pub(crate) fn look(path: &Path) -> io::Result<Completeness> {
+/// Who knows how long it lasts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lasts {
+    AskDemuxer,
+    /// A bare video stream: the demuxer would guess from the bit rate.
+    Nobody,
+    /// A program stream, by its first and last system clock.
+    Clock(Option<Duration>),
+}
+
+pub(crate) fn look(path: &Path) -> io::Result<(Completeness, Lasts)> {
     let mut file = File::open(path)?;
     let len = file.metadata()?.len();
     let mut head = [0; 16];
     let got = read_up_to(&mut file, &mut head)?;
     let head = &head[..got];
+    let lasts = match head {
+        [0, 0, 1, 0xBA, ..] => {
+            let first = system_clock(head);
+            let tail = tail(&mut file, len, TAIL)?;
+            let last = tail.windows(14).rev().find(|w| w.starts_with(&[0, 0, 1, 0xBA])).and_then(system_clock);
+            let ticks = first.zip(last).and_then(|(first, last)| last.checked_sub(first)).filter(|ticks| *ticks > 0);
+            Lasts::Clock(ticks.map(|ticks| Duration::from_micros(ticks * 100 / 9)))
+        }
+        [0, 0, 1, 0xB3, ..] => Lasts::Nobody,
+        _ => Lasts::AskDemuxer,
+    };
+    Ok((completeness(&mut file, head, len)?, lasts))
+}
+
+/// Enough for every packet to start in it.
+const TAIL: u64 = 256 * 1024;
+
+/// The 33 bits at 90 kHz of an MPEG-1 or 2 pack header.
+fn system_clock(pack: &[u8]) -> Option<u64> {
+    let b = |i: usize| pack.get(i).copied().map(u64::from);
+    let (b4, b5, b6, b7, b8) = (b(4)?, b(5)?, b(6)?, b(7)?, b(8)?);
+    match b4 >> 4 {
+        2 => Some((b4 >> 1 & 7) << 30 | b5 << 22 | b6 >> 1 << 15 | b7 << 7 | b8 >> 1),
+        4..=7 => Some((b4 >> 3 & 7) << 30 | (b4 & 3) << 28 | b5 << 20 | b6 >> 3 << 15 | (b6 & 3) << 13 | b7 << 5 | b8 >> 3),
+        _ => None,
+    }
+}
+
+fn completeness(file: &mut File, head: &[u8], len: u64) -> io::Result<Completeness> {
     match head {
         [_, _, _, _, b'f', b't', b'y', b'p', ..]
         | [_, _, _, _, b'm', b'o', b'o', b'v', ..]
         | [_, _, _, _, b'm', b'd', b'a', b't', ..]
         | [_, _, _, _, b'w', b'i', b'd', b'e', ..]
-        | [_, _, _, _, b's', b't', b'y', b'p', ..] => boxes(&mut file, len),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => riff(&mut file, len),
-        [0, 0, 1, 0xBA, ..] => program_stream(&mut file, len),
-        [0, 0, 1, 0xB3, ..] => video_sequence(&mut file, len),
-        [0x1A, 0x45, 0xDF, 0xA3, ..] => ebml(&mut file, len),
+        | [_, _, _, _, b's', b't', b'y', b'p', ..] => boxes(file, len),
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => riff(file, len),
+        [0, 0, 1, 0xBA, ..] => program_stream(file, len),
+        [0, 0, 1, 0xB3, ..] => video_sequence(file, len),
+        [0x1A, 0x45, 0xDF, 0xA3, ..] => ebml(file, len),
         _ => Ok(Completeness::Unknown),
     }
 }
@@ -105,7 +143,7 @@ fn riff(file: &mut File, len: u64) -> io::Result<Completeness> {
 
 /// MPEG program stream: the last packets must end where the file ends. The end code is optional in practice.
 fn program_stream(file: &mut File, len: u64) -> io::Result<Completeness> {
-    let tail = tail(file, len, 256 * 1024)?;
+    let tail = tail(file, len, TAIL)?;
     let Some(mut at) = tail.windows(4).position(|w| w == [0, 0, 1, 0xBA]) else {
         return Ok(cut("its last packet is incomplete"));
     };
@@ -138,7 +176,7 @@ fn video_sequence(file: &mut File, len: u64) -> io::Result<Completeness> {
     let tail = tail(file, len, 64 * 1024)?;
     let end = tail.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1);
     let ended = tail[..end].ends_with(&[0, 0, 1, 0xB7]);
-    Ok(if ended { Completeness::WholeWithoutDuration } else { cut("its end code is missing") })
+    Ok(if ended { Completeness::Whole } else { cut("its end code is missing") })
 }
 
 /// Matroska and WebM: the segment's size, if it is known.
@@ -200,11 +238,14 @@ mod tests {
     fn of(bytes: &[u8]) -> Completeness {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();
-        look(file.path()).unwrap()
+        look(file.path()).unwrap().0
     }
 
     fn mp4(parts: &[(&[u8; 4], usize)]) -> Vec<u8> {
-        parts.iter().flat_map(|(kind, body)| [&(8 + *body as u32).to_be_bytes()[..], &kind[..], &vec![7; *body]].concat()).collect()
+        parts
+            .iter()
+            .flat_map(|(kind, body)| [&(8 + *body as u32).to_be_bytes()[..], &kind[..], &vec![7; *body]].concat())
+            .collect()
     }
 
     #[test]
@@ -236,8 +277,31 @@ mod tests {
     }
 
     #[test]
+    fn a_system_clock_is_read_from_either_kind_of_pack() {
+        // One hour: 324,000,000 ticks.
+        let ticks = 324_000_000u64;
+        let one = |shift: u64, bits: u32| (ticks >> shift & ((1 << bits) - 1)) as u8;
+        let mpeg1 = [0, 0, 1, 0xBA, 0x21 | one(30, 3) << 1, one(22, 8), one(15, 7) << 1 | 1, one(7, 8), one(0, 7) << 1 | 1];
+        assert_eq!(system_clock(&mpeg1), Some(ticks));
+        let mpeg2 = [
+            0,
+            0,
+            1,
+            0xBA,
+            0x44 | one(30, 3) << 3 | one(28, 2),
+            one(20, 8),
+            one(15, 5) << 3 | 4 | one(13, 2),
+            one(5, 8),
+            one(0, 5) << 3 | 4,
+        ];
+        assert_eq!(system_clock(&mpeg2), Some(ticks));
+    }
+
+    #[test]
     fn a_matroska_segment_of_unknown_size_says_nothing() {
-        let mkv = |size: &[u8], body: usize| [&[0x1A, 0x45, 0xDF, 0xA3, 0x82, 1, 2, 0x18, 0x53, 0x80, 0x67], size, &vec![0; body]].concat();
+        let mkv = |size: &[u8], body: usize| {
+            [&[0x1A, 0x45, 0xDF, 0xA3, 0x82, 1, 2, 0x18, 0x53, 0x80, 0x67], size, &vec![0; body]].concat()
+        };
         assert_eq!(of(&mkv(&[0xFF], 10)), Completeness::Unknown);
         assert_eq!(of(&mkv(&[0x8A], 10)), Completeness::Whole);
         assert!(matches!(of(&mkv(&[0x40, 99], 10)), Completeness::Cut(_)));

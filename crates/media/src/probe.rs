@@ -17,7 +17,7 @@ pub struct FootageInfo {
     pub frame_rate: Option<f64>,
     /// For people, such as "H.264 (Main Profile)".
     pub codec: String,
-    /// For people, such as "ISO MP4/M4A".
+    /// For people, such as "MP4" or "bare video stream".
     pub container: String,
 }
 

@@ -14,9 +14,9 @@ use types::{Frame, MediaTime, ReceiveTime, Size, TimeStamp};
 
 use crate::{
     CameraClock, FootageInfo, MediaError, ReaderStats, RtspSource, Sampling, Source, Transport,
-    chain::{Chain, broken, codec_name, element},
+    chain::{Chain, broken, codec_name, container_name, element},
     clock::{LiveClock, micros},
-    completeness::{self, Completeness},
+    completeness::{self, Completeness, Lasts},
     pixels,
     shared::Shared,
     verdict::Complaints,
@@ -40,7 +40,7 @@ pub struct FrameReader {
 }
 
 enum Origin {
-    File { start: TimeStamp, completeness: Completeness },
+    File { start: TimeStamp, completeness: Completeness, lasts: Lasts },
     Camera { clock: LiveClock },
 }
 
@@ -52,23 +52,37 @@ impl fmt::Debug for FrameReader {
 
 /// How often a quiet pipeline is asked for errors.
 const TICK: Duration = Duration::from_millis(20);
+/// Quiet ticks before a file's pipeline is asked whether it lives.
+const LIFELESS: u32 = 10;
 
 impl FrameReader {
     /// Starts reading a file. `start` is the capture time of its first frame.
     pub fn open_file(path: &Path, sampling: Sampling, start: TimeStamp) -> Result<Self, MediaError> {
         crate::init()?;
         let input = path.display().to_string();
-        let completeness = look(path, &input)?;
+        let (completeness, lasts) = look(path, &input)?;
         let source = element("filesrc")?;
         source.set_property("location", path);
         let parse = element("parsebin")?;
-        let origin = Origin::File { start, completeness };
-        let mut reader = Self::new(input, origin, |pipeline, chain| {
-            pipeline.add_many([&source, &parse]).map_err(broken)?;
-            source.link(&parse).map_err(broken)?;
-            parse.connect_pad_added(move |_, pad| chain.offer(pad));
-            Ok(())
-        }, &sampling)?;
+        let origin = Origin::File { start, completeness, lasts };
+        let mut reader = Self::new(
+            input,
+            origin,
+            |pipeline, chain| {
+                let mut elements = vec![source];
+                // Left to jump about in the file, mpegpsdemux looks for the first timestamp in the wrong place and drops what
+                // comes before it. Behind a queue it reads from front to back.
+                if matches!(lasts, Lasts::Clock(_)) {
+                    elements.push(element("queue")?);
+                }
+                elements.push(parse.clone());
+                pipeline.add_many(&elements).map_err(broken)?;
+                gst::Element::link_many(&elements).map_err(broken)?;
+                parse.connect_pad_added(move |_, pad| chain.offer(pad));
+                Ok(())
+            },
+            &sampling,
+        )?;
         reader.start()?;
         Ok(reader)
     }
@@ -78,17 +92,22 @@ impl FrameReader {
         crate::init()?;
         let source = rtspsrc(camera)?;
         let clock = LiveClock::new(camera.max_clock_offset, ReceiveTime::now().as_micros());
-        let mut reader = Self::new(camera.to_string(), Origin::Camera { clock }, |pipeline, chain| {
-            pipeline.add(&source).map_err(broken)?;
-            let (chain, weak) = (Arc::new(chain), pipeline.downgrade());
-            source.connect_pad_added(move |_, pad| {
-                let Some(pipeline) = weak.upgrade() else { return };
-                if let Err(error) = parse_rtp(&pipeline, pad, &chain) {
-                    chain.fail(&error);
-                }
-            });
-            Ok(())
-        }, &sampling)?;
+        let mut reader = Self::new(
+            camera.to_string(),
+            Origin::Camera { clock },
+            |pipeline, chain| {
+                pipeline.add(&source).map_err(broken)?;
+                let (chain, weak) = (Arc::new(chain), pipeline.downgrade());
+                source.connect_pad_added(move |_, pad| {
+                    let Some(pipeline) = weak.upgrade() else { return };
+                    if let Err(error) = parse_rtp(&pipeline, pad, &chain) {
+                        chain.fail(&error);
+                    }
+                });
+                Ok(())
+            },
+            &sampling,
+        )?;
         reader.start()?;
         Ok(reader)
     }
@@ -144,7 +163,7 @@ impl FrameReader {
     // Not an iterator: the timeout is the caller's, per call.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Frame>, MediaError> {
         let deadline = Instant::now() + timeout;
-        let mut pulled = None;
+        let (mut pulled, mut quiet) = (None, 0);
         loop {
             if let Some(ended) = &self.ended {
                 return ended.clone().map(|()| None);
@@ -155,11 +174,13 @@ impl FrameReader {
                     Ok(Some(frame)) => return Ok(Some(frame)),
                     Ok(None) => continue,
                     Err(what) => {
-                        self.ended = Some(Err(MediaError::Damaged { input: self.input.clone(), at: self.position.as_duration(), what }));
+                        self.ended =
+                            Some(Err(MediaError::Damaged { input: self.input.clone(), at: self.position.as_duration(), what }));
                         continue;
                     }
                 }
             }
+            quiet += 1;
             if self.complaints.gather(&self.bus, &self.shared) {
                 // Frames that were decoded before the error are still worth having.
                 match self.sink.try_pull_sample(gst::ClockTime::ZERO) {
@@ -168,10 +189,20 @@ impl FrameReader {
                 }
             } else if self.sink.is_eos() {
                 self.ended = Some(self.end());
+            } else if quiet > LIFELESS && !self.alive() {
+                self.ended = Some(Err(self.verdict()));
             } else if left.is_zero() {
                 return Err(MediaError::Stalled { input: self.input.clone(), after: timeout });
             }
         }
+    }
+
+    /// Whether any thread of a file's pipeline still runs. parsebin swallows the error of a demuxer that fails while it is
+    /// being plugged in; then nothing will ever come, and nobody says so.
+    fn alive(&self) -> bool {
+        let elements = self.pipeline.iterate_recurse().into_iter().flatten();
+        let live = matches!(self.origin, Origin::Camera { .. });
+        live || elements.flat_map(|element| element.pads()).any(|pad| pad.task_state() == gst::TaskState::Started)
     }
 
     fn frame(&mut self, sample: &gst::Sample) -> Result<Option<Frame>, String> {
@@ -184,7 +215,9 @@ impl FrameReader {
                 clock.ours_is(ReceiveTime::now().as_micros(), now.into());
             }
             let mut references = buffer.iter_meta::<gst::ReferenceTimestampMeta>();
-            if let Some(ntp) = references.find(|meta| meta.reference().structure(0).is_some_and(|s| s.name() == "timestamp/x-ntp")) {
+            if let Some(ntp) =
+                references.find(|meta| meta.reference().structure(0).is_some_and(|s| s.name() == "timestamp/x-ntp"))
+            {
                 clock.report(running, ntp.timestamp().nseconds());
             }
         }
@@ -220,30 +253,44 @@ impl FrameReader {
         self.shared.stats(self.delivered, matches!(self.origin, Origin::Camera { .. }))
     }
 
-    /// As announced by the container, if it does so truly.
+    /// As announced by the container; `None` for cameras and bare video streams.
     pub fn duration(&self) -> Option<Duration> {
         match &self.origin {
-            Origin::Camera { .. } | Origin::File { completeness: Completeness::WholeWithoutDuration, .. } => None,
-            Origin::File { .. } => self.pipeline.query_duration::<gst::ClockTime>().map(Duration::from).filter(|d| !d.is_zero()),
+            Origin::Camera { .. } | Origin::File { lasts: Lasts::Nobody, .. } => None,
+            Origin::File { lasts: Lasts::Clock(duration), .. } => *duration,
+            Origin::File { .. } => self.announced(),
         }
+    }
+
+    /// By an index or header of the container, not by what happens to be there.
+    fn announced(&self) -> Option<Duration> {
+        let Origin::File { lasts: Lasts::AskDemuxer, .. } = &self.origin else { return None };
+        self.pipeline.query_duration::<gst::ClockTime>().map(Duration::from).filter(|d| !d.is_zero())
     }
 
     pub(crate) fn info(&self, size: Size) -> FootageInfo {
         let found = self.shared.found();
-        let rate = found.video.as_ref().and_then(|caps| caps.structure(0)?.get::<gst::Fraction>("framerate").ok());
+        // What the decoder was given in the end; at first not everything was known.
+        let video = found.decoder.upgrade().and_then(|pad| pad.current_caps()).or_else(|| found.video.clone());
+        let rate = video.as_ref().and_then(|caps| caps.structure(0)?.get::<gst::Fraction>("framerate").ok());
         FootageInfo {
             duration: self.duration(),
             size,
             frame_rate: rate.filter(|r| r.numer() > 0 && r.denom() > 0).map(|r| f64::from(r.numer()) / f64::from(r.denom())),
-            codec: found.video.as_ref().map(codec_name).unwrap_or_default(),
-            container: self.container().unwrap_or_else(|| "bare video stream".into()),
+            codec: video.as_ref().map(codec_name).unwrap_or_default(),
+            container: self.container().unwrap_or_default(),
         }
     }
 
     fn container(&self) -> Option<String> {
-        let typefind = self.pipeline.iterate_recurse().into_iter().flatten().find(|e| e.factory().is_some_and(|f| f.name() == "typefind"))?;
-        let caps = typefind.static_pad("src")?.current_caps()?;
-        Some(gstreamer_pbutils::functions::pb_utils_get_codec_description(&caps).to_string())
+        let typefind = self
+            .pipeline
+            .iterate_recurse()
+            .into_iter()
+            .flatten()
+            .find(|e| e.factory().is_some_and(|f| f.name() == "typefind"))?;
+        let caps = typefind.property::<Option<gst::Caps>>("caps")?;
+        container_name(&caps)
     }
 
     /// The stream ended without an error: was that all of it?
@@ -255,7 +302,7 @@ impl FrameReader {
             return Err(self.verdict());
         }
         let (at, input) = (self.shared.reached(), self.input.clone());
-        match self.duration() {
+        match self.announced() {
             Some(of) if short(at, of) && *completeness == Completeness::Unknown => {
                 Err(MediaError::Truncated { input, at, of: Some(of), what: "it ends before its announced duration".into() })
             }
@@ -270,7 +317,7 @@ impl FrameReader {
         match &self.origin {
             Origin::Camera { .. } => self.complaints.about_camera(input, &self.shared),
             Origin::File { completeness: Completeness::Cut(what), .. } => {
-                let of = self.duration().filter(|of| *of > at);
+                let of = self.announced().filter(|of| *of > at);
                 MediaError::Truncated { input, at, of, what: what.clone() }
             }
             Origin::File { .. } => self.complaints.about_file(input, &self.shared, at),
@@ -297,7 +344,7 @@ fn clock_time(duration: Duration) -> gst::ClockTime {
     gst::ClockTime::try_from(duration).unwrap_or(gst::ClockTime::from_seconds(3600))
 }
 
-fn look(path: &Path, input: &str) -> Result<Completeness, MediaError> {
+fn look(path: &Path, input: &str) -> Result<(Completeness, Lasts), MediaError> {
     let unreadable = |what: String| MediaError::Unreadable { input: input.to_owned(), what };
     let from_io = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => MediaError::Missing { input: input.to_owned() },
@@ -320,10 +367,13 @@ fn rtspsrc(camera: &RtspSource) -> Result<gst::Element, MediaError> {
         source.set_property("user-id", &credentials.user);
         source.set_property("user-pw", &credentials.password);
     }
-    source.set_property_from_str("protocols", match camera.transport {
-        Transport::Tcp => "tcp",
-        Transport::Udp => "udp",
-    });
+    source.set_property_from_str(
+        "protocols",
+        match camera.transport {
+            Transport::Tcp => "tcp",
+            Transport::Udp => "udp",
+        },
+    );
     source.set_property("latency", u32::try_from(camera.latency.as_millis()).unwrap_or(u32::MAX));
     let timeout = u64::try_from(micros(camera.connect_timeout)).unwrap_or(0);
     source.set_property("tcp-timeout", timeout);

@@ -40,15 +40,16 @@ pub(crate) struct Sampler {
 }
 
 impl Sampler {
-    /// Timestamps jitter and are rounded: a frame this share of an interval early still counts as being in it.
-    const EARLY: f64 = 0.1;
+    /// Timestamps jitter and are rounded: a frame so many seconds, at most a tenth of an interval, early still counts as
+    /// being in it.
+    const EARLY: f64 = 0.02;
 
     pub(crate) fn new(fps: f64) -> Self {
         Self { fps: if fps > 0.0 { fps } else { 1e-9 }, last: None }
     }
 
     pub(crate) fn wants(&mut self, at: Duration) -> bool {
-        let slot = (at.as_secs_f64() * self.fps + Self::EARLY).floor() as i64;
+        let slot = (at.as_secs_f64() * self.fps + (Self::EARLY * self.fps).min(0.1)).floor() as i64;
         let wanted = match self.last {
             None => true,
             Some((last, _)) if self.fps.is_infinite() => at > last,

@@ -39,6 +39,8 @@ pub struct ReaderStats {
 pub(crate) struct Found {
     /// Caps of the video stream that is decoded.
     pub(crate) video: Option<gst::Caps>,
+    /// The pad that takes it.
+    pub(crate) decoder: gst::glib::WeakRef<gst::Pad>,
     pub(crate) sound: bool,
     /// Set when a video stream has no decoder.
     pub(crate) unsupported: Option<String>,

@@ -167,7 +167,17 @@ mod tests {
 
     #[test]
     fn what_is_no_camera_address_is_refused_without_repeating_it() {
-        for bad in ["", "cam", "http://cam/x", "rtsp://", "rtsp:///x", "rtsp://cam:port/", "rtsp://a b/", "rtsp://u:p/w@cam/x", "rtsp://u:sec@:554/"] {
+        for bad in [
+            "",
+            "cam",
+            "http://cam/x",
+            "rtsp://",
+            "rtsp:///x",
+            "rtsp://cam:port/",
+            "rtsp://a b/",
+            "rtsp://u:p/w@cam/x",
+            "rtsp://u:sec@:554/",
+        ] {
             let error = RtspSource::new(bad).unwrap_err().to_string();
             assert!(!error.contains("sec"), "{error}");
         }

@@ -1,0 +1,16 @@
+//! Real footage, files made on the spot with GStreamer, damaged files, and a real RTSP server.
+
+#[path = "media/damage.rs"]
+mod damage;
+#[path = "media/footage.rs"]
+mod footage;
+#[path = "media/live.rs"]
+mod live;
+#[path = "media/made.rs"]
+mod made;
+#[path = "media/server.rs"]
+mod server;
+#[path = "media/support.rs"]
+mod support;
+#[path = "media/teardown.rs"]
+mod teardown;
