@@ -27,8 +27,7 @@ impl Client {
         let (certificate, key) = home.identity(identity)?;
         let tls = ClientTlsConfig::new()
             .ca_certificate(Certificate::from_pem(home.authority()?))
-            .identity(Identity::from_pem(certificate, key))
-            .domain_name("localhost");
+            .identity(Identity::from_pem(certificate, key));
         let bad = |e: &(dyn Error + 'static)| {
             library("bad_address", e).hint(format!("{server:?} must be host:port, such as 127.0.0.1:7443"))
         };

@@ -46,9 +46,4 @@ impl Context {
     pub(crate) fn caller(&self, usual: Caller) -> &str {
         self.identity.as_deref().unwrap_or(usual.name())
     }
-
-    /// Whether the server was named on the command line, and so may be another machine.
-    pub(crate) const fn remote(&self) -> bool {
-        self.server.is_some()
-    }
 }

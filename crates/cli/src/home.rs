@@ -7,73 +7,92 @@ use std::{
 
 use crate::{
     args::Global,
-    failure::{Failure, Outcome},
+    failure::{Failure, Outcome, library},
 };
 
 /// A home folder; `sightline init` makes one.
 #[derive(Debug, Clone)]
-pub(crate) struct Home(PathBuf);
+pub(crate) struct Home(server::Home);
 
 impl Home {
     /// `--home`, else `$SIGHTLINE_HOME`, else `sightline` in the user's data folder.
     pub(crate) fn choose(global: &Global) -> Outcome<Self> {
         if let Some(dir) = &global.home {
             return match std::path::absolute(dir) {
-                Ok(dir) => Ok(Self(dir)),
+                Ok(dir) => Ok(Self(server::Home::new(dir))),
                 Err(_) => Err(Failure::usage("the home folder's path is empty").hint("give one: `--home DIR` or SIGHTLINE_HOME")),
             };
         }
-        let var = |name| std::env::var_os(name).map(PathBuf::from).filter(|p| p.is_absolute());
-        let data = var("XDG_DATA_HOME").or_else(|| var("HOME").map(|h| h.join(".local/share")));
-        data.map(|d| Self(d.join("sightline"))).ok_or_else(|| {
-            Failure::usage("there is no default for the home folder: HOME is not set")
-                .hint("give one: `--home DIR` or SIGHTLINE_HOME")
-        })
+        let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
+        if set("XDG_DATA_HOME") || set("HOME") {
+            return Ok(Self(server::Home::from_env()));
+        }
+        Err(Failure::usage("there is no default for the home folder: HOME is not set")
+            .hint("give one: `--home DIR` or SIGHTLINE_HOME"))
+    }
+
+    pub(crate) const fn layout(&self) -> &server::Home {
+        &self.0
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        self.0.root()
     }
 
     /// Refuses a folder that `sightline init` has not made.
     pub(crate) fn must_exist(&self) -> Outcome {
-        if self.0.join("pki").join("ca.pem").is_file() {
+        if self.0.authority().is_file() {
             return Ok(());
         }
-        Err(Failure::new("no_home", format!("there is no deployment at {}", self.0.display()))
+        Err(Failure::new("no_home", format!("there is no deployment at {}", self.path().display()))
             .hint("make one with `sightline init`, or name another folder with `--home DIR`"))
     }
 
-    /// Where the deployment's own server listens.
+    /// Where the deployment's own server listens, as somebody on the same machine reaches it.
     pub(crate) fn server_address(&self) -> Outcome<String> {
-        Ok("127.0.0.1:7443".into())
+        let file = self.0.config();
+        let config = server::Config::load(&file).map_err(|e| library("configuration", &e).hint(e.hint()))?;
+        let mut address = config.listen;
+        if address.ip().is_unspecified() {
+            address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
+        }
+        if address.port() == 0 {
+            return Err(Failure::new("no_address", format!("{} leaves the port to the system", file.display()))
+                .hint("name the one `sightline serve` printed: `--server 127.0.0.1:PORT`"));
+        }
+        Ok(address.to_string())
     }
 
     pub(crate) fn authority(&self) -> Outcome<Vec<u8>> {
-        read(&self.0.join("pki").join("ca.pem"))
+        read(&self.0.authority())
     }
 
     /// Certificate and key, PEM.
     pub(crate) fn identity(&self, name: &str) -> Outcome<(Vec<u8>, Vec<u8>)> {
-        let dir = self.0.join("pki").join("identities");
-        let known = types::CaseId::new(name).is_ok() && dir.join(format!("{name}.pem")).is_file();
-        if !known {
-            let names = self.identities().join(", ");
-            let hint = if names.is_empty() { format!("look into {}", dir.display()) } else { format!("there are {names}") };
-            return Err(Failure::usage(format!("there is no identity {name:?} in {}", dir.display())).hint(hint));
+        let names = self.0.identities();
+        // By name from the list and never by path, so that `--as ../x` reads nothing.
+        if !names.iter().any(|n| n == name) {
+            let hint =
+                if names.is_empty() { "`sightline init` makes them".into() } else { format!("there are {}", names.join(", ")) };
+            return Err(Failure::usage(format!("there is no identity {name:?} in {}", self.path().display())).hint(hint));
         }
-        Ok((read(&dir.join(format!("{name}.pem")))?, read(&dir.join(format!("{name}.key")))?))
+        let (certificate, key) = self.0.identity(name);
+        Ok((read(&certificate)?, read(&key)?))
     }
 
-    pub(crate) fn identities(&self) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(self.0.join("pki").join("identities"))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".pem").map(str::to_owned))
-            .collect();
-        names.sort_unstable();
-        names
+    /// The key an authoriser signs with, PEM.
+    pub(crate) fn grant_key(&self, name: &str) -> Outcome<String> {
+        let file: PathBuf = self.0.grant_key(name);
+        if !file.is_file() {
+            return Err(Failure::new(
+                "no_grant_key",
+                format!("{name} has no key to sign cases with: {} is not there", file.display()),
+            )
+            .hint("authorise as an authoriser: `--as authoriser`"));
+        }
+        String::from_utf8(read(&file)?).map_err(|_| {
+            Failure::new("no_grant_key", format!("{} is not a PEM file", file.display())).hint("restore it from a backup")
+        })
     }
 }
 
@@ -81,7 +100,7 @@ fn read(path: &Path) -> Outcome<Vec<u8>> {
     fs::read(path).map_err(|e| {
         let hint = match e.kind() {
             io::ErrorKind::PermissionDenied => {
-                "the keys belong to who ran `sightline init`; use that account or `--home` with your own keys"
+                "the keys belong to who ran `sightline init`; use that account, or `--home` with your own keys"
             }
             _ => "was the folder made by `sightline init`?",
         };
@@ -93,22 +112,39 @@ fn read(path: &Path) -> Outcome<Vec<u8>> {
 mod tests {
     use super::*;
 
+    fn home() -> (tempfile::TempDir, Home) {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home(server::Home::new(dir.path().join("home")));
+        (dir, home)
+    }
+
     #[test]
     fn a_folder_without_a_deployment_points_to_init() {
-        let dir = tempfile::tempdir().unwrap();
-        let failure = Home(dir.path().into()).must_exist().unwrap_err();
+        let failure = home().1.must_exist().unwrap_err();
         assert_eq!(failure.reason, "no_home");
         assert!(failure.hint.unwrap().contains("sightline init"));
     }
 
     #[test]
     fn an_identity_is_a_name_and_never_a_path() {
-        let dir = tempfile::tempdir().unwrap();
-        let ids = dir.path().join("pki/identities");
+        let (_dir, home) = home();
+        let ids = home.path().join("pki/identities");
         fs::create_dir_all(&ids).unwrap();
-        fs::write(dir.path().join("pki/x.pem"), "").unwrap();
+        fs::write(home.path().join("pki/x.pem"), "").unwrap();
         fs::write(ids.join("operator.pem"), "").unwrap();
-        let failure = Home(dir.path().into()).identity("../x").unwrap_err();
+        let failure = home.identity("../x").unwrap_err();
         assert_eq!(failure.hint.as_deref(), Some("there are operator"));
+    }
+
+    #[test]
+    fn the_address_of_a_server_on_every_interface_is_the_local_one() {
+        let (_dir, home) = home();
+        fs::create_dir_all(home.path()).unwrap();
+        fs::write(home.layout().config(), "[server]\nlisten = \"0.0.0.0:9000\"").unwrap();
+        assert_eq!(home.server_address().unwrap(), "127.0.0.1:9000");
+        fs::write(home.layout().config(), "[server]\nlisten = \"127.0.0.1:0\"").unwrap();
+        assert!(home.server_address().unwrap_err().hint.unwrap().contains("--server"));
+        fs::write(home.layout().config(), "[server]\nlisen = 1").unwrap();
+        assert_eq!(home.server_address().unwrap_err().reason, "configuration");
     }
 }

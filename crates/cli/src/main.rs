@@ -9,6 +9,7 @@ mod client;
 mod commands;
 mod context;
 mod failure;
+mod fetch;
 mod home;
 mod output;
 mod progress;

@@ -42,12 +42,6 @@ impl Printer {
         }
     }
 
-    pub(crate) fn warn(self, text: &str) {
-        if !self.json {
-            err(&format!("{} {text}", self.paint("warning:", "1;33")));
-        }
-    }
-
     pub(crate) fn failure(self, failure: &Failure) {
         if self.json {
             return err(&failure.json().to_string());

@@ -54,12 +54,7 @@ pub(crate) fn parse_duration(text: &str) -> Result<Duration, BadArgument> {
     })
 }
 
-/// A time of the wire, or "unknown".
-pub(crate) fn show(time: Option<Timestamp>) -> String {
-    proto::capture_time("time", time).map_or_else(|_| "unknown".into(), |t| t.to_string())
-}
-
-/// The same for JSON: absent is `null`.
+/// A time of the wire for JSON and for people; `None` when it is absent or no time.
 pub(crate) fn json(time: Option<Timestamp>) -> Option<String> {
     proto::capture_time("time", time).ok().map(|t| t.to_string())
 }

@@ -7,7 +7,7 @@ use types::{CameraId, CaptureTime, JobId};
 
 use crate::{
     context::{Caller, Context},
-    failure::{Failure, Outcome},
+    failure::{Failure, Outcome, library},
     output::Printer,
     progress::{JobProgress, Progress},
     times::{parse_duration, parse_time},
@@ -257,6 +257,25 @@ async fn watch(mut service: FootageServiceClient<Channel>, job: &mut JobView, mu
 
 /// How long a file lasts, for the start of the one after it.
 fn length(file: &std::path::Path) -> Outcome<Duration> {
-    Err(Failure::usage(format!("it is not known how long {} lasts", file.display()))
-        .hint("give --start once a file, in their order"))
+    let info = media::probe(file).map_err(|e| library("unreadable", &e).hint("give --start once a file, in their order"))?;
+    info.duration.ok_or_else(|| {
+        Failure::usage(format!("{} does not say how long it is", file.display())).hint("give --start once a file, in their order")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn starts_are_given_once_a_file_or_once_for_files_that_follow_each_other() {
+        let at = |text: &str| parse_time(text).unwrap();
+        let (a, b) = (at("2026-03-01T08:00:00Z"), at("2026-03-01T09:00:00Z"));
+        let files = ["a", "b"].map(PathBuf::from);
+        assert_eq!(starts(&files, &[a, b]).unwrap(), [a, b]);
+        assert_eq!(starts(&files[..1], &[a]).unwrap(), [a]);
+        assert_eq!(starts(&files[..1], &[a, b]).unwrap_err().message, "1 files but 2 starts");
+        // Files that are not there can't be measured.
+        assert!(starts(&files, &[a]).is_err());
+    }
 }

@@ -8,7 +8,7 @@ use super::case::Purpose;
 use crate::{
     context::{Caller, Context},
     failure::Outcome,
-    times::parse_duration,
+    times::{BadArgument, parse_duration},
     view::CameraView,
 };
 
@@ -33,6 +33,9 @@ pub(crate) enum Camera {
         /// How long its sightings live: 36h, 30d [default: the server's]
         #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
         retention: Option<Duration>,
+        /// Only sightings of these hours of the day (UTC) may be found: 06:00-22:00 [default: all]
+        #[arg(long, value_name = "HH:MM-HH:MM", value_parser = parse_hours)]
+        hours: Option<v1::Hours>,
     },
     /// List the cameras
     List {
@@ -46,12 +49,13 @@ impl Camera {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
         let mut service = ctx.connect(Caller::Operator).await?.cameras();
         match self {
-            Self::Add { id, agency, title, purposes, sensitive, retention } => {
+            Self::Add { id, agency, title, purposes, sensitive, retention, hours } => {
                 let policy = v1::CameraPolicy {
                     purposes: purposes.into_iter().map(|p| v1::Purpose::from(p).into()).collect(),
-                    paused: false,
                     sensitive,
                     retention: retention.map(proto::duration),
+                    hours,
+                    ..v1::CameraPolicy::default()
                 };
                 let title = title.unwrap_or_else(|| id.to_string());
                 let request =
@@ -69,5 +73,35 @@ impl Camera {
             }
         }
         Ok(())
+    }
+}
+
+/// Over midnight where the first is the later one.
+fn parse_hours(text: &str) -> Result<v1::Hours, BadArgument> {
+    let minutes = |text: &str| {
+        let (h, m) = text.trim().split_once(':')?;
+        let (h, m) = (h.parse::<u32>().ok()?, m.parse::<u32>().ok()?);
+        (h * 60 + m <= 1440 && h <= 24 && m < 60).then_some(h * 60 + m)
+    };
+    let ends = text.split_once('-').and_then(|(from, to)| Some((minutes(from)?, minutes(to)?)));
+    ends.filter(|(from, to)| from != to).map(|(from_minute, to_minute)| v1::Hours { from_minute, to_minute }).ok_or_else(|| {
+        BadArgument {
+            message: "those are not hours of the day".into(),
+            hint: "write them like 06:00-22:00, or over midnight 22:00-06:00, in UTC".into(),
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hours_are_in_the_day_and_never_empty() {
+        assert_eq!(parse_hours("22:00-06:30"), Ok(v1::Hours { from_minute: 1320, to_minute: 390 }));
+        assert_eq!(parse_hours("00:00-24:00"), Ok(v1::Hours { from_minute: 0, to_minute: 1440 }));
+        for bad in ["", "6-22", "06:00", "06:00-06:00", "25:00-26:00", "06:61-07:00", "99999999999:00-1:00"] {
+            assert!(parse_hours(bad).is_err(), "{bad:?}");
+        }
     }
 }

@@ -106,6 +106,9 @@ pub(crate) struct Open {
     /// How long it permits anything: 36h, 7d [default: as long as the purpose allows]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     expires_in: Option<Duration>,
+    /// Why the search can't wait for an authoriser; only where the deployment allows that
+    #[arg(long, value_name = "TEXT")]
+    emergency: Option<String>,
 }
 
 impl Case {
@@ -168,6 +171,7 @@ impl Open {
             }),
             budget: Some(v1::Budget { queries: self.queries.unwrap_or_default(), results: self.results.unwrap_or_default() }),
             expires: expires.map(proto::timestamp),
+            emergency: self.emergency.unwrap_or_default(),
         })
     }
 }
@@ -177,16 +181,13 @@ pub(crate) async fn fetch(service: &mut CaseServiceClient<Channel>, case: &CaseI
     response.into_inner().case.ok_or_else(|| Failure::new("bad_message", "the server sent no case"))
 }
 
-/// Shows what is signed before it is signed, checks that the bytes say the same, signs them here.
+/// Shows what is signed, asks on a terminal, signs it here.
 async fn authorise(mut service: CaseServiceClient<Channel>, ctx: &Context, id: &CaseId, yes: bool) -> Outcome {
-    let case = fetch(&mut service, id).await?;
-    let grant = signing::checked_grant(&case)?;
-    let shown = CaseView::from(case);
-    if shown.state == "requested" {
-        ctx.printer.note(&format!("you are about to authorise, by your signature:\n{}", shown.scope_in_words().trim_end()));
-        if !yes && !ctx.printer.confirm("sign it?") {
-            return Err(Failure::new("not_signed", "nothing was signed"));
-        }
+    let grant = signing::grant_of(id, &fetch(&mut service, id).await?)?;
+    let shown = CaseView::from(signing::as_case(&grant)).scope_in_words();
+    ctx.printer.note(&format!("what you authorise with your signature:\n{}", shown.trim_end()));
+    if !yes && !ctx.printer.confirm("sign it?") {
+        return Err(Failure::new("not_signed", "nothing was signed"));
     }
     let signature = signing::sign(&ctx.home, ctx.caller(Caller::Authoriser), &grant)?;
     let request = v1::AuthoriseCaseRequest { case_id: id.to_string(), signature };

@@ -34,9 +34,18 @@ pub(crate) struct CameraView {
     /// Those that may search it.
     purposes: Vec<String>,
     paused: bool,
+    revoked: bool,
+    /// Minutes from midnight, UTC; over midnight where from > to.
+    hours: Option<HoursView>,
     sensitive: bool,
     retention_s: Option<f64>,
     created: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct HoursView {
+    from_minute: u32,
+    to_minute: u32,
 }
 
 impl From<v1::Camera> for CameraView {
@@ -48,6 +57,8 @@ impl From<v1::Camera> for CameraView {
             title: c.title,
             purposes: policy.purposes.iter().map(|p| purpose_word(*p)).collect(),
             paused: policy.paused,
+            revoked: policy.revoked,
+            hours: policy.hours.map(|h| HoursView { from_minute: h.from_minute, to_minute: h.to_minute }),
             sensitive: policy.sensitive,
             retention_s: times::seconds(policy.retention),
             created: times::json(c.created),
@@ -61,9 +72,22 @@ impl CameraView {
             return "no cameras yet; add one: sightline camera add ID --agency AGENCY --title PLACE".into();
         }
         let row = |c: &Self| {
-            let mut state = vec![if c.paused { "paused" } else { "searchable" }];
+            let clock = |m: u32| format!("{:02}:{:02}", m / 60, m % 60);
+            let mut state = vec![
+                if c.revoked {
+                    "revoked"
+                } else if c.paused {
+                    "paused"
+                } else {
+                    "searchable"
+                }
+                .to_owned(),
+            ];
+            if let Some(h) = &c.hours {
+                state.push(format!("{}-{} UTC", clock(h.from_minute), clock(h.to_minute)));
+            }
             if c.sensitive {
-                state.push("sensitive");
+                state.push("sensitive".into());
             }
             let purposes = if c.purposes.is_empty() { "all".into() } else { c.purposes.join(", ") };
             [c.id.clone(), c.agency.clone(), c.title.clone(), state.join(", "), purposes]

@@ -56,13 +56,34 @@ pub(crate) struct CaseView {
     budget: BudgetView,
     created: Option<String>,
     pub(crate) expires: Option<String>,
-    authoriser: Option<PartyView>,
-    authorised: Option<String>,
+    /// In the order they were given; a sensitive camera needs two.
+    authorisations: Vec<AuthorisationView>,
+    /// Why it could not wait for an authoriser.
+    emergency: Option<String>,
     closed: Option<String>,
+    closed_reason: Option<String>,
     /// SHA-256 of the bytes the authoriser signs, so that two people can compare what they look at.
     grant_sha256: String,
-    /// Ed25519, in hexadecimal; empty until authorised.
+}
+
+#[derive(Debug, Serialize)]
+struct AuthorisationView {
+    by: PartyView,
+    time: Option<String>,
+    /// Ed25519, in hexadecimal.
+    public_key: String,
     signature: String,
+}
+
+impl From<v1::Authorisation> for AuthorisationView {
+    fn from(a: v1::Authorisation) -> Self {
+        Self {
+            by: a.party.unwrap_or_default().into(),
+            time: times::json(a.time),
+            public_key: hex::encode(a.public_key),
+            signature: hex::encode(a.signature),
+        }
+    }
 }
 
 impl From<v1::Case> for CaseView {
@@ -87,11 +108,11 @@ impl From<v1::Case> for CaseView {
             budget: BudgetView { queries: budget.queries, results: budget.results },
             created: times::json(c.created),
             expires: times::json(c.expires),
-            authoriser: c.authoriser.map(Into::into),
-            authorised: times::json(c.authorised),
+            authorisations: c.authorisations.into_iter().map(Into::into).collect(),
+            emergency: (!c.emergency.is_empty()).then_some(c.emergency),
             closed: times::json(c.closed),
+            closed_reason: (!c.closed_reason.is_empty()).then_some(c.closed_reason),
             grant_sha256: hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&c.grant)),
-            signature: hex::encode(c.signature),
         }
     }
 }
@@ -103,7 +124,7 @@ impl CaseView {
         }
         let row = |c: &Self| {
             let expires = c.expires.clone().unwrap_or_default();
-            [c.id.clone(), c.state.clone(), c.purpose.clone(), c.places(), c.from_to(), expires]
+            [c.id.clone(), c.state.clone(), c.purpose.clone(), c.places(), c.window(), expires]
         };
         table(["CASE", "STATE", "PURPOSE", "CAMERAS", "WINDOW", "EXPIRES"], &cases.iter().map(row).collect::<Vec<_>>())
     }
@@ -113,7 +134,7 @@ impl CaseView {
         self.scope.cameras.iter().cloned().chain(all_of).collect::<Vec<_>>().join(", ")
     }
 
-    fn from_to(&self) -> String {
+    fn window(&self) -> String {
         let word = |t: &Option<String>| t.clone().unwrap_or_else(|| "?".into());
         format!("{} to {}", word(&self.scope.from), word(&self.scope.to))
     }
@@ -125,7 +146,7 @@ impl CaseView {
         let classes =
             if self.scope.classes.is_empty() { "figures, vehicles and things".into() } else { self.scope.classes.join(", ") };
         let requester = self.requester.as_ref().map_or_else(|| "unknown".into(), PartyView::text);
-        let rows = [
+        let mut rows = vec![
             ("case", self.id.clone()),
             ("asked by", requester),
             ("purpose", self.purpose.replace('_', " ")),
@@ -133,10 +154,13 @@ impl CaseView {
             ("because", self.reason.clone()),
             ("may look at", self.places()),
             ("for", classes),
-            ("seen", self.from_to()),
+            ("seen", self.window()),
             ("may ask", format!("{} and {}", unless(self.budget.queries, "searches"), unless(self.budget.results, "results"))),
             ("until", self.expires.clone().unwrap_or_else(|| "the server's limit".into())),
         ];
+        if let Some(why) = &self.emergency {
+            rows.push(("emergency", format!("could not wait for an authoriser: {why}")));
+        }
         rows.iter().fold(String::new(), |mut text, (name, value)| {
             let _ = writeln!(text, "  {name:<12} {}", plain(value));
             text
@@ -145,12 +169,13 @@ impl CaseView {
 
     pub(crate) fn text(&self) -> String {
         let mut text = format!("case {}: {}\n{}", plain(&self.id), self.state, self.scope_in_words());
-        if let Some(by) = &self.authoriser {
-            let at = self.authorised.as_deref().unwrap_or("an unknown time");
-            let _ = writeln!(text, "  {:<12} {} at {at}", "authorised by", by.text());
+        for a in &self.authorisations {
+            let at = a.time.as_deref().unwrap_or("an unknown time");
+            let _ = writeln!(text, "  {:<12} {} at {at}", "authorised by", a.by.text());
         }
         if let Some(at) = &self.closed {
-            let _ = writeln!(text, "  {:<12} {at}", "closed");
+            let why = self.closed_reason.as_ref().map_or_else(String::new, |why| format!(": {}", plain(why)));
+            let _ = writeln!(text, "  {:<12} {at}{why}", "closed");
         }
         text
     }

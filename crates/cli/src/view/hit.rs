@@ -84,7 +84,7 @@ impl HitView {
             description_score: hit.description_score,
             appearance_score: hit.appearance_score,
             matched: hit.matched.iter().filter_map(matched).collect(),
-            description: description(s.description.unwrap_or_default()),
+            description: description(&s.description.unwrap_or_default()),
             detections: s.detections,
             footage_sha256: (!s.footage_sha256.is_empty()).then_some(s.footage_sha256),
             lasted: micros(&first).zip(micros(&last)).map(|(a, b)| Duration::from_micros(b.abs_diff(a))),
@@ -153,7 +153,7 @@ fn matched(m: &v1::MatchedWord) -> Option<MatchView> {
     Some(MatchView { part, word, confidence: m.confidence })
 }
 
-fn description(d: v1::Description) -> DescriptionView {
+fn description(d: &v1::Description) -> DescriptionView {
     let colour = |c: Option<v1::DescribedColour>| c.map(|c| WordView { word: colour_word(c.word), confidence: c.confidence });
     DescriptionView {
         upper: colour(d.upper),
@@ -183,6 +183,8 @@ pub(crate) struct SearchView {
 #[derive(Debug, Serialize)]
 struct SearchedView {
     cameras: Vec<String>,
+    /// Of the case, but kept out of this search by their owners.
+    left_out_cameras: Vec<String>,
     from: Option<String>,
     to: Option<String>,
 }
@@ -201,7 +203,12 @@ impl SearchView {
         Self {
             case,
             hits,
-            searched: SearchedView { cameras: summary.camera_ids, from: times::json(window.from), to: times::json(window.to) },
+            searched: SearchedView {
+                cameras: summary.camera_ids,
+                left_out_cameras: summary.left_out_camera_ids,
+                from: times::json(window.from),
+                to: times::json(window.to),
+            },
             exact: summary.exact,
             audit_seq: summary.audit_seq,
             seconds: SecondsView { server: times::seconds(summary.elapsed), total: total.as_secs_f64() },
@@ -223,6 +230,9 @@ impl SearchView {
             self.searched.to.clone().unwrap_or_else(unknown),
             plain(&self.case),
         );
+        if !self.searched.left_out_cameras.is_empty() {
+            let _ = writeln!(text, "left out by their owners: {}", plain(&self.searched.left_out_cameras.join(", ")));
+        }
         for hit in &self.hits {
             let _ = writeln!(text, "\n{}", hit.text());
         }

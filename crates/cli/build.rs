@@ -1,0 +1,39 @@
+//! Builds the set-up scripts of `models/` into the program, so that `sightline models fetch` needs no checkout.
+
+use std::{
+    env,
+    error::Error,
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let models = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../models").canonicalize()?;
+    println!("cargo::rerun-if-changed={}", models.display());
+    let mut files = Vec::new();
+    collect(&models, &mut files)?;
+    files.sort_unstable();
+    let mut source = String::from("&[\n");
+    for file in files {
+        let name = file.strip_prefix(&models)?.to_str().ok_or("a file name in models/ is not UTF-8")?;
+        writeln!(source, "    ({name:?}, include_bytes!({:?})),", file.display().to_string())?;
+    }
+    source.push(']');
+    fs::write(Path::new(&env::var("OUT_DIR")?).join("setup.rs"), source)?;
+    Ok(())
+}
+
+/// Scripts and manifests; never weights.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(['.', '_']));
+        if path.is_dir() && !hidden && !path.ends_with("tests") {
+            collect(&path, files)?;
+        } else if path.extension().is_some_and(|e| e == "py" || e == "toml" || e == "txt") && !hidden {
+            files.push(path);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,164 @@
+//! A deployment in a folder of its own, with the real binary in front of and behind the socket.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_sightline"));
+    // A developer's own deployment stays out of the tests.
+    command.env_remove("SIGHTLINE_HOME").env_remove("RUST_LOG").env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+/// Exit code, stdout, stderr.
+pub(crate) fn spoken(output: &Output) -> (i32, String, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+pub(crate) struct Deployment {
+    dir: TempDir,
+    server: Option<Child>,
+    address: String,
+}
+
+impl Deployment {
+    /// `init`, no server yet.
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let this = Self { dir, server: None, address: String::new() };
+        this.json(&["init"]);
+        let config = this.home().join("sightline.toml");
+        let text = fs::read_to_string(&config).unwrap();
+        let moved = text.replace("\"127.0.0.1:7443\"", "\"127.0.0.1:0\"");
+        assert_ne!(text, moved, "the configuration has another default address");
+        fs::write(config, moved).unwrap();
+        this
+    }
+
+    pub(crate) fn home(&self) -> PathBuf {
+        self.dir.path().join("home")
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Starts the server and waits until it answers.
+    pub(crate) fn serve(&mut self) {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.path("server.log")).unwrap();
+        let mut child = binary()
+            .args(["--json", "serve", "--home"])
+            .arg(self.home())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the server did not start: {}", self.log()));
+        self.address = ready["listening"].as_str().unwrap().to_owned();
+        self.server = Some(child);
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.path("server.log")).unwrap_or_default()
+    }
+
+    /// SIGKILL: no chance to put anything in order.
+    pub(crate) fn kill(&mut self) {
+        let mut server = self.server.take().unwrap();
+        server.kill().unwrap();
+        server.wait().unwrap();
+    }
+
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
+        let mut command = binary();
+        command.arg("--home").arg(self.home());
+        if !self.address.is_empty() {
+            command.args(["--server", &self.address]);
+        }
+        command.args(words);
+        command
+    }
+
+    /// What it answers, which must be success and one line of JSON.
+    pub(crate) fn json(&self, words: &[&str]) -> Value {
+        let (code, out, err) = spoken(&self.command(words).arg("--json").output().unwrap());
+        assert_eq!(code, 0, "sightline {}\n{out}\n{err}\nserver: {}", words.join(" "), self.log());
+        assert_eq!(out.lines().count(), 1, "{out}");
+        serde_json::from_str(&out).unwrap_or_else(|e| panic!("{e}: {out}"))
+    }
+
+    /// The error, which must be one line of JSON on stderr, with nothing on stdout but the answer there may be.
+    pub(crate) fn refused(&self, words: &[&str]) -> Value {
+        let (code, out, err) = spoken(&self.command(words).arg("--json").output().unwrap());
+        assert_ne!(code, 0, "sightline {} was not refused: {out}", words.join(" "));
+        let error: Value = serde_json::from_str(err.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e}: {err}"));
+        assert!(error["error"].as_str().is_some_and(|e| !e.is_empty()), "{error}");
+        assert!(error["hint"].as_str().is_some_and(|h| !h.is_empty()), "no hint: {error}");
+        error
+    }
+
+    pub(crate) fn human(&self, words: &[&str]) -> String {
+        let (code, out, err) = spoken(&self.command(words).output().unwrap());
+        assert_eq!(code, 0, "sightline {}\n{out}\n{err}\nserver: {}", words.join(" "), self.log());
+        out
+    }
+
+    /// One agency, cameras of these names, and an authorised case over all of it.
+    pub(crate) fn furnish(&self, cameras: &[&str]) {
+        self.json(&["agency", "add", "transit", "--title", "Transit"]);
+        for camera in cameras {
+            self.json(&["camera", "add", camera, "--agency", "transit", "--title", &format!("place of {camera}")]);
+        }
+    }
+
+    pub(crate) fn open_case(&self, id: &str, words: &[&str]) -> Value {
+        let mut all = vec!["case", "open", "--id", id, "--purpose", "missing-person"];
+        all.extend(["--legal-basis", "test order 1", "--reason", "a test of the whole path"]);
+        all.extend(words);
+        self.json(&all)
+    }
+
+    pub(crate) fn authorise(&self, id: &str) -> Value {
+        self.json(&["case", "authorise", id, "--yes"])
+    }
+
+    pub(crate) fn wait_for(&self, what: &str, mut done: impl FnMut() -> bool) {
+        let started = Instant::now();
+        while !done() {
+            assert!(started.elapsed() < Duration::from_secs(120), "{what} did not happen; server: {}", self.log());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+}
+
+/// A clip of the test footage; `None`, loudly, where there is none.
+pub(crate) fn footage(name: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("SIGHTLINE_FOOTAGE")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/footage"), PathBuf::from);
+    let file = root.join(name);
+    if file.is_file() {
+        return Some(file);
+    }
+    eprintln!("SKIPPED: {name} is not in {}; set SIGHTLINE_FOOTAGE", root.display());
+    None
+}
