@@ -58,7 +58,7 @@ impl LiveClock {
 
     pub(crate) fn stamp(&self, running: Duration) -> TimeStamp {
         let stamp = |zero: i64, uncertainty, source| TimeStamp {
-            time: CaptureTime::default_at(zero.saturating_add(micros(running))),
+            time: capture_time(zero.saturating_add(micros(running))),
             uncertainty: ClockUncertainty(uncertainty),
             source,
         };
@@ -79,14 +79,9 @@ impl LiveClock {
 }
 
 /// Clamped to the years the types allow.
-trait DefaultAt {
-    fn default_at(micros: i64) -> Self;
-}
-
-impl DefaultAt for CaptureTime {
-    fn default_at(micros: i64) -> Self {
-        Self::now().plus_micros(micros.saturating_sub(Self::now().as_micros()))
-    }
+fn capture_time(micros: i64) -> CaptureTime {
+    let beyond = |_| CaptureTime::now().plus_micros(if micros < 0 { i64::MIN } else { i64::MAX });
+    CaptureTime::from_micros(micros).unwrap_or_else(beyond)
 }
 
 pub(crate) fn micros(duration: Duration) -> i64 {
