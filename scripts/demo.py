@@ -59,6 +59,9 @@ def main():
         if failed.hint:
             print(f"hint: {failed.hint}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(f"error: {error}\nhint: is there room in {folder}, and is {options.binary} there?", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     finally:
@@ -109,7 +112,7 @@ class Demo:
             example = next((hit for hit in described["hits"] if hit["camera"] == CAMERAS[0][0]), None)
             if example is None:
                 raise Failed(f"camera {CAMERAS[0][0]} has no sighting of {IN_WORDS}", f"the server's log is {self.log}")
-            say(f"\nby example: like the sighting of {CAMERAS[0][0]} at {at(example)}")
+            say(f"\nby example: like the sighting of {CAMERAS[0][0]} at {clock(example)}")
             with self.step("search_example"):
                 alike = self.search(case, "example", "--class", "person", "--like", example["sighting"])
             show(alike)
@@ -138,14 +141,17 @@ class Demo:
         done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         if done.returncode == 0:
             return json.loads(done.stdout)
-        what = " ".join(map(str, words[:2]))
-        lines = done.stderr.strip().splitlines()
+        raise self.failed(f"sightline {' '.join(map(str, words[:2]))}", done.stderr)
+
+    def failed(self, what, said):
+        """The error that a command wrote as the last line of JSON on stderr."""
+        last = "".join(said.strip().splitlines()[-1:])
         try:
-            failure = json.loads(lines[-1])
-            because = "".join(f": {cause}" for cause in failure.get("causes", []))
-            raise Failed(f"sightline {what}: {failure['error']}{because}", failure.get("hint"))
-        except (ValueError, IndexError, KeyError):
-            raise Failed(f"sightline {what} ended with {done.returncode}: {lines[-1] if lines else 'not a word'}", f"the server's log is {self.log}") from None
+            failure = json.loads(last)
+            because = "".join(f": {cause}" for cause in failure["causes"])
+            return Failed(f"{what}: {failure['error']}{because}", failure["hint"])
+        except (ValueError, KeyError, TypeError):
+            return Failed(f"{what}: {last or 'it failed without a word'}", f"the server's log is {self.log}")
 
     def listen_anywhere(self):
         """On a free port, so that the demo stands in nobody's way."""
@@ -184,18 +190,20 @@ class Demo:
                 return json.loads(line.result(READY_WITHIN))["listening"]
             except (concurrent.futures.TimeoutError, ValueError, KeyError):
                 server.kill()  # which ends the waiting for its first line as well
-                last = self.log.read_text().strip().splitlines()[-1:]
-                raise Failed(f"the server did not start: {''.join(last) or 'not a word'}", f"its log is {self.log}") from None
+                raise self.failed("sightline serve", self.log.read_text()) from None
 
     def index(self):
         """Every camera's footage at once; how many are worked on at a time is the server's affair."""
-        with concurrent.futures.ThreadPoolExecutor(len(CAMERAS)) as pool:
+        pool = concurrent.futures.ThreadPoolExecutor(len(CAMERAS))
+        try:
             running = [pool.submit(self.add, *camera) for camera in CAMERAS]
             for done in concurrent.futures.as_completed(running):
                 job = done.result()
                 length = job["total_s"] or job["done_s"]
                 say(f"  {job['camera']:8} {length:5.1f} s of footage {job['sightings']:4} sightings {job['speed']:5.1f} x real time")
             return [done.result() for done in running]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)  # one that failed does not wait for the others
 
     def add(self, camera, _agency, _title, file, start):
         answer = self.sightline("archive", "add", self.footage / file, "--camera", camera, "--start", start, "--wait")
@@ -225,7 +233,8 @@ class Demo:
 def show(answer):
     for hit in answer["hits"][:SHOWN]:
         why = ", ".join(f"{match['part']} {match['word']}" for match in hit["matched"])
-        say(f"  {hit['rank']:2}  {hit['camera']:8} {at(hit)}  ± {hit['uncertainty_s'] or 0:.1f} s  score {hit['score']:.2f}  {why}")
+        when = f"{clock(hit)} ± {hit['uncertainty_s'] or 0:.1f} s"
+        say(f"  {hit['rank']:2}  {hit['camera']:8} {when}  score {hit['score']:.2f}  {why}".rstrip())
     left = len(answer["hits"]) - SHOWN
     if left > 0:
         say(f"      and {left} more")
@@ -235,6 +244,13 @@ def show(answer):
 
 def at(hit):
     return hit["time"] or hit["first"] or "an unknown time"
+
+
+def clock(hit):
+    """2026-03-01 08:30:00.5, as fine as people need it."""
+    date, _, rest = at(hit).rstrip("Z").partition("T")
+    whole, _, fraction = rest.partition(".")
+    return f"{date} {whole}.{(fraction + '0')[0]}"
 
 
 def brief(answer):
