@@ -58,6 +58,10 @@ impl IndexFeed {
         } else {
             let caught_up = feed.catch_up().await?;
             feed.flush().await?;
+            // Those of an earlier run are not told again.
+            let (index, rows) = (feed.index.clone(), feed.catalogue.sighting_count().await?);
+            let vectors = blocking(move || index.len().map(|n| n as u64)).await?;
+            feed.other_model.store(rows.saturating_sub(vectors), Ordering::Relaxed);
             tracing::info!(changes = caught_up, "index is up to date");
         }
         Ok(feed)

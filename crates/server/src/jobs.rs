@@ -94,7 +94,7 @@ impl Jobs {
         let added = self.catalogue.add_job(new).await?;
         if !matches!(added, AddedJob::Existing(_)) {
             self.forget(&added.job().id);
-            self.work.notify_waiters();
+            self.work.notify_one();
             self.announce();
         }
         Ok((added.job().clone(), matches!(added, AddedJob::Existing(_))))
@@ -162,7 +162,7 @@ impl Jobs {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until something may be queued; not forever, so that a missed wake-up costs a second and no more.
+    /// Waits until something may be queued; not forever, since one wake-up is for one worker and there may be more work.
     async fn wait(&self) {
         let _ = tokio::time::timeout(Duration::from_secs(1), self.work.notified()).await;
     }

@@ -199,7 +199,12 @@ impl Server {
         set_health(&self.health, ServingStatus::NotServing).await;
         self.app.stop.cancel();
         let workers = self.workers;
-        let workers = tokio::task::spawn_blocking(move || workers.join());
+        // A thread of its own: the runtime would wait for one of its threads however long a worker takes.
+        let (joined, all_joined) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            workers.join();
+            let _ = joined.send(());
+        });
         let deadline = tokio::time::Instant::now() + self.shutdown;
         let ended = match tokio::time::timeout_at(deadline, &mut self.grpc).await {
             Ok(Ok(ended)) => ended,
@@ -210,7 +215,7 @@ impl Server {
                 Ok(())
             }
         };
-        if tokio::time::timeout_at(deadline, workers).await.is_err() {
+        if tokio::time::timeout_at(deadline, all_joined).await.is_err() {
             tracing::warn!("a footage worker did not stop in time; its job starts again with the next server");
         }
         self.tasks.shutdown().await;

@@ -1,0 +1,128 @@
+//! A file becomes sightings, once, or nothing at all.
+
+use std::{fs, path::PathBuf};
+
+use proto::v1::{self, footage_service_client::FootageServiceClient, search_service_client::SearchServiceClient};
+use redact::RedactedCrop;
+use tonic::Code;
+
+use crate::harness::{Deployed, clip, told};
+
+const START: &str = "2026-03-01T09:00:00Z";
+const FROM: &str = "2026-03-01T08:00:00Z";
+const TO: &str = "2026-03-01T10:00:00Z";
+
+fn people(case: &str) -> v1::SearchRequest {
+    let description = v1::DescriptionQuery { class: v1::Class::Person.into(), ..Default::default() };
+    v1::SearchRequest { case_id: case.into(), description: Some(description), include_crops: true, ..Default::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archived_file_gives_searchable_sightings_and_adding_it_again_adds_nothing() {
+    let Some(clip) = clip() else { return };
+    let mut deployed = Deployed::with_cameras().await;
+    let added = deployed.add(&clip, "gate", START).await.unwrap();
+    assert!(!added.existed);
+    let job = deployed.wait(&added.job.unwrap().id).await;
+    assert_eq!(job.state(), v1::JobState::Done, "{} {}", job.error, job.hint);
+    let progress = job.progress.unwrap();
+    assert!(progress.sightings > 0 && progress.speed > 0.0 && progress.done == progress.total, "{progress:?}");
+
+    deployed.authorised_case("k", "gate", FROM, TO).await;
+    let (hits, summary) = deployed.search("investigator", people("k")).await.unwrap();
+    assert!(!hits.is_empty() && summary.exact && summary.hits as usize == hits.len());
+    for hit in &hits {
+        RedactedCrop::decode(&hit.crop).unwrap();
+    }
+    let first = hits[0].sighting.clone().unwrap();
+    let crop = v1::GetCropRequest { case_id: "k".into(), sighting_id: first.id.clone() };
+    let crop = SearchServiceClient::new(deployed.channel("investigator").await).get_crop(crop).await.unwrap().into_inner();
+    assert_eq!(crop.crop, hits[0].crop);
+
+    // By example: the example itself is not among its hits.
+    let like = v1::SearchRequest { like_sighting_id: first.id.clone(), ..people("k") };
+    let (alike, _) = deployed.search("investigator", like).await.unwrap();
+    assert!(alike.iter().all(|h| h.sighting.as_ref().unwrap().id != first.id && h.appearance_score.is_some()));
+
+    // A case for another camera does not reach it, not even by its id.
+    deployed.authorised_case("other", "yard", FROM, TO).await;
+    assert!(deployed.search("investigator", people("other")).await.unwrap().0.is_empty());
+    let crop = v1::GetCropRequest { case_id: "other".into(), sighting_id: first.id.clone() };
+    let refused = SearchServiceClient::new(deployed.channel("investigator").await).get_crop(crop).await.unwrap_err();
+    assert_eq!(told(&refused), (Code::PermissionDenied, "camera".into()));
+
+    let again = deployed.add(&clip, "gate", START).await.unwrap();
+    assert!(again.existed && again.job.unwrap().id == job.id);
+    let shifted = deployed.add(&clip, "gate", "2026-03-01T09:30:00Z").await.unwrap_err();
+    assert_eq!(told(&shifted), (Code::AlreadyExists, "footage_exists".into()));
+
+    deployed.stop().await;
+    deployed.again().await;
+    let (later, _) = deployed.search("investigator", people("k")).await.unwrap();
+    let ids = |hits: &[v1::Hit]| hits.iter().map(|h| h.sighting.clone().unwrap().id).collect::<Vec<_>>();
+    assert_eq!(ids(&later), ids(&hits));
+    let check = deployed.check().await;
+    assert!(check.clean && check.sightings == check.vectors && check.sightings == check.crops, "{check:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_stopped_in_the_middle_of_a_job_completes_it_after_the_next_start() {
+    let Some(clip) = clip() else { return };
+    let mut deployed = Deployed::with_cameras().await;
+    let job = deployed.add(&clip, "gate", START).await.unwrap().job.unwrap();
+    let mut footage = FootageServiceClient::new(deployed.channel("operator").await);
+    let mut watch = footage.watch_job(v1::WatchJobRequest { job_id: job.id.clone() }).await.unwrap().into_inner();
+    while let Ok(Some(update)) = watch.message().await {
+        if update.job.unwrap().state() != v1::JobState::Queued {
+            break;
+        }
+    }
+    deployed.stop().await;
+    drop(watch);
+    deployed.again().await;
+    let job = deployed.wait(&job.id).await;
+    assert_eq!(job.state(), v1::JobState::Done, "{}", job.error);
+    let check = deployed.check().await;
+    assert!(check.clean && check.sightings == job.progress.unwrap().sightings, "{check:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_footage_is_refused_or_fails_with_what_to_do_and_leaves_nothing() {
+    let deployed = Deployed::with_cameras().await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = |name: &str, bytes: &[u8]| -> PathBuf {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    };
+    let garbage: Vec<u8> = (0..200_000u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+    let add = async |path: PathBuf, camera: &str, start: &str| {
+        let status = deployed.add(&path, camera, start).await.unwrap_err();
+        assert!(proto::hint(&status).is_some_and(|h| !h.is_empty()), "no hint: {status:?}");
+        told(&status)
+    };
+    assert_eq!(add(dir.path().join("none.mp4"), "gate", START).await, (Code::NotFound, "file_missing".into()));
+    assert_eq!(add("relative.mp4".into(), "gate", START).await, (Code::InvalidArgument, "path".into()));
+    assert_eq!(add(dir.path().into(), "gate", START).await, (Code::InvalidArgument, "path".into()));
+    assert_eq!(add(file("empty.mp4", b""), "gate", START).await, (Code::InvalidArgument, "file_empty".into()));
+    let bad = file("garbage.mp4", &garbage);
+    assert_eq!(add(bad.clone(), "gate", START).await, (Code::InvalidArgument, "not_footage".into()));
+    assert_eq!(add(bad.clone(), "nowhere", START).await, (Code::NotFound, "unknown_camera".into()));
+    assert_eq!(add(bad, "gate", "2126-03-01T09:00:00Z").await, (Code::InvalidArgument, "start_in_future".into()));
+
+    if let Some(clip) = clip() {
+        let whole = fs::read(clip).unwrap();
+        let cut = file("cut.mp4", &whole[..whole.len() * 6 / 10]);
+        // An MP4 whose index is at its end can't be read at all; one whose index comes first is read until it breaks off.
+        match deployed.add(&cut, "gate", START).await {
+            Err(status) => assert_eq!(status.code(), Code::InvalidArgument, "{status:?}"),
+            Ok(added) => {
+                let job = deployed.wait(&added.job.unwrap().id).await;
+                assert_eq!(job.state(), v1::JobState::Failed);
+                assert!(!job.error.is_empty() && !job.hint.is_empty(), "{job:?}");
+            }
+        }
+    }
+    let check = deployed.check().await;
+    assert!(check.clean && check.sightings == 0 && check.crops == 0, "{check:?}");
+}
