@@ -1483,7 +1483,7 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("sightline.v1.AdminService", "Check"));
             self.inner.unary(req, path, codec).await
         }
-        /// Makes the index again from the catalogue; searches wait meanwhile. Roles: operator.
+        /// Makes the index again from the catalogue; searches meanwhile say that they are not exact. Roles: operator.
         pub async fn rebuild_index(
             &mut self,
             request: impl tonic::IntoRequest<super::RebuildIndexRequest>,
@@ -1558,7 +1558,7 @@ pub mod admin_service_server {
             &self,
             request: tonic::Request<super::CheckRequest>,
         ) -> std::result::Result<tonic::Response<super::CheckResponse>, tonic::Status>;
-        /// Makes the index again from the catalogue; searches wait meanwhile. Roles: operator.
+        /// Makes the index again from the catalogue; searches meanwhile say that they are not exact. Roles: operator.
         async fn rebuild_index(
             &self,
             request: tonic::Request<super::RebuildIndexRequest>,
