@@ -17,6 +17,7 @@ mod decide;
 mod denial;
 mod gate;
 mod grant;
+pub mod log;
 mod memory;
 mod open;
 mod permit;

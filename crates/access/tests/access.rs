@@ -6,6 +6,8 @@ mod access {
     mod gate;
     mod grants;
     mod laws;
+    mod log;
     mod matrix;
     mod refusals;
+    mod tamper;
 }
