@@ -6,7 +6,7 @@ use std::{
 };
 
 use sqlx::{
-    SqlitePool,
+    ConnectOptions, Connection, SqlitePool,
     migrate::{MigrateError, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -15,6 +15,8 @@ use crate::{CatalogueError, crop::CropStore};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
+/// As the first migration sets it.
+const APPLICATION_ID: i64 = 0x5367_6874;
 const READERS: u32 = 4;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -62,6 +64,7 @@ impl Catalogue {
                 source,
             })?;
         }
+        inspect(&path).await?;
         let failed = |e| CatalogueError::database(e, &path);
         let options = SqliteConnectOptions::new()
             .filename(&path)
@@ -106,19 +109,34 @@ impl Catalogue {
     }
 }
 
+/// Looks at a file that is there already without changing a byte of it: another program's database is not ours to migrate.
+async fn inspect(path: &Path) -> Result<(), CatalogueError> {
+    if !path.metadata().is_ok_and(|m| m.len() > 0) {
+        return Ok(());
+    }
+    let failed = |e| CatalogueError::database(e, path);
+    let mut connection = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).connect().await.map_err(failed)?;
+    let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await.map_err(failed)?;
+    // A process killed while making the catalogue leaves no table, or the migrator's own.
+    let tables: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name <> '_sqlx_migrations'")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(failed)?;
+    connection.close().await.map_err(failed)?;
+    if tables > 0 && id != APPLICATION_ID {
+        return Err(CatalogueError::NotACatalogue { path: path.to_owned() });
+    }
+    Ok(())
+}
+
 async fn migrate(pool: &SqlitePool, path: &Path) -> Result<(), CatalogueError> {
     match MIGRATIONS.run(pool).await {
         Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
             Err(CatalogueError::TooNew { path: path.to_owned() })
         }
-        Err(MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _)) => {
-            // A database of something else has tables of the same name, or none of ours.
-            match CatalogueError::database(e, path) {
-                CatalogueError::Database(_) => Err(CatalogueError::NotACatalogue { path: path.to_owned() }),
-                other => Err(other),
-            }
-        }
+        Err(MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _)) => Err(CatalogueError::database(e, path)),
         Err(other) => Err(CatalogueError::Database(Box::new(other))),
     }
 }

@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use redact::RedactedCrop;
@@ -128,11 +131,17 @@ impl Catalogue {
 
     /// In the order asked; those not there are left out.
     pub async fn sightings(&self, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
-        let mut found = Vec::with_capacity(ids.len());
-        for id in ids {
-            found.extend(self.sighting(*id).await?);
+        let asked: Vec<String> = ids.iter().map(|id| id.0.simple().to_string()).collect();
+        let rows = sqlx::query("SELECT * FROM sighting WHERE id IN (SELECT unhex(value) FROM json_each($1))")
+            .bind(document(&asked)?)
+            .fetch_all(self.reader())
+            .await?;
+        let mut found = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            let sighting = sighting(row)?;
+            found.insert(sighting.id, sighting);
         }
-        Ok(found)
+        Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
     }
 
     pub async fn sighting(&self, id: SightingId) -> Result<Option<Sighting>, CatalogueError> {

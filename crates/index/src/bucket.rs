@@ -74,10 +74,22 @@ impl Bucket {
             return Err(damaged(EngineError("its segments are missing".to_owned())));
         }
         let shard = guarded(|| EdgeShard::load(&path, Some(config(appearance_len)))).map_err(damaged)?;
-        // Half a folder can load: what was indexed by must still be there.
-        let known = shard.info().payload_schema;
-        if let Some((field, _)) = payload_indexes().into_iter().find(|(field, _)| !known.contains_key(field)) {
-            return Err(damaged(EngineError(format!("its payload index {field} is missing"))));
+        // Half a folder can load: what it is indexed by, and its points, must still be there.
+        let look = guarded(|| {
+            let known = shard.info().payload_schema;
+            shard.count(CountRequest { filter: None, exact: true })?;
+            Ok(payload_indexes().into_iter().find(|(field, _)| !known.contains_key(field)))
+        });
+        let fault = match look {
+            Ok(None) => None,
+            Ok(Some((field, _))) => Some(EngineError(format!("its payload index {field} is missing"))),
+            Err(error) => Some(error),
+        };
+        if let Some(fault) = fault {
+            if let Err(error) = close(shard) {
+                tracing::debug!(%day, %error, "the engine did not close a damaged bucket cleanly");
+            }
+            return Err(damaged(fault));
         }
         Ok(Self { day, path, shard: RwLock::new(Some(shard)) })
     }
@@ -106,7 +118,7 @@ impl Bucket {
             query: QueryEnum::Nearest(NamedQuery { query: VectorInternal::Dense(values.clone()), using: Some(space.to_owned()) }),
             filter: Some(filter(query)),
             params: Some(SearchParams { exact: true, ..SearchParams::default() }),
-            limit: query.limit,
+            limit: query.limit.min(IndexQuery::MAX_LIMIT),
             offset: 0,
             with_payload: None,
             with_vector: None,

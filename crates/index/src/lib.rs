@@ -32,9 +32,6 @@ mod query;
 mod state;
 mod vector_index;
 
-#[cfg(test)]
-mod tests;
-
 pub use entry::IndexEntry;
 pub use error::IndexError;
 pub use query::{IndexQuery, QueryVector, Scored};

@@ -34,7 +34,7 @@ pub struct IndexQuery {
     /// Only these; none named means every class.
     pub classes: Vec<Class>,
     pub vector: QueryVector,
-    /// At most so many; 0 finds nothing.
+    /// At most so many, and never more than [`Self::MAX_LIMIT`]; 0 finds nothing.
     pub limit: usize,
     pub exclude: Vec<SightingId>,
 }
@@ -47,6 +47,9 @@ pub struct Scored {
 }
 
 impl IndexQuery {
+    /// The engine reserves memory for as many results as it is asked for.
+    pub const MAX_LIMIT: usize = 100_000;
+
     pub(crate) fn validate(&self, model: ModelDigest, appearance_len: usize) -> Result<(), IndexError> {
         match &self.vector {
             QueryVector::Description(values) => check_vector("description", values, Description::VECTOR_LEN),

@@ -1,5 +1,8 @@
 -- Times are microseconds since 1970 UTC, days are days since 1970, digests are blobs of 32 bytes.
 
+-- "Sght": says whose file this is before anything in it is touched.
+PRAGMA application_id = 0x53676874;
+
 -- Numbers that only grow, even when rows go.
 CREATE TABLE sequence (
     name  TEXT PRIMARY KEY,

@@ -1,0 +1,186 @@
+use std::collections::BTreeSet;
+
+use access::*;
+use catalogue::{Catalogue, CatalogueError};
+use sqlx::{Connection, Row};
+use types::{CaseId, ReceiveTime, TimeWindow};
+
+use crate::support::*;
+
+fn caller(name: &str, organisation: &str, role: Role) -> Caller {
+    Caller { name: Name::new(name).unwrap(), organisation: Name::new(organisation).unwrap(), role }
+}
+
+fn case(id: &str) -> Case {
+    let opened = ReceiveTime::from_micros(START).unwrap();
+    Case::requested(Grant {
+        case: CaseId::new(id).unwrap(),
+        purpose: Purpose::MissingPerson,
+        legal_basis: "order 12".to_owned(),
+        reason: "a child is missing".to_owned(),
+        requester: caller("ines", "police", Role::Investigator),
+        scope: Scope {
+            cameras: [camera("gate")].into(),
+            agencies: BTreeSet::new(),
+            window: TimeWindow::new(time(START), time(START + HOUR)).unwrap(),
+            classes: BTreeSet::new(),
+        },
+        budgets: Budgets { queries: 10, results: 100 },
+        opened,
+        expires: opened.plus_micros(48 * HOUR),
+        emergency: None,
+    })
+}
+
+fn entry(case: Option<&str>, charge: Option<Charge>) -> AuditEntry {
+    AuditEntry {
+        at: ReceiveTime::now(),
+        caller: Some(caller("ines", "police", Role::Investigator)),
+        action: Action::Search,
+        phase: Phase::Begin,
+        case: case.map(|c| CaseId::new(c).unwrap()),
+        detail: AuditDetail { cameras: [camera("gate")].into(), limit: Some(5), ..AuditDetail::default() },
+        charge,
+    }
+}
+
+const TAKE: Charge = Charge::Take { queries: 1, results: 5, within: Budgets { queries: 10, results: 100 } };
+
+#[tokio::test]
+async fn a_case_comes_back_as_it_was_and_its_id_is_taken() {
+    let f = fixture().await;
+    let stored = f.catalogue.add_case(&case("a")).await.unwrap();
+    assert_eq!(f.catalogue.case(case("a").id()).await.unwrap().as_ref(), Some(&stored));
+    assert_eq!(stored.case, case("a"));
+    assert!(matches!(f.catalogue.add_case(&case("a")).await, Err(CatalogueError::Exists { kind: "case", .. })));
+    assert_eq!(f.catalogue.case(&CaseId::new("b").unwrap()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn of_two_who_change_a_case_at_once_one_is_told() {
+    let f = fixture().await;
+    let read = f.catalogue.add_case(&case("a")).await.unwrap();
+    let now = ReceiveTime::from_micros(START + HOUR).unwrap();
+    let mut closed = read.case.clone();
+    closed.close(&caller("ines", "police", Role::Investigator), "found", now).unwrap();
+    let after = f.catalogue.change_case(&read, &closed).await.unwrap();
+    assert_eq!((after.version, after.case.state()), (2, CaseState::Closed));
+    assert!(matches!(f.catalogue.change_case(&read, &closed).await, Err(CatalogueError::Conflict { .. })));
+    // Neither reopened nor given another grant than the one that was signed.
+    assert!(matches!(f.catalogue.change_case(&after, &read.case).await, Err(CatalogueError::Conflict { .. })));
+    let mut wider = closed.clone();
+    wider.grant.budgets.queries = 99;
+    assert!(matches!(f.catalogue.change_case(&after, &wider).await, Err(CatalogueError::Conflict { .. })));
+    assert_eq!(f.catalogue.cases(Some(CaseState::Closed), 10).await.unwrap(), [after]);
+    assert!(f.catalogue.cases(Some(CaseState::Requested), 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_record_hangs_together_and_comes_back() {
+    let f = fixture().await;
+    f.catalogue.add_case(&case("a")).await.unwrap();
+    let mut receipts = Vec::new();
+    for n in 0..5u64 {
+        let mut e = entry((n % 2 == 0).then_some("a"), None);
+        if n > 0 {
+            e.phase = Phase::Complete { begin: n, outcome: Outcome::Done };
+        }
+        receipts.push(f.catalogue.append(e).await.unwrap());
+    }
+    assert_eq!(receipts.iter().map(|r| r.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    f.catalogue.close().await;
+    let catalogue = open(f.dir.path()).await;
+    let state = catalogue.verify_audit().await.unwrap();
+    assert_eq!((state.entries, state.head.as_ref()), (5, receipts.last()));
+    let of_case = catalogue.audit_since(1, Some(case("a").id()), 10).await.unwrap();
+    assert_eq!(of_case.iter().map(|r| r.receipt.seq).collect::<Vec<_>>(), [3, 5]);
+    assert_eq!(of_case[0].receipt, receipts[2]);
+}
+
+#[tokio::test]
+async fn a_budget_is_never_overdrawn_by_searches_at_once() {
+    let f = fixture().await;
+    f.catalogue.add_case(&case("a")).await.unwrap();
+    let searches: Vec<_> = (0..40)
+        .map(|_| {
+            let catalogue = f.catalogue.clone();
+            tokio::spawn(async move { catalogue.append(entry(Some("a"), Some(TAKE))).await })
+        })
+        .collect();
+    let mut taken = 0;
+    for search in searches {
+        match search.await.unwrap() {
+            Ok(_) => taken += 1,
+            Err(e) => assert!(matches!(e, AuditError::Exhausted { used_queries: 10, .. }), "{e:?}"),
+        }
+    }
+    assert_eq!(taken, 10);
+    // What was refused left no entry.
+    assert_eq!(f.catalogue.verify_audit().await.unwrap().entries, 10);
+    let spent = f.catalogue.case(case("a").id()).await.unwrap().unwrap().spent;
+    assert_eq!((spent.queries, spent.results), (10, 50));
+    f.catalogue.append(entry(Some("a"), Some(Charge::GiveBack { results: 20 }))).await.unwrap();
+    assert_eq!(f.catalogue.case(case("a").id()).await.unwrap().unwrap().spent.results, 30);
+    // A charge on a case that is not there is not taken, and not recorded.
+    assert!(matches!(f.catalogue.append(entry(Some("b"), Some(TAKE))).await, Err(AuditError::Unavailable(_))));
+    assert_eq!(f.catalogue.verify_audit().await.unwrap().entries, 11);
+}
+
+#[tokio::test]
+async fn the_catalogue_books_charges_as_the_reference_does() {
+    let f = fixture().await;
+    f.catalogue.add_case(&case("a")).await.unwrap();
+    let reference = MemoryLog::new();
+    let give = |results| Some(Charge::GiveBack { results });
+    for charge in [Some(TAKE), None, give(3), Some(TAKE), give(100), Some(TAKE)] {
+        let e = entry(Some("a"), charge);
+        let (ours, theirs) = (f.catalogue.append(e.clone()).await.unwrap(), reference.append(e).await.unwrap());
+        assert_eq!(ours, theirs);
+    }
+}
+
+/// Runs SQL on the file itself, as somebody with access to it could.
+async fn tamper(catalogue: &Catalogue, dir: &std::path::Path, sql: &'static str) -> Result<u64, sqlx::Error> {
+    catalogue.close().await;
+    let url = format!("sqlite://{}", config(dir).database.display());
+    let mut connection = sqlx::SqliteConnection::connect(&url).await?;
+    sqlx::query("PRAGMA foreign_keys = ON").execute(&mut connection).await?;
+    sqlx::raw_sql(sql).execute(&mut connection).await.map(|done| done.rows_affected())
+}
+
+#[tokio::test]
+async fn an_entry_changed_or_removed_in_the_file_is_noticed() {
+    for (sql, at) in [
+        ("UPDATE audit SET entry = CAST(replace(CAST(entry AS TEXT), '\"limit\":5', '\"limit\":4') AS BLOB) WHERE seq = 3", 3),
+        ("UPDATE audit SET chain = zeroblob(32) WHERE seq = 2", 2),
+        ("DELETE FROM audit WHERE seq = 2", 2),
+        ("DELETE FROM audit WHERE seq = 1", 1),
+    ] {
+        let f = fixture().await;
+        for _ in 0..4 {
+            f.catalogue.append(entry(None, None)).await.unwrap();
+        }
+        // First the database itself refuses.
+        let refused = tamper(&f.catalogue, f.dir.path(), sql).await.unwrap_err();
+        assert!(refused.to_string().contains("append-only"), "{refused}");
+        let without = "DROP TRIGGER audit_is_never_changed; DROP TRIGGER audit_is_never_shortened;";
+        tamper(&f.catalogue, f.dir.path(), without).await.unwrap();
+        assert_eq!(tamper(&f.catalogue, f.dir.path(), sql).await.unwrap(), 1);
+        let catalogue = open(f.dir.path()).await;
+        let error = catalogue.verify_audit().await.unwrap_err();
+        assert!(matches!(error, CatalogueError::BrokenRecord { seq, .. } if seq == at), "{sql}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_gate_mints_no_permit_without_an_entry_on_disk() {
+    let f = fixture().await;
+    let path = config(f.dir.path()).database;
+    f.catalogue.append(entry(None, None)).await.unwrap();
+    // Another process reads the entry from the file, without this one closing it.
+    let mut connection = sqlx::SqliteConnection::connect(&format!("sqlite://{}?mode=ro", path.display())).await.unwrap();
+    let row = sqlx::query("SELECT count(*) AS n FROM audit").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(row.get::<i64, _>("n"), 1);
+    let sync = sqlx::query("PRAGMA journal_mode").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(sync.get::<String, _>(0), "wal");
+}

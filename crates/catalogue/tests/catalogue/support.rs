@@ -1,0 +1,107 @@
+use std::{path::Path, time::Duration};
+
+use catalogue::{Camera, Catalogue, CatalogueConfig, SightingRecord};
+use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject, redact};
+use types::*;
+
+/// 2026-03-01T00:00:00Z.
+pub(crate) const START: i64 = 1_772_323_200_000_000;
+pub(crate) const HOUR: i64 = 3_600_000_000;
+
+pub(crate) struct Fixture {
+    pub(crate) catalogue: Catalogue,
+    pub(crate) dir: tempfile::TempDir,
+}
+
+pub(crate) fn config(dir: &Path) -> CatalogueConfig {
+    CatalogueConfig { database: dir.join("data/catalogue.db"), crops: dir.join("data/crops") }
+}
+
+pub(crate) async fn open(dir: &Path) -> Catalogue {
+    Catalogue::open(&config(dir)).await.unwrap()
+}
+
+/// A catalogue with the agencies `north` and `south` and the cameras `gate` and `hall` of `north`, `dock` of `south`.
+pub(crate) async fn fixture() -> Fixture {
+    let dir = tempfile::tempdir().unwrap();
+    let catalogue = open(dir.path()).await;
+    fill(&catalogue).await;
+    Fixture { catalogue, dir }
+}
+
+pub(crate) async fn fill(catalogue: &Catalogue) {
+    for agency in ["north", "south"] {
+        catalogue.add_agency(&self::agency(agency), "An agency").await.unwrap();
+    }
+    for (camera, agency) in [("gate", "north"), ("hall", "north"), ("dock", "south")] {
+        catalogue.add_camera(&Camera::new(self::camera(camera), self::agency(agency))).await.unwrap();
+    }
+}
+
+pub(crate) fn agency(id: &str) -> AgencyId {
+    AgencyId::new(id).unwrap()
+}
+
+pub(crate) fn camera(id: &str) -> CameraId {
+    CameraId::new(id).unwrap()
+}
+
+pub(crate) fn footage(n: u8) -> FootageDigest {
+    FootageDigest([n; 32])
+}
+
+pub(crate) fn id(n: u64) -> SightingId {
+    SightingId::derive(&camera("gate"), b"test", n)
+}
+
+pub(crate) fn time(micros: i64) -> CaptureTime {
+    CaptureTime::from_micros(micros).unwrap()
+}
+
+struct NoFaces;
+
+impl FaceFinder for NoFaces {
+    fn find(&mut self, _: &RawCrop) -> Result<Vec<FoundFace>, FaceFinderError> {
+        Ok(Vec::new())
+    }
+}
+
+pub(crate) fn crop(shade: u8) -> RedactedCrop {
+    let size = Size { width: 24, height: 48 };
+    let raw = RawCrop::new(vec![shade; 24 * 48 * 3], size, (0, 0)).unwrap();
+    let bbox = Rect::new(2.0, 2.0, 20.0, 44.0);
+    redact(raw, &Subject { class: Class::Person, bbox, people: vec![bbox] }, &mut NoFaces).unwrap()
+}
+
+/// Sighting `n` of camera `gate` with content `seed`, `hours` after [`START`], from footage `n % 3`.
+pub(crate) fn record(n: u64, seed: u64, hours: i64) -> SightingRecord {
+    let stamp = |offset| TimeStamp {
+        time: time(START + hours * HOUR + offset),
+        uncertainty: ClockUncertainty(Duration::from_millis(seed % 9)),
+        source: TimeSource::ALL[seed as usize % 3],
+    };
+    let sighting = Sighting {
+        id: id(n),
+        camera: camera("gate"),
+        agency: agency("north"),
+        class: Class::ALL[seed as usize % Class::ALL.len()],
+        first: stamp(0),
+        last: stamp(7_000_000),
+        best: time(START + hours * HOUR + 3_000_000),
+        bbox: Rect::new(1.5, 2.25, 30.0, 60.125),
+        frame: Size { width: 1280, height: 720 },
+        score: (seed % 100) as f32 / 100.0,
+        detections: seed as u32 % 1000,
+        description: Description {
+            upper: Some(Described::new(Colour::ALL[seed as usize % 11], 0.1 + (seed % 7) as f32 / 10.0)),
+            carrying: vec![Described::new(Carried::Backpack, 0.3)],
+            ..Description::default()
+        },
+        origin: match n % 3 {
+            0 => SightingOrigin::Live,
+            n => SightingOrigin::Footage(footage(n as u8)),
+        },
+    };
+    let values = vec![(seed as f32).sin(), (seed as f32).cos()];
+    SightingRecord { sighting, crop: crop(seed as u8), embedding: Embedding { model: ModelDigest([3; 32]), values } }
+}

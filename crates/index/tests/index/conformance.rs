@@ -1,0 +1,204 @@
+//! What any vector index of Sightline must do; the Qdrant server, when it comes, passes the same.
+
+use std::{collections::BTreeMap, sync::Arc, thread};
+
+use proptest::{prelude::*, test_runner::TestRunner};
+use types::{Class, Embedding, ModelDigest, SightingId};
+
+use crate::support::*;
+use index::{IndexEntry, IndexError, IndexQuery, QueryVector, VectorIndex};
+
+fn open() -> (tempfile::TempDir, VectorIndex) {
+    let dir = tempfile::tempdir().unwrap();
+    let index = VectorIndex::open(dir.path(), SPEC).unwrap();
+    (dir, index)
+}
+
+#[test]
+fn a_search_finds_exactly_the_best_under_any_filter() {
+    // One index for all cases: making a day's bucket waits for the disk many times.
+    let (_dir, index) = open();
+    let entries = prop::collection::vec((0u64..60, any::<u32>(), -30i64..30), 0..120);
+    let removed = prop::collection::vec(0u64..60, 0..10);
+    let some = |of: std::ops::Range<u64>| prop::collection::vec(of, 0..4);
+    let query = (any::<u32>(), any::<bool>(), -30i64..30, 1i64..48, some(0..6), some(0..4), 0usize..40, some(0..60));
+    let strategy = (entries, removed, prop::collection::vec(query, 1..8));
+    let mut runner = TestRunner::new(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() });
+    runner.run(&strategy, |(entries, removed, queries)| check_case(&index, entries, &removed, queries)).unwrap();
+}
+
+type RandomQuery = (u32, bool, i64, i64, Vec<u64>, Vec<u64>, usize, Vec<u64>);
+
+fn check_case(
+    index: &VectorIndex,
+    entries: Vec<(u64, u32, i64)>,
+    removed: &[u64],
+    queries: Vec<RandomQuery>,
+) -> Result<(), TestCaseError> {
+    for day in index.days() {
+        index.remove(&ids_on(index, day).into_iter().map(|id| (day, id)).collect::<Vec<_>>(), 0).unwrap();
+    }
+    // An id stays on its day, as in the catalogue.
+    let mut reference: BTreeMap<SightingId, IndexEntry> = BTreeMap::new();
+    for (n, seed, hours) in entries {
+        let at = reference.get(&id(n)).map_or(hours * HOUR, |e| e.first.as_micros() - START);
+        let new = entry(n, u64::from(seed), at);
+        index.upsert(std::slice::from_ref(&new), 1).unwrap();
+        reference.insert(new.id, new);
+    }
+    let gone: Vec<_> = removed.iter().filter_map(|n| reference.remove(&id(*n))).map(|e| (e.day, e.id)).collect();
+    index.remove(&gone, 2).unwrap();
+    prop_assert_eq!(index.len().unwrap(), reference.len());
+    for (seed, by_description, from, hours, cameras, classes, limit, exclude) in queries {
+        let seed = u64::from(seed);
+        let vector = if by_description {
+            QueryVector::Description(description(seed))
+        } else {
+            QueryVector::Appearance(appearance(seed, LEN))
+        };
+        let q = IndexQuery {
+            window: window(from * HOUR, (from + hours) * HOUR),
+            cameras: cameras.into_iter().map(camera).collect(),
+            classes: classes.into_iter().map(|c| Class::ALL[c as usize]).collect(),
+            vector,
+            limit,
+            exclude: exclude.into_iter().map(id).collect(),
+        };
+        assert_best(&index.search(&q).unwrap(), &expected(reference.values(), &q), limit);
+    }
+    Ok(())
+}
+
+#[test]
+fn the_window_is_half_open_and_reaches_over_midnight() {
+    let (_dir, index) = open();
+    // Ten seconds around midnight: filed under the day before.
+    let over = entry(1, 1, -5_000_000);
+    index.upsert(std::slice::from_ref(&over), 1).unwrap();
+    let mut q = query(QueryVector::Appearance(appearance(1, LEN)));
+    for (from, to, found) in [
+        (0, 1, 1),
+        (5_000_000, 6_000_000, 1),
+        (5_000_001, 6_000_000, 0),
+        (-9_000_000, -5_000_000, 0),
+        (-9_000_000, -4_999_999, 1),
+    ] {
+        q.window = window(from, to);
+        assert_eq!(index.search(&q).unwrap().len(), found, "{from}..{to}");
+    }
+}
+
+#[test]
+fn nothing_named_finds_nothing() {
+    let (_dir, index) = open();
+    index.upsert(&[entry(1, 1, 0)], 1).unwrap();
+    let mut q = query(QueryVector::Appearance(appearance(1, LEN)));
+    assert_eq!(index.search(&q).unwrap().len(), 1);
+    q.limit = 0;
+    assert!(index.search(&q).unwrap().is_empty());
+    (q.limit, q.cameras) = (10, Vec::new());
+    assert!(index.search(&q).unwrap().is_empty());
+}
+
+#[test]
+fn an_entry_or_query_that_does_not_fit_is_refused_and_changes_nothing() {
+    let (_dir, index) = open();
+    let good = entry(1, 1, 0);
+    let with = |change: &dyn Fn(&mut IndexEntry)| {
+        let mut e = entry(2, 2, 0);
+        change(&mut e);
+        index.upsert(&[good.clone(), e], 9).unwrap_err()
+    };
+    assert!(matches!(with(&|e| e.appearance.model = ModelDigest([1; 32])), IndexError::Model { .. }));
+    assert!(matches!(with(&|e| e.appearance.values.truncate(3)), IndexError::Length { got: 3, want: LEN, .. }));
+    assert!(matches!(with(&|e| e.appearance.values[0] = f32::NAN), IndexError::NotFinite { .. }));
+    assert!(matches!(with(&|e| e.appearance.values[0] = f32::INFINITY), IndexError::NotFinite { .. }));
+    assert!(matches!(with(&|e| e.appearance.values = vec![0.0; LEN]), IndexError::NotUnit { .. }));
+    assert!(matches!(with(&|e| e.description.truncate(1)), IndexError::Length { .. }));
+    assert!(matches!(with(&|e| e.description[0] = f32::NAN), IndexError::NotFinite { .. }));
+    assert!(matches!(with(&|e| e.day.0 += 1), IndexError::Entry { .. }));
+    assert!(matches!(with(&|e| e.last = e.first.plus_micros(-1)), IndexError::Entry { .. }));
+    assert!(matches!(with(&|e| e.last = e.first.plus_micros(2 * HOUR)), IndexError::Entry { .. }));
+    assert_eq!((index.len().unwrap(), index.taken()), (0, 0));
+    let other = Embedding { model: ModelDigest([1; 32]), ..appearance(1, LEN) };
+    assert!(matches!(index.search(&query(QueryVector::Appearance(other))), Err(IndexError::Model { .. })));
+    assert!(matches!(index.search(&query(QueryVector::Description(vec![f32::NAN; 3]))), Err(IndexError::Length { .. })));
+}
+
+#[test]
+fn what_is_flushed_is_there_after_a_restart_and_synced_says_so() {
+    let (dir, index) = open();
+    index.upsert(&[entry(1, 1, 0), entry(2, 2, 25 * HOUR)], 7).unwrap();
+    assert_eq!((index.synced(), index.taken()), (0, 7));
+    index.flush().unwrap();
+    assert_eq!(index.synced(), 7);
+    drop(index);
+    let index = VectorIndex::open(dir.path(), SPEC).unwrap();
+    assert_eq!((index.synced(), index.len().unwrap(), index.days().len()), (7, 2, 2));
+    // And it can still be changed: the engine numbers its operations on.
+    index.upsert(&[entry(1, 40, 0)], 8).unwrap();
+    let best = index.search(&query(QueryVector::Appearance(appearance(40, LEN)))).unwrap()[0];
+    assert_eq!(best.id, id(1));
+    assert!((best.score - 1.0).abs() < 1e-5);
+}
+
+#[test]
+fn a_dropped_day_is_gone_with_its_files() {
+    let (dir, index) = open();
+    index.upsert(&[entry(1, 1, 0), entry(2, 2, 25 * HOUR)], 2).unwrap();
+    index.flush().unwrap();
+    let day = entry(1, 1, 0).day;
+    let folder = dir.path().join(MODEL.short()).join(day.to_string());
+    assert!(folder.exists());
+    index.drop_day(day).unwrap();
+    index.drop_day(day).unwrap();
+    assert!(!folder.exists());
+    assert!(ids_on(&index, day).is_empty());
+    assert_eq!(index.len().unwrap(), 1);
+    drop(index);
+    let index = VectorIndex::open(dir.path(), SPEC).unwrap();
+    assert_eq!((index.len().unwrap(), index.synced()), (1, 2));
+    index.clear().unwrap();
+    assert_eq!((index.len().unwrap(), index.synced(), index.taken(), index.days().len()), (0, 0, 0, 0));
+    index.upsert(&[entry(1, 1, 0)], 3).unwrap();
+    assert_eq!(ids_on(&index, day), [id(1)]);
+}
+
+#[test]
+fn a_second_process_is_kept_out() {
+    let (dir, index) = open();
+    assert!(matches!(VectorIndex::open(dir.path(), SPEC), Err(IndexError::InUse { .. })));
+    drop(index);
+    VectorIndex::open(dir.path(), SPEC).unwrap();
+}
+
+#[test]
+fn models_live_beside_each_other() {
+    let (dir, index) = open();
+    index.upsert(&[entry(1, 1, 0)], 1).unwrap();
+    let other = index::IndexSpec { model: ModelDigest([9; 32]), appearance_len: 3 };
+    assert!(VectorIndex::open(dir.path(), other).unwrap().is_empty().unwrap());
+    assert_eq!(index.len().unwrap(), 1);
+}
+
+#[test]
+fn searching_changing_flushing_and_dropping_go_on_side_by_side() {
+    let (_dir, index) = open();
+    let index = Arc::new(index);
+    let run = |work: Box<dyn Fn(&VectorIndex, u64) + Send>| {
+        let index = Arc::clone(&index);
+        thread::spawn(move || (0..60).for_each(|n| work(&index, n)))
+    };
+    let threads = [
+        run(Box::new(|i, n| i.upsert(&[entry(n, n, (n as i64 % 3) * 24 * HOUR)], n).unwrap())),
+        run(Box::new(|i, n| i.upsert(&[entry(n + 100, n, 0)], n).unwrap())),
+        run(Box::new(|i, n| drop(i.search(&query(QueryVector::Appearance(appearance(n, LEN)))).unwrap()))),
+        run(Box::new(|i, _| i.flush().unwrap())),
+        run(Box::new(|i, n| i.drop_day(entry(0, 0, (n as i64 % 2 + 1) * 24 * HOUR).day).unwrap())),
+    ];
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let first = entry(0, 0, 0).day;
+    assert_eq!(ids_on(&index, first).len(), 20 + 60);
+}
