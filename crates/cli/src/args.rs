@@ -16,7 +16,7 @@ use crate::{commands::Command, failure::Failure, times::BadArgument};
 /// No face recognition, no identities, no search without a case that somebody else authorised. A result is a possible
 /// sighting, never "this person".
 #[derive(Debug, Parser)]
-#[command(name = "sightline", version, propagate_version = true, max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "sightline", version, max_term_width = 100, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -58,18 +58,13 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Parsed {
     match Cli::try_parse_from(&words) {
         Ok(cli) => Parsed::Run(Box::new(cli)),
         Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => Parsed::Show(e.to_string()),
-        Err(e) => Parsed::Wrong { failure: explain(&e), json: words.iter().any(|w| w == "--json") },
+        Err(e) => Parsed::Wrong { failure: explain(&e, &words), json: words.iter().any(|w| w == "--json") },
     }
 }
 
 /// clap's errors as ours: one message, one hint.
-fn explain(error: &clap::Error) -> Failure {
-    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand || error.kind() == ErrorKind::MissingSubcommand {
-        let text = error.to_string();
-        let usage = text.lines().find_map(|l| l.strip_prefix("Usage: ")).unwrap_or("sightline <COMMAND>");
-        let command = usage.split(" [").next().unwrap_or(usage).split(" <").next().unwrap_or(usage);
-        return Failure::usage(format!("`{command}` needs a subcommand")).hint(format!("see what there is: `{command} --help`"));
-    }
+fn explain(error: &clap::Error, words: &[OsString]) -> Failure {
+    let command = command_of(words);
     let of = |kind| {
         error.get(kind).map(|value| match value {
             ContextValue::String(text) => text.clone(),
@@ -77,22 +72,32 @@ fn explain(error: &clap::Error) -> Failure {
             other => other.to_string(),
         })
     };
+    if matches!(error.kind(), ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand) {
+        return Failure::usage(format!("`{command}` needs a subcommand")).hint(format!("see what there is: `{command} --help`"));
+    }
     if let Some(bad) = std::error::Error::source(error).and_then(|e| e.downcast_ref::<BadArgument>()) {
         let (value, arg) = (of(ContextKind::InvalidValue).unwrap_or_default(), of(ContextKind::InvalidArg).unwrap_or_default());
         return Failure::usage(format!("{value:?} for {}: {}", option(&arg), bad.message)).hint(&bad.hint);
     }
-    let text = error.to_string();
     // clap writes the message, then tips, the usage and where help is, as paragraphs.
+    let text = error.to_string();
     let message: Vec<&str> = text.split("\n\n").next().unwrap_or(&text).lines().map(str::trim).collect();
     let message = message.join(" ");
     let tip = text.lines().find_map(|l| l.trim().strip_prefix("tip: ")).map(str::to_owned);
-    let help = || {
-        let usage = text.lines().find_map(|l| l.strip_prefix("Usage: "));
-        let command = usage.map_or("sightline", |u| u.split(" [").next().unwrap_or(u).split(" <").next().unwrap_or(u));
-        let command = command.split(" --").next().unwrap_or(command);
-        format!("see `{command} --help`")
-    };
-    Failure::usage(message.strip_prefix("error: ").unwrap_or(&message)).hint(tip.unwrap_or_else(help))
+    Failure::usage(message.strip_prefix("error: ").unwrap_or(&message))
+        .hint(tip.unwrap_or_else(|| format!("see `{command} --help`")))
+}
+
+/// `sightline case open` of `sightline --json case open --id x`.
+fn command_of(words: &[OsString]) -> String {
+    let (mut path, mut at) = ("sightline".to_owned(), Cli::command());
+    for word in words.iter().skip(1).filter_map(|w| w.to_str()) {
+        if let Some(next) = at.find_subcommand(word).cloned() {
+            path = format!("{path} {word}");
+            at = next;
+        }
+    }
+    path
 }
 
 /// `--from <TIME>` to `--from`.

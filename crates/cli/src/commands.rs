@@ -5,6 +5,7 @@ mod archive;
 mod camera;
 mod case;
 mod check;
+mod eval;
 mod index;
 mod init;
 mod models;
@@ -40,12 +41,15 @@ pub(crate) enum Command {
     /// The search index
     #[command(subcommand)]
     Index(index::Index),
+    /// How well and how fast it sees, on your own labelled data
+    #[command(subcommand)]
+    Eval(eval::Eval),
     /// The models and the runtime: what is pinned, what is here
     #[command(subcommand)]
     Models(models::Models),
 }
 
-/// `models` and `init` need no server; everything else but `serve` calls one.
+/// `models`, `eval` and `init` need no server; everything else but `serve` calls one.
 pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
     match command {
         Command::Init(c) => c.run(ctx),
@@ -57,6 +61,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Search(c) => c.run(ctx).await,
         Command::Check(c) => c.run(ctx).await,
         Command::Index(c) => c.run(ctx).await,
+        Command::Eval(c) => c.run(ctx),
         Command::Models(c) => c.run(ctx).await,
     }
 }

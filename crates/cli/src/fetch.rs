@@ -45,6 +45,17 @@ pub(crate) fn fetch(cache: &Path, names: &[String], footage: bool, printer: Prin
         .hint("the lines above say why; nothing half-fetched was kept, so try again"))
 }
 
+/// SHA-256 of the runtime library for this kind of machine, as the manifest pins it.
+pub(crate) fn pinned_library() -> Option<String> {
+    let (_, manifest) = SETUP.iter().find(|(name, _)| *name == "manifest.toml")?;
+    let manifest: toml::Table = std::str::from_utf8(manifest).ok()?.parse().ok()?;
+    let target = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+    let wheels = manifest.get("runtime")?.get("wheel")?.as_array()?;
+    let wheel = wheels.iter().find(|w| w.get("target").and_then(|t| t.as_str()) == Some(&target))?;
+    let files = wheel.get("files")?.as_array()?.iter();
+    files.filter_map(|f| f.get("sha256")?.as_str()).next().map(str::to_owned)
+}
+
 /// Written anew each time, into a folder named by the content: an older program's scripts are never run.
 fn unpack(cache: &Path) -> Outcome<PathBuf> {
     let mut hash = Sha256::new();
@@ -76,6 +87,11 @@ mod tests {
             assert!(SETUP.iter().any(|(n, _)| *n == name), "{name}");
         }
         assert!(SETUP.iter().any(|(n, _)| n.starts_with("convert/")));
+    }
+
+    #[test]
+    fn the_library_of_this_machine_is_pinned() {
+        assert!(pinned_library().is_some_and(|d| d.len() == 64));
     }
 
     #[test]

@@ -23,6 +23,11 @@ impl Printer {
         self.json
     }
 
+    /// Whether stderr is a terminal that wants colours.
+    pub(crate) const fn colour(self) -> bool {
+        self.colour
+    }
+
     /// The command's answer: `value` as one line of JSON, or what `human` says.
     pub(crate) fn answer<T: Serialize>(self, value: &T, human: impl FnOnce() -> String) {
         if self.json {
@@ -31,7 +36,10 @@ impl Printer {
                 Err(e) => err(&format!("error: could not write the answer as JSON: {e}")),
             }
         } else {
-            out(human().trim_end());
+            let text = human();
+            if !text.trim().is_empty() {
+                out(text.trim_end());
+            }
         }
     }
 

@@ -59,6 +59,16 @@ pub(crate) fn json(time: Option<Timestamp>) -> Option<String> {
     proto::capture_time("time", time).ok().map(|t| t.to_string())
 }
 
+/// For people: without the digits nobody reads, cut and never rounded up.
+pub(crate) fn short(time: &str, digits: usize) -> String {
+    let Some((whole, rest)) = time.split_once('.') else { return time.to_owned() };
+    let (fraction, zone) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len()));
+    match fraction.get(..digits).unwrap_or(fraction) {
+        "" => format!("{whole}{zone}"),
+        fraction => format!("{whole}.{fraction}{zone}"),
+    }
+}
+
 pub(crate) fn seconds(duration: Option<prost_types::Duration>) -> Option<f64> {
     proto::duration_from("duration", duration).ok().flatten().map(|d| d.as_secs_f64())
 }
@@ -105,6 +115,14 @@ mod tests {
         for bad in ["", "-1s", "1 week", "NaN", "inf", "1e300d"] {
             assert!(parse_duration(bad).is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_short_time_is_cut_and_keeps_its_zone() {
+        assert_eq!(short("2026-03-01T08:30:00.583999Z", 2), "2026-03-01T08:30:00.58Z");
+        assert_eq!(short("2026-03-01T08:30:00.583999+02:00", 0), "2026-03-01T08:30:00+02:00");
+        assert_eq!(short("2026-03-01T08:30:00Z", 2), "2026-03-01T08:30:00Z");
+        assert_eq!(short("unknown", 2), "unknown");
     }
 
     proptest! {

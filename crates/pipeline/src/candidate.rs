@@ -27,7 +27,8 @@ pub(crate) fn promise(detection: &Detection, others: &[Rect], frame: &Frame) -> 
     let bbox = detection.bbox;
     let size = frame.size();
     let edge = 2.0;
-    let cut = [bbox.x <= edge, bbox.y <= edge, bbox.right() >= size.width as f32 - edge, bbox.bottom() >= size.height as f32 - edge];
+    let cut =
+        [bbox.x <= edge, bbox.y <= edge, bbox.right() >= size.width as f32 - edge, bbox.bottom() >= size.height as f32 - edge];
     let whole = 0.6f32.powi(cut.into_iter().filter(|c| *c).count() as i32);
     // Boxes whose foot is lower stand in front; the others are covered by this one and do not matter.
     let covered: f32 = others.iter().filter(|o| o.bottom() > bbox.bottom()).map(|o| bbox.share_inside(o)).sum();
@@ -123,7 +124,8 @@ mod tests {
 
     #[test]
     fn a_flat_crop_is_less_sharp_than_a_striped_one() {
-        let crop = |f: fn(usize) -> u8| RawCrop::new((0..64 * 64 * 3).map(f).collect(), Size { width: 64, height: 64 }, (0, 0)).unwrap();
+        let crop =
+            |f: fn(usize) -> u8| RawCrop::new((0..64 * 64 * 3).map(f).collect(), Size { width: 64, height: 64 }, (0, 0)).unwrap();
         assert!(sharpness(&crop(|_| 90)) < sharpness(&crop(|i| if i / 3 % 4 < 2 { 0 } else { 255 })));
     }
 }

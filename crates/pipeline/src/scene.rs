@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use redact::{RedactedCrop, Subject, redact};
 use types::{
-    AgencyId, CameraId, Carried, Class, Described, Description, Detection, Embedding, FootageDigest, Frame, Group, MediaTime, Rect,
-    Sighting, SightingId, SightingOrigin, Size, TimeStamp, TrackId,
+    AgencyId, CameraId, Carried, Class, Described, Description, Detection, Embedding, FootageDigest, Frame, Group, MediaTime,
+    Rect, Sighting, SightingId, SightingOrigin, Size, TimeStamp, TrackId,
 };
 use vision::{Tracker, TrackerOptions, Vision, VisionError, carried_by, describe};
 

@@ -87,7 +87,8 @@ impl Description {
     pub fn to_vector(&self) -> Vec<f32> {
         let mut v = vec![0.0; slots::LEN];
         let mut set = |base: usize, index: usize, confidence: f32| v[base + index] = confidence.clamp(0.0, 1.0);
-        for (base, part) in [(slots::UPPER, self.upper), (slots::LOWER, self.lower), (slots::VEHICLE_COLOUR, self.vehicle_colour)] {
+        for (base, part) in [(slots::UPPER, self.upper), (slots::LOWER, self.lower), (slots::VEHICLE_COLOUR, self.vehicle_colour)]
+        {
             if let Some(d) = part {
                 set(base, d.word.index(), d.confidence);
             }
@@ -107,7 +108,8 @@ impl DescriptionQuery {
     pub fn to_vector(&self) -> Vec<f32> {
         let mut v = vec![0.0; slots::LEN];
         let mut named = Vec::new();
-        for (base, word) in [(slots::UPPER, self.upper), (slots::LOWER, self.lower), (slots::VEHICLE_COLOUR, self.vehicle_colour)] {
+        for (base, word) in [(slots::UPPER, self.upper), (slots::LOWER, self.lower), (slots::VEHICLE_COLOUR, self.vehicle_colour)]
+        {
             named.extend(word.map(|w| base + w.index()));
         }
         named.extend(self.carrying.iter().map(|w| slots::CARRYING + w.index()));

@@ -67,7 +67,15 @@ pub struct Frame {
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Frame(#{} {}x{} {:?} at {:?})", self.number, self.size.width, self.size.height, self.format, self.at.as_duration())
+        write!(
+            f,
+            "Frame(#{} {}x{} {:?} at {:?})",
+            self.number,
+            self.size.width,
+            self.size.height,
+            self.format,
+            self.at.as_duration()
+        )
     }
 }
 
@@ -288,7 +296,11 @@ mod tests {
     const MATRIX: ColourMatrix = ColourMatrix { bt709: false, full_range: false };
 
     fn stamp() -> TimeStamp {
-        TimeStamp { time: CaptureTime::from_micros(0).unwrap(), uncertainty: ClockUncertainty::default(), source: TimeSource::Given }
+        TimeStamp {
+            time: CaptureTime::from_micros(0).unwrap(),
+            uncertainty: ClockUncertainty::default(),
+            source: TimeSource::Given,
+        }
     }
 
     fn frame(bytes: Vec<u8>, width: u32, height: u32, format: PixelFormat) -> Result<Frame, FrameError> {

@@ -51,18 +51,33 @@ impl Rect {
 
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
-        Self::from_corners(self.x.max(other.x), self.y.max(other.y), self.right().min(other.right()), self.bottom().min(other.bottom()))
+        Self::from_corners(
+            self.x.max(other.x),
+            self.y.max(other.y),
+            self.right().min(other.right()),
+            self.bottom().min(other.bottom()),
+        )
     }
 
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
-        Self::from_corners(self.x.min(other.x), self.y.min(other.y), self.right().max(other.right()), self.bottom().max(other.bottom()))
+        Self::from_corners(
+            self.x.min(other.x),
+            self.y.min(other.y),
+            self.right().max(other.right()),
+            self.bottom().max(other.bottom()),
+        )
     }
 
     /// The part inside a frame of this size; nothing of a box that is not finite.
     #[must_use]
     pub fn clip(&self, size: Size) -> Self {
-        Self::from_corners(self.x, self.y, self.right(), self.bottom()).intersect(&Self::new(0.0, 0.0, size.width as f32, size.height as f32))
+        Self::from_corners(self.x, self.y, self.right(), self.bottom()).intersect(&Self::new(
+            0.0,
+            0.0,
+            size.width as f32,
+            size.height as f32,
+        ))
     }
 
     /// Grown on each side by this share of the width and of the height.

@@ -158,7 +158,9 @@ mod tests {
 
     #[test]
     fn the_vocabulary_has_no_word_for_a_protected_trait() {
-        let all: Vec<&str> = Class::ALL.iter().map(|w| w.as_str())
+        let all: Vec<&str> = Class::ALL
+            .iter()
+            .map(|w| w.as_str())
             .chain(Group::ALL.iter().map(|w| w.as_str()))
             .chain(Colour::ALL.iter().map(|w| w.as_str()))
             .chain(Carried::ALL.iter().map(|w| w.as_str()))
@@ -166,12 +168,15 @@ mod tests {
             .chain(Stature::ALL.iter().map(|w| w.as_str()))
             .collect();
         // The whole vocabulary, spelled out: adding a word means changing this list in plain sight.
-        assert_eq!(all.join(" "), "person bicycle car motorcycle bus truck backpack umbrella handbag suitcase \
+        assert_eq!(
+            all.join(" "),
+            "person bicycle car motorcycle bus truck backpack umbrella handbag suitcase \
             person vehicle carried \
             black white grey red orange yellow green blue purple pink brown \
             backpack umbrella handbag suitcase \
             bicycle car motorcycle bus truck \
-            small medium tall");
+            small medium tall"
+        );
     }
 
     #[test]

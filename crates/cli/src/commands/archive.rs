@@ -149,7 +149,8 @@ impl Add {
         }
         if !added.is_empty() || failures.is_empty() {
             printer.answer(&serde_json::json!({ "jobs": added }), || {
-                added.iter().map(|a| a.text(self.wait)).collect::<Vec<_>>().join("\n")
+                // What failed is told as an error.
+                added.iter().filter(|a| !a.job.is_failed()).map(|a| a.text(self.wait)).collect::<Vec<_>>().join("\n")
             });
         }
         finish(failures, printer)

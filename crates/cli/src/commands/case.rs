@@ -10,7 +10,7 @@ use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome},
     signing,
-    times::{parse_duration, parse_time},
+    times::{self, parse_duration, parse_time},
     view::CaseView,
 };
 
@@ -193,7 +193,8 @@ async fn authorise(mut service: CaseServiceClient<Channel>, ctx: &Context, id: &
     let request = v1::AuthoriseCaseRequest { case_id: id.to_string(), signature };
     let case: CaseView = service.authorise_case(request).await?.into_inner().case.unwrap_or_default().into();
     ctx.printer.answer(&case, || {
-        format!("authorised case {}; it permits searches until {}", case.id, case.expires.as_deref().unwrap_or("it expires"))
+        let until = case.expires.as_ref().map_or_else(|| "it expires".into(), |t| times::short(t, 0));
+        format!("authorised case {}; it permits searches until {until}", case.id)
     });
     Ok(())
 }

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use types::ModelDigest;
 use vision::{Manifest, ModelState, ModelStore, Role};
 
@@ -38,8 +39,11 @@ struct StoreView {
 #[derive(Debug, Serialize)]
 struct RuntimeView {
     version: String,
+    /// Of the library for this kind of machine; `None` where none is pinned.
+    sha256: Option<String>,
     file: PathBuf,
     state: &'static str,
+    found_sha256: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -80,6 +84,21 @@ fn store(ctx: &Context) -> Outcome<ModelStore> {
     Ok(ModelStore::new(configured.unwrap_or_else(ModelStore::default_cache), manifest))
 }
 
+impl RuntimeView {
+    fn read(store: &ModelStore) -> Self {
+        let file = store.library_file();
+        let sha256 = fetch::pinned_library();
+        let found = std::fs::read(&file).ok().map(|bytes| hex::encode(Sha256::digest(bytes)));
+        let state = match (&sha256, &found) {
+            (_, None) => "missing",
+            (Some(pinned), Some(found)) if pinned != found => "corrupt",
+            (Some(_), Some(_)) => "verified",
+            (None, Some(_)) => "unpinned",
+        };
+        Self { version: store.manifest().runtime().version.clone(), sha256, file, state, found_sha256: found }
+    }
+}
+
 impl StoreView {
     /// Hashes every model file.
     fn read(store: &ModelStore) -> Outcome<Self> {
@@ -110,16 +129,7 @@ impl StoreView {
                 found_sha256: found.as_ref().map(ModelDigest::to_string),
             })
         });
-        let file = store.library_file();
-        Ok(Self {
-            models: models.collect::<Outcome<_>>()?,
-            runtime: RuntimeView {
-                version: store.manifest().runtime().version.clone(),
-                state: if file.is_file() { "present" } else { "missing" },
-                file,
-            },
-            cache: store.cache().to_owned(),
-        })
+        Ok(Self { models: models.collect::<Outcome<_>>()?, runtime: RuntimeView::read(store), cache: store.cache().to_owned() })
     }
 
     fn text(&self) -> String {
@@ -129,26 +139,32 @@ impl StoreView {
             [m.name.clone(), role, used.into(), m.licence.clone(), m.state.into(), m.sha256.chars().take(12).collect()]
         };
         let mut rows: Vec<_> = self.models.iter().map(row).collect();
-        let runtime = ["onnxruntime", "runtime", "", "MIT", self.runtime.state, &self.runtime.version];
-        rows.push(runtime.map(str::to_owned));
+        let pinned = self.runtime.sha256.as_ref().map_or_else(String::new, |d| d.chars().take(12).collect());
+        let (name, state) = (format!("onnxruntime {}", self.runtime.version), self.runtime.state.to_owned());
+        rows.push([name, "runtime".into(), "default".into(), "MIT".into(), state, pinned]);
         format!("{}\nin {}", table(["NAME", "ROLE", "", "LICENCE", "STATE", "PINNED"], &rows), self.cache.display())
     }
 
     /// A model that is not a default may be missing; none may be another than its digest says.
     fn whole(&self) -> Outcome {
-        let corrupt: Vec<&ModelView> = self.models.iter().filter(|m| m.state == "corrupt").collect();
+        let runtime =
+            (&self.runtime.file, self.runtime.state, self.runtime.sha256.as_deref(), self.runtime.found_sha256.as_deref());
+        let models = self.models.iter().map(|m| (&m.file, m.state, Some(m.sha256.as_str()), m.found_sha256.as_deref()));
+        let corrupt: Vec<_> = models.chain([runtime]).filter(|(_, state, ..)| *state == "corrupt").collect();
         let missing = self.models.iter().filter(|m| m.default && m.state == "missing").count()
             + usize::from(self.runtime.state == "missing");
         if corrupt.is_empty() && missing == 0 {
             return Ok(());
         }
         let mut failure = match corrupt.first() {
-            Some(m) => Failure::new("not_verified", format!("{} is not the file that is pinned", m.file.display())),
+            Some((file, ..)) => Failure::new("not_verified", format!("{} is not the file that is pinned", file.display())),
             None => Failure::new("not_verified", format!("{} missing", count(missing as u64, "file"))),
         };
         failure.causes = corrupt
             .iter()
-            .map(|m| format!("{}: pinned {}, found {}", m.name, m.sha256, m.found_sha256.as_deref().unwrap_or("?")))
+            .map(|(file, _, pinned, found)| {
+                format!("{}: pinned {}, found {}", file.display(), pinned.unwrap_or("?"), found.unwrap_or("?"))
+            })
             .collect();
         Err(failure.hint("get it again: sightline models fetch"))
     }

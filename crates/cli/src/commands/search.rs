@@ -61,6 +61,10 @@ pub(crate) struct Search {
 
 impl Search {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
+        if self.like.is_none() && self.description() == DescriptionQuery::default() {
+            return Err(Failure::usage("nothing to look for")
+                .hint("describe it (--class person --upper white) or name an example (--like SIGHTING)"));
+        }
         if let Some(file) = &self.contact_sheet {
             sheet::check_path(file)?;
         }
@@ -95,10 +99,6 @@ impl Search {
     async fn request(&self, client: &Client) -> Outcome<v1::SearchRequest> {
         let description = self.description();
         let asked = description != DescriptionQuery::default();
-        if !asked && self.like.is_none() {
-            return Err(Failure::usage("nothing to look for")
-                .hint("describe it (--class person --upper white) or name an example (--like SIGHTING)"));
-        }
         Ok(v1::SearchRequest {
             case_id: self.case.to_string(),
             description: asked.then(|| (&description).into()),

@@ -14,7 +14,7 @@ impl Serve {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
         ctx.home.must_exist()?;
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ctx.printer.colour());
         // A second subscriber in one process is a bug of ours, not a reason not to serve.
         let _ = if ctx.printer.is_json() { logs.json().try_init() } else { logs.with_target(false).try_init() };
         let printer = ctx.printer;

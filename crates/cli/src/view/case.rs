@@ -123,7 +123,7 @@ impl CaseView {
             return "no cases that you may see; open one: sightline case open --help".into();
         }
         let row = |c: &Self| {
-            let expires = c.expires.clone().unwrap_or_default();
+            let expires = c.expires.as_ref().map_or_else(String::new, |t| times::short(t, 0));
             [c.id.clone(), c.state.clone(), c.purpose.clone(), c.places(), c.window(), expires]
         };
         table(["CASE", "STATE", "PURPOSE", "CAMERAS", "WINDOW", "EXPIRES"], &cases.iter().map(row).collect::<Vec<_>>())
@@ -156,7 +156,7 @@ impl CaseView {
             ("for", classes),
             ("seen", self.window()),
             ("may ask", format!("{} and {}", unless(self.budget.queries, "searches"), unless(self.budget.results, "results"))),
-            ("until", self.expires.clone().unwrap_or_else(|| "the server's limit".into())),
+            ("until", self.expires.as_ref().map_or_else(|| "the server's limit".into(), |t| times::short(t, 0))),
         ];
         if let Some(why) = &self.emergency {
             rows.push(("emergency", format!("could not wait for an authoriser: {why}")));
@@ -170,12 +170,12 @@ impl CaseView {
     pub(crate) fn text(&self) -> String {
         let mut text = format!("case {}: {}\n{}", plain(&self.id), self.state, self.scope_in_words());
         for a in &self.authorisations {
-            let at = a.time.as_deref().unwrap_or("an unknown time");
+            let at = a.time.as_ref().map_or_else(|| "an unknown time".into(), |t| times::short(t, 0));
             let _ = writeln!(text, "  {:<12} {} at {at}", "authorised by", a.by.text());
         }
         if let Some(at) = &self.closed {
             let why = self.closed_reason.as_ref().map_or_else(String::new, |why| format!(": {}", plain(why)));
-            let _ = writeln!(text, "  {:<12} {at}{why}", "closed");
+            let _ = writeln!(text, "  {:<12} {}{why}", "closed", times::short(at, 0));
         }
         text
     }

@@ -91,9 +91,9 @@ impl HitView {
         }
     }
 
-    /// "2026-03-01T08:30:12Z +-1 s"
+    /// "2026-03-01T08:30:12.58Z ±1 s"
     pub(crate) fn when(&self) -> String {
-        let time = self.time.clone().unwrap_or_else(|| "unknown time".into());
+        let time = self.time.as_ref().map_or_else(|| "unknown time".into(), |t| times::short(t, 2));
         match self.uncertainty_s.and_then(|s| Duration::try_from_secs_f64(s).ok()) {
             Some(known) => format!("{time} ±{}", times::human(known)),
             None => time,
@@ -113,10 +113,10 @@ impl HitView {
     }
 
     fn text(&self) -> String {
-        let place = self.place.as_ref().map_or_else(String::new, |p| format!(", {}", plain(p)));
+        let place = self.place.as_ref().map_or_else(String::new, |p| format!(": {}", plain(p)));
         let lasted = self.lasted.map_or_else(String::new, |d| format!(", in view {}", times::human(d)));
         format!(
-            "{:>3}. score {:.2}  {} ({}{place})\n     {}{lasted}\n     matched: {}\n     looks:   {}\n     id:      {}",
+            "{:>3}. score {:.2}  {}{place} ({})\n     {}{lasted}\n     matched: {}\n     looks:   {}\n     id:      {}",
             self.rank,
             self.score,
             plain(&self.camera),

@@ -55,13 +55,8 @@ impl Deployment {
     /// Starts the server and waits until it answers.
     pub(crate) fn serve(&mut self) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("server.log")).unwrap();
-        let mut child = binary()
-            .args(["--json", "serve", "--home"])
-            .arg(self.home())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let mut child =
+            binary().args(["--json", "serve", "--home"]).arg(self.home()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the server did not start: {}", self.log()));

@@ -114,7 +114,10 @@ fn bad_footage_is_refused_with_a_message_and_leaves_nothing() {
     deployment.refused(&["archive", "add", good, "--camera", "nowhere", "--start", START]);
     deployment.refused(&["archive", "add", good, "--camera", "hall", "--start", "2100-01-01T00:00:00Z"]);
     let checked = deployment.json(&["check"]);
-    assert_eq!((&checked["clean"], checked["sightings"].as_u64(), checked["crops"].as_u64()), (&Value::Bool(true), Some(0), Some(0)));
+    assert_eq!(
+        (&checked["clean"], checked["sightings"].as_u64(), checked["crops"].as_u64()),
+        (&Value::Bool(true), Some(0), Some(0))
+    );
 }
 
 #[test]

@@ -81,7 +81,9 @@ fn human(answer: &Answer) -> String {
     let mut text = String::new();
     for (name, part) in [("upper", &answer.upper), ("lower", &answer.lower)] {
         let Part { labelled, accuracy, accuracy_named, named, confusion } = part;
-        text.push_str(&format!("{name}: {accuracy:.3} of {labelled} right; {accuracy_named:.3} of the {named} that were named\n"));
+        text.push_str(&format!(
+            "{name}: {accuracy:.3} of {labelled} right; {accuracy_named:.3} of the {named} that were named\n"
+        ));
         for (truth, said) in confusion {
             let said: Vec<String> = said.iter().map(|(word, n)| format!("{word} {n}")).collect();
             text.push_str(&format!("  {truth}: {}\n", said.join(", ")));

@@ -131,7 +131,8 @@ impl Stored {
 impl Faces {
     pub(super) fn run(&self, printer: Printer) -> Outcome {
         let read = |cause: &(dyn std::error::Error + 'static)| {
-            Failure::because("keypoints", format!("read {}", self.keypoints.display()), cause).hint("it should be COCO's person keypoints")
+            Failure::because("keypoints", format!("read {}", self.keypoints.display()), cause)
+                .hint("it should be COCO's person keypoints")
         };
         let text = fs::read_to_string(&self.keypoints).map_err(|e| read(&e))?;
         let labels: Keypoints = serde_json::from_str(&text).map_err(|e| read(&e))?;
@@ -166,7 +167,13 @@ impl Faces {
             .map(|w| {
                 let of: Vec<bool> = seen.iter().filter(|(h, _)| (w[0]..w[1]).contains(h)).map(|s| s.1).collect();
                 let erased = of.iter().filter(|e| **e).count();
-                Bin { from_px: w[0], to_px: w[1].is_finite().then_some(w[1]), faces: of.len(), erased, recall: share(erased, of.len()) }
+                Bin {
+                    from_px: w[0],
+                    to_px: w[1].is_finite().then_some(w[1]),
+                    faces: of.len(),
+                    erased,
+                    recall: share(erased, of.len()),
+                }
             })
             .collect();
         let erased = seen.iter().filter(|s| s.1).count();
@@ -190,7 +197,9 @@ fn stored_crops(picture: &Picture, vision: &mut vision::Vision, refused: &mut us
         let overlapping = people.iter().filter(|p| !p.intersect(&region).is_empty()).map(within).collect();
         let subject = Subject { class: detection.class, bbox: within(&detection.bbox), people: overlapping };
         match redact(raw, &subject, &mut vision.faces) {
-            Ok(crop) => stored.push(Stored { crop, region: Rect::new(x as f32, y as f32, size.width as f32, size.height as f32) }),
+            Ok(crop) => {
+                stored.push(Stored { crop, region: Rect::new(x as f32, y as f32, size.width as f32, size.height as f32) })
+            }
             Err(_) => *refused += 1,
         }
     }

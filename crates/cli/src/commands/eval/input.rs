@@ -62,7 +62,9 @@ pub(super) fn pictures(folder: &Path) -> Outcome<BTreeMap<String, PathBuf>> {
         }
     }
     if found.is_empty() {
-        return Err(Failure::new("folder", format!("no pictures in {}", folder.display())).hint("it should hold .jpg or .png files"));
+        return Err(
+            Failure::new("folder", format!("no pictures in {}", folder.display())).hint("it should hold .jpg or .png files")
+        );
     }
     Ok(found)
 }
@@ -127,7 +129,9 @@ pub(super) fn box_rows(path: &Path) -> Outcome<Vec<BoxRow>> {
             *file = folder.join(&*file);
         }
         if row.image.is_none() && (row.video.is_none() || row.frame.is_none_or(|f| f == 0)) {
-            return Err(Failure::new("boxes", format!("row {} names no picture and no frame of a video", rows.len() + 1)).hint(columns));
+            return Err(
+                Failure::new("boxes", format!("row {} names no picture and no frame of a video", rows.len() + 1)).hint(columns)
+            );
         }
         rows.push(row);
     }

@@ -78,7 +78,8 @@ pub(crate) fn retrieval(labels: &[Label], similarity: impl Fn(usize, usize) -> f
         queries += 1;
         first += usize::from(best == 0);
         five += usize::from(best < 5);
-        precision += right.iter().enumerate().map(|(k, rank)| (k + 1) as f64 / (rank + 1) as f64).sum::<f64>() / right.len() as f64;
+        precision +=
+            right.iter().enumerate().map(|(k, rank)| (k + 1) as f64 / (rank + 1) as f64).sum::<f64>() / right.len() as f64;
     }
     let share = |n: f64| if queries == 0 { 0.0 } else { n / queries as f64 };
     Retrieval { queries, rank1: share(first as f64), rank5: share(five as f64), map: share(precision) }

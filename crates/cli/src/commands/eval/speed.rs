@@ -105,5 +105,6 @@ fn peak_mib() -> Outcome<f64> {
 }
 
 fn proc(file: &str) -> Outcome<String> {
-    fs::read_to_string(format!("/proc/self/{file}")).map_err(|e| Failure::because("evaluation", format!("read /proc/self/{file}"), &e))
+    fs::read_to_string(format!("/proc/self/{file}"))
+        .map_err(|e| Failure::because("evaluation", format!("read /proc/self/{file}"), &e))
 }

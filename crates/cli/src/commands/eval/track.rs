@@ -6,11 +6,7 @@ use serde::Serialize;
 use types::{Class, Group};
 use vision::{Tracker, TrackerOptions, VisionOptions};
 
-use super::{
-    failed,
-    input::each_frame,
-    load_vision,
-};
+use super::{failed, input::each_frame, load_vision};
 use crate::{
     failure::{Failure, Outcome, library},
     output::Printer,
