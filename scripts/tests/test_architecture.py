@@ -3,6 +3,7 @@
 import importlib.machinery
 import importlib.util
 import pathlib
+import re
 import unittest
 
 SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "check-architecture"
@@ -53,6 +54,17 @@ def faults(**more):
 class Architecture(unittest.TestCase):
     def test_the_design_itself_is_without_fault(self):
         self.assertEqual(faults(), [])
+
+    def test_the_table_is_the_one_of_the_architecture_document(self):
+        written = {}
+        for line in (SCRIPT.parent.parent / "ARCHITECTURE.md").read_text().splitlines():
+            if row := re.fullmatch(r"\| `(\w+)` \|.*\| ([^|]*)\|", line):
+                written[row[1]] = row[2].strip()
+        ours = {name: used for name, used in check.MAY_USE.items() if name != "benches"}
+        self.assertEqual(set(written), set(ours))
+        meant = {"any": check.ANY, "all but cli": set(ours) - {"server", "cli"}}
+        for name, words in written.items():
+            self.assertEqual(meant.get(words, set(filter(None, words.split(", ")))), ours[name], name)
 
     def test_the_table_has_no_cycle(self):
         table = {name: used if used is not check.ANY else set() for name, used in check.MAY_USE.items()}
