@@ -1,4 +1,7 @@
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    sync::Arc,
+};
 
 use access::{CasePermit, Code, Denial};
 use catalogue::Catalogue;
@@ -71,9 +74,9 @@ impl Searcher {
             // Collected: an iterator held across an await would keep this future from being `Send`.
             let candidates: Vec<_> = by_words.iter().chain(&by_likeness).flatten().map(|s| s.id).collect();
             for id in candidates {
-                if !known.contains_key(&id) {
+                if let Entry::Vacant(new) = known.entry(id) {
                     let hit = self.weigh(permit, query, &plan, id, cosines.get(&id).copied()).await?;
-                    known.insert(id, hit);
+                    new.insert(hit);
                 }
             }
             let lists: Vec<_> = [&by_words, &by_likeness].into_iter().flatten().map(|list| Depth::of(list, depth)).collect();

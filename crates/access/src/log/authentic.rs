@@ -38,6 +38,9 @@ pub(super) fn read_or_wider(store: &dyn TileStore, path: &str, enough: impl Fn(&
     if enough(&data) { Ok(data) } else { Err(LogError::Tile { path: found.to_owned() }) }
 }
 
+/// Tiles that fit the head, by level and number.
+type Known = HashMap<(u8, u64), Rc<Vec<u8>>>;
+
 /// The hashes of one tree, each of them proven to be in it.
 ///
 /// The tiles at the right edge, all but full, are held against the head when this is opened; a full tile against its hash
@@ -45,7 +48,7 @@ pub(super) fn read_or_wider(store: &dyn TileStore, path: &str, enough: impl Fn(&
 pub(super) struct Authentic<'a> {
     store: &'a dyn TileStore,
     size: u64,
-    known: RefCell<HashMap<(u8, u64), Rc<Vec<u8>>>>,
+    known: RefCell<Known>,
     /// What went wrong: the errors of `tlog_tiles` have no room for it.
     failed: RefCell<Option<LogError>>,
 }
@@ -54,7 +57,7 @@ impl<'a> Authentic<'a> {
     /// The caller has checked that the head is not larger than any log.
     pub(super) fn open(store: &'a dyn TileStore, head: &TreeHead) -> Result<Self, LogError> {
         let mut edge = Vec::new();
-        let mut known = HashMap::new();
+        let mut known = Known::new();
         // From the lowest level up, and in each from the smallest subtree to the largest: from right to left.
         for level in (0..HEIGHT).take_while(|l| head.size >> (HEIGHT * l) > 0) {
             let wide = head.size >> (HEIGHT * level);
