@@ -104,7 +104,7 @@ impl CatalogueError {
 }
 
 impl From<sqlx::Error> for CatalogueError {
-    /// For errors that can't be about the file as a whole; [`Self::database`] names the file.
+    /// For a catalogue that is open already; opening one names its file.
     fn from(error: sqlx::Error) -> Self {
         Self::database(error, std::path::Path::new("catalogue.db"))
     }

@@ -1,4 +1,5 @@
 //! The catalogue on a real database and a real folder of crops.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
 
 #[path = "catalogue/cases.rs"]
 mod cases;

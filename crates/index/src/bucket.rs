@@ -55,10 +55,10 @@ impl Bucket {
                     field_schema: Some(PayloadFieldSchema::FieldParams(schema)),
                 })))?;
             }
-            shard.flush();
             Ok(shard)
         })
         .map_err(|source| IndexError::Engine { action: "create the bucket", day, source })?;
+        // Which puts it on disk.
         close(shard).map_err(|source| IndexError::Engine { action: "create the bucket", day, source })?;
         fs::rename(&unfinished, &path).map_err(io("create", &path))?;
         sync_folder(folder).map_err(io("create", &path))?;
@@ -116,7 +116,7 @@ impl Bucket {
         };
         let request = SearchRequest {
             query: QueryEnum::Nearest(NamedQuery { query: VectorInternal::Dense(values.clone()), using: Some(space.to_owned()) }),
-            filter: Some(filter(query)),
+            filter: Some(filter(query, self.day)),
             params: Some(SearchParams { exact: true, ..SearchParams::default() }),
             limit: query.limit.min(IndexQuery::MAX_LIMIT),
             offset: 0,
@@ -284,18 +284,21 @@ fn point(entry: &IndexEntry) -> PointStruct {
     )
 }
 
-fn filter(query: &IndexQuery) -> Filter {
+fn filter(query: &IndexQuery, day: Day) -> Filter {
     let any = |field: &str, words: Vec<String>| {
         let any = Match::Any(MatchAny { any: AnyVariants::Strings(words.into_iter().collect()) });
         Condition::Field(FieldCondition::new_match(path(field), any))
     };
     let range = |field: &str, range| Condition::Field(FieldCondition::new_range(path(field), range));
     let (from, to) = query.bounds();
-    let mut must = vec![
-        any("camera", query.cameras.iter().map(|c| c.as_str().to_owned()).collect()),
-        range("first", Range { lt: Some(OrderedFloat(to as f64)), ..Range::default() }),
-        range("last", Range { gte: Some(OrderedFloat(from as f64)), ..Range::default() }),
-    ];
+    let mut must = vec![any("camera", query.cameras.iter().map(|c| c.as_str().to_owned()).collect())];
+    // Every condition is asked of every point: none that all of a day meet is asked. All are first seen within the day.
+    if to < Day(day.0 + 1).start().as_micros() {
+        must.push(range("first", Range { lt: Some(OrderedFloat(to as f64)), ..Range::default() }));
+    }
+    if from > day.start().as_micros() {
+        must.push(range("last", Range { gte: Some(OrderedFloat(from as f64)), ..Range::default() }));
+    }
     if !query.classes.is_empty() {
         must.push(any("class", query.classes.iter().map(|c| c.as_str().to_owned()).collect()));
     }

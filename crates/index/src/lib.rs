@@ -14,7 +14,7 @@
 //! nothing, so a forgotten scope can't widen a search.
 //!
 //! # Qdrant Edge 0.7.2
-//! The engine, used by [`bucket`] alone. What it lacks, and what is done about it:
+//! The engine, seen by `bucket.rs` alone. What it lacks, and what is done about it:
 //! - It doesn't replay its write-ahead log when it loads: what came after the last flush may be gone after a crash. `synced`
 //!   is therefore only advanced after a flush, by an atomic file, and never trusts the log.
 //! - It never shortens that log either. The log is kept in small pieces and old ones are deleted after a flush; the newest

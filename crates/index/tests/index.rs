@@ -1,4 +1,5 @@
 //! The vector index on real files: what any index must do, what a crash and a damaged folder must not.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
 
 #[path = "index/conformance.rs"]
 mod conformance;

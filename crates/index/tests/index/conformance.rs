@@ -185,7 +185,8 @@ fn models_live_beside_each_other() {
 fn searching_changing_flushing_and_dropping_go_on_side_by_side() {
     let (_dir, index) = open();
     let index = Arc::new(index);
-    let run = |work: Box<dyn Fn(&VectorIndex, u64) + Send>| {
+    type Work = Box<dyn Fn(&VectorIndex, u64) + Send>;
+    let run = |work: Work| {
         let index = Arc::clone(&index);
         thread::spawn(move || (0..60).for_each(|n| work(&index, n)))
     };
