@@ -1,4 +1,4 @@
-//! Reads footage to its end and prints what came: `read FILE [FPS|all|keys]`. For measuring against `gst-launch-1.0`.
+//! Reads footage to its end and prints what came: `read FILE [FPS|all|keys|probe]`. For measuring against `gst-launch-1.0`.
 
 use std::{path::Path, time::Duration};
 
@@ -11,11 +11,14 @@ fn main() -> Result<(), media::MediaError> {
     let path = arguments.next().unwrap_or_default();
     let sampling = match arguments.next().as_deref() {
         None | Some("all") => Sampling::all(),
+        Some("probe") => {
+            println!("{:#?}", media::probe(Path::new(&path))?);
+            return Ok(());
+        }
         Some("keys") => Sampling { keyframes_only: true, ..Sampling::all() },
         Some(fps) => Sampling { fps: fps.parse().unwrap_or(5.0), ..Sampling::default() },
     };
     let start = TimeStamp { time: CaptureTime::now(), uncertainty: ClockUncertainty::default(), source: TimeSource::Given };
-    println!("{:?}", media::probe(Path::new(&path)));
     let mut reader = FrameReader::open_file(Path::new(&path), sampling, start)?;
     let mut last = None;
     let end = loop {

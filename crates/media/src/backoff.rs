@@ -23,12 +23,12 @@ impl Backoff {
     }
 
     /// The next wait: between half of and the whole of `first * 2^attempt`, at most `max`.
-    pub fn next(&mut self) -> Duration {
-        self.next_with(rand::random::<f64>())
+    pub fn wait(&mut self) -> Duration {
+        self.wait_with(rand::random::<f64>())
     }
 
-    /// As [`Self::next`] with the jitter given, 0 to 1.
-    pub fn next_with(&mut self, jitter: f64) -> Duration {
+    /// As [`Self::wait`] with the jitter given, 0 to 1.
+    pub fn wait_with(&mut self, jitter: f64) -> Duration {
         let whole = self.first.saturating_mul(1u32.checked_shl(self.attempt.min(31)).unwrap_or(u32::MAX)).min(self.max);
         self.attempt = self.attempt.saturating_add(1);
         whole.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
@@ -53,10 +53,10 @@ mod tests {
     #[test]
     fn waits_double_and_stop_growing_at_the_bound() {
         let mut backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(10));
-        let waits: Vec<_> = (0..6).map(|_| backoff.next_with(1.0).as_secs()).collect();
+        let waits: Vec<_> = (0..6).map(|_| backoff.wait_with(1.0).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 10, 10]);
         backoff.reset();
-        assert_eq!(backoff.next_with(0.0), Duration::from_millis(500));
+        assert_eq!(backoff.wait_with(0.0), Duration::from_millis(500));
     }
 
     proptest! {
@@ -67,7 +67,7 @@ mod tests {
             let (first, max) = (Duration::from_millis(first), Duration::from_millis(max));
             let mut backoff = Backoff::new(first, max);
             for jitter in jitter {
-                let wait = backoff.next_with(jitter);
+                let wait = backoff.wait_with(jitter);
                 prop_assert!(wait >= first / 2 && wait <= max.max(first), "{wait:?}");
             }
         }

@@ -27,7 +27,7 @@ impl Chain {
     pub(crate) fn new(
         pipeline: &gst::Pipeline,
         shared: &Arc<Shared>,
-        sampling: &Sampling,
+        sampling: Sampling,
         live: bool,
     ) -> Result<(Self, gst_app::AppSink), MediaError> {
         // Formats first, so that what follows sees only ours; a decoder that delivers one of them is not converted.
@@ -55,7 +55,7 @@ impl Chain {
         pipeline.add_many(&elements).map_err(broken)?;
         gst::Element::link_many(&elements).map_err(broken)?;
         let entry = elements[0].static_pad("sink").ok_or_else(|| broken("no sink pad"))?;
-        let chain = Self { pipeline: pipeline.downgrade(), entry, shared: shared.clone(), sampling: sampling.clone() };
+        let chain = Self { pipeline: pipeline.downgrade(), entry, shared: shared.clone(), sampling };
         Ok((chain, sink))
     }
 

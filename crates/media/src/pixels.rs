@@ -30,24 +30,16 @@ pub(crate) fn frame(sample: &gst::Sample, at: MediaTime, taken: TimeStamp, numbe
     };
     let buffer = sample.buffer_owned().ok_or("a picture without pixels")?;
     // The decoder's strides and offsets differ from the caps' defaults; the meta has the true ones.
-    let (mut offsets, mut strides, mut size) = ([0usize; 3], [0i32; 3], (info.width(), info.height()));
-    let meta = buffer.meta::<gst_video::VideoMeta>();
-    let (from_offsets, from_strides) = match &meta {
-        Some(meta) => {
-            size = (meta.width().min(size.0), meta.height().min(size.1));
-            (meta.offset(), meta.stride())
-        }
-        None => (info.offset(), info.stride()),
+    let layout = |offsets: &[usize], strides: &[i32]| {
+        let at = |plane: usize| (offsets.get(plane).copied().unwrap_or(0), strides.get(plane).copied().unwrap_or(0));
+        [at(0), at(1), at(2)]
     };
-    for (to, from) in offsets.iter_mut().zip(from_offsets) {
-        *to = *from;
-    }
-    for (to, from) in strides.iter_mut().zip(from_strides) {
-        *to = *from;
-    }
-    drop(meta);
+    let (size, layout) = match buffer.meta::<gst_video::VideoMeta>() {
+        Some(meta) => ((meta.width().min(info.width()), meta.height().min(info.height())), layout(meta.offset(), meta.stride())),
+        None => ((info.width(), info.height()), layout(info.offset(), info.stride())),
+    };
     let mut planes = [Plane { offset: 0, stride: 0 }; 3];
-    for ((plane, offset), stride) in planes.iter_mut().zip(offsets).zip(strides) {
+    for (plane, (offset, stride)) in planes.iter_mut().zip(layout) {
         *plane = Plane { offset, stride: usize::try_from(stride).map_err(|_| "a picture stored upside down")? };
     }
     let colorimetry = info.colorimetry();

@@ -25,10 +25,8 @@ impl Complaints {
                     tracing::debug!(element = ?error.src().map(|s| s.name()), error = %error.error().message(), "pipeline error");
                     self.error.get_or_insert_with(|| error.error());
                 }
-                MessageView::Warning(warning) => {
-                    if warning.error().matches(gst::StreamError::Decode) {
-                        Shared::count(&shared.decode_errors);
-                    }
+                MessageView::Warning(warning) if warning.error().matches(gst::StreamError::Decode) => {
+                    Shared::count(&shared.decode_errors)
                 }
                 MessageView::Element(element) => {
                     let missing = element.structure().filter(|s| s.name() == "missing-plugin");

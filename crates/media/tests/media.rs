@@ -1,4 +1,5 @@
 //! Real footage, files made on the spot with GStreamer, damaged files, and a real RTSP server.
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail the test and say what they skip")]
 
 #[path = "media/damage.rs"]
 mod damage;
