@@ -159,7 +159,47 @@ mod tests {
             "sightline case open --purpose curiosity",
         ];
         let answers: Vec<String> = lines.iter().map(|l| format!("$ {l}\n{}", wrong(l))).collect();
-        insta::assert_snapshot!(answers.join("\n\n"));
+        insta::assert_snapshot!(answers.join("\n\n"), @r#"
+        $ sightline
+        error: `sightline` needs a subcommand
+        hint: see what there is: `sightline --help`
+
+        $ sightline case
+        error: `sightline case` needs a subcommand
+        hint: see what there is: `sightline case --help`
+
+        $ sightline serach
+        error: unrecognized subcommand 'serach'
+        hint: some similar subcommands exist: 'serve', 'search'
+
+        $ sightline search --upper white
+        error: the following required arguments were not provided: --case <CASE>
+        hint: see `sightline search --help`
+
+        $ sightline search --case k --upper mauve
+        error: invalid value 'mauve' for '--upper <COLOUR>' [possible values: black, white, grey, red, orange, yellow, green, blue, purple, pink, brown]
+        hint: see `sightline search --help`
+
+        $ sightline search --case k --from 2026-03-01T08:30:00
+        error: "2026-03-01T08:30:00" for --from: the time has no zone
+        hint: write 2026-03-01T08:30:00Z for UTC, or the camera's offset: 2026-03-01T08:30:00+02:00
+
+        $ sightline search --case k --limit 0
+        error: invalid value '0' for '--limit <LIMIT>': 0 is not in 1..=1000
+        hint: see `sightline search --help`
+
+        $ sightline search --case K!
+        error: invalid value 'K!' for '--case <CASE>': case id "K!" is not 1 to 63 of a-z, 0-9, '-' and '_', starting with a letter or digit
+        hint: see `sightline search --help`
+
+        $ sightline archive add a.mp4 --camera c --start 2026-03-01
+        error: "2026-03-01" for --start: that is a day, not a time
+        hint: write 2026-03-01T00:00:00Z for its start in UTC
+
+        $ sightline case open --purpose curiosity
+        error: invalid value 'curiosity' for '--purpose <PURPOSE>' [possible values: missing-person, serious-incident, disaster]
+        hint: see `sightline case open --help`
+        "#);
     }
 
     #[test]

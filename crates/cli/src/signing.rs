@@ -102,7 +102,19 @@ mod tests {
     #[test]
     fn an_authoriser_reads_every_bound_of_what_the_bytes_say() {
         let grant = Grant::from_bytes(&grant().to_bytes()).unwrap();
-        insta::assert_snapshot!(CaseView::from(as_case(&grant)).scope_in_words());
+        insta::assert_snapshot!(format!("shown:\n{}", CaseView::from(as_case(&grant)).scope_in_words()), @r#"
+        shown:
+          case         child-7
+          asked by     ines (investigator, city-police)
+          purpose      missing person
+          legal basis  Police Act 12
+          because      a child went missing at the fair
+          may look at  gate, hall, all of transit
+          for          person
+          seen         2026-03-01T08:00:00Z to 2026-03-01T20:00:00Z
+          may ask      at most 10 searches and at most 500 results
+          until        2026-03-08T21:00:00Z
+        "#);
     }
 
     #[test]

@@ -9,32 +9,126 @@ fn said(words: &str) -> String {
     let dir = tempfile::tempdir().unwrap();
     let output = binary().args(words.split_whitespace()).env("SIGHTLINE_HOME", dir.path().join("none")).output().unwrap();
     let (code, out, err) = spoken(&output);
-    format!("exit {code}\n{out}{err}").replace(&dir.path().display().to_string(), "DIR")
+    let text = format!("exit {code}\n{out}{err}").replace(&dir.path().display().to_string(), "DIR");
+    text.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 fn the_help_names_every_command() {
-    assert_snapshot!(said("--help"));
+    assert_snapshot!(said("--help"), @r#"
+    exit 0
+    Find out which of the pooled cameras saw a figure or a vehicle like this, where and when.
+
+    No face recognition, no identities, no search without a case that somebody else authorised. A result
+    is a possible sighting, never "this person".
+
+    Usage: sightline [OPTIONS] <COMMAND>
+
+    Commands:
+      init     Make a deployment: its folder, configuration, certificates and keys
+      serve    Run the server
+      agency   Agencies that pool cameras
+      camera   Cameras
+      archive  Archived footage: files become sightings
+      case     Cases: the only thing under which anybody may search
+      search   Search a case's cameras for possible sightings
+      check    Compare catalogue, crops and index
+      index    The search index
+      eval     How well and how fast it sees, on your own labelled data
+      models   The models and the runtime: what is pinned, what is here
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+
+    Global options:
+          --home <DIR>
+              The deployment's folder [default: sightline under the user's data folder]
+
+              [env: SIGHTLINE_HOME]
+
+          --server <ADDR>
+              Where the server listens [default: the home folder's]
+
+          --as <IDENTITY>
+              Which of the home folder's identities calls [default: the usual one for the command]
+
+          --json
+              Answer with one line of JSON on stdout; errors as one line of JSON on stderr
+    "#);
 }
 
 #[test]
 fn the_help_of_search_names_every_word_that_may_be_asked() {
-    assert_snapshot!(said("search --help"));
+    assert_snapshot!(said("search --help"), @r#"
+    exit 0
+    Search a case's cameras for possible sightings
+
+    Usage: sightline search [OPTIONS] --case <CASE>
+
+    Options:
+          --case <CASE>              The case to search under
+          --class <CLASS>            What to look for [default: every class of the case] [possible
+                                     values: person, bicycle, car, motorcycle, bus, truck, backpack,
+                                     umbrella, handbag, suitcase]
+          --upper <COLOUR>           Colour of what is worn above the waist [possible values: black,
+                                     white, grey, red, orange, yellow, green, blue, purple, pink, brown]
+          --lower <COLOUR>           Colour of what is worn below the waist [possible values: black,
+                                     white, grey, red, orange, yellow, green, blue, purple, pink, brown]
+          --carrying <THING>         A thing that is carried; repeat for more [possible values:
+                                     backpack, umbrella, handbag, suitcase]
+          --vehicle-colour <COLOUR>  Colour of a vehicle [possible values: black, white, grey, red,
+                                     orange, yellow, green, blue, purple, pink, brown]
+          --stature <STATURE>        Height relative to the others in the scene; in missing-person cases
+                                     alone [possible values: small, medium, tall]
+          --like <SIGHTING>          More like this sighting, which the same case must cover
+          --from <TIME>              Not before, RFC 3339 with zone [default: as early as the case
+                                     covers]
+          --to <TIME>                Before this time [default: as late as the case covers]
+          --camera <CAMERA>          Only this camera; repeat for more [default: every camera of the
+                                     case]
+          --limit <LIMIT>            At most so many [default: 50]
+          --contact-sheet <FILE>     Write the redacted crops as a grid into this PNG file
+      -h, --help                     Print help
+
+    Global options:
+          --home <DIR>     The deployment's folder [default: sightline under the user's data folder]
+                           [env: SIGHTLINE_HOME]
+          --server <ADDR>  Where the server listens [default: the home folder's]
+          --as <IDENTITY>  Which of the home folder's identities calls [default: the usual one for the
+                           command]
+          --json           Answer with one line of JSON on stdout; errors as one line of JSON on stderr
+    "#);
 }
 
 #[test]
 fn a_missing_home_points_to_init() {
-    assert_snapshot!(said("case list"));
+    assert_snapshot!(said("case list"), @r#"
+    exit 1
+    error: there is no deployment at DIR/none
+    hint: make one with `sightline init`, or name another folder with `--home DIR`
+    "#);
 }
 
 #[test]
 fn a_start_without_zone_is_refused_before_anything_is_read() {
-    assert_snapshot!(said("archive add a.mp4 --camera c --start 2026-03-01T08:30:00"));
+    assert_snapshot!(said("archive add a.mp4 --camera c --start 2026-03-01T08:30:00"), @r#"
+    exit 2
+    error: "2026-03-01T08:30:00" for --start: the time has no zone
+    hint: write 2026-03-01T08:30:00Z for UTC, or the camera's offset: 2026-03-01T08:30:00+02:00
+    "#);
 }
 
 #[test]
 fn a_word_outside_the_vocabulary_is_answered_with_the_words_there_are() {
-    assert_snapshot!(said("search --case k --upper mauve"));
+    assert_snapshot!(said("search --case k --upper mauve"), @r#"
+    exit 2
+    error: invalid value 'mauve' for '--upper <COLOUR>' [possible values: black, white, grey, red, orange, yellow, green, blue, purple, pink, brown]
+    hint: see `sightline search --help`
+    "#);
 }
 
 #[test]
@@ -42,7 +136,10 @@ fn a_search_for_nothing_asks_what_to_look_for() {
     let deployment = Deployment::new();
     let (code, out, err) = spoken(&deployment.command(&["--server", "127.0.0.1:1", "search", "--case", "k"]).output().unwrap());
     assert_eq!((code, out.as_str()), (2, ""));
-    assert_snapshot!(err);
+    assert_snapshot!(err, @r#"
+    error: nothing to look for
+    hint: describe it (--class person --upper white) or name an example (--like SIGHTING)
+    "#);
 }
 
 #[test]
@@ -50,7 +147,10 @@ fn a_deployment_without_a_server_says_how_to_start_one() {
     let deployment = Deployment::new();
     let (code, out, err) = spoken(&deployment.command(&["--server", "127.0.0.1:1", "camera", "list"]).output().unwrap());
     assert_eq!((code, out.as_str()), (1, ""));
-    assert_snapshot!(err);
+    assert_snapshot!(err, @r#"
+    error: no server at 127.0.0.1:1
+    hint: start it with `sightline serve`
+    "#);
 }
 
 #[test]
@@ -59,7 +159,10 @@ fn an_identity_that_is_not_there_is_answered_with_those_that_are() {
     let output = deployment.command(&["--server", "127.0.0.1:1", "--as", "nobody", "camera", "list"]).output().unwrap();
     let (code, _, err) = spoken(&output);
     assert_eq!(code, 2);
-    assert_snapshot!(err.replace(&deployment.home().display().to_string(), "HOME"));
+    assert_snapshot!(err.replace(&deployment.home().display().to_string(), "HOME"), @r#"
+    error: there is no identity "nobody" in HOME
+    hint: there are auditor, authoriser, camera-owner, investigator, operator
+    "#);
 }
 
 #[test]
@@ -70,7 +173,10 @@ fn a_second_init_changes_nothing_and_says_so() {
     let (code, _, err) = spoken(&deployment.command(&["init"]).output().unwrap());
     assert_eq!(code, 1);
     assert_eq!(key(), before);
-    assert_snapshot!(err.replace(&deployment.home().display().to_string(), "HOME"));
+    assert_snapshot!(err.replace(&deployment.home().display().to_string(), "HOME"), @r#"
+    error: HOME is a deployment already
+    hint: nothing was changed; use it as it is, or choose another folder with SIGHTLINE_HOME
+    "#);
 }
 
 #[test]
