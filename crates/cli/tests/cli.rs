@@ -1,6 +1,9 @@
 //! The real binary: what it says to wrong command lines, and the whole path from `init` to a contact sheet against a
 //! real server with real footage and real models.
 
+// Clippy knows test functions, not their helpers.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
 #[path = "cli/deployment.rs"]
 mod deployment;
 #[path = "cli/messages.rs"]

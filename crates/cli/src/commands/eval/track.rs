@@ -33,7 +33,7 @@ struct Answer {
 
 impl Track {
     pub(super) fn run(&self, printer: Printer) -> Outcome {
-        if !(self.fps > 0.0) {
+        if !self.fps.is_finite() || self.fps <= 0.0 {
             return Err(Failure::usage(format!("--fps {} is not above 0", self.fps)));
         }
         let rate = media::probe(&self.video)
