@@ -1,7 +1,7 @@
 //! Every stage against its own limit, in turn in one run: decode against `gst-launch-1.0`, the models against bare ONNX
 //! sessions, the index against bare Qdrant Edge, the whole path against the sum of decoding and models.
 //!
-//! `cargo bench -p benches -- VIDEO` prints a table; quote its ratios, not its milliseconds.
+//! `cargo bench --workspace --bench stages -- "$PWD/VIDEO"` prints a table; quote its ratios, not its milliseconds.
 
 #![expect(clippy::print_stdout, reason = "a benchmark's output is its result")]
 
@@ -24,28 +24,25 @@ use qdrant_edge::{
 use redact::{Subject, redact};
 use tokio_util::sync::CancellationToken;
 use types::{
-    AgencyId, CameraId, CaptureTime, Class, ClockUncertainty, Description, Embedding, FootageDigest, Frame, ModelDigest, Rect, SightingId,
-    TimeSource, TimeStamp, TimeWindow,
+    AgencyId, CameraId, CaptureTime, Class, ClockUncertainty, Description, Embedding, FootageDigest, Frame, ModelDigest, Rect,
+    SightingId, TimeSource, TimeStamp, TimeWindow,
 };
 use uuid::Uuid;
-use vision::{ModelStore, Role, Vision, VisionOptions};
+use vision::{ModelStore, Role, Runtime, Vision, VisionOptions};
 
 const ROUNDS: usize = 5;
 
 fn main() -> Result<()> {
     let video = std::env::args().skip(1).find(|a| !a.starts_with('-')).map(PathBuf::from);
-    let video = video.context("name a video: cargo bench -p benches -- VIDEO")?;
+    let video = video.context("name a video: cargo bench --workspace --bench stages -- /absolute/path/to/VIDEO")?;
+    ensure!(video.is_file(), "no file at {} (cargo runs benchmarks in their own folder: give an absolute path)", video.display());
     let store = ModelStore::from_env()?;
     let mut vision = Vision::load(&store, &VisionOptions::default())?;
     println!("| stage | ours | limit | ratio, limit to ours (min..max) | what the limit is |");
     println!("|---|---|---|---|---|");
 
-    let decode = compare(
-        "decode, CPU a frame",
-        "`gst-launch-1.0` decode to fakesink",
-        || decode_ours(&video),
-        || decode_limit(&video),
-    )?;
+    let decode =
+        compare("decode, CPU a frame", "`gst-launch-1.0` decode to fakesink", || decode_ours(&video), || decode_limit(&video))?;
 
     let frames = sample(&video, 40)?;
     let size = frames[0].size();
@@ -83,10 +80,22 @@ fn main() -> Result<()> {
     )?;
 
     let points = Points::new(5_000, vision.embedder.digest(), vision.embedder.len());
-    compare("index a sighting (5,000 in batches of 100)", "bare Qdrant Edge upsert", || points.upsert_ours(), || points.upsert_bare())?;
-    let (_folder, ours) = points.fill_ours()?;
-    let (_other, bare) = points.fill_bare()?;
-    compare("search 5,000, top 50", "bare Qdrant Edge search, exact", || points.search_ours(&ours), || points.search_bare(&bare))?;
+    compare(
+        "index a sighting (5,000 in batches of 100)",
+        "bare Qdrant Edge upsert",
+        || points.upsert_ours(),
+        || points.upsert_bare(),
+    )?;
+    let (ours, _folder) = points.fill_ours()?;
+    let (bare, _other) = points.fill_bare()?;
+    compare(
+        "search 5,000, top 50",
+        "bare Qdrant Edge search, exact",
+        || points.search_ours(&ours),
+        || points.search_bare(&bare),
+    )?;
+    // Before the folders they live in.
+    drop((ours, bare));
 
     let mut whole = Vec::new();
     for _ in 0..3 {
@@ -212,6 +221,11 @@ fn input_of(size: types::Size) -> (usize, usize) {
     (side((pixels / aspect).sqrt()), side((pixels * aspect).sqrt()))
 }
 
+/// Errors of the bare libraries, some of which are not `Sync`.
+fn failed(error: impl std::fmt::Display) -> anyhow::Error {
+    anyhow::anyhow!("{error}")
+}
+
 struct BareModel {
     session: Session,
     tensor: Vec<f32>,
@@ -220,18 +234,21 @@ struct BareModel {
 
 impl BareModel {
     fn open(store: &ModelStore, role: Role, size: (usize, usize)) -> Result<Self> {
-        let entry = store.choose(None, role)?;
-        let failed = |e: ort::Error| anyhow::anyhow!("{e}");
-        let mut builder = Session::builder().map_err(failed)?;
-        builder = builder.with_intra_threads(1).map_err(|e| anyhow::anyhow!("{e}"))?;
-        builder = builder.with_intra_op_spinning(false).map_err(|e| anyhow::anyhow!("{e}"))?;
-        let session = builder.commit_from_file(store.path(&entry.name)).map_err(failed)?;
+        let entry = store.manifest().default(role)?;
+        let session = Session::builder(Runtime::load(store)?.environment())
+            .map_err(failed)?
+            .with_intra_threads(1)
+            .map_err(failed)?
+            .with_intra_op_spinning(false)
+            .map_err(failed)?
+            .commit_from_file(store.path(&entry.name))
+            .map_err(failed)?;
         Ok(Self { session, tensor: vec![0.1; 3 * size.0 * size.1], size })
     }
 
     fn run(&mut self) -> Result<()> {
-        let input = TensorRef::from_array_view(([1, 3, self.size.0, self.size.1], &self.tensor[..])).map_err(|e| anyhow::anyhow!("{e}"))?;
-        black_box(self.session.run(ort::inputs![input]).map_err(|e| anyhow::anyhow!("{e}"))?);
+        let input = TensorRef::from_array_view(([1, 3, self.size.0, self.size.1], &self.tensor[..])).map_err(failed)?;
+        black_box(self.session.run(ort::inputs![input]).map_err(failed)?);
         Ok(())
     }
 }
@@ -270,7 +287,8 @@ fn end_to_end(video: &Path, vision: &mut Vision, decode: Duration, detect: Durat
     let ours = (cpu(false)? - before).as_secs_f64();
     let stats = done.progress.stats;
     let crops = stats.sightings * task.scene.crops as u64;
-    let limit = decode.as_secs_f64() * native + detect.as_secs_f64() * stats.frames as f64 + close_up.as_secs_f64() * crops as f64;
+    let limit =
+        decode.as_secs_f64() * native + detect.as_secs_f64() * stats.frames as f64 + close_up.as_secs_f64() * crops as f64;
     Ok((ours * 1e3 / stats.frames as f64, limit / ours))
 }
 
@@ -319,17 +337,18 @@ impl Points {
         IndexSpec { model: appearance.model, appearance_len: appearance.values.len() }
     }
 
-    fn fill_ours(&self) -> Result<(tempfile::TempDir, VectorIndex)> {
+    /// The store first: it is closed before its folder goes.
+    fn fill_ours(&self) -> Result<(VectorIndex, tempfile::TempDir)> {
         let folder = tempfile::tempdir()?;
         let index = VectorIndex::open(folder.path(), self.spec())?;
         for (i, batch) in self.entries.chunks(100).enumerate() {
             index.upsert(batch, i as u64 + 1)?;
         }
         index.flush()?;
-        Ok((folder, index))
+        Ok((index, folder))
     }
 
-    fn fill_bare(&self) -> Result<(tempfile::TempDir, EdgeShard)> {
+    fn fill_bare(&self) -> Result<(EdgeShard, tempfile::TempDir)> {
         let folder = tempfile::tempdir()?;
         let params = |size| EdgeVectorParams {
             size,
@@ -341,19 +360,21 @@ impl Points {
             hnsw_config: None,
         };
         let vectors = [("appearance", self.spec().appearance_len), ("description", Description::VECTOR_LEN)];
-        let config = EdgeConfig { vectors: vectors.map(|(name, size)| (name.to_owned(), params(size))).into(), ..EdgeConfig::default() };
-        let shard = EdgeShard::new(folder.path(), config).map_err(|e| anyhow::anyhow!("{e}"))?;
+        let config =
+            EdgeConfig { vectors: vectors.map(|(name, size)| (name.to_owned(), params(size))).into(), ..EdgeConfig::default() };
+        let shard = EdgeShard::new(folder.path(), config).map_err(failed)?;
         for batch in self.entries.chunks(100) {
             let points = batch.iter().map(|e| {
-                let vectors = Vectors::new_named([("appearance", e.appearance.values.clone()), ("description", e.description.clone())]);
+                let vectors =
+                    Vectors::new_named([("appearance", e.appearance.values.clone()), ("description", e.description.clone())]);
                 let payload = serde_json::json!({ "camera": e.camera.as_str(), "first": e.first.as_micros() });
                 PointStruct::new(PointId::Uuid(e.id.0), vectors, payload).into()
             });
             let operation = PointOperations::UpsertPoints(PointInsertOperations::PointsList(points.collect()));
-            shard.update(UpdateOperation::PointOperation(operation)).map_err(|e| anyhow::anyhow!("{e}"))?;
+            shard.update(UpdateOperation::PointOperation(operation)).map_err(failed)?;
         }
         shard.flush();
-        Ok((folder, shard))
+        Ok((shard, folder))
     }
 
     fn upsert_ours(&self) -> Result<Duration> {
@@ -384,7 +405,8 @@ impl Points {
 
     fn search_bare(&self, shard: &EdgeShard) -> Result<Duration> {
         each(&self.entries[..50], |e| {
-            let nearest = NamedQuery { query: VectorInternal::Dense(e.appearance.values.clone()), using: Some("appearance".to_owned()) };
+            let nearest =
+                NamedQuery { query: VectorInternal::Dense(e.appearance.values.clone()), using: Some("appearance".to_owned()) };
             let request = SearchRequest {
                 query: QueryEnum::Nearest(nearest),
                 filter: None,
@@ -395,7 +417,7 @@ impl Points {
                 with_vector: None,
                 score_threshold: None,
             };
-            black_box(shard.search(request).map_err(|e| anyhow::anyhow!("{e}"))?);
+            black_box(shard.search(request).map_err(failed)?);
             Ok(())
         })
     }

@@ -84,7 +84,7 @@ class CenterFace:
     def erase(self, crop):
         top = crop[: max(1, int(max(0.5 * crop.shape[0], min(1.2 * crop.shape[1], crop.shape[0]))))]
         boxed, ratio = letterbox(top, 128, 128, 110)
-        heat, scale, offset, _ = self.session.run(None, {"image": np.ascontiguousarray(boxed[:, :, ::-1].transpose(2, 0, 1)[None], np.float32)})
+        heat, scale, offset = self.session.run(None, {"image": np.ascontiguousarray(boxed[:, :, ::-1].transpose(2, 0, 1)[None], np.float32)})[:3]
         for y, x in zip(*np.where(heat[0, 0] > self.threshold)):
             h, w = np.exp(scale[0, :, y, x]) * 4
             cy, cx = (y + offset[0, 0, y, x] + 0.5) * 4, (x + offset[0, 1, y, x] + 0.5) * 4

@@ -150,11 +150,13 @@ pub fn decide_view(
         limit: 1,
         ..SearchRequest::default()
     };
-    let granted = decide(policy, case, cameras, &request, caller, now)?;
-    if granted.asked.covers(sighting) {
-        return Ok(granted);
+    match decide(policy, case, cameras, &request, caller, now) {
+        Ok(granted) if granted.asked.covers(sighting) => Ok(granted),
+        // Which camera a sighting outside the case belongs to is not told either.
+        Ok(_) => Err(Denial::outside(case.id())),
+        Err(denial) if matches!(denial.code, Code::Camera | Code::Class | Code::Window) => Err(Denial::outside(case.id())),
+        Err(denial) => Err(denial),
     }
-    Err(Denial::outside(case.id()))
 }
 
 /// On whose word a case is searched, and until when.

@@ -67,6 +67,12 @@ impl Runtime {
         Self::load_from(&[file.to_owned()])
     }
 
+    /// For benchmarks that measure a bare session beside ours: a process has only one environment.
+    #[doc(hidden)]
+    pub fn environment(&self) -> &ort::environment::Environment {
+        &self.environment
+    }
+
     /// Where the library was loaded from.
     pub fn file(&self) -> &Path {
         &self.file
