@@ -39,6 +39,8 @@ pub enum JobState {
     Queued,
     Running,
     Done,
+    /// Done as far as the file can be read, which was asked for; what is wrong with the rest, for people.
+    Damaged(String),
     /// Why, for people.
     Failed(String),
     Cancelled,
@@ -49,7 +51,7 @@ impl JobState {
         match self {
             Self::Queued => "queued",
             Self::Running => "running",
-            Self::Done => "done",
+            Self::Done | Self::Damaged(_) => "done",
             Self::Failed(_) => "failed",
             Self::Cancelled => "cancelled",
         }
@@ -57,7 +59,7 @@ impl JobState {
 
     /// Nothing more will happen to it by itself.
     pub const fn is_final(&self) -> bool {
-        matches!(self, Self::Done | Self::Failed(_) | Self::Cancelled)
+        matches!(self, Self::Done | Self::Damaged(_) | Self::Failed(_) | Self::Cancelled)
     }
 }
 
@@ -192,7 +194,10 @@ impl Catalogue {
         if !end.is_final() {
             return Err(refused("running"));
         }
-        let failure = if let JobState::Failed(why) = end { Some(why.as_str()) } else { None };
+        let failure = match end {
+            JobState::Failed(why) | JobState::Damaged(why) => Some(why.as_str()),
+            _ => None,
+        };
         let query = sqlx::query("UPDATE job SET state = $2, failure = $3, cancelling = 0, updated = $4 WHERE id = $1 AND state = 'running' RETURNING *")
             .bind(id.as_str())
             .bind(wanted)
@@ -247,7 +252,7 @@ fn job(row: &SqliteRow) -> Result<Job, CatalogueError> {
     let state = match row.try_get::<&str, _>("state")? {
         "queued" => JobState::Queued,
         "running" => JobState::Running,
-        "done" => JobState::Done,
+        "done" => failure.map_or(JobState::Done, JobState::Damaged),
         "failed" => JobState::Failed(failure.unwrap_or_default()),
         "cancelled" => JobState::Cancelled,
         _ => return Err(unreadable()),

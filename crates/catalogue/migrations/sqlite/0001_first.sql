@@ -78,7 +78,8 @@ CREATE TABLE job (
     failure     TEXT,
     created     INTEGER NOT NULL,
     updated     INTEGER NOT NULL,
-    CHECK ((state = 'failed') = (failure IS NOT NULL)),
+    CHECK (state <> 'failed' OR failure IS NOT NULL),
+    CHECK (failure IS NULL OR state IN ('failed', 'done')),
     UNIQUE (camera, footage, start, settings)
 ) STRICT;
 CREATE INDEX job_state ON job (state, created);

@@ -95,7 +95,11 @@ impl Worker {
         self.jobs.begin(&job.id, cancel.clone());
         let ended = self.footage(job, &cancel);
         let end = match ended {
-            Ok(()) => JobState::Done,
+            Ok(None) => JobState::Done,
+            Ok(Some(damage)) => {
+                tracing::warn!(damage = damage.message, "footage damaged: its readable part was kept");
+                JobState::Damaged(damage.to_text())
+            }
             // Left as running: the next start queues it again, from nothing.
             Err(Ended::Cancelled) if self.stop.is_cancelled() => {
                 tracing::info!("job put down: the server stops");
@@ -115,7 +119,7 @@ impl Worker {
 
     /// Nothing of a job that did not end well stays, and only then is it over.
     fn finish(&self, job: &Job, end: &JobState) -> Result<(), CatalogueError> {
-        if *end != JobState::Done {
+        if !matches!(end, JobState::Done | JobState::Damaged(_)) {
             self.discard(job)?;
         }
         self.runtime.block_on(self.jobs.catalogue.finish_job(&job.id, end))?;
@@ -132,7 +136,8 @@ impl Worker {
         Ok(())
     }
 
-    fn footage(&mut self, job: &Job, cancel: &CancellationToken) -> Result<(), Ended> {
+    /// What is wrong with the file, if only its readable part was wanted and kept.
+    fn footage(&mut self, job: &Job, cancel: &CancellationToken) -> Result<Option<JobFailure>, Ended> {
         // Of an earlier, cut-off run.
         self.discard(job)?;
         let camera = self.runtime.block_on(self.jobs.catalogue.camera(&job.spec.camera))?;
@@ -175,10 +180,7 @@ impl Worker {
         let summary = run_footage(&task, vision, &mut sink, &mut progress, cancel)?;
         let p = summary.progress;
         tracing::info!(seconds = p.done.as_secs_f64(), speed = p.speed(), sightings = p.stats.sightings, "footage done");
-        if let Some(damage) = summary.damage {
-            tracing::warn!(%damage, "footage damaged: its readable part was kept");
-        }
-        Ok(())
+        Ok(summary.damage.as_ref().map(JobFailure::of_media))
     }
 }
 

@@ -182,7 +182,10 @@ impl Api {
     fn job_message(&self, job: &Job) -> v1::Job {
         let live = self.0.jobs.live(&job.id).and_then(|l| l.progress);
         let settings = JobSettings::from_text(&job.spec.settings);
-        let failure = if let JobState::Failed(text) = &job.state { Some(JobFailure::from_text(text)) } else { None };
+        let failure = match &job.state {
+            JobState::Failed(text) | JobState::Damaged(text) => Some(JobFailure::from_text(text)),
+            _ => None,
+        };
         let kept = job.progress;
         let progress = v1::JobProgress {
             done: Some(proto::duration(live.map_or(kept.done, |l| l.done))),
@@ -221,7 +224,7 @@ fn state_message(state: &JobState) -> v1::JobState {
     match state {
         JobState::Queued => v1::JobState::Queued,
         JobState::Running => v1::JobState::Running,
-        JobState::Done => v1::JobState::Done,
+        JobState::Done | JobState::Damaged(_) => v1::JobState::Done,
         JobState::Failed(_) => v1::JobState::Failed,
         JobState::Cancelled => v1::JobState::Cancelled,
     }

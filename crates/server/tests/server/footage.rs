@@ -127,3 +127,29 @@ async fn bad_footage_is_refused_or_fails_with_what_to_do_and_leaves_nothing() {
     let check = deployed.check().await;
     assert!(check.clean && check.sightings == 0 && check.crops == 0, "{check:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readable_part_of_a_damaged_file_is_kept_only_on_request_and_the_job_says_what_is_wrong() {
+    let Some(clip) = clip() else { return };
+    let square = clip.parent().unwrap().join("../../opencv_vtest/vtest.avi");
+    let Ok(whole) = fs::read(&square) else {
+        eprintln!("SKIPPED: no footage at {}", square.display());
+        return;
+    };
+    let deployed = Deployed::with_cameras().await;
+    let dir = tempfile::tempdir().unwrap();
+    let cut = dir.path().join("cut.avi");
+    fs::write(&cut, &whole[..whole.len() / 20]).unwrap();
+    let added = deployed.add(&cut, "gate", START).await.unwrap();
+    let job = deployed.wait(&added.job.unwrap().id).await;
+    assert_eq!(job.state(), v1::JobState::Failed);
+    let check = deployed.check().await;
+    assert!(check.clean && check.sightings == 0, "{check:?}");
+
+    let added = deployed.add_with(&cut, "gate", START, true).await.unwrap();
+    let job = deployed.wait(&added.job.unwrap().id).await;
+    assert_eq!(job.state(), v1::JobState::Done, "{} {}", job.error, job.hint);
+    assert!(job.error.contains("cut.avi"), "{job:?}");
+    let check = deployed.check().await;
+    assert!(check.clean && check.sightings == job.progress.unwrap().sightings && check.sightings > 0, "{check:?}");
+}

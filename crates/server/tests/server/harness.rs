@@ -109,12 +109,22 @@ impl Deployed {
     }
 
     pub(crate) async fn add(&self, path: &Path, camera: &str, start: &str) -> Result<v1::AddFootageResponse, Status> {
+        self.add_with(path, camera, start, false).await
+    }
+
+    pub(crate) async fn add_with(
+        &self,
+        path: &Path,
+        camera: &str,
+        start: &str,
+        keep_readable: bool,
+    ) -> Result<v1::AddFootageResponse, Status> {
         let request = v1::AddFootageRequest {
             path: path.to_str().unwrap().to_owned(),
             camera_id: camera.into(),
             start: Some(time(start)),
             start_uncertainty: None,
-            settings: Some(v1::FootageSettings { sample_fps: 2.0, ..Default::default() }),
+            settings: Some(v1::FootageSettings { sample_fps: 2.0, keep_readable, ..Default::default() }),
         };
         Ok(FootageServiceClient::new(self.channel("operator").await).add_footage(request).await?.into_inner())
     }
