@@ -1,5 +1,7 @@
 //! Real footage through the real models.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "helpers of tests")]
+
 use std::path::{Path, PathBuf};
 
 use media::Sampling;
