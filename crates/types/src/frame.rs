@@ -194,23 +194,20 @@ impl Frame {
     /// The pixels of a box as RGB, nothing else of the frame being converted. The box is clipped and rounded outwards to
     /// whole pixels; `None` if nothing of it lies inside the frame.
     pub fn crop(&self, bbox: &Rect) -> Option<RawCrop> {
-        let r = bbox.clip(self.size);
-        if r.is_empty() {
-            return None;
-        }
-        let (x0, y0) = (r.x.floor() as usize, r.y.floor() as usize);
-        let x1 = (r.right().ceil() as usize).min(self.size.width as usize);
-        let y1 = (r.bottom().ceil() as usize).min(self.size.height as usize);
+        let (columns, rows) = bbox.pixels(self.size)?;
         let convert = Converter::new(self.matrix);
-        let mut rgb = Vec::with_capacity((x1 - x0) * (y1 - y0) * 3);
-        for y in y0..y1 {
+        let mut rgb = Vec::with_capacity(columns.len() * rows.len() * 3);
+        for y in rows.clone() {
             let luma = self.row(0, y);
             match self.chroma_row(y) {
-                Some((u, v, step)) => rgb.extend((x0..x1).flat_map(|x| convert.rgb(luma[x], u[x / 2 * step], v[x / 2 * step]))),
-                None => rgb.extend((x0..x1).flat_map(|x| convert.rgb(luma[x], 128, 128))),
+                Some((u, v, step)) => {
+                    rgb.extend(columns.clone().flat_map(|x| convert.rgb(luma[x], u[x / 2 * step], v[x / 2 * step])))
+                }
+                None => rgb.extend(columns.clone().flat_map(|x| convert.rgb(luma[x], 128, 128))),
             }
         }
-        Some(RawCrop { size: Size { width: (x1 - x0) as u32, height: (y1 - y0) as u32 }, origin: (x0 as u32, y0 as u32), rgb })
+        let size = Size { width: columns.len() as u32, height: rows.len() as u32 };
+        Some(RawCrop { size, origin: (columns.start as u32, rows.start as u32), rgb })
     }
 }
 

@@ -1,3 +1,5 @@
+use std::ops::Range;
+
 /// Width and height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Size {
@@ -80,6 +82,14 @@ impl Rect {
         ))
     }
 
+    /// The whole pixels of a frame of this size that it touches, as columns and rows; `None` if it touches none.
+    pub fn pixels(&self, size: Size) -> Option<(Range<usize>, Range<usize>)> {
+        let r = self.clip(size);
+        let columns = r.x.floor() as usize..(r.right().ceil() as usize).min(size.width as usize);
+        let rows = r.y.floor() as usize..(r.bottom().ceil() as usize).min(size.height as usize);
+        (!r.is_empty()).then_some((columns, rows))
+    }
+
     /// Grown on each side by this share of the width and of the height.
     #[must_use]
     pub fn grow(&self, share_x: f32, share_y: f32) -> Self {
@@ -122,6 +132,10 @@ mod tests {
         #[test]
         fn a_clipped_box_lies_inside_the_frame(a in rect(), width in 1u32..9000, height in 1u32..9000) {
             let c = a.clip(Size { width, height });
+            if let Some((columns, rows)) = a.pixels(Size { width, height }) {
+                prop_assert!(columns.start < columns.end && columns.end <= width as usize);
+                prop_assert!(rows.start < rows.end && rows.end <= height as usize);
+            }
             prop_assert!(c.is_empty() || (c.x >= 0.0 && c.y >= 0.0 && c.right() <= width as f32 + 0.01 && c.bottom() <= height as f32 + 0.01));
         }
     }

@@ -37,16 +37,12 @@ impl Picture {
 
     /// The pixels of a box, clipped and rounded outwards, as [`Frame::crop`] cuts them.
     pub(super) fn crop(&self, bbox: &Rect) -> Option<RawCrop> {
-        let r = bbox.clip(self.size);
-        if r.is_empty() {
-            return None;
-        }
-        let (x0, y0) = (r.x.floor() as usize, r.y.floor() as usize);
-        let x1 = (r.right().ceil() as usize).min(self.size.width as usize);
-        let y1 = (r.bottom().ceil() as usize).min(self.size.height as usize);
+        let (columns, rows) = bbox.pixels(self.size)?;
         let stride = self.size.width as usize * 3;
-        let rgb = (y0..y1).flat_map(|y| &self.rgb[y * stride + x0 * 3..y * stride + x1 * 3]).copied().collect();
-        RawCrop::new(rgb, Size { width: (x1 - x0) as u32, height: (y1 - y0) as u32 }, (x0 as u32, y0 as u32))
+        let row = |y: usize| &self.rgb[y * stride + columns.start * 3..y * stride + columns.end * 3];
+        let rgb = rows.clone().flat_map(row).copied().collect();
+        let size = Size { width: columns.len() as u32, height: rows.len() as u32 };
+        RawCrop::new(rgb, size, (columns.start as u32, rows.start as u32))
     }
 }
 
