@@ -10,14 +10,16 @@ use std::{
 
 fn main() -> Result<(), Box<dyn Error>> {
     let models = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../../models").canonicalize()?;
-    println!("cargo::rerun-if-changed={}", models.display());
+    println!("cargo::rerun-if-changed=../../models");
     let mut files = Vec::new();
     collect(&models, &mut files)?;
     files.sort_unstable();
     let mut source = String::from("&[\n");
     for file in files {
         let name = file.strip_prefix(&models)?.to_str().ok_or("a file name in models/ is not UTF-8")?;
-        writeln!(source, "    ({name:?}, include_bytes!({:?})),", file.display().to_string())?;
+        // Relative to the package as it is compiled: a build folder shared by several clones must not remember one of them.
+        let path = format!("/../../models/{name}");
+        writeln!(source, "    ({name:?}, include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), {path:?}))),")?;
     }
     source.push(']');
     fs::write(Path::new(&env::var("OUT_DIR")?).join("setup.rs"), source)?;

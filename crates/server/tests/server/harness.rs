@@ -229,7 +229,7 @@ pub(crate) fn clip() -> Option<PathBuf> {
         .flat_map(|r| [r.join("pose2sim_4cam/MultiPerson/cam01.mp4"), r.join("pose2sim_4cam/cam01.mp4")])
         .find(|p| p.is_file());
     if clip.is_none() {
-        eprintln!("SKIPPED: no footage; set SIGHTLINE_FOOTAGE or run scripts/setup");
+        eprintln!("SKIPPED: no footage; set SIGHTLINE_FOOTAGE or run ./scripts/test, which fetches it");
     }
     clip.map(|c| c.canonicalize().unwrap())
 }
