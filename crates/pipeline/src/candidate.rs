@@ -40,8 +40,9 @@ pub(crate) fn sharpness(raw: &RawCrop) -> f32 {
     let width = raw.size().width as usize;
     let (mut sum, mut count) = (0u64, 0u64);
     for row in raw.rgb().chunks_exact(width * 3).step_by(2) {
-        for pair in row.chunks_exact(3).map(|p| p[1]).collect::<Vec<_>>().windows(2) {
-            sum += u64::from(pair[0].abs_diff(pair[1]));
+        let green = row.iter().skip(1).step_by(3);
+        for (left, right) in green.clone().zip(green.skip(1)) {
+            sum += u64::from(left.abs_diff(*right));
             count += 1;
         }
     }
