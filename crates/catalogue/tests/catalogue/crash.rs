@@ -7,24 +7,11 @@ use std::{
     time::Duration,
 };
 
-use access::{AuditLog, Phase};
-use types::ReceiveTime;
+use access::AuditLog;
 
 use crate::support::*;
 
 const DIR: &str = "CATALOGUE_TEST_DIR";
-
-fn entry() -> access::AuditEntry {
-    access::AuditEntry {
-        at: ReceiveTime::now(),
-        caller: None,
-        action: access::Action::Check,
-        phase: Phase::Begin,
-        case: None,
-        detail: access::AuditDetail::default(),
-        charge: None,
-    }
-}
 
 #[tokio::test]
 #[ignore = "a child process of the test below"]

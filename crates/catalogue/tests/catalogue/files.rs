@@ -2,10 +2,9 @@
 
 use std::{fs, process::Command};
 
-use access::{AuditEntry, AuditError, AuditLog, Phase};
+use access::{AuditError, AuditLog};
 use catalogue::{Catalogue, CatalogueError};
 use sqlx::Connection;
-use types::ReceiveTime;
 
 use crate::support::*;
 
@@ -104,15 +103,7 @@ async fn a_full_disk_stores_nothing_by_halves_and_permits_nothing() {
     assert!(stored.len() > 20, "{} fitted", stored.len());
     // The rest of the disk too, so that not even one entry fits.
     let _ = fs::write(dir.path().join("filler"), vec![1; 4 << 20]);
-    let entry = AuditEntry {
-        at: ReceiveTime::now(),
-        caller: None,
-        action: access::Action::Check,
-        phase: Phase::Begin,
-        case: None,
-        detail: access::AuditDetail::default(),
-        charge: None,
-    };
+    let entry = entry();
     let mut appended = 0;
     let refused = loop {
         match catalogue.append(entry.clone()).await {

@@ -6,8 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use access::{AuditDetail, AuditEntry, AuditLog, Phase};
-use types::ReceiveTime;
+use access::AuditLog;
 
 use crate::support::*;
 
@@ -28,15 +27,7 @@ async fn sightings_and_entries_against_a_bare_fsync() {
     }
     let put = start.elapsed();
 
-    let entry = AuditEntry {
-        at: ReceiveTime::now(),
-        caller: None,
-        action: access::Action::Check,
-        phase: Phase::Begin,
-        case: None,
-        detail: AuditDetail::default(),
-        charge: None,
-    };
+    let entry = entry();
     let start = Instant::now();
     for _ in 0..ENTRIES {
         f.catalogue.append(entry.clone()).await.unwrap();

@@ -105,3 +105,16 @@ pub(crate) fn record(n: u64, seed: u64, hours: i64) -> SightingRecord {
     let values = vec![(seed as f32).sin(), (seed as f32).cos()];
     SightingRecord { sighting, crop: crop(seed as u8), embedding: Embedding { model: ModelDigest([3; 32]), values } }
 }
+
+/// The beginning of a check on the audit record.
+pub(crate) fn entry() -> access::AuditEntry {
+    access::AuditEntry {
+        at: types::ReceiveTime::now(),
+        caller: None,
+        action: access::Action::Check,
+        phase: access::Phase::Begin,
+        case: None,
+        detail: access::AuditDetail::default(),
+        charge: None,
+    }
+}
