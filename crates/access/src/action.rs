@@ -19,6 +19,10 @@ pub enum Action {
     AddCamera,
     #[serde(rename = "camera.list")]
     ListCameras,
+    #[serde(rename = "camera.source")]
+    SetCameraSource,
+    #[serde(rename = "camera.status")]
+    CameraStatus,
     #[serde(rename = "case.open")]
     OpenCase,
     #[serde(rename = "case.authorise")]
@@ -61,13 +65,15 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::Search,
         Self::GetCrop,
         Self::AddAgency,
         Self::ListAgencies,
         Self::AddCamera,
         Self::ListCameras,
+        Self::SetCameraSource,
+        Self::CameraStatus,
         Self::OpenCase,
         Self::AuthoriseCase,
         Self::GetCase,
@@ -93,6 +99,8 @@ impl Action {
             Self::ListAgencies => "agency.list",
             Self::AddCamera => "camera.add",
             Self::ListCameras => "camera.list",
+            Self::SetCameraSource => "camera.source",
+            Self::CameraStatus => "camera.status",
             Self::OpenCase => "case.open",
             Self::AuthoriseCase => "case.authorise",
             Self::GetCase => "case.get",
@@ -123,7 +131,7 @@ impl Action {
             Self::Search | Self::GetCrop => [Own, No, No, No, No],
             Self::AddAgency => [No, No, No, Yes, No],
             Self::ListAgencies | Self::ListCameras | Self::Status => [Yes, Yes, Yes, Yes, Yes],
-            Self::AddCamera => [No, No, Own, Yes, No],
+            Self::AddCamera | Self::SetCameraSource | Self::CameraStatus => [No, No, Own, Yes, No],
             Self::OpenCase => [Yes, No, No, No, No],
             Self::AuthoriseCase => [No, Own, No, No, No],
             Self::GetCase | Self::ListCases => [Own, Yes, No, No, Yes],

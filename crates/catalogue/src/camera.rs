@@ -173,6 +173,14 @@ impl Catalogue {
         Ok(cameras.into_iter().map(|c| PooledCamera { id: c.id, agency: c.agency, policy: c.policy }).collect())
     }
 
+    /// Where its stream is; `None`: it is not watched.
+    pub async fn set_camera_source(&self, id: &CameraId, source: Option<&SourceUrl>) -> Result<(), CatalogueError> {
+        let query =
+            sqlx::query("UPDATE camera SET source = $2 WHERE id = $1").bind(id.as_str()).bind(source.map(SourceUrl::as_str));
+        let changed = query.execute(self.writer()).await?.rows_affected();
+        if changed == 0 { Err(CatalogueError::UnknownCamera(id.clone())) } else { Ok(()) }
+    }
+
     /// Holds from the next request on.
     pub async fn set_camera_policy(&self, id: &CameraId, policy: &CameraPolicy) -> Result<(), CatalogueError> {
         let query = sqlx::query("UPDATE camera SET policy = $2 WHERE id = $1").bind(id.as_str()).bind(document(policy)?);

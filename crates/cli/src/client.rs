@@ -4,7 +4,8 @@ use std::{error::Error, io, time::Duration};
 
 use proto::v1::{
     admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient,
-    footage_service_client::FootageServiceClient, search_service_client::SearchServiceClient,
+    footage_service_client::FootageServiceClient, live_service_client::LiveServiceClient,
+    search_service_client::SearchServiceClient,
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
@@ -53,6 +54,10 @@ impl Client {
 
     pub(crate) fn search(&self) -> SearchServiceClient<Channel> {
         SearchServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn live(&self) -> LiveServiceClient<Channel> {
+        LiveServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {

@@ -4,11 +4,13 @@ mod camera;
 mod case;
 mod hit;
 mod job;
+mod live;
 
 pub(crate) use camera::{AgencyView, CameraView};
 pub(crate) use case::CaseView;
 pub(crate) use hit::{HitView, SearchView};
 pub(crate) use job::JobView;
+pub(crate) use live::LiveView;
 use proto::v1;
 
 /// `CASE_STATE_REQUESTED` of prefix `CASE_STATE_` is "requested".
@@ -34,6 +36,7 @@ word!(role_word, Role, "ROLE_");
 word!(case_state_word, CaseState, "CASE_STATE_");
 word!(job_state_word, JobState, "JOB_STATE_");
 word!(time_source_word, TimeSource, "TIME_SOURCE_");
+word!(camera_state_word, CameraState, "CAMERA_STATE_");
 word!(finding_word, FindingKind, "FINDING_KIND_");
 
 #[cfg(test)]

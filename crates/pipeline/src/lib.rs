@@ -11,10 +11,12 @@
 
 mod candidate;
 mod footage;
+mod live;
 mod scene;
 mod sink;
 
 pub use candidate::crop_region;
 pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage};
+pub use live::{FrameCounts, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};
 pub use scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats};
 pub use sink::{NewSighting, SightingSink, SinkError};

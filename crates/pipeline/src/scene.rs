@@ -76,6 +76,20 @@ pub struct SceneStats {
     pub sightings_refused: u64,
 }
 
+impl SceneStats {
+    /// Those of two scenes together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            frames: self.frames + other.frames,
+            detections: self.detections + other.detections,
+            sightings: self.sightings + other.sightings,
+            crops_refused: self.crops_refused + other.crops_refused,
+            sightings_refused: self.sightings_refused + other.sightings_refused,
+        }
+    }
+}
+
 /// The state of one stream: its tracker and the tracks that have not ended.
 pub struct Scene {
     camera: CameraId,
@@ -97,6 +111,8 @@ impl std::fmt::Debug for Scene {
 struct OpenTrack {
     /// Position among the confirmed tracks of the scene; `None` until confirmed.
     number: Option<u64>,
+    /// A sighting of it was handed on already; the next replaces that.
+    published: bool,
     first: TimeStamp,
     last: TimeStamp,
     frame: Size,
@@ -160,7 +176,10 @@ impl Scene {
 
     fn observe(&mut self, id: TrackId, detection: &Detection, frame: &Frame, people: &[Rect], things: &[Detection]) {
         let track = self.open.entry(id).or_insert_with(|| OpenTrack::new(frame));
-        track.last = frame.taken;
+        // A camera's clock may be set back while the track is followed; its sighting never ends before it began.
+        if frame.taken.time >= track.last.time {
+            track.last = frame.taken;
+        }
         track.detections += 1;
         *track.classes.entry(detection.class).or_default() += detection.score;
         if detection.class == Class::Person {
@@ -227,7 +246,7 @@ impl Scene {
             self.stats.sightings_refused += 1;
             return Ok(None);
         };
-        self.stats.sightings += 1;
+        self.stats.sightings += u64::from(!track.published);
         let sighting = Sighting {
             id: SightingId::derive(&self.camera, &self.origin.bytes(), number),
             camera: self.camera.clone(),
@@ -243,6 +262,9 @@ impl Scene {
             description: agree(&descriptions),
             origin: self.origin.kind(),
         };
+        if let Some(track) = self.open.get_mut(&id) {
+            track.published = true;
+        }
         Ok(Some(NewSighting { sighting, crop, embedding }))
     }
 }
@@ -260,6 +282,7 @@ impl OpenTrack {
     fn new(frame: &Frame) -> Self {
         Self {
             number: None,
+            published: false,
             first: frame.taken,
             last: frame.taken,
             frame: frame.size(),

@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     grant_keys::GrantKeys,
     jobs::Jobs,
+    live::LiveCameras,
     status::{Fault, status},
     store::Store,
 };
@@ -23,6 +24,7 @@ pub(crate) struct App {
     pub(crate) keys: GrantKeys,
     pub(crate) searcher: Searcher,
     pub(crate) jobs: Arc<Jobs>,
+    pub(crate) live: Arc<LiveCameras>,
     pub(crate) config: Config,
     pub(crate) started: ReceiveTime,
     /// The server is going down: streams end.

@@ -29,6 +29,9 @@ pub struct Config {
     pub workers: usize,
     pub max_queued: u32,
     pub sample_fps: f64,
+    /// Looks at live cameras at once.
+    pub live_workers: usize,
+    pub live_sample_fps: f64,
     /// `None`: the user's cache folder.
     pub model_cache: Option<PathBuf>,
     pub detector: Option<String>,
@@ -77,6 +80,7 @@ struct Document {
     health: Health,
     storage: Storage,
     jobs: Jobs,
+    live: Live,
     models: Models,
 }
 
@@ -109,6 +113,13 @@ struct Storage {
 struct Jobs {
     workers: i64,
     max_queued: i64,
+    sample_fps: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Live {
+    workers: i64,
     sample_fps: f64,
 }
 
@@ -147,6 +158,12 @@ impl Default for Jobs {
     }
 }
 
+impl Default for Live {
+    fn default() -> Self {
+        Self { workers: 0, sample_fps: 5.0 }
+    }
+}
+
 impl Config {
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
@@ -180,8 +197,10 @@ impl Document {
             let fault = "is not a loopback address; health without TLS may not be reachable from other machines";
             return Err(bad("health.listen", format!("{:?}", self.health.listen), fault));
         }
-        if !(0.1..=60.0).contains(&self.jobs.sample_fps) {
-            return Err(bad("jobs.sample_fps", self.jobs.sample_fps.to_string(), "is not between 0.1 and 60"));
+        for (key, fps) in [("jobs.sample_fps", self.jobs.sample_fps), ("live.sample_fps", self.live.sample_fps)] {
+            if !(0.1..=60.0).contains(&fps) {
+                return Err(bad(key, fps.to_string(), "is not between 0.1 and 60"));
+            }
         }
         let threshold = self.models.detector_threshold;
         if threshold != 0.0 && !(0.05..=0.95).contains(&threshold) {
@@ -192,7 +211,10 @@ impl Document {
             ));
         }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let workers = whole("jobs.workers", self.jobs.workers, 0..=256, "is not between 0 (half the cores) and 256")? as usize;
+        let workers = |key, value| {
+            let asked = whole(key, value, 0..=256, "is not between 0 (half the cores) and 256")? as usize;
+            Ok::<_, ConfigError>(if asked == 0 { (cores / 2).max(1) } else { asked })
+        };
         let seconds = |key, value, range| whole(key, value, range, "is out of range, in seconds").map(Duration::from_secs);
         Ok(Config {
             listen: address("server.listen", &self.server.listen)?,
@@ -214,9 +236,11 @@ impl Document {
             shutdown: seconds("server.shutdown_seconds", self.server.shutdown_seconds, 1..=300)?,
             data: self.storage.data,
             index_flush: seconds("storage.index_flush_seconds", self.storage.index_flush_seconds, 1..=3600)?,
-            workers: if workers == 0 { (cores / 2).max(1) } else { workers },
+            workers: workers("jobs.workers", self.jobs.workers)?,
             max_queued: whole("jobs.max_queued", self.jobs.max_queued, 1..=1_000_000, "is not between 1 and 1000000")? as u32,
             sample_fps: self.jobs.sample_fps,
+            live_workers: workers("live.workers", self.live.workers)?,
+            live_sample_fps: self.live.sample_fps,
             model_cache: name(self.models.cache).map(PathBuf::from),
             detector: name(self.models.detector),
             face_finder: name(self.models.face_finder),
@@ -248,7 +272,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 17, "{keys:?}");
+        assert_eq!(keys.len(), 19, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ")) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use types::{JobId, ReceiveTime};
 
 pub(crate) use settings::JobSettings;
+pub(crate) use sink::{record, store_sightings};
 pub(crate) use worker::{JobFailure, Workers};
 
 use crate::{feed::IndexFeed, status::Fault};

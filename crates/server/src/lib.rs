@@ -17,6 +17,7 @@ mod feed;
 mod grant_keys;
 mod identity;
 mod jobs;
+mod live;
 mod lock;
 mod pki;
 mod serve;

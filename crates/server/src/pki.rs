@@ -122,7 +122,7 @@ pub(crate) fn write_public(file: &Path, text: &str) -> io::Result<()> {
     write(file, text, 0o644)
 }
 
-fn write_private(file: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn write_private(file: &Path, text: &str) -> io::Result<()> {
     write(file, text, 0o600)
 }
 

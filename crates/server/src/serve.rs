@@ -5,7 +5,8 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use access::{Gate, Policy};
 use proto::v1::{
     admin_service_server::AdminServiceServer, camera_service_server::CameraServiceServer, case_service_server::CaseServiceServer,
-    footage_service_server::FootageServiceServer, search_service_server::SearchServiceServer,
+    footage_service_server::FootageServiceServer, live_service_server::LiveServiceServer,
+    search_service_server::SearchServiceServer,
 };
 use search::Searcher;
 use tokio::{
@@ -25,6 +26,7 @@ use crate::{
     deployment::Home,
     grant_keys::{GrantKeyError, GrantKeys},
     jobs::{Jobs, Workers},
+    live::{CameraSecrets, LiveCameras, LiveSettings},
     services::Api,
     status::chain,
     store::{Store, StoreError},
@@ -79,6 +81,7 @@ pub struct Server {
     app: Arc<App>,
     health: HealthReporter,
     workers: Workers,
+    watching: JoinHandle<()>,
     grpc: JoinHandle<Result<(), tonic::transport::Error>>,
     tasks: JoinSet<()>,
     shutdown: Duration,
@@ -123,12 +126,21 @@ impl Server {
         let jobs = Arc::new(Jobs::new(store.catalogue.clone(), store.feed.clone(), config.max_queued));
         let workers = Workers::start(config.workers, &jobs, &store.models, &vision_options(&config), stop.clone())
             .map_err(|e| ServeError::Start("the footage workers", e))?;
+        let live = Arc::new(LiveCameras::new(
+            store.catalogue.clone(),
+            store.feed.clone(),
+            store.models.clone(),
+            vision_options(&config),
+            CameraSecrets::new(&home.root().join("secrets/cameras")),
+            LiveSettings { workers: config.live_workers, sample_fps: config.live_sample_fps },
+        ));
         let policy = Policy { authoriser_keys: Some(keys.all()), ..Policy::default() };
         let app = Arc::new(App {
             gate: Gate::new(policy, store.catalogue.clone()),
             keys,
             searcher: Searcher::new(store.feed.index().clone(), store.catalogue.clone()),
             jobs,
+            live: live.clone(),
             started: ReceiveTime::now(),
             stop: stop.clone(),
             config: config.clone(),
@@ -141,6 +153,7 @@ impl Server {
         let (send, connections) = mpsc::channel(16);
         tasks.spawn(tls::accept(listener, Arc::new(tls), config.max_connections, send, stop.clone()));
         tasks.spawn(flush_regularly(app.clone(), stop.clone()));
+        let watching = tokio::spawn(live.run(stop.clone()));
         let health_address = match config.health_listen {
             Some(address) => {
                 let listener = listen(address).await?;
@@ -172,6 +185,7 @@ impl Server {
             .add_service(CameraServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(CaseServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(FootageServiceServer::new(api.clone()).max_decoding_message_size(limit))
+            .add_service(LiveServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(AdminServiceServer::new(api).max_decoding_message_size(limit))
             .add_service(health_service)
             .add_service(reflection().build_v1()?)
@@ -181,7 +195,7 @@ impl Server {
             router.serve_with_incoming_shutdown(ReceiverStream::new(connections), until.cancelled_owned()).await
         });
         tracing::info!(%address, workers = config.workers, "serving");
-        Ok(Self { address, health_address, app, health, workers, grpc, tasks, shutdown: config.shutdown })
+        Ok(Self { address, health_address, app, health, workers, watching, grpc, tasks, shutdown: config.shutdown })
     }
 
     /// Where it answers; the port that was free where the configuration says 0.
@@ -218,6 +232,10 @@ impl Server {
         if tokio::time::timeout_at(deadline, all_joined).await.is_err() {
             tracing::warn!("a footage worker did not stop in time; its job starts again with the next server");
         }
+        // Each camera publishes what it was following first.
+        if tokio::time::timeout_at(deadline, self.watching).await.is_err() {
+            tracing::warn!("a live camera did not stop in time");
+        }
         self.tasks.shutdown().await;
         self.app.store.shut().await?;
         ended.map_err(ServeError::Ended)
@@ -235,6 +253,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
         "sightline.v1.CameraService",
         "sightline.v1.CaseService",
         "sightline.v1.FootageService",
+        "sightline.v1.LiveService",
         "sightline.v1.AdminService",
     ];
     for name in services {

@@ -5,6 +5,7 @@ mod cameras;
 mod cases;
 mod convert;
 mod footage;
+mod live;
 mod search;
 
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use proto::BadMessage;
 use search::SearchError;
 use tonic::{Code, Status};
 
-use crate::{feed::FeedError, store::StoreError};
+use crate::{feed::FeedError, live::SecretError, store::StoreError};
 
 /// Why a call was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     Store(#[from] StoreError),
     #[error(transparent)]
     Search(#[from] SearchError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// The caller is wrong about something that has no error type of its own.
     #[error("{message}")]
     Caller { code: Code, reason: &'static str, message: String, hint: &'static str },
@@ -63,6 +65,7 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
             let hint = error.hint();
             ours(Code::Internal, "store", &error, hint)
         }
+        Fault::Secret(error) => ours(Code::Internal, "secret", &error, "check the server's disk"),
         Fault::Search(error) => of_search(&error),
     }
 }

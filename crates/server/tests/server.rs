@@ -12,3 +12,5 @@ mod gate;
 mod harness;
 #[path = "server/lifecycle.rs"]
 mod lifecycle;
+#[path = "server/live.rs"]
+mod live;

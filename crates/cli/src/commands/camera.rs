@@ -1,15 +1,16 @@
 use std::time::Duration;
 
 use clap::Subcommand;
-use proto::v1;
+use proto::v1::{self, live_service_client::LiveServiceClient};
+use tonic::transport::Channel;
 use types::{AgencyId, CameraId};
 
 use super::case::Purpose;
 use crate::{
     context::{Caller, Context},
-    failure::Outcome,
+    failure::{Failure, Outcome},
     times::{BadArgument, parse_duration},
-    view::CameraView,
+    view::{CameraView, LiveView},
 };
 
 #[derive(Debug, Subcommand)]
@@ -36,6 +37,25 @@ pub(crate) enum Camera {
         /// Only sightings of these hours of the day (UTC) may be found: 06:00-22:00 [default: all]
         #[arg(long, value_name = "HH:MM-HH:MM", value_parser = parse_hours)]
         hours: Option<v1::Hours>,
+        /// Where its live stream is, as for `sightline camera source`
+        #[arg(long, value_name = "URL")]
+        source: Option<String>,
+    },
+    /// Say where a camera's live stream is; watching begins at once
+    Source {
+        camera: CameraId,
+        /// rtsp://[user:password@]host[:port]/path, or - to read it from standard input, where no process list shows it
+        #[arg(required_unless_present = "none")]
+        url: Option<String>,
+        /// Watch it no more
+        #[arg(long, conflicts_with = "url")]
+        none: bool,
+    },
+    /// Show what the live cameras are doing
+    Status {
+        /// Only those of this agency
+        #[arg(long)]
+        agency: Option<AgencyId>,
     },
     /// List the cameras
     List {
@@ -47,9 +67,10 @@ pub(crate) enum Camera {
 
 impl Camera {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
-        let mut service = ctx.connect(Caller::Operator).await?.cameras();
+        let client = ctx.connect(Caller::Operator).await?;
+        let mut service = client.cameras();
         match self {
-            Self::Add { id, agency, title, purposes, sensitive, retention, hours } => {
+            Self::Add { id, agency, title, purposes, sensitive, retention, hours, source } => {
                 let policy = v1::CameraPolicy {
                     purposes: purposes.into_iter().map(|p| v1::Purpose::from(p).into()).collect(),
                     sensitive,
@@ -61,9 +82,32 @@ impl Camera {
                 let request =
                     v1::AddCameraRequest { id: id.to_string(), agency_id: agency.to_string(), title, policy: Some(policy) };
                 let camera: CameraView = service.add_camera(request).await?.into_inner().camera.unwrap_or_default().into();
+                let live = source.is_some();
+                if let Some(url) = source {
+                    set_source(&mut client.live(), &id, &url).await?;
+                }
                 ctx.printer.answer(&camera, || {
-                    format!("added camera {id} of {agency}\nnext: sightline archive add FILE --camera {id} --start TIME")
+                    let next =
+                        if live { "camera status".to_owned() } else { format!("archive add FILE --camera {id} --start TIME") };
+                    format!("added camera {id} of {agency}\nnext: sightline {next}")
                 });
+            }
+            Self::Source { camera, url, none: _ } => {
+                set_source(&mut client.live(), &camera, url.as_deref().unwrap_or_default()).await?;
+                let watched = url.is_some();
+                ctx.printer.answer(&serde_json::json!({ "camera": camera.to_string(), "watched": watched }), || {
+                    if watched {
+                        format!("watching camera {camera}\nnext: sightline camera status")
+                    } else {
+                        format!("camera {camera} is watched no more")
+                    }
+                });
+            }
+            Self::Status { agency } => {
+                let agency_id = agency.map_or_else(String::new, |a| a.to_string());
+                let cameras = client.live().camera_status(v1::CameraStatusRequest { agency_id }).await?.into_inner().cameras;
+                let cameras: Vec<LiveView> = cameras.into_iter().map(Into::into).collect();
+                ctx.printer.answer(&serde_json::json!({ "cameras": cameras }), || LiveView::table(&cameras));
             }
             Self::List { agency } => {
                 let agency_id = agency.map_or_else(String::new, |a| a.to_string());
@@ -74,6 +118,18 @@ impl Camera {
         }
         Ok(())
     }
+}
+
+async fn set_source(live: &mut LiveServiceClient<Channel>, camera: &CameraId, url: &str) -> Outcome {
+    let url = if url == "-" {
+        std::io::read_to_string(std::io::stdin()).map_err(|e| {
+            Failure::new("stdin", format!("could not read the address from standard input: {e}")).hint("end it with Ctrl-D")
+        })?
+    } else {
+        url.to_owned()
+    };
+    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: camera.to_string(), url }).await?;
+    Ok(())
 }
 
 /// Over midnight where the first is the later one.

@@ -3311,6 +3311,507 @@ pub mod footage_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetCameraSourceRequest {
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// rtsp://\[user:password@\]host\[:port\]/path; empty: watched no more. User and password are kept apart from it,
+    /// readable by the server alone, and never told again.
+    #[prost(string, tag = "2")]
+    pub url: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetCameraSourceResponse {}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CameraStatusRequest {
+    /// Empty: of every agency.
+    #[prost(string, tag = "1")]
+    pub agency_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CameraStatusResponse {
+    /// By camera.
+    #[prost(message, repeated, tag = "1")]
+    pub cameras: ::prost::alloc::vec::Vec<CameraStatus>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CameraStatus {
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub agency_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "CameraState", tag = "3")]
+    pub state: i32,
+    #[prost(message, optional, tag = "4")]
+    pub since: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why it is offline, and when it is tried again.
+    #[prost(string, tag = "5")]
+    pub reason: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "6")]
+    pub retry_in: ::core::option::Option<::prost_types::Duration>,
+    /// When the last frame was looked at.
+    #[prost(message, optional, tag = "7")]
+    pub last_frame: ::core::option::Option<::prost_types::Timestamp>,
+    /// Frames a second over the last 10 s: looked at, and decoded.
+    #[prost(double, tag = "8")]
+    pub fps: f64,
+    #[prost(double, tag = "9")]
+    pub fps_decoded: f64,
+    /// Since the server started: frames looked at, not wanted by the sampling rate, lost because the machine was busy.
+    #[prost(uint64, tag = "10")]
+    pub frames: u64,
+    #[prost(uint64, tag = "11")]
+    pub dropped_by_rate: u64,
+    #[prost(uint64, tag = "12")]
+    pub dropped_late: u64,
+    #[prost(uint64, tag = "13")]
+    pub sightings: u64,
+    /// Connections lost.
+    #[prost(uint64, tag = "14")]
+    pub losses: u64,
+    /// The camera's clock, once it told: its time minus ours in seconds, its largest jump, whether it is believed.
+    #[prost(message, optional, tag = "15")]
+    pub clock: ::core::option::Option<CameraClock>,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct CameraClock {
+    #[prost(double, tag = "1")]
+    pub offset_seconds: f64,
+    #[prost(double, tag = "2")]
+    pub largest_jump_seconds: f64,
+    #[prost(bool, tag = "3")]
+    pub believed: bool,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CameraState {
+    Unspecified = 0,
+    Connecting = 1,
+    Live = 2,
+    /// Connected, but nothing comes.
+    Stalled = 3,
+    /// Lost; tried again soon.
+    Offline = 4,
+    /// By its owner.
+    Paused = 5,
+    /// By its owner, for good.
+    Revoked = 6,
+}
+impl CameraState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CAMERA_STATE_UNSPECIFIED",
+            Self::Connecting => "CAMERA_STATE_CONNECTING",
+            Self::Live => "CAMERA_STATE_LIVE",
+            Self::Stalled => "CAMERA_STATE_STALLED",
+            Self::Offline => "CAMERA_STATE_OFFLINE",
+            Self::Paused => "CAMERA_STATE_PAUSED",
+            Self::Revoked => "CAMERA_STATE_REVOKED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CAMERA_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "CAMERA_STATE_CONNECTING" => Some(Self::Connecting),
+            "CAMERA_STATE_LIVE" => Some(Self::Live),
+            "CAMERA_STATE_STALLED" => Some(Self::Stalled),
+            "CAMERA_STATE_OFFLINE" => Some(Self::Offline),
+            "CAMERA_STATE_PAUSED" => Some(Self::Paused),
+            "CAMERA_STATE_REVOKED" => Some(Self::Revoked),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod live_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Cameras that are watched as it happens.
+    #[derive(Debug, Clone)]
+    pub struct LiveServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl LiveServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> LiveServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> LiveServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            LiveServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Tells where a camera's stream is; watching begins at once, unless its owner paused it.
+        /// Roles: operator, camera owner (their own organisation's cameras).
+        /// Errors: NOT_FOUND (camera), INVALID_ARGUMENT (address).
+        pub async fn set_camera_source(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetCameraSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetCameraSourceResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.LiveService/SetCameraSource",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.LiveService", "SetCameraSource"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What every camera with a source is doing. Roles: operator, camera owner (their own organisation's cameras).
+        pub async fn camera_status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CameraStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CameraStatusResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.LiveService/CameraStatus",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.LiveService", "CameraStatus"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod live_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with LiveServiceServer.
+    #[async_trait]
+    pub trait LiveService: std::marker::Send + std::marker::Sync + 'static {
+        /// Tells where a camera's stream is; watching begins at once, unless its owner paused it.
+        /// Roles: operator, camera owner (their own organisation's cameras).
+        /// Errors: NOT_FOUND (camera), INVALID_ARGUMENT (address).
+        async fn set_camera_source(
+            &self,
+            request: tonic::Request<super::SetCameraSourceRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetCameraSourceResponse>,
+            tonic::Status,
+        >;
+        /// What every camera with a source is doing. Roles: operator, camera owner (their own organisation's cameras).
+        async fn camera_status(
+            &self,
+            request: tonic::Request<super::CameraStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CameraStatusResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Cameras that are watched as it happens.
+    #[derive(Debug)]
+    pub struct LiveServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> LiveServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for LiveServiceServer<T>
+    where
+        T: LiveService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/sightline.v1.LiveService/SetCameraSource" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetCameraSourceSvc<T: LiveService>(pub Arc<T>);
+                    impl<
+                        T: LiveService,
+                    > tonic::server::UnaryService<super::SetCameraSourceRequest>
+                    for SetCameraSourceSvc<T> {
+                        type Response = super::SetCameraSourceResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetCameraSourceRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LiveService>::set_camera_source(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetCameraSourceSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.LiveService/CameraStatus" => {
+                    #[allow(non_camel_case_types)]
+                    struct CameraStatusSvc<T: LiveService>(pub Arc<T>);
+                    impl<
+                        T: LiveService,
+                    > tonic::server::UnaryService<super::CameraStatusRequest>
+                    for CameraStatusSvc<T> {
+                        type Response = super::CameraStatusResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CameraStatusRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as LiveService>::camera_status(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CameraStatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for LiveServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "sightline.v1.LiveService";
+    impl<T> tonic::server::NamedService for LiveServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A word with how sure we are of it, 0..1.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct DescribedColour {

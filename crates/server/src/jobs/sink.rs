@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use catalogue::{Catalogue, SightingRecord};
+use catalogue::{Catalogue, CatalogueError, SightingRecord};
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
 
@@ -15,15 +15,27 @@ pub(super) struct CatalogueSink {
 
 impl SightingSink for CatalogueSink {
     fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError> {
-        let records: Vec<SightingRecord> = batch
-            .into_iter()
-            .map(|NewSighting { sighting, crop, embedding }| SightingRecord { sighting, crop, embedding })
-            .collect();
-        self.runtime.block_on(self.catalogue.put_sightings(&records)).map_err(|e| SinkError(Box::new(e)))?;
-        // The sightings are safe: an index that can't take them now catches up later, and searches say so meanwhile.
-        if let Err(error) = self.runtime.block_on(self.feed.catch_up()) {
-            tracing::error!(error = %chain(&error), "index lags behind the catalogue");
-        }
-        Ok(())
+        let records: Vec<SightingRecord> = batch.into_iter().map(record).collect();
+        let stored = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records));
+        stored.map_err(|e| SinkError(Box::new(e)))
     }
+}
+
+pub(crate) fn record(new: NewSighting) -> SightingRecord {
+    let NewSighting { sighting, crop, embedding } = new;
+    SightingRecord { sighting, crop, embedding }
+}
+
+/// Returns when the catalogue has them for good. An index that can't take them now catches up later, and searches say so
+/// meanwhile.
+pub(crate) async fn store_sightings(
+    catalogue: &Catalogue,
+    feed: &IndexFeed,
+    records: &[SightingRecord],
+) -> Result<(), CatalogueError> {
+    catalogue.put_sightings(records).await?;
+    if let Err(error) = feed.catch_up().await {
+        tracing::error!(error = %chain(&error), "index lags behind the catalogue");
+    }
+    Ok(())
 }

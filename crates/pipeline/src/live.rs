@@ -1,0 +1,336 @@
+//! One live camera, watched until somebody says stop.
+
+use std::{
+    collections::VecDeque,
+    sync::{Condvar, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use media::{Backoff, CameraClock, CameraEvent, CameraState, FrameReader, MediaError, ReaderStats, RtspSource, Sampling};
+use tokio_util::sync::CancellationToken;
+use types::{AgencyId, CameraId, Frame, ReceiveTime};
+use vision::Vision;
+
+use crate::{
+    scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats},
+    sink::{NewSighting, SightingSink, SinkError},
+};
+
+/// A camera to watch.
+#[derive(Debug, Clone)]
+pub struct LiveTask {
+    pub camera: CameraId,
+    pub agency: AgencyId,
+    pub source: RtspSource,
+    pub sampling: Sampling,
+    /// A confirmed track is published at once whatever this says of it.
+    pub scene: SceneOptions,
+    pub patience: Patience,
+}
+
+/// How long a connected camera may show nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Then it counts as stalled.
+    pub stalled: Duration,
+    /// Then the connection is given up and made again.
+    pub lost: Duration,
+}
+
+impl Default for Patience {
+    /// 3 s and 10 s.
+    fn default() -> Self {
+        Self { stalled: Duration::from_secs(3), lost: Duration::from_secs(10) }
+    }
+}
+
+/// What a camera is doing and has done since it is being watched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveStatus {
+    pub state: CameraState,
+    /// Since when it is in this state.
+    pub since: ReceiveTime,
+    /// When the last frame was looked at.
+    pub last_frame: Option<ReceiveTime>,
+    /// Frames a second that were looked at over the last [`LiveStatus::SPAN`]; the sampling rate unless the camera is slower
+    /// or the machine is.
+    pub fps: f64,
+    /// Frames a second that left the decoder over the same time.
+    pub fps_decoded: f64,
+    pub clock: Option<CameraClock>,
+    /// Connections lost.
+    pub losses: u64,
+    /// Of all connections.
+    pub frames: FrameCounts,
+    pub scene: SceneStats,
+}
+
+/// Frames of one camera since it is being watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FrameCounts {
+    pub decoded: u64,
+    /// Not wanted by the sampling rate.
+    pub dropped_by_rate: u64,
+    /// Displaced by a newer one while the machine was busy.
+    pub dropped_late: u64,
+    pub looked_at: u64,
+}
+
+impl FrameCounts {
+    fn plus(self, of_session: ReaderStats) -> Self {
+        Self {
+            decoded: self.decoded + of_session.decoded,
+            dropped_by_rate: self.dropped_by_rate + of_session.dropped_by_rate,
+            dropped_late: self.dropped_late + of_session.dropped_late,
+            looked_at: self.looked_at + of_session.delivered,
+        }
+    }
+}
+
+impl LiveStatus {
+    /// Over how long rates are taken.
+    pub const SPAN: Duration = Duration::from_secs(10);
+
+    /// Of a camera that is about to be watched.
+    pub fn new() -> Self {
+        Self {
+            state: CameraState::Connecting,
+            since: ReceiveTime::now(),
+            last_frame: None,
+            fps: 0.0,
+            fps_decoded: 0.0,
+            clock: None,
+            losses: 0,
+            frames: FrameCounts::default(),
+            scene: SceneStats::default(),
+        }
+    }
+
+    /// Moves to the state after the event.
+    pub fn tell(&mut self, event: CameraEvent) {
+        let after = self.state.clone().after(event);
+        if after != self.state {
+            self.state = after;
+            self.since = ReceiveTime::now();
+        }
+    }
+}
+
+impl Default for LiveStatus {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Models shared by many cameras: as many looks at once as there are bundles.
+#[derive(Debug)]
+pub struct VisionPool {
+    free: Mutex<Vec<Vision>>,
+    returned: Condvar,
+}
+
+impl VisionPool {
+    /// # Panics
+    /// If there is no bundle: nobody would ever get one.
+    pub fn new(bundles: Vec<Vision>) -> Self {
+        assert!(!bundles.is_empty(), "a pool of models needs at least one bundle");
+        Self { free: Mutex::new(bundles), returned: Condvar::new() }
+    }
+
+    /// Waits for a free bundle and lends it to `look`.
+    pub fn with<T>(&self, look: impl FnOnce(&mut Vision) -> T) -> T {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.returned.wait_while(free, |free| free.is_empty()).unwrap_or_else(PoisonError::into_inner);
+        let mut lent = Lent { pool: self, vision: free.pop() };
+        drop(free);
+        // `wait_while` returns only when there is one.
+        lent.vision.as_mut().map(look).unwrap_or_else(|| unreachable!("an empty pool lent a bundle"))
+    }
+}
+
+/// Gives its bundle back even where the look panicked.
+struct Lent<'a> {
+    pool: &'a VisionPool,
+    vision: Option<Vision>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.pool.free.lock().unwrap_or_else(PoisonError::into_inner).extend(self.vision.take());
+        self.pool.returned.notify_one();
+    }
+}
+
+/// Why a session with a camera ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error(transparent)]
+    Media(#[from] MediaError),
+    #[error("the stream ended")]
+    Stream,
+    #[error("look at the picture")]
+    Scene(#[from] SceneError),
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+/// How often a quiet camera's watcher looks whether it should stop.
+const TICK: Duration = Duration::from_millis(250);
+/// A camera that was live for so long is trusted again: the next loss is retried soon.
+const TRUSTED: Duration = Duration::from_secs(30);
+
+/// Watches a camera until `cancel`: connects, looks at every sampled frame, hands on what it saw, and connects again with
+/// jittered backoff whenever the stream ends, fails or stays silent. Blocks; every open track is published before it returns.
+///
+/// `report` is told after every change of state and at least every second.
+pub fn watch_camera(
+    task: &LiveTask,
+    visions: &VisionPool,
+    sink: &mut dyn SightingSink,
+    report: &mut dyn FnMut(&LiveStatus),
+    cancel: &CancellationToken,
+) {
+    let mut backoff = Backoff::default();
+    let mut watch = Watch { task, visions, sink, report, cancel, status: LiveStatus::new(), scene_before: SceneStats::default() };
+    while !cancel.is_cancelled() {
+        watch.tell(CameraEvent::Connect);
+        let began = Instant::now();
+        let Err(ended) = watch.session() else { return };
+        if watch.status.state == CameraState::Live && began.elapsed() > TRUSTED {
+            backoff.reset();
+        }
+        let retry_in = backoff.wait();
+        let reason = with_causes(&ended);
+        tracing::warn!(camera = %task.camera, reason, retry_s = retry_in.as_secs_f64(), "camera lost");
+        watch.status.losses += 1;
+        watch.tell(CameraEvent::Lost { reason, retry_in });
+        sleep(retry_in, cancel);
+    }
+}
+
+struct Watch<'a> {
+    task: &'a LiveTask,
+    visions: &'a VisionPool,
+    sink: &'a mut dyn SightingSink,
+    report: &'a mut dyn FnMut(&LiveStatus),
+    cancel: &'a CancellationToken,
+    status: LiveStatus,
+    /// Of earlier sessions.
+    scene_before: SceneStats,
+}
+
+impl Watch<'_> {
+    fn tell(&mut self, event: CameraEvent) {
+        self.status.tell(event);
+        (self.report)(&self.status);
+    }
+
+    /// One connection; `Ok` when told to stop. What was being followed is published either way.
+    fn session(&mut self) -> Result<(), Ended> {
+        let origin = SceneOrigin::Live { session: uuid::Uuid::now_v7().as_u128() };
+        let options = SceneOptions { publish_on_confirm: true, ..self.task.scene.clone() };
+        let mut scene = Scene::new(self.task.camera.clone(), self.task.agency.clone(), origin, options);
+        let ended = self.follow(&mut scene);
+        let left = self.visions.with(|vision| scene.finish(vision));
+        self.scene_before = self.scene_before.plus(scene.stats());
+        self.status.scene = self.scene_before;
+        self.status.fps = 0.0;
+        self.status.fps_decoded = 0.0;
+        self.hand_on(left?)?;
+        ended
+    }
+
+    fn follow(&mut self, scene: &mut Scene) -> Result<(), Ended> {
+        let mut reader = FrameReader::open_rtsp(&self.task.source, self.task.sampling.clone())?;
+        let frames_before = self.status.frames;
+        let (mut quiet_since, mut reported, mut rate) = (Instant::now(), Instant::now(), Rate::default());
+        loop {
+            if self.cancel.is_cancelled() {
+                return Ok(());
+            }
+            match reader.next(TICK) {
+                Ok(Some(frame)) => {
+                    quiet_since = Instant::now();
+                    self.look(scene, &frame)?;
+                }
+                Ok(None) => return Err(Ended::Stream),
+                Err(MediaError::Stalled { input, .. }) => {
+                    let after = quiet_since.elapsed();
+                    if after >= self.task.patience.lost {
+                        return Err(MediaError::Stalled { input, after }.into());
+                    }
+                    if after >= self.task.patience.stalled {
+                        self.tell(CameraEvent::Stall);
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+            let stats = reader.stats();
+            self.status.frames = frames_before.plus(stats);
+            self.status.scene = self.scene_before.plus(scene.stats());
+            self.status.clock = reader.clock();
+            (self.status.fps, self.status.fps_decoded) = rate.over(Instant::now(), stats);
+            if reported.elapsed() >= Duration::from_secs(1) {
+                reported = Instant::now();
+                (self.report)(&self.status);
+            }
+        }
+    }
+
+    fn look(&mut self, scene: &mut Scene, frame: &Frame) -> Result<(), Ended> {
+        let seen = self.visions.with(|vision| scene.frame(frame, vision))?;
+        self.status.last_frame = Some(ReceiveTime::now());
+        if self.status.state != CameraState::Live {
+            self.tell(CameraEvent::Frame);
+        }
+        self.hand_on(seen)
+    }
+
+    fn hand_on(&mut self, seen: Vec<NewSighting>) -> Result<(), Ended> {
+        if !seen.is_empty() {
+            self.sink.accept(seen)?;
+        }
+        Ok(())
+    }
+}
+
+/// Frames a second over the last [`LiveStatus::SPAN`].
+#[derive(Default)]
+struct Rate(VecDeque<(Instant, ReaderStats)>);
+
+impl Rate {
+    /// Looked at, and decoded.
+    fn over(&mut self, now: Instant, stats: ReaderStats) -> (f64, f64) {
+        // One reading in ten of the span is enough to go by.
+        if self.0.back().is_none_or(|(at, _)| now - *at >= LiveStatus::SPAN / 10) {
+            self.0.push_back((now, stats));
+        }
+        while self.0.len() > 2 && self.0.front().is_some_and(|(at, _)| now - *at > LiveStatus::SPAN) {
+            self.0.pop_front();
+        }
+        let Some((since, then)) = self.0.front() else { return (0.0, 0.0) };
+        let seconds = (now - *since).as_secs_f64().max(1.0);
+        ((stats.delivered - then.delivered) as f64 / seconds, (stats.decoded - then.decoded) as f64 / seconds)
+    }
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn sleep(duration: Duration, cancel: &CancellationToken) {
+    let until = Instant::now() + duration;
+    while !cancel.is_cancelled() {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left.min(TICK / 5));
+    }
+}

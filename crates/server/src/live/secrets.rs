@@ -1,0 +1,91 @@
+//! Addresses of cameras with what is secret in them, user names, passwords, tokens: a file each that only the server's account
+//! can read, beside the catalogue and never in it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use types::CameraId;
+
+use crate::pki;
+
+/// The folder of them.
+#[derive(Debug, Clone)]
+pub(crate) struct CameraSecrets(PathBuf);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{action} the credentials of camera {camera}")]
+pub(crate) struct SecretError {
+    action: &'static str,
+    camera: CameraId,
+    #[source]
+    source: io::Error,
+}
+
+impl CameraSecrets {
+    pub(crate) fn new(folder: &Path) -> Self {
+        Self(folder.to_owned())
+    }
+
+    /// Replaces the address that is kept for the camera; `None` forgets it.
+    pub(crate) fn keep(&self, camera: &CameraId, address: Option<&str>) -> Result<(), SecretError> {
+        let file = self.file(camera);
+        let Some(address) = address else {
+            return match fs::remove_file(&file) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault("forget", camera, error)),
+                _ => Ok(()),
+            };
+        };
+        let write = || {
+            pki::private_folder(&self.0)?;
+            let fresh = file.with_extension("new");
+            // Of a write that was cut off.
+            let _ = fs::remove_file(&fresh);
+            pki::write_private(&fresh, address)?;
+            fs::rename(&fresh, &file)
+        };
+        write().map_err(|error| fault("keep", camera, error))
+    }
+
+    /// The address that is kept for the camera, if one is.
+    pub(crate) fn address(&self, camera: &CameraId) -> Result<Option<String>, SecretError> {
+        match fs::read_to_string(self.file(camera)) {
+            Ok(address) => Ok(Some(address)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(fault("read", camera, error)),
+        }
+    }
+
+    fn file(&self, camera: &CameraId) -> PathBuf {
+        self.0.join(format!("{camera}.url"))
+    }
+}
+
+fn fault(action: &'static str, camera: &CameraId, source: io::Error) -> SecretError {
+    SecretError { action, camera: camera.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_kept_for_one_camera_readable_by_nobody_else_and_forgotten_when_told() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let secrets = CameraSecrets::new(&dir.path().join("cameras"));
+        let (gate, yard) = (CameraId::new("gate").unwrap(), CameraId::new("yard").unwrap());
+        for address in ["rtsp://a:b@cam.example/live", "rtsp://a:c@cam.example/live?token=1"] {
+            secrets.keep(&gate, Some(address)).unwrap();
+            assert_eq!(secrets.address(&gate).unwrap().as_deref(), Some(address));
+        }
+        assert_eq!(secrets.address(&yard).unwrap(), None);
+        let mode = fs::metadata(dir.path().join("cameras/gate.url")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        for _ in 0..2 {
+            secrets.keep(&gate, None).unwrap();
+            assert_eq!(secrets.address(&gate).unwrap(), None);
+        }
+    }
+}

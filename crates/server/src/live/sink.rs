@@ -1,0 +1,41 @@
+use std::{sync::Arc, time::Duration};
+
+use catalogue::{Catalogue, SightingRecord};
+use pipeline::{NewSighting, SightingSink, SinkError};
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    feed::IndexFeed,
+    jobs::{record, store_sightings},
+    status::chain,
+};
+
+/// Holds on to a batch that the store does not take (a full disk, a locked database) until it does: meanwhile the camera
+/// loses frames, never a sighting. Only a server that stops gives up, and says how many were lost.
+pub(super) struct PatientSink {
+    pub(super) runtime: Handle,
+    pub(super) catalogue: Catalogue,
+    pub(super) feed: Arc<IndexFeed>,
+    pub(super) cancel: CancellationToken,
+}
+
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+impl SightingSink for PatientSink {
+    fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError> {
+        let records: Vec<SightingRecord> = batch.into_iter().map(record).collect();
+        let mut wait = FIRST_WAIT;
+        loop {
+            let Err(error) = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records)) else { return Ok(()) };
+            tracing::error!(error = %chain(&error), sightings = records.len(), "sightings wait: the store does not take them");
+            let stopped = self.runtime.block_on(async { tokio::time::timeout(wait, self.cancel.cancelled()).await.is_ok() });
+            if stopped {
+                tracing::error!(sightings = records.len(), "sightings lost: stopped while the store did not take them");
+                return Err(SinkError(Box::new(error)));
+            }
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+}

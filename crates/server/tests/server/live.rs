@@ -1,0 +1,172 @@
+//! Live cameras: a real RTSP server in a process of its own, real footage in real time.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use proto::v1::{self, camera_service_client::CameraServiceClient, live_service_client::LiveServiceClient};
+use tonic::Code;
+
+use crate::harness::{Deployed, told};
+
+/// A camera; gone when dropped.
+struct Camera {
+    process: Child,
+    port: u16,
+}
+
+impl Camera {
+    fn start(file: &Path, port: u16, password: &str) -> Self {
+        // Examples are built with the tests, beside their folder.
+        let deps = std::env::current_exe().unwrap();
+        let program: PathBuf = deps.ancestors().nth(2).unwrap().join("examples/rtsp_server");
+        assert!(program.exists(), "{} is not there: cargo build --workspace --examples", program.display());
+        let mut process = Command::new(program)
+            .args([file.to_str().unwrap(), &port.to_string(), &format!("operator:{password}")])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self { process, port: line.trim().parse().unwrap() }
+    }
+
+    fn url(&self, password: &str) -> String {
+        format!("rtsp://operator:{password}@127.0.0.1:{}/live", self.port)
+    }
+}
+
+impl Drop for Camera {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// People who walk by, or `None`, said loudly.
+fn walking() -> Option<PathBuf> {
+    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/footage");
+    let root = std::env::var_os("SIGHTLINE_FOOTAGE").map_or(shared, PathBuf::from);
+    let file = root.join("intel_ccby/one-by-one-person-detection.mp4");
+    if !file.is_file() {
+        eprintln!("SKIPPED: footage {} is not there; set SIGHTLINE_FOOTAGE", file.display());
+        return None;
+    }
+    file.canonicalize().ok()
+}
+
+async fn status(deployed: &Deployed) -> v1::CameraStatus {
+    let mut live = LiveServiceClient::new(deployed.channel("operator").await);
+    let mut all = live.camera_status(v1::CameraStatusRequest::default()).await.unwrap().into_inner().cameras;
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0)
+}
+
+async fn until(deployed: &Deployed, what: &str, is: impl Fn(&v1::CameraStatus) -> bool) -> v1::CameraStatus {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        // Right after its source was set a camera is not looked after yet.
+        let mut live = LiveServiceClient::new(deployed.channel("operator").await);
+        let all = live.camera_status(v1::CameraStatusRequest::default()).await.unwrap().into_inner().cameras;
+        if let Some(now) = all.into_iter().next() {
+            if is(&now) {
+                return now;
+            }
+            assert!(Instant::now() < deadline, "never {what}: {now:?}");
+        }
+        assert!(Instant::now() < deadline, "never {what}: not watched");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn set_source(deployed: &Deployed, url: &str) {
+    let mut live = LiveServiceClient::new(deployed.channel("operator").await);
+    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: "gate".into(), url: url.into() }).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_camera_is_searchable_while_it_runs_and_comes_back_by_itself() {
+    let Some(file) = walking() else { return };
+    let mut deployed = Deployed::with_cameras().await;
+    let camera = Camera::start(&file, 0, "correct-horse");
+
+    set_source(&deployed, &camera.url("wrong-horse")).await;
+    let refused = until(&deployed, "refused", |c| c.state() == v1::CameraState::Offline).await;
+    assert!(refused.reason.contains("user name or password") && !refused.reason.contains("horse"), "{refused:?}");
+    assert!(refused.retry_in.is_some());
+
+    set_source(&deployed, &camera.url("correct-horse")).await;
+    until(&deployed, "live", |c| c.state() == v1::CameraState::Live).await;
+    let seen = until(&deployed, "a sighting", |c| c.sightings > 0).await;
+    assert!(seen.fps > 0.0 && seen.fps_decoded > 0.0 && seen.last_frame.is_some(), "{seen:?}");
+    let now = chrono::Utc::now();
+    let at = |minutes: i64| (now + chrono::Duration::minutes(minutes)).to_rfc3339();
+    deployed.authorised_case("live", "gate", &at(-10), &at(10)).await;
+    let anybody = v1::SearchRequest {
+        case_id: "live".into(),
+        description: Some(v1::DescriptionQuery { class: v1::Class::Person.into(), ..Default::default() }),
+        ..Default::default()
+    };
+    let (hits, _) = deployed.search("investigator", anybody).await.unwrap();
+    assert!(!hits.is_empty());
+
+    // The camera goes and comes back on the same port.
+    let port = camera.port;
+    drop(camera);
+    until(&deployed, "lost", |c| c.state() == v1::CameraState::Offline).await;
+    let camera = Camera::start(&file, port, "correct-horse");
+    let back = until(&deployed, "live again", |c| c.state() == v1::CameraState::Live).await;
+    assert!(back.losses >= 1);
+
+    // Nothing secret is told or kept in the catalogue.
+    let data = deployed.home.root().join("data");
+    for entry in std::fs::read_dir(data).unwrap().map(|e| e.unwrap().path()).filter(|p| p.is_file()) {
+        let bytes = std::fs::read(&entry).unwrap();
+        assert!(!bytes.windows(13).any(|w| w == b"correct-horse"), "{}", entry.display());
+    }
+
+    // A server that stops publishes what it followed; the next one watches again.
+    let began = Instant::now();
+    deployed.stop().await;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    deployed.again().await;
+    until(&deployed, "live after a restart", |c| c.state() == v1::CameraState::Live).await;
+    assert!(deployed.check().await.clean);
+
+    set_source(&deployed, "").await;
+    let mut live = LiveServiceClient::new(deployed.channel("operator").await);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !live.camera_status(v1::CameraStatusRequest::default()).await.unwrap().into_inner().cameras.is_empty() {
+        assert!(Instant::now() < deadline, "{:?}", status(&deployed).await);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(!deployed.home.root().join("secrets/cameras/gate.url").exists());
+    drop(camera);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_the_owner_or_an_operator_says_where_a_stream_is() {
+    let deployed = Deployed::with_cameras().await;
+    let mut cameras = CameraServiceClient::new(deployed.channel("operator").await);
+    cameras.add_agency(v1::AddAgencyRequest { id: "other".into(), title: String::new() }).await.unwrap();
+    let theirs = v1::AddCameraRequest { id: "theirs".into(), agency_id: "other".into(), ..Default::default() };
+    cameras.add_camera(theirs).await.unwrap();
+    let set = |camera: &str, url: &str| v1::SetCameraSourceRequest { camera_id: camera.into(), url: url.into() };
+
+    let mut owner = LiveServiceClient::new(deployed.channel("camera-owner").await);
+    let denied = owner.set_camera_source(set("theirs", "rtsp://127.0.0.1:9/live")).await.unwrap_err();
+    assert_eq!(told(&denied), (Code::PermissionDenied, "not_yours".to_owned()));
+    let mut investigator = LiveServiceClient::new(deployed.channel("investigator").await);
+    let denied = investigator.camera_status(v1::CameraStatusRequest::default()).await.unwrap_err();
+    assert_eq!(denied.code(), Code::PermissionDenied);
+    let unknown = owner.set_camera_source(set("nowhere", "rtsp://127.0.0.1:9/live")).await.unwrap_err();
+    assert_eq!(unknown.code(), Code::NotFound);
+    for bad in ["http://x/y", "rtsp://", "s3cret"] {
+        let refused = owner.set_camera_source(set("gate", bad)).await.unwrap_err();
+        assert_eq!(refused.code(), Code::InvalidArgument);
+        assert!(!refused.message().contains("s3cret"));
+    }
+}
