@@ -141,7 +141,7 @@ impl Scene {
         let (things, subjects): (Vec<_>, Vec<_>) = detections.into_iter().partition(|d| d.class.group() == Group::Carried);
         let people: Vec<Rect> = subjects.iter().filter(|d| d.class == Class::Person).map(|d| d.bbox).collect();
 
-        let step = self.tracker.update(frame.at, &subjects);
+        let step = self.tracker.update(frame.at, frame.size(), &subjects);
         for (id, detection) in &step.seen {
             self.observe(*id, detection, frame, &people, &things);
         }
@@ -156,7 +156,9 @@ impl Scene {
             }
         }
         for id in step.ended {
-            ready.extend(self.publish(id, vision)?);
+            if !step.dismissed.contains(&id) {
+                ready.extend(self.publish(id, vision)?);
+            }
             self.open.remove(&id);
         }
         ready.extend(self.cut_long_tracks(frame, vision)?);
@@ -165,9 +167,9 @@ impl Scene {
 
     /// Ends every track; the scene can go on with new ones.
     pub fn finish(&mut self, vision: &mut Vision) -> Result<Vec<NewSighting>, SceneError> {
-        self.tracker.finish();
+        let step = self.tracker.finish();
         let mut ready = Vec::new();
-        for id in self.open.keys().copied().collect::<Vec<_>>() {
+        for id in self.open.keys().copied().filter(|id| !step.dismissed.contains(id)).collect::<Vec<_>>() {
             ready.extend(self.publish(id, vision)?);
         }
         self.open.clear();

@@ -5,12 +5,15 @@
 
 mod assign;
 mod kalman;
+#[cfg(test)]
+mod tests;
+mod track;
 
 use std::time::Duration;
 
-use types::{Detection, Group, MediaTime, Rect, TrackId};
+use types::{Detection, Group, MediaTime, Rect, Size, TrackId};
 
-use kalman::BoxFilter;
+use track::Track;
 
 /// How tracks start, go on and end.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,6 +30,13 @@ pub struct TrackerOptions {
     pub lost: Duration,
     /// How long an unconfirmed one does.
     pub tentative: Duration,
+    /// A track whose detections score less on average is no figure but a post or a shadow: it is not confirmed, and
+    /// dismissed if its average falls below later.
+    pub credible: f32,
+    /// The same for one that has moved by half its height; what walks is hardly a post.
+    pub credible_moved: f32,
+    /// A track that rests this long with detections below `credible` ends.
+    pub ghost: Duration,
 }
 
 impl Default for TrackerOptions {
@@ -38,6 +48,9 @@ impl Default for TrackerOptions {
             confirm: 3,
             lost: Duration::from_millis(2000),
             tentative: Duration::from_millis(450),
+            credible: 0.48,
+            credible_moved: 0.38,
+            ghost: Duration::from_secs(3),
         }
     }
 }
@@ -51,10 +64,13 @@ pub struct TrackerStep {
     pub confirmed: Vec<TrackId>,
     /// Tracks that ended, confirmed or not.
     pub ended: Vec<TrackId>,
+    /// Those of `ended` that were confirmed and turned out too weak to be believed.
+    pub dismissed: Vec<TrackId>,
 }
 
-/// A scene with more gets no new tracks: time stays bounded.
+/// A scene with more gets no new tracks, and of more detections the surest are used: time stays bounded.
 const MOST_TRACKS: usize = 400;
+const MOST_DETECTIONS: usize = 400;
 
 /// The tracks of one camera.
 #[derive(Debug)]
@@ -65,26 +81,14 @@ pub struct Tracker {
     next: u64,
 }
 
-#[derive(Debug)]
-struct Track {
-    id: TrackId,
-    group: Group,
-    filter: BoxFilter,
-    hits: u32,
-    confirmed: bool,
-    seen: MediaTime,
-    /// Whether the last frame had it.
-    current: bool,
-}
-
 impl Tracker {
     pub fn new(options: TrackerOptions) -> Self {
         Self { options, tracks: Vec::new(), last: None, next: 1 }
     }
 
-    /// Takes the detections of the next frame; carried things are ignored. A time before the last frame's counts as the
-    /// last frame's.
-    pub fn update(&mut self, at: MediaTime, detections: &[Detection]) -> TrackerStep {
+    /// Takes the detections of the next frame, which has this size; carried things are ignored. A time before the last
+    /// frame's counts as the last frame's.
+    pub fn update(&mut self, at: MediaTime, size: Size, detections: &[Detection]) -> TrackerStep {
         let at = self.last.map_or(at, |last| at.max(last));
         let elapsed = self.last.map_or(0.0, |last| (at.as_duration() - last.as_duration()).as_secs_f32());
         self.last = Some(at);
@@ -92,8 +96,16 @@ impl Tracker {
             track.filter.predict(elapsed);
             track.current = false;
         }
-        let usable = |d: &&Detection| d.class.group() != Group::Carried && d.score >= self.options.weak && !d.bbox.is_empty();
-        let (strong, weak): (Vec<_>, Vec<_>) = detections.iter().filter(usable).partition(|d| d.score >= self.options.strong);
+        let usable = |d: &&Detection| {
+            let sane = !d.bbox.is_empty() && d.bbox.right().is_finite() && d.bbox.bottom().is_finite();
+            d.class.group() != Group::Carried && d.score >= self.options.weak && sane
+        };
+        let mut usable: Vec<&Detection> = detections.iter().filter(usable).collect();
+        if usable.len() > MOST_DETECTIONS {
+            usable.sort_by(|a, b| b.score.total_cmp(&a.score));
+            usable.truncate(MOST_DETECTIONS);
+        }
+        let (strong, weak): (Vec<_>, Vec<_>) = usable.into_iter().partition(|d| d.score >= self.options.strong);
 
         let mut step = TrackerStep::default();
         // Confirmed tracks choose first, then what is left goes to tentative ones: a ghost never takes a figure's box.
@@ -108,27 +120,22 @@ impl Tracker {
             if detection.score >= self.options.start && self.tracks.len() < MOST_TRACKS && !self.doubled(detection) {
                 let id = TrackId(self.next);
                 self.next += 1;
-                self.tracks.push(Track {
-                    id,
-                    group: detection.class.group(),
-                    filter: BoxFilter::new(&detection.bbox),
-                    hits: 0,
-                    confirmed: false,
-                    seen: at,
-                    current: false,
-                });
+                self.tracks.push(Track::new(id, detection, at));
                 let index = self.tracks.len() - 1;
                 self.hit(index, detection, at, &mut step);
             }
         }
-        self.end(at, &mut step);
+        let options = self.options.clone();
+        self.end(&mut step, |track| track.is_over(at, size, &options));
         step
     }
 
-    /// Ends every track and says which there were.
-    pub fn finish(&mut self) -> Vec<TrackId> {
+    /// Ends every track.
+    pub fn finish(&mut self) -> TrackerStep {
         self.last = None;
-        self.tracks.drain(..).map(|t| t.id).collect()
+        let mut step = TrackerStep::default();
+        self.end(&mut step, |_| true);
+        step
     }
 
     /// One round of matching of the tracks not yet seen in this frame; matched detections leave `free`.
@@ -167,13 +174,9 @@ impl Tracker {
 
     fn hit(&mut self, index: usize, detection: &Detection, at: MediaTime, step: &mut TrackerStep) {
         let track = &mut self.tracks[index];
-        track.filter.update(&detection.bbox, detection.score);
-        track.hits += 1;
-        track.seen = at;
-        track.current = true;
+        let confirms = track.hit(detection, at, &self.options);
         step.seen.push((track.id, *detection));
-        if !track.confirmed && track.hits >= self.options.confirm {
-            track.confirmed = true;
+        if confirms {
             step.confirmed.push(track.id);
         }
     }
@@ -184,117 +187,16 @@ impl Tracker {
         self.tracks.iter().any(|t| t.current && t.group == detection.class.group() && same(&t.filter.bbox()))
     }
 
-    fn end(&mut self, at: MediaTime, step: &mut TrackerStep) {
-        let options = &self.options;
+    fn end(&mut self, step: &mut TrackerStep, over: impl Fn(&Track) -> bool) {
         self.tracks.retain(|track| {
-            let unseen = at.as_duration() - track.seen.as_duration();
-            let keep = unseen <= if track.confirmed { options.lost } else { options.tentative };
-            if !keep {
+            let over = over(track);
+            if over {
                 step.ended.push(track.id);
+                if track.confirmed && !track.credible(&self.options) {
+                    step.dismissed.push(track.id);
+                }
             }
-            keep
+            !over
         });
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use types::Class;
-
-    use super::*;
-
-    fn at(frame: u64) -> MediaTime {
-        MediaTime::from_duration(Duration::from_millis(frame * 200))
-    }
-
-    fn person(x: f32, y: f32, score: f32) -> Detection {
-        Detection { class: Class::Person, score, bbox: Rect::new(x, y, 40.0, 100.0) }
-    }
-
-    #[test]
-    fn a_figure_that_walks_out_of_its_own_box_keeps_its_track_at_five_frames_a_second() {
-        let mut tracker = Tracker::new(TrackerOptions::default());
-        let mut ids = std::collections::BTreeSet::new();
-        for i in 0..15 {
-            // From standing to 36 pixels a frame, nearly its own width.
-            let x = (0..i).map(|k| (k as f32 * 6.0).min(36.0)).sum::<f32>();
-            ids.extend(tracker.update(at(i), &[person(x, 50.0, 0.8)]).seen.iter().map(|(id, _)| *id));
-        }
-        assert_eq!(ids.len(), 1);
-    }
-
-    #[test]
-    fn two_figures_that_cross_keep_their_tracks() {
-        let mut tracker = Tracker::new(TrackerOptions::default());
-        let mut last = Vec::new();
-        for i in 0..25 {
-            let (a, b) = (person(i as f32 * 20.0, 50.0, 0.8), person(480.0 - i as f32 * 20.0, 62.0, 0.8));
-            let step = tracker.update(at(i), &[a, b]);
-            last = step.seen;
-            assert_eq!(last.len(), 2, "frame {i}");
-        }
-        let right_most = last.iter().max_by(|a, b| a.1.bbox.x.total_cmp(&b.1.bbox.x)).unwrap();
-        assert_eq!(right_most.0, TrackId(1));
-    }
-
-    #[test]
-    fn weak_detections_keep_a_track_but_start_none() {
-        let mut tracker = Tracker::new(TrackerOptions::default());
-        assert!(tracker.update(at(0), &[person(0.0, 0.0, 0.3)]).seen.is_empty());
-        tracker.update(at(1), &[person(0.0, 0.0, 0.8)]);
-        for i in 2..9 {
-            assert_eq!(tracker.update(at(i), &[person(0.0, 0.0, 0.25)]).seen.len(), 1);
-        }
-    }
-
-    #[test]
-    fn a_track_bridges_a_gap_and_ends_after_a_longer_one() {
-        let mut tracker = Tracker::new(TrackerOptions::default());
-        let mut confirmed = Vec::new();
-        for i in 0..5 {
-            confirmed.extend(tracker.update(at(i), &[person(i as f32 * 4.0, 0.0, 0.8)]).confirmed);
-        }
-        assert_eq!(confirmed, [TrackId(1)]);
-        for i in 5..10 {
-            assert!(tracker.update(at(i), &[]).ended.is_empty());
-        }
-        assert_eq!(tracker.update(at(10), &[person(40.0, 0.0, 0.8)]).seen[0].0, TrackId(1));
-        let ended: Vec<_> = (11..30).flat_map(|i| tracker.update(at(i), &[]).ended).collect();
-        assert_eq!(ended, [TrackId(1)]);
-    }
-
-    #[test]
-    fn a_figure_and_a_vehicle_never_share_a_track() {
-        let mut tracker = Tracker::new(TrackerOptions::default());
-        tracker.update(at(0), &[person(0.0, 0.0, 0.8)]);
-        let step = tracker.update(at(1), &[Detection { class: Class::Car, ..person(0.0, 0.0, 0.8) }]);
-        assert_eq!(step.seen[0].0, TrackId(2));
-    }
-
-    proptest! {
-        #[test]
-        fn whatever_comes_every_track_ends_once_and_no_detection_is_used_twice(
-            frames in prop::collection::vec(prop::collection::vec((0f32..300.0, 0f32..200.0, 0f32..1.0), 0..8), 1..30),
-            gap in 0u64..20,
-        ) {
-            let mut tracker = Tracker::new(TrackerOptions::default());
-            let (mut begun, mut ended) = (std::collections::BTreeSet::new(), Vec::new());
-            for (i, frame) in frames.iter().enumerate() {
-                let detections: Vec<_> = frame.iter().map(|(x, y, s)| person(*x, *y, *s)).collect();
-                // Time may jump, and even run backwards.
-                let step = tracker.update(at((i as u64 * 7) % (gap + 1) + i as u64), &detections);
-                prop_assert!(step.seen.len() <= detections.len());
-                let mut ids: Vec<_> = step.seen.iter().map(|(id, _)| *id).collect();
-                begun.extend(ids.iter().copied());
-                ids.sort();
-                ids.dedup();
-                prop_assert_eq!(ids.len(), step.seen.len());
-                ended.extend(step.ended);
-            }
-            ended.extend(tracker.finish());
-            ended.sort();
-            prop_assert_eq!(ended, begun.into_iter().collect::<Vec<_>>());
-        }
     }
 }

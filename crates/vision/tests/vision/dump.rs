@@ -35,7 +35,7 @@ fn dump() {
             times[1] += t.model.as_secs_f64() * 1e3;
             times[2] += t.decode.as_secs_f64() * 1e3;
             let people: Vec<Rect> = all.iter().filter(|d| d.class == Class::Person).map(|d| d.bbox).collect();
-            let step = tracker.update(frame.at, &all);
+            let step = tracker.update(frame.at, size, &all);
             for (id, d) in step.seen {
                 let Some((raw, bbox, people)) = cut(&frame, &d.bbox, &people) else { continue };
                 let began = std::time::Instant::now();

@@ -1,9 +1,14 @@
-use std::{fmt::Write as _, fs, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    fs,
+    path::PathBuf,
+};
 
 use clap::Args;
 use media::Sampling;
 use serde::Serialize;
-use types::{Class, Group};
+use types::{Class, Detection, Group, Rect, TrackId};
 use vision::{Tracker, TrackerOptions, VisionOptions};
 
 use super::{failed, input::each_frame, load_vision};
@@ -42,30 +47,90 @@ impl Track {
             .ok_or_else(|| Failure::new("footage", "the file does not say its frame rate, so its frames have no numbers"))?;
         let mut vision = load_vision(&VisionOptions::default())?;
         let mut tracker = Tracker::new(TrackerOptions::default());
-        // A track's first boxes are known to be right once it is confirmed: rows wait for that.
-        let mut rows: Vec<(u64, u64, types::Detection)> = Vec::new();
-        let mut confirmed = std::collections::BTreeSet::new();
+        // A track's first boxes are known to be right once it is confirmed, and all of them once it was not dismissed: rows
+        // wait for that, as the sightings of an archive do.
+        let mut rows: Vec<Row> = Vec::new();
+        let mut confirmed = BTreeSet::new();
         let mut frames = 0;
         each_frame(&self.video, Sampling { fps: self.fps, ..Sampling::default() }, |frame| {
             let mut found = vision.detector.detect(frame).map_err(|e| failed(&e))?;
             found.retain(|d| d.class.group() != Group::Carried);
-            let step = tracker.update(frame.at, &found);
-            confirmed.extend(step.confirmed.iter().map(|id| id.0));
+            let step = tracker.update(frame.at, frame.size(), &found);
+            confirmed.extend(step.confirmed.iter().copied());
+            step.dismissed.iter().for_each(|id| _ = confirmed.remove(id));
             let number = (frame.at.as_duration().as_secs_f64() * rate).round() as u64 + 1;
-            rows.extend(step.seen.iter().filter(|(_, d)| d.class == Class::Person).map(|(id, d)| (number, id.0, *d)));
+            let people = step.seen.into_iter().filter(|(_, d)| d.class == Class::Person);
+            rows.extend(people.map(|(track, seen)| Row { sample: frames, frame: number, track, seen }));
             frames += 1;
             Ok(true)
         })?;
-        rows.retain(|(_, id, _)| confirmed.contains(id));
+        tracker.finish().dismissed.iter().for_each(|id| _ = confirmed.remove(id));
+        rows.retain(|row| confirmed.contains(&row.track));
+        bridge(&mut rows);
         let mut text = String::new();
-        for (number, id, d) in &rows {
-            let b = d.bbox;
-            let _ = writeln!(text, "{number},{id},{:.2},{:.2},{:.2},{:.2},{:.4},-1,-1,-1", b.x, b.y, b.width, b.height, d.score);
+        for Row { frame, track, seen, .. } in &rows {
+            let (id, b) = (track.0, seen.bbox);
+            let _ =
+                writeln!(text, "{frame},{id},{:.2},{:.2},{:.2},{:.2},{:.4},-1,-1,-1", b.x, b.y, b.width, b.height, seen.score);
         }
         fs::write(&self.out, text).map_err(|e| Failure::because("output", format!("write {}", self.out.display()), &e))?;
-        let tracks = rows.iter().map(|r| r.1).collect::<std::collections::BTreeSet<_>>().len();
+        let tracks = rows.iter().map(|r| r.track).collect::<BTreeSet<_>>().len();
         let answer = Answer { frames, boxes: rows.len(), tracks };
         printer.answer(&answer, || format!("{frames} frames, {} boxes in {tracks} tracks: {}", answer.boxes, self.out.display()));
         Ok(())
+    }
+}
+
+/// A figure in a frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Row {
+    /// Counts the frames that were looked at.
+    sample: u64,
+    /// The video's own number of the frame, from 1.
+    frame: u64,
+    track: TrackId,
+    seen: Detection,
+}
+
+/// A track that misses up to so many frames looked at gets boxes in between; over a longer gap a straight line is a guess.
+const BRIDGED: u64 = 2;
+
+/// Adds a row for each frame looked at in which a track was hidden for a moment, on the straight line between the boxes
+/// around it and with the lower of their scores; sorts by frame and track.
+fn bridge(rows: &mut Vec<Row>) {
+    let mut last: BTreeMap<TrackId, Row> = BTreeMap::new();
+    let mut between = Vec::new();
+    for row in rows.iter() {
+        let Some(before) = last.insert(row.track, *row) else { continue };
+        let steps = row.sample - before.sample;
+        for step in (1..steps).filter(|_| steps <= BRIDGED + 1) {
+            let part = step as f32 / steps as f32;
+            let mix = |a: f32, b: f32| a + (b - a) * part;
+            let (a, b) = (before.seen.bbox, row.seen.bbox);
+            let bbox = Rect::new(mix(a.x, b.x), mix(a.y, b.y), mix(a.width, b.width), mix(a.height, b.height));
+            let score = before.seen.score.min(row.seen.score);
+            let frame = before.frame + ((row.frame - before.frame) * step + steps / 2) / steps;
+            between.push(Row { sample: before.sample + step, frame, seen: Detection { bbox, score, ..row.seen }, ..before });
+        }
+    }
+    rows.extend(between);
+    rows.sort_by_key(|row| (row.sample, row.track));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_short_gap_is_bridged_on_a_straight_line_and_a_long_one_is_not() {
+        let row = |sample: u64, x: f32| Row {
+            sample,
+            frame: sample * 2 + 1,
+            track: TrackId(7),
+            seen: Detection { class: Class::Person, score: 0.5, bbox: Rect::new(x, 0.0, 10.0, 30.0) },
+        };
+        let mut rows = vec![row(0, 0.0), row(3, 30.0), row(7, 70.0)];
+        bridge(&mut rows);
+        assert_eq!(rows, [row(0, 0.0), row(1, 10.0), row(2, 20.0), row(3, 30.0), row(7, 70.0)]);
     }
 }

@@ -1,0 +1,196 @@
+use proptest::prelude::*;
+use types::Class;
+
+use super::*;
+
+const SIZE: Size = Size { width: 640, height: 480 };
+
+fn at(frame: u64) -> MediaTime {
+    MediaTime::from_duration(Duration::from_millis(frame * 200))
+}
+
+fn person(x: f32, y: f32, score: f32) -> Detection {
+    Detection { class: Class::Person, score, bbox: Rect::new(x, y, 40.0, 100.0) }
+}
+
+#[test]
+fn a_figure_that_walks_out_of_its_own_box_keeps_its_track_at_five_frames_a_second() {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let mut ids = std::collections::BTreeSet::new();
+    for i in 0..15 {
+        // From standing to 36 pixels a frame, nearly its own width.
+        let x = (0..i).map(|k| (k as f32 * 6.0).min(36.0)).sum::<f32>();
+        ids.extend(tracker.update(at(i), SIZE, &[person(x, 50.0, 0.8)]).seen.iter().map(|(id, _)| *id));
+    }
+    assert_eq!(ids.len(), 1);
+}
+
+#[test]
+fn two_figures_that_cross_keep_their_tracks() {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let mut last = Vec::new();
+    for i in 0..25 {
+        let (a, b) = (person(i as f32 * 20.0, 50.0, 0.8), person(480.0 - i as f32 * 20.0, 62.0, 0.8));
+        let step = tracker.update(at(i), SIZE, &[a, b]);
+        last = step.seen;
+        assert_eq!(last.len(), 2, "frame {i}");
+    }
+    let right_most = last.iter().max_by(|a, b| a.1.bbox.x.total_cmp(&b.1.bbox.x)).unwrap();
+    assert_eq!(right_most.0, TrackId(1));
+}
+
+#[test]
+fn weak_detections_keep_a_track_but_start_none() {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    assert!(tracker.update(at(0), SIZE, &[person(0.0, 0.0, 0.3)]).seen.is_empty());
+    tracker.update(at(1), SIZE, &[person(0.0, 0.0, 0.8)]);
+    for i in 2..9 {
+        assert_eq!(tracker.update(at(i), SIZE, &[person(0.0, 0.0, 0.25)]).seen.len(), 1);
+    }
+}
+
+#[test]
+fn a_track_bridges_a_gap_and_ends_after_a_longer_one() {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let mut confirmed = Vec::new();
+    for i in 0..5 {
+        confirmed.extend(tracker.update(at(i), SIZE, &[person(i as f32 * 4.0, 0.0, 0.8)]).confirmed);
+    }
+    assert_eq!(confirmed, [TrackId(1)]);
+    for i in 5..10 {
+        assert!(tracker.update(at(i), SIZE, &[]).ended.is_empty());
+    }
+    assert_eq!(tracker.update(at(10), SIZE, &[person(40.0, 0.0, 0.8)]).seen[0].0, TrackId(1));
+    let ended: Vec<_> = (11..30).flat_map(|i| tracker.update(at(i), SIZE, &[]).ended).collect();
+    assert_eq!(ended, [TrackId(1)]);
+}
+
+#[test]
+fn a_figure_and_a_vehicle_never_share_a_track() {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    tracker.update(at(0), SIZE, &[person(0.0, 0.0, 0.8)]);
+    let step = tracker.update(at(1), SIZE, &[Detection { class: Class::Car, ..person(0.0, 0.0, 0.8) }]);
+    assert_eq!(step.seen[0].0, TrackId(2));
+}
+
+fn weak_post(score: f32) -> Detection {
+    Detection { class: Class::Person, score, bbox: Rect::new(500.0, 50.0, 12.0, 30.0) }
+}
+
+#[test]
+fn a_post_that_the_detector_doubts_is_never_confirmed_and_a_sure_still_figure_stays_one_track() {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let (mut confirmed, mut ids) = (Vec::new(), std::collections::BTreeSet::new());
+    for i in 0..150 {
+        let doubt = if i % 3 == 0 { 0.5 } else { 0.33 };
+        let step = tracker.update(at(i), SIZE, &[weak_post(doubt), person(50.0, 50.0, 0.6)]);
+        confirmed.extend(step.confirmed);
+        ids.extend(step.seen.iter().filter(|(_, d)| d.bbox.x < 100.0).map(|(id, _)| *id));
+    }
+    assert_eq!(ids.len(), 1);
+    assert_eq!(confirmed, ids.into_iter().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_track_that_was_believed_too_early_is_dismissed_and_one_that_walked_is_only_cut() {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let (mut confirmed, mut dismissed) = (0, 0);
+    for i in 0..40 {
+        let step = tracker.update(at(i), SIZE, &[weak_post(if i < 3 { 0.6 } else { 0.3 })]);
+        confirmed += step.confirmed.len();
+        dismissed += step.dismissed.len();
+    }
+    assert_eq!((confirmed, dismissed), (1, 1));
+
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let mut steps = Vec::new();
+    for i in 0..60 {
+        let walk = person(i.min(20) as f32 * 15.0, 50.0, if i < 20 { 0.8 } else { 0.3 });
+        steps.push(tracker.update(at(i), SIZE, &[walk]));
+    }
+    assert!(steps.iter().all(|s| s.dismissed.is_empty()));
+    assert_eq!(steps.iter().flat_map(|s| &s.ended).collect::<Vec<_>>(), [&TrackId(1)]);
+}
+
+#[test]
+fn who_enters_where_somebody_left_is_somebody_else() {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let leaving = |i: u64| person(480.0 + 20.0 * i as f32, 50.0, 0.8);
+    for i in 0..8 {
+        tracker.update(at(i), SIZE, &[leaving(i)]);
+    }
+    let ended: Vec<_> = (8..11).flat_map(|i| tracker.update(at(i), SIZE, &[]).ended).collect();
+    assert_eq!(ended, [TrackId(1)]);
+    assert_eq!(tracker.update(at(11), SIZE, &[person(600.0, 50.0, 0.8)]).seen[0].0, TrackId(2));
+}
+
+#[test]
+fn a_hundred_figures_keep_their_tracks_and_hours_of_nothing_leave_none() {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let size = Size { width: 4000, height: 1200 };
+    let crowd = |i: u64| -> Vec<_> {
+        (0..100).map(|k| person((k % 20) as f32 * 150.0 + i as f32 * 3.0, (k / 20) as f32 * 200.0, 0.7)).collect()
+    };
+    for i in 0..25 {
+        assert_eq!(tracker.update(at(i), size, &crowd(i)).seen.len(), 100);
+    }
+    assert_eq!(tracker.next, 101);
+    for i in 25..25 + 3 * 3600 * 5 {
+        tracker.update(at(i), size, &[]);
+    }
+    assert!(tracker.tracks.is_empty());
+}
+
+#[test]
+fn no_flood_of_detections_makes_more_tracks_than_the_limit() {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let flood: Vec<_> = (0..5000).map(|k| person((k % 100) as f32 * 90.0, (k / 100) as f32 * 220.0, 0.9)).collect();
+    for i in 0..3 {
+        assert!(tracker.update(at(i), Size { width: 9000, height: 11_000 }, &flood).seen.len() <= MOST_DETECTIONS);
+    }
+    assert!(tracker.tracks.len() <= MOST_TRACKS);
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_every_track_ends_once_and_no_detection_is_used_twice(
+        frames in prop::collection::vec(prop::collection::vec((0f32..300.0, 0f32..200.0, 0f32..1.0), 0..8), 1..30),
+        gap in 0u64..20,
+    ) {
+        let mut tracker = Tracker::new(TrackerOptions::default());
+        let (mut begun, mut ended) = (std::collections::BTreeSet::new(), Vec::new());
+        for (i, frame) in frames.iter().enumerate() {
+            let detections: Vec<_> = frame.iter().map(|(x, y, s)| person(*x, *y, *s)).collect();
+            // Time may jump, and even run backwards.
+            let step = tracker.update(at((i as u64 * 7) % (gap + 1) + i as u64), SIZE, &detections);
+            prop_assert!(step.seen.len() <= detections.len());
+            let mut ids: Vec<_> = step.seen.iter().map(|(id, _)| *id).collect();
+            begun.extend(ids.iter().copied());
+            ids.sort();
+            ids.dedup();
+            prop_assert_eq!(ids.len(), step.seen.len());
+            ended.extend(step.ended);
+        }
+        ended.extend(tracker.finish().ended);
+        ended.sort();
+        prop_assert_eq!(ended, begun.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn boxes_far_outside_any_frame_or_of_any_size_end_no_worse_than_unseen(
+        boxes in prop::collection::vec((any::<f32>(), any::<f32>(), any::<f32>(), any::<f32>(), any::<f32>()), 1..12),
+        width in 1u32..16_385, height in 1u32..16_385,
+    ) {
+        let (mut tracker, size) = (Tracker::new(TrackerOptions::default()), Size { width, height });
+        for i in 0..6 {
+            let all: Vec<_> = boxes
+                .iter()
+                .map(|&(x, y, w, h, s)| Detection { class: Class::Person, score: s, bbox: Rect::new(x, y, w, h) })
+                .collect();
+            let seen = tracker.update(at(i), size, &all).seen.len();
+            prop_assert!(seen <= boxes.len());
+        }
+        tracker.update(at(1000), size, &[]);
+        prop_assert!(tracker.tracks.is_empty());
+    }
+}
