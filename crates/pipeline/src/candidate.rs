@@ -93,7 +93,8 @@ fn near(a: MediaTime, b: MediaTime, options: &Keep) -> bool {
 mod tests {
     use std::time::Duration;
 
-    use types::{Class, ClockUncertainty, Size, TimeSource};
+    use proptest::prelude::*;
+    use types::{Class, ClockUncertainty, ColourMatrix, PixelFormat, Size, TimeSource};
 
     use super::*;
 
@@ -128,5 +129,53 @@ mod tests {
         let crop =
             |f: fn(usize) -> u8| RawCrop::new((0..64 * 64 * 3).map(f).collect(), Size { width: 64, height: 64 }, (0, 0)).unwrap();
         assert!(sharpness(&crop(|_| 90)) < sharpness(&crop(|i| if i / 3 % 4 < 2 { 0 } else { 255 })));
+    }
+
+    fn frame(width: u32, height: u32) -> Frame {
+        let size = Size { width, height };
+        let taken = candidate(0, 0.0).taken;
+        let matrix = ColourMatrix { bt709: false, full_range: true };
+        let bytes = vec![90; (width * height) as usize];
+        Frame::packed(bytes, size, PixelFormat::Gray8, matrix, MediaTime::from_duration(Duration::ZERO), taken, 0).unwrap()
+    }
+
+    #[test]
+    fn whole_large_sure_and_uncovered_boxes_promise_more() {
+        let frame = frame(640, 480);
+        let seen = |score, bbox| Detection { class: Class::Person, score, bbox };
+        let bbox = Rect::new(200.0, 100.0, 60.0, 160.0);
+        let good = promise(&seen(0.8, bbox), &[], &frame);
+        let behind = Rect::new(230.0, 80.0, 60.0, 160.0);
+        let in_front = Rect::new(230.0, 120.0, 60.0, 160.0);
+        assert_eq!(promise(&seen(0.8, bbox), &[behind], &frame), good);
+        for (worse, why) in [
+            (promise(&seen(0.5, bbox), &[], &frame), "doubtful"),
+            (promise(&seen(0.8, Rect::new(200.0, 100.0, 30.0, 80.0)), &[], &frame), "small"),
+            (promise(&seen(0.8, Rect::new(0.0, 100.0, 60.0, 160.0)), &[], &frame), "cut at the left"),
+            (promise(&seen(0.8, Rect::new(200.0, 320.0, 60.0, 160.0)), &[], &frame), "cut at the bottom"),
+            (promise(&seen(0.8, bbox), &[in_front], &frame), "covered"),
+        ] {
+            assert!(worse < 0.85 * good, "{why}: {worse} of {good}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_box_in_any_frame_is_cut_inside_it_or_not_at_all(
+            x in any::<f32>(), y in any::<f32>(), w in 0f32..1e9, h in 0f32..1e9,
+            width in 1u32..70, height in 1u32..70, near in any::<bool>(),
+        ) {
+            let fold = |v: f32| if near && v.is_finite() { v % 100.0 } else { v };
+            let frame = frame(width, height);
+            let bbox = Rect::new(fold(x), fold(y), fold(w), fold(h));
+            if let Some(raw) = frame.crop(&crop_region(&bbox)) {
+                let ((left, top), size) = (raw.origin(), raw.size());
+                prop_assert!(left + size.width <= width && top + size.height <= height);
+                prop_assert!((0.5..=1.0).contains(&sharpness(&raw)));
+            }
+            let detection = Detection { class: Class::Person, score: 0.5, bbox };
+            let promise = promise(&detection, &[bbox], &frame);
+            prop_assert!(promise >= 0.0 || !bbox.area().is_finite());
+        }
     }
 }
