@@ -14,6 +14,7 @@ mod footage;
 mod live;
 mod scene;
 mod sink;
+mod surroundings;
 
 pub use candidate::crop_region;
 pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage};

@@ -12,6 +12,7 @@ use vision::{Tracker, TrackerOptions, Vision, VisionError, carried_by, describe}
 use crate::{
     candidate::{Candidate, Candidates, Keep, crop_region, promise, sharpness},
     sink::NewSighting,
+    surroundings::{Stances, Surroundings},
 };
 
 /// A model failed on a frame. Bad frames are no error: they simply show nothing.
@@ -98,6 +99,7 @@ pub struct Scene {
     options: SceneOptions,
     tracker: Tracker,
     open: BTreeMap<TrackId, OpenTrack>,
+    surroundings: Surroundings,
     numbered: u64,
     stats: SceneStats,
 }
@@ -121,12 +123,23 @@ struct OpenTrack {
     classes: BTreeMap<Class, f32>,
     carried: BTreeMap<Carried, (u32, f32)>,
     candidates: Candidates,
+    stances: Stances,
 }
 
 impl Scene {
     pub fn new(camera: CameraId, agency: AgencyId, origin: SceneOrigin, options: SceneOptions) -> Self {
         let tracker = Tracker::new(options.tracker.clone());
-        Self { camera, agency, origin, options, tracker, open: BTreeMap::new(), numbered: 0, stats: SceneStats::default() }
+        Self {
+            camera,
+            agency,
+            origin,
+            options,
+            tracker,
+            open: BTreeMap::new(),
+            surroundings: Surroundings::default(),
+            numbered: 0,
+            stats: SceneStats::default(),
+        }
     }
 
     pub fn stats(&self) -> SceneStats {
@@ -137,6 +150,7 @@ impl Scene {
     pub fn frame(&mut self, frame: &Frame, vision: &mut Vision) -> Result<Vec<NewSighting>, SceneError> {
         let detections = vision.detector.detect(frame).map_err(|source| SceneError { frame: frame.number, source })?;
         self.stats.frames += 1;
+        self.surroundings.look(frame);
         self.stats.detections += detections.len() as u64;
         let (things, subjects): (Vec<_>, Vec<_>) = detections.into_iter().partition(|d| d.class.group() == Group::Carried);
         let people: Vec<Rect> = subjects.iter().filter(|d| d.class == Class::Person).map(|d| d.bbox).collect();
@@ -157,7 +171,7 @@ impl Scene {
         }
         for id in step.ended {
             if !step.dismissed.contains(&id) {
-                ready.extend(self.publish(id, vision)?);
+                ready.extend(self.publish_last(id, vision)?);
             }
             self.open.remove(&id);
         }
@@ -170,7 +184,7 @@ impl Scene {
         let step = self.tracker.finish();
         let mut ready = Vec::new();
         for id in self.open.keys().copied().filter(|id| !step.dismissed.contains(id)).collect::<Vec<_>>() {
-            ready.extend(self.publish(id, vision)?);
+            ready.extend(self.publish_last(id, vision)?);
         }
         self.open.clear();
         Ok(ready)
@@ -192,6 +206,7 @@ impl Scene {
             }
         }
         let others: Vec<Rect> = people.iter().filter(|p| **p != detection.bbox).copied().collect();
+        track.stances.observe(detection, &others, frame);
         let promise = promise(detection, &others, frame);
         let keep = keep(&self.options);
         if !track.candidates.wants(promise, frame.at, &keep) {
@@ -212,13 +227,21 @@ impl Scene {
         let ids: Vec<_> = self.open.iter().filter(|(_, t)| long(t)).map(|(id, _)| *id).collect();
         let mut ready = Vec::new();
         for id in ids {
-            ready.extend(self.publish(id, vision)?);
+            ready.extend(self.publish_last(id, vision)?);
             let mut next = OpenTrack::new(frame);
             next.number = Some(self.numbered);
             self.numbered += 1;
             self.open.insert(id, next);
         }
         Ok(ready)
+    }
+
+    /// The sighting of a track that has ended.
+    fn publish_last(&mut self, id: TrackId, vision: &mut Vision) -> Result<Option<NewSighting>, SceneError> {
+        if let Some(track) = self.open.get(&id).filter(|t| t.number.is_some()) {
+            self.surroundings.learn(&track.stances);
+        }
+        self.publish(id, vision)
     }
 
     /// The sighting of a confirmed track as it is known now; `None` for an unconfirmed one, or where no crop could be
@@ -235,7 +258,7 @@ impl Scene {
                 Ok(crop) => {
                     let embedding = vision.embedder.embed(&crop).map_err(|source| SceneError { frame, source })?;
                     embeddings.push(embedding);
-                    descriptions.push(describe(&crop, class, &carried));
+                    descriptions.push(describe(&crop, class, &carried, self.surroundings.light()));
                     shown.get_or_insert((crop, candidate));
                 }
                 Err(error) => {
@@ -261,7 +284,7 @@ impl Scene {
             frame: track.frame,
             score: best.detection.score,
             detections: track.detections,
-            description: agree(&descriptions),
+            description: Description { stature: self.surroundings.stature(&track.stances), ..agree(&descriptions) },
             origin: self.origin.kind(),
         };
         if let Some(track) = self.open.get_mut(&id) {
@@ -292,6 +315,7 @@ impl OpenTrack {
             classes: BTreeMap::new(),
             carried: BTreeMap::new(),
             candidates: Candidates::default(),
+            stances: Stances::default(),
         }
     }
 
@@ -339,7 +363,7 @@ fn agree(descriptions: &[Description]) -> Description {
         lower: part(&|d| d.lower),
         vehicle_colour: part(&|d| d.vehicle_colour),
         vehicle: vote(descriptions.iter().map(|d| d.vehicle)),
-        stature: vote(descriptions.iter().map(|d| d.stature)),
+        stature: None,
         carrying: descriptions.first().map(|d| d.carrying.clone()).unwrap_or_default(),
     }
 }

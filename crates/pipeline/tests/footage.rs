@@ -2,12 +2,18 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "helpers of tests")]
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use media::Sampling;
-use pipeline::{FootageError, FootageSummary, FootageTask, NewSighting, SceneOptions, run_footage};
+use media::{FrameReader, Sampling};
+use pipeline::{FootageError, FootageSummary, FootageTask, NewSighting, Scene, SceneOptions, SceneOrigin, run_footage};
 use tokio_util::sync::CancellationToken;
-use types::{AgencyId, CameraId, CaptureTime, Class, ClockUncertainty, FootageDigest, Sighting, TimeSource, TimeStamp};
+use types::{
+    AgencyId, CameraId, CaptureTime, Class, ClockUncertainty, FootageDigest, Frame, MediaTime, PixelFormat, Sighting, Size,
+    Stature, TimeSource, TimeStamp,
+};
 use vision::{ModelStore, Vision, VisionOptions};
 
 /// `SIGHTLINE_FOOTAGE`, else the shared folder beside the checkout; says so when a test can't run.
@@ -92,4 +98,64 @@ fn a_file_cut_at_sixty_percent_fails_unless_its_readable_part_is_wanted() {
     assert!(matches!(run(&task(&cut), &mut vision), Err(FootageError::Media(_))));
     let (kept, done) = run(&FootageTask { keep_readable: true, ..task(&cut) }, &mut vision).unwrap();
     assert!(done.damage.is_some() && !kept.is_empty());
+}
+
+/// The same picture as luma alone, and its left part, so that odd and narrow sizes show real figures.
+fn grey(frame: &Frame, size: Size) -> Frame {
+    let (w, h) = (size.width.min(frame.size().width), size.height.min(frame.size().height));
+    let bytes = (0..h as usize).flat_map(|y| frame.row(0, y)[..w as usize].to_vec()).collect();
+    let size = Size { width: w, height: h };
+    Frame::packed(bytes, size, PixelFormat::Gray8, frame.matrix(), frame.at, frame.taken, frame.number).unwrap()
+}
+
+fn black(size: Size, like: &Frame) -> Frame {
+    let bytes = vec![16; (size.width * size.height) as usize];
+    Frame::packed(bytes, size, PixelFormat::Gray8, like.matrix(), like.at, like.taken, like.number).unwrap()
+}
+
+#[test]
+fn a_stream_that_changes_size_shape_and_colour_from_frame_to_frame_is_looked_at_to_its_end() {
+    let (Some(wide), Some(tall)) = (footage("opencv_vtest/vtest.avi"), footage("pose2sim_4cam/MultiPerson/cam01.mp4")) else {
+        return;
+    };
+    let mut vision = vision();
+    let task = task(&wide);
+    let origin = SceneOrigin::Footage { digest: task.digest, start: task.start };
+    let mut scene = Scene::new(task.camera.clone(), task.agency.clone(), origin, SceneOptions::default());
+    let mut frames = Vec::new();
+    for path in [&wide, &tall, &wide] {
+        let mut reader = FrameReader::open_file(path, Sampling::default(), task.start).unwrap();
+        for _ in 0..8 {
+            frames.extend(reader.next(Duration::from_secs(30)).unwrap());
+        }
+    }
+    let last = frames.last().unwrap().clone();
+    frames.push(grey(&last, Size { width: 767, height: 575 }));
+    frames.push(grey(&last, Size { width: 301, height: 576 }));
+    for (width, height) in [(1, 1), (1, 577), (7, 3), (7680, 4320)] {
+        frames.push(black(Size { width, height }, &last));
+    }
+    let mut ready = Vec::new();
+    for (i, frame) in frames.iter_mut().enumerate() {
+        frame.at = MediaTime::from_duration(Duration::from_millis(200 * i as u64));
+        ready.extend(scene.frame(frame, &mut vision).unwrap());
+    }
+    ready.extend(scene.finish(&mut vision).unwrap());
+    assert!(ready.iter().filter(|n| n.sighting.class == Class::Person).count() >= 3, "{ready:#?}");
+    for NewSighting { sighting: s, crop, .. } in &ready {
+        assert!(!s.bbox.clip(s.frame).is_empty() || s.frame.width < 10, "{s:?}");
+        assert!(crop.size().width <= 128 && crop.size().height <= 256);
+    }
+    assert_eq!(scene.stats().frames, frames.len() as u64);
+}
+
+#[test]
+fn statures_of_walkers_are_known_once_enough_have_passed() {
+    let Some(path) = footage("opencv_vtest/vtest.avi") else { return };
+    let (all, _) = run(&task(&path), &mut vision()).unwrap();
+    let people: Vec<_> = all.iter().map(|n| &n.sighting).filter(|s| s.class == Class::Person).collect();
+    let judged: Vec<_> = people.iter().filter_map(|s| s.description.stature.map(|d| d.word)).collect();
+    let medium = judged.iter().filter(|s| **s == Stature::Medium).count();
+    assert!(judged.len() >= 6 && judged.len() < people.len(), "{} of {}", judged.len(), people.len());
+    assert!(medium * 4 >= judged.len() * 3, "grown people alone walk here: {judged:?}");
 }

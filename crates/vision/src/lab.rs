@@ -4,6 +4,8 @@ use std::sync::LazyLock;
 
 use redact::RedactedCrop;
 
+use crate::scene_light::SceneLight;
+
 /// One pixel: lightness 0..100, and the two colour axes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Lab {
@@ -65,6 +67,12 @@ impl Light {
     /// white. A picture of dark things alone stays dark.
     pub(crate) fn and_exposure(crop: &RedactedCrop, share: f32) -> Self {
         Self::estimate(crop, share, true)
+    }
+
+    /// The colour of the light by the whole scene, of which `share` is taken out, and exposed by the crop as above.
+    pub(crate) fn of_scene(scene: &SceneLight, crop: &RedactedCrop, share: f32) -> Self {
+        let exposed = Self::estimate(crop, 0.0, true).gains;
+        Self { gains: std::array::from_fn(|i| exposed[i] * scene.colour[i].max(1e-3).powf(-share).clamp(0.4, 2.5)) }
     }
 
     fn estimate(crop: &RedactedCrop, share: f32, expose: bool) -> Self {

@@ -18,7 +18,9 @@ mod lab;
 mod letterbox;
 mod manifest;
 mod runtime;
+mod scene_light;
 mod session;
+mod stature;
 mod store;
 mod tracker;
 
@@ -31,7 +33,9 @@ pub use faces::CenterFace;
 pub use letterbox::Rgb;
 pub use manifest::{Decode, Input, Manifest, ManifestError, ModelEntry, Role, RuntimeEntry, SourceFile};
 pub use runtime::{Runtime, RuntimeError};
+pub use scene_light::SceneLight;
 pub use session::Device;
+pub use stature::{Stance, StatureScale};
 pub use store::{ModelState, ModelStore};
 pub use tracker::{Tracker, TrackerOptions, TrackerStep};
 

@@ -62,7 +62,7 @@ impl Colours {
         let crops = redacted_crops(&rows, &mut vision, Class::Person)?;
         let (mut upper, mut lower) = (Part::default(), Part::default());
         for (row, crop) in rows.iter().zip(&crops) {
-            let seen = crop.as_ref().map(|crop| describe(crop, Class::Person, &[])).unwrap_or_default();
+            let seen = crop.as_ref().map(|cut| describe(&cut.crop, Class::Person, &[], cut.light.as_ref())).unwrap_or_default();
             for (part, truth, said) in [(&mut upper, &row.upper, seen.upper), (&mut lower, &row.lower, seen.lower)] {
                 let Some(truth) = truth.as_deref().filter(|t| !t.is_empty()) else { continue };
                 let truth: Colour = truth.parse().map_err(|e: types::UnknownWord| Failure::new("boxes", e.to_string()))?;

@@ -11,7 +11,7 @@ use media::{FrameReader, Sampling};
 use pipeline::crop_region;
 use redact::{RedactedCrop, Subject, redact};
 use types::{CaptureTime, Class, ClockUncertainty, Frame, RawCrop, Rect, Size, TimeSource, TimeStamp};
-use vision::{Rgb, Vision};
+use vision::{Rgb, SceneLight, Vision};
 
 use crate::failure::{Failure, Outcome, library};
 
@@ -33,6 +33,10 @@ impl Picture {
 
     pub(super) fn rgb(&self) -> Outcome<Rgb<'_>> {
         Rgb::new(&self.rgb, self.size).ok_or_else(|| Failure::new("picture", "the picture has no pixels"))
+    }
+
+    pub(super) fn light(&self) -> Option<SceneLight> {
+        SceneLight::of(self.rgb.chunks_exact(3).step_by(31).map(|p| [p[0], p[1], p[2]]))
     }
 
     /// The pixels of a box, clipped and rounded outwards, as [`Frame::crop`] cuts them.
@@ -137,10 +141,16 @@ pub(super) fn box_rows(path: &Path) -> Outcome<Vec<BoxRow>> {
     Ok(rows)
 }
 
-/// The redacted crop of every row as the pipeline would store it, in the table's order; `None` where nothing could be
-/// cut or redacted. Each picture is opened once, each video read once.
-pub(super) fn redacted_crops(rows: &[BoxRow], vision: &mut Vision, class: Class) -> Outcome<Vec<Option<RedactedCrop>>> {
-    let mut crops: Vec<Option<RedactedCrop>> = rows.iter().map(|_| None).collect();
+/// A redacted crop and the light of the picture it was cut from.
+pub(super) struct Cut {
+    pub(super) crop: RedactedCrop,
+    pub(super) light: Option<SceneLight>,
+}
+
+/// The redacted crop of every row as the pipeline would store it, with the light of its picture, in the table's order;
+/// `None` where nothing could be cut or redacted. Each picture is opened once, each video read once.
+pub(super) fn redacted_crops(rows: &[BoxRow], vision: &mut Vision, class: Class) -> Outcome<Vec<Option<Cut>>> {
+    let mut crops: Vec<Option<Cut>> = rows.iter().map(|_| None).collect();
     let mut of_image: BTreeMap<&Path, Vec<usize>> = BTreeMap::new();
     let mut of_video: BTreeMap<&Path, BTreeMap<u64, Vec<usize>>> = BTreeMap::new();
     for (i, row) in rows.iter().enumerate() {
@@ -152,13 +162,14 @@ pub(super) fn redacted_crops(rows: &[BoxRow], vision: &mut Vision, class: Class)
     }
     for (path, members) in of_image {
         let picture = Picture::open(path)?;
-        redact_boxes(rows, &members, &|r| picture.crop(r), vision, class, &mut crops);
+        redact_boxes(rows, &members, &|r| picture.crop(r), picture.light(), vision, class, &mut crops);
     }
     for (path, frames) in of_video {
         let last = *frames.keys().next_back().unwrap_or(&0);
         each_frame(path, Sampling::all(), |frame| {
             if let Some(members) = frames.get(&(frame.number + 1)) {
-                redact_boxes(rows, members, &|r| frame.crop(r), vision, class, &mut crops);
+                let light = SceneLight::of_frame(frame);
+                redact_boxes(rows, members, &|r| frame.crop(r), light, vision, class, &mut crops);
             }
             Ok(frame.number + 1 < last)
         })?;
@@ -170,16 +181,17 @@ fn redact_boxes(
     rows: &[BoxRow],
     members: &[usize],
     cut: &dyn Fn(&Rect) -> Option<RawCrop>,
+    light: Option<SceneLight>,
     vision: &mut Vision,
     class: Class,
-    crops: &mut [Option<RedactedCrop>],
+    crops: &mut [Option<Cut>],
 ) {
     for &i in members {
         let bbox = rows[i].bbox();
         crops[i] = cut(&crop_region(&bbox)).and_then(|raw| {
             let (x, y) = raw.origin();
             let subject = Subject { class, bbox: shift(&bbox, x, y), people: Vec::new() };
-            redact(raw, &subject, &mut vision.faces).ok()
+            redact(raw, &subject, &mut vision.faces).ok().map(|crop| Cut { crop, light })
         });
     }
 }

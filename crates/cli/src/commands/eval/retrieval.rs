@@ -29,7 +29,7 @@ impl RetrievalArgs {
         let crops = redacted_crops(&rows, &mut vision, Class::Person)?;
         let embeddings: Vec<Option<Embedding>> = crops
             .iter()
-            .map(|crop| crop.as_ref().map(|crop| vision.embedder.embed(crop)).transpose())
+            .map(|cut| cut.as_ref().map(|cut| vision.embedder.embed(&cut.crop)).transpose())
             .collect::<Result<_, _>>()
             .map_err(|e| failed(&e))?;
         let labels: Vec<Label> = rows.into_iter().map(|r| Label { identity: r.identity, camera: r.camera }).collect();
