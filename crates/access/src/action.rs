@@ -53,6 +53,8 @@ pub enum Action {
     RebuildIndex,
     #[serde(rename = "audit.list")]
     ListAudit,
+    #[serde(rename = "audit.receipt")]
+    GetReceipt,
 }
 
 /// What a role may do.
@@ -65,7 +67,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Search,
         Self::GetCrop,
         Self::AddAgency,
@@ -89,6 +91,7 @@ impl Action {
         Self::Repair,
         Self::RebuildIndex,
         Self::ListAudit,
+        Self::GetReceipt,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -116,6 +119,7 @@ impl Action {
             Self::Repair => "check.repair",
             Self::RebuildIndex => "index.rebuild",
             Self::ListAudit => "audit.list",
+            Self::GetReceipt => "audit.receipt",
         }
     }
 
@@ -140,8 +144,14 @@ impl Action {
             Self::Check => [No, No, No, Yes, Yes],
             Self::Repair | Self::RebuildIndex => [No, No, No, Yes, No],
             Self::ListAudit => [No, No, No, No, Yes],
+            Self::GetReceipt => [Own, Own, Own, Own, Yes],
         };
         row[role as usize]
+    }
+
+    /// Whether it hands out sightings or pictures of them: what stops while witnesses are missing.
+    pub const fn reads_sightings(self) -> bool {
+        matches!(self, Self::Search | Self::GetCrop)
     }
 
     /// Whether the caller's role may do this at all. [`Permission::Own`] passes: the caller of this checks whose it is.

@@ -1,12 +1,13 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use types::{AgencyId, CameraId, CaseId, Class, JobId, QueryPart, ReceiveTime, SightingId, TimeWindow};
 
-use crate::{Action, Budgets, Caller, Code, LeftOut, SearchRequest};
+use crate::{Action, Budgets, Caller, Code, Commitment, LeftOut, Matter, Sealed, SearchRequest, log};
 
-/// One line of the record. No free text and no picture: who, what, under which case, how far, and how it ended.
+/// One line of the record. No free text and no picture: who, what, under which case, how far, and how it ended. What
+/// somebody wrote or showed is there as a [`Commitment`] alone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditEntry {
@@ -86,20 +87,51 @@ pub struct AuditDetail {
     pub limit: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<JobId>,
-    /// SHA-256 of the grant opened or authorised, in hexadecimal.
+    /// What was written or shown, without saying what.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub commitments: BTreeMap<Matter, Commitment>,
+    /// What opens the commitments. Kept beside the record, in the transaction of the entry, and erasable; never part of the
+    /// entry's bytes.
+    #[serde(skip)]
+    pub sealed: Vec<Sealed>,
+    /// The entry of which a receipt was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub grant: Option<String>,
+    pub entry: Option<u64>,
     /// Searched before anybody authorised it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub emergency: bool,
     /// What was handed out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<u32>,
+    /// SHA-256 over the ids of what was handed out, in their order, in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub results_sha256: Option<String>,
 }
 
 impl AuditDetail {
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Commits to what was written or shown; an empty text is none.
+    #[must_use]
+    pub fn seal(mut self, sealed: Sealed) -> Self {
+        if !sealed.words.is_empty() {
+            self.commitments.insert(sealed.matter, sealed.commitment());
+            self.sealed.push(sealed);
+        }
+        self
+    }
+
+    pub(crate) fn of_results(handed: &[SightingId]) -> Self {
+        use sha2::{Digest, Sha256};
+        let mut hash = Sha256::new();
+        handed.iter().for_each(|id| hash.update(id.0.as_bytes()));
+        Self {
+            results: Some(u32::try_from(handed.len()).unwrap_or(u32::MAX)),
+            results_sha256: (!handed.is_empty()).then(|| hex::encode(hash.finalize())),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn of_request(request: &SearchRequest, like: Option<SightingId>) -> Self {
@@ -134,8 +166,8 @@ pub enum Charge {
 pub struct AuditReceipt {
     /// From 1, without gaps.
     pub seq: u64,
-    /// SHA-256 over this entry and the one before.
-    pub chain: [u8; 32],
+    /// RFC 6962 leaf hash of the entry: what the log's tree is made of.
+    pub leaf: [u8; 32],
 }
 
 /// The record did not take an entry. Whatever the entry was for must not happen.
@@ -143,6 +175,8 @@ pub struct AuditReceipt {
 pub enum AuditError {
     #[error("the case's budget is used up: {used_queries} queries and {used_results} results of {} and {} are taken", within.queries, within.results)]
     Exhausted { used_queries: u64, used_results: u64, within: Budgets },
+    #[error("{got} of the {want} witnesses that are needed have seen the record in the last {}", minutes(*overdue))]
+    Unwitnessed { got: usize, want: usize, overdue: std::time::Duration },
     #[error("write to the audit record")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -178,15 +212,21 @@ impl AuditEntry {
 }
 
 impl AuditReceipt {
-    /// The receipt of the entry with these bytes after `previous`; `None` for the first.
-    pub fn following(previous: Option<&Self>, bytes: &[u8]) -> Self {
-        use sha2::{Digest, Sha256};
-        let (seq, chain) = previous.map_or((0, [0; 32]), |p| (p.seq, p.chain));
-        let mut hash = Sha256::new_with_prefix(b"sightline audit v1\n");
-        hash.update(chain);
-        hash.update((seq + 1).to_be_bytes());
-        hash.update(bytes);
-        Self { seq: seq + 1, chain: hash.finalize().into() }
+    /// The receipt of the entry with these bytes at `seq`.
+    pub fn of(seq: u64, bytes: &[u8]) -> Self {
+        Self { seq, leaf: log::entry_hash(bytes).0 }
+    }
+
+    /// Its place in the log, from 0.
+    pub fn index(&self) -> u64 {
+        self.seq.saturating_sub(1)
+    }
+}
+
+fn minutes(overdue: std::time::Duration) -> String {
+    match overdue.as_secs() {
+        s @ 0..120 => format!("{s} s"),
+        s => format!("{} min", s / 60),
     }
 }
 

@@ -56,6 +56,8 @@ codes! {
     Limits = "limits",
     /// The camera, agency or job belongs to another organisation.
     NotYours = "not_yours",
+    /// Too few witnesses look on.
+    Unwitnessed = "unwitnessed",
 }
 
 impl fmt::Display for Code {

@@ -139,6 +139,11 @@ impl<L: AuditLog> Gate<L> {
                 let denial = Denial::new(Code::Budget, exhausted.to_string(), hint);
                 Err(self.refuse(entry(Phase::Denied { code: Code::Budget }, detail, None), denial).await)
             }
+            Err(unwitnessed @ AuditError::Unwitnessed { .. }) => {
+                let hint = "nothing is wrong with the request: have the operator see why the witnesses do not answer";
+                let denial = Denial::new(Code::Unwitnessed, unwitnessed.to_string(), hint);
+                Err(self.refuse(entry(Phase::Denied { code: Code::Unwitnessed }, detail, None), denial).await)
+            }
             Err(error) => Err(GateError::Audit(error)),
         }
     }
@@ -209,23 +214,24 @@ impl<L: AuditLog> Gate<L> {
         self.log.append(entry).await.map_err(GateError::Audit)
     }
 
-    /// Ends a search on the record and gives back what it did not hand out; the permit is gone.
+    /// Ends a search on the record, with the ids of what it hands out, and gives back the rest; the permit is gone.
     pub async fn complete_search(
         &self,
         permit: CasePermit,
         outcome: Outcome,
-        results: u32,
+        handed: &[SightingId],
         now: ReceiveTime,
     ) -> Result<AuditReceipt, GateError> {
         let (case, caller, begin, reserved) = permit.into_parts();
-        let unused = reserved.saturating_sub(results);
+        let detail = AuditDetail::of_results(handed);
+        let unused = reserved.saturating_sub(detail.results.unwrap_or_default());
         let entry = AuditEntry {
             at: now,
             caller: Some(caller),
             action: Action::Search,
             phase: Phase::Complete { begin: begin.seq, outcome },
             case: Some(case),
-            detail: AuditDetail { results: Some(results), ..AuditDetail::default() },
+            detail,
             charge: (unused > 0).then_some(Charge::GiveBack { results: unused }),
         };
         self.log.append(entry).await.map_err(GateError::Audit)

@@ -13,6 +13,7 @@ mod audit;
 mod caller;
 mod camera;
 mod case;
+mod commitment;
 mod decide;
 mod denial;
 mod gate;
@@ -30,6 +31,7 @@ pub use audit::{AuditDetail, AuditEntry, AuditError, AuditLog, AuditReceipt, Cha
 pub use caller::{Caller, Name, NameError, Role};
 pub use camera::{CameraPolicy, Hours, PooledCamera};
 pub use case::{Authorisation, Case, CaseState, Closed};
+pub use commitment::{Commitment, Matter, Sealed};
 pub use decide::{Granted, LeftOut, Reach, SearchRequest, decide, decide_view};
 pub use denial::{Code, Denial};
 pub use gate::{Begun, Gate, GateError};

@@ -51,7 +51,7 @@ impl AuditLog for MemoryLog {
             *spent = charge.book(*spent)?;
         }
         let bytes = entry.to_bytes()?;
-        let receipt = AuditReceipt::following(kept.entries.last().map(|(r, _)| r), &bytes);
+        let receipt = AuditReceipt::of(kept.entries.len() as u64 + 1, &bytes);
         kept.entries.push((receipt.clone(), entry));
         Ok(receipt)
     }

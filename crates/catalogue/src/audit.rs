@@ -1,133 +1,260 @@
-use access::{AuditEntry, AuditError, AuditLog, AuditReceipt};
+//! The record: entries in their order, each durable before anybody is told, many of them in one commit.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use access::{AuditEntry, AuditError, AuditLog, AuditReceipt, Matter, Sealed};
 use async_trait::async_trait;
 use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
+use tokio::sync::oneshot;
 use types::CaseId;
 
 use crate::{Catalogue, CatalogueError, row::digest};
 
-/// How many entries are read at once when the whole record is walked.
-const PAGE: u32 = 1_000;
+/// Entries of one commit at most, so that no caller waits for a whole crowd.
+const BATCH: usize = 256;
 
 /// An entry with its place in the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
     pub entry: AuditEntry,
     pub receipt: AuditReceipt,
+    /// The exact bytes that are hashed.
+    pub bytes: Vec<u8>,
 }
 
-/// The record as a whole, as [`Catalogue::verify_audit`] found it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AuditState {
-    pub entries: u64,
-    /// Of the last entry; `None` if there is none.
-    pub head: Option<AuditReceipt>,
+type Taken = Result<AuditReceipt, AuditError>;
+
+/// An entry that waits for the next commit.
+struct Waiting {
+    entry: AuditEntry,
+    bytes: Vec<u8>,
+    done: oneshot::Sender<Taken>,
+}
+
+/// Entries that came while a commit was under way share the next one: the disk is asked once for all of them.
+#[derive(Default)]
+pub(crate) struct Queue(Mutex<Queued>);
+
+#[derive(Default)]
+struct Queued {
+    commits: u64,
+    waiting: Vec<Waiting>,
+    /// Somebody commits, and will take what comes.
+    running: bool,
+}
+
+impl Queue {
+    /// Whether the caller has to start somebody who commits.
+    fn push(&self, entry: Waiting) -> bool {
+        let mut queued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        queued.waiting.push(entry);
+        !std::mem::replace(&mut queued.running, true)
+    }
+
+    fn commits(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).commits
+    }
+
+    /// The next batch; `None` ends the turn of whoever commits.
+    fn take(&self) -> Option<Vec<Waiting>> {
+        let mut queued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if queued.waiting.is_empty() {
+            queued.running = false;
+            return None;
+        }
+        queued.commits += 1;
+        let count = queued.waiting.len().min(BATCH);
+        Some(queued.waiting.drain(..count).collect())
+    }
 }
 
 #[async_trait]
 impl AuditLog for Catalogue {
-    /// Entry and charge are one transaction, on disk when this returns.
-    async fn append(&self, entry: AuditEntry) -> Result<AuditReceipt, AuditError> {
+    /// Entry, charge and what opens its commitments are one transaction, on disk when this returns. Whoever stops waiting
+    /// leaves the entry where it is: a call that was cut off is on the record.
+    async fn append(&self, entry: AuditEntry) -> Taken {
         let bytes = entry.to_bytes()?;
-        let unavailable = |e: CatalogueError| AuditError::Unavailable(Box::new(e));
-        let mut tx = self.begin().await.map_err(unavailable)?;
-        if let (Some(charge), Some(case)) = (entry.charge, &entry.case) {
-            let before = spent(&mut tx, case).await.map_err(unavailable)?;
-            let after = charge.book(before)?;
-            set_spent(&mut tx, case, after).await.map_err(unavailable)?;
+        if bytes.len() > access::log::MAX_ENTRY {
+            return Err(unavailable(format!("an entry has {} bytes; at most {} fit", bytes.len(), access::log::MAX_ENTRY)));
         }
-        let receipt = append(&mut tx, &entry, &bytes).await.map_err(unavailable)?;
-        tx.commit().await.map_err(|e| unavailable(e.into()))?;
-        Ok(receipt)
+        let (done, answer) = oneshot::channel();
+        if self.inner.queue.push(Waiting { entry, bytes, done }) {
+            let catalogue = self.clone();
+            tokio::spawn(async move {
+                while let Some(batch) = catalogue.inner.queue.take() {
+                    catalogue.commit(batch).await;
+                }
+            });
+        }
+        answer.await.unwrap_or_else(|_| Err(unavailable("the catalogue was closed")))
     }
 }
 
 impl Catalogue {
-    /// The entries after `seq`, in order, at most `limit`; those of one case if given.
-    pub async fn audit_since(&self, seq: u64, case: Option<&CaseId>, limit: u32) -> Result<Vec<AuditRecord>, CatalogueError> {
-        let query = sqlx::query(
-            "SELECT seq, entry, chain FROM audit WHERE seq > $1 AND ($2 IS NULL OR case_id = $2) ORDER BY seq LIMIT $3",
-        )
-        .bind(seq.cast_signed())
-        .bind(case.map(CaseId::as_str))
-        .bind(limit);
-        query.fetch_all(self.reader()).await?.iter().map(|row| Ok(record(row)?.0)).collect()
-    }
-
-    /// Walks the whole record and recomputes every link.
-    ///
-    /// # Errors
-    /// [`CatalogueError::BrokenRecord`] at the first entry that is missing, changed or out of place.
-    pub async fn verify_audit(&self) -> Result<AuditState, CatalogueError> {
-        let mut head: Option<AuditReceipt> = None;
-        loop {
-            let after = head.as_ref().map_or(0, |h| h.seq);
-            let query = sqlx::query("SELECT seq, entry, chain FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2")
-                .bind(after.cast_signed())
-                .bind(PAGE);
-            let rows = query.fetch_all(self.reader()).await?;
-            if rows.is_empty() {
-                return Ok(AuditState { entries: after, head });
-            }
-            for row in &rows {
-                let (AuditRecord { receipt, .. }, bytes) = record(row)?;
-                let expected = AuditReceipt::following(head.as_ref(), &bytes);
-                if receipt.seq != expected.seq {
-                    return Err(CatalogueError::BrokenRecord { seq: expected.seq, what: "it is missing" });
-                }
-                if receipt.chain != expected.chain {
-                    return Err(CatalogueError::BrokenRecord { seq: receipt.seq, what: "it, or one before it, was changed" });
-                }
-                head = Some(receipt);
+    async fn commit(&self, batch: Vec<Waiting>) {
+        let (entries, waiting): (Vec<_>, Vec<_>) = batch.into_iter().map(|w| ((w.entry, w.bytes), w.done)).unzip();
+        match self.write(&entries).await {
+            Ok(taken) => waiting.into_iter().zip(taken).for_each(|(done, taken)| drop(done.send(taken))),
+            Err(error) => {
+                // One error for many: nothing of the batch was stored.
+                let error = Arc::new(error);
+                waiting.into_iter().for_each(|done| drop(done.send(Err(unavailable(Shared(Arc::clone(&error)))))));
             }
         }
     }
+
+    /// One transaction. A charge that is refused, or of a case that is not there, refuses its own entry alone.
+    async fn write(&self, entries: &[(AuditEntry, Vec<u8>)]) -> Result<Vec<Taken>, CatalogueError> {
+        let mut tx = self.begin().await?;
+        let mut seq = last_seq(&mut *tx).await?;
+        let mut taken = Vec::with_capacity(entries.len());
+        for (entry, bytes) in entries {
+            if let Err(refused) = book(&mut tx, entry).await? {
+                taken.push(Err(refused));
+                continue;
+            }
+            seq += 1;
+            insert(&mut tx, seq, entry, bytes).await?;
+            taken.push(Ok(AuditReceipt::of(seq, bytes)));
+        }
+        tx.commit().await?;
+        Ok(taken)
+    }
+
+    /// The entries after `seq`, in order, at most `limit`; those of one case if given.
+    pub async fn audit_since(&self, seq: u64, case: Option<&CaseId>, limit: u32) -> Result<Vec<AuditRecord>, CatalogueError> {
+        let query =
+            sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 AND ($2 IS NULL OR case_id = $2) ORDER BY seq LIMIT $3")
+                .bind(seq.cast_signed())
+                .bind(case.map(CaseId::as_str))
+                .bind(limit);
+        query.fetch_all(self.reader()).await?.iter().map(record).collect()
+    }
+
+    /// The bytes of the entries after `seq`, in order and without a gap, at most `limit`.
+    ///
+    /// # Errors
+    /// [`CatalogueError::BrokenRecord`] where one is missing.
+    pub async fn audit_bytes_since(&self, seq: u64, limit: u32) -> Result<Vec<Vec<u8>>, CatalogueError> {
+        let query =
+            sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2").bind(seq.cast_signed()).bind(limit);
+        let rows = query.fetch_all(self.reader()).await?;
+        (seq + 1..)
+            .zip(&rows)
+            .map(|(seq, row)| {
+                let found: i64 = row.try_get("seq")?;
+                if found.unsigned_abs() != seq {
+                    return Err(CatalogueError::BrokenRecord { seq, what: "it is missing" });
+                }
+                Ok(row.try_get("entry")?)
+            })
+            .collect()
+    }
+
+    /// How many entries there are; 0 before the first.
+    pub async fn audit_len(&self) -> Result<u64, CatalogueError> {
+        last_seq(self.reader()).await
+    }
+
+    /// How many commits the entries since the catalogue was opened took.
+    pub fn audit_commits(&self) -> u64 {
+        self.inner.queue.commits()
+    }
+
+    /// What opens the commitments of one entry, as far as it was not erased.
+    pub async fn sealed(&self, seq: u64) -> Result<Vec<Sealed>, CatalogueError> {
+        let query = sqlx::query("SELECT matter, salt, words FROM sealed WHERE seq = $1 ORDER BY matter").bind(seq.cast_signed());
+        query.fetch_all(self.reader()).await?.iter().map(sealed).collect()
+    }
+
+    /// Forgets what opens the commitments of a case: what was written is from then on in no entry and nowhere beside them.
+    /// Returns how many.
+    pub async fn erase_salts(&self, case: &CaseId) -> Result<u64, CatalogueError> {
+        let query = sqlx::query("DELETE FROM sealed WHERE case_id = $1").bind(case.as_str());
+        Ok(query.execute(self.writer()).await?.rows_affected())
+    }
 }
 
-async fn append(tx: &mut Transaction<'static, Sqlite>, entry: &AuditEntry, bytes: &[u8]) -> Result<AuditReceipt, CatalogueError> {
-    let last = sqlx::query("SELECT seq, chain FROM audit ORDER BY seq DESC LIMIT 1").fetch_optional(&mut **tx).await?;
-    let previous = last.as_ref().map(receipt).transpose()?;
-    let receipt = AuditReceipt::following(previous.as_ref(), bytes);
-    sqlx::query("INSERT INTO audit (seq, at, action, phase, case_id, entry, chain) VALUES ($1, $2, $3, $4, $5, $6, $7)")
-        .bind(receipt.seq.cast_signed())
-        .bind(entry.at.as_micros())
-        .bind(entry.action.as_str())
-        .bind(entry.phase.as_str())
-        .bind(entry.case.as_ref().map(CaseId::as_str))
-        .bind(bytes)
-        .bind(receipt.chain.as_slice())
-        .execute(&mut **tx)
-        .await?;
-    Ok(receipt)
+async fn last_seq<'e>(from: impl sqlx::Executor<'e, Database = Sqlite>) -> Result<u64, CatalogueError> {
+    let seq: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM audit").fetch_one(from).await?;
+    Ok(seq.unwrap_or_default().unsigned_abs())
 }
 
-async fn spent(tx: &mut Transaction<'static, Sqlite>, case: &CaseId) -> Result<(u64, u64), CatalogueError> {
+/// Books an entry's charge; writes nothing where it is refused.
+async fn book(tx: &mut Transaction<'static, Sqlite>, entry: &AuditEntry) -> Result<Result<(), AuditError>, CatalogueError> {
+    let (Some(charge), Some(case)) = (entry.charge, &entry.case) else { return Ok(Ok(())) };
     let query = sqlx::query_as("SELECT spent_queries, spent_results FROM case_file WHERE id = $1").bind(case.as_str());
     let row: Option<(i64, i64)> = query.fetch_optional(&mut **tx).await?;
-    row.map(|(q, r)| (q.unsigned_abs(), r.unsigned_abs())).ok_or_else(|| CatalogueError::UnknownCase(case.clone()))
-}
-
-async fn set_spent(
-    tx: &mut Transaction<'static, Sqlite>,
-    case: &CaseId,
-    (queries, results): (u64, u64),
-) -> Result<(), CatalogueError> {
+    let Some((queries, results)) = row else {
+        return Ok(Err(unavailable(CatalogueError::UnknownCase(case.clone()))));
+    };
+    let (queries, results) = match charge.book((queries.unsigned_abs(), results.unsigned_abs())) {
+        Ok(after) => after,
+        Err(refused) => return Ok(Err(refused)),
+    };
     sqlx::query("UPDATE case_file SET spent_queries = $2, spent_results = $3 WHERE id = $1")
         .bind(case.as_str())
         .bind(queries.cast_signed())
         .bind(results.cast_signed())
         .execute(&mut **tx)
         .await?;
+    Ok(Ok(()))
+}
+
+async fn insert(tx: &mut Transaction<'static, Sqlite>, seq: u64, entry: &AuditEntry, bytes: &[u8]) -> Result<(), CatalogueError> {
+    let case = entry.case.as_ref().map(CaseId::as_str);
+    sqlx::query("INSERT INTO audit (seq, at, action, phase, case_id, entry) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(seq.cast_signed())
+        .bind(entry.at.as_micros())
+        .bind(entry.action.as_str())
+        .bind(entry.phase.as_str())
+        .bind(case)
+        .bind(bytes)
+        .execute(&mut **tx)
+        .await?;
+    for sealed in &entry.detail.sealed {
+        sqlx::query("INSERT INTO sealed (seq, matter, case_id, salt, words) VALUES ($1, $2, $3, $4, $5)")
+            .bind(seq.cast_signed())
+            .bind(sealed.matter.as_str())
+            .bind(case)
+            .bind(sealed.salt.as_slice())
+            .bind(&sealed.words)
+            .execute(&mut **tx)
+            .await?;
+    }
     Ok(())
 }
 
-fn receipt(row: &SqliteRow) -> Result<AuditReceipt, CatalogueError> {
-    Ok(AuditReceipt { seq: row.try_get::<i64, _>("seq")?.unsigned_abs(), chain: digest(row.try_get("chain")?)? })
+fn record(row: &SqliteRow) -> Result<AuditRecord, CatalogueError> {
+    let seq = row.try_get::<i64, _>("seq")?.unsigned_abs();
+    let bytes: Vec<u8> = row.try_get("entry")?;
+    let unreadable = |_| CatalogueError::BrokenRecord { seq, what: "it can't be read" };
+    let entry = AuditEntry::from_bytes(&bytes).map_err(unreadable)?;
+    Ok(AuditRecord { entry, receipt: AuditReceipt::of(seq, &bytes), bytes })
 }
 
-fn record(row: &SqliteRow) -> Result<(AuditRecord, Vec<u8>), CatalogueError> {
-    let receipt = receipt(row)?;
-    let bytes: Vec<u8> = row.try_get("entry")?;
-    let unreadable = |_| CatalogueError::BrokenRecord { seq: receipt.seq, what: "it can't be read" };
-    let entry = AuditEntry::from_bytes(&bytes).map_err(unreadable)?;
-    Ok((AuditRecord { entry, receipt }, bytes))
+fn sealed(row: &SqliteRow) -> Result<Sealed, CatalogueError> {
+    let matter: &str = row.try_get("matter")?;
+    let matter = Matter::parse(matter).ok_or_else(|| CatalogueError::unreadable(format!("commitment of {matter:?}")))?;
+    Ok(Sealed { matter, salt: digest(row.try_get("salt")?)?, words: row.try_get("words")? })
+}
+
+fn unavailable(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> AuditError {
+    AuditError::Unavailable(error.into())
+}
+
+/// An error that many are told of.
+#[derive(Debug)]
+struct Shared(Arc<CatalogueError>);
+
+impl std::fmt::Display for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Shared {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
 }

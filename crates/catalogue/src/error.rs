@@ -39,7 +39,7 @@ pub enum CatalogueError {
     Busy(#[source] Cause),
     #[error("the stored {what} can't be read; `sightline check` says what is damaged")]
     Unreadable { what: String },
-    #[error("the audit record does not hang together at entry {seq}: {what}. Keep the file as it is and look into it")]
+    #[error("the audit record is broken at entry {seq}: {what}. Keep the file as it is and look into it")]
     BrokenRecord { seq: u64, what: &'static str },
     #[error(
         "{missing} of {rows} sightings have no crop. That many are not deleted: is the crop folder {crops} the right one, and mounted?"

@@ -10,7 +10,7 @@
 //!
 //! What it refuses: to store credentials (see [`SourceUrl`]), any picture that is not a [`redact::RedactedCrop`], a
 //! sighting of an unknown camera or under another agency than its camera's, a case whose version moved on, an audit trail
-//! that does not hang together.
+//! with a gap. Whether that trail was changed is for the Merkle log over it to say.
 //!
 //! The only crate that sees SQL. Queries are plain SQL with `$n`, checked by tests rather than by a database at build
 //! time. One writer: SQLite has no other way, and crops and rows change together under the same lock.
@@ -29,7 +29,7 @@ mod row;
 mod sighting;
 
 pub use agency::Agency;
-pub use audit::{AuditRecord, AuditState};
+pub use audit::AuditRecord;
 pub use camera::{Camera, Position, SourceUrl};
 pub use case::{Spent, StoredCase};
 pub use change::{Change, IndexRow};

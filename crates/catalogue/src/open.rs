@@ -11,7 +11,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
-use crate::{CatalogueError, crop::CropStore};
+use crate::{CatalogueError, audit::Queue, crop::CropStore};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -44,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) crops: CropStore,
     /// Held while crops and rows change together, so that a sweep never takes a crop whose row is about to commit.
     pub(crate) crops_change: tokio::sync::Mutex<()>,
+    pub(crate) queue: Queue,
 }
 
 impl fmt::Debug for Catalogue {
@@ -86,7 +87,7 @@ impl Catalogue {
         migrate(&writer, &path).await?;
         let reader = pool(READERS, options.read_only(true).create_if_missing(false)).await.map_err(failed)?;
         let crops_change = tokio::sync::Mutex::new(());
-        Ok(Self { inner: Arc::new(Inner { path, writer, reader, crops, crops_change }) })
+        Ok(Self { inner: Arc::new(Inner { path, writer, reader, crops, crops_change, queue: Queue::default() }) })
     }
 
     /// Waits for what is under way and closes the files.

@@ -14,13 +14,14 @@ use crate::{
     grant_keys::GrantKeys,
     jobs::Jobs,
     live::LiveCameras,
+    log::Log,
     status::{Fault, status},
     store::Store,
 };
 
 pub(crate) struct App {
     pub(crate) store: Arc<Store>,
-    pub(crate) gate: Gate<Catalogue>,
+    pub(crate) gate: Gate<Arc<Log>>,
     pub(crate) keys: GrantKeys,
     pub(crate) searcher: Searcher,
     pub(crate) jobs: Arc<Jobs>,
@@ -51,6 +52,19 @@ impl App {
         detail: AuditDetail,
         work: impl AsyncFnOnce(Permission) -> Result<T, Fault>,
     ) -> Result<T, Status> {
+        let work = async |permission| Ok((work(permission).await?, AuditDetail::default()));
+        self.recorded_with(caller, action, case, detail, work).await
+    }
+
+    /// As [`Self::recorded`]; the work also says what is to stand in the entry that ends the call.
+    pub(crate) async fn recorded_with<T>(
+        &self,
+        caller: &Caller,
+        action: Action,
+        case: Option<&CaseId>,
+        detail: AuditDetail,
+        work: impl AsyncFnOnce(Permission) -> Result<(T, AuditDetail), Fault>,
+    ) -> Result<T, Status> {
         let told = |fault| status(action, fault);
         let begun =
             self.gate.begin(action, case, detail.clone(), caller, ReceiveTime::now()).await.map_err(|e| told(e.into()))?;
@@ -62,9 +76,12 @@ impl App {
             }
             other => other,
         };
-        let outcome = if done.is_ok() { Outcome::Done } else { Outcome::Failed };
-        let end = self.gate.complete(begun, outcome, AuditDetail::default(), ReceiveTime::now()).await;
-        let answer = done.map_err(told)?;
+        let (answer, outcome, ending) = match done {
+            Ok((answer, ending)) => (Ok(answer), Outcome::Done, ending),
+            Err(fault) => (Err(fault), Outcome::Failed, AuditDetail::default()),
+        };
+        let end = self.gate.complete(begun, outcome, ending, ReceiveTime::now()).await;
+        let answer = answer.map_err(told)?;
         end.map_err(|e| told(e.into()))?;
         Ok(answer)
     }

@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use access::log::{KeyKind, NoteKey};
 use serde::Deserialize;
 
 /// The file `sightline init` writes: every key with its meaning and default.
@@ -26,6 +27,7 @@ pub struct Config {
     /// Relative to the home folder unless absolute.
     pub data: PathBuf,
     pub index_flush: Duration,
+    pub log: LogConfig,
     pub workers: usize,
     pub max_queued: u32,
     pub sample_fps: f64,
@@ -38,6 +40,25 @@ pub struct Config {
     pub face_finder: Option<String>,
     pub embedder: Option<String>,
     pub detector_threshold: Option<f32>,
+}
+
+/// How the log is kept and who watches it.
+#[derive(Debug, Clone)]
+pub struct LogConfig {
+    /// Relative to the home folder unless absolute.
+    pub high_water: PathBuf,
+    pub witnesses: Vec<WitnessConfig>,
+    /// How many of the witnesses must have signed.
+    pub quorum: usize,
+    /// How long they may be missing before no sighting is read.
+    pub grace: Duration,
+}
+
+/// Somebody who is asked to cosign.
+#[derive(Debug, Clone)]
+pub struct WitnessConfig {
+    pub key: NoteKey,
+    pub url: String,
 }
 
 /// What is wrong with the configuration: the file, the key and the fix.
@@ -79,6 +100,7 @@ struct Document {
     server: Server,
     health: Health,
     storage: Storage,
+    log: Log,
     jobs: Jobs,
     live: Live,
     models: Models,
@@ -106,6 +128,22 @@ struct Health {
 struct Storage {
     data: PathBuf,
     index_flush_seconds: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Log {
+    high_water: PathBuf,
+    witnesses: Vec<WitnessTable>,
+    quorum: i64,
+    grace_seconds: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WitnessTable {
+    key: String,
+    url: String,
 }
 
 #[derive(Deserialize)]
@@ -149,6 +187,12 @@ impl Default for Server {
 impl Default for Storage {
     fn default() -> Self {
         Self { data: "data".into(), index_flush_seconds: 5 }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { high_water: "log.high-water".into(), witnesses: Vec::new(), quorum: 0, grace_seconds: 600 }
     }
 }
 
@@ -210,6 +254,7 @@ impl Document {
                 "is not between 0.05 and 0.95 (or 0, the model's own)",
             ));
         }
+        let log = self.log.build_and_validate(file)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = |key, value| {
             let asked = whole(key, value, 0..=256, "is not between 0 (half the cores) and 256")? as usize;
@@ -236,6 +281,7 @@ impl Document {
             shutdown: seconds("server.shutdown_seconds", self.server.shutdown_seconds, 1..=300)?,
             data: self.storage.data,
             index_flush: seconds("storage.index_flush_seconds", self.storage.index_flush_seconds, 1..=3600)?,
+            log,
             workers: workers("jobs.workers", self.jobs.workers)?,
             max_queued: whole("jobs.max_queued", self.jobs.max_queued, 1..=1_000_000, "is not between 1 and 1000000")? as u32,
             sample_fps: self.jobs.sample_fps,
@@ -247,6 +293,37 @@ impl Document {
             embedder: name(self.models.embedder),
             detector_threshold: (threshold != 0.0).then_some(threshold),
         })
+    }
+}
+
+impl Log {
+    fn build_and_validate(self, file: &Path) -> Result<LogConfig, ConfigError> {
+        let bad = |key, value: String, fault| ConfigError::Value { file: file.to_owned(), key, value, fault };
+        let mut witnesses: Vec<WitnessConfig> = Vec::new();
+        for WitnessTable { key, url } in self.witnesses {
+            let Some(read) = key.parse::<NoteKey>().ok().filter(|k| k.kind() == KeyKind::Witness) else {
+                return Err(bad(
+                    "log.witnesses.key",
+                    format!("{key:?}"),
+                    "is not a witness's key, name+id+key as `sightline witness` prints it",
+                ));
+            };
+            if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+                return Err(bad("log.witnesses.url", format!("{url:?}"), "is not an address such as https://witness.example"));
+            }
+            if witnesses.iter().any(|w| w.key.bytes() == read.bytes()) {
+                return Err(bad("log.witnesses.key", format!("{key:?}"), "is there twice; one witness counts once"));
+            }
+            witnesses.push(WitnessConfig { key: read, url });
+        }
+        let quorum = usize::try_from(self.quorum).ok().filter(|q| *q <= witnesses.len());
+        let quorum =
+            quorum.ok_or_else(|| bad("log.quorum", self.quorum.to_string(), "is not between 0 and the number of witnesses"))?;
+        if !(1..=86_400).contains(&self.grace_seconds) {
+            return Err(bad("log.grace_seconds", self.grace_seconds.to_string(), "is not between 1 and 86400"));
+        }
+        let grace = Duration::from_secs(self.grace_seconds.unsigned_abs());
+        Ok(LogConfig { high_water: self.high_water, witnesses, quorum, grace })
     }
 }
 
@@ -272,7 +349,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 19, "{keys:?}");
+        assert_eq!(keys.len(), 23, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ")) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -284,6 +361,9 @@ mod tests {
         assert!(error("[jobs]\nworkers = -1").contains("jobs.workers = -1 is not between 0"));
         assert!(error("[server]\nlisten = \"here\"").contains("server.listen = \"here\" is not an address"));
         assert!(error("[health]\nlisten = \"0.0.0.0:80\"").contains("not a loopback address"));
+        assert!(error("[log]\nquorum = 1").contains("log.quorum = 1 is not between 0 and the number of witnesses"));
+        let witness = "[[log.witnesses]]\nkey = \"sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8\"\nurl = \"http://w\"";
+        assert!(error(witness).contains("is not a witness's key"));
         assert!(error("[server]\nlisen = \"x\"").contains("unknown field `lisen`"));
     }
 }

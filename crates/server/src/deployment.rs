@@ -5,10 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use access::{Caller, Name, NameError, Role};
+use access::{Caller, Name, NameError, Role, log::KeyKind};
 
 use crate::{
     config,
+    log::{self, LogFault},
     pki::{self, Authority, PkiError},
 };
 
@@ -72,6 +73,16 @@ impl Home {
         self.pki().join("grant-keys").join(format!("{organisation}.{name}.pem"))
     }
 
+    /// The Ed25519 key with which the log signs its checkpoints; `.pub` beside it is what others check them by.
+    pub fn log_key(&self) -> PathBuf {
+        self.pki().join("log.key")
+    }
+
+    /// The log's checkpoint and tiles: public, and all that checking it takes.
+    pub fn log(&self) -> PathBuf {
+        self.0.join("log")
+    }
+
     /// Names of the identities whose keys lie here, in order.
     pub fn identities(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.pki().join("identities")) else { return Vec::new() };
@@ -118,6 +129,8 @@ pub enum DeploymentError {
     },
     #[error(transparent)]
     Pki(#[from] PkiError),
+    #[error(transparent)]
+    Log(#[from] LogFault),
 }
 
 impl DeploymentError {
@@ -128,6 +141,7 @@ impl DeploymentError {
             Self::SameOrganisation(_) | Self::Organisation(..) => "choose other organisations",
             Self::Io { .. } => "check that the folder exists and that you may write there",
             Self::Pki(_) => "check the names given for the server",
+            Self::Log(error) => error.hint(),
         }
     }
 }
@@ -180,6 +194,9 @@ fn make_keys(home: &Home, options: &InitOptions) -> Result<Vec<Caller>, Deployme
     let authority = Authority::new()?;
     authority.save(&home.authority(), &home.pki().join("ca.key"))?;
     authority.server(&options.names)?.save(&home.server_certificate(), &home.server_key())?;
+    // Two deployments of one organisation have two logs.
+    let name = format!("sightline.{}.{}", options.organisation, hex::encode(rand::random::<[u8; 4]>()));
+    log::make_key(&name, KeyKind::Log, &home.log_key())?;
     let mut identities = Vec::new();
     for (name, role) in [
         ("operator", Role::Operator),
@@ -241,6 +258,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(keys, 8);
+        assert_eq!(keys, 9);
     }
 }

@@ -19,6 +19,7 @@ mod identity;
 mod jobs;
 mod live;
 mod lock;
+pub mod log;
 mod pki;
 mod serve;
 mod services;
@@ -26,7 +27,7 @@ mod status;
 mod store;
 mod tls;
 
-pub use config::{Config, ConfigError, TEMPLATE};
+pub use config::{Config, ConfigError, LogConfig, TEMPLATE, WitnessConfig};
 pub use deployment::{Deployment, DeploymentError, Home, InitOptions};
 pub use feed::FeedError;
 pub use grant_keys::GrantKeyError;

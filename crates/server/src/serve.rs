@@ -5,7 +5,7 @@ use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use access::{Gate, Policy};
 use proto::v1::{
     admin_service_server::AdminServiceServer, camera_service_server::CameraServiceServer, case_service_server::CaseServiceServer,
-    footage_service_server::FootageServiceServer, live_service_server::LiveServiceServer,
+    footage_service_server::FootageServiceServer, live_service_server::LiveServiceServer, log_service_server::LogServiceServer,
     search_service_server::SearchServiceServer,
 };
 use search::Searcher;
@@ -32,6 +32,11 @@ use crate::{
     store::{Store, StoreError},
     tls::{self, TlsError},
 };
+
+/// Checkpoints are signed at most this often, but for receipts.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+/// Witnesses that were silent are asked this often.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -119,6 +124,7 @@ impl Server {
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key())?;
         let keys = GrantKeys::load(&home.pki().join("grant-keys"))?;
         let store = Arc::new(Store::open(home, &config).await?);
+        store.log.introduce().await.map_err(StoreError::from)?;
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
 
@@ -136,7 +142,7 @@ impl Server {
         ));
         let policy = Policy { authoriser_keys: Some(keys.all()), ..Policy::default() };
         let app = Arc::new(App {
-            gate: Gate::new(policy, store.catalogue.clone()),
+            gate: Gate::new(policy, store.log.clone()),
             keys,
             searcher: Searcher::new(store.feed.index().clone(), store.catalogue.clone()),
             jobs,
@@ -154,6 +160,7 @@ impl Server {
         tasks.spawn(tls::accept(listener, Arc::new(tls), config.max_connections, send, stop.clone()));
         tasks.spawn(flush_regularly(app.clone(), stop.clone()));
         let watching = tokio::spawn(live.run(stop.clone()));
+        tasks.spawn(publish_regularly(app.clone(), stop.clone()));
         let health_address = match config.health_listen {
             Some(address) => {
                 let listener = listen(address).await?;
@@ -186,7 +193,8 @@ impl Server {
             .add_service(CaseServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(FootageServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(LiveServiceServer::new(api.clone()).max_decoding_message_size(limit))
-            .add_service(AdminServiceServer::new(api).max_decoding_message_size(limit))
+            .add_service(AdminServiceServer::new(api.clone()).max_decoding_message_size(limit))
+            .add_service(LogServiceServer::new(api).max_decoding_message_size(limit))
             .add_service(health_service)
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
@@ -255,6 +263,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
         "sightline.v1.FootageService",
         "sightline.v1.LiveService",
         "sightline.v1.AdminService",
+        "sightline.v1.LogService",
     ];
     for name in services {
         health.set_service_status(name, status).await;
@@ -272,6 +281,24 @@ fn vision_options(config: &Config) -> VisionOptions {
         options.detector_options.threshold = threshold;
     }
     options
+}
+
+/// Shows the log to the world soon after it has grown; asks witnesses again that did not answer.
+async fn publish_regularly(app: Arc<App>, stop: CancellationToken) {
+    let log = &app.store.log;
+    loop {
+        let again = async {
+            tokio::time::sleep(ASK_AGAIN).await;
+            while !log.lacks_witnesses() {
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        };
+        tokio::select! { () = stop.cancelled() => return, () = log.grown() => {}, () = again => {} }
+        if let Err(error) = log.publish().await {
+            tracing::error!(error = %chain(&error), "the log's files lag behind the record");
+        }
+        tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(PUBLISH_EVERY) => {} }
+    }
 }
 
 /// Brings the index up to date and to disk every so often; also after a write to it failed.

@@ -6,6 +6,7 @@ mod cases;
 mod convert;
 mod footage;
 mod live;
+mod log;
 mod search;
 
 use std::sync::Arc;

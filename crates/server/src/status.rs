@@ -6,7 +6,7 @@ use proto::BadMessage;
 use search::SearchError;
 use tonic::{Code, Status};
 
-use crate::{feed::FeedError, live::SecretError, store::StoreError};
+use crate::{feed::FeedError, live::SecretError, log::LogFault, store::StoreError};
 
 /// Why a call was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     Search(#[from] SearchError),
     #[error(transparent)]
     Secret(#[from] SecretError),
+    #[error(transparent)]
+    Log(#[from] LogFault),
     /// The caller is wrong about something that has no error type of its own.
     #[error("{message}")]
     Caller { code: Code, reason: &'static str, message: String, hint: &'static str },
@@ -67,6 +69,11 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
         }
         Fault::Secret(error) => ours(Code::Internal, "secret", &error, "check the server's disk"),
         Fault::Search(error) => of_search(&error),
+        Fault::Log(LogFault::Catalogue(error)) => of_catalogue(&error),
+        Fault::Log(error @ LogFault::NoEntry { .. }) => {
+            proto::status(Code::NotFound, &error.to_string(), "no_entry", error.hint())
+        }
+        Fault::Log(error) => ours(Code::DataLoss, "log", &error, "run `sightline check` on the server"),
     }
 }
 
@@ -75,6 +82,7 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
 fn denied(action: Action, code: access::Code) -> Code {
     use access::Code as Why;
     match (action, code) {
+        (_, Why::Unwitnessed) => Code::Unavailable,
         (Action::OpenCase, Why::Limits) => Code::InvalidArgument,
         (Action::OpenCase, Why::Camera) => Code::NotFound,
         (Action::AuthoriseCase | Action::CloseCase, Why::Closed | Why::Expired | Why::NotYetValid | Why::AlreadyAuthorised) => {

@@ -14,6 +14,7 @@ use crate::{
     deployment::Home,
     feed::{FeedError, IndexFeed},
     lock::{HomeLock, LockError},
+    log::{Log, LogFault},
 };
 
 /// Findings listed in an answer; all are counted.
@@ -25,6 +26,8 @@ pub enum StoreError {
     Lock(#[from] LockError),
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    #[error(transparent)]
+    Log(#[from] LogFault),
     #[error(transparent)]
     Feed(#[from] FeedError),
     #[error(transparent)]
@@ -38,6 +41,7 @@ impl StoreError {
                 "stop it first; `check` and `index rebuild` ask a running server by themselves"
             }
             Self::Lock(LockError::Io { .. }) => "check that the home folder exists and that you may write there",
+            Self::Log(error) => error.hint(),
             Self::Vision(error) => error.hint().unwrap_or("run `sightline models verify`"),
             Self::Catalogue(_) | Self::Feed(_) => "check the disk, then run `sightline check`",
         }
@@ -48,6 +52,7 @@ impl StoreError {
 #[derive(Debug)]
 pub struct Store {
     pub(crate) catalogue: Catalogue,
+    pub(crate) log: Arc<Log>,
     pub(crate) feed: Arc<IndexFeed>,
     pub(crate) models: ModelStore,
     pub(crate) model: ModelDigest,
@@ -63,13 +68,15 @@ impl Store {
         let data = home.root().join(&config.data);
         let catalogue =
             Catalogue::open(&CatalogueConfig { database: data.join("catalogue.db"), crops: data.join("crops") }).await?;
+        // Before anything is changed: on an older copy nothing is.
+        let log = Log::open(home, &config.log, catalogue.clone()).await?;
         undo_cut_off_jobs(&catalogue).await?;
         let swept = catalogue.sweep_orphans().await?;
         if swept > 0 {
             tracing::info!(crops = swept, "crops without a sighting removed");
         }
         let feed = IndexFeed::open(catalogue.clone(), &data.join("index"), spec).await?;
-        Ok(Self { catalogue, feed: Arc::new(feed), models, model: spec.model, _lock: lock })
+        Ok(Self { catalogue, log: Arc::new(log), feed: Arc::new(feed), models, model: spec.model, _lock: lock })
     }
 
     /// Makes the index durable and closes the catalogue.
@@ -79,6 +86,7 @@ impl Store {
 
     pub(crate) async fn shut(&self) -> Result<(), StoreError> {
         self.feed.flush().await?;
+        self.log.publish().await?;
         self.catalogue.close().await;
         Ok(())
     }
@@ -139,12 +147,10 @@ impl Store {
         for (_, id) in &difference.surplus {
             add(v1::FindingKind::VectorOrphaned, id.to_string(), "the index knows a sighting that is not there");
         }
-        match self.catalogue.verify_audit().await {
+        match self.log.verify().await {
             Ok(_) => {}
-            Err(broken @ CatalogueError::BrokenRecord { .. }) => {
-                add(v1::FindingKind::Audit, "audit".to_owned(), &broken.to_string());
-            }
-            Err(other) => return Err(other.into()),
+            Err(LogFault::Catalogue(error)) if !matches!(error, CatalogueError::BrokenRecord { .. }) => return Err(error.into()),
+            Err(fault) => add(v1::FindingKind::Audit, "log".to_owned(), &fault.to_string()),
         }
         let count = |n: usize| n as u64;
         Ok(Findings {

@@ -14,3 +14,9 @@ mod harness;
 mod lifecycle;
 #[path = "server/live.rs"]
 mod live;
+#[path = "server/log.rs"]
+mod log;
+#[path = "server/record.rs"]
+mod record;
+#[path = "server/witness.rs"]
+mod witness;

@@ -31,10 +31,13 @@ async fn a_permit_carries_the_entry_that_was_durable_before_it() {
     assert_eq!(entries[0].detail.cameras, *permit.cameras());
     assert_eq!(entries[0].detail.window, Some(permit.window()));
 
-    gate.complete_search(permit, Outcome::Done, 3, now()).await.unwrap();
+    let handed: Vec<_> = (1..=3).map(|n| types::SightingId(uuid::Uuid::from_u128(n))).collect();
+    gate.complete_search(permit, Outcome::Done, &handed, now()).await.unwrap();
     let last = gate.log().entries().pop().unwrap();
     assert_eq!(last.phase, Phase::Complete { begin: 1, outcome: Outcome::Done });
     assert_eq!(last.charge, Some(Charge::GiveBack { results: 47 }));
+    assert_eq!(last.detail.results, Some(3));
+    assert_eq!(last.detail.results_sha256.map(|d| d.len()), Some(64));
 }
 
 #[tokio::test]
@@ -86,7 +89,7 @@ async fn what_a_search_did_not_hand_out_can_be_asked_again_but_queries_run_out()
     let (gate, case) = (gate(), authorised(grant()));
     for _ in 0..10 {
         let permit = search(&gate, Some(&case), &investigator(), 200).await.unwrap();
-        gate.complete_search(permit, Outcome::Done, 0, now()).await.unwrap();
+        gate.complete_search(permit, Outcome::Done, &[], now()).await.unwrap();
     }
     assert_eq!(code(search(&gate, Some(&case), &investigator(), 1).await), Code::Budget);
 }
@@ -112,18 +115,34 @@ async fn every_other_call_is_two_entries_or_a_refusal() {
 }
 
 #[tokio::test]
-async fn an_entry_survives_its_bytes_and_the_chain_notices_any_change() {
+async fn an_entry_survives_its_bytes_and_its_leaf_notices_any_change() {
     let (gate, case) = (gate(), authorised(grant()));
     let permit = search(&gate, Some(&case), &investigator(), 50).await.unwrap();
-    gate.complete_search(permit, Outcome::Failed, 0, now()).await.unwrap();
-    let mut previous: Option<AuditReceipt> = None;
-    for (entry, receipt) in gate.log().entries().iter().zip(gate.log().receipts()) {
+    gate.complete_search(permit, Outcome::Failed, &[], now()).await.unwrap();
+    for (seq, (entry, receipt)) in (1..).zip(gate.log().entries().iter().zip(gate.log().receipts())) {
         let bytes = entry.to_bytes().unwrap();
         assert_eq!(AuditEntry::from_bytes(&bytes).unwrap(), *entry);
-        assert_eq!(AuditReceipt::following(previous.as_ref(), &bytes), receipt);
+        assert_eq!(AuditReceipt::of(seq, &bytes), receipt);
         let mut flipped = bytes.clone();
         flipped[bytes.len() / 2] ^= 1;
-        assert_ne!(AuditReceipt::following(previous.as_ref(), &flipped), receipt);
-        previous = Some(receipt);
+        assert_ne!(AuditReceipt::of(seq, &flipped), receipt);
     }
+}
+
+#[tokio::test]
+async fn what_was_written_is_in_no_entry_and_its_commitment_is() {
+    let gate = gate();
+    let sealed = Sealed { matter: Matter::Reason, salt: [9; 32], words: "a child in a yellow coat".to_owned() };
+    let empty = Sealed { matter: Matter::Emergency, salt: [1; 32], words: String::new() };
+    let detail = AuditDetail::default().seal(sealed.clone()).seal(empty);
+    let begun = gate.begin(Action::OpenCase, None, detail, &investigator(), now()).await.unwrap();
+    gate.complete(begun, Outcome::Done, AuditDetail::default(), now()).await.unwrap();
+    let entry = gate.log().entries().remove(0);
+    assert_eq!(entry.detail.sealed, std::slice::from_ref(&sealed));
+    let bytes = entry.to_bytes().unwrap();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    assert!(!text.contains("yellow") && !text.contains(&"09".repeat(32)) && !text.contains("emergency"), "{text}");
+    let read = AuditEntry::from_bytes(&bytes).unwrap();
+    assert_eq!(read.detail.commitments[&Matter::Reason], sealed.commitment());
+    assert_eq!(read.to_bytes().unwrap(), bytes);
 }

@@ -97,9 +97,9 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
         }
         let report = catalogue.check().await.unwrap();
         assert!(report.is_clean(), "{report:?}");
-        let audit = catalogue.verify_audit().await.unwrap();
-        assert!(audit.entries == entries || audit.entries == entries + 1, "{} entries, {entries} acknowledged", audit.entries);
-        entries = audit.entries;
+        let audit = catalogue.audit_bytes_since(0, u32::MAX).await.unwrap().len() as u64;
+        assert!(audit == entries || audit == entries + 1, "{audit} entries, {entries} acknowledged");
+        entries = audit;
         // The next round starts from what is known.
         there.clear();
         for id in catalogue.ids_by_day().await.unwrap().into_values().flatten() {

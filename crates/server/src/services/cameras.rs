@@ -1,4 +1,4 @@
-use access::{Action, AuditDetail, Code as Why, Denial, Permission};
+use access::{Action, AuditDetail, Code as Why, Denial, Matter, Permission};
 use catalogue::Camera;
 use proto::v1::{self, camera_service_server::CameraService};
 use tonic::{Request, Response, Status};
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     identity::caller,
+    log::sealed,
     status::{Fault, status},
 };
 
@@ -18,7 +19,8 @@ impl CameraService for Api {
     async fn add_agency(&self, request: Request<v1::AddAgencyRequest>) -> Result<Response<v1::AddAgencyResponse>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
-        let detail = AuditDetail { agency: AgencyId::new(&request.id).ok(), ..AuditDetail::default() };
+        let detail = AuditDetail { agency: AgencyId::new(&request.id).ok(), ..AuditDetail::default() }
+            .seal(sealed(Matter::Title, &request.title));
         let agency = self
             .0
             .recorded(&caller, Action::AddAgency, None, detail, async |_| {
@@ -51,7 +53,8 @@ impl CameraService for Api {
             agency: AgencyId::new(&request.agency_id).ok(),
             cameras: CameraId::new(&request.id).into_iter().collect(),
             ..AuditDetail::default()
-        };
+        }
+        .seal(sealed(Matter::Title, &request.title));
         let camera = self
             .0
             .recorded(&caller, Action::AddCamera, None, detail, async |permission| {

@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use access::{Action, AuditDetail, Case, Code as Why, Denial, Grant, GrantSignature, check_open, may_see_case};
+use access::{Action, AuditDetail, Case, Code as Why, Denial, Grant, GrantSignature, Matter, check_open, may_see_case};
 use catalogue::StoredCase;
 use proto::v1::{self, case_service_server::CaseService};
 use tonic::{Request, Response, Status};
@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     identity::caller,
+    log::sealed,
     status::{Fault, status},
 };
 
@@ -27,9 +28,13 @@ impl CaseService for Api {
             id => CaseId::new(id),
         };
         let id = id.map_err(|e| status(Action::OpenCase, Fault::Message(e.into())))?;
+        let detail = AuditDetail::default()
+            .seal(sealed(Matter::LegalBasis, &request.legal_basis))
+            .seal(sealed(Matter::Reason, &request.reason))
+            .seal(sealed(Matter::Emergency, &request.emergency));
         let case = self
             .0
-            .recorded(&caller, Action::OpenCase, Some(&id), AuditDetail::default(), async |_| {
+            .recorded_with(&caller, Action::OpenCase, Some(&id), detail, async |_| {
                 let purpose = purpose_from("purpose", request.purpose)?;
                 let limits = self.0.gate.policy().limits(purpose);
                 let opened = ReceiveTime::now();
@@ -47,7 +52,8 @@ impl CaseService for Api {
                     emergency: Some(request.emergency).filter(|e| !e.is_empty()),
                 };
                 check_open(self.0.gate.policy(), &grant, &self.0.pooled().await?, &caller, opened)?;
-                Ok(self.0.catalogue().add_case(&Case::requested(grant)).await?.case)
+                let ending = granted(&grant);
+                Ok((self.0.catalogue().add_case(&Case::requested(grant)).await?.case, ending))
             })
             .await?;
         Ok(Response::new(v1::OpenCaseResponse { case: Some(case_message(&case)) }))
@@ -62,7 +68,7 @@ impl CaseService for Api {
         let id = id(Action::AuthoriseCase, &request.case_id)?;
         let case = self
             .0
-            .recorded(&caller, Action::AuthoriseCase, Some(&id), AuditDetail::default(), async |_| {
+            .recorded_with(&caller, Action::AuthoriseCase, Some(&id), AuditDetail::default(), async |_| {
                 let before = self.stored(&id).await?;
                 let signature = request.signature.try_into().map(GrantSignature).map_err(|_| {
                     Fault::invalid(
@@ -77,7 +83,8 @@ impl CaseService for Api {
                 })?;
                 let mut after = before.case.clone();
                 after.authorise(self.0.gate.policy(), &caller, key, signature, ReceiveTime::now())?;
-                Ok(self.0.catalogue().change_case(&before, &after).await?.case)
+                let ending = granted(&after.grant);
+                Ok((self.0.catalogue().change_case(&before, &after).await?.case, ending))
             })
             .await?;
         Ok(Response::new(v1::AuthoriseCaseResponse { case: Some(case_message(&case)) }))
@@ -114,9 +121,10 @@ impl CaseService for Api {
         let caller = caller(&request)?;
         let request = request.into_inner();
         let id = id(Action::CloseCase, &request.case_id)?;
+        let detail = AuditDetail::default().seal(sealed(Matter::Reason, &request.reason));
         let case = self
             .0
-            .recorded(&caller, Action::CloseCase, Some(&id), AuditDetail::default(), async |_| {
+            .recorded(&caller, Action::CloseCase, Some(&id), detail, async |_| {
                 let before = self.stored(&id).await?;
                 let mut after = before.case.clone();
                 after.close(&caller, &request.reason, ReceiveTime::now())?;
@@ -139,6 +147,11 @@ pub(super) fn id(action: Action, text: &str) -> Result<CaseId, Status> {
         return Err(status(action, Fault::Message(proto::BadMessage::Missing { field: "case_id" })));
     }
     CaseId::from_str(text).map_err(|e| status(action, Fault::Message(e.into())))
+}
+
+/// The very grant that was opened or signed, for the entry that ends the call.
+fn granted(grant: &Grant) -> AuditDetail {
+    AuditDetail::default().seal(sealed(Matter::Grant, hex::encode(grant.digest())))
 }
 
 fn new_id() -> Result<CaseId, types::IdError> {

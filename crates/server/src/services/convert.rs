@@ -173,7 +173,7 @@ pub(super) fn budgets_from(budget: Option<v1::Budget>, limits: &Limits) -> Budge
 }
 
 pub(super) fn audit_message(record: AuditRecord) -> v1::AuditRecord {
-    let AuditRecord { entry, receipt } = record;
+    let AuditRecord { entry, receipt, bytes } = record;
     v1::AuditRecord {
         seq: receipt.seq,
         time: moment(entry.at),
@@ -181,6 +181,7 @@ pub(super) fn audit_message(record: AuditRecord) -> v1::AuditRecord {
         action: entry.action.as_str().to_owned(),
         outcome: entry.phase.as_str().to_owned(),
         case_id: entry.case.map(|c| c.to_string()).unwrap_or_default(),
-        chain_sha256: hex::encode(receipt.chain),
+        leaf_sha256: hex::encode(receipt.leaf),
+        entry: bytes,
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use access::{Action, AuditDetail, Caller, Permission};
+use access::{Action, AuditDetail, Begun, Caller, Matter, Outcome, Permission};
 use catalogue::{Job, JobState, NewJob};
 use futures::Stream;
 use media::MediaError;
@@ -19,6 +19,7 @@ use super::{Api, cameras::not_yours, convert::moment};
 use crate::{
     identity::caller,
     jobs::{JobFailure, JobSettings, finished},
+    log::sealed,
     status::{Fault, status},
 };
 
@@ -35,7 +36,8 @@ impl FootageService for Api {
     async fn add_footage(&self, request: Request<v1::AddFootageRequest>) -> Result<Response<v1::AddFootageResponse>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
-        let detail = AuditDetail { cameras: CameraId::new(&request.camera_id).into_iter().collect(), ..AuditDetail::default() };
+        let detail = AuditDetail { cameras: CameraId::new(&request.camera_id).into_iter().collect(), ..AuditDetail::default() }
+            .seal(sealed(Matter::Path, &request.path));
         let (job, existed) = self
             .0
             .recorded(&caller, Action::AddFootage, None, detail, async |permission| {
@@ -90,37 +92,15 @@ impl FootageService for Api {
 
     async fn watch_job(&self, request: Request<v1::WatchJobRequest>) -> Result<Response<Self::WatchJobStream>, Status> {
         let caller = caller(&request)?;
-        let id = self.one(&caller, Action::WatchJob, &request.into_inner().job_id, async |job| Ok(job.id)).await?;
+        let (id, begun) = self.watched(&caller, &request.into_inner().job_id).await?;
         // One slot: a slow watcher skips to the latest, and never holds up the work.
         let (send, receive) = tokio::sync::mpsc::channel(1);
-        let (api, mut changes) = (self.clone(), self.0.jobs.watch());
+        let api = self.clone();
         tokio::spawn(async move {
-            let mut told = None;
-            loop {
-                changes.mark_unchanged();
-                let job = match api.0.catalogue().job(&id).await {
-                    Ok(job) => job,
-                    Err(error) => return drop(send.send(Err(status(Action::WatchJob, error.into()))).await),
-                };
-                let (message, over) = (api.job_message(&job), job.state.is_final());
-                if told.as_ref() != Some(&message) {
-                    told = Some(message.clone());
-                    if send.send(Ok(v1::WatchJobResponse { job: Some(message) })).await.is_err() {
-                        return;
-                    }
-                }
-                if over {
-                    return;
-                }
-                tokio::select! {
-                    changed = changes.changed() => if changed.is_err() { return },
-                    () = send.closed() => return,
-                    () = api.0.stop.cancelled() => {
-                        let stopping = proto::status(Code::Unavailable, "the server stops", "stopping", "the job goes on when it is back; watch it again then");
-                        return drop(send.send(Err(stopping)).await);
-                    }
-                }
-                tokio::time::sleep(WATCH_EVERY).await;
+            let outcome = api.watch(&id, &send).await;
+            let end = api.0.gate.complete(begun, outcome, AuditDetail::default(), ReceiveTime::now()).await;
+            if let Err(error) = end {
+                let _ = send.send(Err(status(Action::WatchJob, error.into()))).await;
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
@@ -136,7 +116,7 @@ impl FootageService for Api {
 }
 
 impl Api {
-    /// Runs a call about one job; camera owners have only their own cameras' jobs.
+    /// Runs a call about one job.
     async fn one<T>(
         &self,
         caller: &Caller,
@@ -148,16 +128,76 @@ impl Api {
         let detail = AuditDetail { job: Some(id.clone()), ..AuditDetail::default() };
         self.0
             .recorded(caller, action, None, detail, async |permission| {
-                let job = self.0.catalogue().job(&id).await?;
-                if permission == Permission::Own {
-                    let camera = self.0.catalogue().camera(&job.spec.camera).await?;
-                    if !caller.is_of(&camera.agency) {
-                        return Err(not_yours(&camera.agency).into());
-                    }
-                }
+                let job = self.own_job(caller, permission, &id).await?;
                 work(job).await
             })
             .await
+    }
+
+    /// Begins to watch a job on the record.
+    async fn watched(&self, caller: &Caller, id: &str) -> Result<(JobId, Begun), Status> {
+        let action = Action::WatchJob;
+        let told = |fault| status(action, fault);
+        let id = JobId::new(id).map_err(|e| told(Fault::Message(e.into())))?;
+        let detail = AuditDetail { job: Some(id.clone()), ..AuditDetail::default() };
+        let gate = &self.0.gate;
+        let begun = gate.begin(action, None, detail.clone(), caller, ReceiveTime::now()).await.map_err(|e| told(e.into()))?;
+        let fault = match self.own_job(caller, begun.permission, &id).await {
+            Ok(_) => return Ok((id, begun)),
+            Err(Fault::Denied(denial)) => gate.deny(action, None, detail, caller, denial, ReceiveTime::now()).await.into(),
+            Err(fault) => fault,
+        };
+        let end = gate.complete(begun, Outcome::Failed, AuditDetail::default(), ReceiveTime::now()).await;
+        end.map_err(|e| told(e.into()))?;
+        Err(told(fault))
+    }
+
+    /// Tells of a job until it is over; how the watching ended.
+    async fn watch(&self, id: &JobId, send: &tokio::sync::mpsc::Sender<Result<v1::WatchJobResponse, Status>>) -> Outcome {
+        let mut changes = self.0.jobs.watch();
+        let mut told = None;
+        loop {
+            changes.mark_unchanged();
+            let job = match self.0.catalogue().job(id).await {
+                Ok(job) => job,
+                Err(error) => {
+                    let _ = send.send(Err(status(Action::WatchJob, error.into()))).await;
+                    return Outcome::Failed;
+                }
+            };
+            let (message, over) = (self.job_message(&job), job.state.is_final());
+            if told.as_ref() != Some(&message) {
+                told = Some(message.clone());
+                if send.send(Ok(v1::WatchJobResponse { job: Some(message) })).await.is_err() {
+                    return Outcome::Cancelled;
+                }
+            }
+            if over {
+                return Outcome::Done;
+            }
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return Outcome::Cancelled },
+                () = send.closed() => return Outcome::Cancelled,
+                () = self.0.stop.cancelled() => {
+                    let hint = "the job goes on when it is back; watch it again then";
+                    let _ = send.send(Err(proto::status(Code::Unavailable, "the server stops", "stopping", hint))).await;
+                    return Outcome::Cancelled;
+                }
+            }
+            tokio::time::sleep(WATCH_EVERY).await;
+        }
+    }
+
+    /// Camera owners have only their own cameras' jobs.
+    async fn own_job(&self, caller: &Caller, permission: Permission, id: &JobId) -> Result<Job, Fault> {
+        let job = self.0.catalogue().job(id).await?;
+        if permission == Permission::Own {
+            let camera = self.0.catalogue().camera(&job.spec.camera).await?;
+            if !caller.is_of(&camera.agency) {
+                return Err(not_yours(&camera.agency).into());
+            }
+        }
+        Ok(job)
     }
 
     fn settings(&self, request: &v1::AddFootageRequest) -> Result<JobSettings, Fault> {

@@ -42,6 +42,8 @@ struct Question {
     crops: bool,
 }
 
+type Looked = (Vec<v1::SearchResponse>, Vec<SightingId>, v1::SearchSummary);
+
 impl Api {
     /// Decide and record, search, record how it ended, answer: in that order.
     async fn answer(&self, caller: &Caller, request: v1::SearchRequest) -> Result<Vec<v1::SearchResponse>, Fault> {
@@ -60,20 +62,21 @@ impl Api {
         let now = ReceiveTime::now();
         let permit = self.0.gate.permit(&id, case.as_ref(), &cameras, &asked, question.like, caller, now).await?;
         match self.look(&permit, question, began).await {
-            Ok(answer) => {
-                let hits = answer.len().saturating_sub(1);
-                let hits = u32::try_from(hits).unwrap_or(u32::MAX);
-                self.0.gate.complete_search(permit, Outcome::Done, hits, ReceiveTime::now()).await?;
+            Ok((mut answer, handed, mut summary)) => {
+                let end = self.0.gate.complete_search(permit, Outcome::Done, &handed, ReceiveTime::now()).await?;
+                summary.completed_audit_seq = end.seq;
+                answer.push(v1::SearchResponse { part: Some(v1::search_response::Part::Summary(summary)) });
                 Ok(answer)
             }
             Err(fault) => {
-                self.0.gate.complete_search(permit, Outcome::Failed, 0, ReceiveTime::now()).await?;
+                self.0.gate.complete_search(permit, Outcome::Failed, &[], ReceiveTime::now()).await?;
                 Err(self.on_record(Action::Search, caller, &id, fault).await)
             }
         }
     }
 
-    async fn look(&self, permit: &CasePermit, question: Question, began: Instant) -> Result<Vec<v1::SearchResponse>, Fault> {
+    /// The hits as messages, their ids, and what there is to say about all of them.
+    async fn look(&self, permit: &CasePermit, question: Question, began: Instant) -> Result<Looked, Fault> {
         // Asked before the search: what comes during it may or may not be in the answer.
         let current = self.0.store.feed.is_current().await?;
         let query = SearchQuery {
@@ -85,6 +88,7 @@ impl Api {
         };
         let Found { hits, exact } = self.0.searcher.search(permit, &query).await?;
         let mut answer = Vec::with_capacity(hits.len() + 1);
+        let handed = hits.iter().map(|hit| hit.sighting.id).collect();
         for (place, hit) in hits.iter().enumerate() {
             let crop = if question.crops { self.0.catalogue().crop(hit.sighting.id).await? } else { None };
             let hit = v1::Hit {
@@ -107,9 +111,9 @@ impl Api {
             audit_seq: permit.receipt().seq,
             elapsed: Some(proto::duration(began.elapsed())),
             left_out_camera_ids: granted.left_out.iter().map(|l| l.camera.to_string()).collect(),
+            completed_audit_seq: 0,
         };
-        answer.push(v1::SearchResponse { part: Some(v1::search_response::Part::Summary(summary)) });
-        Ok(answer)
+        Ok((answer, handed, summary))
     }
 
     async fn crop(&self, caller: &Caller, request: v1::GetCropRequest) -> Result<v1::GetCropResponse, Fault> {

@@ -103,6 +103,21 @@ impl Deployed {
         }
     }
 
+    /// The record as the auditor reads it, whole.
+    pub(crate) async fn entries(&self) -> Vec<v1::AuditRecord> {
+        let mut admin = AdminServiceClient::new(self.channel("auditor").await);
+        let (mut all, mut after_seq) = (Vec::new(), 0);
+        loop {
+            let page = admin.list_audit(v1::ListAuditRequest { after_seq, limit: 1000 }).await.unwrap().into_inner().entries;
+            let full = page.len() == 1000;
+            after_seq += page.len() as u64;
+            all.extend(page);
+            if !full {
+                return all;
+            }
+        }
+    }
+
     pub(crate) async fn check(&self) -> v1::CheckResponse {
         let mut admin = AdminServiceClient::new(self.channel("operator").await);
         admin.check(v1::CheckRequest { repair: false }).await.unwrap().into_inner()
@@ -170,8 +185,11 @@ impl Deployed {
     }
 }
 
-fn config(home: &Home) -> Config {
-    Config::parse("[server]\nlisten = \"127.0.0.1:0\"\n[jobs]\nworkers = 1\n", &home.config()).unwrap()
+/// With what a test has put into `more.toml` of the home folder.
+pub(crate) fn config(home: &Home) -> Config {
+    let more = fs::read_to_string(home.root().join("more.toml")).unwrap_or_default();
+    let text = format!("[server]\nlisten = \"127.0.0.1:0\"\n[jobs]\nworkers = 1\n{more}");
+    Config::parse(&text, &home.config()).unwrap()
 }
 
 pub(crate) async fn connect(deployed: &Deployed, identity: Option<Identity>) -> Result<Channel, tonic::transport::Error> {

@@ -1,0 +1,252 @@
+//! The record as others can check it: entries from the catalogue become tiles, signed checkpoints, and receipts.
+//!
+//! The catalogue's rows are the truth and durable first. This derives files from them, every so often and whenever a receipt
+//! is asked: C2SP tiles and entry bundles, then a checkpoint signed by the log's key and cosigned by witnesses. A process
+//! killed anywhere in between leaves files that verify, and the next start goes on from them.
+//!
+//! What it refuses: to start on rows that are fewer, or others, than a checkpoint shows that there were; to build upon tiles
+//! that don't fit; and, where a quorum of witnesses is configured, to let anybody read sightings once they have been missing
+//! for longer than the configuration allows.
+
+mod ask;
+mod fault;
+mod files;
+mod http;
+mod keys;
+mod publish;
+mod witness;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use access::{
+    AuditEntry, AuditError, AuditLog, AuditReceipt, Matter, Phase, Sealed,
+    log::{Checked, Note, NoteKey, NoteSigner, Receipt, TreeHead, Trust, check_consistency, entry, entry_hash, verify_log},
+};
+use async_trait::async_trait;
+use catalogue::Catalogue;
+use tokio::sync::Notify;
+
+use self::{ask::Witness as Asked, publish::grow};
+pub use self::{
+    fault::LogFault,
+    files::FileTiles,
+    keys::{make_key, public_half, read_key, read_signer},
+    witness::Witness,
+};
+use crate::config::LogConfig;
+
+/// Entries compared at once when the whole log is checked.
+const PAGE: u32 = 4096;
+
+/// Commits to words that must not stand in the record; the salt is new each time.
+pub(crate) fn sealed(matter: Matter, words: impl Into<String>) -> Sealed {
+    Sealed { matter, salt: rand::random(), words: words.into() }
+}
+
+/// The log of one deployment, open.
+#[derive(Debug)]
+pub(crate) struct Log {
+    catalogue: Catalogue,
+    tiles: FileTiles,
+    /// A copy of the newest checkpoint, elsewhere than the log: what a restored backup of the log does not restore.
+    high_water: PathBuf,
+    signer: NoteSigner,
+    witnesses: Vec<Asked>,
+    quorum: usize,
+    grace: Duration,
+    state: Mutex<State>,
+    /// Held by whoever publishes.
+    publishing: tokio::sync::Mutex<()>,
+    /// There are new entries.
+    grown: Notify,
+}
+
+#[derive(Debug, Clone)]
+struct State {
+    head: TreeHead,
+    note: Note,
+    /// How many witnesses have signed it.
+    cosigned: usize,
+    /// Since when too few have.
+    missing: Option<Instant>,
+    /// A witness has seen another log with this key.
+    contradicted: bool,
+}
+
+impl Log {
+    /// Opens the log in `home`, catches its files up with the catalogue, and refuses an older or another catalogue than the
+    /// checkpoints show. Asks no witness.
+    pub(crate) async fn open(home: &crate::Home, config: &LogConfig, catalogue: Catalogue) -> Result<Self, LogFault> {
+        let signer = read_signer(&home.log_key())?;
+        let tiles = FileTiles::new(home.log());
+        let high_water = home.root().join(&config.high_water);
+        let trust = Trust { log: signer.key().clone(), witnesses: Vec::new(), quorum: 0 };
+        let checkpoint = checked(&trust, &tiles.checkpoint())?;
+        let mark = checked(&trust, &high_water)?;
+        let have = catalogue.audit_len().await?;
+        for (path, seen) in [(tiles.checkpoint(), checkpoint), (high_water.clone(), mark)] {
+            if let Some(seen) = seen.filter(|seen| seen.size > have) {
+                return Err(LogFault::Older { have, seen: seen.size, by: path.display().to_string() });
+            }
+        }
+        let before = checkpoint.unwrap_or(TreeHead::EMPTY);
+        if before.size > 0 {
+            let row = catalogue.audit_bytes_since(before.size - 1, 1).await?.pop();
+            let same = entry(&tiles, &before, before.size - 1)?;
+            if row != Some(same) {
+                return Err(LogFault::Forked { by: tiles.checkpoint().display().to_string() });
+            }
+        }
+        let head = grow(&catalogue, &tiles, before).await?;
+        if let Some(mark) = mark {
+            let proof = access::log::prove_consistency(&tiles, &head, mark.size)?;
+            check_consistency(&mark, &head, &proof).map_err(|_| LogFault::Forked { by: high_water.display().to_string() })?;
+        }
+        // One that witnesses have signed already keeps their signatures.
+        let note = match read_note(&tiles.checkpoint())? {
+            Some(note) if checkpoint == Some(head) => note,
+            _ => access::log::sign_head(&signer, &head)?,
+        };
+        let witnesses = config.witnesses.iter().map(|w| Asked::new(w.key.clone(), &w.url).ok_or(LogFault::Kinds));
+        let state = State { head, note, cosigned: 0, missing: Some(Instant::now()), contradicted: false };
+        let log = Self {
+            catalogue,
+            tiles,
+            high_water,
+            signer,
+            witnesses: witnesses.collect::<Result<_, _>>()?,
+            quorum: config.quorum,
+            grace: config.grace,
+            state: Mutex::new(state),
+            publishing: tokio::sync::Mutex::new(()),
+            grown: Notify::new(),
+        };
+        let note = log.state().note.clone();
+        log.write_checkpoint(&note).await?;
+        Ok(log)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn key(&self) -> &NoteKey {
+        self.signer.key()
+    }
+
+    /// Refuses to read sightings while too few witnesses look on.
+    fn check_witnessed(&self) -> Result<(), AuditError> {
+        let state = self.state();
+        let overdue = state.missing.map(|since| since.elapsed()).unwrap_or_default();
+        if self.quorum > 0 && (overdue > self.grace || state.contradicted) {
+            return Err(AuditError::Unwitnessed { got: state.cosigned, want: self.quorum, overdue });
+        }
+        Ok(())
+    }
+
+    /// A receipt of an entry, with the entry's bytes in it. `seq` from 1.
+    ///
+    /// # Errors
+    /// [`LogFault::NoEntry`].
+    pub(crate) async fn receipt(self: &Arc<Self>, seq: u64) -> Result<Receipt, LogFault> {
+        if seq == 0 || seq > self.catalogue.audit_len().await? {
+            return Err(LogFault::NoEntry { seq });
+        }
+        if self.state().head.size < seq {
+            self.publish().await?;
+        }
+        let State { head, note, .. } = self.state().clone();
+        let tiles = self.tiles.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            let mut receipt = Receipt::issue(&tiles, &head, &note, seq - 1)?;
+            receipt.extra = Some(entry(&tiles, &head, seq - 1)?);
+            Ok::<_, LogFault>(receipt)
+        });
+        made.await.map_err(|_| LogFault::Thread)?
+    }
+
+    /// Checks every file of the log against its checkpoint, and every row of the catalogue against the log. Returns how
+    /// many entries there are.
+    pub(crate) async fn verify(self: &Arc<Self>) -> Result<u64, LogFault> {
+        self.publish().await?;
+        let (tiles, trust) = (self.tiles.clone(), Trust { log: self.signer.key().clone(), witnesses: Vec::new(), quorum: 0 });
+        let read = tokio::task::spawn_blocking(move || {
+            let mut leaves = Vec::new();
+            let checked = verify_folder(&tiles, &trust, |_, entry| leaves.push(entry_hash(entry)))?;
+            Ok::<_, LogFault>((checked.head, leaves))
+        });
+        let (head, leaves) = read.await.map_err(|_| LogFault::Thread)??;
+        let mut seq = 0;
+        while seq < head.size {
+            let rows = self.catalogue.audit_bytes_since(seq, PAGE).await?;
+            if rows.is_empty() {
+                return Err(LogFault::Row { seq: seq + 1 });
+            }
+            for row in rows.into_iter().take(usize::try_from(head.size - seq).unwrap_or(usize::MAX)) {
+                if leaves.get(usize::try_from(seq).unwrap_or(usize::MAX)) != Some(&entry_hash(&row)) {
+                    return Err(LogFault::Row { seq: seq + 1 });
+                }
+                seq += 1;
+            }
+        }
+        Ok(seq)
+    }
+
+    /// Resolves when there is something new to publish.
+    pub(crate) async fn grown(&self) {
+        self.grown.notified().await;
+    }
+}
+
+#[async_trait]
+impl AuditLog for Log {
+    async fn append(&self, entry: AuditEntry) -> Result<AuditReceipt, AuditError> {
+        if entry.phase == Phase::Begin && entry.action.reads_sightings() {
+            self.check_witnessed()?;
+        }
+        let receipt = self.catalogue.append(entry).await?;
+        self.grown.notify_one();
+        Ok(receipt)
+    }
+}
+
+/// Checks a log as it lies in a folder, with no server: every entry and tile against the checkpoint, and that against `trust`.
+/// Calls `seen` with every entry in order.
+pub fn verify_folder(tiles: &FileTiles, trust: &Trust, seen: impl FnMut(u64, &[u8])) -> Result<Checked, LogFault> {
+    let path = tiles.checkpoint();
+    let note = read_note(&path)?.ok_or(LogFault::NoCheckpoint { path })?;
+    let checked = trust.check(&note)?;
+    verify_log(tiles, &checked.head, seen)?;
+    Ok(checked)
+}
+
+/// Whether one checkpoint's log is the beginning of the other's, by the tiles of the longer.
+pub fn verify_growth(tiles: &FileTiles, trust: &Trust, from: &Note, to: &Note) -> Result<(Checked, Checked), LogFault> {
+    let (from, to) = (trust.check(from)?, trust.check(to)?);
+    let proof = access::log::prove_consistency(tiles, &to.head, from.head.size)?;
+    check_consistency(&from.head, &to.head, &proof)?;
+    Ok((from, to))
+}
+
+/// A checkpoint, unchecked; `None` where there is no file.
+pub fn read_note(path: &Path) -> Result<Option<Note>, LogFault> {
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(LogFault::Io { action: "read", path: path.to_owned(), source }),
+    };
+    Ok(Some(text.parse::<Note>().map_err(access::log::LogError::from)?))
+}
+
+fn checked(trust: &Trust, path: &Path) -> Result<Option<TreeHead>, LogFault> {
+    read_note(path)?.map(|note| Ok(trust.check(&note)?.head)).transpose()
+}
+
+/// The verifier key of a deployment's log.
+pub fn log_key(home: &crate::Home) -> Result<NoteKey, LogFault> {
+    read_key(&public_half(&home.log_key()))
+}

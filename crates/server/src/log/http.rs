@@ -1,0 +1,67 @@
+//! As much of an HTTP client as asking a witness takes: one POST, one short answer.
+
+use std::{io, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{Request, StatusCode, Uri, client::conn::http1, header};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName},
+};
+
+/// An answer is a line or two.
+const MAX_ANSWER: usize = 64 << 10;
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// The answer's status and text.
+pub(super) async fn post(uri: &Uri, body: String, limit: Duration) -> Result<(StatusCode, String), Failed> {
+    tokio::time::timeout(limit, send(uri, body)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+}
+
+async fn send(uri: &Uri, body: String) -> Result<(StatusCode, String), Failed> {
+    let host = uri.host().ok_or("the address names no host")?;
+    let tls = uri.scheme_str() == Some("https");
+    let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let tcp = TcpStream::connect((bare, port)).await?;
+    let request = Request::post(uri.path())
+        .header(header::HOST, uri.authority().map_or(host, |a| a.as_str()))
+        .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
+        .body(Full::new(Bytes::from(body)))?;
+    if tls {
+        let mut roots = RootCertStore::empty();
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(bare.to_owned())?;
+        exchange(TlsConnector::from(Arc::new(config)).connect(name, tcp).await?, request).await
+    } else {
+        exchange(tcp, request).await
+    }
+}
+
+async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<(StatusCode, String), Failed>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    let connection = tokio::spawn(connection);
+    let answer = async {
+        let answer = sender.send_request(request).await?;
+        let status = answer.status();
+        let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await?.to_bytes();
+        Ok((status, String::from_utf8(body.to_vec())?))
+    };
+    let answer = answer.await;
+    connection.abort();
+    answer
+}

@@ -1,0 +1,229 @@
+//! Every call there is, held against the record.
+
+use access::{AuditEntry, Outcome, Phase};
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
+use proto::v1::{
+    self, admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient,
+    case_service_client::CaseServiceClient, footage_service_client::FootageServiceClient, live_service_client::LiveServiceClient,
+    log_service_client::LogServiceClient, search_service_client::SearchServiceClient,
+};
+
+use crate::harness::{Deployed, clip, time, window};
+
+const FROM: &str = "2026-03-01T08:00:00Z";
+const TO: &str = "2026-03-01T10:00:00Z";
+
+/// `Service/Method` of everything in our own package. Health and reflection are other packages' and tell nothing.
+fn rpcs() -> Vec<String> {
+    let descriptors = FileDescriptorSet::decode(proto::FILE_DESCRIPTOR_SET).unwrap();
+    let ours = descriptors.file.iter().filter(|f| f.package() == "sightline.v1");
+    let of = |s: &prost_types::ServiceDescriptorProto| {
+        s.method.iter().map(|m| format!("{}/{}", s.name(), m.name())).collect::<Vec<_>>()
+    };
+    ours.flat_map(|f| f.service.iter().flat_map(of)).collect()
+}
+
+/// Calls it, somehow, as somebody who may, and says under which action it must be on the record. What the call answers is for
+/// other tests.
+async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
+    let admin = async |who| AdminServiceClient::new(deployed.channel(who).await);
+    let cameras = async || CameraServiceClient::new(deployed.channel("operator").await);
+    let cases = async |who| CaseServiceClient::new(deployed.channel(who).await);
+    let footage = async || FootageServiceClient::new(deployed.channel("operator").await);
+    let live = async || LiveServiceClient::new(deployed.channel("operator").await);
+    let job_id = "no-such-job".to_owned();
+    match rpc {
+        "AdminService/Status" => drop(admin("operator").await.status(v1::StatusRequest {}).await.unwrap()),
+        "AdminService/Check" => drop(admin("operator").await.check(v1::CheckRequest { repair: false }).await.unwrap()),
+        "AdminService/RebuildIndex" => {
+            admin("operator").await.rebuild_index(v1::RebuildIndexRequest {}).await.unwrap();
+        }
+        "AdminService/ListAudit" => drop(admin("auditor").await.list_audit(v1::ListAuditRequest::default()).await.unwrap()),
+        "CameraService/AddAgency" => {
+            let request = v1::AddAgencyRequest { id: "more".into(), title: "More".into() };
+            cameras().await.add_agency(request).await.unwrap();
+        }
+        "CameraService/ListAgencies" => drop(cameras().await.list_agencies(v1::ListAgenciesRequest {}).await.unwrap()),
+        "CameraService/AddCamera" => {
+            let request = v1::AddCameraRequest { id: "quay".into(), agency_id: "local".into(), ..Default::default() };
+            cameras().await.add_camera(request).await.unwrap();
+        }
+        "CameraService/ListCameras" => drop(cameras().await.list_cameras(v1::ListCamerasRequest::default()).await.unwrap()),
+        "CaseService/OpenCase" => drop(deployed.open_case("opened", "gate", FROM, TO).await),
+        "CaseService/AuthoriseCase" => {
+            let case = deployed.open_case("authorised", "gate", FROM, TO).await;
+            deployed.authorise("authoriser", &case).await.unwrap();
+        }
+        "CaseService/GetCase" => {
+            cases("auditor").await.get_case(v1::GetCaseRequest { case_id: "k".into() }).await.unwrap();
+        }
+        "CaseService/ListCases" => drop(cases("auditor").await.list_cases(v1::ListCasesRequest::default()).await.unwrap()),
+        "CaseService/CloseCase" => {
+            deployed.open_case("closed", "gate", FROM, TO).await;
+            let request = v1::CloseCaseRequest { case_id: "closed".into(), reason: "done".into() };
+            cases("investigator").await.close_case(request).await.unwrap();
+        }
+        "SearchService/Search" => {
+            let description = v1::DescriptionQuery { class: v1::Class::Person.into(), ..Default::default() };
+            let request = v1::SearchRequest { case_id: "k".into(), description: Some(description), ..Default::default() };
+            deployed.search("investigator", request).await.unwrap();
+        }
+        "SearchService/GetCrop" => match stored(deployed).await {
+            Some(sighting_id) => {
+                let mut search = SearchServiceClient::new(deployed.channel("investigator").await);
+                search.get_crop(v1::GetCropRequest { case_id: "k".into(), sighting_id }).await.unwrap();
+            }
+            // Without footage there is nothing to look at.
+            None => return "",
+        },
+        "FootageService/AddFootage" => {
+            deployed.add(std::path::Path::new("/nowhere/a.mp4"), "gate", FROM).await.unwrap_err();
+        }
+        "FootageService/GetJob" => drop(footage().await.get_job(v1::GetJobRequest { job_id }).await.unwrap_err()),
+        "FootageService/ListJobs" => drop(footage().await.list_jobs(v1::ListJobsRequest::default()).await.unwrap()),
+        "FootageService/WatchJob" => match job(deployed).await {
+            Some(job) => drop(deployed.wait(&job).await),
+            None => drop(footage().await.watch_job(v1::WatchJobRequest { job_id }).await.unwrap_err()),
+        },
+        "FootageService/CancelJob" => drop(footage().await.cancel_job(v1::CancelJobRequest { job_id }).await.unwrap_err()),
+        "LiveService/SetCameraSource" => {
+            let request = v1::SetCameraSourceRequest { camera_id: "yard".into(), url: String::new() };
+            live().await.set_camera_source(request).await.unwrap();
+        }
+        "LiveService/CameraStatus" => drop(live().await.camera_status(v1::CameraStatusRequest::default()).await.unwrap()),
+        "LogService/GetReceipt" => {
+            let mut log = LogServiceClient::new(deployed.channel("auditor").await);
+            log.get_receipt(v1::GetReceiptRequest { audit_seq: 1 }).await.unwrap();
+        }
+        new => panic!("{new} is new: say here how it is called, and under which action it is on the record"),
+    }
+    match rpc {
+        "AdminService/Status" => "status",
+        "AdminService/Check" => "check",
+        "AdminService/RebuildIndex" => "index.rebuild",
+        "AdminService/ListAudit" => "audit.list",
+        "CameraService/AddAgency" => "agency.add",
+        "CameraService/ListAgencies" => "agency.list",
+        "CameraService/AddCamera" => "camera.add",
+        "CameraService/ListCameras" => "camera.list",
+        "CaseService/OpenCase" => "case.open",
+        "CaseService/AuthoriseCase" => "case.authorise",
+        "CaseService/GetCase" => "case.get",
+        "CaseService/ListCases" => "case.list",
+        "CaseService/CloseCase" => "case.close",
+        "SearchService/Search" => "search",
+        "SearchService/GetCrop" => "crop",
+        "FootageService/AddFootage" => "footage.add",
+        "FootageService/GetJob" => "job.get",
+        "FootageService/ListJobs" => "job.list",
+        "FootageService/WatchJob" => "job.watch",
+        "FootageService/CancelJob" => "job.cancel",
+        "LiveService/SetCameraSource" => "camera.source",
+        "LiveService/CameraStatus" => "camera.status",
+        "LogService/GetReceipt" => "audit.receipt",
+        new => panic!("under which action is {new} on the record?"),
+    }
+}
+
+/// The job of a real clip on the camera `gate`; `None` without footage.
+async fn job(deployed: &Deployed) -> Option<String> {
+    Some(deployed.add(&clip()?, "gate", "2026-03-01T09:00:00Z").await.unwrap().job.unwrap().id)
+}
+
+async fn stored(deployed: &Deployed) -> Option<String> {
+    let job = job(deployed).await?;
+    deployed.wait(&job).await;
+    let description = v1::DescriptionQuery { class: v1::Class::Person.into(), ..Default::default() };
+    let request = v1::SearchRequest { case_id: "k".into(), description: Some(description), ..Default::default() };
+    let (hits, _) = deployed.search("investigator", request).await.unwrap();
+    Some(hits[0].sighting.as_ref().unwrap().id.clone())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_of_the_protocol_is_on_the_record_before_and_after_its_work() {
+    let deployed = Deployed::with_cameras().await;
+    deployed.authorised_case("k", "gate", FROM, TO).await;
+    let rpcs = rpcs();
+    assert!(rpcs.len() >= 21, "{rpcs:?}");
+    for rpc in rpcs {
+        let before = deployed.entries().await.len();
+        let action = call(&deployed, &rpc).await;
+        if action.is_empty() {
+            continue;
+        }
+        // A stream ends on the record when its last message is out, which its reader may see a little earlier.
+        let mut tries = 0;
+        let pairs = loop {
+            let new: Vec<_> = deployed.entries().await.into_iter().skip(before).collect();
+            let parsed = |r: &v1::AuditRecord| AuditEntry::from_bytes(&r.entry).unwrap();
+            let begun = new.iter().filter(|r| r.action == action && parsed(r).phase == Phase::Begin).map(|r| r.seq);
+            let begun: Vec<u64> = begun.collect();
+            let ended = |begin: u64| {
+                new.iter().any(|r| {
+                    let ended = |o| Phase::Complete { begin, outcome: o };
+                    let phase = parsed(r).phase;
+                    r.seq > begin && r.action == action && [Outcome::Done, Outcome::Failed].map(ended).contains(&phase)
+                })
+            };
+            if begun.iter().any(|b| ended(*b)) || tries == 100 {
+                break begun;
+            }
+            tries += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        };
+        assert!(!pairs.is_empty() && tries < 100, "{rpc} is not on the record as {action}, begun and ended");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_write_is_in_no_entry_and_on_no_tile_but_committed_to() {
+    let deployed = Deployed::with_cameras().await;
+    let mut cases = CaseServiceClient::new(deployed.channel("investigator").await);
+    let request = v1::OpenCaseRequest {
+        id: "k".into(),
+        purpose: v1::Purpose::MissingPerson.into(),
+        legal_basis: "STATUTEWORD".into(),
+        reason: "REASONWORD".into(),
+        emergency: "EMERGENCYWORD".into(),
+        scope: Some(v1::Scope { camera_ids: vec!["gate".into()], window: Some(window(FROM, TO)), ..Default::default() }),
+        expires: None,
+        ..Default::default()
+    };
+    cases.open_case(request).await.unwrap();
+    cases.close_case(v1::CloseCaseRequest { case_id: "k".into(), reason: "CLOSEDWORD".into() }).await.unwrap();
+    let mut cameras = CameraServiceClient::new(deployed.channel("operator").await);
+    let request = v1::AddCameraRequest { id: "quay".into(), agency_id: "local".into(), title: "TITLEWORD".into(), policy: None };
+    cameras.add_camera(request).await.unwrap();
+    let request = v1::AddFootageRequest {
+        path: "/PATHWORD.mp4".into(),
+        camera_id: "quay".into(),
+        start: Some(time(FROM)),
+        ..Default::default()
+    };
+    FootageServiceClient::new(deployed.channel("operator").await).add_footage(request).await.unwrap_err();
+
+    let entries = deployed.entries().await;
+    let text: String = entries.iter().map(|e| String::from_utf8_lossy(&e.entry).into_owned()).collect();
+    for word in ["STATUTE", "REASON", "EMERGENCY", "CLOSED", "TITLE", "PATH"] {
+        assert!(!text.contains(&format!("{word}WORD")), "{word}");
+    }
+    let committed = |action: &str, matter: access::Matter| {
+        entries
+            .iter()
+            .filter(|e| e.action == action)
+            .any(|e| AuditEntry::from_bytes(&e.entry).unwrap().detail.commitments.contains_key(&matter))
+    };
+    use access::Matter as M;
+    for (action, matter) in [
+        ("case.open", M::LegalBasis),
+        ("case.open", M::Reason),
+        ("case.open", M::Emergency),
+        ("case.open", M::Grant),
+        ("case.close", M::Reason),
+        ("camera.add", M::Title),
+        ("footage.add", M::Path),
+    ] {
+        assert!(committed(action, matter), "{action} {matter:?}");
+    }
+}
