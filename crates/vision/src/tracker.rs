@@ -35,6 +35,8 @@ pub struct TrackerOptions {
     pub credible: f32,
     /// The same for one that has moved by half its height; what walks is hardly a post.
     pub credible_moved: f32,
+    /// Four detections in a row that score this on average are enough, whatever the others do.
+    pub credible_once: f32,
     /// A track that rests this long with detections below `credible` ends.
     pub ghost: Duration,
 }
@@ -50,6 +52,7 @@ impl Default for TrackerOptions {
             tentative: Duration::from_millis(450),
             credible: 0.48,
             credible_moved: 0.38,
+            credible_once: 0.58,
             ghost: Duration::from_secs(3),
         }
     }

@@ -113,6 +113,18 @@ fn a_track_that_was_believed_too_early_is_dismissed_and_one_that_walked_is_only_
 }
 
 #[test]
+fn who_was_seen_well_for_a_while_and_then_hidden_is_not_dismissed() {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let scores = [0.47, 0.62, 0.68, 0.56, 0.46, 0.48, 0.42, 0.38, 0.27, 0.28, 0.25];
+    let mut confirmed = 0;
+    for (i, score) in (0..).zip(scores) {
+        confirmed += tracker.update(at(i), SIZE, &[person(50.0, 50.0, score)]).confirmed.len();
+    }
+    assert_eq!(confirmed, 1);
+    assert!(tracker.finish().dismissed.is_empty());
+}
+
+#[test]
 fn who_enters_where_somebody_left_is_somebody_else() {
     let mut tracker = Tracker::new(TrackerOptions::default());
     let leaving = |i: u64| person(480.0 + 20.0 * i as f32, 50.0, 0.8);

@@ -12,6 +12,9 @@ pub(super) struct Track {
     hits: u32,
     /// Sum of the scores of its detections.
     score: f32,
+    /// The last four scores, and the best mean of any four in a row.
+    recent: [f32; 4],
+    surest: f32,
     /// Whether it has ever moved by half its height.
     moved: bool,
     /// Since it last did: where it has been, from when, and its detections.
@@ -30,6 +33,8 @@ impl Track {
             filter: BoxFilter::new(&detection.bbox),
             hits: 0,
             score: 0.0,
+            recent: [0.0; 4],
+            surest: 0.0,
             moved: false,
             still: Still::new(detection.bbox.centre(), at),
             confirmed: false,
@@ -43,6 +48,9 @@ impl Track {
         self.filter.update(&detection.bbox, detection.score);
         self.hits += 1;
         self.score += detection.score;
+        self.recent.rotate_left(1);
+        self.recent[3] = detection.score;
+        self.surest = self.surest.max(self.recent.iter().sum::<f32>() / 4.0);
         self.rest(detection, at);
         self.seen = at;
         self.current = true;
@@ -59,11 +67,14 @@ impl Track {
             || (self.group == Group::Person && self.still.is_ghost(at, options))
     }
 
-    /// Whether its detections are sure enough on average. A vehicle is not doubted: parked far away it stays as weak as it
+    /// Whether its detections are sure enough on average, or were for a while: who sits down behind a shelf was seen
+    /// before. A vehicle is not doubted: parked far away it stays as weak as it
     /// is, and no post looks like one.
     pub(super) fn credible(&self, options: &TrackerOptions) -> bool {
+        let mean = self.score / self.hits as f32;
         self.group != Group::Person
-            || self.score / self.hits as f32 >= if self.moved { options.credible_moved } else { options.credible }
+            || mean >= if self.moved { options.credible_moved } else { options.credible }
+            || self.surest >= options.credible_once
     }
 
     /// Notes whether it has moved or rested.
