@@ -8,9 +8,12 @@ mod check;
 mod eval;
 mod index;
 mod init;
+mod log;
 mod models;
 mod search;
 mod serve;
+mod verify;
+mod witness;
 
 use clap::Subcommand;
 
@@ -41,6 +44,13 @@ pub(crate) enum Command {
     /// The search index
     #[command(subcommand)]
     Index(index::Index),
+    /// The record as a log that anybody can check
+    #[command(subcommand)]
+    Log(log::Log),
+    /// Check a receipt, with no server and no network
+    Verify(verify::Verify),
+    /// Run a witness: vouch that a log only ever grows
+    Witness(witness::Witness),
     /// How well and how fast it sees, on your own labelled data
     #[command(subcommand)]
     Eval(eval::Eval),
@@ -49,7 +59,7 @@ pub(crate) enum Command {
     Models(models::Models),
 }
 
-/// `models`, `eval` and `init` need no server; everything else but `serve` calls one.
+/// `models`, `eval`, `init`, `verify`, `witness` and `log verify` need no server; everything else but `serve` calls one.
 pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
     match command {
         Command::Init(c) => c.run(ctx),
@@ -61,6 +71,9 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Search(c) => c.run(ctx).await,
         Command::Check(c) => c.run(ctx).await,
         Command::Index(c) => c.run(ctx).await,
+        Command::Log(c) => c.run(ctx).await,
+        Command::Verify(c) => c.run(ctx),
+        Command::Witness(c) => c.run(ctx).await,
         Command::Eval(c) => c.run(ctx),
         Command::Models(c) => c.run(ctx).await,
     }

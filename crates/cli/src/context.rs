@@ -16,6 +16,7 @@ pub(crate) enum Caller {
     Operator,
     Investigator,
     Authoriser,
+    Auditor,
 }
 
 impl Caller {
@@ -24,6 +25,7 @@ impl Caller {
             Self::Operator => "operator",
             Self::Investigator => "investigator",
             Self::Authoriser => "authoriser",
+            Self::Auditor => "auditor",
         }
     }
 }

@@ -7,7 +7,7 @@ mod job;
 mod live;
 
 pub(crate) use camera::{AgencyView, CameraView};
-pub(crate) use case::CaseView;
+pub(crate) use case::{CaseView, PartyView};
 pub(crate) use hit::{HitView, SearchView};
 pub(crate) use job::JobView;
 pub(crate) use live::LiveView;

@@ -8,5 +8,7 @@
 mod deployment;
 #[path = "cli/messages.rs"]
 mod messages;
+#[path = "cli/record.rs"]
+mod record;
 #[path = "cli/whole_path.rs"]
 mod whole_path;

@@ -4,7 +4,7 @@ use clap::Args;
 use proto::v1;
 use types::{CameraId, CaptureTime, Carried, CaseId, Class, Colour, DescriptionQuery, SightingId, Stature, TimeWindow};
 
-use super::case;
+use super::{case, log};
 use crate::{
     args,
     client::Client,
@@ -57,6 +57,9 @@ pub(crate) struct Search {
     /// Write the redacted crops as a grid into this PNG file
     #[arg(long, value_name = "FILE")]
     contact_sheet: Option<PathBuf>,
+    /// Write the receipt of this search into this file; `sightline verify` checks it
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
 }
 
 impl Search {
@@ -74,6 +77,9 @@ impl Search {
         let started = Instant::now();
         let (hits, summary) = ask(&client, request).await?;
         let total = started.elapsed();
+        if let Some(file) = &self.receipt {
+            log::save_receipt(&client, summary.audit_seq, file).await?;
+        }
         let hits: Vec<HitView> = hits.into_iter().map(|hit| HitView::new(hit, &places)).collect();
         let mut view = SearchView::new(self.case.to_string(), hits, summary, total);
         if let Some(file) = &self.contact_sheet {

@@ -75,6 +75,16 @@ impl Deployment {
         server.wait().unwrap();
     }
 
+    /// SIGKILL while others use this; [`Self::reap`] afterwards.
+    pub(crate) fn kill_9(&self) {
+        let id = self.server.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-9", &id]).status().unwrap().success());
+    }
+
+    pub(crate) fn reap(&mut self) {
+        self.server.take().unwrap().wait().unwrap();
+    }
+
     pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = binary();
         command.arg("--home").arg(self.home());

@@ -34,6 +34,9 @@ fn the_help_names_every_command() {
       search   Search a case's cameras for possible sightings
       check    Compare catalogue, crops and index
       index    The search index
+      log      The record as a log that anybody can check
+      verify   Check a receipt, with no server and no network
+      witness  Run a witness: vouch that a log only ever grows
       eval     How well and how fast it sees, on your own labelled data
       models   The models and the runtime: what is pinned, what is here
 
@@ -92,6 +95,8 @@ fn the_help_of_search_names_every_word_that_may_be_asked() {
                                      case]
           --limit <LIMIT>            At most so many [default: 50]
           --contact-sheet <FILE>     Write the redacted crops as a grid into this PNG file
+          --receipt <FILE>           Write the receipt of this search into this file; `sightline verify`
+                                     checks it
       -h, --help                     Print help
 
     Global options:
