@@ -1,6 +1,7 @@
 //! The subcommands, one file each.
 
 mod agency;
+mod appearance;
 mod archive;
 mod camera;
 mod case;
@@ -54,12 +55,16 @@ pub(crate) enum Command {
     /// How well and how fast it sees, on your own labelled data
     #[command(subcommand)]
     Eval(eval::Eval),
+    /// How figures are compared
+    #[command(subcommand)]
+    Appearance(appearance::Appearance),
     /// The models and the runtime: what is pinned, what is here
     #[command(subcommand)]
     Models(models::Models),
 }
 
-/// `models`, `eval`, `init`, `verify`, `witness` and `log verify` need no server; everything else but `serve` calls one.
+/// `models`, `eval`, `appearance`, `init`, `verify`, `witness` and `log verify` need no server; everything else but `serve`
+/// calls one.
 pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
     match command {
         Command::Init(c) => c.run(ctx),
@@ -75,6 +80,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Verify(c) => c.run(ctx),
         Command::Witness(c) => c.run(ctx).await,
         Command::Eval(c) => c.run(ctx),
+        Command::Appearance(c) => c.run(ctx),
         Command::Models(c) => c.run(ctx).await,
     }
 }

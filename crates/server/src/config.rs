@@ -39,6 +39,7 @@ pub struct Config {
     pub detector: Option<String>,
     pub face_finder: Option<String>,
     pub embedder: Option<String>,
+    pub appearance: Option<PathBuf>,
     pub detector_threshold: Option<f32>,
 }
 
@@ -168,6 +169,7 @@ struct Models {
     detector: String,
     face_finder: String,
     embedder: String,
+    appearance: PathBuf,
     detector_threshold: f32,
 }
 
@@ -291,6 +293,7 @@ impl Document {
             detector: name(self.models.detector),
             face_finder: name(self.models.face_finder),
             embedder: name(self.models.embedder),
+            appearance: (!self.models.appearance.as_os_str().is_empty()).then_some(self.models.appearance),
             detector_threshold: (threshold != 0.0).then_some(threshold),
         })
     }
@@ -349,7 +352,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 23, "{keys:?}");
+        assert_eq!(keys.len(), 24, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ")) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }

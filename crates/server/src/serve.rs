@@ -275,6 +275,7 @@ fn vision_options(config: &Config) -> VisionOptions {
         detector: config.detector.clone(),
         faces: config.face_finder.clone(),
         embedder: config.embedder.clone(),
+        appearance: config.appearance.clone(),
         ..VisionOptions::default()
     };
     if let Some(threshold) = config.detector_threshold {

@@ -202,7 +202,7 @@ async fn spec(models: &ModelStore, config: &Config) -> Result<IndexSpec, StoreEr
             let entry = name.as_ref().map_or_else(|| manifest.default(role), |n| manifest.entry(n))?;
             models.verify(&entry.name)?;
         }
-        let embedder = Embedder::load(&models, config.embedder.as_deref())?;
+        let embedder = Embedder::load(&models, config.embedder.as_deref(), config.appearance.as_deref())?;
         Ok(IndexSpec { model: embedder.digest(), appearance_len: embedder.len() })
     };
     Ok(tokio::task::spawn_blocking(load).await.map_err(|_| FeedError::Thread)??)

@@ -106,6 +106,11 @@ impl Detector {
         })
     }
 
+    /// Of the model's file.
+    pub fn digest(&self) -> types::ModelDigest {
+        self.model.digest
+    }
+
     /// Everything of the vocabulary in the frame, best first within a class, clipped to the frame.
     pub fn detect(&mut self, frame: &Frame) -> Result<Vec<Detection>, VisionError> {
         let layout = self.layout(frame.size());

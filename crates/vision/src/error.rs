@@ -42,6 +42,8 @@ pub enum VisionError {
     },
     #[error("model {model} answered {what}")]
     Output { model: String, what: String },
+    #[error("the appearance projection {name} {what}; it is not used")]
+    Projection { name: String, what: String },
     #[error("the input size {width}x{height} is not a multiple of 32 between 32 and 2048")]
     InputSize { width: u32, height: u32 },
 }
@@ -53,6 +55,7 @@ impl VisionError {
             Self::Missing { .. } | Self::Digest { .. } => Some("run `sightline models fetch`"),
             Self::Runtime(error) => Some(error.hint()),
             Self::NoSuchModel { .. } | Self::WrongRole { .. } => Some("`sightline models list` shows what there is"),
+            Self::Projection { .. } => Some("make one for this build and its models: `sightline appearance learn`"),
             _ => None,
         }
     }

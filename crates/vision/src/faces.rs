@@ -1,7 +1,7 @@
 //! CenterFace (Xu et al., 2019), asked only where faces are. Its landmarks output is never read.
 
 use redact::{FaceFinder, FaceFinderError, FoundFace};
-use types::{RawCrop, Rect};
+use types::{ModelDigest, RawCrop, Rect};
 
 use crate::{
     error::VisionError,
@@ -34,6 +34,11 @@ impl CenterFace {
     pub fn load(store: &ModelStore, name: Option<&str>) -> Result<Self, VisionError> {
         let model = Model::load(store, store.choose(name, Role::FaceFinder)?, Device::Cpu)?;
         Ok(Self { model, boxed: Letterbox::default() })
+    }
+
+    /// Of the model's file.
+    pub fn digest(&self) -> ModelDigest {
+        self.model.digest
     }
 
     /// Like [`FaceFinder::find`].

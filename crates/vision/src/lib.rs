@@ -24,7 +24,7 @@ mod stature;
 mod store;
 mod tracker;
 
-pub use appearance::Embedder;
+pub use appearance::{About, AppearanceParts, Embedder, LearnError, PartsFinder, Projection, Source, learn};
 pub use carried::carried_by;
 pub use describe::describe;
 pub use detector::{Detector, DetectorOptions, DetectorTimes, InputSize};
@@ -46,6 +46,8 @@ pub struct VisionOptions {
     pub detector_options: DetectorOptions,
     pub faces: Option<String>,
     pub embedder: Option<String>,
+    /// File of the learned step of appearance.
+    pub appearance: Option<std::path::PathBuf>,
     pub device: Device,
 }
 
@@ -63,7 +65,7 @@ impl Vision {
         Ok(Self {
             detector: Detector::load_on(store, options.detector.as_deref(), options.detector_options.clone(), options.device)?,
             faces: CenterFace::load(store, options.faces.as_deref())?,
-            embedder: Embedder::load(store, options.embedder.as_deref())?,
+            embedder: Embedder::load(store, options.embedder.as_deref(), options.appearance.as_deref())?,
         })
     }
 }

@@ -5,7 +5,7 @@ mod average_precision;
 mod colours;
 mod detect;
 mod faces;
-mod input;
+pub(super) mod input;
 mod retrieval;
 mod speed;
 mod track;

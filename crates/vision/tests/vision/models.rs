@@ -2,7 +2,7 @@
 
 use redact::{FaceFinder, Subject, redact};
 use types::{Class, Rect};
-use vision::{Detector, DetectorOptions, InputSize, ModelState, ModelStore, VisionError};
+use vision::{Detector, DetectorOptions, Embedder, InputSize, ModelState, ModelStore, Projection, VisionError};
 
 use crate::support::{cut, footage, frame, picture, store, vision};
 
@@ -83,4 +83,32 @@ fn the_appearance_is_a_unit_vector_that_does_not_change_when_the_head_is_swapped
     }
     eprintln!("{compared} figures compared");
     assert!(compared > 0);
+}
+
+#[test]
+fn another_projection_is_another_model_and_one_of_another_backbone_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let built_in = Embedder::load(&store(), None, None).unwrap();
+    let good = Projection::embedded().unwrap();
+    let file = |name: &str, bytes: &[u8]| {
+        std::fs::write(dir.path().join(name), bytes).unwrap();
+        dir.path().join(name)
+    };
+    let load = |path: std::path::PathBuf| Embedder::load(&store(), None, Some(&path));
+    assert_eq!(load(file("same", &good.write())).unwrap().digest(), built_in.digest());
+
+    let mut bytes = good.write();
+    let last = bytes.len() - 4;
+    bytes[last..].copy_from_slice(&0.5f32.to_le_bytes());
+    let other = load(file("other", &bytes)).unwrap();
+    assert!(other.digest() != built_in.digest() && other.len() == built_in.len());
+
+    let backbone = good.about().backbone.as_bytes();
+    let mut bytes = good.write();
+    let at = bytes.windows(backbone.len()).position(|w| w == backbone).unwrap();
+    bytes[at..at + backbone.len()].fill(b'0');
+    let error = load(file("foreign", &bytes)).unwrap_err();
+    assert!(error.to_string().contains("another backbone than mobilenetv2"), "{error}");
+    assert!(error.hint().unwrap().contains("appearance learn"));
+    assert!(matches!(load(dir.path().join("none")), Err(VisionError::Read { .. })));
 }

@@ -197,12 +197,12 @@ fn redact_boxes(
 }
 
 /// From pixels of the frame to pixels of a crop that begins at (x, y).
-pub(super) fn shift(r: &Rect, x: u32, y: u32) -> Rect {
+pub(in crate::commands) fn shift(r: &Rect, x: u32, y: u32) -> Rect {
     Rect::new(r.x - x as f32, r.y - y as f32, r.width, r.height)
 }
 
 /// Calls `look` with every sampled frame until it says `false`.
-pub(super) fn each_frame(path: &Path, sampling: Sampling, mut look: impl FnMut(&Frame) -> Outcome<bool>) -> Outcome {
+pub(in crate::commands) fn each_frame(path: &Path, sampling: Sampling, mut look: impl FnMut(&Frame) -> Outcome<bool>) -> Outcome {
     let bad = |e: media::MediaError| library("footage", &e);
     let mut reader = FrameReader::open_file(path, sampling, no_time()).map_err(bad)?;
     while let Some(frame) = reader.next(Duration::from_secs(60)).map_err(bad)? {

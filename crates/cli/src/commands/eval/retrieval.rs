@@ -20,12 +20,15 @@ pub(crate) struct RetrievalArgs {
     /// Table with the columns image,x,y,w,h,identity,camera (or video,frame,... in place of image), pixel boxes
     #[arg(long, value_name = "CSV")]
     boxes: PathBuf,
+    /// A file of `sightline appearance learn` [default: the one built in]
+    #[arg(long, value_name = "FILE")]
+    appearance: Option<PathBuf>,
 }
 
 impl RetrievalArgs {
     pub(super) fn run(&self, printer: Printer) -> Outcome {
         let rows = box_rows(&self.boxes)?;
-        let mut vision = load_vision(&VisionOptions::default())?;
+        let mut vision = load_vision(&VisionOptions { appearance: self.appearance.clone(), ..VisionOptions::default() })?;
         let crops = redacted_crops(&rows, &mut vision, Class::Person)?;
         let embeddings: Vec<Option<Embedding>> = crops
             .iter()

@@ -1,0 +1,89 @@
+//! What is measured of a crop before anything is learned: backbone features and colours, each as a unit vector.
+
+use redact::RedactedCrop;
+use types::{ModelDigest, Size};
+
+use super::stripes;
+use crate::{
+    error::VisionError,
+    letterbox::{Layout, Letterbox, Rgb},
+    manifest::Role,
+    session::{Device, Model, output},
+    store::ModelStore,
+};
+
+const LAYOUT: Layout = Layout { height: 256, width: 128, bgr: false, mean: [0.0; 3], std: [1.0; 3], pad: 0.0, stretch: true };
+
+/// The two parts of one crop's appearance; unit vectors, or zeros where a crop shows nothing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AppearanceParts {
+    /// As many values as the backbone answers.
+    pub backbone: Vec<f32>,
+    pub colour: Vec<f32>,
+}
+
+/// Makes [`AppearanceParts`]: the backbone's session and its buffers.
+pub struct PartsFinder {
+    model: Model,
+    boxed: Letterbox,
+    pixels: Vec<u8>,
+}
+
+impl std::fmt::Debug for PartsFinder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PartsFinder({:?})", self.model)
+    }
+}
+
+impl PartsFinder {
+    pub fn load(store: &ModelStore, name: Option<&str>) -> Result<Self, VisionError> {
+        let model = Model::load(store, store.choose(name, Role::Embedder)?, Device::Cpu)?;
+        Ok(Self { model, boxed: Letterbox::default(), pixels: Vec::new() })
+    }
+
+    /// Of the backbone's file.
+    pub fn backbone(&self) -> ModelDigest {
+        self.model.digest
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.model.name()
+    }
+
+    pub fn of(&mut self, crop: &RedactedCrop) -> Result<AppearanceParts, VisionError> {
+        let size = self.subject(crop);
+        let Some(picture) = Rgb::new(&self.pixels, size) else { return Err(output(self.model.name(), "an empty crop".into())) };
+        self.boxed.rgb(picture, &LAYOUT);
+        let answers = self.model.run(&self.boxed.tensor, LAYOUT.height, LAYOUT.width)?;
+        let features = answers.first()?.1;
+        if features.is_empty() || features.iter().any(|v| !v.is_finite()) {
+            return Err(output(answers.name(), format!("{} values that are not all finite", features.len())));
+        }
+        let mut parts = AppearanceParts { backbone: features.to_vec(), colour: stripes::of(crop) };
+        scale_to(&mut parts.backbone, 1.0);
+        scale_to(&mut parts.colour, 1.0);
+        Ok(parts)
+    }
+
+    /// Cuts the subject's box out of the crop into `self.pixels`.
+    fn subject(&mut self, crop: &RedactedCrop) -> Size {
+        let (r, size) = (crop.subject(), crop.size());
+        let (x0, y0) = (r.x.floor() as usize, r.y.floor() as usize);
+        let (x1, y1) =
+            ((r.right().ceil() as usize).min(size.width as usize), (r.bottom().ceil() as usize).min(size.height as usize));
+        let stride = size.width as usize * 3;
+        self.pixels.clear();
+        for y in y0..y1 {
+            self.pixels.extend_from_slice(&crop.rgb()[y * stride + x0 * 3..y * stride + x1 * 3]);
+        }
+        Size { width: (x1.saturating_sub(x0)) as u32, height: (y1.saturating_sub(y0)) as u32 }
+    }
+}
+
+/// Scales to a norm; a vector of nothing stays.
+pub(super) fn scale_to(values: &mut [f32], norm: f32) {
+    let now = values.iter().map(|v| v * v).sum::<f32>().sqrt();
+    if now > 1e-9 {
+        values.iter_mut().for_each(|v| *v *= norm / now);
+    }
+}
