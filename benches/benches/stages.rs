@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 use index::{IndexEntry, IndexQuery, IndexSpec, QueryVector, VectorIndex};
 use media::{FrameReader, Sampling};
 use ort::{session::Session, value::TensorRef};
-use pipeline::{FootageTask, SceneOptions, crop_region, run_footage};
+use pipeline::{AttentionOptions, FootageTask, SceneOptions, crop_region, run_footage};
 use qdrant_edge::{
     Distance, EdgeConfig, EdgeShard, EdgeVectorParams, NamedQuery, PointId, PointInsertOperations, PointOperations, PointStruct,
     QueryEnum, SearchParams, SearchRequest, UpdateOperation, VectorInternal, Vectors,
@@ -282,7 +282,10 @@ fn end_to_end(video: &Path, vision: &mut Vision, decode: Duration, detect: Durat
         start: now(),
         sampling: Sampling::default(),
         keep_readable: false,
-        scene: SceneOptions::default(),
+        scene: SceneOptions {
+            attention: AttentionOptions { gate: false, ..AttentionOptions::default() },
+            ..SceneOptions::default()
+        },
     };
     let info = media::probe(video)?;
     let native = info.duration.context("a duration")?.as_secs_f64() * info.frame_rate.context("a frame rate")?;

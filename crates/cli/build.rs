@@ -33,7 +33,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
         let hidden = path.file_name().is_some_and(|n| n.to_string_lossy().starts_with(['.', '_']));
         if path.is_dir() && !hidden && !path.ends_with("tests") {
             collect(&path, files)?;
-        } else if path.extension().is_some_and(|e| e == "py" || e == "toml" || e == "txt") && !hidden {
+        } else if path.extension().is_some_and(|e| ["py", "toml", "txt", "json"].iter().any(|known| e == *known)) && !hidden {
             files.push(path);
         }
     }

@@ -51,13 +51,16 @@ class Graph:
     def relu6(self, x):
         return self.node("Clip", [x, self.constant(np.float32(0)), self.constant(np.float32(6))])
 
-    def write(self, path, name, inputs, outputs):
-        """`inputs` and `outputs` are (name, dimensions) of float tensors; a dimension that is a word is left open."""
+    def write(self, path, name, inputs, outputs, change=None):
+        """`inputs` and `outputs` are (name, dimensions) of float tensors; a dimension that is a word is left open. `change`
+        gets the model before it is written."""
         value = lambda pair: helper.make_tensor_value_info(pair[0], TensorProto.FLOAT, pair[1])
         used = {name for node in self.nodes for name in node.input}
         constants = [tensor for tensor in self.constants if tensor.name in used]
         graph = helper.make_graph(self.nodes, name, [value(p) for p in inputs], [value(p) for p in outputs], constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="sightline")
+        if change:
+            change(model)
         write(path, model)
 
 

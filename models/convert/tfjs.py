@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """TensorFlow.js graph models to ONNX, with numpy and onnx alone.
 
-usage: tfjs.py nanodet|coco-ssd SOURCE_FOLDER OUT.onnx
+usage: tfjs.py nanodet|nanodet-int8|coco-ssd SOURCE_FOLDER OUT.onnx
 
 nanodet   input  image [batch, 3, height, width] float32, normalised BGR; height and width multiples of 32
           output cls_s8, cls_s16, cls_s32 [batch, cells, 80] after the sigmoid; dist_s8, .. [batch, cells, 44]
@@ -24,6 +24,7 @@ import sys
 import numpy as np
 
 from graph import Graph
+from quantise import quantise
 
 # `cut` is the value whose place the picture takes, `order` how the picture's axes NCHW are called there.
 NANODET = {
@@ -48,7 +49,7 @@ COCO_SSD = {
         for head, long, wide in [("box", "BoxEncodingPredictor", 4), ("cls", "ClassPredictor", 91)]
     },
 }
-GRAPHS = {"nanodet": NANODET, "coco-ssd": COCO_SSD}
+GRAPHS = {"nanodet": NANODET, "nanodet-int8": {**NANODET, "ranges": "nanodet-ranges.json"}, "coco-ssd": COCO_SSD}
 
 NCHW = (0, 3, 1, 2)  # stored so, of a value that the source calls NHWC
 
@@ -95,7 +96,11 @@ class Converter:
             self.graph.node("Identity", [value.name])
             self.graph.nodes[-1].output[0] = name
         outputs = [(name, dimensions) for name, (_, dimensions) in self.spec["heads"].items()]
-        self.graph.write(path, "detector", [("image", ["batch", 3, "height", "width"])], outputs)
+        self.graph.write(path, "detector", [("image", ["batch", 3, "height", "width"])], outputs, self.quantise)
+
+    def quantise(self, model):
+        if table := self.spec.get("ranges"):
+            quantise(model, json.loads((pathlib.Path(__file__).parent / table).read_text()))
 
     def constant(self, source):
         """The array, where the value does not depend on the picture; else None."""

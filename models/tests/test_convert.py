@@ -21,6 +21,7 @@ except ModuleNotFoundError as missing:
 CONVERT = pathlib.Path(__file__).resolve().parent.parent / "convert"
 sys.path.insert(0, str(CONVERT))
 import graph
+import quantise
 import tfjs
 import weights
 
@@ -29,7 +30,7 @@ def name(word):
     return {"s": base64.b64encode(word.encode()).decode()}
 
 
-class TensorFlowJs(unittest.TestCase):
+class Converted(unittest.TestCase):
     """A graph with what the exporter writes round one convolution: padding, a turn to NHWC, bias, a turn back."""
 
     def setUp(self):
@@ -74,6 +75,8 @@ class TensorFlowJs(unittest.TestCase):
         }
         return self.convert(nodes, constants, {"answer": ("last", ["batch", "cells", 4])}, out)
 
+
+class TensorFlowJs(Converted):
     def test_a_convolution_answers_as_the_source_does(self):
         padded = np.pad(self.image, ((0, 0), (0, 0), (1, 1), (1, 1)))
         expected = np.zeros((2, 4, 4, 3), np.float32)
@@ -116,6 +119,34 @@ class TensorFlowJs(unittest.TestCase):
         (self.folder / "w.bin").write_bytes((self.folder / "w.bin").read_bytes() + b"more")
         with self.assertRaisesRegex(SystemExit, "bytes of weights"):
             tfjs.read(self.folder / "model.json")
+
+
+class Quantised(Converted):
+    """The same convolution in whole numbers."""
+
+    def quantised(self, ranges):
+        model = self.convolution()
+        quantise.quantise(model, ranges)
+        graph.write(self.folder / "int8.onnx", model)
+        return onnx.load(self.folder / "int8.onnx")
+
+    def test_whole_numbers_answer_like_the_floats_they_stand_for(self):
+        floats = self.convolution()
+        (expected,) = ReferenceEvaluator(floats).run(None, {"image": self.image})
+        out = next(node.output[0] for node in floats.graph.node if node.op_type == "Conv")
+        ranges = {"image": (self.image.min(), self.image.max()), out: (expected.min(), expected.max())}
+        model = self.quantised({name: (float(low), float(high)) for name, (low, high) in ranges.items()})
+        model.opset_import[0].version = 19  # the reference evaluator has forgotten version 13, which says the same
+        (answer,) = ReferenceEvaluator(model).run(None, {"image": self.image})
+        # Within a fiftieth of the range, and not by having stayed floats.
+        self.assertLess(np.abs(answer - expected).max(), (expected.max() - expected.min()) / 50)
+        self.assertGreater(np.abs(answer - expected).max(), 0)
+        stored = {tensor.name: tensor.data_type for tensor in model.graph.initializer}
+        self.assertIn(onnx.TensorProto.INT8, stored.values())
+
+    def test_a_tensor_without_a_range_is_refused(self):
+        with self.assertRaisesRegex(SystemExit, "ranges has none for"):
+            self.quantised({"image": (-1.0, 1.0)})
 
 
 class Evil:

@@ -9,6 +9,7 @@
 //! The only queue is the reader's own; it is bounded and, for a file, blocks the decoder. Raw crops live in the
 //! [`Scene`] until their track ends and leave it redacted or not at all. This crate knows no storage and no search.
 
+mod attention;
 mod candidate;
 mod footage;
 mod live;
@@ -16,6 +17,7 @@ mod scene;
 mod sink;
 mod surroundings;
 
+pub use attention::{Attention, AttentionOptions, Looks};
 pub use candidate::crop_region;
 pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage};
 pub use live::{FrameCounts, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};

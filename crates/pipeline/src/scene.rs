@@ -10,6 +10,7 @@ use types::{
 use vision::{Tracker, TrackerOptions, Vision, VisionError, carried_by, describe};
 
 use crate::{
+    attention::{Attention, AttentionOptions, Looks},
     candidate::{Candidate, Candidates, Keep, crop_region, promise, sharpness},
     sink::NewSighting,
     surroundings::{Stances, Surroundings},
@@ -27,6 +28,7 @@ pub struct SceneError {
 /// How tracks become sightings.
 #[derive(Debug, Clone)]
 pub struct SceneOptions {
+    pub attention: AttentionOptions,
     pub tracker: TrackerOptions,
     /// Pictures of a track that are kept until it ends; its appearance is their mean.
     pub crops: usize,
@@ -38,7 +40,13 @@ pub struct SceneOptions {
 
 impl Default for SceneOptions {
     fn default() -> Self {
-        Self { tracker: TrackerOptions::default(), crops: 3, crops_apart: Duration::from_millis(700), publish_on_confirm: false }
+        Self {
+            attention: AttentionOptions::default(),
+            tracker: TrackerOptions::default(),
+            crops: 3,
+            crops_apart: Duration::from_millis(700),
+            publish_on_confirm: false,
+        }
     }
 }
 
@@ -69,6 +77,7 @@ impl SceneOrigin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SceneStats {
     pub frames: u64,
+    pub looks: Looks,
     pub detections: u64,
     pub sightings: u64,
     /// Crops whose faces could not be erased for sure.
@@ -83,6 +92,7 @@ impl SceneStats {
     pub fn plus(self, other: Self) -> Self {
         Self {
             frames: self.frames + other.frames,
+            looks: self.looks.plus(other.looks),
             detections: self.detections + other.detections,
             sightings: self.sightings + other.sightings,
             crops_refused: self.crops_refused + other.crops_refused,
@@ -97,6 +107,7 @@ pub struct Scene {
     agency: AgencyId,
     origin: SceneOrigin,
     options: SceneOptions,
+    attention: Attention,
     tracker: Tracker,
     open: BTreeMap<TrackId, OpenTrack>,
     surroundings: Surroundings,
@@ -128,12 +139,13 @@ struct OpenTrack {
 
 impl Scene {
     pub fn new(camera: CameraId, agency: AgencyId, origin: SceneOrigin, options: SceneOptions) -> Self {
-        let tracker = Tracker::new(options.tracker.clone());
+        let (attention, tracker) = (Attention::new(options.attention.clone()), Tracker::new(options.tracker.clone()));
         Self {
             camera,
             agency,
             origin,
             options,
+            attention,
             tracker,
             open: BTreeMap::new(),
             surroundings: Surroundings::default(),
@@ -148,8 +160,10 @@ impl Scene {
 
     /// Looks at the next frame; returns the sightings that are ready because of it.
     pub fn frame(&mut self, frame: &Frame, vision: &mut Vision) -> Result<Vec<NewSighting>, SceneError> {
-        let detections = vision.detector.detect(frame).map_err(|source| SceneError { frame: frame.number, source })?;
+        let detections =
+            self.attention.look(frame, &mut vision.detector).map_err(|source| SceneError { frame: frame.number, source })?;
         self.stats.frames += 1;
+        self.stats.looks = self.attention.looks();
         self.surroundings.look(frame);
         self.stats.detections += detections.len() as u64;
         let (things, subjects): (Vec<_>, Vec<_>) = detections.into_iter().partition(|d| d.class.group() == Group::Carried);

@@ -48,6 +48,20 @@ pub(crate) struct Scale {
     pub(crate) y: f32,
 }
 
+/// The part of a picture that is shown: its upper left corner, even, and its size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Region {
+    pub(crate) x: u32,
+    pub(crate) y: u32,
+    pub(crate) size: Size,
+}
+
+impl Region {
+    pub(crate) fn whole(size: Size) -> Self {
+        Self { x: 0, y: 0, size }
+    }
+}
+
 /// Reused buffers.
 #[derive(Default)]
 pub(crate) struct Letterbox {
@@ -56,7 +70,7 @@ pub(crate) struct Letterbox {
     chroma: Vec<Tap>,
     /// One output row of Y, U, V or of R, G, B.
     rows: [Vec<f32>; 3],
-    layout: Option<(Layout, Size)>,
+    layout: Option<(Layout, Region)>,
 }
 
 /// Two neighbours and the share of the second.
@@ -74,6 +88,10 @@ impl Tap {
         let position = position.clamp(0.0, last);
         let first = position.floor();
         Self { first: first as u32, second: (first + 1.0).min(last) as u32, share: position - first }
+    }
+
+    fn plus(self, offset: u32) -> Self {
+        Self { first: self.first + offset, second: self.second + offset, ..self }
     }
 
     /// In 2048ths.
@@ -97,10 +115,11 @@ fn fit(size: Size, layout: &Layout) -> (Scale, usize, usize) {
 
 impl Letterbox {
     /// Sizes the buffers and writes the padding, both only when the layout or the picture's size changed.
-    fn prepare(&mut self, size: Size, layout: &Layout) -> (Scale, usize, usize) {
+    fn prepare(&mut self, region: Region, layout: &Layout) -> (Scale, usize, usize) {
+        let size = region.size;
         let (scale, nw, nh) = fit(size, layout);
-        if self.layout != Some((*layout, size)) {
-            self.layout = Some((*layout, size));
+        if self.layout != Some((*layout, region)) {
+            self.layout = Some((*layout, region));
             self.tensor.clear();
             for (mean, std) in layout.mean.iter().zip(&layout.std) {
                 self.tensor.resize(self.tensor.len() + layout.height * layout.width, (layout.pad - mean) / std);
@@ -108,8 +127,8 @@ impl Letterbox {
             let (w, cw) = (size.width as usize, (size.width as usize).div_ceil(2));
             let step = f64::from(size.width) / nw as f64;
             let at = |x: usize| ((x as f64 + 0.5) * step - 0.5) as f32;
-            self.columns = (0..nw).map(|x| Tap::at(at(x), w)).collect();
-            self.chroma = (0..nw).map(|x| Tap::at(at(x) / 2.0 - 0.25, cw)).collect();
+            self.columns = (0..nw).map(|x| Tap::at(at(x), w).plus(region.x)).collect();
+            self.chroma = (0..nw).map(|x| Tap::at(at(x) / 2.0 - 0.25, cw).plus(region.x / 2)).collect();
             for row in &mut self.rows {
                 row.resize(nw, 0.0);
             }
@@ -117,10 +136,11 @@ impl Letterbox {
         (scale, nw, nh)
     }
 
-    /// Fills `self.tensor` from a frame.
-    pub(crate) fn frame(&mut self, frame: &Frame, layout: &Layout) -> Scale {
-        let size = frame.size();
-        let (scale, nw, nh) = self.prepare(size, layout);
+    /// Fills `self.tensor` from a part of a frame, which lies inside it.
+    pub(crate) fn frame(&mut self, frame: &Frame, region: Region, layout: &Layout) -> Scale {
+        let size = region.size;
+        let (scale, nw, nh) = self.prepare(region, layout);
+        let (top, chroma_top) = (region.y as usize, region.y as usize / 2);
         let step = size.height as f32 / nh as f32;
         let chroma_rows = (size.height as usize).div_ceil(2);
         let convert = Convert::new(frame.matrix());
@@ -128,9 +148,11 @@ impl Letterbox {
             let position = (y as f32 + 0.5) * step - 0.5;
             let tap = Tap::at(position, size.height as usize);
             let [luma, u, v] = &mut self.rows;
-            blend(frame.row(0, tap.first as usize), frame.row(0, tap.second as usize), tap.share, &self.columns, 1, luma);
+            let row = |y: u32| frame.row(0, top + y as usize);
+            blend(row(tap.first), row(tap.second), tap.share, &self.columns, 1, luma);
             let tap = Tap::at(position / 2.0 - 0.25, chroma_rows);
-            let rows = (frame.chroma_row(tap.first as usize * 2), frame.chroma_row(tap.second as usize * 2));
+            let row = |y: u32| frame.chroma_row((chroma_top + y as usize) * 2);
+            let rows = (row(tap.first), row(tap.second));
             if let (Some((u0, v0, step)), Some((u1, v1, _))) = rows {
                 blend(u0, u1, tap.share, &self.chroma, step, u);
                 blend(v0, v1, tap.share, &self.chroma, step, v);
@@ -147,7 +169,7 @@ impl Letterbox {
     /// Fills `self.tensor` from a picture in memory, with the very integers of `cv2.resize`, so that evaluations of still
     /// pictures compare models and not roundings.
     pub(crate) fn rgb(&mut self, picture: Rgb<'_>, layout: &Layout) -> Scale {
-        let (scale, nw, nh) = self.prepare(picture.size, layout);
+        let (scale, nw, nh) = self.prepare(Region::whole(picture.size), layout);
         let step = f64::from(picture.size.height) / nh as f64;
         let stride = picture.size.width as usize * 3;
         for y in 0..nh {
@@ -253,7 +275,7 @@ mod tests {
         let grey: Vec<u8> = (0..64 * 32).map(|i| (i * 7 % 251) as u8).collect();
         let frame = frame(grey, 64, 32, PixelFormat::Gray8);
         let mut boxed = Letterbox::default();
-        boxed.frame(&frame, &PLAIN);
+        boxed.frame(&frame, Region::whole(frame.size()), &PLAIN);
         let crop = frame.crop(&Rect::new(0.0, 0.0, 64.0, 32.0)).unwrap();
         for (i, rgb) in crop.rgb().chunks(3).enumerate() {
             assert!((boxed.tensor[i] - f32::from(rgb[0])).abs() < 0.51);
@@ -280,7 +302,7 @@ mod tests {
             let frame = frame(vec![fill; (w * h) as usize + 2 * chroma], w, h, format);
             let mut boxed = Letterbox::default();
             let layout = Layout { stretch, ..PLAIN };
-            let scale = boxed.frame(&frame, &layout);
+            let scale = boxed.frame(&frame, Region::whole(frame.size()), &layout);
             prop_assert_eq!(boxed.tensor.len(), 3 * 32 * 64);
             prop_assert!(boxed.tensor.iter().all(|v| v.is_finite() && (-7.0..=255.0).contains(v)));
             prop_assert!(scale.x > 0.0 && scale.y > 0.0);

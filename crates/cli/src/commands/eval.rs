@@ -5,6 +5,7 @@ mod average_precision;
 mod colours;
 mod detect;
 mod faces;
+mod gate;
 pub(super) mod input;
 mod retrieval;
 mod speed;
@@ -30,6 +31,8 @@ pub(crate) enum Eval {
     Retrieval(retrieval::RetrievalArgs),
     /// Clothing colours: accuracy and confusion
     Colours(colours::Colours),
+    /// The motion gate: what looking only where something moves costs in recall and saves in time
+    Gate(gate::Gate),
     /// The whole archive path on one worker: frames, seconds, memory
     Speed(speed::Speed),
 }
@@ -43,6 +46,7 @@ impl Eval {
             Self::Faces(c) => c.run(ctx.printer),
             Self::Retrieval(c) => c.run(ctx.printer),
             Self::Colours(c) => c.run(ctx.printer),
+            Self::Gate(c) => c.run(ctx.printer),
             Self::Speed(c) => c.run(ctx.printer),
         }
     }

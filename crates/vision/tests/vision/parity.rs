@@ -122,6 +122,16 @@ fn compare(family: &str, name: &str, store: &ModelStore, model: &Path) {
 #[test]
 fn nanodet_finds_what_the_numpy_reference_finds() {
     let store = store();
+    compare("nanodet", "nanodet-g-int8", &store, &store.path("nanodet-g-int8"));
+}
+
+#[test]
+fn nanodet_in_floats_finds_what_the_numpy_reference_finds() {
+    let store = store();
+    if !store.path("nanodet-g").exists() {
+        eprintln!("SKIPPED: nanodet-g is not in the cache (`sightline models fetch nanodet-g`)");
+        return;
+    }
     compare("nanodet", "nanodet-g", &store, &store.path("nanodet-g"));
 }
 

@@ -2,7 +2,7 @@ use std::{fs, path::PathBuf, time::Instant};
 
 use clap::Args;
 use media::Sampling;
-use pipeline::{FootageTask, NewSighting, SceneOptions, SightingSink, SinkError, run_footage};
+use pipeline::{AttentionOptions, FootageTask, NewSighting, SceneOptions, SightingSink, SinkError, run_footage};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, FootageDigest};
@@ -21,6 +21,12 @@ pub(crate) struct Speed {
     /// Frames a second that are looked at
     #[arg(long, default_value_t = 5.0, value_name = "RATE")]
     fps: f64,
+    /// Look at every frame whole, whether something moves or not
+    #[arg(long)]
+    every_frame: bool,
+    /// Another detector of the manifest
+    #[arg(long, value_name = "MODEL")]
+    detector: Option<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -48,7 +54,7 @@ impl SightingSink for Discard {
 
 impl Speed {
     pub(super) fn run(&self, printer: Printer) -> Outcome {
-        let mut vision = load_vision(&VisionOptions::default())?;
+        let mut vision = load_vision(&VisionOptions { detector: self.detector.clone(), ..VisionOptions::default() })?;
         let nobody = |e: types::IdError| library("evaluation", &e);
         let mut answer = Answer { frames: 0, footage_s: 0.0, wall_s: 0.0, cpu_s: 0.0, sightings: 0, peak_mib: 0.0 };
         let (began, cpu) = (Instant::now(), cpu_seconds()?);
@@ -61,7 +67,10 @@ impl Speed {
                 start: no_time(),
                 sampling: Sampling { fps: self.fps, ..Sampling::default() },
                 keep_readable: false,
-                scene: SceneOptions::default(),
+                scene: SceneOptions {
+                    attention: AttentionOptions { gate: !self.every_frame, ..AttentionOptions::default() },
+                    ..SceneOptions::default()
+                },
             };
             let done = run_footage(&task, &mut vision, &mut Discard, &mut |_| (), &CancellationToken::new())
                 .map_err(|e| library("footage", &e))?;

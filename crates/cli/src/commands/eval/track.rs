@@ -7,6 +7,7 @@ use std::{
 
 use clap::Args;
 use media::Sampling;
+use pipeline::{Attention, AttentionOptions};
 use serde::Serialize;
 use types::{Class, Detection, Group, Rect, TrackId};
 use vision::{Tracker, TrackerOptions, VisionOptions};
@@ -24,6 +25,9 @@ pub(crate) struct Track {
     /// Frames a second that are looked at
     #[arg(long, default_value_t = 5.0, value_name = "RATE")]
     fps: f64,
+    /// Look at every frame whole, whether something moves or not
+    #[arg(long)]
+    every_frame: bool,
     /// MOTChallenge rows: frame,id,x,y,w,h,score,-1,-1,-1; the video's own frame numbers from 1
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -46,6 +50,7 @@ impl Track {
             .frame_rate
             .ok_or_else(|| Failure::new("footage", "the file does not say its frame rate, so its frames have no numbers"))?;
         let mut vision = load_vision(&VisionOptions::default())?;
+        let mut attention = Attention::new(AttentionOptions { gate: !self.every_frame, ..AttentionOptions::default() });
         let mut tracker = Tracker::new(TrackerOptions::default());
         // A track's first boxes are known to be right once it is confirmed, and all of them once it was not dismissed: rows
         // wait for that, as the sightings of an archive do.
@@ -53,7 +58,7 @@ impl Track {
         let mut confirmed = BTreeSet::new();
         let mut frames = 0;
         each_frame(&self.video, Sampling { fps: self.fps, ..Sampling::default() }, |frame| {
-            let mut found = vision.detector.detect(frame).map_err(|e| failed(&e))?;
+            let mut found = attention.look(frame, &mut vision.detector).map_err(|e| failed(&e))?;
             found.retain(|d| d.class.group() != Group::Carried);
             let step = tracker.update(frame.at, frame.size(), &found);
             confirmed.extend(step.confirmed.iter().copied());
