@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "helpers of tests")]
 
+#[path = "footage/erasure.rs"]
+mod erasure;
+
 use std::{
     path::{Path, PathBuf},
     time::Duration,
