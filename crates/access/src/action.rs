@@ -55,6 +55,28 @@ pub enum Action {
     ListAudit,
     #[serde(rename = "audit.receipt")]
     GetReceipt,
+    #[serde(rename = "identity.revoke")]
+    RevokeIdentity,
+    #[serde(rename = "identity.list")]
+    ListIdentities,
+    #[serde(rename = "case.refuse")]
+    RefuseCase,
+    /// The server itself: a case that was refused or that nobody authorised in time leaves nothing behind.
+    #[serde(rename = "case.purge")]
+    PurgeCase,
+    #[serde(rename = "camera.policy")]
+    SetCameraPolicy,
+    #[serde(rename = "camera.pause")]
+    PauseCamera,
+    #[serde(rename = "camera.resume")]
+    ResumeCamera,
+    #[serde(rename = "camera.revoke")]
+    RevokeCamera,
+    #[serde(rename = "camera.accesses")]
+    ListAccesses,
+    /// Somebody comes in; on the record only where they were turned away.
+    #[serde(rename = "connect")]
+    Connect,
 }
 
 /// What a role may do.
@@ -67,7 +89,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 34] = [
         Self::Search,
         Self::GetCrop,
         Self::AddAgency,
@@ -92,6 +114,16 @@ impl Action {
         Self::RebuildIndex,
         Self::ListAudit,
         Self::GetReceipt,
+        Self::RevokeIdentity,
+        Self::ListIdentities,
+        Self::RefuseCase,
+        Self::PurgeCase,
+        Self::SetCameraPolicy,
+        Self::PauseCamera,
+        Self::ResumeCamera,
+        Self::RevokeCamera,
+        Self::ListAccesses,
+        Self::Connect,
     ];
 
     pub const fn as_str(self) -> &'static str {
@@ -120,6 +152,16 @@ impl Action {
             Self::RebuildIndex => "index.rebuild",
             Self::ListAudit => "audit.list",
             Self::GetReceipt => "audit.receipt",
+            Self::RevokeIdentity => "identity.revoke",
+            Self::ListIdentities => "identity.list",
+            Self::RefuseCase => "case.refuse",
+            Self::PurgeCase => "case.purge",
+            Self::SetCameraPolicy => "camera.policy",
+            Self::PauseCamera => "camera.pause",
+            Self::ResumeCamera => "camera.resume",
+            Self::RevokeCamera => "camera.revoke",
+            Self::ListAccesses => "camera.accesses",
+            Self::Connect => "connect",
         }
     }
 
@@ -145,6 +187,13 @@ impl Action {
             Self::Repair | Self::RebuildIndex => [No, No, No, Yes, No],
             Self::ListAudit => [No, No, No, No, Yes],
             Self::GetReceipt => [Own, Own, Own, Own, Yes],
+            Self::RevokeIdentity => [No, No, No, Yes, No],
+            Self::ListIdentities => [No, No, No, Yes, Yes],
+            Self::RefuseCase => [No, Yes, No, No, No],
+            Self::SetCameraPolicy | Self::PauseCamera | Self::ResumeCamera | Self::RevokeCamera => [No, No, Own, No, No],
+            Self::ListAccesses => [No, No, Own, No, Yes],
+            // Nobody asks for these: the server does them by itself.
+            Self::PurgeCase | Self::Connect => [No, No, No, No, No],
         };
         row[role as usize]
     }
@@ -163,7 +212,7 @@ impl Action {
                 Err(Denial::new(
                     Code::Role,
                     format!("the role {} may not do this ({self})", caller.role),
-                    format!("ask somebody with the role {}", able.join(" or ")),
+                    if able.is_empty() { String::new() } else { format!("ask somebody with the role {}", able.join(" or ")) },
                 ))
             }
             permission => Ok(permission),

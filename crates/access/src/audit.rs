@@ -97,6 +97,9 @@ pub struct AuditDetail {
     /// The entry of which a receipt was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<u64>,
+    /// Of the certificate revoked, in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub serial: Option<String>,
     /// Searched before anybody authorised it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub emergency: bool,

@@ -3,13 +3,15 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use types::{AgencyId, CameraId, CaptureTime};
 
-use crate::{Code, Denial, Purpose};
+use crate::{Code, Denial, Place, Purpose};
 
 /// A camera with its owner's policy, as `decide` needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PooledCamera {
     pub id: CameraId,
     pub agency: AgencyId,
+    /// Where it hangs; a camera without one lies in no area.
+    pub place: Option<Place>,
     pub policy: CameraPolicy,
 }
 

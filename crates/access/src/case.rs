@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use types::{CaseId, ReceiveTime};
 
-use crate::{Action, Caller, Code, Denial, Grant, GrantSignature, Policy, PublicKey, Role, verify_grant};
+use crate::{Action, Caller, Code, Denial, Grant, GrantSignature, Policy, PublicKey, Purpose, Role, verify_grant};
 
 /// A case: what was asked for, who agreed, and whether it is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,27 @@ pub struct Closed {
     pub by: Option<Caller>,
     pub at: ReceiveTime,
     pub reason: String,
+    #[serde(default, skip_serializing_if = "Ending::is_closed")]
+    pub ending: Ending,
+}
+
+/// How a case came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// It was no longer needed.
+    #[default]
+    Closed,
+    /// An authoriser refused it.
+    Refused,
+    /// An emergency that nobody authorised in time.
+    Unauthorised,
+}
+
+impl Ending {
+    fn is_closed(&self) -> bool {
+        *self == Self::Closed
+    }
 }
 
 /// Where a case stands. Expiry is no state: it comes with the clock.
@@ -98,6 +119,9 @@ impl Case {
     ) -> Result<(), Denial> {
         Action::AuthoriseCase.check_role(by)?;
         self.check_open_at(now)?;
+        if self.authorisations.is_empty() && self.emergency_until(policy).is_some_and(|until| now >= until) {
+            return Err(self.denied_too_late());
+        }
         let authorisation = Authorisation { by: by.clone(), at: now, key, signature };
         if self.authorisations.len() >= 2 || self.authorisations.iter().any(|a| a.by.same_person(by)) {
             let reason = format!("case {} is authorised already", self.id());
@@ -117,8 +141,56 @@ impl Case {
         if self.closed.is_some() {
             return Err(self.denied_closed());
         }
-        self.closed = Some(Closed { by: Some(by.clone()), at: now, reason: reason.chars().take(2_000).collect() });
+        self.end(Some(by.clone()), now, reason, Ending::Closed);
         Ok(())
+    }
+
+    /// Says no to a case that nobody has authorised. It is over, and what was found under it is purged.
+    pub fn refuse(&mut self, by: &Caller, reason: &str, now: ReceiveTime) -> Result<(), Denial> {
+        Action::RefuseCase.check_role(by)?;
+        if self.closed.is_some() {
+            return Err(self.denied_closed());
+        }
+        if !self.authorisations.is_empty() {
+            let reason = format!("case {} is authorised already", self.id());
+            return Err(Denial::new(Code::AlreadyAuthorised, reason, "end it with `sightline case close`"));
+        }
+        self.end(Some(by.clone()), now, reason, Ending::Refused);
+        Ok(())
+    }
+
+    /// Ends an emergency that nobody authorised in time; says whether it did. The server calls it by itself.
+    pub fn lapse(&mut self, policy: &Policy, now: ReceiveTime) -> bool {
+        let due = self.closed.is_none()
+            && self.authorisations.is_empty()
+            && self.emergency_until(policy).is_some_and(|until| now >= until);
+        if due {
+            self.end(None, now, "nobody authorised the emergency in time", Ending::Unauthorised);
+        }
+        due
+    }
+
+    fn end(&mut self, by: Option<Caller>, at: ReceiveTime, reason: &str, ending: Ending) {
+        self.closed = Some(Closed { by, at, reason: reason.chars().take(2_000).collect(), ending });
+    }
+
+    /// Until when the case may be searched before it is authorised; `None` if not at all.
+    pub fn emergency_until(&self, policy: &Policy) -> Option<ReceiveTime> {
+        let grant = &self.grant;
+        let (Some(grace), Some(_), Purpose::MissingPerson) = (policy.emergency, &grant.emergency, grant.purpose) else {
+            return None;
+        };
+        Some(grant.opened.plus_micros(i64::try_from(grace.as_micros()).unwrap_or(i64::MAX)).min(grant.expires))
+    }
+
+    /// Whether what was found under it must go: it ended without anybody having agreed to it.
+    pub fn is_to_be_purged(&self) -> bool {
+        self.closed.as_ref().is_some_and(|c| c.ending != Ending::Closed)
+    }
+
+    pub(crate) fn denied_too_late(&self) -> Denial {
+        let reason = format!("nobody authorised case {} in time", self.id());
+        Denial::new(Code::NotAuthorised, reason, "open a new case with `sightline case open`")
     }
 
     /// Whether one authorisation holds, as it stands now: role, person, organisation, key and signature. Checked again on

@@ -109,11 +109,15 @@ pub fn decide(
         let reason = format!("case {} does not cover the class {class}", case.id());
         return Err(Denial::new(Code::Class, reason, "search for a class the case covers"));
     }
-    let stature = grant.purpose.allows_stature();
-    if request.parts.contains(&QueryPart::Stature) && !stature {
+    if request.parts.contains(&QueryPart::Stature) && !grant.purpose.allows_stature() {
         let reason = "stature may be asked in missing_person cases alone";
         return Err(Denial::new(Code::Part, reason, "search without stature"));
     }
+    if let Some(part) = request.parts.iter().find(|p| !grant.scope.covers_part(**p)) {
+        let reason = format!("case {} does not cover the part {}", case.id(), part.as_str());
+        return Err(Denial::new(Code::Part, reason, "ask the parts the case covers: `sightline case show`"));
+    }
+    let stature = grant.purpose.allows_stature() && grant.scope.covers_part(QueryPart::Stature);
     let most = policy.limits(grant.purpose).results_per_search.min(grant.budgets.results);
     if request.limit == 0 || request.limit > most {
         let reason = format!("a search may ask for 1 to {most} results, not {}", request.limit);
@@ -194,15 +198,12 @@ fn standing(
 
 /// The first hours of a missing-person case, where a deployment allows a search before anybody could be asked.
 fn emergency(policy: &Policy, case: &Case, now: ReceiveTime) -> Result<Standing, Denial> {
-    let grant = &case.grant;
-    let refused =
-        |reason: String| Denial::new(Code::NotAuthorised, reason, "have an authoriser sign it: `sightline case authorise`");
-    let (Some(grace), Some(_), Purpose::MissingPerson) = (policy.emergency, &grant.emergency, grant.purpose) else {
-        return Err(refused(format!("case {} waits to be authorised", case.id())));
+    let Some(until) = case.emergency_until(policy) else {
+        let reason = format!("case {} waits to be authorised", case.id());
+        return Err(Denial::new(Code::NotAuthorised, reason, "have an authoriser sign it: `sightline case authorise`"));
     };
-    let until = grant.opened.plus_micros(i64::try_from(grace.as_micros()).unwrap_or(i64::MAX)).min(grant.expires);
     if now >= until {
-        return Err(refused(format!("nobody authorised case {} in time", case.id())));
+        return Err(case.denied_too_late());
     }
     Ok(Standing { authorisers: 0, expires: until })
 }

@@ -58,6 +58,18 @@ codes! {
     NotYours = "not_yours",
     /// Too few witnesses look on.
     Unwitnessed = "unwitnessed",
+    /// The caller's certificate was revoked.
+    IdentityRevoked = "identity_revoked",
+    /// The caller showed a certificate that names nobody.
+    NoIdentity = "no_identity",
+    /// A connection without a certificate of the deployment's own authority.
+    Untrusted = "untrusted",
+    /// More calls in a while than one caller may make.
+    Rate = "rate",
+    /// More calls at once than one caller may make.
+    Streams = "streams",
+    /// The request can't be read, is too large, or says something that means nothing.
+    Malformed = "malformed",
 }
 
 impl fmt::Display for Code {

@@ -1,12 +1,12 @@
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use ed25519_dalek::{Signature, Signer, VerifyingKey, pkcs8::DecodePrivateKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use types::{AgencyId, CameraId, CaptureTime, CaseId, Class, ReceiveTime, TimeWindow};
+use types::{AgencyId, CameraId, CaptureTime, CaseId, Class, QueryPart, ReceiveTime, TimeWindow};
 
 use crate::{
-    Budgets, Caller, Purpose, Scope,
+    Area, Budgets, Caller, Place, Purpose, Scope,
     wire::{Reader, Writer},
 };
 
@@ -14,6 +14,8 @@ pub use ed25519_dalek::SigningKey;
 
 /// Separates these bytes from everything else an Ed25519 key might sign, and names the version of the encoding.
 const DOMAIN: &[u8] = b"sightline grant v1\n";
+/// The same with an area and parts at the end; only where a grant has one of them, so that a grant has one encoding.
+const DOMAIN_V2: &[u8] = b"sightline grant v2\n";
 
 /// What an authoriser signs: all that bounds a case. Two grants are equal exactly when their bytes are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,7 +58,8 @@ pub enum GrantError {
 impl Grant {
     /// The exact bytes that are signed. Deterministic; [`Self::from_bytes`] accepts these and no others.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut w = Writer::new(DOMAIN);
+        let more = self.scope.area.is_some() || !self.scope.parts.is_empty();
+        let mut w = Writer::new(if more { DOMAIN_V2 } else { DOMAIN });
         w.text(self.case.as_str());
         w.text(self.purpose.as_str());
         w.text(&self.legal_basis);
@@ -72,6 +75,16 @@ impl Grant {
         w.i64(self.opened.as_micros());
         w.i64(self.expires.as_micros());
         w.list(self.emergency.as_deref().into_iter().collect::<Vec<_>>().into_iter());
+        if more {
+            w.u32(self.scope.area.is_some().into());
+            if let Some(area) = self.scope.area {
+                let (latitude, longitude) = area.centre.e6();
+                w.i64(latitude.into());
+                w.i64(longitude.into());
+                w.u32(area.radius_m);
+            }
+            w.list(self.scope.parts.iter().map(|p| p.as_str()));
+        }
         w.finish()
     }
 
@@ -83,7 +96,8 @@ impl Grant {
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let mut r = Reader::new(DOMAIN, bytes)?;
+        let more = bytes.starts_with(DOMAIN_V2);
+        let mut r = Reader::new(if more { DOMAIN_V2 } else { DOMAIN }, bytes)?;
         let case = CaseId::new(r.text()?).ok()?;
         let purpose = r.text()?.parse().ok()?;
         let (legal_basis, reason) = (r.text()?.to_owned(), r.text()?.to_owned());
@@ -95,7 +109,19 @@ impl Grant {
         let budgets = Budgets { queries: r.u32()?, results: r.u32()? };
         let (opened, expires) = (ReceiveTime::from_micros(r.i64()?).ok()?, ReceiveTime::from_micros(r.i64()?).ok()?);
         let mut emergency = r.list()?;
-        let scope = Scope { cameras, agencies, window, classes };
+        let (mut area, mut parts) = (None, BTreeSet::new());
+        if more {
+            area = match r.u32()? {
+                0 => None,
+                1 => {
+                    let (latitude, longitude) = (i32::try_from(r.i64()?).ok()?, i32::try_from(r.i64()?).ok()?);
+                    Some(Area { centre: Place::from_e6(latitude, longitude)?, radius_m: r.u32()? })
+                }
+                _ => return None,
+            };
+            parts = r.list()?.into_iter().map(QueryPart::parse).collect::<Option<_>>()?;
+        }
+        let scope = Scope { cameras, agencies, area, window, classes, parts };
         let grant = Self {
             case,
             purpose,

@@ -9,6 +9,7 @@
 //! allows is denied, with a stable code, a reason and what to do.
 
 mod action;
+mod area;
 mod audit;
 mod caller;
 mod camera;
@@ -27,10 +28,11 @@ mod scope;
 mod wire;
 
 pub use action::{Action, Permission};
+pub use area::{Area, Place};
 pub use audit::{AuditDetail, AuditEntry, AuditError, AuditLog, AuditReceipt, Charge, Outcome, Phase};
 pub use caller::{Caller, Name, NameError, Role};
 pub use camera::{CameraPolicy, Hours, PooledCamera};
-pub use case::{Authorisation, Case, CaseState, Closed};
+pub use case::{Authorisation, Case, CaseState, Closed, Ending};
 pub use commitment::{Commitment, Matter, Sealed};
 pub use decide::{Granted, LeftOut, Reach, SearchRequest, decide, decide_view};
 pub use denial::{Code, Denial};

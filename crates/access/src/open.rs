@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use types::ReceiveTime;
+use types::{QueryPart, ReceiveTime};
 
 use crate::{Action, Caller, Case, Code, Denial, Grant, Policy, PooledCamera, Role};
 
@@ -45,6 +45,12 @@ pub fn check_open(
             return Err(Denial::new(Code::Camera, reason, "list the cameras with `sightline camera list`"));
         }
     }
+    if let Some(area) = grant.scope.area
+        && !cameras.iter().any(|c| c.place.is_some_and(|p| area.contains(&p)))
+    {
+        let hint = "widen it, or name the cameras; `sightline camera list` shows where they are";
+        return Err(Denial::new(Code::Camera, "no camera with a known position lies in the area", hint));
+    }
     if now < grant.opened.plus_micros(-300_000_000) || now >= grant.expires {
         return Err(beyond("the case would not be valid now".to_owned()));
     }
@@ -70,8 +76,11 @@ pub(crate) fn check_limits(policy: &Policy, grant: &Grant, cameras: &[PooledCame
     if covered > limits.cameras {
         return Err(beyond(format!("the scope has {covered} cameras; a {purpose} case may cover at most {}", limits.cameras)));
     }
-    if grant.scope.cameras.is_empty() && grant.scope.agencies.is_empty() {
-        return Err(beyond("the scope names no camera and no agency".to_owned()));
+    if grant.scope.cameras.is_empty() && grant.scope.agencies.is_empty() && grant.scope.area.is_none() {
+        return Err(beyond("the scope names no camera, no agency and no area".to_owned()));
+    }
+    if grant.scope.parts.contains(&QueryPart::Stature) && !purpose.allows_stature() {
+        return Err(beyond(format!("a {purpose} case may not ask stature")));
     }
     let (asked, most) = (grant.budgets, limits.budgets);
     if asked.queries == 0 || asked.results == 0 || asked.queries > most.queries || asked.results > most.results {

@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use types::{AgencyId, CameraId, CaptureTime, Class, TimeWindow};
+use types::{AgencyId, CameraId, CaptureTime, Class, QueryPart, TimeWindow};
 
-use crate::PooledCamera;
+use crate::{Area, PooledCamera};
 
 /// What a case covers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,19 +12,31 @@ pub struct Scope {
     /// These cameras, and
     #[serde(default)]
     pub cameras: BTreeSet<CameraId>,
-    /// every camera of these agencies. Both empty covers nothing.
+    /// every camera of these agencies, and
     #[serde(default)]
     pub agencies: BTreeSet<AgencyId>,
+    /// every camera that hangs here. All three empty covers nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub area: Option<Area>,
     #[serde(with = "window")]
     pub window: TimeWindow,
     /// Empty: every class.
     #[serde(default)]
     pub classes: BTreeSet<Class>,
+    /// Which parts of a description may be asked. Empty: every part that the purpose allows.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub parts: BTreeSet<QueryPart>,
 }
 
 impl Scope {
     pub fn covers_camera(&self, camera: &PooledCamera) -> bool {
-        self.cameras.contains(&camera.id) || self.agencies.contains(&camera.agency)
+        self.cameras.contains(&camera.id)
+            || self.agencies.contains(&camera.agency)
+            || self.area.zip(camera.place).is_some_and(|(area, place)| area.contains(&place))
+    }
+
+    pub fn covers_part(&self, part: QueryPart) -> bool {
+        self.parts.is_empty() || self.parts.contains(&part)
     }
 
     pub fn covers_class(&self, class: Class) -> bool {

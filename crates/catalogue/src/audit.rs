@@ -8,7 +8,7 @@ use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
 use tokio::sync::oneshot;
 use types::CaseId;
 
-use crate::{Catalogue, CatalogueError, row::digest};
+use crate::{Catalogue, CatalogueError, access_list, row::digest};
 
 /// Entries of one commit at most, so that no caller waits for a whole crowd.
 const BATCH: usize = 256;
@@ -212,6 +212,7 @@ async fn insert(tx: &mut Transaction<'static, Sqlite>, seq: u64, entry: &AuditEn
         .bind(bytes)
         .execute(&mut **tx)
         .await?;
+    access_list::note(tx, entry, seq).await?;
     for sealed in &entry.detail.sealed {
         sqlx::query("INSERT INTO sealed (seq, matter, case_id, salt, words) VALUES ($1, $2, $3, $4, $5)")
             .bind(seq.cast_signed())

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use access::{CameraPolicy, PooledCamera};
+use access::{CameraPolicy, Place, PooledCamera};
 use sqlx::{Row, sqlite::SqliteRow};
 use types::{AgencyId, CameraId, ReceiveTime};
 
@@ -170,7 +170,9 @@ impl Catalogue {
     /// Every camera with its owner's policy, as [`access::decide()`] needs them.
     pub async fn pooled_cameras(&self) -> Result<Vec<PooledCamera>, CatalogueError> {
         let cameras = self.cameras().await?;
-        Ok(cameras.into_iter().map(|c| PooledCamera { id: c.id, agency: c.agency, policy: c.policy }).collect())
+        let place = |p: Position| Place::new(p.latitude, p.longitude);
+        let pooled = |c: Camera| PooledCamera { id: c.id, agency: c.agency, place: c.position.and_then(place), policy: c.policy };
+        Ok(cameras.into_iter().map(pooled).collect())
     }
 
     /// Where its stream is; `None`: it is not watched.
@@ -183,9 +185,26 @@ impl Catalogue {
 
     /// Holds from the next request on.
     pub async fn set_camera_policy(&self, id: &CameraId, policy: &CameraPolicy) -> Result<(), CatalogueError> {
-        let query = sqlx::query("UPDATE camera SET policy = $2 WHERE id = $1").bind(id.as_str()).bind(document(policy)?);
-        let changed = query.execute(self.writer()).await?.rows_affected();
-        if changed == 0 { Err(CatalogueError::UnknownCamera(id.clone())) } else { Ok(()) }
+        self.change_camera_policy(id, |old| *old = policy.clone()).await.map(drop)
+    }
+
+    /// Changes what stands, in one transaction: of two who change it at once neither undoes the other.
+    pub async fn change_camera_policy(
+        &self,
+        id: &CameraId,
+        change: impl FnOnce(&mut CameraPolicy),
+    ) -> Result<Camera, CatalogueError> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query("SELECT * FROM camera WHERE id = $1").bind(id.as_str()).fetch_optional(&mut *tx).await?;
+        let mut camera = row.as_ref().map_or_else(|| Err(CatalogueError::UnknownCamera(id.clone())), camera)?;
+        change(&mut camera.policy);
+        sqlx::query("UPDATE camera SET policy = $2 WHERE id = $1")
+            .bind(id.as_str())
+            .bind(document(&camera.policy)?)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(camera)
     }
 }
 

@@ -1,6 +1,6 @@
 use access::{Case, CaseState};
 use sqlx::{Row, sqlite::SqliteRow};
-use types::CaseId;
+use types::{CaseId, ReceiveTime};
 
 use crate::{
     Catalogue, CatalogueError,
@@ -58,6 +58,28 @@ impl Catalogue {
             .bind(state.map(CaseState::as_str))
             .bind(limit);
         query.fetch_all(self.reader()).await?.iter().map(stored).collect()
+    }
+
+    /// Emergencies that nobody has authorised or closed yet.
+    pub async fn open_emergencies(&self) -> Result<Vec<StoredCase>, CatalogueError> {
+        let rows = sqlx::query("SELECT * FROM case_file WHERE state = 'requested'").fetch_all(self.reader()).await?;
+        let mut cases = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+        cases.retain(|c| c.case.grant.emergency.is_some());
+        Ok(cases)
+    }
+
+    /// Cases that ended without anybody having agreed to them, and whose findings are still there.
+    pub async fn cases_to_purge(&self) -> Result<Vec<StoredCase>, CatalogueError> {
+        let query = sqlx::query("SELECT * FROM case_file WHERE state = 'closed' AND purged IS NULL");
+        let mut cases = query.fetch_all(self.reader()).await?.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+        cases.retain(|c| c.case.is_to_be_purged());
+        Ok(cases)
+    }
+
+    pub async fn set_case_purged(&self, id: &CaseId, at: ReceiveTime) -> Result<(), CatalogueError> {
+        let query = sqlx::query("UPDATE case_file SET purged = $2 WHERE id = $1").bind(id.as_str()).bind(at.as_micros());
+        query.execute(self.writer()).await?;
+        Ok(())
     }
 
     /// Replaces a case that is still at the version it was read with, so that of two who change it at once one is told.

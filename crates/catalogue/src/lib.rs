@@ -15,6 +15,7 @@
 //! The only crate that sees SQL. Queries are plain SQL with `$n`, checked by tests rather than by a database at build
 //! time. One writer: SQLite has no other way, and crops and rows change together under the same lock.
 
+mod access_list;
 mod agency;
 mod audit;
 mod camera;
@@ -25,9 +26,11 @@ mod crop;
 mod error;
 mod job;
 mod open;
+mod revoked;
 mod row;
 mod sighting;
 
+pub use access_list::CameraAccess;
 pub use agency::Agency;
 pub use audit::AuditRecord;
 pub use camera::{Camera, Position, SourceUrl};
@@ -37,4 +40,5 @@ pub use check::{CheckReport, IdDifference, Repaired, compare_ids};
 pub use error::{CatalogueError, Cause};
 pub use job::{AddedJob, Job, JobProgress, JobState, NewJob};
 pub use open::{Catalogue, CatalogueConfig};
+pub use revoked::RevokedIdentity;
 pub use sighting::{Discarded, SightingRecord};

@@ -7,6 +7,7 @@ mod camera;
 mod case;
 mod check;
 mod eval;
+mod identity;
 mod index;
 mod init;
 mod log;
@@ -26,6 +27,9 @@ pub(crate) enum Command {
     Init(init::Init),
     /// Run the server
     Serve(serve::Serve),
+    /// Identities: who may call, and whose certificate is not taken any more
+    #[command(subcommand)]
+    Identity(identity::Identity),
     /// Agencies that pool cameras
     #[command(subcommand)]
     Agency(agency::Agency),
@@ -69,6 +73,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
     match command {
         Command::Init(c) => c.run(ctx),
         Command::Serve(c) => c.run(ctx).await,
+        Command::Identity(c) => c.run(ctx).await,
         Command::Agency(c) => c.run(ctx).await,
         Command::Camera(c) => c.run(ctx).await,
         Command::Archive(c) => c.run(ctx).await,

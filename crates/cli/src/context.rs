@@ -17,6 +17,7 @@ pub(crate) enum Caller {
     Investigator,
     Authoriser,
     Auditor,
+    CameraOwner,
 }
 
 impl Caller {
@@ -26,6 +27,7 @@ impl Caller {
             Self::Investigator => "investigator",
             Self::Authoriser => "authoriser",
             Self::Auditor => "auditor",
+            Self::CameraOwner => "camera-owner",
         }
     }
 }

@@ -57,8 +57,13 @@ impl Home {
             address.set_ip(if address.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
         }
         if address.port() == 0 {
-            return Err(Failure::new("no_address", format!("{} leaves the port to the system", file.display()))
-                .hint("name the one `sightline serve` printed: `--server 127.0.0.1:PORT`"));
+            // The server wrote down which one it was given.
+            let Some(running) = self.0.running_address() else {
+                let message = format!("{} leaves the port to the system, and no server has noted one", file.display());
+                return Err(Failure::new("no_server", message)
+                    .hint("start it with `sightline serve`, or name another: `--server HOST:PORT`"));
+            };
+            address.set_port(running.port());
         }
         Ok(address.to_string())
     }
@@ -144,6 +149,8 @@ mod tests {
         assert_eq!(home.server_address().unwrap(), "127.0.0.1:9000");
         fs::write(home.layout().config(), "[server]\nlisten = \"127.0.0.1:0\"").unwrap();
         assert!(home.server_address().unwrap_err().hint.unwrap().contains("--server"));
+        fs::write(home.path().join("address"), "127.0.0.1:41234\n").unwrap();
+        assert_eq!(home.server_address().unwrap(), "127.0.0.1:41234");
         fs::write(home.layout().config(), "[server]\nlisen = 1").unwrap();
         assert_eq!(home.server_address().unwrap_err().reason, "configuration");
     }

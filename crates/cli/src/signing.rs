@@ -60,6 +60,11 @@ pub(crate) fn as_case(grant: &Grant) -> v1::Case {
             agency_ids: grant.scope.agencies.iter().map(ToString::to_string).collect(),
             window: Some(grant.scope.window.into()),
             classes: grant.scope.classes.iter().map(|c| v1::Class::from(*c).into()).collect(),
+            area: grant.scope.area.map(|area| {
+                let (latitude, longitude) = area.centre.degrees();
+                v1::Area { centre: Some(v1::Place { latitude, longitude }), radius_metres: area.radius_m }
+            }),
+            parts: grant.scope.parts.iter().map(|p| v1::DescriptionPart::from(*p).into()).collect(),
         }),
         budget: Some(v1::Budget { queries: grant.budgets.queries, results: grant.budgets.results }),
         created: Some(receive(grant.opened)),
@@ -71,7 +76,7 @@ pub(crate) fn as_case(grant: &Grant) -> v1::Case {
 
 #[cfg(test)]
 mod tests {
-    use access::{Budgets, Caller, Purpose, Scope};
+    use access::{Area, Budgets, Caller, Place, Purpose, Scope};
     use types::{CameraId, CaptureTime, Class, ReceiveTime, TimeWindow};
 
     use super::*;
@@ -89,8 +94,10 @@ mod tests {
             scope: Scope {
                 cameras: ["gate", "hall"].map(|c| CameraId::new(c).unwrap()).into(),
                 agencies: [types::AgencyId::new("transit").unwrap()].into(),
+                area: Some(Area { centre: Place::new(51.5, -0.125).unwrap(), radius_m: 800 }),
                 window: TimeWindow::new(at("2026-03-01T08:00:00Z"), at("2026-03-01T20:00:00Z")).unwrap(),
                 classes: [Class::Person].into(),
+                parts: [types::QueryPart::Upper, types::QueryPart::Stature].into(),
             },
             budgets: Budgets { queries: 10, results: 500 },
             opened: now("2026-03-01T21:00:00Z"),
@@ -109,8 +116,9 @@ mod tests {
           purpose      missing person
           legal basis  Police Act 12
           because      a child went missing at the fair
-          may look at  gate, hall, all of transit
+          may look at  gate, hall, all of transit, all within 800 m of 51.500000, -0.125000
           for          person
+          by           upper, stature
           seen         2026-03-01T08:00:00Z to 2026-03-01T20:00:00Z
           may ask      at most 10 searches and at most 500 results
           until        2026-03-08T21:00:00Z

@@ -1,11 +1,13 @@
 //! What the server sends, as JSON shapes (documented in `docs/cli.md`) and as text for people.
 
+mod accesses;
 mod camera;
 mod case;
 mod hit;
 mod job;
 mod live;
 
+pub(crate) use accesses::AccessView;
 pub(crate) use camera::{AgencyView, CameraView};
 pub(crate) use case::{CaseView, PartyView};
 pub(crate) use hit::{HitView, SearchView};
@@ -34,10 +36,17 @@ word!(stature_word, Stature, "STATURE_");
 word!(purpose_word, Purpose, "PURPOSE_");
 word!(role_word, Role, "ROLE_");
 word!(case_state_word, CaseState, "CASE_STATE_");
+word!(part_word, DescriptionPart, "DESCRIPTION_PART_");
 word!(job_state_word, JobState, "JOB_STATE_");
 word!(time_source_word, TimeSource, "TIME_SOURCE_");
 word!(camera_state_word, CameraState, "CAMERA_STATE_");
 word!(finding_word, FindingKind, "FINDING_KIND_");
+
+/// `None` for a case that is not closed.
+pub(crate) fn ending_word(value: i32) -> Option<String> {
+    let ending = v1::CaseEnding::try_from(value).ok().filter(|e| *e != v1::CaseEnding::Unspecified)?;
+    Some(lower(ending.as_str_name(), "CASE_ENDING_"))
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Words on the wire to words of [`types`] and back. Unspecified is no word: `TryFrom` refuses it, [`optional`] makes
 //! it `None`.
 
-use types::{Carried, Class, Colour, Stature, VehicleKind};
+use types::{Carried, Class, Colour, QueryPart as DescriptionPart, Stature, VehicleKind};
 
 use crate::{BadMessage, v1};
 
@@ -46,6 +46,7 @@ words!(Colour, "colour", [Black, White, Grey, Red, Orange, Yellow, Green, Blue, 
 words!(Carried, "carried thing", [Backpack, Umbrella, Handbag, Suitcase]);
 words!(VehicleKind, "vehicle kind", [Bicycle, Car, Motorcycle, Bus, Truck]);
 words!(Stature, "stature", [Small, Medium, Tall]);
+words!(DescriptionPart, "part of a description", [Upper, Lower, Carrying, VehicleColour, Stature]);
 
 pub(crate) fn optional<T: WireWord>(field: &'static str, value: i32) -> Result<Option<T>, BadMessage> {
     T::read(field, value)

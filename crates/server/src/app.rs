@@ -1,6 +1,9 @@
 //! What every service shares, and the one way a call runs: begin on the record, work, complete on the record.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use access::{Action, AuditDetail, Caller, Gate, Outcome, Permission, PooledCamera};
 use catalogue::Catalogue;
@@ -10,11 +13,15 @@ use tonic::Status;
 use types::{CaseId, ReceiveTime};
 
 use crate::{
+    callers::{Callers, Seldom},
+    clock::Clock,
     config::Config,
     grant_keys::GrantKeys,
+    guard::noted,
     jobs::Jobs,
     live::LiveCameras,
     log::Log,
+    purge::CasePurge,
     status::{Fault, status},
     store::Store,
 };
@@ -27,6 +34,13 @@ pub(crate) struct App {
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) live: Arc<LiveCameras>,
     pub(crate) config: Config,
+    pub(crate) callers: Arc<Callers>,
+    /// Entries about people without a name.
+    pub(crate) strangers: Seldom,
+    pub(crate) clock: Clock,
+    /// Counts changes of what may be searched, so that whoever streams looks again.
+    pub(crate) rules: AtomicU64,
+    pub(crate) purges: Vec<Arc<dyn CasePurge>>,
     pub(crate) started: ReceiveTime,
     /// The server is going down: streams end.
     pub(crate) stop: CancellationToken,
@@ -35,6 +49,15 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn catalogue(&self) -> &Catalogue {
         &self.store.catalogue
+    }
+
+    pub(crate) fn now(&self) -> ReceiveTime {
+        self.clock.now()
+    }
+
+    /// A camera's policy or a case has changed.
+    pub(crate) fn rules_changed(&self) {
+        self.rules.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Every pooled camera with its owner's policy, read anew for each decision.
@@ -66,13 +89,19 @@ impl App {
         work: impl AsyncFnOnce(Permission) -> Result<(T, AuditDetail), Fault>,
     ) -> Result<T, Status> {
         let told = |fault| status(action, fault);
+        let told_and_noted = |fault| {
+            // Where even the refusal could not be written down, there is no record to write to.
+            noted();
+            told(fault)
+        };
         let begun =
-            self.gate.begin(action, case, detail.clone(), caller, ReceiveTime::now()).await.map_err(|e| told(e.into()))?;
+            self.gate.begin(action, case, detail.clone(), caller, self.now()).await.map_err(|e| told_and_noted(e.into()))?;
+        noted();
         let done = work(begun.permission).await;
         let done = match done {
             // A refusal is on the record as one, with its code.
             Err(Fault::Denied(denial)) => {
-                Err(Fault::Gate(self.gate.deny(action, case, detail, caller, denial, ReceiveTime::now()).await))
+                Err(Fault::Gate(self.gate.deny(action, case, detail, caller, denial, self.now()).await))
             }
             other => other,
         };
@@ -80,7 +109,7 @@ impl App {
             Ok((answer, ending)) => (Ok(answer), Outcome::Done, ending),
             Err(fault) => (Err(fault), Outcome::Failed, AuditDetail::default()),
         };
-        let end = self.gate.complete(begun, outcome, ending, ReceiveTime::now()).await;
+        let end = self.gate.complete(begun, outcome, ending, self.now()).await;
         let answer = answer.map_err(told)?;
         end.map_err(|e| told(e.into()))?;
         Ok(answer)

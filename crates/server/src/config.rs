@@ -6,8 +6,15 @@ use std::{
     time::Duration,
 };
 
-use access::log::{KeyKind, NoteKey};
+use access::{
+    Policy, Purpose,
+    log::{KeyKind, NoteKey},
+};
 use serde::Deserialize;
+
+mod limits;
+
+use crate::callers::CallerLimits;
 
 /// The file `sightline init` writes: every key with its meaning and default.
 pub const TEMPLATE: &str = include_str!("config/sightline.toml");
@@ -41,6 +48,9 @@ pub struct Config {
     pub embedder: Option<String>,
     pub appearance: Option<PathBuf>,
     pub detector_threshold: Option<f32>,
+    pub callers: CallerLimits,
+    /// What cases may be, whatever their grants say; the authorisers' keys come with the home folder.
+    pub policy: Policy,
 }
 
 /// How the log is kept and who watches it.
@@ -105,6 +115,11 @@ struct Document {
     jobs: Jobs,
     live: Live,
     models: Models,
+    callers: limits::CallerKeys,
+    cases: limits::CaseKeys,
+    missing_person: limits::PurposeKeys,
+    serious_incident: limits::PurposeKeys,
+    disaster: limits::PurposeKeys,
 }
 
 #[derive(Deserialize)]
@@ -295,6 +310,15 @@ impl Document {
             embedder: name(self.models.embedder),
             appearance: (!self.models.appearance.as_os_str().is_empty()).then_some(self.models.appearance),
             detector_threshold: (threshold != 0.0).then_some(threshold),
+            callers: self.callers.validate(&bad)?,
+            policy: Policy {
+                same_organisation: self.cases.same_organisation,
+                emergency: self.cases.emergency(&bad)?,
+                missing_person: self.missing_person.validate(Purpose::MissingPerson, &bad)?,
+                serious_incident: self.serious_incident.validate(Purpose::SeriousIncident, &bad)?,
+                disaster: self.disaster.validate(Purpose::Disaster, &bad)?,
+                authoriser_keys: None,
+            },
         })
     }
 }
@@ -352,7 +376,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 24, "{keys:?}");
+        assert_eq!(keys.len(), 47, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -367,6 +391,8 @@ mod tests {
         assert!(error("[log]\nquorum = 1").contains("log.quorum = 1 is not between 0 and the number of witnesses"));
         let witness = "[[log.witnesses]]\nkey = \"sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8\"\nurl = \"http://w\"";
         assert!(error(witness).contains("is not a witness's key"));
+        assert!(error("[missing_person]\nwindow_hours = 0").contains("missing_person.window_hours = 0 is not between 1 and 720"));
+        assert!(error("[callers]\nburst = 0").contains("callers.burst = 0 is not between 1 and"));
         assert!(error("[server]\nlisen = \"x\"").contains("unknown field `lisen`"));
     }
 }

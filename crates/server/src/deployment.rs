@@ -8,7 +8,7 @@ use std::{
 use access::{Caller, Name, NameError, Role, log::KeyKind};
 
 use crate::{
-    config,
+    config, identities,
     log::{self, LogFault},
     pki::{self, Authority, PkiError},
 };
@@ -127,6 +127,8 @@ pub enum DeploymentError {
         #[source]
         source: io::Error,
     },
+    #[error("{} is there already", .0.display())]
+    Taken(PathBuf),
     #[error(transparent)]
     Pki(#[from] PkiError),
     #[error(transparent)]
@@ -139,6 +141,8 @@ impl DeploymentError {
             Self::Exists(_) => "nothing was changed; use it as it is, or choose another folder with SIGHTLINE_HOME",
             Self::Half(_) => "put sightline.toml back (an empty one will do), or choose another folder with SIGHTLINE_HOME",
             Self::SameOrganisation(_) | Self::Organisation(..) => "choose other organisations",
+            Self::Taken(_) => "choose another name, or revoke it first: `sightline identity revoke`",
+            Self::Pki(PkiError::Read { .. }) => "identities are issued where `sightline init` made the authority: pki/ca.key",
             Self::Io { .. } => "check that the folder exists and that you may write there",
             Self::Pki(_) => "check the names given for the server",
             Self::Log(error) => error.hint(),
@@ -209,7 +213,15 @@ fn make_keys(home: &Home, options: &InitOptions) -> Result<Vec<Caller>, Deployme
         let organisation = if overseer { &options.oversight } else { &options.organisation };
         let caller = Caller { name: Name::new(name)?, organisation: Name::new(organisation)?, role };
         let (certificate, key) = home.identity(name);
-        authority.client(&caller)?.save(&certificate, &key)?;
+        let issued = authority.client(&caller, pki::IDENTITY_DAYS)?;
+        issued.save(&certificate, &key)?;
+        if let Some(issued) = identities::registered(&issued.der) {
+            identities::note(home, &issued).map_err(|source| DeploymentError::Io {
+                action: "write",
+                path: home.pki(),
+                source,
+            })?;
+        }
         if role == Role::Authoriser {
             pki::grant_key(&home.grant_key(name), &home.grant_public_key(organisation, name))?;
         }

@@ -8,7 +8,15 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 /// The other end of a connection. The handshake verified its certificate; what that says may still name nobody.
 #[derive(Debug, Clone)]
-pub(crate) struct Peer(Result<Arc<Caller>, IdentityError>);
+pub(crate) struct Peer(Result<Arc<Known>, IdentityError>);
+
+/// Somebody whose certificate names them.
+#[derive(Debug)]
+pub(crate) struct Known {
+    pub(crate) caller: Arc<Caller>,
+    /// The certificate's serial number in lower-case hexadecimal.
+    pub(crate) serial: String,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum IdentityError {
@@ -24,25 +32,41 @@ pub(crate) enum IdentityError {
 
 impl Peer {
     pub(crate) fn from_certificate(der: Option<&[u8]>) -> Self {
-        Self(der.ok_or(IdentityError::NoCertificate).and_then(caller_of).map(Arc::new))
+        Self(der.ok_or(IdentityError::NoCertificate).and_then(read).map(Arc::new))
     }
+
+    pub(crate) fn known(&self) -> Result<Arc<Known>, &IdentityError> {
+        self.0.as_ref().map(Arc::clone)
+    }
+}
+
+/// What somebody is told whom their certificate does not name.
+pub(crate) fn refuse(error: Option<&IdentityError>) -> Status {
+    let error = error.unwrap_or(&IdentityError::NoCertificate);
+    tracing::warn!(%error, "request of nobody refused");
+    proto::status(Code::Unauthenticated, &error.to_string(), "no_identity", "use an identity that `sightline init` made")
 }
 
 /// The caller of a request.
 pub(crate) fn caller<T>(request: &Request<T>) -> Result<Arc<Caller>, Status> {
-    let refuse = |e: &IdentityError| {
-        tracing::warn!(error = %e, "request of nobody refused");
-        proto::status(Code::Unauthenticated, &e.to_string(), "no_identity", "use an identity that `sightline init` made")
-    };
-    match request.extensions().get::<Peer>() {
-        Some(Peer(Ok(caller))) => Ok(caller.clone()),
-        Some(Peer(Err(error))) => Err(refuse(error)),
-        None => Err(refuse(&IdentityError::NoCertificate)),
+    match request.extensions().get::<Peer>().map(Peer::known) {
+        Some(Ok(known)) => Ok(known.caller.clone()),
+        other => Err(refuse(other.and_then(Result::err))),
     }
 }
 
-fn caller_of(der: &[u8]) -> Result<Caller, IdentityError> {
+/// Whom a certificate names, its serial number, and when it ends (seconds since 1970).
+pub(crate) fn named(der: &[u8]) -> Result<(Known, i64), IdentityError> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| IdentityError::Malformed)?;
+    let known = Known { caller: Arc::new(caller_of(&certificate)?), serial: certificate.serial.to_str_radix(16) };
+    Ok((known, certificate.validity().not_after.timestamp()))
+}
+
+fn read(der: &[u8]) -> Result<Known, IdentityError> {
+    named(der).map(|(known, _)| known)
+}
+
+fn caller_of(certificate: &X509Certificate<'_>) -> Result<Caller, IdentityError> {
     let names = certificate.subject_alternative_name().map_err(|_| IdentityError::Malformed)?;
     let uris: Vec<&str> = names
         .iter()

@@ -10,27 +10,36 @@
 //! on the record; two processes on one home folder; a configuration key it does not know. It decides nothing about cases:
 //! `access` does. It never reads an authoriser's private key, and no pixels but redacted crops leave it.
 
+mod address_file;
 mod app;
+mod callers;
+mod clock;
 mod config;
 mod deployment;
 mod feed;
 mod grant_keys;
+mod guard;
+mod identities;
 mod identity;
 mod jobs;
 mod live;
 mod lock;
 pub mod log;
 mod pki;
+mod purge;
 mod serve;
 mod services;
 mod status;
 mod store;
 mod tls;
 
+pub use callers::CallerLimits;
+pub use clock::Clock;
 pub use config::{Config, ConfigError, LogConfig, TEMPLATE, WitnessConfig};
 pub use deployment::{Deployment, DeploymentError, Home, InitOptions};
 pub use feed::FeedError;
 pub use grant_keys::GrantKeyError;
+pub use identities::{IssuedIdentity, NewIdentity, OfflineIdentities, issue};
 pub use lock::{HomeLock, LockError};
 pub use pki::PkiError;
 pub use serve::{ServeError, Server, serve};

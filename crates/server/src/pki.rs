@@ -15,11 +15,14 @@ use ed25519_dalek::{
 };
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
-    date_time_ymd,
+    SerialNumber, date_time_ymd,
 };
 
 const AUTHORITY_DAYS: i64 = 3650;
-const LEAF_DAYS: i64 = 730;
+/// The server's own certificate.
+const SERVER_DAYS: i64 = 397;
+/// An identity's, unless somebody says otherwise: short, so that one that was forgotten ends by itself.
+pub(crate) const IDENTITY_DAYS: i64 = 90;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
@@ -27,6 +30,12 @@ pub enum PkiError {
     Certificate(#[from] rcgen::Error),
     #[error("make a grant key")]
     GrantKey(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("read {}", file.display())]
+    Read {
+        file: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("write {}", file.display())]
     Write {
         file: PathBuf,
@@ -42,6 +51,7 @@ pub(crate) struct Authority {
 
 /// A certificate and its private key, both PEM.
 pub(crate) struct Issued {
+    pub(crate) der: Vec<u8>,
     certificate: String,
     key: String,
 }
@@ -56,8 +66,17 @@ impl Authority {
         Ok(Self { certificate, issuer: Issuer::new(params, key) })
     }
 
+    /// The authority that `init` made.
+    pub(crate) fn load(certificate: &Path, key: &Path) -> Result<Self, PkiError> {
+        let read = |file: &Path| fs::read_to_string(file).map_err(|source| PkiError::Read { file: file.to_owned(), source });
+        let certificate = read(certificate)?;
+        let issuer = Issuer::from_ca_cert_pem(&certificate, KeyPair::from_pem(&read(key)?)?)?;
+        Ok(Self { certificate, issuer })
+    }
+
     pub(crate) fn save(&self, certificate: &Path, key: &Path) -> Result<(), PkiError> {
-        Issued { certificate: self.certificate.clone(), key: self.issuer.key().serialize_pem() }.save(certificate, key)
+        Issued { der: Vec::new(), certificate: self.certificate.clone(), key: self.issuer.key().serialize_pem() }
+            .save(certificate, key)
     }
 
     /// For localhost, 127.0.0.1, ::1 and these names or addresses.
@@ -71,21 +90,27 @@ impl Authority {
                 Err(_) => name.try_into().map(SanType::DnsName),
             })
             .collect::<Result<_, _>>()?;
-        self.issue("Sightline server", sans, ExtendedKeyUsagePurpose::ServerAuth)
+        self.issue("Sightline server", sans, ExtendedKeyUsagePurpose::ServerAuth, SERVER_DAYS)
     }
 
-    pub(crate) fn client(&self, caller: &Caller) -> Result<Issued, PkiError> {
+    pub(crate) fn client(&self, caller: &Caller, days: i64) -> Result<Issued, PkiError> {
         let uri = caller.uri().try_into()?;
-        self.issue(&format!("Sightline {}", caller.role), vec![SanType::URI(uri)], ExtendedKeyUsagePurpose::ClientAuth)
+        let title = format!("Sightline {}", caller.role);
+        self.issue(&title, vec![SanType::URI(uri)], ExtendedKeyUsagePurpose::ClientAuth, days)
     }
 
-    fn issue(&self, title: &str, sans: Vec<SanType>, purpose: ExtendedKeyUsagePurpose) -> Result<Issued, PkiError> {
+    fn issue(&self, title: &str, sans: Vec<SanType>, purpose: ExtendedKeyUsagePurpose, days: i64) -> Result<Issued, PkiError> {
         let key = KeyPair::generate()?;
-        let mut params = params(title, sans, LEAF_DAYS)?;
+        let mut params = params(title, sans, days)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![purpose];
         params.use_authority_key_identifier_extension = true;
-        Ok(Issued { certificate: params.signed_by(&key, &self.issuer)?.pem(), key: key.serialize_pem() })
+        // Random, and positive: the first bit is the sign.
+        let mut serial: [u8; 16] = rand::random();
+        serial[0] = serial[0] & 0x7f | 0x40;
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok(Issued { der: certificate.der().to_vec(), certificate: certificate.pem(), key: key.serialize_pem() })
     }
 }
 

@@ -1,6 +1,11 @@
 //! A running server, from its start to its last flush.
 
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::SocketAddr,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use access::{Gate, Policy};
 use proto::v1::{
@@ -21,12 +26,17 @@ use types::ReceiveTime;
 use vision::VisionOptions;
 
 use crate::{
+    address_file,
     app::App,
+    callers::{Callers, Seldom},
+    clock::Clock,
     config::{Config, ConfigError},
     deployment::Home,
     grant_keys::{GrantKeyError, GrantKeys},
+    guard::GuardLayer,
     jobs::{Jobs, Workers},
     live::{CameraSecrets, LiveCameras, LiveSettings},
+    purge::sweep_regularly,
     services::Api,
     status::chain,
     store::{Store, StoreError},
@@ -90,6 +100,7 @@ pub struct Server {
     grpc: JoinHandle<Result<(), tonic::transport::Error>>,
     tasks: JoinSet<()>,
     shutdown: Duration,
+    home: Home,
 }
 
 impl std::fmt::Debug for Server {
@@ -120,6 +131,11 @@ fn signal() -> std::io::Result<impl Future<Output = ()>> {
 impl Server {
     /// Opens the home folder, makes good an unclean stop, and answers calls when this returns.
     pub async fn start(home: &Home, config: Config) -> Result<Self, ServeError> {
+        Self::start_at(home, config, Clock::default()).await
+    }
+
+    /// As [`Server::start`], with another clock for what cases permit.
+    pub async fn start_at(home: &Home, config: Config, clock: Clock) -> Result<Self, ServeError> {
         media::init()?;
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key())?;
         let keys = GrantKeys::load(&home.pki().join("grant-keys"))?;
@@ -140,13 +156,19 @@ impl Server {
             CameraSecrets::new(&home.root().join("secrets/cameras")),
             LiveSettings { workers: config.live_workers, sample_fps: config.live_sample_fps },
         ));
-        let policy = Policy { authoriser_keys: Some(keys.all()), ..Policy::default() };
+        let policy = Policy { authoriser_keys: Some(keys.all()), ..config.policy.clone() };
+        let revoked = store.catalogue.revoked_identities().await.map_err(StoreError::from)?;
         let app = Arc::new(App {
             gate: Gate::new(policy, store.log.clone()),
             keys,
             searcher: Searcher::new(store.feed.index().clone(), store.catalogue.clone()),
             jobs,
             live: live.clone(),
+            callers: Arc::new(Callers::new(config.callers, revoked.into_iter().map(|r| r.serial))),
+            strangers: Seldom::default(),
+            clock,
+            rules: AtomicU64::new(0),
+            purges: Vec::new(),
             started: ReceiveTime::now(),
             stop: stop.clone(),
             config: config.clone(),
@@ -157,7 +179,10 @@ impl Server {
         set_health(&health, ServingStatus::Serving).await;
         let mut tasks = JoinSet::new();
         let (send, connections) = mpsc::channel(16);
-        tasks.spawn(tls::accept(listener, Arc::new(tls), config.max_connections, send, stop.clone()));
+        let (refused, strangers) = mpsc::channel(1);
+        tasks.spawn(tls::accept(listener, Arc::new(tls), config.max_connections, send, refused, stop.clone()));
+        tasks.spawn(note_strangers(app.clone(), strangers));
+        tasks.spawn(sweep_regularly(app.clone(), stop.clone()));
         tasks.spawn(flush_regularly(app.clone(), stop.clone()));
         let watching = tokio::spawn(live.run(stop.clone()));
         tasks.spawn(publish_regularly(app.clone(), stop.clone()));
@@ -185,6 +210,7 @@ impl Server {
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         };
         let router = tonic::transport::Server::builder()
+            .layer(GuardLayer(app.clone()))
             .max_concurrent_streams(config.max_streams)
             .timeout(config.request_timeout)
             .http2_keepalive_interval(Some(Duration::from_secs(30)))
@@ -202,8 +228,10 @@ impl Server {
         let grpc = tokio::spawn(async move {
             router.serve_with_incoming_shutdown(ReceiverStream::new(connections), until.cancelled_owned()).await
         });
+        address_file::write(home, address).map_err(|e| ServeError::Start("the address file", e))?;
         tracing::info!(%address, workers = config.workers, "serving");
-        Ok(Self { address, health_address, app, health, workers, watching, grpc, tasks, shutdown: config.shutdown })
+        let (shutdown, home) = (config.shutdown, home.clone());
+        Ok(Self { address, health_address, app, health, workers, watching, grpc, tasks, shutdown, home })
     }
 
     /// Where it answers; the port that was free where the configuration says 0.
@@ -215,11 +243,19 @@ impl Server {
         self.health_address
     }
 
+    /// Looks after overdue cases now, as the server does by itself every half minute.
+    pub async fn sweep(&self) {
+        if let Err(error) = self.app.sweep_cases().await {
+            tracing::error!(error = %chain(&error), "overdue cases are not swept");
+        }
+    }
+
     /// Takes no more calls, lets those under way finish for as long as the configuration says, puts jobs down, and makes
     /// everything durable.
     pub async fn stop(mut self) -> Result<(), ServeError> {
         set_health(&self.health, ServingStatus::NotServing).await;
         self.app.stop.cancel();
+        address_file::remove(&self.home);
         let workers = self.workers;
         // A thread of its own: the runtime would wait for one of its threads however long a worker takes.
         let (joined, all_joined) = tokio::sync::oneshot::channel();
@@ -247,6 +283,13 @@ impl Server {
         self.tasks.shutdown().await;
         self.app.store.shut().await?;
         ended.map_err(ServeError::Ended)
+    }
+}
+
+/// Who was turned away at the door goes on the record, though not each time.
+async fn note_strangers(app: Arc<App>, mut strangers: mpsc::Receiver<()>) {
+    while strangers.recv().await.is_some() {
+        app.note_stranger(access::Code::Untrusted).await;
     }
 }
 

@@ -5,8 +5,10 @@ mod cameras;
 mod cases;
 mod convert;
 mod footage;
+mod hand_out;
 mod live;
 mod log;
+mod owners;
 mod search;
 
 use std::sync::Arc;

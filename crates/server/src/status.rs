@@ -63,6 +63,9 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
         Fault::Feed(error) | Fault::Store(StoreError::Feed(error)) => {
             ours(Code::Internal, "index", &error, "run `sightline check`")
         }
+        Fault::Store(StoreError::Audit(error)) => {
+            ours(Code::Unavailable, "audit_unavailable", &error, "try again; if it stays so, look at the server's log")
+        }
         Fault::Store(error) => {
             let hint = error.hint();
             ours(Code::Internal, "store", &error, hint)
@@ -85,10 +88,11 @@ fn denied(action: Action, code: access::Code) -> Code {
         (_, Why::Unwitnessed) => Code::Unavailable,
         (Action::OpenCase, Why::Limits) => Code::InvalidArgument,
         (Action::OpenCase, Why::Camera) => Code::NotFound,
-        (Action::AuthoriseCase | Action::CloseCase, Why::Closed | Why::Expired | Why::NotYetValid | Why::AlreadyAuthorised) => {
-            Code::FailedPrecondition
-        }
-        (Action::GetCase | Action::AuthoriseCase | Action::CloseCase, Why::NoCase) => Code::NotFound,
+        (
+            Action::AuthoriseCase | Action::CloseCase | Action::RefuseCase,
+            Why::Closed | Why::Expired | Why::NotYetValid | Why::AlreadyAuthorised,
+        ) => Code::FailedPrecondition,
+        (Action::GetCase | Action::AuthoriseCase | Action::CloseCase | Action::RefuseCase, Why::NoCase) => Code::NotFound,
         _ => Code::PermissionDenied,
     }
 }

@@ -32,6 +32,8 @@ pub enum StoreError {
     Feed(#[from] FeedError),
     #[error(transparent)]
     Vision(#[from] VisionError),
+    #[error(transparent)]
+    Audit(#[from] access::AuditError),
 }
 
 impl StoreError {
@@ -43,7 +45,7 @@ impl StoreError {
             Self::Lock(LockError::Io { .. }) => "check that the home folder exists and that you may write there",
             Self::Log(error) => error.hint(),
             Self::Vision(error) => error.hint().unwrap_or("run `sightline models verify`"),
-            Self::Catalogue(_) | Self::Feed(_) => "check the disk, then run `sightline check`",
+            Self::Catalogue(_) | Self::Feed(_) | Self::Audit(_) => "check the disk, then run `sightline check`",
         }
     }
 }

@@ -84,6 +84,7 @@ pub(crate) async fn accept(
     config: Arc<ServerConfig>,
     max: usize,
     ready: mpsc::Sender<io::Result<PeerStream>>,
+    refused: mpsc::Sender<()>,
     stop: CancellationToken,
 ) {
     let acceptor = TlsAcceptor::from(config);
@@ -107,17 +108,28 @@ pub(crate) async fn accept(
                 }
             },
         };
-        let (acceptor, ready) = (acceptor.clone(), ready.clone());
+        let (acceptor, ready, refused) = (acceptor.clone(), ready.clone(), refused.clone());
         handshakes.spawn(async move {
             let _ = tcp.set_nodelay(true);
             match tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await {
                 Ok(Ok(tls)) => drop(ready.send(Ok(PeerStream::new(tls, slot))).await),
-                Ok(Err(error)) => tracing::info!(%from, %error, "connection refused"),
+                Ok(Err(error)) => {
+                    tracing::info!(%from, %error, "connection refused");
+                    // Those who show no certificate of ours; a scanner that speaks no TLS is only in the log.
+                    if is_about_certificate(&error) {
+                        let _ = refused.try_send(());
+                    }
+                }
                 Err(_) => tracing::info!(%from, "connection cut: the handshake took too long"),
             }
         });
     }
     handshakes.shutdown().await;
+}
+
+fn is_about_certificate(error: &io::Error) -> bool {
+    let tls = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented))
 }
 
 /// An open connection of somebody known; gives back its slot when it ends.

@@ -2,8 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+#[path = "server/attacks.rs"]
+mod attacks;
+#[path = "server/attacks_callers.rs"]
+mod attacks_callers;
+#[path = "server/attacks_owners.rs"]
+mod attacks_owners;
 #[path = "server/edge.rs"]
 mod edge;
+#[path = "server/emergency.rs"]
+mod emergency;
 #[path = "server/footage.rs"]
 mod footage;
 #[path = "server/gate.rs"]
@@ -18,5 +26,7 @@ mod live;
 mod log;
 #[path = "server/record.rs"]
 mod record;
+#[path = "server/seen.rs"]
+mod seen;
 #[path = "server/witness.rs"]
 mod witness;

@@ -38,6 +38,24 @@ pub enum QueryPart {
     Stature,
 }
 
+impl QueryPart {
+    pub const ALL: [Self; 5] = [Self::Upper, Self::Lower, Self::Carrying, Self::VehicleColour, Self::Stature];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Upper => "upper",
+            Self::Lower => "lower",
+            Self::Carrying => "carrying",
+            Self::VehicleColour => "vehicle_colour",
+            Self::Stature => "stature",
+        }
+    }
+
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|p| p.as_str() == word)
+    }
+}
+
 /// What to look for, in the words of the vocabulary. Empty parts are not asked.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DescriptionQuery {

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use access::{
-    Budgets, Caller, CameraPolicy, Case, Grant, Name, Policy, PooledCamera, PublicKey, Purpose, Role, Scope, SearchRequest,
-    SigningKey, sign_grant,
+    Budgets, Caller, CameraPolicy, Case, Grant, Name, Place, Policy, PooledCamera, PublicKey, Purpose, Role, Scope,
+    SearchRequest, SigningKey, sign_grant,
 };
 use types::{AgencyId, CameraId, CaptureTime, CaseId, Class, ReceiveTime, TimeWindow};
 
@@ -52,7 +52,10 @@ pub(crate) fn camera_id(index: usize) -> CameraId {
 /// Two of the city, two of transit.
 pub(crate) fn cameras() -> Vec<PooledCamera> {
     let agency = |i| AgencyId::new(if i < 2 { "city" } else { "transit" }).unwrap();
-    (0..4).map(|i| PooledCamera { id: camera_id(i), agency: agency(i), policy: CameraPolicy::default() }).collect()
+    // The market's hangs nobody knows where.
+    let place = |i: usize| [(50.0, 8.0), (50.001, 8.0), (50.01, 8.0)].get(i).and_then(|(lat, lon)| Place::new(*lat, *lon));
+    let camera = |i| PooledCamera { id: camera_id(i), agency: agency(i), place: place(i), policy: CameraPolicy::default() };
+    (0..4).map(camera).collect()
 }
 
 pub(crate) fn grant() -> Grant {
@@ -65,8 +68,10 @@ pub(crate) fn grant() -> Grant {
         scope: Scope {
             cameras: BTreeSet::from([camera_id(0)]),
             agencies: BTreeSet::from([AgencyId::new("transit").unwrap()]),
+            area: None,
             window: window(0, 24),
             classes: BTreeSet::from([Class::Person]),
+            parts: BTreeSet::new(),
         },
         budgets: Budgets { queries: 10, results: 200 },
         opened: at(24),

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use access::{
-    Budgets, Caller, CameraPolicy, Case, Grant, Hours, Policy, PooledCamera, Purpose, Role, Scope, SearchRequest, decide,
+    Area, Budgets, Caller, CameraPolicy, Case, Grant, Hours, Place, Policy, PooledCamera, Purpose, Role, Scope, SearchRequest,
+    decide,
 };
 use proptest::{collection::btree_set, option, prelude::*, sample::select};
 use types::{AgencyId, CameraId, Class, QueryPart, TimeWindow};
@@ -23,6 +24,23 @@ fn some_agencies() -> impl Strategy<Value = BTreeSet<AgencyId>> {
     btree_set(select(vec!["city", "transit", "nobody"]).prop_map(|a| AgencyId::new(a).unwrap()), 0..3)
 }
 
+/// Around the first camera: the first alone, the first two, the first three.
+fn some_area() -> impl Strategy<Value = Option<Area>> {
+    let centre = Place::new(50.0, 8.0).unwrap();
+    option::weighted(0.3, select(vec![50u32, 500, 5_000]).prop_map(move |radius_m| Area { centre, radius_m }))
+}
+
+/// The same, told without arithmetic.
+fn in_area(scope: &Scope, id: &CameraId) -> bool {
+    let within = match scope.area.map(|a| a.radius_m) {
+        None => 0,
+        Some(50) => 1,
+        Some(500) => 2,
+        Some(_) => 3,
+    };
+    (0..within).any(|i| camera_id(i) == *id)
+}
+
 fn some_classes() -> impl Strategy<Value = BTreeSet<Class>> {
     btree_set(select(vec![Class::Person, Class::Car, Class::Bus]), 0..3)
 }
@@ -36,8 +54,9 @@ fn some_purpose() -> impl Strategy<Value = Purpose> {
 }
 
 fn some_grant(most: i64) -> impl Strategy<Value = Grant> {
-    let scope = (some_cameras(), some_agencies(), some_window(most), some_classes())
-        .prop_map(|(cameras, agencies, window, classes)| Scope { cameras, agencies, window, classes });
+    let parts = mostly_none(btree_set(select(QueryPart::ALL.to_vec()), 1..4));
+    let scope = (some_cameras(), some_agencies(), some_area(), some_window(most), some_classes(), parts)
+        .prop_map(|(cameras, agencies, area, window, classes, parts)| Scope { cameras, agencies, area, window, classes, parts });
     (scope, some_purpose(), 1u32..4, 40u32..60, 22i64..30, 4i64..20, any::<bool>()).prop_map(
         |(scope, purpose, queries, results, opened, lasts, urgent)| Grant {
             purpose,
@@ -85,7 +104,7 @@ fn some_case(most: i64) -> impl Strategy<Value = Case> {
             let mut case = Case::requested(grant);
             signers.iter().for_each(|by| sign(&mut case, by));
             if closed {
-                case.closed = Some(access::Closed { by: None, at: now(), reason: String::new() });
+                case.closed = Some(access::Closed { by: None, at: now(), reason: String::new(), ending: access::Ending::Closed });
             }
             case
         },
@@ -130,7 +149,9 @@ fn violations(
     let mut people: Vec<_> = by.iter().map(|a| (a.by.organisation.clone(), a.by.name.clone())).collect();
     people.sort();
     people.dedup();
-    let in_scope = |c: &PooledCamera| grant.scope.cameras.contains(&c.id) || grant.scope.agencies.contains(&c.agency);
+    let in_scope = |c: &PooledCamera| {
+        grant.scope.cameras.contains(&c.id) || grant.scope.agencies.contains(&c.agency) || in_area(&grant.scope, &c.id)
+    };
     let allowed = |c: &PooledCamera| {
         in_scope(c)
             && !c.policy.paused
@@ -156,7 +177,9 @@ fn violations(
         ),
         ("authorised by no authoriser", by.iter().any(|a| a.by.role != Role::Authoriser)),
         ("scope window too long", grant.scope.window.duration().as_secs() > 72 * 3600),
-        ("scope names nothing", grant.scope.cameras.is_empty() && grant.scope.agencies.is_empty()),
+        ("scope names nothing", grant.scope.cameras.is_empty() && grant.scope.agencies.is_empty() && grant.scope.area.is_none()),
+        ("part outside", request.parts.iter().any(|p| !grant.scope.parts.is_empty() && !grant.scope.parts.contains(p))),
+        ("the case asks stature", grant.scope.parts.contains(&QueryPart::Stature) && grant.purpose != Purpose::MissingPerson),
         ("window outside", request.window.is_some_and(|w| !inside(w))),
         ("class outside", request.classes.iter().any(|c| !grant.scope.classes.is_empty() && !grant.scope.classes.contains(c))),
         ("stature", request.parts.contains(&QueryPart::Stature) && grant.purpose != Purpose::MissingPerson),
@@ -188,7 +211,7 @@ proptest! {
                 prop_assert!(!asked.cameras.is_empty() && !asked.classes.is_empty());
                 for id in &granted.asked.cameras {
                     let camera = pool.iter().find(|c| c.id == *id).unwrap();
-                    prop_assert!(scope.cameras.contains(id) || scope.agencies.contains(&camera.agency));
+                    prop_assert!(scope.cameras.contains(id) || scope.agencies.contains(&camera.agency) || in_area(scope, id));
                     prop_assert!(!camera.policy.paused && !camera.policy.revoked);
                     prop_assert_eq!(asked.hours.get(id), camera.policy.hours.as_ref());
                     prop_assert!(request.cameras.is_empty() || request.cameras.contains(id));
@@ -197,7 +220,9 @@ proptest! {
                 prop_assert_eq!(granted.limit, request.limit);
                 prop_assert!(granted.expires <= case.grant.expires && granted.expires > at(hour));
                 prop_assert!(asked.cameras.is_subset(&granted.whole.cameras));
-                prop_assert!(granted.stature == (case.grant.purpose == Purpose::MissingPerson));
+                let parts = &case.grant.scope.parts;
+                let asks = parts.is_empty() || parts.contains(&QueryPart::Stature);
+                prop_assert!(granted.stature == (case.grant.purpose == Purpose::MissingPerson && asks));
             }
             Err(denial) => {
                 prop_assert!(!violated.is_empty(), "refused within all bounds: {denial:?}");
@@ -209,7 +234,7 @@ proptest! {
     #[test]
     fn narrowing_a_grant_never_permits_more(
         policy in some_policy(), case in some_case(72), pool in some_pool(), request in some_request(),
-        hour in 21i64..36, way in 0usize..9, pick in any::<prop::sample::Index>(),
+        hour in 21i64..36, way in 0usize..13, pick in any::<prop::sample::Index>(),
     ) {
         let mut narrow = case.clone();
         let g = &mut narrow.grant;
@@ -221,6 +246,10 @@ proptest! {
             4 => { let w = g.scope.window; if let Ok(w) = TimeWindow::new(w.from().plus_micros(HOUR), w.to()) { g.scope.window = w; } }
             5 => { let w = g.scope.window; if let Ok(w) = TimeWindow::new(w.from(), w.to().plus_micros(-HOUR)) { g.scope.window = w; } }
             6 => g.budgets.results = (g.budgets.results / 2).max(1),
+            8 => g.scope.area = None,
+            9 => if let Some(area) = &mut g.scope.area { area.radius_m /= 10; },
+            10 if g.scope.parts.is_empty() => { g.scope.parts.insert(*pick.get(&QueryPart::ALL)); }
+            11 if g.scope.parts.len() > 1 => { g.scope.parts.pop_first(); }
             7 => g.expires = g.opened.plus_micros((g.expires.as_micros() - g.opened.as_micros()) / 2),
             _ => { g.emergency = None; }
         }
@@ -239,6 +268,7 @@ proptest! {
                 prop_assert!(before.window.covers(&after.window));
             }
             prop_assert!(after.limit <= before.limit && after.expires <= before.expires);
+            prop_assert!(before.stature || !after.stature);
         }
     }
 

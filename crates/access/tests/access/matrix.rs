@@ -11,7 +11,7 @@ fn the_matrix_of_roles_and_actions_is_the_one_people_agreed_to() {
     );
     let mut row = |first: &str, cells: [&str; 5]| {
         let cells = cells.map(|c| format!("{c:<13}")).concat();
-        writeln!(table, "{}", format!("{first:<15}{cells}").trim_end()).unwrap();
+        writeln!(table, "{}", format!("{first:<17}{cells}").trim_end()).unwrap();
     };
     row("", Role::ALL.map(Role::as_str));
     for action in Action::ALL {

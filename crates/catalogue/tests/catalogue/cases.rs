@@ -22,8 +22,10 @@ fn case(id: &str) -> Case {
         scope: Scope {
             cameras: [camera("gate")].into(),
             agencies: BTreeSet::new(),
+            area: None,
             window: TimeWindow::new(time(START), time(START + HOUR)).unwrap(),
             classes: BTreeSet::new(),
+            parts: BTreeSet::new(),
         },
         budgets: Budgets { queries: 10, results: 100 },
         opened,

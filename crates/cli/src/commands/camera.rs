@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use proto::v1::{self, live_service_client::LiveServiceClient};
 use tonic::transport::Channel;
 use types::{AgencyId, CameraId};
@@ -10,7 +10,7 @@ use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome},
     times::{BadArgument, parse_duration},
-    view::{CameraView, LiveView},
+    view::{AccessView, CameraView, LiveView},
 };
 
 #[derive(Debug, Subcommand)]
@@ -37,6 +37,9 @@ pub(crate) enum Camera {
         /// Only sightings of these hours of the day (UTC) may be found: 06:00-22:00 [default: all]
         #[arg(long, value_name = "HH:MM-HH:MM", value_parser = parse_hours)]
         hours: Option<v1::Hours>,
+        /// Where it hangs, in degrees: 51.5007,-0.1246. A case over an area covers cameras with a position alone
+        #[arg(long = "at", value_name = "LAT,LON", value_parser = parse_place, allow_hyphen_values = true)]
+        position: Option<v1::Place>,
         /// Where its live stream is, as for `sightline camera source`
         #[arg(long, value_name = "URL")]
         source: Option<String>,
@@ -57,6 +60,39 @@ pub(crate) enum Camera {
         #[arg(long)]
         agency: Option<AgencyId>,
     },
+    /// Change what others may do with one of your cameras; what is not named stays as it is
+    #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
+    Policy {
+        camera: CameraId,
+        /// A purpose that may search it; repeat for more
+        #[arg(long = "purpose", visible_alias = "purposes", value_enum, value_delimiter = ',', group = "change")]
+        purposes: Vec<Purpose>,
+        /// Only sightings of these hours of the day (UTC) may be found: 06:00-22:00
+        #[arg(long, value_name = "HH:MM-HH:MM", value_parser = parse_hours, group = "change")]
+        hours: Option<v1::Hours>,
+        /// Sightings of all hours may be found
+        #[arg(long, conflicts_with = "hours", group = "change")]
+        all_hours: bool,
+        /// How long its sightings live: 36h, 30d
+        #[arg(long, value_name = "DURATION", value_parser = parse_duration, group = "change")]
+        retention: Option<Duration>,
+        /// It covers a place of worship, health or assembly: a search needs two authorisers
+        #[arg(long, value_enum, group = "change")]
+        sensitive: Option<Sensitive>,
+    },
+    /// From now on nobody searches it, searches under way included
+    Pause { camera: CameraId },
+    /// It may be searched again
+    Resume { camera: CameraId },
+    /// From now on nobody searches it any more; there is no way back
+    Revoke { camera: CameraId },
+    /// Who looked at one of your cameras, when and under which case
+    Accesses {
+        camera: CameraId,
+        /// At most so many, the newest first
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: u32,
+    },
     /// List the cameras
     List {
         /// Only those of this agency
@@ -67,10 +103,46 @@ pub(crate) enum Camera {
 
 impl Camera {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
-        let client = ctx.connect(Caller::Operator).await?;
+        let usual = match self {
+            Self::Policy { .. } | Self::Pause { .. } | Self::Resume { .. } | Self::Revoke { .. } | Self::Accesses { .. } => {
+                Caller::CameraOwner
+            }
+            _ => Caller::Operator,
+        };
+        let client = ctx.connect(usual).await?;
         let mut service = client.cameras();
         match self {
-            Self::Add { id, agency, title, purposes, sensitive, retention, hours, source } => {
+            Self::Policy { camera, purposes, hours, all_hours, retention, sensitive } => {
+                let purposes: Vec<i32> = purposes.into_iter().map(|p| v1::Purpose::from(p).into()).collect();
+                let request = v1::SetCameraPolicyRequest {
+                    camera_id: camera.to_string(),
+                    purposes: (!purposes.is_empty()).then_some(v1::PurposeList { purposes }),
+                    hours,
+                    all_hours,
+                    retention: retention.map(proto::duration),
+                    sensitive: sensitive.map(|s| s != Sensitive::No),
+                };
+                changed(ctx, service.set_camera_policy(request).await?.into_inner().camera, "holds from now on");
+            }
+            Self::Pause { camera } => {
+                let request = v1::PauseCameraRequest { camera_id: camera.to_string() };
+                changed(ctx, service.pause_camera(request).await?.into_inner().camera, "nobody searches it for now");
+            }
+            Self::Resume { camera } => {
+                let request = v1::ResumeCameraRequest { camera_id: camera.to_string() };
+                changed(ctx, service.resume_camera(request).await?.into_inner().camera, "it may be searched again");
+            }
+            Self::Revoke { camera } => {
+                let request = v1::RevokeCameraRequest { camera_id: camera.to_string() };
+                changed(ctx, service.revoke_camera(request).await?.into_inner().camera, "nobody searches it any more");
+            }
+            Self::Accesses { camera, limit } => {
+                let request = v1::ListCameraAccessesRequest { camera_id: camera.to_string(), limit };
+                let accesses = service.list_camera_accesses(request).await?.into_inner().accesses;
+                let accesses: Vec<AccessView> = accesses.into_iter().map(Into::into).collect();
+                ctx.printer.answer(&serde_json::json!({ "accesses": accesses }), || AccessView::table(&accesses));
+            }
+            Self::Add { id, agency, title, purposes, sensitive, retention, hours, position, source } => {
                 let policy = v1::CameraPolicy {
                     purposes: purposes.into_iter().map(|p| v1::Purpose::from(p).into()).collect(),
                     sensitive,
@@ -79,8 +151,13 @@ impl Camera {
                     ..v1::CameraPolicy::default()
                 };
                 let title = title.unwrap_or_else(|| id.to_string());
-                let request =
-                    v1::AddCameraRequest { id: id.to_string(), agency_id: agency.to_string(), title, policy: Some(policy) };
+                let request = v1::AddCameraRequest {
+                    id: id.to_string(),
+                    agency_id: agency.to_string(),
+                    title,
+                    policy: Some(policy),
+                    position,
+                };
                 let camera: CameraView = service.add_camera(request).await?.into_inner().camera.unwrap_or_default().into();
                 let live = source.is_some();
                 if let Some(url) = source {
@@ -132,6 +209,30 @@ async fn set_source(live: &mut LiveServiceClient<Channel>, camera: &CameraId, ur
     Ok(())
 }
 
+/// What kind of sensitive place a camera covers. Which of the three is for the owner's own papers: the rule is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Sensitive {
+    Worship,
+    Health,
+    Assembly,
+    /// None of them
+    No,
+}
+
+fn changed(ctx: &Context, camera: Option<v1::Camera>, what: &str) {
+    let camera: CameraView = camera.unwrap_or_default().into();
+    ctx.printer.answer(&camera, || format!("{}\ncamera {}: {what}", CameraView::table(std::slice::from_ref(&camera)), camera.id));
+}
+
+pub(crate) fn parse_place(text: &str) -> Result<v1::Place, BadArgument> {
+    let place = text.split_once(',').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
+    let there = |(latitude, longitude): &(f64, f64)| access::Place::new(*latitude, *longitude).is_some();
+    place.filter(there).map(|(latitude, longitude)| v1::Place { latitude, longitude }).ok_or_else(|| BadArgument {
+        message: "that is no point on the ground".into(),
+        hint: "write latitude and longitude in degrees, like 51.5007,-0.1246".into(),
+    })
+}
+
 /// Over midnight where the first is the later one.
 fn parse_hours(text: &str) -> Result<v1::Hours, BadArgument> {
     let minutes = |text: &str| {
@@ -151,6 +252,14 @@ fn parse_hours(text: &str) -> Result<v1::Hours, BadArgument> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_place_is_two_numbers_on_the_globe() {
+        assert_eq!(parse_place("51.5, -0.125"), Ok(v1::Place { latitude: 51.5, longitude: -0.125 }));
+        for bad in ["", "51.5", "91,0", "0,181", "a,b", "nan,0"] {
+            assert!(parse_place(bad).is_err(), "{bad:?}");
+        }
+    }
 
     #[test]
     fn hours_are_in_the_day_and_never_empty() {

@@ -1,9 +1,14 @@
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{
+    Args, Subcommand, ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 use proto::v1::{self, case_service_client::CaseServiceClient};
 use tonic::transport::Channel;
-use types::{AgencyId, CameraId, CaptureTime, CaseId, Class, TimeWindow};
+use types::{AgencyId, CameraId, CaptureTime, CaseId, Class, QueryPart, TimeWindow};
+
+use super::camera::parse_place;
 
 use crate::{
     args,
@@ -36,7 +41,7 @@ impl From<Purpose> for v1::Purpose {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Case {
-    /// Ask for a case; it permits nothing until somebody else authorises it
+    /// Ask for a case; it permits nothing until somebody else authorises it, unless it is an emergency
     Open(Open),
     /// Put your name under a case: shows its scope, then signs it with your key, here
     Authorise {
@@ -44,6 +49,13 @@ pub(crate) enum Case {
         /// Do not ask whether to sign
         #[arg(long)]
         yes: bool,
+    },
+    /// Say no to a case that nobody has authorised; what was found under it is purged
+    Refuse {
+        case: CaseId,
+        /// Why, for the record
+        #[arg(long, default_value = "not authorised")]
+        reason: String,
     },
     /// List the cases you may see, the newest first
     List {
@@ -83,11 +95,17 @@ pub(crate) struct Open {
     #[arg(long, value_name = "TEXT")]
     reason: String,
     /// A camera it covers; repeat for more
-    #[arg(long = "camera", value_name = "CAMERA", required_unless_present = "agencies")]
+    #[arg(long = "camera", value_name = "CAMERA", required_unless_present_any = ["agencies", "near"])]
     cameras: Vec<CameraId>,
     /// An agency whose every camera it covers; repeat for more
     #[arg(long = "agency", value_name = "AGENCY")]
     agencies: Vec<AgencyId>,
+    /// The middle of an area whose every camera it covers: 51.5007,-0.1246
+    #[arg(long, value_name = "LAT,LON", value_parser = parse_place, requires = "radius", allow_hyphen_values = true)]
+    near: Option<v1::Place>,
+    /// How far the area reaches, in metres
+    #[arg(long, value_name = "METRES", requires = "near")]
+    radius: Option<u32>,
     /// Start of the time it covers, RFC 3339 with zone
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     from: CaptureTime,
@@ -97,6 +115,9 @@ pub(crate) struct Open {
     /// What it covers; repeat for more [default: every class]
     #[arg(long = "class", value_name = "CLASS", value_parser = args::class())]
     classes: Vec<Class>,
+    /// A part of a description it may ask; repeat for more [default: all that the purpose allows]
+    #[arg(long = "part", value_name = "PART", value_parser = part())]
+    parts: Vec<QueryPart>,
     /// How many searches it permits [default: the server's limit for the purpose]
     #[arg(long, value_name = "N")]
     queries: Option<u32>,
@@ -106,28 +127,42 @@ pub(crate) struct Open {
     /// How long it permits anything: 36h, 7d [default: as long as the purpose allows]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     expires_in: Option<Duration>,
-    /// Why the search can't wait for an authoriser; only where the deployment allows that
+    /// Why the search can't wait for an authoriser: it may begin at once, in missing-person cases alone, and everything
+    /// found is purged if nobody authorises it in time (24 h)
     #[arg(long, value_name = "TEXT")]
     emergency: Option<String>,
 }
 
+fn part() -> impl TypedValueParser<Value = QueryPart> {
+    PossibleValuesParser::new(["upper", "lower", "carrying", "vehicle-colour", "stature"])
+        .try_map(|word| QueryPart::parse(&word.replace('-', "_")).ok_or("there is no such part"))
+}
+
 impl Case {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
-        let usual = if matches!(self, Self::Authorise { .. }) { Caller::Authoriser } else { Caller::Investigator };
+        let usual =
+            if matches!(self, Self::Authorise { .. } | Self::Refuse { .. }) { Caller::Authoriser } else { Caller::Investigator };
         let mut service = ctx.connect(usual).await?.cases();
         let printer = ctx.printer;
         match self {
             Self::Open(open) => {
                 let case: CaseView = service.open_case(open.request()?).await?.into_inner().case.unwrap_or_default().into();
                 printer.answer(&case, || {
-                    format!(
-                        "{}\nit permits nothing until somebody else authorises it:\n  sightline case authorise {}",
-                        case.text(),
-                        case.id
-                    )
+                    let now = match &case.emergency_until {
+                        Some(until) => format!(
+                            "it may be searched at once; everything found goes unless somebody else authorises it by {until}"
+                        ),
+                        None => "it permits nothing until somebody else authorises it".to_owned(),
+                    };
+                    format!("{}\n{now}:\n  sightline case authorise {}", case.text(), case.id)
                 });
             }
             Self::Authorise { case, yes } => authorise(service, ctx, &case, yes).await?,
+            Self::Refuse { case, reason } => {
+                let request = v1::RefuseCaseRequest { case_id: case.to_string(), reason };
+                let case: CaseView = service.refuse_case(request).await?.into_inner().case.unwrap_or_default().into();
+                printer.answer(&case, || format!("refused case {}: it permits nothing, and what was found is purged", case.id));
+            }
             Self::List { state } => {
                 let state = match state {
                     None => v1::CaseState::Unspecified,
@@ -168,6 +203,8 @@ impl Open {
                 agency_ids: self.agencies.iter().map(ToString::to_string).collect(),
                 window: Some(window.into()),
                 classes: self.classes.iter().map(|c| v1::Class::from(*c).into()).collect(),
+                area: self.near.zip(self.radius).map(|(centre, radius_metres)| v1::Area { centre: Some(centre), radius_metres }),
+                parts: self.parts.iter().map(|p| v1::DescriptionPart::from(*p).into()).collect(),
             }),
             budget: Some(v1::Budget { queries: self.queries.unwrap_or_default(), results: self.results.unwrap_or_default() }),
             expires: expires.map(proto::timestamp),

@@ -1,4 +1,8 @@
-use std::{collections::BTreeMap, path::PathBuf, time::Instant};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 use proto::v1;
@@ -159,8 +163,20 @@ async fn crops(client: &Client, case: &CaseId, hits: &[HitView]) -> Outcome<Vec<
     let mut service = client.search();
     for hit in hits {
         let request = v1::GetCropRequest { case_id: case.to_string(), sighting_id: hit.sighting.clone() };
-        let crop = service.get_crop(request).await?.into_inner().crop;
+        let crop = loop {
+            match service.get_crop(request.clone()).await {
+                Ok(answer) => break answer.into_inner().crop,
+                // More at once than one caller may ask: the server says when to go on.
+                Err(status) => tokio::time::sleep(pushback(&status).ok_or(status)?).await,
+            }
+        };
         cells.push(Cell { jpeg: crop, camera: hit.camera.clone(), time: hit.when(), score: hit.score });
     }
     Ok(cells)
+}
+
+/// How long to wait before asking again; `None`: asking again helps nothing.
+fn pushback(status: &tonic::Status) -> Option<Duration> {
+    let wait = status.metadata().get("grpc-retry-pushback-ms")?.to_str().ok()?.parse().ok()?;
+    (status.code() == tonic::Code::ResourceExhausted).then(|| Duration::from_millis(wait))
 }

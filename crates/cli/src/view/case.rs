@@ -3,7 +3,7 @@ use std::fmt::Write;
 use proto::v1;
 use serde::Serialize;
 
-use super::{case_state_word, class_word, purpose_word, role_word};
+use super::{case_state_word, class_word, ending_word, part_word, purpose_word, role_word};
 use crate::{
     output::{plain, table},
     times,
@@ -36,6 +36,16 @@ struct ScopeView {
     to: Option<String>,
     /// Empty: every class.
     classes: Vec<String>,
+    area: Option<AreaView>,
+    /// Empty: every part that the purpose allows.
+    parts: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct AreaView {
+    latitude: f64,
+    longitude: f64,
+    radius_m: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,6 +72,10 @@ pub(crate) struct CaseView {
     emergency: Option<String>,
     closed: Option<String>,
     closed_reason: Option<String>,
+    /// `closed`, `refused` or `unauthorised`.
+    ending: Option<String>,
+    /// Until when it may be searched though nobody has authorised it.
+    pub(crate) emergency_until: Option<String>,
     /// SHA-256 of the bytes the authoriser signs, so that two people can compare what they look at.
     grant_sha256: String,
 }
@@ -104,6 +118,11 @@ impl From<v1::Case> for CaseView {
                 from: times::json(window.from),
                 to: times::json(window.to),
                 classes: scope.classes.iter().map(|c| class_word(*c)).collect(),
+                area: scope.area.map(|a| {
+                    let centre = a.centre.unwrap_or_default();
+                    AreaView { latitude: centre.latitude, longitude: centre.longitude, radius_m: a.radius_metres }
+                }),
+                parts: scope.parts.iter().map(|p| part_word(*p)).collect(),
             },
             budget: BudgetView { queries: budget.queries, results: budget.results },
             created: times::json(c.created),
@@ -112,6 +131,8 @@ impl From<v1::Case> for CaseView {
             emergency: (!c.emergency.is_empty()).then_some(c.emergency),
             closed: times::json(c.closed),
             closed_reason: (!c.closed_reason.is_empty()).then_some(c.closed_reason),
+            ending: ending_word(c.ending),
+            emergency_until: times::json(c.emergency_until),
             grant_sha256: hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&c.grant)),
         }
     }
@@ -131,7 +152,9 @@ impl CaseView {
 
     fn places(&self) -> String {
         let all_of = self.scope.agencies.iter().map(|a| format!("all of {a}"));
-        self.scope.cameras.iter().cloned().chain(all_of).collect::<Vec<_>>().join(", ")
+        let within =
+            self.scope.area.iter().map(|a| format!("all within {} m of {:.6}, {:.6}", a.radius_m, a.latitude, a.longitude));
+        self.scope.cameras.iter().cloned().chain(all_of).chain(within).collect::<Vec<_>>().join(", ")
     }
 
     fn window(&self) -> String {
@@ -158,6 +181,9 @@ impl CaseView {
             ("may ask", format!("{} and {}", unless(self.budget.queries, "searches"), unless(self.budget.results, "results"))),
             ("until", self.expires.as_ref().map_or_else(|| "the server's limit".into(), |t| times::short(t, 0))),
         ];
+        if !self.scope.parts.is_empty() {
+            rows.insert(7, ("by", self.scope.parts.join(", ")));
+        }
         if let Some(why) = &self.emergency {
             rows.push(("emergency", format!("could not wait for an authoriser: {why}")));
         }

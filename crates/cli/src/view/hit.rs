@@ -185,6 +185,9 @@ struct SearchedView {
     cameras: Vec<String>,
     /// Of the case, but kept out of this search by their owners.
     left_out_cameras: Vec<String>,
+    /// Found and not shown: their owners or the case stopped allowing it meanwhile.
+    withheld: u32,
+    withheld_cameras: Vec<String>,
     from: Option<String>,
     to: Option<String>,
 }
@@ -206,6 +209,8 @@ impl SearchView {
             searched: SearchedView {
                 cameras: summary.camera_ids,
                 left_out_cameras: summary.left_out_camera_ids,
+                withheld: summary.withheld,
+                withheld_cameras: summary.withheld_camera_ids,
                 from: times::json(window.from),
                 to: times::json(window.to),
             },
@@ -230,6 +235,11 @@ impl SearchView {
             self.searched.to.clone().unwrap_or_else(unknown),
             plain(&self.case),
         );
+        if self.searched.withheld > 0 {
+            let cameras = plain(&self.searched.withheld_cameras.join(", "));
+            let _ =
+                writeln!(text, "withheld, because it stopped being allowed meanwhile: {} of {cameras}", self.searched.withheld);
+        }
         if !self.searched.left_out_cameras.is_empty() {
             let _ = writeln!(text, "left out by their owners: {}", plain(&self.searched.left_out_cameras.join(", ")));
         }

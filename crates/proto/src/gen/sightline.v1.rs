@@ -18,6 +18,22 @@ pub struct CaptureTime {
     #[prost(enumeration = "TimeSource", tag = "3")]
     pub source: i32,
 }
+/// A point on the ground, WGS 84, in degrees.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Place {
+    #[prost(double, tag = "1")]
+    pub latitude: f64,
+    #[prost(double, tag = "2")]
+    pub longitude: f64,
+}
+/// A circle on the ground.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Area {
+    #[prost(message, optional, tag = "1")]
+    pub centre: ::core::option::Option<Place>,
+    #[prost(uint32, tag = "2")]
+    pub radius_metres: u32,
+}
 /// In pixels of the frame; x grows to the right, y downwards.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct Box {
@@ -293,6 +309,46 @@ impl Stature {
         }
     }
 }
+/// A part of a description that a search can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum DescriptionPart {
+    Unspecified = 0,
+    Upper = 1,
+    Lower = 2,
+    Carrying = 3,
+    VehicleColour = 4,
+    /// Missing-person cases alone.
+    Stature = 5,
+}
+impl DescriptionPart {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "DESCRIPTION_PART_UNSPECIFIED",
+            Self::Upper => "DESCRIPTION_PART_UPPER",
+            Self::Lower => "DESCRIPTION_PART_LOWER",
+            Self::Carrying => "DESCRIPTION_PART_CARRYING",
+            Self::VehicleColour => "DESCRIPTION_PART_VEHICLE_COLOUR",
+            Self::Stature => "DESCRIPTION_PART_STATURE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "DESCRIPTION_PART_UNSPECIFIED" => Some(Self::Unspecified),
+            "DESCRIPTION_PART_UPPER" => Some(Self::Upper),
+            "DESCRIPTION_PART_LOWER" => Some(Self::Lower),
+            "DESCRIPTION_PART_CARRYING" => Some(Self::Carrying),
+            "DESCRIPTION_PART_VEHICLE_COLOUR" => Some(Self::VehicleColour),
+            "DESCRIPTION_PART_STATURE" => Some(Self::Stature),
+            _ => None,
+        }
+    }
+}
 /// Why a case may exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -376,12 +432,12 @@ pub struct Party {
     pub role: i32,
 }
 /// What a case covers; never empty.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Scope {
     /// These cameras, and
     #[prost(string, repeated, tag = "1")]
     pub camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// every camera of these agencies.
+    /// every camera of these agencies, and
     #[prost(string, repeated, tag = "2")]
     pub agency_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     #[prost(message, optional, tag = "3")]
@@ -389,6 +445,12 @@ pub struct Scope {
     /// Empty: every class.
     #[prost(enumeration = "Class", repeated, tag = "4")]
     pub classes: ::prost::alloc::vec::Vec<i32>,
+    /// every camera known to hang here.
+    #[prost(message, optional, tag = "5")]
+    pub area: ::core::option::Option<Area>,
+    /// What a search may name. Empty: every part that the purpose allows.
+    #[prost(enumeration = "DescriptionPart", repeated, tag = "6")]
+    pub parts: ::prost::alloc::vec::Vec<i32>,
 }
 /// How much may be asked before the case is used up; 0: the server's limit for the purpose.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -447,6 +509,12 @@ pub struct Case {
     /// Why it was closed.
     #[prost(string, tag = "18")]
     pub closed_reason: ::prost::alloc::string::String,
+    /// How it came to its end; unspecified unless closed.
+    #[prost(enumeration = "CaseEnding", tag = "19")]
+    pub ending: i32,
+    /// Until when an emergency may be searched though nobody has authorised it; absent if it may not.
+    #[prost(message, optional, tag = "20")]
+    pub emergency_until: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// Somebody's signature under a case's grant.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -462,7 +530,7 @@ pub struct Authorisation {
     #[prost(bytes = "vec", tag = "4")]
     pub signature: ::prost::alloc::vec::Vec<u8>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OpenCaseRequest {
     /// 1 to 63 of a-z, 0-9, '-' and '\_'; empty: the server makes one up.
     #[prost(string, tag = "1")]
@@ -535,6 +603,18 @@ pub struct CloseCaseResponse {
     #[prost(message, optional, tag = "1")]
     pub case: ::core::option::Option<Case>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefuseCaseRequest {
+    #[prost(string, tag = "1")]
+    pub case_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RefuseCaseResponse {
+    #[prost(message, optional, tag = "1")]
+    pub case: ::core::option::Option<Case>,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum CaseState {
@@ -566,6 +646,41 @@ impl CaseState {
             "CASE_STATE_REQUESTED" => Some(Self::Requested),
             "CASE_STATE_AUTHORISED" => Some(Self::Authorised),
             "CASE_STATE_CLOSED" => Some(Self::Closed),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CaseEnding {
+    Unspecified = 0,
+    /// It was no longer needed.
+    Closed = 1,
+    /// An authoriser refused it; what was found under it was purged.
+    Refused = 2,
+    /// An emergency that nobody authorised in time; what was found under it was purged.
+    Unauthorised = 3,
+}
+impl CaseEnding {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CASE_ENDING_UNSPECIFIED",
+            Self::Closed => "CASE_ENDING_CLOSED",
+            Self::Refused => "CASE_ENDING_REFUSED",
+            Self::Unauthorised => "CASE_ENDING_UNAUTHORISED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CASE_ENDING_UNSPECIFIED" => Some(Self::Unspecified),
+            "CASE_ENDING_CLOSED" => Some(Self::Closed),
+            "CASE_ENDING_REFUSED" => Some(Self::Refused),
+            "CASE_ENDING_UNAUTHORISED" => Some(Self::Unauthorised),
             _ => None,
         }
     }
@@ -663,7 +778,8 @@ pub mod case_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Opens a case; it permits nothing until it is authorised.
+        /// Opens a case; it permits nothing until it is authorised, unless it is an emergency: then it permits searches at
+        /// once, for as long as the deployment says (24 h), and nothing after that.
         /// Roles: investigator. Errors: ALREADY_EXISTS, INVALID_ARGUMENT (the scope is empty or beyond the limits of its
         /// purpose), NOT_FOUND (a camera or agency of the scope).
         pub async fn open_case(
@@ -793,6 +909,32 @@ pub mod case_service_client {
                 .insert(GrpcMethod::new("sightline.v1.CaseService", "CloseCase"));
             self.inner.unary(req, path, codec).await
         }
+        /// Says no to a case that nobody has authorised: it is over for good, and what was found under it is purged.
+        /// Roles: authoriser. Errors: NOT_FOUND, FAILED_PRECONDITION (closed or authorised already).
+        pub async fn refuse_case(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RefuseCaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RefuseCaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CaseService/RefuseCase",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.CaseService", "RefuseCase"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -808,7 +950,8 @@ pub mod case_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with CaseServiceServer.
     #[async_trait]
     pub trait CaseService: std::marker::Send + std::marker::Sync + 'static {
-        /// Opens a case; it permits nothing until it is authorised.
+        /// Opens a case; it permits nothing until it is authorised, unless it is an emergency: then it permits searches at
+        /// once, for as long as the deployment says (24 h), and nothing after that.
         /// Roles: investigator. Errors: ALREADY_EXISTS, INVALID_ARGUMENT (the scope is empty or beyond the limits of its
         /// purpose), NOT_FOUND (a camera or agency of the scope).
         async fn open_case(
@@ -848,6 +991,15 @@ pub mod case_service_server {
             request: tonic::Request<super::CloseCaseRequest>,
         ) -> std::result::Result<
             tonic::Response<super::CloseCaseResponse>,
+            tonic::Status,
+        >;
+        /// Says no to a case that nobody has authorised: it is over for good, and what was found under it is purged.
+        /// Roles: authoriser. Errors: NOT_FOUND, FAILED_PRECONDITION (closed or authorised already).
+        async fn refuse_case(
+            &self,
+            request: tonic::Request<super::RefuseCaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RefuseCaseResponse>,
             tonic::Status,
         >;
     }
@@ -1154,6 +1306,51 @@ pub mod case_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/sightline.v1.CaseService/RefuseCase" => {
+                    #[allow(non_camel_case_types)]
+                    struct RefuseCaseSvc<T: CaseService>(pub Arc<T>);
+                    impl<
+                        T: CaseService,
+                    > tonic::server::UnaryService<super::RefuseCaseRequest>
+                    for RefuseCaseSvc<T> {
+                        type Response = super::RefuseCaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RefuseCaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CaseService>::refuse_case(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RefuseCaseSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -1302,6 +1499,40 @@ pub struct AuditRecord {
     /// The exact bytes that are hashed.
     #[prost(bytes = "vec", tag = "8")]
     pub entry: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeCertificateRequest {
+    /// The certificate's serial number in hexadecimal.
+    #[prost(string, tag = "1")]
+    pub serial: ::prost::alloc::string::String,
+    /// Whom it names, as the certificate says: sightline://ORGANISATION/ROLE/NAME.
+    #[prost(string, tag = "2")]
+    pub uri: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeCertificateResponse {
+    #[prost(message, optional, tag = "1")]
+    pub revocation: ::core::option::Option<Revocation>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRevocationsRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRevocationsResponse {
+    /// The oldest first.
+    #[prost(message, repeated, tag = "1")]
+    pub revocations: ::prost::alloc::vec::Vec<Revocation>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Revocation {
+    #[prost(string, tag = "1")]
+    pub serial: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub party: ::core::option::Option<Party>,
+    #[prost(message, optional, tag = "3")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Absent: at the home folder, with no server running.
+    #[prost(message, optional, tag = "4")]
+    pub revoked_by: ::core::option::Option<Party>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1536,6 +1767,60 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("sightline.v1.AdminService", "ListAudit"));
             self.inner.unary(req, path, codec).await
         }
+        /// From now on the certificate is not taken any more, on connections that are open too; what streams to its holder
+        /// ends. There is no way back: issue another one.
+        /// Roles: operator. Errors: INVALID_ARGUMENT.
+        pub async fn revoke_certificate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeCertificateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeCertificateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.AdminService/RevokeCertificate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("sightline.v1.AdminService", "RevokeCertificate"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Certificates that are not taken any more. Roles: operator, auditor.
+        pub async fn list_revocations(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRevocationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRevocationsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.AdminService/ListRevocations",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.AdminService", "ListRevocations"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1575,6 +1860,24 @@ pub mod admin_service_server {
             request: tonic::Request<super::ListAuditRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListAuditResponse>,
+            tonic::Status,
+        >;
+        /// From now on the certificate is not taken any more, on connections that are open too; what streams to its holder
+        /// ends. There is no way back: issue another one.
+        /// Roles: operator. Errors: INVALID_ARGUMENT.
+        async fn revoke_certificate(
+            &self,
+            request: tonic::Request<super::RevokeCertificateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeCertificateResponse>,
+            tonic::Status,
+        >;
+        /// Certificates that are not taken any more. Roles: operator, auditor.
+        async fn list_revocations(
+            &self,
+            request: tonic::Request<super::ListRevocationsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRevocationsResponse>,
             tonic::Status,
         >;
     }
@@ -1834,6 +2137,97 @@ pub mod admin_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/sightline.v1.AdminService/RevokeCertificate" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeCertificateSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::RevokeCertificateRequest>
+                    for RevokeCertificateSvc<T> {
+                        type Response = super::RevokeCertificateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeCertificateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::revoke_certificate(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeCertificateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.AdminService/ListRevocations" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRevocationsSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::ListRevocationsRequest>
+                    for ListRevocationsSvc<T> {
+                        type Response = super::ListRevocationsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRevocationsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::list_revocations(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRevocationsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -1885,7 +2279,7 @@ pub struct Agency {
     #[prost(message, optional, tag = "3")]
     pub created: ::core::option::Option<::prost_types::Timestamp>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Camera {
     /// Unique over all agencies.
     #[prost(string, tag = "1")]
@@ -1899,6 +2293,9 @@ pub struct Camera {
     pub policy: ::core::option::Option<CameraPolicy>,
     #[prost(message, optional, tag = "5")]
     pub created: ::core::option::Option<::prost_types::Timestamp>,
+    /// Where it hangs; absent if nobody said. A case whose scope is an area covers cameras with a position alone.
+    #[prost(message, optional, tag = "6")]
+    pub position: ::core::option::Option<Place>,
 }
 /// What the owner lets others do with a camera; checked on every search.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1950,7 +2347,7 @@ pub struct ListAgenciesResponse {
     #[prost(message, repeated, tag = "1")]
     pub agencies: ::prost::alloc::vec::Vec<Agency>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AddCameraRequest {
     #[prost(string, tag = "1")]
     pub id: ::prost::alloc::string::String,
@@ -1960,8 +2357,10 @@ pub struct AddCameraRequest {
     pub title: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "4")]
     pub policy: ::core::option::Option<CameraPolicy>,
+    #[prost(message, optional, tag = "5")]
+    pub position: ::core::option::Option<Place>,
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AddCameraResponse {
     #[prost(message, optional, tag = "1")]
     pub camera: ::core::option::Option<Camera>,
@@ -1977,6 +2376,93 @@ pub struct ListCamerasResponse {
     /// By id.
     #[prost(message, repeated, tag = "1")]
     pub cameras: ::prost::alloc::vec::Vec<Camera>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SetCameraPolicyRequest {
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// What is absent stays as it is.
+    #[prost(message, optional, tag = "2")]
+    pub purposes: ::core::option::Option<PurposeList>,
+    #[prost(message, optional, tag = "3")]
+    pub hours: ::core::option::Option<Hours>,
+    /// Of all hours, whatever `hours` says.
+    #[prost(bool, tag = "4")]
+    pub all_hours: bool,
+    #[prost(message, optional, tag = "5")]
+    pub retention: ::core::option::Option<::prost_types::Duration>,
+    #[prost(bool, optional, tag = "6")]
+    pub sensitive: ::core::option::Option<bool>,
+}
+/// At least one.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PurposeList {
+    #[prost(enumeration = "Purpose", repeated, tag = "1")]
+    pub purposes: ::prost::alloc::vec::Vec<i32>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetCameraPolicyResponse {
+    #[prost(message, optional, tag = "1")]
+    pub camera: ::core::option::Option<Camera>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PauseCameraRequest {
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PauseCameraResponse {
+    #[prost(message, optional, tag = "1")]
+    pub camera: ::core::option::Option<Camera>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ResumeCameraRequest {
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ResumeCameraResponse {
+    #[prost(message, optional, tag = "1")]
+    pub camera: ::core::option::Option<Camera>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RevokeCameraRequest {
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RevokeCameraResponse {
+    #[prost(message, optional, tag = "1")]
+    pub camera: ::core::option::Option<Camera>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCameraAccessesRequest {
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// At most so many, 1 to 1000; 0: 100.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCameraAccessesResponse {
+    /// The newest first.
+    #[prost(message, repeated, tag = "1")]
+    pub accesses: ::prost::alloc::vec::Vec<CameraAccess>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CameraAccess {
+    /// Its place in the audit record.
+    #[prost(uint64, tag = "1")]
+    pub audit_seq: u64,
+    #[prost(message, optional, tag = "2")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "3")]
+    pub caller: ::core::option::Option<Party>,
+    /// "search" or "crop".
+    #[prost(string, tag = "4")]
+    pub action: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub case_id: ::prost::alloc::string::String,
 }
 /// Generated client implementations.
 pub mod camera_service_client {
@@ -2171,6 +2657,137 @@ pub mod camera_service_client {
                 .insert(GrpcMethod::new("sightline.v1.CameraService", "ListCameras"));
             self.inner.unary(req, path, codec).await
         }
+        /// Changes what others may do with a camera; holds at once, for searches under way too.
+        /// Roles: camera owner (their own organisation's cameras). Errors: NOT_FOUND, INVALID_ARGUMENT.
+        pub async fn set_camera_policy(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetCameraPolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetCameraPolicyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CameraService/SetCameraPolicy",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("sightline.v1.CameraService", "SetCameraPolicy"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// From now on nobody searches it, until it is resumed. Roles and errors as above.
+        pub async fn pause_camera(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PauseCameraRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseCameraResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CameraService/PauseCamera",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.CameraService", "PauseCamera"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Roles and errors as above; FAILED_PRECONDITION (revoked).
+        pub async fn resume_camera(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ResumeCameraRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeCameraResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CameraService/ResumeCamera",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.CameraService", "ResumeCamera"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// From now on nobody searches it any more. There is no way back. Roles and errors as above.
+        pub async fn revoke_camera(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RevokeCameraRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeCameraResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CameraService/RevokeCamera",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.CameraService", "RevokeCamera"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Who looked at a camera, when and under which case: searches that covered it and crops that were fetched.
+        /// Roles: camera owner (their own organisation's cameras), auditor. Errors: NOT_FOUND.
+        pub async fn list_camera_accesses(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCameraAccessesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCameraAccessesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CameraService/ListCameraAccesses",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("sightline.v1.CameraService", "ListCameraAccesses"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2217,6 +2834,48 @@ pub mod camera_service_server {
             request: tonic::Request<super::ListCamerasRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListCamerasResponse>,
+            tonic::Status,
+        >;
+        /// Changes what others may do with a camera; holds at once, for searches under way too.
+        /// Roles: camera owner (their own organisation's cameras). Errors: NOT_FOUND, INVALID_ARGUMENT.
+        async fn set_camera_policy(
+            &self,
+            request: tonic::Request<super::SetCameraPolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetCameraPolicyResponse>,
+            tonic::Status,
+        >;
+        /// From now on nobody searches it, until it is resumed. Roles and errors as above.
+        async fn pause_camera(
+            &self,
+            request: tonic::Request<super::PauseCameraRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PauseCameraResponse>,
+            tonic::Status,
+        >;
+        /// Roles and errors as above; FAILED_PRECONDITION (revoked).
+        async fn resume_camera(
+            &self,
+            request: tonic::Request<super::ResumeCameraRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ResumeCameraResponse>,
+            tonic::Status,
+        >;
+        /// From now on nobody searches it any more. There is no way back. Roles and errors as above.
+        async fn revoke_camera(
+            &self,
+            request: tonic::Request<super::RevokeCameraRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RevokeCameraResponse>,
+            tonic::Status,
+        >;
+        /// Who looked at a camera, when and under which case: searches that covered it and crops that were fetched.
+        /// Roles: camera owner (their own organisation's cameras), auditor. Errors: NOT_FOUND.
+        async fn list_camera_accesses(
+            &self,
+            request: tonic::Request<super::ListCameraAccessesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCameraAccessesResponse>,
             tonic::Status,
         >;
     }
@@ -2462,6 +3121,233 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListCamerasSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.CameraService/SetCameraPolicy" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetCameraPolicySvc<T: CameraService>(pub Arc<T>);
+                    impl<
+                        T: CameraService,
+                    > tonic::server::UnaryService<super::SetCameraPolicyRequest>
+                    for SetCameraPolicySvc<T> {
+                        type Response = super::SetCameraPolicyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetCameraPolicyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CameraService>::set_camera_policy(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetCameraPolicySvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.CameraService/PauseCamera" => {
+                    #[allow(non_camel_case_types)]
+                    struct PauseCameraSvc<T: CameraService>(pub Arc<T>);
+                    impl<
+                        T: CameraService,
+                    > tonic::server::UnaryService<super::PauseCameraRequest>
+                    for PauseCameraSvc<T> {
+                        type Response = super::PauseCameraResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PauseCameraRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CameraService>::pause_camera(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PauseCameraSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.CameraService/ResumeCamera" => {
+                    #[allow(non_camel_case_types)]
+                    struct ResumeCameraSvc<T: CameraService>(pub Arc<T>);
+                    impl<
+                        T: CameraService,
+                    > tonic::server::UnaryService<super::ResumeCameraRequest>
+                    for ResumeCameraSvc<T> {
+                        type Response = super::ResumeCameraResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ResumeCameraRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CameraService>::resume_camera(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ResumeCameraSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.CameraService/RevokeCamera" => {
+                    #[allow(non_camel_case_types)]
+                    struct RevokeCameraSvc<T: CameraService>(pub Arc<T>);
+                    impl<
+                        T: CameraService,
+                    > tonic::server::UnaryService<super::RevokeCameraRequest>
+                    for RevokeCameraSvc<T> {
+                        type Response = super::RevokeCameraResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RevokeCameraRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CameraService>::revoke_camera(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RevokeCameraSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.CameraService/ListCameraAccesses" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListCameraAccessesSvc<T: CameraService>(pub Arc<T>);
+                    impl<
+                        T: CameraService,
+                    > tonic::server::UnaryService<super::ListCameraAccessesRequest>
+                    for ListCameraAccessesSvc<T> {
+                        type Response = super::ListCameraAccessesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListCameraAccessesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CameraService>::list_camera_accesses(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListCameraAccessesSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -4347,6 +5233,12 @@ pub struct SearchSummary {
     /// The place of the entry that ended the search, for a receipt of what was handed out.
     #[prost(uint64, tag = "8")]
     pub completed_audit_seq: u64,
+    /// Hits that were found and not sent because the case or a camera's owner stopped allowing it meanwhile.
+    #[prost(uint32, tag = "9")]
+    pub withheld: u32,
+    /// The cameras of those.
+    #[prost(string, repeated, tag = "10")]
+    pub withheld_camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetCropRequest {
@@ -4460,10 +5352,12 @@ pub mod search_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Streams hits, best first, then one summary.
+        /// Streams hits, best first, then one summary. Whether the case and the owners of the cameras still allow it is looked
+        /// at again before every hit: what they do not allow any more is withheld, and the summary says so.
         /// Roles: investigator.
         /// Errors: PERMISSION_DENIED (no case, not authorised, closed, expired, outside its time, cameras or classes, not the
-        /// requester), INVALID_ARGUMENT (nothing to look for, a bad id or window), NOT_FOUND (the example sighting).
+        /// requester, an example that the case does not cover or that is not there), INVALID_ARGUMENT (nothing to look for, a
+        /// bad id or window).
         pub async fn search(
             &mut self,
             request: impl tonic::IntoRequest<super::SearchRequest>,
@@ -4490,7 +5384,7 @@ pub mod search_service_client {
         }
         /// The redacted crop of one sighting that the case covers.
         /// Roles: investigator.
-        /// Errors: PERMISSION_DENIED, NOT_FOUND.
+        /// Errors: PERMISSION_DENIED (as above, and a sighting that is not there), NOT_FOUND (its crop is gone).
         pub async fn get_crop(
             &mut self,
             request: impl tonic::IntoRequest<super::GetCropRequest>,
@@ -4536,17 +5430,19 @@ pub mod search_service_server {
             >
             + std::marker::Send
             + 'static;
-        /// Streams hits, best first, then one summary.
+        /// Streams hits, best first, then one summary. Whether the case and the owners of the cameras still allow it is looked
+        /// at again before every hit: what they do not allow any more is withheld, and the summary says so.
         /// Roles: investigator.
         /// Errors: PERMISSION_DENIED (no case, not authorised, closed, expired, outside its time, cameras or classes, not the
-        /// requester), INVALID_ARGUMENT (nothing to look for, a bad id or window), NOT_FOUND (the example sighting).
+        /// requester, an example that the case does not cover or that is not there), INVALID_ARGUMENT (nothing to look for, a
+        /// bad id or window).
         async fn search(
             &self,
             request: tonic::Request<super::SearchRequest>,
         ) -> std::result::Result<tonic::Response<Self::SearchStream>, tonic::Status>;
         /// The redacted crop of one sighting that the case covers.
         /// Roles: investigator.
-        /// Errors: PERMISSION_DENIED, NOT_FOUND.
+        /// Errors: PERMISSION_DENIED (as above, and a sighting that is not there), NOT_FOUND (its crop is gone).
         async fn get_crop(
             &self,
             request: tonic::Request<super::GetCropRequest>,

@@ -135,8 +135,10 @@ impl World {
             scope: Scope {
                 cameras: BTreeSet::new(),
                 agencies: ["city", "transit"].map(|a| AgencyId::new(a).unwrap()).into(),
+                area: None,
                 window: window(-3600, 3600),
                 classes: BTreeSet::new(),
+                parts: BTreeSet::new(),
             },
             budgets: Budgets { queries: 10, results: 5_000 },
             opened: now,

@@ -1,13 +1,13 @@
-use access::{Action, AuditDetail};
-use catalogue::JobState;
+use access::{Action, AuditDetail, Caller};
+use catalogue::{JobState, RevokedIdentity};
 use proto::v1::{self, admin_service_server::AdminService};
 use tonic::{Request, Response, Status};
 
 use super::{
     Api,
-    convert::{audit_message, moment, party},
+    convert::{audit_message, moment, party, revocation},
 };
-use crate::identity::caller;
+use crate::{identity::caller, status::Fault};
 
 #[tonic::async_trait]
 impl AdminService for Api {
@@ -71,5 +71,46 @@ impl AdminService for Api {
             })
             .await?;
         Ok(Response::new(v1::ListAuditResponse { entries: entries.into_iter().map(audit_message).collect() }))
+    }
+
+    async fn revoke_certificate(
+        &self,
+        request: Request<v1::RevokeCertificateRequest>,
+    ) -> Result<Response<v1::RevokeCertificateResponse>, Status> {
+        let caller = caller(&request)?;
+        let v1::RevokeCertificateRequest { serial, uri } = request.into_inner();
+        let well_formed = (1..=40).contains(&serial.len()) && serial.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let detail = AuditDetail { serial: well_formed.then(|| serial.clone()), ..AuditDetail::default() };
+        let revoked = self
+            .0
+            .recorded(&caller, Action::RevokeIdentity, None, detail, async |_| {
+                if !well_formed {
+                    let hint = "`sightline identity list` shows the serial numbers";
+                    return Err(Fault::invalid("serial", "a serial number is 1 to 40 of 0-9 and a-f", hint));
+                }
+                let hint = "name whom the certificate names: sightline://ORGANISATION/ROLE/NAME";
+                let whom = Caller::from_uri(&uri).map_err(|e| Fault::invalid("uri", e.to_string(), hint))?;
+                let by = Some((*caller).clone());
+                let revoked = RevokedIdentity { serial: serial.clone(), caller: whom, at: self.0.now(), by };
+                self.0.catalogue().revoke_identity(&revoked).await?;
+                self.0.callers.revoke(&serial);
+                Ok(revoked)
+            })
+            .await?;
+        Ok(Response::new(v1::RevokeCertificateResponse { revocation: Some(revocation(&revoked)) }))
+    }
+
+    async fn list_revocations(
+        &self,
+        request: Request<v1::ListRevocationsRequest>,
+    ) -> Result<Response<v1::ListRevocationsResponse>, Status> {
+        let caller = caller(&request)?;
+        let revoked = self
+            .0
+            .recorded(&caller, Action::ListIdentities, None, AuditDetail::default(), async |_| {
+                Ok(self.0.catalogue().revoked_identities().await?)
+            })
+            .await?;
+        Ok(Response::new(v1::ListRevocationsResponse { revocations: revoked.iter().map(revocation).collect() }))
     }
 }

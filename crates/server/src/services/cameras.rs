@@ -1,4 +1,4 @@
-use access::{Action, AuditDetail, Code as Why, Denial, Matter, Permission};
+use access::{Action, AuditDetail, CameraPolicy, Code as Why, Denial, Matter, Permission};
 use catalogue::Camera;
 use proto::v1::{self, camera_service_server::CameraService};
 use tonic::{Request, Response, Status};
@@ -6,7 +6,8 @@ use types::{AgencyId, CameraId};
 
 use super::{
     Api,
-    convert::{agency_message, camera_message, policy_from},
+    convert::{agency_message, camera_message, policy_from, position_from},
+    owners,
 };
 use crate::{
     identity::caller,
@@ -66,6 +67,7 @@ impl CameraService for Api {
                 let mut camera = Camera::new(id, agency);
                 camera.place = Some(request.title.trim().to_owned()).filter(|t| !t.is_empty());
                 camera.policy = policy_from(request.policy)?;
+                camera.position = position_from(request.position);
                 self.0.catalogue().add_camera(&camera).await?;
                 Ok(camera)
             })
@@ -89,6 +91,61 @@ impl CameraService for Api {
             })
             .await?;
         Ok(Response::new(v1::ListCamerasResponse { cameras: cameras.into_iter().map(camera_message).collect() }))
+    }
+
+    async fn set_camera_policy(
+        &self,
+        request: Request<v1::SetCameraPolicyRequest>,
+    ) -> Result<Response<v1::SetCameraPolicyResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let id = request.camera_id.clone();
+        let change = |policy: &mut CameraPolicy| owners::set(policy, request);
+        let camera = self.change_policy(&caller, Action::SetCameraPolicy, &id, change).await?;
+        Ok(Response::new(v1::SetCameraPolicyResponse { camera: Some(camera_message(camera)) }))
+    }
+
+    async fn pause_camera(&self, request: Request<v1::PauseCameraRequest>) -> Result<Response<v1::PauseCameraResponse>, Status> {
+        let caller = caller(&request)?;
+        let id = request.into_inner().camera_id;
+        let change = |policy: &mut CameraPolicy| {
+            policy.paused = true;
+            Ok(())
+        };
+        let camera = self.change_policy(&caller, Action::PauseCamera, &id, change).await?;
+        Ok(Response::new(v1::PauseCameraResponse { camera: Some(camera_message(camera)) }))
+    }
+
+    async fn resume_camera(
+        &self,
+        request: Request<v1::ResumeCameraRequest>,
+    ) -> Result<Response<v1::ResumeCameraResponse>, Status> {
+        let caller = caller(&request)?;
+        let id = request.into_inner().camera_id;
+        let camera = self.change_policy(&caller, Action::ResumeCamera, &id, owners::resume).await?;
+        Ok(Response::new(v1::ResumeCameraResponse { camera: Some(camera_message(camera)) }))
+    }
+
+    async fn revoke_camera(
+        &self,
+        request: Request<v1::RevokeCameraRequest>,
+    ) -> Result<Response<v1::RevokeCameraResponse>, Status> {
+        let caller = caller(&request)?;
+        let id = request.into_inner().camera_id;
+        let change = |policy: &mut CameraPolicy| {
+            policy.revoked = true;
+            Ok(())
+        };
+        let camera = self.change_policy(&caller, Action::RevokeCamera, &id, change).await?;
+        Ok(Response::new(v1::RevokeCameraResponse { camera: Some(camera_message(camera)) }))
+    }
+
+    async fn list_camera_accesses(
+        &self,
+        request: Request<v1::ListCameraAccessesRequest>,
+    ) -> Result<Response<v1::ListCameraAccessesResponse>, Status> {
+        let caller = caller(&request)?;
+        Ok(Response::new(self.accesses(&caller, request.into_inner()).await?))
     }
 }
 

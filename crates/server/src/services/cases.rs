@@ -37,7 +37,7 @@ impl CaseService for Api {
             .recorded_with(&caller, Action::OpenCase, Some(&id), detail, async |_| {
                 let purpose = purpose_from("purpose", request.purpose)?;
                 let limits = self.0.gate.policy().limits(purpose);
-                let opened = ReceiveTime::now();
+                let opened = self.0.now();
                 let latest = opened.plus_micros(i64::try_from(limits.duration.as_micros()).unwrap_or(i64::MAX));
                 let grant = Grant {
                     case: id.clone(),
@@ -56,7 +56,7 @@ impl CaseService for Api {
                 Ok((self.0.catalogue().add_case(&Case::requested(grant)).await?.case, ending))
             })
             .await?;
-        Ok(Response::new(v1::OpenCaseResponse { case: Some(case_message(&case)) }))
+        Ok(Response::new(v1::OpenCaseResponse { case: Some(case_message(self.0.gate.policy(), &case)) }))
     }
 
     async fn authorise_case(
@@ -82,12 +82,12 @@ impl CaseService for Api {
                     Denial::new(Why::BadSignature, reason, "have an operator add the authoriser's public key to pki/grant-keys")
                 })?;
                 let mut after = before.case.clone();
-                after.authorise(self.0.gate.policy(), &caller, key, signature, ReceiveTime::now())?;
+                after.authorise(self.0.gate.policy(), &caller, key, signature, self.0.now())?;
                 let ending = granted(&after.grant);
                 Ok((self.0.catalogue().change_case(&before, &after).await?.case, ending))
             })
             .await?;
-        Ok(Response::new(v1::AuthoriseCaseResponse { case: Some(case_message(&case)) }))
+        Ok(Response::new(v1::AuthoriseCaseResponse { case: Some(case_message(self.0.gate.policy(), &case)) }))
     }
 
     async fn get_case(&self, request: Request<v1::GetCaseRequest>) -> Result<Response<v1::GetCaseResponse>, Status> {
@@ -100,7 +100,7 @@ impl CaseService for Api {
                 if may_see_case(&case, &caller) { Ok(case) } else { Err(Denial::no_case(&id).into()) }
             })
             .await?;
-        Ok(Response::new(v1::GetCaseResponse { case: Some(case_message(&case)) }))
+        Ok(Response::new(v1::GetCaseResponse { case: Some(case_message(self.0.gate.policy(), &case)) }))
     }
 
     async fn list_cases(&self, request: Request<v1::ListCasesRequest>) -> Result<Response<v1::ListCasesResponse>, Status> {
@@ -114,7 +114,9 @@ impl CaseService for Api {
                 Ok(cases)
             })
             .await?;
-        Ok(Response::new(v1::ListCasesResponse { cases: cases.iter().map(|c| case_message(&c.case)).collect() }))
+        Ok(Response::new(v1::ListCasesResponse {
+            cases: cases.iter().map(|c| case_message(self.0.gate.policy(), &c.case)).collect(),
+        }))
     }
 
     async fn close_case(&self, request: Request<v1::CloseCaseRequest>) -> Result<Response<v1::CloseCaseResponse>, Status> {
@@ -127,11 +129,34 @@ impl CaseService for Api {
             .recorded(&caller, Action::CloseCase, Some(&id), detail, async |_| {
                 let before = self.stored(&id).await?;
                 let mut after = before.case.clone();
-                after.close(&caller, &request.reason, ReceiveTime::now())?;
-                Ok(self.0.catalogue().change_case(&before, &after).await?.case)
+                after.close(&caller, &request.reason, self.0.now())?;
+                let closed = self.0.catalogue().change_case(&before, &after).await?.case;
+                self.0.rules_changed();
+                Ok(closed)
             })
             .await?;
-        Ok(Response::new(v1::CloseCaseResponse { case: Some(case_message(&case)) }))
+        Ok(Response::new(v1::CloseCaseResponse { case: Some(case_message(self.0.gate.policy(), &case)) }))
+    }
+
+    async fn refuse_case(&self, request: Request<v1::RefuseCaseRequest>) -> Result<Response<v1::RefuseCaseResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let id = id(Action::RefuseCase, &request.case_id)?;
+        let detail = AuditDetail::default().seal(sealed(Matter::Reason, &request.reason));
+        let case = self
+            .0
+            .recorded(&caller, Action::RefuseCase, Some(&id), detail, async |_| {
+                let before = self.stored(&id).await?;
+                let mut after = before.case.clone();
+                after.refuse(&caller, &request.reason, self.0.now())?;
+                let refused = self.0.catalogue().change_case(&before, &after).await?.case;
+                self.0.rules_changed();
+                // Where this is cut off, the next sweep does it again.
+                self.0.purge_case(&id).await?;
+                Ok(refused)
+            })
+            .await?;
+        Ok(Response::new(v1::RefuseCaseResponse { case: Some(case_message(self.0.gate.policy(), &case)) }))
     }
 }
 

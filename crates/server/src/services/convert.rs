@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use access::{Budgets, Caller, CameraPolicy, Case, CaseState, Hours, Limits, Purpose, Role, Scope};
-use catalogue::{Agency, AuditRecord, Camera};
+use access::{Area, Budgets, Caller, CameraPolicy, Case, CaseState, Ending, Hours, Limits, Place, Policy, Purpose, Role, Scope};
+use catalogue::{Agency, AuditRecord, Camera, Position, RevokedIdentity};
 use proto::{BadMessage, v1};
-use types::{AgencyId, CameraId, CaptureTime, Class, ReceiveTime};
+use types::{AgencyId, CameraId, CaptureTime, Class, QueryPart, ReceiveTime};
 
 use crate::status::Fault;
 
@@ -38,18 +38,14 @@ pub(super) fn camera_message(c: Camera) -> v1::Camera {
         title: c.place.unwrap_or_default(),
         policy: Some(policy),
         created: moment(c.created),
+        position: c.position.map(|p| v1::Place { latitude: p.latitude, longitude: p.longitude }),
     }
 }
 
 pub(super) fn policy_from(policy: Option<v1::CameraPolicy>) -> Result<CameraPolicy, Fault> {
     let Some(policy) = policy else { return Ok(CameraPolicy::default()) };
-    let purposes: BTreeSet<Purpose> =
-        policy.purposes.iter().map(|p| purpose_from("policy.purposes", *p)).collect::<Result<_, _>>()?;
-    let minute = |m: u32| u16::try_from(m).ok().filter(|m| *m <= 24 * 60).ok_or(BadMessage::Number { field: "policy.hours" });
-    let hours = match policy.hours {
-        Some(h) => Some(Hours { from_minute: minute(h.from_minute)?, to_minute: minute(h.to_minute)? }),
-        None => None,
-    };
+    let purposes = purposes_from(&policy.purposes)?;
+    let hours = hours_from(policy.hours)?;
     Ok(CameraPolicy {
         purposes: if purposes.is_empty() { Purpose::ALL.into() } else { purposes },
         hours,
@@ -58,6 +54,19 @@ pub(super) fn policy_from(policy: Option<v1::CameraPolicy>) -> Result<CameraPoli
         sensitive: policy.sensitive,
         retention_seconds: proto::duration_from("policy.retention", policy.retention)?.map(|d| d.as_secs()),
     })
+}
+
+pub(super) fn purposes_from(purposes: &[i32]) -> Result<BTreeSet<Purpose>, BadMessage> {
+    purposes.iter().map(|p| purpose_from("policy.purposes", *p)).collect()
+}
+
+pub(super) fn hours_from(hours: Option<v1::Hours>) -> Result<Option<Hours>, BadMessage> {
+    let minute = |m: u32| u16::try_from(m).ok().filter(|m| *m <= 24 * 60).ok_or(BadMessage::Number { field: "policy.hours" });
+    hours.map(|h| Ok(Hours { from_minute: minute(h.from_minute)?, to_minute: minute(h.to_minute)? })).transpose()
+}
+
+pub(super) fn position_from(place: Option<v1::Place>) -> Option<Position> {
+    place.map(|p| Position { latitude: p.latitude, longitude: p.longitude })
 }
 
 fn purpose_message(purpose: Purpose) -> v1::Purpose {
@@ -107,7 +116,7 @@ pub(super) fn state_from(value: i32) -> Result<Option<CaseState>, BadMessage> {
     }
 }
 
-pub(super) fn case_message(case: &Case) -> v1::Case {
+pub(super) fn case_message(policy: &Policy, case: &Case) -> v1::Case {
     let grant = &case.grant;
     let first = case.authorisations.first();
     let scope = v1::Scope {
@@ -115,7 +124,18 @@ pub(super) fn case_message(case: &Case) -> v1::Case {
         agency_ids: grant.scope.agencies.iter().map(ToString::to_string).collect(),
         window: Some(grant.scope.window.into()),
         classes: grant.scope.classes.iter().map(|c| v1::Class::from(*c).into()).collect(),
+        area: grant.scope.area.map(|area| {
+            let (latitude, longitude) = area.centre.degrees();
+            v1::Area { centre: Some(v1::Place { latitude, longitude }), radius_metres: area.radius_m }
+        }),
+        parts: grant.scope.parts.iter().map(|p| v1::DescriptionPart::from(*p).into()).collect(),
     };
+    let ending = |ending| match ending {
+        Ending::Closed => v1::CaseEnding::Closed,
+        Ending::Refused => v1::CaseEnding::Refused,
+        Ending::Unauthorised => v1::CaseEnding::Unauthorised,
+    };
+    let waits = case.state() == CaseState::Requested;
     v1::Case {
         id: grant.case.to_string(),
         purpose: purpose_message(grant.purpose).into(),
@@ -144,6 +164,8 @@ pub(super) fn case_message(case: &Case) -> v1::Case {
             .collect(),
         emergency: grant.emergency.clone().unwrap_or_default(),
         closed_reason: case.closed.as_ref().map(|c| c.reason.clone()).unwrap_or_default(),
+        ending: case.closed.as_ref().map(|c| ending(c.ending).into()).unwrap_or_default(),
+        emergency_until: case.emergency_until(policy).filter(|_| waits).and_then(moment),
     }
 }
 
@@ -153,12 +175,33 @@ pub(super) fn scope_from(scope: Option<v1::Scope>) -> Result<Scope, BadMessage> 
         Ok(class) => Class::try_from(class),
         Err(_) => Err(BadMessage::Word { field: "scope.classes", kind: "class", value: *c }),
     };
+    let part = |p: &i32| match v1::DescriptionPart::try_from(*p) {
+        Ok(part) => QueryPart::try_from(part),
+        Err(_) => Err(BadMessage::Word { field: "scope.parts", kind: "part of a description", value: *p }),
+    };
     Ok(Scope {
         cameras: camera_ids(&scope.camera_ids)?,
         agencies: scope.agency_ids.iter().map(|id| AgencyId::new(id)).collect::<Result<_, _>>()?,
         window: proto::window(scope.window)?,
         classes: scope.classes.iter().map(class).collect::<Result<_, _>>()?,
+        area: scope.area.map(area_from).transpose()?,
+        parts: scope.parts.iter().map(part).collect::<Result<_, _>>()?,
     })
+}
+
+fn area_from(area: v1::Area) -> Result<Area, BadMessage> {
+    let centre = area.centre.ok_or(BadMessage::Missing { field: "scope.area.centre" })?;
+    let centre = Place::new(centre.latitude, centre.longitude).ok_or(BadMessage::Number { field: "scope.area.centre" })?;
+    Ok(Area { centre, radius_m: area.radius_metres })
+}
+
+pub(super) fn revocation(revoked: &RevokedIdentity) -> v1::Revocation {
+    v1::Revocation {
+        serial: revoked.serial.clone(),
+        party: Some(party(&revoked.caller)),
+        time: moment(revoked.at),
+        revoked_by: revoked.by.as_ref().map(party),
+    }
 }
 
 pub(super) fn camera_ids(ids: &[String]) -> Result<BTreeSet<CameraId>, BadMessage> {

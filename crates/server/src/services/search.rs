@@ -1,14 +1,20 @@
-use std::{collections::BTreeSet, pin::Pin, time::Instant};
+use std::{collections::BTreeSet, pin::Pin, sync::atomic::Ordering, time::Instant};
 
 use access::{Action, AuditDetail, Caller, CasePermit, Code as Why, Denial, Outcome, SearchRequest};
 use futures::Stream;
 use proto::v1::{self, search_service_server::SearchService};
-use search::{Found, Matched, SearchError, SearchQuery};
+use search::{Found, SearchError, SearchQuery};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
-use types::{CameraId, CaseId, DescriptionQuery, ReceiveTime, SightingId, TimeWindow};
+use types::{CameraId, CaseId, DescriptionQuery, SightingId, TimeWindow};
 
-use super::{Api, convert::camera_ids};
+use super::{
+    Api,
+    convert::camera_ids,
+    hand_out::{self, Answer},
+};
 use crate::{
+    guard::noted,
     identity::caller,
     status::{Fault, status},
 };
@@ -22,7 +28,10 @@ impl SearchService for Api {
     async fn search(&self, request: Request<v1::SearchRequest>) -> Result<Response<Self::SearchStream>, Status> {
         let caller = caller(&request)?;
         let answer = self.answer(&caller, request.into_inner()).await.map_err(|fault| status(Action::Search, fault))?;
-        Ok(Response::new(Box::pin(futures::stream::iter(answer.into_iter().map(Ok)))))
+        // One slot: what waits in it was looked at just before.
+        let (send, receive) = tokio::sync::mpsc::channel(1);
+        tokio::spawn(hand_out::hand_out(self.clone(), answer, send));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
     }
 
     async fn get_crop(&self, request: Request<v1::GetCropRequest>) -> Result<Response<v1::GetCropResponse>, Status> {
@@ -42,11 +51,9 @@ struct Question {
     crops: bool,
 }
 
-type Looked = (Vec<v1::SearchResponse>, Vec<SightingId>, v1::SearchSummary);
-
 impl Api {
-    /// Decide and record, search, record how it ended, answer: in that order.
-    async fn answer(&self, caller: &Caller, request: v1::SearchRequest) -> Result<Vec<v1::SearchResponse>, Fault> {
+    /// Decides, records, searches. What is found is handed out, and the end recorded, by [`hand_out::hand_out`].
+    async fn answer(&self, caller: &Caller, request: v1::SearchRequest) -> Result<Answer, Fault> {
         let began = Instant::now();
         let id = self.case_named(Action::Search, caller, &request.case_id).await?;
         let question = Question::from_message(request)?;
@@ -58,25 +65,24 @@ impl Api {
         }
         .asking(&question.description);
         let case = self.0.catalogue().case(&id).await?.map(|stored| stored.case);
+        let rules = self.0.rules.load(Ordering::Relaxed);
         let cameras = self.0.pooled().await?;
-        let now = ReceiveTime::now();
-        let permit = self.0.gate.permit(&id, case.as_ref(), &cameras, &asked, question.like, caller, now).await?;
-        match self.look(&permit, question, began).await {
-            Ok((mut answer, handed, mut summary)) => {
-                let end = self.0.gate.complete_search(permit, Outcome::Done, &handed, ReceiveTime::now()).await?;
-                summary.completed_audit_seq = end.seq;
-                answer.push(v1::SearchResponse { part: Some(v1::search_response::Part::Summary(summary)) });
-                Ok(answer)
+        let permit = self.0.gate.permit(&id, case.as_ref(), &cameras, &asked, question.like, caller, self.0.now()).await;
+        noted();
+        let permit = permit?;
+        let crops = question.crops;
+        match self.look(&permit, question).await {
+            Ok((Found { hits, exact }, current)) => {
+                Ok(Answer { permit, asked, hits, crops, exact: exact && current, began, rules })
             }
             Err(fault) => {
-                self.0.gate.complete_search(permit, Outcome::Failed, &[], ReceiveTime::now()).await?;
+                self.0.gate.complete_search(permit, Outcome::Failed, &[], self.0.now()).await?;
                 Err(self.on_record(Action::Search, caller, &id, fault).await)
             }
         }
     }
 
-    /// The hits as messages, their ids, and what there is to say about all of them.
-    async fn look(&self, permit: &CasePermit, question: Question, began: Instant) -> Result<Looked, Fault> {
+    async fn look(&self, permit: &CasePermit, question: Question) -> Result<(Found, bool), Fault> {
         // Asked before the search: what comes during it may or may not be in the answer.
         let current = self.0.store.feed.is_current().await?;
         let query = SearchQuery {
@@ -86,34 +92,7 @@ impl Api {
             window: question.window,
             limit: None,
         };
-        let Found { hits, exact } = self.0.searcher.search(permit, &query).await?;
-        let mut answer = Vec::with_capacity(hits.len() + 1);
-        let handed = hits.iter().map(|hit| hit.sighting.id).collect();
-        for (place, hit) in hits.iter().enumerate() {
-            let crop = if question.crops { self.0.catalogue().crop(hit.sighting.id).await? } else { None };
-            let hit = v1::Hit {
-                rank: place as u32 + 1,
-                sighting: Some((&hit.sighting).into()),
-                score: hit.score,
-                description_score: hit.description_score,
-                appearance_score: hit.appearance_score,
-                matched: hit.why.iter().map(matched).collect(),
-                crop: crop.unwrap_or_default(),
-            };
-            answer.push(v1::SearchResponse { part: Some(v1::search_response::Part::Hit(hit)) });
-        }
-        let granted = permit.granted();
-        let summary = v1::SearchSummary {
-            hits: answer.len() as u32,
-            camera_ids: permit.cameras().iter().map(ToString::to_string).collect(),
-            window: Some(permit.window().into()),
-            exact: exact && current,
-            audit_seq: permit.receipt().seq,
-            elapsed: Some(proto::duration(began.elapsed())),
-            left_out_camera_ids: granted.left_out.iter().map(|l| l.camera.to_string()).collect(),
-            completed_audit_seq: 0,
-        };
-        Ok((answer, handed, summary))
+        Ok((self.0.searcher.search(permit, &query).await?, current))
     }
 
     async fn crop(&self, caller: &Caller, request: v1::GetCropRequest) -> Result<v1::GetCropResponse, Fault> {
@@ -121,12 +100,14 @@ impl Api {
         let wanted = proto::sighting_id(&request.sighting_id)?;
         let case = self.0.catalogue().case(&id).await?.map(|stored| stored.case);
         let sighting = self.0.catalogue().sighting(wanted).await?;
-        let (cameras, now) = (self.0.pooled().await?, ReceiveTime::now());
-        let permit = self.0.gate.permit_view(&id, case.as_ref(), &cameras, wanted, sighting.as_ref(), caller, now).await?;
+        let (cameras, now) = (self.0.pooled().await?, self.0.now());
+        let permit = self.0.gate.permit_view(&id, case.as_ref(), &cameras, wanted, sighting.as_ref(), caller, now).await;
+        noted();
+        let permit = permit?;
         let audit_seq = permit.receipt().seq;
         let crop = self.0.catalogue().crop(wanted).await;
         let outcome = if matches!(crop, Ok(Some(_))) { Outcome::Done } else { Outcome::Failed };
-        self.0.gate.complete_view(permit, outcome, ReceiveTime::now()).await?;
+        self.0.gate.complete_view(permit, outcome, self.0.now()).await?;
         let crop = crop?.ok_or_else(|| Fault::missing("no_crop", "the sighting's crop is gone", "run `sightline check`"))?;
         Ok(v1::GetCropResponse { crop, audit_seq })
     }
@@ -143,7 +124,8 @@ impl Api {
                     Ok(_) => Denial::new(Why::NoCase, reason, hint),
                     Err(denial) => denial,
                 };
-                Err(self.0.gate.deny(action, None, AuditDetail::default(), caller, denial, ReceiveTime::now()).await.into())
+                noted();
+                Err(self.0.gate.deny(action, None, AuditDetail::default(), caller, denial, self.0.now()).await.into())
             }
         }
     }
@@ -152,7 +134,7 @@ impl Api {
     async fn on_record(&self, action: Action, caller: &Caller, case: &CaseId, fault: Fault) -> Fault {
         match fault {
             Fault::Search(SearchError::Denied(denial)) => {
-                self.0.gate.deny(action, Some(case), AuditDetail::default(), caller, denial, ReceiveTime::now()).await.into()
+                self.0.gate.deny(action, Some(case), AuditDetail::default(), caller, denial, self.0.now()).await.into()
             }
             other => other,
         }
@@ -173,16 +155,4 @@ impl Question {
             crops: request.include_crops,
         })
     }
-}
-
-fn matched(why: &Matched) -> v1::MatchedWord {
-    use v1::matched_word::Word;
-    let word = match why {
-        Matched::Upper(d) => Word::Upper(v1::Colour::from(d.word).into()),
-        Matched::Lower(d) => Word::Lower(v1::Colour::from(d.word).into()),
-        Matched::Carrying(d) => Word::Carrying(v1::Carried::from(d.word).into()),
-        Matched::VehicleColour(d) => Word::VehicleColour(v1::Colour::from(d.word).into()),
-        Matched::Stature(d) => Word::Stature(v1::Stature::from(d.word).into()),
-    };
-    v1::MatchedWord { word: Some(word), confidence: why.confidence() }
 }

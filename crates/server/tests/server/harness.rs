@@ -11,7 +11,7 @@ use proto::v1::{
     search_service_client::SearchServiceClient,
 };
 use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
-use server::{Config, Deployment, Home, InitOptions, Server};
+use server::{Clock, Config, Deployment, Home, InitOptions, Server};
 use tempfile::TempDir;
 use tonic::{
     Code, Status,
@@ -22,6 +22,9 @@ use tonic::{
 pub(crate) struct Deployed {
     pub(crate) server: Option<Server>,
     pub(crate) home: Home,
+    /// What the server takes the time to be.
+    pub(crate) clock: Clock,
+    more: &'static str,
     _dir: TempDir,
 }
 
@@ -32,7 +35,7 @@ impl Deployed {
         let mut cameras = CameraServiceClient::new(deployed.channel("operator").await);
         cameras.add_agency(v1::AddAgencyRequest { id: "local".into(), title: "Local".into() }).await.unwrap();
         for id in ["gate", "yard"] {
-            let request = v1::AddCameraRequest { id: id.into(), agency_id: "local".into(), title: String::new(), policy: None };
+            let request = v1::AddCameraRequest { id: id.into(), agency_id: "local".into(), ..Default::default() };
             cameras.add_camera(request).await.unwrap();
         }
         deployed
@@ -44,12 +47,18 @@ impl Deployed {
 
     /// Started after `prepare` has changed the home folder.
     pub(crate) async fn prepared(prepare: impl FnOnce(&Home)) -> Self {
+        Self::configured(MANY_CALLS, async |home: &Home| prepare(home)).await
+    }
+
+    /// As [`Self::prepared`], with more in the configuration.
+    pub(crate) async fn configured(more: &'static str, prepare: impl AsyncFnOnce(&Home)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path().join("home"));
         Deployment::init(&home, &InitOptions::default()).unwrap();
-        prepare(&home);
-        let server = Some(Server::start(&home, config(&home)).await.unwrap());
-        Self { server, home, _dir: dir }
+        prepare(&home).await;
+        let mut deployed = Self { server: None, home, clock: Clock::default(), more, _dir: dir };
+        deployed.again().await;
+        deployed
     }
 
     pub(crate) async fn stop(&mut self) {
@@ -57,7 +66,8 @@ impl Deployed {
     }
 
     pub(crate) async fn again(&mut self) {
-        self.server = Some(Server::start(&self.home, config(&self.home)).await.unwrap());
+        let config = config(&self.home, self.more);
+        self.server = Some(Server::start_at(&self.home, config, self.clock.clone()).await.unwrap());
     }
 
     pub(crate) fn address(&self) -> std::net::SocketAddr {
@@ -68,6 +78,14 @@ impl Deployed {
         let (certificate, key) = self.home.identity(identity);
         let identity = Identity::from_pem(fs::read(certificate).unwrap(), fs::read(key).unwrap());
         connect(self, Some(identity)).await.unwrap()
+    }
+
+    /// A connection that takes so many bytes of a stream before it is read.
+    pub(crate) async fn channel_of_window(&self, identity: &str, bytes: u32) -> Channel {
+        let (certificate, key) = self.home.identity(identity);
+        let identity = Identity::from_pem(fs::read(certificate).unwrap(), fs::read(key).unwrap());
+        let endpoint = endpoint(self, Some(identity)).initial_stream_window_size(bytes).initial_connection_window_size(bytes);
+        endpoint.connect().await.unwrap()
     }
 
     pub(crate) async fn search(
@@ -185,14 +203,22 @@ impl Deployed {
     }
 }
 
+/// For tests that are about something else.
+pub(crate) const MANY_CALLS: &str = "[callers]\ncalls_per_second = 1000000.0\nburst = 1000000\nat_once = 1000000\n";
+
 /// With what a test has put into `more.toml` of the home folder.
-pub(crate) fn config(home: &Home) -> Config {
-    let more = fs::read_to_string(home.root().join("more.toml")).unwrap_or_default();
+pub(crate) fn config(home: &Home, more: &str) -> Config {
+    let written = fs::read_to_string(home.root().join("more.toml")).unwrap_or_default();
+    let more = format!("{more}{written}");
     let text = format!("[server]\nlisten = \"127.0.0.1:0\"\n[jobs]\nworkers = 1\n{more}");
     Config::parse(&text, &home.config()).unwrap()
 }
 
 pub(crate) async fn connect(deployed: &Deployed, identity: Option<Identity>) -> Result<Channel, tonic::transport::Error> {
+    endpoint(deployed, identity).connect().await
+}
+
+fn endpoint(deployed: &Deployed, identity: Option<Identity>) -> Endpoint {
     let mut tls = ClientTlsConfig::new()
         .ca_certificate(Certificate::from_pem(fs::read(deployed.home.authority()).unwrap()))
         .domain_name("localhost");
@@ -200,7 +226,7 @@ pub(crate) async fn connect(deployed: &Deployed, identity: Option<Identity>) -> 
         tls = tls.identity(identity);
     }
     let endpoint = Endpoint::from_shared(format!("https://{}", deployed.address())).unwrap();
-    endpoint.connect_timeout(Duration::from_secs(10)).tls_config(tls).unwrap().connect().await
+    endpoint.connect_timeout(Duration::from_secs(10)).tls_config(tls).unwrap()
 }
 
 /// A certificate of the deployment's own authority for whatever URI.

@@ -1,0 +1,185 @@
+//! The identities of a deployment, managed where its authority lies: issued here, revoked here while no server runs.
+
+use std::{
+    fs, io,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use access::{Action, AuditDetail, AuditEntry, AuditLog, Caller, Outcome, Phase, Role};
+use catalogue::{Catalogue, CatalogueConfig, RevokedIdentity};
+use serde::{Deserialize, Serialize};
+use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+use types::ReceiveTime;
+
+use crate::{
+    config::Config,
+    deployment::{DeploymentError, Home},
+    identity::named,
+    lock::HomeLock,
+    log::Log,
+    pki::{self, Authority},
+    store::StoreError,
+};
+
+/// A certificate that the deployment's authority has issued.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssuedIdentity {
+    /// The certificate's serial number in lower-case hexadecimal.
+    pub serial: String,
+    /// Whom it names.
+    pub uri: String,
+    /// When it ends, in seconds since 1970.
+    pub expires: i64,
+}
+
+impl IssuedIdentity {
+    pub fn caller(&self) -> Option<Caller> {
+        Caller::from_uri(&self.uri).ok()
+    }
+}
+
+/// An identity just made and where its files lie.
+#[derive(Debug, Clone)]
+pub struct NewIdentity {
+    pub issued: IssuedIdentity,
+    /// A home folder as a client needs it.
+    pub home: Home,
+    /// The server knows a new authoriser's signature from its next start on.
+    pub needs_restart: bool,
+}
+
+impl Home {
+    fn register(&self) -> PathBuf {
+        self.pki().join("issued.jsonl")
+    }
+
+    /// Every certificate that was issued here, the oldest first.
+    pub fn issued(&self) -> io::Result<Vec<IssuedIdentity>> {
+        let text = match fs::read_to_string(self.register()) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(e),
+        };
+        text.lines().map(|line| serde_json::from_str(line).map_err(io::Error::other)).collect()
+    }
+
+    /// The certificate that lies here under a name.
+    pub fn issued_to(&self, name: &str) -> Option<IssuedIdentity> {
+        let der = CertificateDer::from_pem_file(self.identity(name).0).ok()?;
+        read_certificate(&der)
+    }
+
+    /// Puts the files of a revoked identity aside, so that the name is free for another certificate.
+    pub fn put_aside(&self, name: &str) -> io::Result<()> {
+        let (certificate, key) = self.identity(name);
+        for file in [certificate, key] {
+            let mut aside = file.clone().into_os_string();
+            aside.push(".revoked");
+            fs::rename(&file, aside)?;
+        }
+        Ok(())
+    }
+}
+
+/// Issues a certificate, and a key to sign grants with to an authoriser. Without `out` the files lie beside those that
+/// `init` made; with it they make a home folder of their own there, to be handed over, and no private key stays here.
+pub fn issue(home: &Home, caller: &Caller, days: u32, out: Option<&Path>) -> Result<NewIdentity, DeploymentError> {
+    let io = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| DeploymentError::Io { action, path, source }
+    };
+    let authority = Authority::load(&home.authority(), &home.pki().join("ca.key"))?;
+    let into = out.map_or_else(|| home.clone(), Home::new);
+    let name = caller.name.as_str();
+    let (certificate, key) = into.identity(name);
+    let (private, public) = (into.grant_key(name), home.grant_public_key(caller.organisation.as_str(), name));
+    if let Some(taken) = [&certificate, &key, &private].into_iter().find(|f| f.exists()) {
+        return Err(DeploymentError::Taken(taken.clone()));
+    }
+    if let Some(folder) = certificate.parent() {
+        pki::private_folder(folder).map_err(io("make", folder))?;
+    }
+    if out.is_some() && !into.authority().exists() {
+        fs::copy(home.authority(), into.authority()).map_err(io("write", &into.authority()))?;
+    }
+    let issued = authority.client(caller, days.into())?;
+    let register = registered(&issued.der).ok_or_else(|| DeploymentError::Taken(certificate.clone()))?;
+    // On the list first: a certificate that nobody knows of could not be revoked by its name.
+    note(home, &register).map_err(io("write", &home.register()))?;
+    issued.save(&certificate, &key)?;
+    let needs_restart = caller.role == Role::Authoriser;
+    if needs_restart {
+        if public.exists() {
+            fs::remove_file(&public).map_err(io("replace", &public))?;
+        }
+        pki::grant_key(&private, &public)?;
+    }
+    Ok(NewIdentity { issued: register, home: into, needs_restart })
+}
+
+/// Adds to the list of what was issued; on disk when it returns.
+pub(crate) fn note(home: &Home, issued: &IssuedIdentity) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(home.register())?;
+    let line = serde_json::to_string(issued).map_err(io::Error::other)?;
+    writeln!(file, "{line}")?;
+    file.sync_all()
+}
+
+pub(crate) fn registered(der: &[u8]) -> Option<IssuedIdentity> {
+    let (known, expires) = named(der).ok()?;
+    Some(IssuedIdentity { serial: known.serial, uri: known.caller.uri(), expires })
+}
+
+fn read_certificate(der: &CertificateDer<'_>) -> Option<IssuedIdentity> {
+    registered(der.as_ref())
+}
+
+/// A home folder opened for its identities alone, while no server runs on it: no model is needed.
+#[derive(Debug)]
+pub struct OfflineIdentities {
+    catalogue: Catalogue,
+    log: Arc<Log>,
+    _lock: HomeLock,
+}
+
+impl OfflineIdentities {
+    pub async fn open(home: &Home, config: &Config) -> Result<Self, StoreError> {
+        let lock = HomeLock::acquire(home.root())?;
+        let data = home.root().join(&config.data);
+        let catalogue =
+            Catalogue::open(&CatalogueConfig { database: data.join("catalogue.db"), crops: data.join("crops") }).await?;
+        let log = Arc::new(Log::open(home, &config.log, catalogue.clone()).await?);
+        Ok(Self { catalogue, log, _lock: lock })
+    }
+
+    pub async fn revoked(&self) -> Result<Vec<RevokedIdentity>, StoreError> {
+        Ok(self.catalogue.revoked_identities().await?)
+    }
+
+    /// On the record, as done by nobody who called.
+    pub async fn revoke(&self, serial: &str, caller: &Caller) -> Result<(), StoreError> {
+        let at = ReceiveTime::now();
+        let entry = |phase| AuditEntry {
+            at,
+            caller: None,
+            action: Action::RevokeIdentity,
+            phase,
+            case: None,
+            detail: AuditDetail { serial: Some(serial.to_owned()), ..AuditDetail::default() },
+            charge: None,
+        };
+        let begin = self.log.append(entry(Phase::Begin)).await?.seq;
+        let revoked = RevokedIdentity { serial: serial.to_owned(), caller: caller.clone(), at, by: None };
+        self.catalogue.revoke_identity(&revoked).await?;
+        self.log.append(entry(Phase::Complete { begin, outcome: Outcome::Done })).await?;
+        Ok(())
+    }
+
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.log.publish().await?;
+        self.catalogue.close().await;
+        Ok(())
+    }
+}

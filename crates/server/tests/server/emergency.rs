@@ -1,0 +1,125 @@
+//! Search at once when somebody is missing, and what happens when nobody agrees to it.
+
+use std::time::Duration;
+
+use proto::v1::{self, case_service_client::CaseServiceClient};
+use server::Home;
+use tonic::Code;
+
+use crate::{
+    harness::{Deployed, MANY_CALLS, told, window},
+    seen,
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn ask(case: &str) -> v1::SearchRequest {
+    v1::SearchRequest {
+        case_id: case.into(),
+        description: Some(v1::DescriptionQuery { class: v1::Class::Car.into(), ..Default::default() }),
+        ..Default::default()
+    }
+}
+
+async fn open(deployed: &Deployed, id: &str, purpose: v1::Purpose) -> Result<v1::Case, tonic::Status> {
+    let request = v1::OpenCaseRequest {
+        id: id.into(),
+        purpose: purpose.into(),
+        legal_basis: "test".into(),
+        reason: "test".into(),
+        scope: Some(v1::Scope {
+            camera_ids: vec!["gate".into()],
+            window: Some(window("2026-03-01T08:00:00Z", "2026-03-01T10:00:00Z")),
+            ..Default::default()
+        }),
+        emergency: "it is freezing outside".into(),
+        ..Default::default()
+    };
+    let mut cases = CaseServiceClient::new(deployed.channel("investigator").await);
+    Ok(cases.open_case(request).await?.into_inner().case.unwrap())
+}
+
+async fn get(deployed: &Deployed, id: &str) -> v1::Case {
+    let mut cases = CaseServiceClient::new(deployed.channel("auditor").await);
+    cases.get_case(v1::GetCaseRequest { case_id: id.into() }).await.unwrap().into_inner().case.unwrap()
+}
+
+async fn deployed() -> Deployed {
+    Deployed::configured(MANY_CALLS, async |home: &Home| drop(seen::cars(home, 1).await)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emergency_is_searched_at_once_and_closes_after_a_day_that_nobody_authorised_it() {
+    let deployed = deployed().await;
+    let case = open(&deployed, "k", v1::Purpose::MissingPerson).await.unwrap();
+    assert!(case.emergency_until.is_some());
+    assert_eq!(deployed.search("investigator", ask("k")).await.unwrap().0.len(), 1);
+    deployed.clock.set_ahead(23 * HOUR);
+    deployed.server.as_ref().unwrap().sweep().await;
+    assert_eq!(deployed.search("investigator", ask("k")).await.unwrap().0.len(), 1);
+
+    // Late is late, before any sweep.
+    deployed.clock.set_ahead(25 * HOUR);
+    let status = deployed.search("investigator", ask("k")).await.unwrap_err();
+    assert_eq!(told(&status), (Code::PermissionDenied, "not_authorised".into()));
+    let status = deployed.authorise("authoriser", &case).await.unwrap_err();
+    assert_eq!(told(&status), (Code::PermissionDenied, "not_authorised".into()));
+
+    deployed.server.as_ref().unwrap().sweep().await;
+    let after = get(&deployed, "k").await;
+    assert_eq!((after.state(), after.ending()), (v1::CaseState::Closed, v1::CaseEnding::Unauthorised));
+    assert_eq!(told(&deployed.search("investigator", ask("k")).await.unwrap_err()).1, "closed");
+    let record = deployed.record().await;
+    for entry in [("case.close", "done"), ("case.purge", "permitted"), ("case.purge", "done")] {
+        assert!(record.contains(&(entry.0.into(), entry.1.into())), "{entry:?}: {record:?}");
+    }
+    // Once.
+    deployed.server.as_ref().unwrap().sweep().await;
+    assert_eq!(deployed.record().await.iter().filter(|e| e.0 == "case.purge" && e.1 == "done").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_emergency_that_is_authorised_in_time_goes_on() {
+    let deployed = deployed().await;
+    let case = open(&deployed, "k", v1::Purpose::MissingPerson).await.unwrap();
+    deployed.clock.set_ahead(2 * HOUR);
+    deployed.authorise("authoriser", &case).await.unwrap();
+    deployed.clock.set_ahead(48 * HOUR);
+    deployed.server.as_ref().unwrap().sweep().await;
+    assert_eq!(deployed.search("investigator", ask("k")).await.unwrap().0.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_case_is_over_and_purged_and_only_an_authoriser_refuses() {
+    let deployed = deployed().await;
+    open(&deployed, "k", v1::Purpose::MissingPerson).await.unwrap();
+    deployed.search("investigator", ask("k")).await.unwrap();
+    let refuse = async |who: &str| {
+        let request = v1::RefuseCaseRequest { case_id: "k".into(), reason: "no ground for it".into() };
+        let mut cases = CaseServiceClient::new(deployed.channel(who).await);
+        cases.refuse_case(request).await.map(|a| a.into_inner().case.unwrap()).map_err(|s| told(&s))
+    };
+    for who in ["investigator", "operator", "auditor", "camera-owner"] {
+        assert_eq!(refuse(who).await.unwrap_err(), (Code::PermissionDenied, "role".into()), "{who}");
+    }
+    let case = refuse("authoriser").await.unwrap();
+    assert_eq!((case.state(), case.ending()), (v1::CaseState::Closed, v1::CaseEnding::Refused));
+    assert_eq!(case.closed_reason, "no ground for it");
+    assert_eq!(told(&deployed.search("investigator", ask("k")).await.unwrap_err()).1, "closed");
+    assert_eq!(refuse("authoriser").await.unwrap_err(), (Code::FailedPrecondition, "closed".into()));
+    let record = deployed.record().await;
+    for entry in [("case.refuse", "role"), ("case.refuse", "done"), ("case.purge", "done"), ("case.refuse", "closed")] {
+        assert!(record.contains(&(entry.0.into(), entry.1.into())), "{entry:?}: {record:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_missing_person_cases_are_emergencies_and_only_where_the_deployment_allows_them() {
+    let deployed = deployed().await;
+    let status = open(&deployed, "other", v1::Purpose::SeriousIncident).await.unwrap_err();
+    assert_eq!(told(&status), (Code::InvalidArgument, "limits".into()));
+    let never = Deployed::configured("[cases]\nemergency_hours = 0\n", async |home: &Home| drop(seen::cars(home, 1).await)).await;
+    open(&never, "k", v1::Purpose::MissingPerson).await.unwrap();
+    let status = never.search("investigator", ask("k")).await.unwrap_err();
+    assert_eq!(told(&status), (Code::PermissionDenied, "not_authorised".into()));
+}
