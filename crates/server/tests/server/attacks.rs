@@ -8,7 +8,7 @@ use server::Home;
 use tonic::Code;
 
 use crate::{
-    harness::{Deployed, MANY_CALLS, add_identity, told, window},
+    harness::{Deployed, add_identity, told, window},
     seen,
 };
 
@@ -46,7 +46,7 @@ async fn refused(deployed: &Deployed, identity: &str, request: v1::SearchRequest
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_case_of_others_another_role_a_wider_window_or_a_camera_outside_is_refused_and_recorded() {
-    let deployed = Deployed::configured(MANY_CALLS, async |home: &Home| {
+    let deployed = Deployed::configured("", async |home: &Home| {
         seen::cars(home, 2).await;
         add_identity(home, "neighbour", "sightline://other/investigator/neighbour");
         add_identity(home, "namesake", "sightline://other/investigator/investigator");
@@ -230,7 +230,7 @@ async fn of_twenty_searches_at_once_under_a_budget_of_five_exactly_five_pass() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crop_is_looked_at_only_under_a_case_that_covers_it() {
     let mut ids = Vec::new();
-    let deployed = Deployed::configured(MANY_CALLS, async |home: &Home| {
+    let deployed = Deployed::configured("", async |home: &Home| {
         ids = seen::cars(home, 1).await;
         add_identity(home, "colleague", "sightline://local/investigator/colleague");
     })

@@ -21,7 +21,7 @@ use tokio_rustls::{
 use tonic::{Code, transport::Identity};
 
 use crate::{
-    harness::{Deployed, MANY_CALLS, connect, told},
+    harness::{Deployed, connect, told},
     seen,
 };
 
@@ -144,7 +144,7 @@ async fn a_certificate_is_revoked_at_the_home_folder_while_no_server_runs_and_th
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_running_stream_ends_when_the_certificate_of_its_reader_is_revoked() {
-    let deployed = Deployed::configured(MANY_CALLS, async |home: &Home| drop(seen::cars(home, 100).await)).await;
+    let deployed = Deployed::configured("", async |home: &Home| drop(seen::cars(home, 100).await)).await;
     deployed.authorised_case("k", "gate", "2026-03-01T08:00:00Z", "2026-03-01T10:00:00Z").await;
     let request = v1::SearchRequest {
         case_id: "k".into(),

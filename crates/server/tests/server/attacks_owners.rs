@@ -8,7 +8,7 @@ use server::Home;
 use tonic::Code;
 
 use crate::{
-    harness::{Deployed, MANY_CALLS, add_identity, told, window},
+    harness::{Deployed, add_identity, told, window},
     seen,
 };
 
@@ -40,7 +40,7 @@ async fn case(deployed: &Deployed, id: &str) -> v1::Case {
 }
 
 async fn deployed(each: u64) -> Deployed {
-    Deployed::configured(MANY_CALLS, async |home: &Home| {
+    Deployed::configured("", async |home: &Home| {
         seen::cars(home, each).await;
         add_identity(home, "stranger", "sightline://other/camera_owner/stranger");
     })
@@ -95,7 +95,7 @@ async fn a_camera_paused_or_revoked_in_mid_stream_is_in_no_result_any_more_and_t
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crop_of_a_paused_camera_is_refused() {
     let mut ids = Vec::new();
-    let deployed = Deployed::configured(MANY_CALLS, async |home: &Home| ids = seen::cars(home, 1).await).await;
+    let deployed = Deployed::configured("", async |home: &Home| ids = seen::cars(home, 1).await).await;
     case(&deployed, "k").await;
     let mut search = SearchServiceClient::new(deployed.channel("investigator").await);
     let request = v1::GetCropRequest { case_id: "k".into(), sighting_id: ids[0].to_string() };
@@ -144,7 +144,7 @@ async fn a_policy_is_the_owners_alone_and_holds_from_the_next_call_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_sees_who_looked_at_their_cameras_and_nobody_elses() {
     let mut ids = Vec::new();
-    let deployed = Deployed::configured(MANY_CALLS, async |home: &Home| {
+    let deployed = Deployed::configured("", async |home: &Home| {
         ids = seen::cars(home, 1).await;
         add_identity(home, "stranger", "sightline://other/camera_owner/stranger");
     })

@@ -24,7 +24,6 @@ pub(crate) struct Deployed {
     pub(crate) home: Home,
     /// What the server takes the time to be.
     pub(crate) clock: Clock,
-    more: &'static str,
     _dir: TempDir,
 }
 
@@ -47,16 +46,19 @@ impl Deployed {
 
     /// Started after `prepare` has changed the home folder.
     pub(crate) async fn prepared(prepare: impl FnOnce(&Home)) -> Self {
-        Self::configured(MANY_CALLS, async |home: &Home| prepare(home)).await
+        Self::configured("", async |home: &Home| prepare(home)).await
     }
 
     /// As [`Self::prepared`], with more in the configuration.
-    pub(crate) async fn configured(more: &'static str, prepare: impl AsyncFnOnce(&Home)) -> Self {
+    pub(crate) async fn configured(more: &str, prepare: impl AsyncFnOnce(&Home)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path().join("home"));
         Deployment::init(&home, &InitOptions::default()).unwrap();
+        if !more.is_empty() {
+            fs::write(home.root().join("more.toml"), more).unwrap();
+        }
         prepare(&home).await;
-        let mut deployed = Self { server: None, home, clock: Clock::default(), more, _dir: dir };
+        let mut deployed = Self { server: None, home, clock: Clock::default(), _dir: dir };
         deployed.again().await;
         deployed
     }
@@ -66,7 +68,7 @@ impl Deployed {
     }
 
     pub(crate) async fn again(&mut self) {
-        let config = config(&self.home, self.more);
+        let config = config(&self.home);
         self.server = Some(Server::start_at(&self.home, config, self.clock.clone()).await.unwrap());
     }
 
@@ -204,12 +206,14 @@ impl Deployed {
 }
 
 /// For tests that are about something else.
-pub(crate) const MANY_CALLS: &str = "[callers]\ncalls_per_second = 1000000.0\nburst = 1000000\nat_once = 1000000\n";
+const MANY_CALLS: &str = "[callers]\ncalls_per_second = 1000000.0\nburst = 1000000\nat_once = 1000000\n";
 
 /// With what a test has put into `more.toml` of the home folder.
-pub(crate) fn config(home: &Home, more: &str) -> Config {
-    let written = fs::read_to_string(home.root().join("more.toml")).unwrap_or_default();
-    let more = format!("{more}{written}");
+pub(crate) fn config(home: &Home) -> Config {
+    let mut more = fs::read_to_string(home.root().join("more.toml")).unwrap_or_default();
+    if !more.contains("[callers]") {
+        more.push_str(MANY_CALLS);
+    }
     let text = format!("[server]\nlisten = \"127.0.0.1:0\"\n[jobs]\nworkers = 1\n{more}");
     Config::parse(&text, &home.config()).unwrap()
 }

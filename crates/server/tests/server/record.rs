@@ -193,7 +193,8 @@ async fn what_people_write_is_in_no_entry_and_on_no_tile_but_committed_to() {
     cases.open_case(request).await.unwrap();
     cases.close_case(v1::CloseCaseRequest { case_id: "k".into(), reason: "CLOSEDWORD".into() }).await.unwrap();
     let mut cameras = CameraServiceClient::new(deployed.channel("operator").await);
-    let request = v1::AddCameraRequest { id: "quay".into(), agency_id: "local".into(), title: "TITLEWORD".into(), policy: None };
+    let request =
+        v1::AddCameraRequest { id: "quay".into(), agency_id: "local".into(), title: "TITLEWORD".into(), ..Default::default() };
     cameras.add_camera(request).await.unwrap();
     let request = v1::AddFootageRequest {
         path: "/PATHWORD.mp4".into(),
