@@ -29,6 +29,7 @@ fn rpcs() -> Vec<String> {
 async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
     let admin = async |who| AdminServiceClient::new(deployed.channel(who).await);
     let cameras = async || CameraServiceClient::new(deployed.channel("operator").await);
+    let owner = async || CameraServiceClient::new(deployed.channel("camera-owner").await);
     let cases = async |who| CaseServiceClient::new(deployed.channel(who).await);
     let footage = async || FootageServiceClient::new(deployed.channel("operator").await);
     let live = async || LiveServiceClient::new(deployed.channel("operator").await);
@@ -63,6 +64,36 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             deployed.open_case("closed", "gate", FROM, TO).await;
             let request = v1::CloseCaseRequest { case_id: "closed".into(), reason: "done".into() };
             cases("investigator").await.close_case(request).await.unwrap();
+        }
+        "CaseService/RefuseCase" => {
+            deployed.open_case("refused", "gate", FROM, TO).await;
+            let request = v1::RefuseCaseRequest { case_id: "refused".into(), reason: "no".into() };
+            cases("authoriser").await.refuse_case(request).await.unwrap();
+        }
+        "CameraService/SetCameraPolicy" => {
+            let request = v1::SetCameraPolicyRequest { camera_id: "yard".into(), all_hours: true, ..Default::default() };
+            owner().await.set_camera_policy(request).await.unwrap();
+        }
+        "CameraService/PauseCamera" => {
+            owner().await.pause_camera(v1::PauseCameraRequest { camera_id: "yard".into() }).await.unwrap();
+        }
+        "CameraService/ResumeCamera" => {
+            owner().await.resume_camera(v1::ResumeCameraRequest { camera_id: "yard".into() }).await.unwrap();
+        }
+        "CameraService/RevokeCamera" => {
+            owner().await.revoke_camera(v1::RevokeCameraRequest { camera_id: "yard".into() }).await.unwrap();
+        }
+        "CameraService/ListCameraAccesses" => {
+            let request = v1::ListCameraAccessesRequest { camera_id: "gate".into(), limit: 0 };
+            owner().await.list_camera_accesses(request).await.unwrap();
+        }
+        "AdminService/RevokeCertificate" => {
+            let uri = "sightline://local/auditor/nobody".to_owned();
+            let request = v1::RevokeCertificateRequest { serial: "7f".into(), uri };
+            admin("operator").await.revoke_certificate(request).await.unwrap();
+        }
+        "AdminService/ListRevocations" => {
+            admin("auditor").await.list_revocations(v1::ListRevocationsRequest {}).await.unwrap();
         }
         "SearchService/Search" => {
             let description = v1::DescriptionQuery { class: v1::Class::Person.into(), ..Default::default() };
@@ -112,6 +143,14 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "CaseService/GetCase" => "case.get",
         "CaseService/ListCases" => "case.list",
         "CaseService/CloseCase" => "case.close",
+        "CaseService/RefuseCase" => "case.refuse",
+        "CameraService/SetCameraPolicy" => "camera.policy",
+        "CameraService/PauseCamera" => "camera.pause",
+        "CameraService/ResumeCamera" => "camera.resume",
+        "CameraService/RevokeCamera" => "camera.revoke",
+        "CameraService/ListCameraAccesses" => "camera.accesses",
+        "AdminService/RevokeCertificate" => "identity.revoke",
+        "AdminService/ListRevocations" => "identity.list",
         "SearchService/Search" => "search",
         "SearchService/GetCrop" => "crop",
         "FootageService/AddFootage" => "footage.add",
