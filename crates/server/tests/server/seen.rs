@@ -30,7 +30,7 @@ fn crop() -> RedactedCrop {
 /// in turns, from 2026-03-01T08:30:00Z on, and one in `quay`. The ids are in that order.
 pub(crate) async fn cars(home: &Home, each: u64) -> Vec<SightingId> {
     let models = vision::ModelStore::from_env().unwrap();
-    let embedder = vision::Embedder::load(&models, None).unwrap();
+    let embedder = vision::Embedder::load(&models, None, None).unwrap();
     let data = home.root().join("data");
     let config = CatalogueConfig { database: data.join("catalogue.db"), crops: data.join("crops") };
     let catalogue = Catalogue::open(&config).await.unwrap();
