@@ -25,20 +25,22 @@ fn the_help_names_every_command() {
     Usage: sightline [OPTIONS] <COMMAND>
 
     Commands:
-      init     Make a deployment: its folder, configuration, certificates and keys
-      serve    Run the server
-      agency   Agencies that pool cameras
-      camera   Cameras
-      archive  Archived footage: files become sightings
-      case     Cases: the only thing under which anybody may search
-      search   Search a case's cameras for possible sightings
-      check    Compare catalogue, crops and index
-      index    The search index
-      log      The record as a log that anybody can check
-      verify   Check a receipt, with no server and no network
-      witness  Run a witness: vouch that a log only ever grows
-      eval     How well and how fast it sees, on your own labelled data
-      models   The models and the runtime: what is pinned, what is here
+      init        Make a deployment: its folder, configuration, certificates and keys
+      serve       Run the server
+      identity    Identities: who may call, and whose certificate is not taken any more
+      agency      Agencies that pool cameras
+      camera      Cameras
+      archive     Archived footage: files become sightings
+      case        Cases: the only thing under which anybody may search
+      search      Search a case's cameras for possible sightings
+      check       Compare catalogue, crops and index
+      index       The search index
+      log         The record as a log that anybody can check
+      verify      Check a receipt, with no server and no network
+      witness     Run a witness: vouch that a log only ever grows
+      eval        How well and how fast it sees, on your own labelled data
+      appearance  How figures are compared
+      models      The models and the runtime: what is pinned, what is here
 
     Options:
       -h, --help
