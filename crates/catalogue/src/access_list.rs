@@ -1,10 +1,10 @@
 //! Who looked at a camera, for its owner: a copy of what the record says, by camera.
 
 use access::{Action, AuditEntry, Caller, Phase};
-use sqlx::{Row, Sqlite, Transaction};
+use sqlx::Row;
 use types::{CameraId, CaseId, ReceiveTime};
 
-use crate::{Catalogue, CatalogueError, row::time};
+use crate::{Catalogue, CatalogueError, engine::Tx, row::time};
 
 /// A search that covered a camera, or a crop of it that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl Catalogue {
     pub async fn camera_accesses(&self, camera: &CameraId, limit: u32) -> Result<Vec<CameraAccess>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM camera_access WHERE camera = $1 ORDER BY seq DESC LIMIT $2")
             .bind(camera.as_str())
-            .bind(limit);
+            .bind(i64::from(limit));
         let unreadable = || CatalogueError::unreadable(format!("an access to camera {camera}"));
         let rows = query.fetch_all(self.reader()).await?;
         rows.iter()
@@ -40,7 +40,7 @@ impl Catalogue {
 }
 
 /// Notes what an entry lets somebody look at; runs in the transaction that appends it as `seq`.
-pub(crate) async fn note(tx: &mut Transaction<'static, Sqlite>, entry: &AuditEntry, seq: u64) -> Result<(), CatalogueError> {
+pub(crate) async fn note(tx: &mut Tx, entry: &AuditEntry, seq: u64) -> Result<(), CatalogueError> {
     let looks = matches!(entry.action, Action::Search | Action::GetCrop) && entry.phase == Phase::Begin;
     let (true, Some(caller), Some(case)) = (looks, &entry.caller, &entry.case) else { return Ok(()) };
     for camera in &entry.detail.cameras {

@@ -4,11 +4,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use access::{AuditEntry, AuditError, AuditLog, AuditReceipt, Matter, Sealed};
 use async_trait::async_trait;
-use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
+use sqlx::Row;
 use tokio::sync::oneshot;
 use types::CaseId;
 
-use crate::{Catalogue, CatalogueError, access_list, row::digest};
+use crate::{
+    Catalogue, CatalogueError, access_list,
+    engine::{DbRow, Lock, Tx},
+    row::digest,
+};
 
 /// Entries of one commit at most, so that no caller waits for a whole crowd.
 const BATCH: usize = 256;
@@ -105,7 +109,7 @@ impl Catalogue {
 
     /// One transaction. A charge that is refused, or of a case that is not there, refuses its own entry alone.
     async fn write(&self, entries: &[(AuditEntry, Vec<u8>)]) -> Result<Vec<Taken>, CatalogueError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_alone(Lock::Record).await?;
         let mut seq = last_seq(&mut *tx).await?;
         let mut taken = Vec::with_capacity(entries.len());
         for (entry, bytes) in entries {
@@ -127,7 +131,7 @@ impl Catalogue {
             sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 AND ($2 IS NULL OR case_id = $2) ORDER BY seq LIMIT $3")
                 .bind(seq.cast_signed())
                 .bind(case.map(CaseId::as_str))
-                .bind(limit);
+                .bind(i64::from(limit));
         query.fetch_all(self.reader()).await?.iter().map(record).collect()
     }
 
@@ -136,8 +140,9 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError::BrokenRecord`] where one is missing.
     pub async fn audit_bytes_since(&self, seq: u64, limit: u32) -> Result<Vec<Vec<u8>>, CatalogueError> {
-        let query =
-            sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2").bind(seq.cast_signed()).bind(limit);
+        let query = sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2")
+            .bind(seq.cast_signed())
+            .bind(i64::from(limit));
         let rows = query.fetch_all(self.reader()).await?;
         (seq + 1..)
             .zip(&rows)
@@ -175,13 +180,13 @@ impl Catalogue {
     }
 }
 
-async fn last_seq<'e>(from: impl sqlx::Executor<'e, Database = Sqlite>) -> Result<u64, CatalogueError> {
+async fn last_seq<'e>(from: impl sqlx::Executor<'e, Database = sqlx::Any>) -> Result<u64, CatalogueError> {
     let seq: Option<i64> = sqlx::query_scalar("SELECT max(seq) FROM audit").fetch_one(from).await?;
     Ok(seq.unwrap_or_default().unsigned_abs())
 }
 
 /// Books an entry's charge; writes nothing where it is refused.
-async fn book(tx: &mut Transaction<'static, Sqlite>, entry: &AuditEntry) -> Result<Result<(), AuditError>, CatalogueError> {
+async fn book(tx: &mut Tx, entry: &AuditEntry) -> Result<Result<(), AuditError>, CatalogueError> {
     let (Some(charge), Some(case)) = (entry.charge, &entry.case) else { return Ok(Ok(())) };
     let query = sqlx::query_as("SELECT spent_queries, spent_results FROM case_file WHERE id = $1").bind(case.as_str());
     let row: Option<(i64, i64)> = query.fetch_optional(&mut **tx).await?;
@@ -201,7 +206,7 @@ async fn book(tx: &mut Transaction<'static, Sqlite>, entry: &AuditEntry) -> Resu
     Ok(Ok(()))
 }
 
-async fn insert(tx: &mut Transaction<'static, Sqlite>, seq: u64, entry: &AuditEntry, bytes: &[u8]) -> Result<(), CatalogueError> {
+async fn insert(tx: &mut Tx, seq: u64, entry: &AuditEntry, bytes: &[u8]) -> Result<(), CatalogueError> {
     let case = entry.case.as_ref().map(CaseId::as_str);
     sqlx::query("INSERT INTO audit (seq, at, action, phase, case_id, entry) VALUES ($1, $2, $3, $4, $5, $6)")
         .bind(seq.cast_signed())
@@ -226,7 +231,7 @@ async fn insert(tx: &mut Transaction<'static, Sqlite>, seq: u64, entry: &AuditEn
     Ok(())
 }
 
-fn record(row: &SqliteRow) -> Result<AuditRecord, CatalogueError> {
+fn record(row: &DbRow) -> Result<AuditRecord, CatalogueError> {
     let seq = row.try_get::<i64, _>("seq")?.unsigned_abs();
     let bytes: Vec<u8> = row.try_get("entry")?;
     let unreadable = |_| CatalogueError::BrokenRecord { seq, what: "it can't be read" };
@@ -234,7 +239,7 @@ fn record(row: &SqliteRow) -> Result<AuditRecord, CatalogueError> {
     Ok(AuditRecord { entry, receipt: AuditReceipt::of(seq, &bytes), bytes })
 }
 
-fn sealed(row: &SqliteRow) -> Result<Sealed, CatalogueError> {
+fn sealed(row: &DbRow) -> Result<Sealed, CatalogueError> {
     let matter: &str = row.try_get("matter")?;
     let matter = Matter::parse(matter).ok_or_else(|| CatalogueError::unreadable(format!("commitment of {matter:?}")))?;
     Ok(Sealed { matter, salt: digest(row.try_get("salt")?)?, words: row.try_get("words")? })

@@ -1,12 +1,13 @@
 use std::fmt;
 
 use access::{CameraPolicy, Place, PooledCamera};
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::Row;
 use types::{AgencyId, CameraId, ReceiveTime};
 
 use crate::{
     Catalogue, CatalogueError,
     agency::label,
+    engine::DbRow,
     row::{document, read_document, time},
 };
 
@@ -146,6 +147,8 @@ impl Catalogue {
         .bind(camera.source.as_ref().map(SourceUrl::as_str))
         .bind(document(&camera.policy)?)
         .bind(camera.created.as_micros())
+        // The position may be missing; see `engine`.
+        .persistent(false)
         .execute(&mut *tx)
         .await?;
         if added.rows_affected() == 0 {
@@ -208,7 +211,7 @@ impl Catalogue {
     }
 }
 
-fn camera(row: &SqliteRow) -> Result<Camera, CatalogueError> {
+fn camera(row: &DbRow) -> Result<Camera, CatalogueError> {
     let (id, agency): (String, String) = (row.try_get("id")?, row.try_get("agency")?);
     let unreadable = || CatalogueError::unreadable(format!("camera {id:?}"));
     let (latitude, longitude): (Option<f64>, Option<f64>) = (row.try_get("latitude")?, row.try_get("longitude")?);

@@ -1,9 +1,10 @@
 use access::{Case, CaseState};
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::Row;
 use types::{CaseId, ReceiveTime};
 
 use crate::{
     Catalogue, CatalogueError,
+    engine::DbRow,
     row::{document, read_document},
 };
 
@@ -56,7 +57,7 @@ impl Catalogue {
     pub async fn cases(&self, state: Option<CaseState>, limit: u32) -> Result<Vec<StoredCase>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM case_file WHERE $1 IS NULL OR state = $1 ORDER BY opened DESC, id LIMIT $2")
             .bind(state.map(CaseState::as_str))
-            .bind(limit);
+            .bind(i64::from(limit));
         query.fetch_all(self.reader()).await?.iter().map(stored).collect()
     }
 
@@ -99,7 +100,7 @@ impl Catalogue {
         .bind(before.version.cast_signed())
         .bind(after.state().as_str())
         .bind(document(after)?);
-        match query.fetch_optional(self.writer()).await? {
+        match query.fetch_all(self.writer()).await?.pop() {
             Some(row) => stored(&row),
             None if self.case(id).await?.is_none() => Err(CatalogueError::UnknownCase(id.clone())),
             None => Err(conflict()),
@@ -107,7 +108,7 @@ impl Catalogue {
     }
 }
 
-fn stored(row: &SqliteRow) -> Result<StoredCase, CatalogueError> {
+fn stored(row: &DbRow) -> Result<StoredCase, CatalogueError> {
     let id: String = row.try_get("id")?;
     let case: Case = read_document(row.try_get("document")?, || format!("case {id:?}"))?;
     // The columns are only copies; where they differ somebody edited one of the two.

@@ -37,7 +37,7 @@ impl Catalogue {
     pub async fn changes_since(&self, seq: u64, limit: u32) -> Result<Vec<Change>, CatalogueError> {
         let (after, limit) = (seq.cast_signed(), i64::from(limit));
         // One snapshot for both, or a deletion in between would lose its place.
-        let mut tx = self.reader().begin().await?;
+        let mut tx = self.snapshot().await?;
         let puts = sqlx::query("SELECT * FROM sighting WHERE seq > $1 ORDER BY seq LIMIT $2")
             .bind(after)
             .bind(limit)

@@ -3,14 +3,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use redact::RedactedCrop;
 use types::{Day, SightingId};
 
-use crate::{Catalogue, CatalogueError};
+use crate::{Catalogue, CatalogueError, engine::CropsAlone};
 
 /// What [`Catalogue::check`] found. Everything is well if nothing is listed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CheckReport {
     pub sightings: u64,
     pub crops: u64,
-    /// What SQLite says of its own file.
+    /// What the database says of itself.
     pub database: Vec<String>,
     /// Sightings that can't be shown.
     pub without_crop: Vec<SightingId>,
@@ -67,39 +67,54 @@ pub fn compare_ids(catalogue: &BTreeMap<Day, Vec<SightingId>>, index: &BTreeMap<
 const FEW: u64 = 20;
 
 impl Catalogue {
-    /// Compares rows and crops, reads every crop, and has SQLite check itself. Changes nothing.
+    /// Compares rows and crops, reads every crop, and has the database check itself. Changes nothing, and holds nobody up.
     pub async fn check(&self) -> Result<CheckReport, CatalogueError> {
-        let _alone = self.inner.crops_change.lock().await;
-        self.check_alone().await
-    }
-
-    async fn check_alone(&self) -> Result<CheckReport, CatalogueError> {
-        let mut report = CheckReport::default();
-        let said: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check").fetch_all(self.reader()).await?;
-        report.database.extend(said.into_iter().filter(|line| line != "ok"));
-        let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_all(self.reader()).await?;
-        if !dangling.is_empty() {
-            report.database.push(format!("{} rows refer to rows that are not there", dangling.len()));
-        }
+        let mut report = CheckReport { database: self.self_check().await?, ..CheckReport::default() };
         let mut days: BTreeSet<Day> = self.days().await?.into_iter().collect();
         days.extend(self.inner.crops.days().await?);
         for day in days {
-            let rows = self.ids(day).await?;
+            // Crops before rows: those that come meanwhile are not missing.
             let (crops, others) = self.inner.crops.list(day).await?;
+            let rows = self.ids(day).await?;
             report.sightings += rows.len() as u64;
             report.crops += crops.len() as u64;
-            let named: HashSet<_> = rows.iter().copied().collect();
-            report.orphan_crops.extend(crops.iter().filter(|id| !named.contains(id)).map(|id| format!("{day}/{id}.jpg")));
+            let (orphans, _) = self.orphans(day, crops, &rows).await?;
+            report.orphan_crops.extend(orphans.iter().map(|id| format!("{day}/{id}.jpg")));
             report.orphan_crops.extend(others.iter().map(ToString::to_string));
             for id in rows {
                 match self.inner.crops.get(day, id).await? {
-                    None => report.without_crop.push(id),
+                    // Unless it has gone by now, row and all.
+                    None if self.day_of(id).await? == Some(day) => report.without_crop.push(id),
                     Some(jpeg) if RedactedCrop::decode(&jpeg).is_err() => report.unreadable_crop.push(id),
-                    Some(_) => {}
+                    _ => {}
                 }
             }
         }
         Ok(report)
+    }
+
+    /// Those of a day's crops that no row names; nobody stores crops while the second value lives, so it stays like that.
+    async fn orphans(
+        &self,
+        day: Day,
+        mut crops: Vec<SightingId>,
+        rows: &[SightingId],
+    ) -> Result<(Vec<SightingId>, Option<CropsAlone<'_>>), CatalogueError> {
+        let named: HashSet<_> = rows.iter().collect();
+        crops.retain(|id| !named.contains(id));
+        if crops.is_empty() {
+            return Ok((crops, None));
+        }
+        // A crop is stored before its row: only when nobody is about to commit one it is an orphan.
+        let alone = self.crops_alone().await?;
+        let named: HashSet<_> = self.ids(day).await?.into_iter().collect();
+        crops.retain(|id| !named.contains(id));
+        Ok((crops, Some(alone)))
+    }
+
+    async fn day_of(&self, id: SightingId) -> Result<Option<Day>, CatalogueError> {
+        let query = sqlx::query_scalar("SELECT day FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
+        Ok(query.fetch_optional(self.reader()).await?.map(Day))
     }
 
     /// Takes away what [`Self::check`] found and can be taken away: orphan crops, and sightings without a readable crop.
@@ -121,12 +136,16 @@ impl Catalogue {
     /// Deletes crops that no sighting names: what a crash left between a crop and its row. Call it at start. Returns how
     /// many.
     pub async fn sweep_orphans(&self) -> Result<u64, CatalogueError> {
-        let _alone = self.inner.crops_change.lock().await;
+        let alone = self.crops_alone().await?;
         let mut swept = self.inner.crops.sweep_unfinished()?;
+        drop(alone);
         for day in self.inner.crops.days().await? {
             let (crops, others) = self.inner.crops.list(day).await?;
-            let named: HashSet<_> = self.ids(day).await?.into_iter().collect();
-            for id in crops.into_iter().filter(|id| !named.contains(id)) {
+            let (orphans, mut alone) = self.orphans(day, crops, &self.ids(day).await?).await?;
+            for id in orphans {
+                if let Some(alone) = &mut alone {
+                    alone.is_held().await?;
+                }
                 self.inner.crops.delete(day, id).await?;
                 swept += 1;
             }

@@ -1,9 +1,6 @@
 //! Redacted crops as objects, `<day>/<sighting id>.jpg`: a day is deleted by its prefix.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::PathBuf};
 
 use bytes::Bytes;
 use futures::TryStreamExt;
@@ -14,6 +11,19 @@ use crate::CatalogueError;
 
 const SUFFIX: &str = ".jpg";
 
+/// Where the crops of a catalogue lie.
+#[derive(Debug, Clone)]
+pub enum Crops {
+    /// A folder; made if missing.
+    Folder(PathBuf),
+}
+
+impl From<PathBuf> for Crops {
+    fn from(folder: PathBuf) -> Self {
+        Self::Folder(folder)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct CropStore {
     store: LocalFileSystem,
@@ -21,7 +31,8 @@ pub(crate) struct CropStore {
 }
 
 impl CropStore {
-    pub(crate) fn open(root: &Path) -> Result<Self, CatalogueError> {
+    pub(crate) fn open(crops: &Crops) -> Result<Self, CatalogueError> {
+        let Crops::Folder(root) = crops;
         fs::create_dir_all(root).map_err(|source| CatalogueError::Io {
             action: "create the crop folder",
             path: root.to_owned(),

@@ -31,10 +31,16 @@ pub enum CatalogueError {
         #[source]
         source: Cause,
     },
-    #[error("{path} is not a catalogue of Sightline; name another file, or move this one away")]
-    NotACatalogue { path: PathBuf },
-    #[error("the catalogue {path} was written by a newer version of Sightline; use that version")]
-    TooNew { path: PathBuf },
+    #[error("{database} is not a catalogue of Sightline; name another, or move this one away")]
+    NotACatalogue { database: String },
+    #[error("the catalogue {database} was written by a newer version of Sightline; use that version")]
+    TooNew { database: String },
+    #[error("the database {database} can't be reached or refuses us; is it up, and are user and password right?")]
+    Unreachable {
+        database: String,
+        #[source]
+        source: Cause,
+    },
     #[error("the catalogue was busy for too long; is another process using it?")]
     Busy(#[source] Cause),
     #[error("the stored {what} can't be read; `sightline check` says what is damaged")]
@@ -65,6 +71,17 @@ pub enum CatalogueError {
 /// What a library below said.
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
+/// PostgreSQL's, <https://www.postgresql.org/docs/current/errcodes-appendix.html>.
+mod state {
+    pub(super) const DISK_FULL: &str = "53100";
+    /// Insufficient privileges or no such user, password or database.
+    pub(super) const REFUSED: [&str; 4] = ["28000", "28P01", "3D000", "42501"];
+    /// Too many connections, shutting down, starting up.
+    pub(super) const AWAY: [&str; 4] = ["53300", "57P01", "57P02", "57P03"];
+    /// Waited too long for a lock, or gave way to another transaction.
+    pub(super) const CONTENDED: [&str; 3] = ["55P03", "40P01", "40001"];
+}
+
 /// SQLite's primary result codes, <https://www.sqlite.org/rescode.html>.
 mod code {
     pub(super) const BUSY: u32 = 5;
@@ -92,7 +109,7 @@ impl CatalogueError {
         match primary_code(&error) {
             Some(code::FULL) => Self::DiskFull(Box::new(error)),
             Some(code::CORRUPT) => Self::Corrupt { path: path.to_owned(), source: Box::new(error) },
-            Some(code::NOT_A_DATABASE) => Self::NotACatalogue { path: path.to_owned() },
+            Some(code::NOT_A_DATABASE) => Self::NotACatalogue { database: path.display().to_string() },
             Some(code::BUSY | code::LOCKED) => Self::Busy(Box::new(error)),
             _ if is_disk_full(&error) => Self::DiskFull(Box::new(error)),
             _ => match error {
@@ -101,12 +118,32 @@ impl CatalogueError {
             },
         }
     }
+
+    pub(crate) fn postgres(error: sqlx::Error, database: &str) -> Self {
+        let state = error.as_database_error().and_then(|e| e.code()).unwrap_or_default().into_owned();
+        let state = state.as_str();
+        let connecting = matches!(error, sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut);
+        if state == state::DISK_FULL {
+            Self::DiskFull(Box::new(error))
+        } else if state::CONTENDED.contains(&state) {
+            Self::Busy(Box::new(error))
+        } else if connecting || state::REFUSED.contains(&state) || state::AWAY.contains(&state) {
+            Self::Unreachable { database: database.to_owned(), source: Box::new(error) }
+        } else {
+            Self::Database(Box::new(error))
+        }
+    }
 }
 
 impl From<sqlx::Error> for CatalogueError {
     /// For a catalogue that is open already; opening one names its file.
     fn from(error: sqlx::Error) -> Self {
-        Self::database(error, std::path::Path::new("catalogue.db"))
+        let sqlite = |e: &dyn sqlx::error::DatabaseError| e.try_downcast_ref::<sqlx::sqlite::SqliteError>().is_some();
+        if error.as_database_error().is_some_and(|e| !sqlite(e)) {
+            Self::postgres(error, "PostgreSQL")
+        } else {
+            Self::database(error, std::path::Path::new("catalogue.db"))
+        }
     }
 }
 

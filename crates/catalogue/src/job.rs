@@ -1,11 +1,12 @@
 use std::time::Duration;
 
-use sqlx::{Row, sqlite::SqliteRow};
+use sqlx::Row;
 use types::{CameraId, CaptureTime, FootageDigest, JobId, ReceiveTime};
 use uuid::Uuid;
 
 use crate::{
     Catalogue, CatalogueError,
+    engine::DbRow,
     row::{capture, digest, time},
 };
 
@@ -153,7 +154,7 @@ impl Catalogue {
 
     /// The newest first, at most `limit`.
     pub async fn jobs(&self, limit: u32) -> Result<Vec<Job>, CatalogueError> {
-        let query = sqlx::query("SELECT * FROM job ORDER BY created DESC, id LIMIT $1").bind(limit);
+        let query = sqlx::query("SELECT * FROM job ORDER BY created DESC, id LIMIT $1").bind(i64::from(limit));
         query.fetch_all(self.reader()).await?.iter().map(job).collect()
     }
 
@@ -164,7 +165,7 @@ impl Catalogue {
              WHERE id = (SELECT id FROM job WHERE state = 'queued' ORDER BY created, id LIMIT 1) RETURNING *",
         )
         .bind(ReceiveTime::now().as_micros());
-        query.fetch_optional(self.writer()).await?.as_ref().map(job).transpose()
+        query.fetch_all(self.writer()).await?.pop().as_ref().map(job).transpose()
     }
 
     /// Notes how far a running job is; `false` if it should stop.
@@ -178,7 +179,7 @@ impl Catalogue {
         .bind(progress.total.map(micros))
         .bind(progress.sightings.cast_signed())
         .bind(ReceiveTime::now().as_micros());
-        let cancelling: Option<i64> = query.fetch_optional(self.writer()).await?;
+        let cancelling: Option<i64> = query.fetch_all(self.writer()).await?.pop();
         match cancelling {
             Some(cancelling) => Ok(cancelling == 0),
             None => {
@@ -203,7 +204,7 @@ impl Catalogue {
             .bind(wanted)
             .bind(failure)
             .bind(ReceiveTime::now().as_micros());
-        match query.fetch_optional(self.writer()).await? {
+        match query.fetch_all(self.writer()).await?.pop() {
             Some(row) => job(&row),
             None => Err(refused(self.job(id).await?.state.as_str())),
         }
@@ -212,12 +213,12 @@ impl Catalogue {
     /// A queued job is cancelled at once, a running one is asked to stop, one that ended stays as it is.
     pub async fn cancel_job(&self, id: &JobId) -> Result<Job, CatalogueError> {
         let query = sqlx::query(
-            "UPDATE job SET cancelling = (state = 'running'), state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END, updated = $2
+            "UPDATE job SET cancelling = CASE state WHEN 'running' THEN 1 ELSE 0 END, state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END, updated = $2
              WHERE id = $1 AND state IN ('queued', 'running') RETURNING *",
         )
         .bind(id.as_str())
         .bind(ReceiveTime::now().as_micros());
-        match query.fetch_optional(self.writer()).await? {
+        match query.fetch_all(self.writer()).await?.pop() {
             Some(row) => job(&row),
             None => self.job(id).await,
         }
@@ -244,7 +245,7 @@ impl Catalogue {
     }
 }
 
-fn job(row: &SqliteRow) -> Result<Job, CatalogueError> {
+fn job(row: &DbRow) -> Result<Job, CatalogueError> {
     let text: String = row.try_get("id")?;
     let unreadable = || CatalogueError::unreadable(format!("job {text:?}"));
     let duration = |micros: i64| Duration::from_micros(micros.unsigned_abs());

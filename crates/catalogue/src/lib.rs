@@ -12,8 +12,10 @@
 //! sighting of an unknown camera or under another agency than its camera's, a case whose version moved on, an audit trail
 //! with a gap. Whether that trail was changed is for the Merkle log over it to say.
 //!
-//! The only crate that sees SQL. Queries are plain SQL with `$n`, checked by tests rather than by a database at build
-//! time. One writer: SQLite has no other way, and crops and rows change together under the same lock.
+//! The only crate that sees SQL. Queries are plain SQL with `$n`, the same for SQLite and PostgreSQL, checked by tests on
+//! both rather than by a database at build time; what differs is in `engine`. With PostgreSQL any number of processes share
+//! one catalogue: what only one may change at a time has a lock (`engine::Lock`), and crops and rows change together under
+//! one too.
 
 mod access_list;
 mod agency;
@@ -23,6 +25,7 @@ mod case;
 mod change;
 mod check;
 mod crop;
+mod engine;
 mod error;
 mod job;
 mod open;
@@ -37,6 +40,8 @@ pub use camera::{Camera, Position, SourceUrl};
 pub use case::{Spent, StoredCase};
 pub use change::{Change, IndexRow};
 pub use check::{CheckReport, IdDifference, Repaired, compare_ids};
+pub use crop::Crops;
+pub use engine::{Database, PostgresUrl};
 pub use error::{CatalogueError, Cause};
 pub use job::{AddedJob, Job, JobProgress, JobState, NewJob};
 pub use open::{Catalogue, CatalogueConfig};

@@ -1,11 +1,11 @@
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
 use futures::{StreamExt, TryStreamExt, stream};
 use redact::RedactedCrop;
-use sqlx::{Row, Sqlite, Transaction, sqlite::SqliteRow};
+use sqlx::{AssertSqlSafe, Row};
 use types::{
     AgencyId, CameraId, Class, ClockUncertainty, Day, Description, Embedding, FootageDigest, Rect, Sighting, SightingId,
     SightingOrigin, Size, TimeSource, TimeStamp,
@@ -13,11 +13,14 @@ use types::{
 
 use crate::{
     Catalogue, CatalogueError,
+    engine::{CropsAlone, DbRow, Lock, Tx, placeholders},
     row::{capture, digest, document, embedding, embedding_bytes, id, read_document},
 };
 
 /// Crops written at once; each waits for the disk.
 const CROPS_AT_ONCE: usize = 8;
+/// Ids that one query asks for; databases take tens of thousands.
+const IDS_AT_ONCE: usize = 1000;
 /// Far above [`Sighting::MAX_DURATION`]; a search looks this far before its window.
 const LONGEST_US: i64 = 3_600 * 1_000_000;
 
@@ -48,6 +51,7 @@ impl Catalogue {
         let records: BTreeMap<SightingId, &SightingRecord> = records.iter().map(|r| (r.sighting.id, r)).collect();
         let _alone = self.inner.crops_change.lock().await;
         self.check_cameras(records.values().map(|r| &r.sighting)).await?;
+        let begun = self.begin_with_crops().await?;
         let jpegs: Vec<_> = records.values().map(|r| (r.sighting.day(), r.sighting.id, r.crop.encode())).collect();
         stream::iter(jpegs)
             .map(|(day, id, jpeg)| self.inner.crops.put(day, id, jpeg))
@@ -55,7 +59,10 @@ impl Catalogue {
             .try_collect::<Vec<()>>()
             .await?;
 
-        let mut tx = self.begin().await?;
+        let mut tx = self.go_on_with_sightings(begun).await?;
+        for day in records.values().map(|r| r.sighting.day()).collect::<BTreeSet<_>>() {
+            self.make_day(&mut tx, day).await?;
+        }
         let mut moved = Vec::new();
         let mut seq = reserve(&mut tx, 0).await?;
         for record in records.values() {
@@ -81,31 +88,32 @@ impl Catalogue {
 
     /// Takes away everything that came from a file: for a job that failed, or footage added by mistake.
     pub async fn discard_footage(&self, camera: &CameraId, footage: FootageDigest) -> Result<Discarded, CatalogueError> {
-        let _alone = self.inner.crops_change.lock().await;
-        let mut tx = self.begin().await?;
+        let alone = self.crops_alone().await?;
+        let mut tx = self.begin_alone(Lock::Sightings).await?;
         let rows = sqlx::query_as("SELECT id, day FROM sighting WHERE camera = $1 AND footage = $2 ORDER BY id")
             .bind(camera.as_str())
             .bind(footage.0.as_slice())
             .fetch_all(&mut *tx)
             .await?;
-        self.discard(tx, rows).await
+        self.discard(alone, tx, rows).await
     }
 
     /// Takes away sightings by id; those not there are no error.
     pub async fn discard_sightings(&self, ids: &[SightingId]) -> Result<Discarded, CatalogueError> {
-        let _alone = self.inner.crops_change.lock().await;
-        let mut tx = self.begin().await?;
+        let alone = self.crops_alone().await?;
+        let mut tx = self.begin_alone(Lock::Sightings).await?;
         let mut rows = Vec::new();
         for id in ids {
             let query = sqlx::query_as("SELECT id, day FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
             rows.extend(query.fetch_optional(&mut *tx).await?);
         }
-        self.discard(tx, rows).await
+        self.discard(alone, tx, rows).await
     }
 
     async fn discard(
         &self,
-        mut tx: Transaction<'static, Sqlite>,
+        mut alone: CropsAlone<'_>,
+        mut tx: Tx,
         rows: Vec<(Vec<u8>, i32)>,
     ) -> Result<Discarded, CatalogueError> {
         let mut seq = reserve(&mut tx, 0).await?;
@@ -122,6 +130,7 @@ impl Catalogue {
             gone.push((day, id));
         }
         tx.commit().await?;
+        alone.is_held().await?;
         // Cut short here, the crops left are orphans and swept at the next start.
         for &(day, id) in &gone {
             self.inner.crops.delete(day, id).await?;
@@ -131,15 +140,16 @@ impl Catalogue {
 
     /// In the order asked; those not there are left out.
     pub async fn sightings(&self, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
-        let asked: Vec<String> = ids.iter().map(|id| id.0.simple().to_string()).collect();
-        let rows = sqlx::query("SELECT * FROM sighting WHERE id IN (SELECT unhex(value) FROM json_each($1))")
-            .bind(document(&asked)?)
-            .fetch_all(self.reader())
-            .await?;
-        let mut found = HashMap::with_capacity(rows.len());
-        for row in &rows {
-            let sighting = sighting(row)?;
-            found.insert(sighting.id, sighting);
+        let mut found = HashMap::with_capacity(ids.len());
+        for ids in ids.chunks(IDS_AT_ONCE) {
+            let sql = format!("SELECT * FROM sighting WHERE id IN ({})", placeholders(1, ids.len()));
+            // As many texts as there are lengths of lists: not worth remembering.
+            let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
+            let query = ids.iter().fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
+            for row in &query.fetch_all(self.reader()).await? {
+                let sighting = sighting(row)?;
+                found.insert(sighting.id, sighting);
+            }
         }
         Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
     }
@@ -224,13 +234,13 @@ fn validate(record: &SightingRecord) -> Result<(), CatalogueError> {
 }
 
 /// Takes the next `count` numbers of the change sequence and returns the last one taken so far.
-async fn reserve(tx: &mut Transaction<'static, Sqlite>, count: i64) -> Result<u64, CatalogueError> {
+async fn reserve(tx: &mut Tx, count: i64) -> Result<u64, CatalogueError> {
     let query = sqlx::query_scalar("UPDATE sequence SET value = value + $1 WHERE name = 'change' RETURNING value").bind(count);
     let seq: i64 = query.fetch_one(&mut **tx).await?;
     Ok(seq.unsigned_abs())
 }
 
-async fn bury(tx: &mut Transaction<'static, Sqlite>, id: SightingId, day: Day, seq: u64) -> Result<(), CatalogueError> {
+async fn bury(tx: &mut Tx, id: SightingId, day: Day, seq: u64) -> Result<(), CatalogueError> {
     sqlx::query(
         "INSERT INTO tombstone (id, day, seq) VALUES ($1, $2, $3) ON CONFLICT (id, day) DO UPDATE SET seq = excluded.seq",
     )
@@ -242,7 +252,7 @@ async fn bury(tx: &mut Transaction<'static, Sqlite>, id: SightingId, day: Day, s
     Ok(())
 }
 
-async fn upsert(tx: &mut Transaction<'static, Sqlite>, record: &SightingRecord, seq: u64) -> Result<(), CatalogueError> {
+async fn upsert(tx: &mut Tx, record: &SightingRecord, seq: u64) -> Result<(), CatalogueError> {
     let SightingRecord { sighting: s, embedding, .. } = record;
     let id = s.id.0.as_bytes().as_slice();
     let footage = match s.origin {
@@ -251,8 +261,9 @@ async fn upsert(tx: &mut Transaction<'static, Sqlite>, record: &SightingRecord, 
     };
     let description = document(&s.description)?;
     sqlx::query("DELETE FROM tombstone WHERE id = $1 AND day = $2").bind(id).bind(s.day().0).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM sighting WHERE id = $1").bind(id).execute(&mut **tx).await?;
     sqlx::query(
-        "INSERT OR REPLACE INTO sighting (id, seq, day, camera, agency, class, first_us, first_error_us, first_source, last_us,
+        "INSERT INTO sighting (id, seq, day, camera, agency, class, first_us, first_error_us, first_source, last_us,
          last_error_us, last_source, best_us, box_x, box_y, box_width, box_height, frame_width, frame_height, score, detections,
          description, footage, model, embedding)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
@@ -270,14 +281,14 @@ async fn upsert(tx: &mut Transaction<'static, Sqlite>, record: &SightingRecord, 
     .bind(s.last.uncertainty.as_micros())
     .bind(s.last.source.as_str())
     .bind(s.best.as_micros())
-    .bind(s.bbox.x)
-    .bind(s.bbox.y)
-    .bind(s.bbox.width)
-    .bind(s.bbox.height)
-    .bind(s.frame.width)
-    .bind(s.frame.height)
-    .bind(s.score)
-    .bind(s.detections)
+    .bind(f64::from(s.bbox.x))
+    .bind(f64::from(s.bbox.y))
+    .bind(f64::from(s.bbox.width))
+    .bind(f64::from(s.bbox.height))
+    .bind(i64::from(s.frame.width))
+    .bind(i64::from(s.frame.height))
+    .bind(f64::from(s.score))
+    .bind(i64::from(s.detections))
     .bind(description)
     .bind(footage)
     .bind(embedding.model.0.as_slice())
@@ -287,7 +298,7 @@ async fn upsert(tx: &mut Transaction<'static, Sqlite>, record: &SightingRecord, 
     Ok(())
 }
 
-pub(crate) fn sighting(row: &SqliteRow) -> Result<Sighting, CatalogueError> {
+pub(crate) fn sighting(row: &DbRow) -> Result<Sighting, CatalogueError> {
     let id = id(row.try_get("id")?)?;
     let unreadable = |what: &str| CatalogueError::unreadable(format!("{what} of sighting {id}"));
     let stamp = |time: &str, error: &str, source: &str| -> Result<TimeStamp, CatalogueError> {
@@ -297,6 +308,9 @@ pub(crate) fn sighting(row: &SqliteRow) -> Result<Sighting, CatalogueError> {
             uncertainty: ClockUncertainty(Duration::from_micros(micros.unsigned_abs())),
             source: TimeSource::parse(row.try_get(source)?).ok_or_else(|| unreadable("time"))?,
         })
+    };
+    let whole = |column: &str| -> Result<u32, CatalogueError> {
+        u32::try_from(row.try_get::<i64, _>(column)?).map_err(|_| unreadable(column))
     };
     let number = |column: &str| -> Result<f32, CatalogueError> { Ok(row.try_get::<f64, _>(column)? as f32) };
     let footage: Option<Vec<u8>> = row.try_get("footage")?;
@@ -310,9 +324,9 @@ pub(crate) fn sighting(row: &SqliteRow) -> Result<Sighting, CatalogueError> {
         last: stamp("last_us", "last_error_us", "last_source")?,
         best: capture(row.try_get("best_us")?)?,
         bbox: Rect::new(number("box_x")?, number("box_y")?, number("box_width")?, number("box_height")?),
-        frame: Size { width: row.try_get("frame_width")?, height: row.try_get("frame_height")? },
+        frame: Size { width: whole("frame_width")?, height: whole("frame_height")? },
         score: number("score")?,
-        detections: row.try_get("detections")?,
+        detections: whole("detections")?,
         description,
         origin: footage.map_or(Ok(SightingOrigin::Live), |f| digest(&f).map(|d| SightingOrigin::Footage(FootageDigest(d))))?,
     })

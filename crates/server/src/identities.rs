@@ -148,8 +148,7 @@ impl OfflineIdentities {
     pub async fn open(home: &Home, config: &Config) -> Result<Self, StoreError> {
         let lock = HomeLock::acquire(home.root())?;
         let data = home.root().join(&config.data);
-        let catalogue =
-            Catalogue::open(&CatalogueConfig { database: data.join("catalogue.db"), crops: data.join("crops") }).await?;
+        let catalogue = Catalogue::open(&CatalogueConfig::in_folder(&data)).await?;
         let log = Arc::new(Log::open(home, &config.log, catalogue.clone()).await?);
         Ok(Self { catalogue, log, _lock: lock })
     }

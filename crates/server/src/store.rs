@@ -68,8 +68,7 @@ impl Store {
         let models = models(config)?;
         let spec = spec(&models, config).await?;
         let data = home.root().join(&config.data);
-        let catalogue =
-            Catalogue::open(&CatalogueConfig { database: data.join("catalogue.db"), crops: data.join("crops") }).await?;
+        let catalogue = Catalogue::open(&CatalogueConfig::in_folder(&data)).await?;
         // Before anything is changed: on an older copy nothing is.
         let log = Log::open(home, &config.log, catalogue.clone()).await?;
         undo_cut_off_jobs(&catalogue).await?;

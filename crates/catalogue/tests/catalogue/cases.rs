@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 
 use access::*;
-use catalogue::{Catalogue, CatalogueError};
-use sqlx::{Connection, Row};
+use catalogue::CatalogueError;
+use sqlx::Row;
 use types::{CaseId, ReceiveTime, TimeWindow};
 
 use crate::support::*;
@@ -143,31 +143,36 @@ async fn the_catalogue_books_charges_as_the_reference_does() {
     }
 }
 
-/// Runs SQL on the file itself, as somebody with access to it could.
-async fn tamper(catalogue: &Catalogue, dir: &std::path::Path, sql: &'static str) -> Result<u64, sqlx::Error> {
-    catalogue.close().await;
-    let url = format!("sqlite://{}", config(dir).database.display());
-    let mut connection = sqlx::SqliteConnection::connect(&url).await?;
-    sqlx::query("PRAGMA foreign_keys = ON").execute(&mut connection).await?;
-    sqlx::raw_sql(sql).execute(&mut connection).await.map(|done| done.rows_affected())
+/// Runs SQL on the database itself, as somebody with access to it could.
+async fn tamper(dir: &std::path::Path, sql: &'static str) -> Result<u64, sqlx::Error> {
+    sqlx::raw_sql(sql).execute(&mut raw(dir).await).await.map(|done| done.rows_affected())
 }
 
 #[tokio::test]
 async fn the_database_itself_refuses_to_change_an_entry_and_a_gap_is_noticed() {
     for (sql, gap) in [
-        ("UPDATE audit SET entry = zeroblob(3) WHERE seq = 3", false),
+        ("UPDATE audit SET entry = salt FROM (SELECT salt FROM sealed) AS s WHERE audit.seq = 3", false),
         ("DELETE FROM audit WHERE seq = 2", true),
         ("DELETE FROM audit WHERE seq = 1", true),
     ] {
         let f = fixture().await;
-        for _ in 0..4 {
-            f.catalogue.append(entry(None, None)).await.unwrap();
+        for n in 0..4 {
+            let mut e = entry(None, None);
+            if n == 3 {
+                let sealed = Sealed { matter: Matter::Reason, salt: [5; 32], words: "lost at the quay".to_owned() };
+                e.detail = e.detail.seal(sealed);
+            }
+            f.catalogue.append(e).await.unwrap();
         }
-        let refused = tamper(&f.catalogue, f.dir.path(), sql).await.unwrap_err();
+        f.catalogue.close().await;
+        let refused = tamper(f.dir.path(), sql).await.unwrap_err();
         assert!(refused.to_string().contains("append-only"), "{refused}");
-        let without = "DROP TRIGGER audit_is_never_changed; DROP TRIGGER audit_is_never_shortened;";
-        tamper(&f.catalogue, f.dir.path(), without).await.unwrap();
-        assert_eq!(tamper(&f.catalogue, f.dir.path(), sql).await.unwrap(), 1);
+        let without = match crate::ENGINE {
+            Engine::Sqlite => "DROP TRIGGER audit_is_never_changed; DROP TRIGGER audit_is_never_shortened;",
+            Engine::Postgres => "DROP FUNCTION audit_is_append_only CASCADE",
+        };
+        tamper(f.dir.path(), without).await.unwrap();
+        assert_eq!(tamper(f.dir.path(), sql).await.unwrap(), 1);
         let read = open(f.dir.path()).await.audit_bytes_since(0, 10).await;
         assert_eq!(matches!(read, Err(CatalogueError::BrokenRecord { .. })), gap, "{sql}: {read:?}");
     }
@@ -213,14 +218,17 @@ async fn what_was_written_can_be_forgotten_and_the_entry_stays() {
 }
 
 #[tokio::test]
-async fn the_gate_mints_no_permit_without_an_entry_on_disk() {
+async fn an_entry_is_on_disk_when_its_receipt_is_given() {
     let f = fixture().await;
-    let path = config(f.dir.path()).database;
     f.catalogue.append(entry(None, None)).await.unwrap();
-    // Another process reads the entry from the file, without this one closing it.
-    let mut connection = sqlx::SqliteConnection::connect(&format!("sqlite://{}?mode=ro", path.display())).await.unwrap();
+    // Somebody else reads the entry, without this one closing anything.
+    let mut connection = raw(f.dir.path()).await;
     let row = sqlx::query("SELECT count(*) AS n FROM audit").fetch_one(&mut connection).await.unwrap();
     assert_eq!(row.get::<i64, _>("n"), 1);
-    let sync = sqlx::query("PRAGMA journal_mode").fetch_one(&mut connection).await.unwrap();
-    assert_eq!(sync.get::<String, _>(0), "wal");
+    let (setting, wanted) = match crate::ENGINE {
+        Engine::Sqlite => ("PRAGMA journal_mode", "wal"),
+        Engine::Postgres => ("SHOW synchronous_commit", "on"),
+    };
+    let sync = sqlx::query(setting).fetch_one(&mut connection).await.unwrap();
+    assert_eq!(sync.get::<String, _>(0), wanted);
 }

@@ -7,7 +7,7 @@ use crate::support::*;
 
 fn crop_file(f: &Fixture, n: u64) -> std::path::PathBuf {
     let day = record(n, 0, 0).sighting.day();
-    config(f.dir.path()).crops.join(format!("{day}/{}.jpg", id(n)))
+    crop_folder(f.dir.path()).join(format!("{day}/{}.jpg", id(n)))
 }
 
 #[tokio::test]

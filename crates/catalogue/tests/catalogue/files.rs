@@ -11,7 +11,7 @@ use crate::support::*;
 #[tokio::test]
 async fn a_file_that_is_no_catalogue_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let path = config(dir.path()).database;
+    let path = database_file(dir.path());
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let garbage = vec![b'x'; 8192];
     fs::write(&path, &garbage).unwrap();
@@ -23,7 +23,7 @@ async fn a_file_that_is_no_catalogue_is_left_alone() {
 #[tokio::test]
 async fn somebody_elses_database_is_left_alone() {
     let dir = tempfile::tempdir().unwrap();
-    let path = config(dir.path()).database;
+    let path = database_file(dir.path());
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let mut other = sqlx::SqliteConnection::connect(&format!("sqlite://{}?mode=rwc", path.display())).await.unwrap();
     sqlx::raw_sql("CREATE TABLE agency (colour TEXT)").execute(&mut other).await.unwrap();
@@ -38,8 +38,7 @@ async fn somebody_elses_database_is_left_alone() {
 async fn a_catalogue_of_a_newer_version_is_not_touched() {
     let f = fixture().await;
     f.catalogue.close().await;
-    let mut raw =
-        sqlx::SqliteConnection::connect(&format!("sqlite://{}", config(f.dir.path()).database.display())).await.unwrap();
+    let mut raw = sqlx::SqliteConnection::connect(&url(f.dir.path())).await.unwrap();
     let newer =
         "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) VALUES (9999, 'x', 1, x'00', 0)";
     sqlx::raw_sql(newer).execute(&mut raw).await.unwrap();
@@ -53,7 +52,7 @@ async fn a_damaged_database_says_so() {
     let f = fixture().await;
     f.catalogue.put_sightings(&(0..200).map(|n| record(n, n, 0)).collect::<Vec<_>>()).await.unwrap();
     f.catalogue.close().await;
-    let path = config(f.dir.path()).database;
+    let path = database_file(f.dir.path());
     let mut bytes = fs::read(&path).unwrap();
     // Everything after the schema's pages.
     let from = bytes.len() / 4;

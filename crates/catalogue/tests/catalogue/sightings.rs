@@ -10,7 +10,7 @@ async fn a_sighting_comes_back_as_it_was_stored() {
     let f = fixture().await;
     let records: Vec<_> = (0..6).map(|n| record(n, n * 31, n as i64 * 9)).collect();
     assert_eq!(f.catalogue.put_sightings(&records).await.unwrap(), 6);
-    let catalogue = open_again(f.catalogue, f.dir.path()).await;
+    let catalogue = open_again(f.catalogue.clone(), f.dir.path()).await;
     let ids: Vec<SightingId> = records.iter().rev().map(|r| r.sighting.id).chain([id(99)]).collect();
     let wanted: Vec<_> = records.iter().rev().map(|r| r.sighting.clone()).collect();
     assert_eq!(catalogue.sightings(&ids).await.unwrap(), wanted);

@@ -1,24 +1,74 @@
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use catalogue::{Camera, Catalogue, CatalogueConfig, SightingRecord};
+use catalogue::{Camera, Catalogue, CatalogueConfig, Database, PostgresUrl, SightingRecord};
 use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject, redact};
 use types::*;
+
+use crate::{ENGINE, cluster};
 
 /// 2026-03-01T00:00:00Z.
 pub(crate) const START: i64 = 1_772_323_200_000_000;
 pub(crate) const HOUR: i64 = 3_600_000_000;
+
+/// Which database a test binary is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "a binary names one of them")]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
 
 pub(crate) struct Fixture {
     pub(crate) catalogue: Catalogue,
     pub(crate) dir: tempfile::TempDir,
 }
 
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        if ENGINE == Engine::Postgres {
+            cluster::drop_database(&url(self.dir.path()));
+        }
+    }
+}
+
+/// The URL of the database of a fixture in `dir`.
+pub(crate) fn url(dir: &Path) -> String {
+    match ENGINE {
+        Engine::Sqlite => format!("sqlite://{}", database_file(dir).display()),
+        Engine::Postgres => {
+            let name: String = dir.file_name().unwrap().to_str().unwrap().bytes().map(|b| format!("{b:02x}")).collect();
+            cluster::database_or_skip(&format!("t_{name}"))
+        }
+    }
+}
+
+pub(crate) fn database_file(dir: &Path) -> PathBuf {
+    dir.join("data/catalogue.db")
+}
+
+pub(crate) fn crop_folder(dir: &Path) -> PathBuf {
+    dir.join("data/crops")
+}
+
 pub(crate) fn config(dir: &Path) -> CatalogueConfig {
-    CatalogueConfig { database: dir.join("data/catalogue.db"), crops: dir.join("data/crops") }
+    let database = match ENGINE {
+        Engine::Sqlite => Database::File(database_file(dir)),
+        Engine::Postgres => Database::Postgres(PostgresUrl::parse(&url(dir)).unwrap()),
+    };
+    CatalogueConfig { database, crops: crop_folder(dir).into() }
 }
 
 pub(crate) async fn open(dir: &Path) -> Catalogue {
     Catalogue::open(&config(dir)).await.unwrap()
+}
+
+/// The database itself, as somebody with access to it has it.
+pub(crate) async fn raw(dir: &Path) -> sqlx::AnyConnection {
+    sqlx::any::install_default_drivers();
+    <sqlx::AnyConnection as sqlx::Connection>::connect(&url(dir)).await.unwrap()
 }
 
 /// A catalogue with the agencies `north` and `south` and the cameras `gate` and `hall` of `north`, `dock` of `south`.

@@ -69,7 +69,7 @@ impl World {
     pub(crate) async fn new() -> Self {
         let folder = TempDir::new().unwrap();
         let at = |name| folder.path().join(name);
-        let catalogue = Catalogue::open(&CatalogueConfig { database: at("catalogue.db"), crops: at("crops") }).await.unwrap();
+        let catalogue = Catalogue::open(&CatalogueConfig::in_folder(folder.path())).await.unwrap();
         let index = Arc::new(VectorIndex::open(&at("index"), IndexSpec { model: MODEL, appearance_len: LEN }).unwrap());
         for name in ["city", "transit"] {
             catalogue.add_agency(&AgencyId::new(name).unwrap(), name).await.unwrap();

@@ -151,12 +151,7 @@ async fn a_grant_altered_where_it_is_stored_permits_nothing() {
     deployed.search("investigator", ask("k")).await.unwrap();
     deployed.stop().await;
     let data = deployed.home.root().join("data");
-    let catalogue = catalogue::Catalogue::open(&catalogue::CatalogueConfig {
-        database: data.join("catalogue.db"),
-        crops: data.join("crops"),
-    })
-    .await
-    .unwrap();
+    let catalogue = catalogue::Catalogue::open(&catalogue::CatalogueConfig::in_folder(&data)).await.unwrap();
     // Another case with the same authorisation and one more camera: a grant signed for one does not fit the other.
     let stored = catalogue.case(&"k".parse().unwrap()).await.unwrap().unwrap();
     let mut forged = stored.case.clone();

@@ -32,7 +32,7 @@ pub(crate) async fn cars(home: &Home, each: u64) -> Vec<SightingId> {
     let models = vision::ModelStore::from_env().unwrap();
     let embedder = vision::Embedder::load(&models, None, None).unwrap();
     let data = home.root().join("data");
-    let config = CatalogueConfig { database: data.join("catalogue.db"), crops: data.join("crops") };
+    let config = CatalogueConfig::in_folder(&data);
     let catalogue = Catalogue::open(&config).await.unwrap();
     for (agency, cameras) in [("local", &["gate", "yard"][..]), ("other", &["quay"])] {
         let agency = AgencyId::new(agency).unwrap();

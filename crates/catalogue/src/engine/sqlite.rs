@@ -1,0 +1,98 @@
+use std::{path::Path, time::Duration};
+
+use sqlx::{
+    AnyPool, ConnectOptions, Connection, SqliteConnection,
+    any::{AnyConnectOptions, AnyPoolOptions},
+    migrate::Migrator,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
+};
+
+use super::{Engine, Kind};
+use crate::{CatalogueError, open::migrated};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+
+/// As the first migration sets it.
+const APPLICATION_ID: i64 = 0x5367_6874;
+const READERS: u32 = 4;
+/// How long to wait for another process that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// What a connection's URL can't say. NORMAL may lose the last commits on power loss; what was acknowledged must not be.
+const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+
+pub(super) async fn open(path: &Path) -> Result<Engine, CatalogueError> {
+    if path.to_str().is_none() {
+        return Err(CatalogueError::invalid("the catalogue's path is not UTF-8:", &path.display().to_string()));
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|source| CatalogueError::Io {
+            action: "create the catalogue's folder",
+            path: folder.to_owned(),
+            source,
+        })?;
+    }
+    inspect(path).await?;
+    let failed = |e| CatalogueError::database(e, path);
+    let options = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT);
+    let mut first: SqliteConnection = options.connect().await.map_err(failed)?;
+    let done = MIGRATIONS.run(&mut first).await;
+    migrated(done, &path.display().to_string(), |e| CatalogueError::database(e, path))?;
+    first.close().await.map_err(failed)?;
+    let options = options.create_if_missing(false);
+    let writer = pool(1, &options).await.map_err(failed)?;
+    let reader = pool(READERS, &options.read_only(true)).await.map_err(failed)?;
+    Ok(Engine { kind: Kind::Sqlite, writer, reader })
+}
+
+async fn pool(size: u32, options: &SqliteConnectOptions) -> Result<AnyPool, sqlx::Error> {
+    AnyPoolOptions::new()
+        .max_connections(size)
+        .min_connections(1)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                sqlx::raw_sql(PRAGMAS).execute(connection).await?;
+                Ok(())
+            })
+        })
+        .connect_with(AnyConnectOptions::from_url(&options.to_url_lossy())?)
+        .await
+}
+
+pub(super) async fn self_check(pool: &AnyPool) -> Result<Vec<String>, CatalogueError> {
+    let mut said: Vec<String> = sqlx::query_scalar("PRAGMA integrity_check").fetch_all(pool).await?;
+    said.retain(|line| line != "ok");
+    let dangling = sqlx::query("PRAGMA foreign_key_check").fetch_all(pool).await?;
+    if !dangling.is_empty() {
+        said.push(format!("{} rows refer to rows that are not there", dangling.len()));
+    }
+    Ok(said)
+}
+
+/// Looks at a file that is there already without changing a byte of it: another program's database is not ours to migrate.
+async fn inspect(path: &Path) -> Result<(), CatalogueError> {
+    if !path.metadata().is_ok_and(|m| m.len() > 0) {
+        return Ok(());
+    }
+    let failed = |e| CatalogueError::database(e, path);
+    let mut connection = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).connect().await.map_err(failed)?;
+    let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await.map_err(failed)?;
+    // A process killed while making the catalogue leaves no table, or the migrator's own.
+    let tables: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name <> '_sqlx_migrations'")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(failed)?;
+    connection.close().await.map_err(failed)?;
+    if tables > 0 && id != APPLICATION_ID {
+        return Err(CatalogueError::NotACatalogue { database: path.display().to_string() });
+    }
+    Ok(())
+}

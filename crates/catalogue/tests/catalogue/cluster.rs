@@ -1,0 +1,164 @@
+//! A throw-away PostgreSQL for tests: one cluster for all test processes of this user, on a free port, started by whoever
+//! comes first and gone a few seconds after the last one. A database for each who asks.
+//!
+//! PostgreSQL refuses to run as root, so it runs as `nobody` then.
+
+use std::{
+    fs::{self, File},
+    io::Write,
+    net::{TcpListener, TcpStream},
+    os::unix::{
+        fs::{MetadataExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+/// `nobody` and `nogroup`.
+const NOBODY: u32 = 65_534;
+
+/// Stops the cluster when nobody holds a lock on `users` any more. Whoever comes takes `start` first, so nobody can come
+/// meanwhile.
+const KEEPER: &str = r#"
+    exec 8>>start 9>>users
+    "$@" >>log 2>&1 8>&- 9>&- &
+    server=$!
+    while sleep 3 && kill -0 $server; do
+        flock -n 8 || continue
+        if flock -n 9; then kill -QUIT $server; wait $server; rm -rf data port; exit; fi
+        flock -u 8
+    done
+"#;
+
+/// The URL of a database of that name, made if it is not there; `None` where PostgreSQL is not installed.
+pub(crate) fn database(name: &str) -> Option<String> {
+    static CLUSTER: OnceLock<Option<(File, u16)>> = OnceLock::new();
+    let (_, port) = CLUSTER.get_or_init(cluster).as_ref()?;
+    let url = |database: &str| format!("postgres://sightline@127.0.0.1:{port}/{database}");
+    let (admin, name) = (url("postgres"), name.to_owned());
+    let made = url(&name);
+    run(async move {
+        let mut connection = PgConnection::connect(&admin).await.expect("the test cluster answers");
+        let sql = "SELECT 1 FROM pg_database WHERE datname = $1";
+        let there: Option<i32> = sqlx::query_scalar(sql).bind(&name).fetch_optional(&mut connection).await.unwrap();
+        if there.is_none() {
+            sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
+        }
+    });
+    Some(made)
+}
+
+/// Away with a database that [`database`] made.
+pub(crate) fn drop_database(url: &str) {
+    let (admin, name) = url.rsplit_once('/').unwrap();
+    let (admin, name) = (format!("{admin}/postgres"), name.to_owned());
+    run(async move {
+        if let Ok(mut connection) = PgConnection::connect(&admin).await {
+            let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+            let _ = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
+        }
+    });
+}
+
+/// As above, for a test binary that is about PostgreSQL alone: without it, says so and ends well.
+pub(crate) fn database_or_skip(name: &str) -> String {
+    database(name).unwrap_or_else(|| {
+        // Not through the print macros: the test runner would keep it to itself.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: tests on PostgreSQL: it is not installed (apt-get install postgresql)");
+        std::process::exit(0)
+    })
+}
+
+/// From within another runtime too.
+fn run(work: impl Future<Output = ()> + Send + 'static) {
+    let thread =
+        std::thread::spawn(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work));
+    thread.join().unwrap();
+}
+
+/// The lock that keeps the cluster running while this process does, and the port.
+fn cluster() -> Option<(File, u16)> {
+    let tools = tools()?;
+    let base = std::env::temp_dir().join(format!("sightline-test-postgres-{}", user()));
+    fs::create_dir_all(&base).unwrap();
+    let open = |name: &str| File::options().create(true).append(true).open(base.join(name)).unwrap();
+    let (start, users) = (open("start"), open("users"));
+    start.lock().unwrap();
+    users.lock_shared().unwrap();
+    let port = fs::read_to_string(base.join("port")).ok().and_then(|p| p.trim().parse().ok());
+    let port = port.filter(|port| TcpStream::connect(("127.0.0.1", *port)).is_ok()).unwrap_or_else(|| begin(&tools, &base));
+    Some((users, port))
+}
+
+fn begin(tools: &Path, base: &Path) -> u16 {
+    let data = base.join("data");
+    let _ = fs::remove_dir_all(&data);
+    fs::create_dir(&data).unwrap();
+    let root = user() == 0;
+    if root {
+        chown(&data, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+    let as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let words = |program: &str, arguments: &[&str]| -> Vec<String> {
+        let program = tools.join(program).display().to_string();
+        let before = if root { &as_nobody[..] } else { &[] };
+        before.iter().map(|w| (*w).to_owned()).chain([program]).chain(arguments.iter().map(|w| (*w).to_owned())).collect()
+    };
+    let folder = data.to_str().unwrap();
+    let made = words("initdb", &["-D", folder, "-U", "sightline", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]);
+    let made = Command::new(&made[0]).args(&made[1..]).current_dir("/").output().unwrap();
+    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let number = port.to_string();
+    let mut server = words("postgres", &["-D", folder, "-p", &number]);
+    // What is killed here is never the machine: what the operating system has is not lost.
+    for setting in
+        ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "full_page_writes=off", "max_connections=300"]
+    {
+        server.extend(["-c".to_owned(), setting.to_owned()]);
+    }
+    Command::new("sh")
+        .args(["-c", KEEPER, "keeper"])
+        .args(&server)
+        .current_dir(base)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let began = Instant::now();
+    let url = format!("postgres://sightline@127.0.0.1:{port}/postgres");
+    while !answers(&url) {
+        let log = || fs::read_to_string(base.join("log")).unwrap_or_default();
+        assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start:\n{}", log());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    fs::write(base.join("port"), number).unwrap();
+    port
+}
+
+fn answers(url: &str) -> bool {
+    let (url, (said, hear)) = (url.to_owned(), std::sync::mpsc::channel());
+    run(async move {
+        let _ = said.send(PgConnection::connect(&url).await.is_ok());
+    });
+    hear.recv().unwrap_or(false)
+}
+
+/// The folder of the newest PostgreSQL's programs, where Debian puts them.
+fn tools() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
+    let newest = versions.filter_map(|v| Some((v.file_name().to_str()?.parse::<u32>().ok()?, v.path().join("bin"))));
+    newest.filter(|(_, bin)| bin.join("initdb").exists()).max().map(|(_, bin)| bin)
+}
+
+fn user() -> u32 {
+    fs::metadata("/proc/self").unwrap().uid()
+}

@@ -1,0 +1,6 @@
+//! The catalogue on PostgreSQL: the same tests as on SQLite.
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
+
+const ENGINE: support::Engine = support::Engine::Postgres;
+
+include!("catalogue/suite.rs");
