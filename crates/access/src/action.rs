@@ -74,6 +74,23 @@ pub enum Action {
     RevokeCamera,
     #[serde(rename = "camera.accesses")]
     ListAccesses,
+    #[serde(rename = "retention.status")]
+    RetentionStatus,
+    #[serde(rename = "retention.list")]
+    ListDeletions,
+    #[serde(rename = "retention.run")]
+    RunRetention,
+    /// The server itself: the time of these sightings has come.
+    #[serde(rename = "retention.delete")]
+    DeleteSightings,
+    #[serde(rename = "hold.place")]
+    PlaceHold,
+    #[serde(rename = "hold.confirm")]
+    ConfirmHold,
+    #[serde(rename = "hold.release")]
+    ReleaseHold,
+    #[serde(rename = "hold.list")]
+    ListHolds,
     /// Somebody comes in; on the record only where they were turned away.
     #[serde(rename = "connect")]
     Connect,
@@ -89,7 +106,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 42] = [
         Self::Search,
         Self::GetCrop,
         Self::AddAgency,
@@ -123,6 +140,14 @@ impl Action {
         Self::ResumeCamera,
         Self::RevokeCamera,
         Self::ListAccesses,
+        Self::RetentionStatus,
+        Self::ListDeletions,
+        Self::RunRetention,
+        Self::DeleteSightings,
+        Self::PlaceHold,
+        Self::ConfirmHold,
+        Self::ReleaseHold,
+        Self::ListHolds,
         Self::Connect,
     ];
 
@@ -161,6 +186,14 @@ impl Action {
             Self::ResumeCamera => "camera.resume",
             Self::RevokeCamera => "camera.revoke",
             Self::ListAccesses => "camera.accesses",
+            Self::RetentionStatus => "retention.status",
+            Self::ListDeletions => "retention.list",
+            Self::RunRetention => "retention.run",
+            Self::DeleteSightings => "retention.delete",
+            Self::PlaceHold => "hold.place",
+            Self::ConfirmHold => "hold.confirm",
+            Self::ReleaseHold => "hold.release",
+            Self::ListHolds => "hold.list",
             Self::Connect => "connect",
         }
     }
@@ -192,8 +225,13 @@ impl Action {
             Self::RefuseCase => [No, Yes, No, No, No],
             Self::SetCameraPolicy | Self::PauseCamera | Self::ResumeCamera | Self::RevokeCamera => [No, No, Own, No, No],
             Self::ListAccesses => [No, No, Own, No, Yes],
+            Self::RetentionStatus => [No, No, No, Yes, Yes],
+            Self::ListDeletions => [No, No, Own, Yes, Yes],
+            Self::RunRetention => [No, No, No, Yes, No],
+            // Whoever searches keeps nothing longer: holds are for those who oversee and those whose cameras they are.
+            Self::PlaceHold | Self::ConfirmHold | Self::ReleaseHold | Self::ListHolds => [No, Yes, Own, No, Yes],
             // Nobody asks for these: the server does them by itself.
-            Self::PurgeCase | Self::Connect => [No, No, No, No, No],
+            Self::PurgeCase | Self::DeleteSightings | Self::Connect => [No, No, No, No, No],
         };
         row[role as usize]
     }

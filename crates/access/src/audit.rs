@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use types::{AgencyId, CameraId, CaseId, Class, JobId, QueryPart, ReceiveTime, SightingId, TimeWindow};
+use types::{AgencyId, CameraId, CaseId, Class, HoldId, JobId, QueryPart, ReceiveTime, SightingId, TimeWindow};
 
-use crate::{Action, Budgets, Caller, Code, Commitment, LeftOut, Matter, Sealed, SearchRequest, log};
+use crate::{Action, Budgets, Caller, Code, Commitment, Deletion, LeftOut, Matter, Sealed, SearchRequest, log};
 
 /// One line of the record. No free text and no picture: who, what, under which case, how far, and how it ended. What
 /// somebody wrote or showed is there as a [`Commitment`] alone.
@@ -100,6 +100,12 @@ pub struct AuditDetail {
     /// Of the certificate revoked, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
+    /// The legal hold it was about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hold: Option<HoldId>,
+    /// What was deleted because its time had come. The log's signature and receipts make it a record that others can check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
     /// Searched before anybody authorised it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub emergency: bool,

@@ -56,6 +56,10 @@ codes! {
     Limits = "limits",
     /// The camera, agency or job belongs to another organisation.
     NotYours = "not_yours",
+    /// No such legal hold, or not one this caller may see.
+    NoHold = "no_hold",
+    /// The hold is confirmed, released or over already.
+    HoldState = "hold_state",
     /// Too few witnesses look on.
     Unwitnessed = "unwitnessed",
     /// The caller's certificate was revoked.

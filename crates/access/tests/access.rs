@@ -5,6 +5,7 @@ mod access {
     mod fixture;
     mod gate;
     mod grants;
+    mod holds;
     mod laws;
     mod log;
     mod matrix;

@@ -140,20 +140,34 @@ impl Catalogue {
         let mut swept = self.inner.crops.sweep_unfinished()?;
         drop(alone);
         for day in self.inner.crops.days().await? {
-            let (crops, others) = self.inner.crops.list(day).await?;
-            let (orphans, mut alone) = self.orphans(day, crops, &self.ids(day).await?).await?;
-            for id in orphans {
-                if let Some(alone) = &mut alone {
-                    alone.is_held().await?;
-                }
-                self.inner.crops.delete(day, id).await?;
-                swept += 1;
-            }
-            for key in others {
-                self.inner.crops.delete_key(&key).await?;
-                swept += 1;
-            }
+            swept += self.sweep_day(day).await?;
         }
         Ok(swept)
+    }
+
+    /// The part of [`Self::sweep_orphans`] that is about a day.
+    pub(crate) async fn sweep_day(&self, day: Day) -> Result<u64, CatalogueError> {
+        let mut swept = 0;
+        let (crops, others) = self.inner.crops.list(day).await?;
+        let (orphans, mut alone) = self.orphans(day, crops, &self.ids(day).await?).await?;
+        for id in orphans {
+            if let Some(alone) = &mut alone {
+                alone.is_held().await?;
+            }
+            self.inner.crops.delete(day, id).await?;
+            swept += 1;
+        }
+        for key in others {
+            self.inner.crops.delete_key(&key).await?;
+            swept += 1;
+        }
+        Ok(swept)
+    }
+
+    /// How many objects in the crop store of a day no sighting names.
+    pub async fn stray_crops(&self, day: Day) -> Result<u64, CatalogueError> {
+        let (crops, others) = self.inner.crops.list(day).await?;
+        let (orphans, _) = self.orphans(day, crops, &self.ids(day).await?).await?;
+        Ok((orphans.len() + others.len()) as u64)
     }
 }

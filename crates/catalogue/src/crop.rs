@@ -74,6 +74,17 @@ impl CropStore {
         }
     }
 
+    /// Removes the folder of a day in which nothing is left.
+    pub(crate) fn remove_folder(&self, day: Day) -> Result<(), CatalogueError> {
+        match fs::remove_dir(self.root.join(day.to_string())) {
+            Ok(()) => Ok(()),
+            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Ok(()),
+            Err(source) => {
+                Err(CatalogueError::Io { action: "delete the crop folder of", path: self.root.join(day.to_string()), source })
+            }
+        }
+    }
+
     /// The days that have a folder.
     pub(crate) async fn days(&self) -> Result<Vec<Day>, CatalogueError> {
         let listed = self.store.list_with_delimiter(None).await.map_err(|e| CatalogueError::crops("list the crops", e))?;

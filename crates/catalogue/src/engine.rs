@@ -174,7 +174,6 @@ impl Catalogue {
     }
 
     /// Takes away a day's sightings whole: PostgreSQL drops the partition, at once and with nothing left to clean up.
-    #[expect(dead_code, reason = "retention's")]
     pub(crate) async fn drop_day(&self, tx: &mut Tx, day: types::Day) -> Result<(), CatalogueError> {
         match self.inner.engine.kind {
             Kind::Sqlite => {
@@ -182,6 +181,14 @@ impl Catalogue {
                 Ok(())
             }
             Kind::Postgres => postgres::drop_day(tx, day).await,
+        }
+    }
+
+    /// Leaves no byte of what was deleted from these days, nor of what was deleted elsewhere, in the database's files.
+    pub(crate) async fn erase_files(&self, days: &[types::Day]) -> Result<(), CatalogueError> {
+        match self.inner.engine.kind {
+            Kind::Sqlite => sqlite::erase(self.writer()).await,
+            Kind::Postgres => postgres::erase(self.writer(), days).await,
         }
     }
 

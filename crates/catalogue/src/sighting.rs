@@ -7,8 +7,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use redact::RedactedCrop;
 use sqlx::{AssertSqlSafe, Row};
 use types::{
-    AgencyId, CameraId, Class, ClockUncertainty, Day, Description, Embedding, FootageDigest, Rect, Sighting, SightingId,
-    SightingOrigin, Size, TimeSource, TimeStamp,
+    AgencyId, CameraId, Class, ClockUncertainty, Day, Description, Embedding, FootageDigest, ReceiveTime, Rect, Sighting,
+    SightingId, SightingOrigin, Size, TimeSource, TimeStamp,
 };
 
 use crate::{
@@ -65,19 +65,21 @@ impl Catalogue {
         }
         let mut moved = Vec::new();
         let mut seq = reserve(&mut tx, 0).await?;
+        let now = stored_now(&mut tx).await?;
         for record in records.values() {
             let (new, old) = (&record.sighting, record.sighting.id);
-            let before: Option<i32> = sqlx::query_scalar("SELECT day FROM sighting WHERE id = $1")
+            let before: Option<(i32, i64)> = sqlx::query_as("SELECT day, stored FROM sighting WHERE id = $1")
                 .bind(old.0.as_bytes().as_slice())
                 .fetch_optional(&mut *tx)
                 .await?;
-            if let Some(day) = before.map(Day).filter(|day| *day != new.day()) {
+            if let Some(day) = before.map(|(day, _)| Day(day)).filter(|day| *day != new.day()) {
                 seq = reserve(&mut tx, 1).await?;
                 bury(&mut tx, old, day, seq).await?;
                 moved.push((day, old));
             }
             seq = reserve(&mut tx, 1).await?;
-            upsert(&mut tx, record, seq).await?;
+            // Storing it again makes it no younger.
+            upsert(&mut tx, record, seq, before.map_or(now, |(_, stored)| stored)).await?;
         }
         tx.commit().await?;
         for (day, id) in moved {
@@ -252,7 +254,15 @@ async fn bury(tx: &mut Tx, id: SightingId, day: Day, seq: u64) -> Result<(), Cat
     Ok(())
 }
 
-async fn upsert(tx: &mut Tx, record: &SightingRecord, seq: u64) -> Result<(), CatalogueError> {
+/// The time that sightings stored now get, never before the latest that was seen: where the clock was set back they would
+/// else look old.
+async fn stored_now(tx: &mut Tx) -> Result<i64, CatalogueError> {
+    let query = sqlx::query_scalar("SELECT value FROM sequence WHERE name = 'clock'");
+    let seen: i64 = query.fetch_one(&mut **tx).await?;
+    Ok(seen.max(ReceiveTime::now().as_micros()))
+}
+
+async fn upsert(tx: &mut Tx, record: &SightingRecord, seq: u64, stored: i64) -> Result<(), CatalogueError> {
     let SightingRecord { sighting: s, embedding, .. } = record;
     let id = s.id.0.as_bytes().as_slice();
     let footage = match s.origin {
@@ -265,8 +275,9 @@ async fn upsert(tx: &mut Tx, record: &SightingRecord, seq: u64) -> Result<(), Ca
     sqlx::query(
         "INSERT INTO sighting (id, seq, day, camera, agency, class, first_us, first_error_us, first_source, last_us,
          last_error_us, last_source, best_us, box_x, box_y, box_width, box_height, frame_width, frame_height, score, detections,
-         description, footage, model, embedding)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)",
+         description, footage, model, embedding, stored)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
+         $26)",
     )
     .bind(id)
     .bind(seq.cast_signed())
@@ -293,6 +304,7 @@ async fn upsert(tx: &mut Tx, record: &SightingRecord, seq: u64) -> Result<(), Ca
     .bind(footage)
     .bind(embedding.model.0.as_slice())
     .bind(embedding_bytes(embedding))
+    .bind(stored)
     .execute(&mut **tx)
     .await?;
     Ok(())

@@ -5,7 +5,7 @@ use std::{error::Error, io, time::Duration};
 use proto::v1::{
     admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient,
     footage_service_client::FootageServiceClient, live_service_client::LiveServiceClient, log_service_client::LogServiceClient,
-    search_service_client::SearchServiceClient,
+    retention_service_client::RetentionServiceClient, search_service_client::SearchServiceClient,
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 
@@ -62,6 +62,10 @@ impl Client {
 
     pub(crate) fn log(&self) -> LogServiceClient<Channel> {
         LogServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn retention(&self) -> RetentionServiceClient<Channel> {
+        RetentionServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {

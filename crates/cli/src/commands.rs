@@ -7,11 +7,13 @@ mod camera;
 mod case;
 mod check;
 mod eval;
+mod hold;
 mod identity;
 mod index;
 mod init;
 mod log;
 mod models;
+mod retention;
 mod search;
 mod serve;
 mod verify;
@@ -44,6 +46,12 @@ pub(crate) enum Command {
     Case(case::Case),
     /// Search a case's cameras for possible sightings
     Search(search::Search),
+    /// Sightings end: what is due, and what was deleted
+    #[command(subcommand)]
+    Retention(retention::Retention),
+    /// Legal holds: what two people keep longer
+    #[command(subcommand)]
+    Hold(hold::Hold),
     /// Compare catalogue, crops and index
     Check(check::Check),
     /// The search index
@@ -79,6 +87,8 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Archive(c) => c.run(ctx).await,
         Command::Case(c) => c.run(ctx).await,
         Command::Search(c) => c.run(ctx).await,
+        Command::Retention(c) => c.run(ctx).await,
+        Command::Hold(c) => c.run(ctx).await,
         Command::Check(c) => c.run(ctx).await,
         Command::Index(c) => c.run(ctx).await,
         Command::Log(c) => c.run(ctx).await,

@@ -6,6 +6,7 @@ mod case;
 mod hit;
 mod job;
 mod live;
+mod retention;
 
 pub(crate) use accesses::AccessView;
 pub(crate) use camera::{AgencyView, CameraView};
@@ -14,6 +15,7 @@ pub(crate) use hit::{HitView, SearchView};
 pub(crate) use job::JobView;
 pub(crate) use live::LiveView;
 use proto::v1;
+pub(crate) use retention::{DeletionView, HoldView, RetentionView};
 
 /// `CASE_STATE_REQUESTED` of prefix `CASE_STATE_` is "requested".
 fn lower(name: &str, prefix: &str) -> String {
@@ -40,6 +42,7 @@ word!(part_word, DescriptionPart, "DESCRIPTION_PART_");
 word!(job_state_word, JobState, "JOB_STATE_");
 word!(time_source_word, TimeSource, "TIME_SOURCE_");
 word!(camera_state_word, CameraState, "CAMERA_STATE_");
+word!(hold_state_word, HoldState, "HOLD_STATE_");
 word!(finding_word, FindingKind, "FINDING_KIND_");
 
 /// `None` for a case that is not closed.

@@ -10,5 +10,7 @@ mod deployment;
 mod messages;
 #[path = "cli/record.rs"]
 mod record;
+#[path = "cli/retention.rs"]
+mod retention;
 #[path = "cli/whole_path.rs"]
 mod whole_path;

@@ -11,9 +11,9 @@ use parking_lot::RwLock;
 use qdrant_edge::{
     AnyVariants, Condition, CountRequest, CreateIndex, Distance, EdgeConfig, EdgeShard, EdgeVectorParams, FieldCondition,
     FieldIndexOperations, Filter, HasIdCondition, IntegerIndexParams, JsonPath, KeywordIndexParams, Match, MatchAny, NamedQuery,
-    OperationResult, PayloadFieldSchema, PayloadSchemaParams, PointId, PointInsertOperations, PointOperations, PointStruct,
-    QueryEnum, Range, ScrollRequest, SearchParams, SearchRequest, UpdateOperation, VectorInternal, Vectors, WalOptions,
-    WithPayloadInterface, WithVector, external::ordered_float::OrderedFloat,
+    OperationError, OperationResult, PayloadFieldSchema, PayloadSchemaParams, PointId, PointInsertOperations, PointOperations,
+    PointStruct, QueryEnum, Range, ScrollRequest, SearchParams, SearchRequest, UpdateOperation, VectorInternal, Vectors,
+    WalOptions, WithPayloadInterface, WithVector, external::ordered_float::OrderedFloat,
 };
 use serde_json::json;
 use types::{Day, Description, SightingId};
@@ -25,6 +25,8 @@ const APPEARANCE: &str = "appearance";
 /// The engine's log is dead weight to us; small pieces let it be deleted soon. A record must fit several times over.
 const LOG_PIECE_BYTES: usize = 4 << 20;
 const IDS_PER_PAGE: usize = 10_000;
+/// Points with their vectors copied at once.
+const POINTS_PER_PAGE: usize = 256;
 
 /// A bucket is searched by many and changed by one: the caller serialises changes and flushes.
 #[derive(Debug)]
@@ -40,58 +42,72 @@ impl Bucket {
     /// Makes a day's folder under a name that is ignored, and gives it its own when it is complete and on disk.
     pub(crate) fn create(folder: &Path, day: Day, appearance_len: usize) -> Result<Self, IndexError> {
         let path = folder.join(day.to_string());
-        let unfinished = folder.join(format!(".new-{day}"));
-        let io = |action, path: &Path| {
-            let path = path.to_owned();
-            move |source| IndexError::Io { action, path, source }
-        };
-        remove_folder(&unfinished).map_err(io("delete", &unfinished))?;
-        fs::create_dir_all(&unfinished).map_err(io("create", &unfinished))?;
-        let shard = guarded(|| {
-            let shard = EdgeShard::new(&unfinished, config(appearance_len))?;
-            for (field, schema) in payload_indexes() {
-                shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(CreateIndex {
-                    field_name: field,
-                    field_schema: Some(PayloadFieldSchema::FieldParams(schema)),
-                })))?;
-            }
-            Ok(shard)
-        })
-        .map_err(|source| IndexError::Engine { action: "create the bucket", day, source })?;
+        let (unfinished, shard) = new_shard(folder, day, appearance_len)?;
         // Which puts it on disk.
         close(shard).map_err(|source| IndexError::Engine { action: "create the bucket", day, source })?;
-        fs::rename(&unfinished, &path).map_err(io("create", &path))?;
-        sync_folder(folder).map_err(io("create", &path))?;
+        let io = |source| IndexError::Io { action: "create", path: path.clone(), source };
+        fs::rename(&unfinished, &path).map_err(io)?;
+        sync_folder(folder).map_err(io)?;
         Self::load(folder, day, appearance_len)
     }
 
     pub(crate) fn load(folder: &Path, day: Day, appearance_len: usize) -> Result<Self, IndexError> {
         let path = folder.join(day.to_string());
-        let damaged = |source| IndexError::Damaged { day, path: path.clone(), source };
-        // The engine takes a folder without segments for a new shard; here it can only be a loss.
-        let has_segments = fs::read_dir(path.join("segments")).is_ok_and(|mut entries| entries.next().is_some());
-        if !has_segments {
-            return Err(damaged(EngineError("its segments are missing".to_owned())));
-        }
-        let shard = guarded(|| EdgeShard::load(&path, Some(config(appearance_len)))).map_err(damaged)?;
-        // Half a folder can load: what it is indexed by, and its points, must still be there.
-        let look = guarded(|| {
-            let known = shard.info().payload_schema;
-            shard.count(CountRequest { filter: None, exact: true })?;
-            Ok(payload_indexes().into_iter().find(|(field, _)| !known.contains_key(field)))
-        });
-        let fault = match look {
-            Ok(None) => None,
-            Ok(Some((field, _))) => Some(EngineError(format!("its payload index {field} is missing"))),
-            Err(error) => Some(error),
-        };
-        if let Some(fault) = fault {
-            if let Err(error) = close(shard) {
-                tracing::debug!(%day, %error, "the engine did not close a damaged bucket cleanly");
-            }
-            return Err(damaged(fault));
-        }
+        let shard = load_shard(&path, day, appearance_len)?;
         Ok(Self { day, path, shard: RwLock::new(Some(shard)) })
+    }
+
+    /// Writes the day anew with nothing but what is in it, on disk when it returns: what was removed before leaves no byte
+    /// behind, in no segment and in no log. Searches see it before or after, never between; cut short, it is as before.
+    pub(crate) fn rewrite(&self, folder: &Path, appearance_len: usize) -> Result<(), IndexError> {
+        let day = self.day;
+        let engine = |source| IndexError::Engine { action: "rewrite the bucket", day, source };
+        let (fresh, shard) = new_shard(folder, day, appearance_len)?;
+        let copied = self.copy_to(&shard);
+        close(shard).map_err(engine)?;
+        copied?;
+        let io = |source| IndexError::Io { action: "replace", path: self.path.clone(), source };
+        // Waits for the searches under way; those that come wait for us.
+        let mut guard = self.shard.write();
+        let Some(old) = guard.take() else { return Ok(()) };
+        if let Err(error) = close(old) {
+            tracing::warn!(%day, %error, "the engine did not close a bucket cleanly before it was replaced");
+        }
+        let swapped = exchange(&fresh, &self.path);
+        *guard = Some(load_shard(&self.path, day, appearance_len)?);
+        drop(guard);
+        swapped.map_err(io)?;
+        sync_folder(folder).map_err(io)?;
+        remove_folder(&fresh).map_err(|source| IndexError::Io { action: "delete", path: fresh.clone(), source })?;
+        sync_folder(folder).map_err(io)
+    }
+
+    fn copy_to(&self, fresh: &EdgeShard) -> Result<(), IndexError> {
+        let mut offset = None;
+        loop {
+            let request = ScrollRequest {
+                offset,
+                limit: Some(POINTS_PER_PAGE),
+                filter: None,
+                with_payload: Some(WithPayloadInterface::Bool(true)),
+                with_vector: WithVector::Bool(true),
+                order_by: None,
+            };
+            let next = self.with("rewrite the bucket", None, |shard| {
+                let (page, next) = shard.scroll(request)?;
+                let points = page.into_iter().map(TryInto::try_into).collect::<Result<Vec<_>, _>>();
+                let points = points.map_err(|error| OperationError::service_error(format!("{error}")))?;
+                if !points.is_empty() {
+                    let points = PointOperations::UpsertPoints(PointInsertOperations::PointsList(points));
+                    fresh.update(UpdateOperation::PointOperation(points))?;
+                }
+                Ok(next)
+            })?;
+            if next.is_none() {
+                return Ok(());
+            }
+            offset = next;
+        }
     }
 
     pub(crate) fn upsert(&self, entries: &[&IndexEntry]) -> Result<(), IndexError> {
@@ -196,6 +212,56 @@ impl Drop for Bucket {
     }
 }
 
+/// An empty shard under a name that is ignored.
+fn new_shard(folder: &Path, day: Day, appearance_len: usize) -> Result<(PathBuf, EdgeShard), IndexError> {
+    let unfinished = folder.join(format!(".new-{day}"));
+    let io = |action| {
+        let path = unfinished.clone();
+        move |source| IndexError::Io { action, path, source }
+    };
+    remove_folder(&unfinished).map_err(io("delete"))?;
+    fs::create_dir_all(&unfinished).map_err(io("create"))?;
+    let shard = guarded(|| {
+        let shard = EdgeShard::new(&unfinished, config(appearance_len))?;
+        for (field, schema) in payload_indexes() {
+            shard.update(UpdateOperation::FieldIndexOperation(FieldIndexOperations::CreateIndex(CreateIndex {
+                field_name: field,
+                field_schema: Some(PayloadFieldSchema::FieldParams(schema)),
+            })))?;
+        }
+        Ok(shard)
+    })
+    .map_err(|source| IndexError::Engine { action: "create the bucket", day, source })?;
+    Ok((unfinished, shard))
+}
+
+/// # Errors
+/// [`IndexError::Damaged`] where what is there can't be trusted.
+fn load_shard(path: &Path, day: Day, appearance_len: usize) -> Result<EdgeShard, IndexError> {
+    let damaged = |source| IndexError::Damaged { day, path: path.to_owned(), source };
+    // The engine takes a folder without segments for a new shard; here it can only be a loss.
+    let has_segments = fs::read_dir(path.join("segments")).is_ok_and(|mut entries| entries.next().is_some());
+    if !has_segments {
+        return Err(damaged(EngineError("its segments are missing".to_owned())));
+    }
+    let shard = guarded(|| EdgeShard::load(path, Some(config(appearance_len)))).map_err(damaged)?;
+    // Half a folder can load: what it is indexed by, and its points, must still be there.
+    let look = guarded(|| {
+        let known = shard.info().payload_schema;
+        shard.count(CountRequest { filter: None, exact: true })?;
+        Ok(payload_indexes().into_iter().find(|(field, _)| !known.contains_key(field)))
+    });
+    let fault = match look {
+        Ok(None) => return Ok(shard),
+        Ok(Some((field, _))) => EngineError(format!("its payload index {field} is missing")),
+        Err(error) => error,
+    };
+    if let Err(error) = close(shard) {
+        tracing::debug!(%day, %error, "the engine did not close a damaged bucket cleanly");
+    }
+    Err(damaged(fault))
+}
+
 /// The engine panics where it should fail; both become errors.
 fn guarded<T>(call: impl FnOnce() -> OperationResult<T>) -> Result<T, EngineError> {
     match catch_unwind(AssertUnwindSafe(call)) {
@@ -206,6 +272,21 @@ fn guarded<T>(call: impl FnOnce() -> OperationResult<T>) -> Result<T, EngineErro
             let text = panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|&s| s.to_owned()));
             Err(EngineError(text.unwrap_or_else(|| "the engine panicked".to_owned())))
         }
+    }
+}
+
+/// In one step, so that at no moment there is none, or half of one, under its name.
+fn exchange(a: &Path, b: &Path) -> std::io::Result<()> {
+    use rustix::{fs, io::Errno};
+    match fs::renameat_with(fs::CWD, a, fs::CWD, b, fs::RenameFlags::EXCHANGE) {
+        // A file system that can't. Cut short in between, the day is missing and the index is made again from the catalogue.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            let aside = a.with_extension("old");
+            std::fs::rename(b, &aside)?;
+            std::fs::rename(a, b)?;
+            std::fs::rename(&aside, a)
+        }
+        other => Ok(other?),
     }
 }
 

@@ -216,6 +216,25 @@ impl VectorIndex {
         self.drop_bucket(&mut writer, day)
     }
 
+    /// Makes a day what it would be had it never held but `keep`, on disk when it returns: what else is in it is removed and
+    /// leaves no byte behind, nor does what was removed before. Nothing to keep drops the day. Returns how many were removed.
+    pub fn purge(&self, day: Day, keep: &BTreeSet<SightingId>) -> Result<u64, IndexError> {
+        let mut writer = self.writer.lock();
+        let Some(bucket) = self.bucket(day) else { return Ok(0) };
+        let (kept, surplus): (Vec<_>, Vec<_>) = bucket.ids()?.into_iter().partition(|id| keep.contains(id));
+        if kept.is_empty() {
+            self.drop_bucket(&mut writer, day)?;
+            return Ok(surplus.len() as u64);
+        }
+        self.check_space()?;
+        for chunk in surplus.chunks(POINTS_PER_CALL) {
+            bucket.remove(chunk)?;
+        }
+        bucket.rewrite(&self.folder, self.spec.appearance_len)?;
+        writer.dirty.remove(&day);
+        Ok(surplus.len() as u64)
+    }
+
     /// Forgets everything and starts again at 0.
     pub fn clear(&self) -> Result<(), IndexError> {
         let mut writer = self.writer.lock();

@@ -9,5 +9,7 @@ mod crash;
 mod damage;
 #[path = "index/measure.rs"]
 mod measure;
+#[path = "index/purge.rs"]
+mod purge;
 #[path = "index/support.rs"]
 mod support;

@@ -138,7 +138,8 @@ impl Searcher {
     /// The vector of the example; one that is not there is refused like one outside the case.
     async fn example(&self, permit: &CasePermit, id: SightingId) -> Result<Embedding, SearchError> {
         let outside = || SearchError::Denied(Denial::outside(permit.case()));
-        let sighting = self.catalogue.sighting(id).await?.filter(|s| permit.covers_example(s)).ok_or_else(outside)?;
+        let sighting =
+            self.catalogue.sighting_for(permit.case(), id).await?.filter(|s| permit.covers_example(s)).ok_or_else(outside)?;
         self.catalogue.embedding(sighting.id).await?.ok_or_else(outside)
     }
 
@@ -173,8 +174,8 @@ impl Searcher {
         id: SightingId,
         cosine: Option<f32>,
     ) -> Result<Option<Hit>, SearchError> {
-        let Some(sighting) = self.catalogue.sighting(id).await? else {
-            tracing::debug!(%id, "the index has a sighting that the catalogue has not");
+        let Some(sighting) = self.catalogue.sighting_for(permit.case(), id).await? else {
+            tracing::debug!(%id, "the index has a sighting that the catalogue has not, or not for this case");
             return Ok(None);
         };
         if !permit.covers(&sighting) || !inside(plan, &sighting) {

@@ -22,6 +22,7 @@ use crate::{
     live::LiveCameras,
     log::Log,
     purge::CasePurge,
+    retention::RetentionState,
     status::{Fault, status},
     store::Store,
 };
@@ -41,6 +42,7 @@ pub(crate) struct App {
     /// Counts changes of what may be searched, so that whoever streams looks again.
     pub(crate) rules: AtomicU64,
     pub(crate) purges: Vec<Arc<dyn CasePurge>>,
+    pub(crate) retention: RetentionState,
     pub(crate) started: ReceiveTime,
     /// The server is going down: streams end.
     pub(crate) stop: CancellationToken,

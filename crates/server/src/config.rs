@@ -7,7 +7,7 @@ use std::{
 };
 
 use access::{
-    Policy, Purpose,
+    Policy, Purpose, Retention,
     log::{KeyKind, NoteKey},
 };
 use serde::Deserialize;
@@ -49,6 +49,9 @@ pub struct Config {
     pub appearance: Option<PathBuf>,
     pub detector_threshold: Option<f32>,
     pub callers: CallerLimits,
+    pub retention: Retention,
+    /// How often it is looked for what is due.
+    pub retention_sweep: Duration,
     /// What cases may be, whatever their grants say; the authorisers' keys come with the home folder.
     pub policy: Policy,
 }
@@ -116,6 +119,7 @@ struct Document {
     live: Live,
     models: Models,
     callers: limits::CallerKeys,
+    retention: limits::RetentionKeys,
     cases: limits::CaseKeys,
     missing_person: limits::PurposeKeys,
     serious_incident: limits::PurposeKeys,
@@ -311,6 +315,8 @@ impl Document {
             appearance: (!self.models.appearance.as_os_str().is_empty()).then_some(self.models.appearance),
             detector_threshold: (threshold != 0.0).then_some(threshold),
             callers: self.callers.validate(&bad)?,
+            retention: self.retention.validate(&bad)?,
+            retention_sweep: self.retention.sweep(&bad)?,
             policy: Policy {
                 same_organisation: self.cases.same_organisation,
                 emergency: self.cases.emergency(&bad)?,

@@ -51,9 +51,15 @@ impl IndexFeed {
         })
         .await?;
         let feed = Self { catalogue, index: Arc::new(index), turn: Mutex::default(), other_model: AtomicU64::new(0) };
-        if feed.index.synced() > feed.catalogue.last_change().await? {
+        let (synced, forgotten) = (feed.index.synced(), feed.catalogue.forgotten().await?);
+        let is_empty = feed.index.days().is_empty();
+        if synced > feed.catalogue.last_change().await? {
             // An older copy of the catalogue was put back: the index knows things that never were.
             tracing::warn!("index is ahead of the catalogue: made again");
+            feed.rebuild().await?;
+        } else if synced < forgotten && !is_empty {
+            // An older copy of the index was put back: it knows things that nothing tells it to forget any more.
+            tracing::warn!("index is older than what was deleted: made again");
             feed.rebuild().await?;
         } else {
             let caught_up = feed.catch_up().await?;
@@ -110,6 +116,42 @@ impl IndexFeed {
             })
             .await?;
         }
+    }
+
+    /// Makes a day of the index what the catalogue has of it, so that of what was deleted no byte is left. The index is on disk
+    /// when it returns, and one that is older than this is made again when it is opened. Returns how many vectors went.
+    pub(crate) async fn purge_day(&self, day: Day) -> Result<u64, FeedError> {
+        let _turn = self.turn.lock().await;
+        self.catch_up_in_turn().await?;
+        // What is stored from here on waits for its turn to be fed, and is not purged.
+        let keep = self.catalogue.ids(day).await?.into_iter().collect();
+        let index = self.index.clone();
+        blocking(move || index.purge(day, &keep)).await
+    }
+
+    /// Has every deletion so far behind it for good: neither this index nor an older copy of it brings anything back.
+    pub(crate) async fn forget_deletions(&self) -> Result<(), FeedError> {
+        let _turn = self.turn.lock().await;
+        // A change of its own: what was numbered before it is there to be taken.
+        let seq = self.catalogue.next_change().await?;
+        self.catch_up_in_turn().await?;
+        let index = self.index.clone();
+        blocking(move || {
+            index.remove(&[], seq)?;
+            index.flush()
+        })
+        .await?;
+        self.catalogue.forget_tombstones(seq).await?;
+        Ok(())
+    }
+
+    /// Tombstones that this index has taken and has on disk are of no more use.
+    pub(crate) async fn forget_tombstones(&self) -> Result<(), FeedError> {
+        let synced = self.index.synced();
+        if self.catalogue.has_tombstones(synced).await? {
+            self.catalogue.forget_tombstones(synced).await?;
+        }
+        Ok(())
     }
 
     /// Makes what was taken durable.

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use access::{Action, AuditDetail, AuditEntry, AuditError, AuditLog, Outcome, Phase};
 use async_trait::async_trait;
+use catalogue::Catalogue;
 use tokio_util::sync::CancellationToken;
 use types::CaseId;
 
@@ -22,6 +23,19 @@ pub(crate) trait CasePurge: Send + Sync {
     /// Removes all of it, for good, and says how many things that were. Runs again after a crash: nothing to remove is no
     /// error.
     async fn purge(&self, case: &CaseId) -> Result<u64, Fault>;
+}
+
+/// What opens the commitments of a case: the words that were written, and their salts.
+pub(crate) struct SealedWords(pub(crate) Catalogue);
+
+#[async_trait]
+impl CasePurge for SealedWords {
+    async fn purge(&self, case: &CaseId) -> Result<u64, Fault> {
+        let gone = self.0.erase_salts(case).await?;
+        // Also where a run before this was cut off: the bytes lie about until the database is written anew.
+        self.0.erase(&[]).await?;
+        Ok(gone)
+    }
 }
 
 pub(crate) async fn sweep_regularly(app: Arc<App>, stop: CancellationToken) {

@@ -11,7 +11,7 @@ use access::{Gate, Policy};
 use proto::v1::{
     admin_service_server::AdminServiceServer, camera_service_server::CameraServiceServer, case_service_server::CaseServiceServer,
     footage_service_server::FootageServiceServer, live_service_server::LiveServiceServer, log_service_server::LogServiceServer,
-    search_service_server::SearchServiceServer,
+    retention_service_server::RetentionServiceServer, search_service_server::SearchServiceServer,
 };
 use search::Searcher;
 use tokio::{
@@ -36,7 +36,8 @@ use crate::{
     guard::GuardLayer,
     jobs::{Jobs, Workers},
     live::{CameraSecrets, LiveCameras, LiveSettings},
-    purge::sweep_regularly,
+    purge::{SealedWords, sweep_regularly},
+    retention::{self, RetentionCounts, RetentionState},
     services::Api,
     status::chain,
     store::{Store, StoreError},
@@ -158,6 +159,7 @@ impl Server {
         ));
         let policy = Policy { authoriser_keys: Some(keys.all()), ..config.policy.clone() };
         let revoked = store.catalogue.revoked_identities().await.map_err(StoreError::from)?;
+        let (health, health_service) = tonic_health::server::health_reporter();
         let app = Arc::new(App {
             gate: Gate::new(policy, store.log.clone()),
             keys,
@@ -168,14 +170,14 @@ impl Server {
             strangers: Seldom::default(),
             clock,
             rules: AtomicU64::new(0),
-            purges: Vec::new(),
+            purges: vec![Arc::new(SealedWords(store.catalogue.clone()))],
+            retention: RetentionState::new(health.clone()),
             started: ReceiveTime::now(),
             stop: stop.clone(),
             config: config.clone(),
             store,
         });
 
-        let (health, health_service) = tonic_health::server::health_reporter();
         set_health(&health, ServingStatus::Serving).await;
         let mut tasks = JoinSet::new();
         let (send, connections) = mpsc::channel(16);
@@ -183,6 +185,7 @@ impl Server {
         tasks.spawn(tls::accept(listener, Arc::new(tls), config.max_connections, send, refused, stop.clone()));
         tasks.spawn(note_strangers(app.clone(), strangers));
         tasks.spawn(sweep_regularly(app.clone(), stop.clone()));
+        tasks.spawn(retention::sweep_regularly(app.clone(), stop.clone()));
         tasks.spawn(flush_regularly(app.clone(), stop.clone()));
         let watching = tokio::spawn(live.run(stop.clone()));
         tasks.spawn(publish_regularly(app.clone(), stop.clone()));
@@ -220,6 +223,7 @@ impl Server {
             .add_service(FootageServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(LiveServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(AdminServiceServer::new(api.clone()).max_decoding_message_size(limit))
+            .add_service(RetentionServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(LogServiceServer::new(api).max_decoding_message_size(limit))
             .add_service(health_service)
             .add_service(reflection().build_v1()?)
@@ -247,6 +251,18 @@ impl Server {
     pub async fn sweep(&self) {
         if let Err(error) = self.app.sweep_cases().await {
             tracing::error!(error = %chain(&error), "overdue cases are not swept");
+        }
+    }
+
+    /// How deletion stands, for metrics.
+    pub fn retention(&self) -> RetentionCounts {
+        self.app.retention.counts()
+    }
+
+    /// Deletes now what is due, as the server does by itself every so often.
+    pub async fn sweep_retention(&self) {
+        if let Err(error) = self.app.sweep_retention().await {
+            tracing::error!(error = %chain(&error), "not everything whose time has come was deleted");
         }
     }
 
@@ -307,6 +323,8 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
         "sightline.v1.LiveService",
         "sightline.v1.AdminService",
         "sightline.v1.LogService",
+        "sightline.v1.RetentionService",
+        retention::HEALTH,
     ];
     for name in services {
         health.set_service_status(name, status).await;

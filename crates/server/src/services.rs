@@ -9,6 +9,7 @@ mod hand_out;
 mod live;
 mod log;
 mod owners;
+mod retention;
 mod search;
 
 use std::sync::Arc;

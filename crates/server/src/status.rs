@@ -86,7 +86,9 @@ fn denied(action: Action, code: access::Code) -> Code {
     use access::Code as Why;
     match (action, code) {
         (_, Why::Unwitnessed) => Code::Unavailable,
-        (Action::OpenCase, Why::Limits) => Code::InvalidArgument,
+        (_, Why::NoHold) | (Action::PlaceHold, Why::NoCase) => Code::NotFound,
+        (_, Why::HoldState) => Code::FailedPrecondition,
+        (Action::OpenCase | Action::PlaceHold, Why::Limits) => Code::InvalidArgument,
         (Action::OpenCase, Why::Camera) => Code::NotFound,
         (
             Action::AuthoriseCase | Action::CloseCase | Action::RefuseCase,

@@ -58,6 +58,8 @@ pub struct Store {
     pub(crate) feed: Arc<IndexFeed>,
     pub(crate) models: ModelStore,
     pub(crate) model: ModelDigest,
+    /// Held while sightings are deleted: what is half gone is no finding.
+    pub(crate) deleting: tokio::sync::Mutex<()>,
     _lock: HomeLock,
 }
 
@@ -77,7 +79,15 @@ impl Store {
             tracing::info!(crops = swept, "crops without a sighting removed");
         }
         let feed = IndexFeed::open(catalogue.clone(), &data.join("index"), spec).await?;
-        Ok(Self { catalogue, log: Arc::new(log), feed: Arc::new(feed), models, model: spec.model, _lock: lock })
+        Ok(Self {
+            catalogue,
+            log: Arc::new(log),
+            feed: Arc::new(feed),
+            models,
+            model: spec.model,
+            deleting: tokio::sync::Mutex::default(),
+            _lock: lock,
+        })
     }
 
     /// Makes the index durable and closes the catalogue.
@@ -94,6 +104,7 @@ impl Store {
 
     /// Compares catalogue, crops and index; with `repair`, puts right what can be.
     pub async fn check(&self, repair: bool) -> Result<v1::CheckResponse, StoreError> {
+        let _turn = self.deleting.lock().await;
         let mut findings = self.findings().await?;
         let found = std::mem::take(&mut findings.list);
         if !repair || found.is_empty() {

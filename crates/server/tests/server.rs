@@ -26,6 +26,8 @@ mod live;
 mod log;
 #[path = "server/record.rs"]
 mod record;
+#[path = "server/retention.rs"]
+mod retention;
 #[path = "server/seen.rs"]
 mod seen;
 #[path = "server/witness.rs"]

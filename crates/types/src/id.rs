@@ -87,6 +87,10 @@ slug!(
     /// A footage job.
     JobId, "job"
 );
+slug!(
+    /// A legal hold: sightings of a case that are kept although their time has come.
+    HoldId, "hold"
+);
 
 /// SHA-256 of a footage file, so that the same footage added twice is recognised.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -19,7 +19,7 @@ pub use detection::{Detection, TrackId, TrackPoint};
 pub use embedding::{Embedding, ModelDigest, ParseDigestError};
 pub use frame::{ColourMatrix, Frame, FrameError, PixelFormat, PixelSource, Plane, RawCrop};
 pub use geometry::{Rect, Size};
-pub use id::{AgencyId, CameraId, CaseId, FootageDigest, IdError, JobId, SightingId};
+pub use id::{AgencyId, CameraId, CaseId, FootageDigest, HoldId, IdError, JobId, SightingId};
 pub use sighting::{Sighting, SightingOrigin};
 pub use time::{CaptureTime, ClockUncertainty, Day, MediaTime, ReceiveTime, TimeError, TimeSource, TimeStamp, TimeWindow};
 pub use vocabulary::{Carried, Class, Colour, Group, Stature, UnknownWord, VehicleKind};

@@ -220,7 +220,8 @@ impl TimeWindow {
 }
 
 /// A UTC day, as days since 1970-01-01: the unit in which sightings are kept and forgotten.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Day(pub i32);
 
 impl Day {
@@ -247,6 +248,19 @@ impl FromStr for Day {
         let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| TimeError::Day(text.chars().take(80).collect()))?;
         let midnight = date.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros();
         Ok(CaptureTime::from_micros(midnight)?.day())
+    }
+}
+
+impl TryFrom<String> for Day {
+    type Error = TimeError;
+    fn try_from(text: String) -> Result<Self, TimeError> {
+        text.parse()
+    }
+}
+
+impl From<Day> for String {
+    fn from(day: Day) -> Self {
+        day.to_string()
     }
 }
 

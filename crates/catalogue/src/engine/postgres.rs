@@ -1,7 +1,7 @@
 use std::{fmt, str::FromStr, time::Duration};
 
 use sqlx::{
-    AssertSqlSafe, Connection, PgConnection, Row,
+    AnyPool, AssertSqlSafe, Connection, PgConnection, Row,
     any::{AnyConnectOptions, AnyPoolOptions},
     migrate::Migrator,
     postgres::PgConnectOptions,
@@ -143,6 +143,19 @@ pub(super) async fn make_day(tx: &mut Tx, day: Day) -> Result<(), CatalogueError
 pub(super) async fn drop_day(tx: &mut Tx, day: Day) -> Result<(), CatalogueError> {
     let sql = format!("DROP TABLE IF EXISTS {}", partition(day));
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Writes what held it anew. What lies in the database's own log and its archive is for whoever runs it to let go of.
+pub(super) async fn erase(pool: &AnyPool, days: &[Day]) -> Result<(), CatalogueError> {
+    let tables = ["held", "tombstone", "sealed"].map(str::to_owned).into_iter().chain(days.iter().map(|day| partition(*day)));
+    for table in tables {
+        let there: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM pg_class WHERE oid = to_regclass($1)").bind(&table).fetch_one(pool).await?;
+        if there > 0 {
+            sqlx::raw_sql(AssertSqlSafe(format!("VACUUM (FULL) {table}"))).execute(pool).await?;
+        }
+    }
     Ok(())
 }
 

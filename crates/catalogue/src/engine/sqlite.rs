@@ -1,7 +1,7 @@
 use std::{path::Path, time::Duration};
 
 use sqlx::{
-    AnyPool, ConnectOptions, Connection, SqliteConnection,
+    AnyPool, ConnectOptions, Connection, Row, SqliteConnection,
     any::{AnyConnectOptions, AnyPoolOptions},
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -17,8 +17,10 @@ const APPLICATION_ID: i64 = 0x5367_6874;
 const READERS: u32 = 4;
 /// How long to wait for another process that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// What a connection's URL can't say. NORMAL may lose the last commits on power loss; what was acknowledged must not be.
-const PRAGMAS: &str = "PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON";
+/// What a connection's URL can't say. NORMAL may lose the last commits on power loss; what was acknowledged must not be. What is
+/// deleted is overwritten at once; see `erase` for what is not.
+const PRAGMAS: &str =
+    "PRAGMA busy_timeout = 10000; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON";
 
 pub(super) async fn open(path: &Path) -> Result<Engine, CatalogueError> {
     if path.to_str().is_none() {
@@ -95,4 +97,22 @@ async fn inspect(path: &Path) -> Result<(), CatalogueError> {
         return Err(CatalogueError::NotACatalogue { database: path.display().to_string() });
     }
     Ok(())
+}
+
+/// How often a reader that is in the way of the log is waited for, and how long.
+const TRIES: u32 = 50;
+const WAIT: Duration = Duration::from_millis(100);
+
+/// Writes the file anew and empties the log. `secure_delete` alone would not do: rows are moved between pages, and where they
+/// were is not cleared.
+pub(super) async fn erase(writer: &AnyPool) -> Result<(), CatalogueError> {
+    sqlx::raw_sql("VACUUM").execute(writer).await?;
+    for _ in 0..TRIES {
+        let said = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(writer).await?;
+        if said.try_get::<i64, _>(0)? == 0 {
+            return Ok(());
+        }
+        tokio::time::sleep(WAIT).await;
+    }
+    Err(CatalogueError::Busy("a reader holds on to the write-ahead log".into()))
 }

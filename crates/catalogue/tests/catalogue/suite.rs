@@ -14,6 +14,8 @@ mod history;
 mod jobs;
 #[path = "measure.rs"]
 mod measure;
+#[path = "retention.rs"]
+mod retention;
 #[path = "sightings.rs"]
 mod sightings;
 #[path = "support.rs"]

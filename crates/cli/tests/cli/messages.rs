@@ -33,6 +33,8 @@ fn the_help_names_every_command() {
       archive     Archived footage: files become sightings
       case        Cases: the only thing under which anybody may search
       search      Search a case's cameras for possible sightings
+      retention   Sightings end: what is due, and what was deleted
+      hold        Legal holds: what two people keep longer
       check       Compare catalogue, crops and index
       index       The search index
       log         The record as a log that anybody can check

@@ -5023,6 +5023,1042 @@ pub mod log_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetentionStatusRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RetentionStatusResponse {
+    /// The days that hold sightings, the oldest first.
+    #[prost(message, repeated, tag = "1")]
+    pub buckets: ::prost::alloc::vec::Vec<Bucket>,
+    /// Days whose deletion is later than the deployment allows, and deletions that did not come to their end.
+    #[prost(uint64, tag = "2")]
+    pub overdue: u64,
+    /// Sightings whose time has come and that a hold keeps.
+    #[prost(uint64, tag = "3")]
+    pub held: u64,
+    /// When what was due was last looked at and all of it was gone.
+    #[prost(message, optional, tag = "4")]
+    pub last_clean: ::core::option::Option<::prost_types::Timestamp>,
+    /// How far this machine's clock is behind the latest time it ever showed; absent where it is not.
+    #[prost(message, optional, tag = "5")]
+    pub clock_behind: ::core::option::Option<::prost_types::Duration>,
+    /// How long sightings live where the camera's owner says nothing.
+    #[prost(message, optional, tag = "6")]
+    pub default_retention: ::core::option::Option<::prost_types::Duration>,
+}
+/// A UTC day of sightings.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Bucket {
+    /// Such as 2026-03-01.
+    #[prost(string, tag = "1")]
+    pub day: ::prost::alloc::string::String,
+    #[prost(uint32, tag = "2")]
+    pub cameras: u32,
+    /// When the first of it comes to its end.
+    #[prost(message, optional, tag = "3")]
+    pub due: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(bool, tag = "4")]
+    pub overdue: bool,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDeletionsRequest {
+    /// Those before this one; 0: from the newest on.
+    #[prost(uint64, tag = "1")]
+    pub before: u64,
+    /// At most so many, 1 to 1000; 0: 100.
+    #[prost(uint32, tag = "2")]
+    pub limit: u32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDeletionsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub deletions: ::prost::alloc::vec::Vec<Deletion>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Deletion {
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(string, tag = "2")]
+    pub day: ::prost::alloc::string::String,
+    /// Nothing of the day was left: its bucket went as a whole.
+    #[prost(bool, tag = "3")]
+    pub whole: bool,
+    #[prost(message, repeated, tag = "4")]
+    pub shares: ::prost::alloc::vec::Vec<DeletedShare>,
+    #[prost(uint64, tag = "5")]
+    pub sightings: u64,
+    /// Kept by a hold although their time had come.
+    #[prost(uint64, tag = "6")]
+    pub held: u64,
+    /// SHA-256 chain over the ids in the order of their deletion, in hexadecimal.
+    #[prost(string, tag = "7")]
+    pub ids_sha256: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "8")]
+    pub begun: ::core::option::Option<::prost_types::Timestamp>,
+    /// Absent while it is under way.
+    #[prost(message, optional, tag = "9")]
+    pub finished: ::core::option::Option<::prost_types::Timestamp>,
+    /// Of the audit entry that ends it: ask for its receipt.
+    #[prost(uint64, tag = "10")]
+    pub audit_seq: u64,
+    #[prost(message, optional, tag = "11")]
+    pub probe: ::core::option::Option<Probe>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DeletedShare {
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub sightings: u64,
+    /// What was stored before this had come to its end.
+    #[prost(message, optional, tag = "3")]
+    pub stored_before: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A search for what was deleted, afterwards.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Probe {
+    /// Looked for by id in catalogue, crops and index.
+    #[prost(uint64, tag = "1")]
+    pub ids: u64,
+    /// Of these, looked for by vector as well.
+    #[prost(uint64, tag = "2")]
+    pub vectors: u64,
+    /// Anything but 0 is a failure.
+    #[prost(uint64, tag = "3")]
+    pub found: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RunRetentionRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RunRetentionResponse {
+    #[prost(uint64, tag = "1")]
+    pub sightings: u64,
+    #[prost(message, repeated, tag = "2")]
+    pub deletions: ::prost::alloc::vec::Vec<Deletion>,
+    #[prost(uint64, tag = "3")]
+    pub overdue: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Hold {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub case_id: ::prost::alloc::string::String,
+    #[prost(string, repeated, tag = "3")]
+    pub camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "4")]
+    pub window: ::core::option::Option<TimeWindow>,
+    #[prost(message, optional, tag = "5")]
+    pub expires: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(enumeration = "HoldState", tag = "6")]
+    pub state: i32,
+    /// It keeps sightings now.
+    #[prost(bool, tag = "7")]
+    pub holds: bool,
+    #[prost(message, optional, tag = "8")]
+    pub placed: ::core::option::Option<HoldAct>,
+    #[prost(message, optional, tag = "9")]
+    pub confirmed: ::core::option::Option<HoldAct>,
+    #[prost(message, optional, tag = "10")]
+    pub release_asked: ::core::option::Option<HoldAct>,
+    #[prost(message, optional, tag = "11")]
+    pub released: ::core::option::Option<HoldAct>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HoldAct {
+    #[prost(message, optional, tag = "1")]
+    pub party: ::core::option::Option<Party>,
+    #[prost(message, optional, tag = "2")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlaceHoldRequest {
+    /// Empty: the server chooses one.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub case_id: ::prost::alloc::string::String,
+    /// Cameras of the case; empty: all of them.
+    #[prost(string, repeated, tag = "3")]
+    pub camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Within the case's; absent: all of it.
+    #[prost(message, optional, tag = "4")]
+    pub window: ::core::option::Option<TimeWindow>,
+    #[prost(message, optional, tag = "5")]
+    pub expires: ::core::option::Option<::prost_types::Timestamp>,
+    /// Why. The record commits to it; it is kept beside the record.
+    #[prost(string, tag = "6")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlaceHoldResponse {
+    #[prost(message, optional, tag = "1")]
+    pub hold: ::core::option::Option<Hold>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmHoldRequest {
+    #[prost(string, tag = "1")]
+    pub hold_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmHoldResponse {
+    #[prost(message, optional, tag = "1")]
+    pub hold: ::core::option::Option<Hold>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseHoldRequest {
+    #[prost(string, tag = "1")]
+    pub hold_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseHoldResponse {
+    #[prost(message, optional, tag = "1")]
+    pub hold: ::core::option::Option<Hold>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListHoldsRequest {
+    /// Only those of this case.
+    #[prost(string, tag = "1")]
+    pub case_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListHoldsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub holds: ::prost::alloc::vec::Vec<Hold>,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum HoldState {
+    Unspecified = 0,
+    /// Waits for a second person; holds nothing.
+    Asked = 1,
+    Placed = 2,
+    /// Goes on until a second person agrees.
+    ReleaseAsked = 3,
+    Released = 4,
+}
+impl HoldState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "HOLD_STATE_UNSPECIFIED",
+            Self::Asked => "HOLD_STATE_ASKED",
+            Self::Placed => "HOLD_STATE_PLACED",
+            Self::ReleaseAsked => "HOLD_STATE_RELEASE_ASKED",
+            Self::Released => "HOLD_STATE_RELEASED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "HOLD_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "HOLD_STATE_ASKED" => Some(Self::Asked),
+            "HOLD_STATE_PLACED" => Some(Self::Placed),
+            "HOLD_STATE_RELEASE_ASKED" => Some(Self::ReleaseAsked),
+            "HOLD_STATE_RELEASED" => Some(Self::Released),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod retention_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Sightings end: when, how that is shown, and what keeps some of them longer.
+    #[derive(Debug, Clone)]
+    pub struct RetentionServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl RetentionServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> RetentionServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> RetentionServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            RetentionServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// What there is, until when, and whether a deletion is overdue. Roles: operator, auditor.
+        pub async fn retention_status(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetentionStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetentionStatusResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.RetentionService/RetentionStatus",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("sightline.v1.RetentionService", "RetentionStatus"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// What was deleted because its time had come, the newest first; each has an entry in the log, and so a receipt.
+        /// Roles: operator, auditor; camera_owner: those of their own cameras.
+        pub async fn list_deletions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDeletionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeletionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.RetentionService/ListDeletions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("sightline.v1.RetentionService", "ListDeletions"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Deletes now what is due, as the server does by itself every so often. Roles: operator.
+        pub async fn run_retention(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RunRetentionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RunRetentionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.RetentionService/RunRetention",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("sightline.v1.RetentionService", "RunRetention"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Asks that sightings of an authorised case are kept although their time comes. Holds nothing until somebody else
+        /// confirms it, and lets nobody but the case find them.
+        /// Roles: authoriser, auditor; camera_owner: their own cameras. Errors: NOT_FOUND, INVALID_ARGUMENT,
+        /// PERMISSION_DENIED, ALREADY_EXISTS.
+        pub async fn place_hold(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PlaceHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PlaceHoldResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.RetentionService/PlaceHold",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.RetentionService", "PlaceHold"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The second person, of another organisation than who placed it: from now on it holds.
+        /// Roles: as PlaceHold. Errors: NOT_FOUND, FAILED_PRECONDITION, PERMISSION_DENIED.
+        pub async fn confirm_hold(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfirmHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfirmHoldResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.RetentionService/ConfirmHold",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.RetentionService", "ConfirmHold"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The first call asks for the release; the second, by another person of another organisation, releases. A hold that
+        /// nobody confirmed is taken back at once.
+        /// Roles: as PlaceHold. Errors: NOT_FOUND, FAILED_PRECONDITION, PERMISSION_DENIED.
+        pub async fn release_hold(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseHoldResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.RetentionService/ReleaseHold",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.RetentionService", "ReleaseHold"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The newest first. Roles: authoriser, auditor; camera_owner: those on their own cameras alone.
+        pub async fn list_holds(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListHoldsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHoldsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.RetentionService/ListHolds",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.RetentionService", "ListHolds"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod retention_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with RetentionServiceServer.
+    #[async_trait]
+    pub trait RetentionService: std::marker::Send + std::marker::Sync + 'static {
+        /// What there is, until when, and whether a deletion is overdue. Roles: operator, auditor.
+        async fn retention_status(
+            &self,
+            request: tonic::Request<super::RetentionStatusRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetentionStatusResponse>,
+            tonic::Status,
+        >;
+        /// What was deleted because its time had come, the newest first; each has an entry in the log, and so a receipt.
+        /// Roles: operator, auditor; camera_owner: those of their own cameras.
+        async fn list_deletions(
+            &self,
+            request: tonic::Request<super::ListDeletionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDeletionsResponse>,
+            tonic::Status,
+        >;
+        /// Deletes now what is due, as the server does by itself every so often. Roles: operator.
+        async fn run_retention(
+            &self,
+            request: tonic::Request<super::RunRetentionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RunRetentionResponse>,
+            tonic::Status,
+        >;
+        /// Asks that sightings of an authorised case are kept although their time comes. Holds nothing until somebody else
+        /// confirms it, and lets nobody but the case find them.
+        /// Roles: authoriser, auditor; camera_owner: their own cameras. Errors: NOT_FOUND, INVALID_ARGUMENT,
+        /// PERMISSION_DENIED, ALREADY_EXISTS.
+        async fn place_hold(
+            &self,
+            request: tonic::Request<super::PlaceHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PlaceHoldResponse>,
+            tonic::Status,
+        >;
+        /// The second person, of another organisation than who placed it: from now on it holds.
+        /// Roles: as PlaceHold. Errors: NOT_FOUND, FAILED_PRECONDITION, PERMISSION_DENIED.
+        async fn confirm_hold(
+            &self,
+            request: tonic::Request<super::ConfirmHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ConfirmHoldResponse>,
+            tonic::Status,
+        >;
+        /// The first call asks for the release; the second, by another person of another organisation, releases. A hold that
+        /// nobody confirmed is taken back at once.
+        /// Roles: as PlaceHold. Errors: NOT_FOUND, FAILED_PRECONDITION, PERMISSION_DENIED.
+        async fn release_hold(
+            &self,
+            request: tonic::Request<super::ReleaseHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseHoldResponse>,
+            tonic::Status,
+        >;
+        /// The newest first. Roles: authoriser, auditor; camera_owner: those on their own cameras alone.
+        async fn list_holds(
+            &self,
+            request: tonic::Request<super::ListHoldsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHoldsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Sightings end: when, how that is shown, and what keeps some of them longer.
+    #[derive(Debug)]
+    pub struct RetentionServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> RetentionServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for RetentionServiceServer<T>
+    where
+        T: RetentionService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/sightline.v1.RetentionService/RetentionStatus" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetentionStatusSvc<T: RetentionService>(pub Arc<T>);
+                    impl<
+                        T: RetentionService,
+                    > tonic::server::UnaryService<super::RetentionStatusRequest>
+                    for RetentionStatusSvc<T> {
+                        type Response = super::RetentionStatusResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetentionStatusRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RetentionService>::retention_status(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetentionStatusSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.RetentionService/ListDeletions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDeletionsSvc<T: RetentionService>(pub Arc<T>);
+                    impl<
+                        T: RetentionService,
+                    > tonic::server::UnaryService<super::ListDeletionsRequest>
+                    for ListDeletionsSvc<T> {
+                        type Response = super::ListDeletionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDeletionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RetentionService>::list_deletions(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDeletionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.RetentionService/RunRetention" => {
+                    #[allow(non_camel_case_types)]
+                    struct RunRetentionSvc<T: RetentionService>(pub Arc<T>);
+                    impl<
+                        T: RetentionService,
+                    > tonic::server::UnaryService<super::RunRetentionRequest>
+                    for RunRetentionSvc<T> {
+                        type Response = super::RunRetentionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RunRetentionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RetentionService>::run_retention(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RunRetentionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.RetentionService/PlaceHold" => {
+                    #[allow(non_camel_case_types)]
+                    struct PlaceHoldSvc<T: RetentionService>(pub Arc<T>);
+                    impl<
+                        T: RetentionService,
+                    > tonic::server::UnaryService<super::PlaceHoldRequest>
+                    for PlaceHoldSvc<T> {
+                        type Response = super::PlaceHoldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PlaceHoldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RetentionService>::place_hold(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PlaceHoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.RetentionService/ConfirmHold" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConfirmHoldSvc<T: RetentionService>(pub Arc<T>);
+                    impl<
+                        T: RetentionService,
+                    > tonic::server::UnaryService<super::ConfirmHoldRequest>
+                    for ConfirmHoldSvc<T> {
+                        type Response = super::ConfirmHoldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ConfirmHoldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RetentionService>::confirm_hold(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConfirmHoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.RetentionService/ReleaseHold" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleaseHoldSvc<T: RetentionService>(pub Arc<T>);
+                    impl<
+                        T: RetentionService,
+                    > tonic::server::UnaryService<super::ReleaseHoldRequest>
+                    for ReleaseHoldSvc<T> {
+                        type Response = super::ReleaseHoldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleaseHoldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RetentionService>::release_hold(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleaseHoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.RetentionService/ListHolds" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListHoldsSvc<T: RetentionService>(pub Arc<T>);
+                    impl<
+                        T: RetentionService,
+                    > tonic::server::UnaryService<super::ListHoldsRequest>
+                    for ListHoldsSvc<T> {
+                        type Response = super::ListHoldsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListHoldsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RetentionService>::list_holds(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListHoldsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for RetentionServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "sightline.v1.RetentionService";
+    impl<T> tonic::server::NamedService for RetentionServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A word with how sure we are of it, 0..1.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct DescribedColour {

@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use access::{Budgets, Limits, Purpose};
+use access::{Budgets, Limits, Purpose, Retention};
 use serde::Deserialize;
 
 use super::ConfigError;
@@ -51,6 +51,38 @@ impl CallerKeys {
             burst: whole(bad, "callers.burst", self.burst, 1..=1_000_000, fault)?,
             at_once: whole(bad, "callers.at_once", self.at_once, 1..=1_000_000, fault)?,
         })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RetentionKeys {
+    default_days: i64,
+    sweep_minutes: i64,
+    overdue_hours: i64,
+    hold_days: i64,
+}
+
+impl Default for RetentionKeys {
+    fn default() -> Self {
+        Self { default_days: 30, sweep_minutes: 15, overdue_hours: 24, hold_days: 90 }
+    }
+}
+
+impl RetentionKeys {
+    pub(super) fn validate(&self, bad: &impl Bad) -> Result<Retention, ConfigError> {
+        let times = |seconds: u64, n: u32| Duration::from_secs(seconds * u64::from(n));
+        let year = "is not between 1 and 366";
+        Ok(Retention {
+            default: times(86_400, whole(bad, "retention.default_days", self.default_days, 1..=366, year)?),
+            longest_hold: times(86_400, whole(bad, "retention.hold_days", self.hold_days, 1..=366, year)?),
+            grace: times(3600, whole(bad, "retention.overdue_hours", self.overdue_hours, 1..=720, "is not between 1 and 720")?),
+        })
+    }
+
+    pub(super) fn sweep(&self, bad: &impl Bad) -> Result<Duration, ConfigError> {
+        let minutes = whole(bad, "retention.sweep_minutes", self.sweep_minutes, 1..=1440, "is not between 1 and 1440")?;
+        Ok(Duration::from_secs(u64::from(minutes) * 60))
     }
 }
 

@@ -99,7 +99,7 @@ impl Api {
         let id = self.case_named(Action::GetCrop, caller, &request.case_id).await?;
         let wanted = proto::sighting_id(&request.sighting_id)?;
         let case = self.0.catalogue().case(&id).await?.map(|stored| stored.case);
-        let sighting = self.0.catalogue().sighting(wanted).await?;
+        let sighting = self.0.catalogue().sighting_for(&id, wanted).await?;
         let (cameras, now) = (self.0.pooled().await?, self.0.now());
         let permit = self.0.gate.permit_view(&id, case.as_ref(), &cameras, wanted, sighting.as_ref(), caller, now).await;
         noted();

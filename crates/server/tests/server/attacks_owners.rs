@@ -1,10 +1,11 @@
 //! What owners decide holds: for searches, for crops, and for results that are on their way.
 
+use access::{Caller, Grant, sign_grant, signing_key_from_pem};
 use proto::v1::{
     self, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient,
     search_service_client::SearchServiceClient,
 };
-use server::Home;
+use server::{Home, issue};
 use tonic::Code;
 
 use crate::{
@@ -167,4 +168,57 @@ async fn an_owner_sees_who_looked_at_their_cameras_and_nobody_elses() {
     assert!(accesses("stranger", "quay").await.unwrap().is_empty(), "no search covered it");
     assert_eq!(accesses("stranger", "gate").await.unwrap_err(), (Code::PermissionDenied, "not_yours".into()));
     assert_eq!(accesses("investigator", "gate").await.unwrap_err(), (Code::PermissionDenied, "role".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sensitive_place_is_searched_once_a_second_person_has_signed_and_not_before() {
+    let deployed = Deployed::configured("", async |home: &Home| {
+        seen::cars(home, 1).await;
+        let vera = Caller::from_uri("sightline://parliament/authoriser/vera").unwrap();
+        issue(home, &vera, 1, None).unwrap();
+    })
+    .await;
+    let signed_once = case(&deployed, "k").await;
+    let set = v1::SetCameraPolicyRequest { camera_id: "gate".into(), sensitive: Some(true), ..Default::default() };
+    CameraServiceClient::new(deployed.channel("camera-owner").await).set_camera_policy(set).await.unwrap();
+    let named = v1::SearchRequest { camera_ids: vec!["gate".into()], ..ask("k") };
+    let refused = (Code::PermissionDenied, "second_authoriser".to_owned());
+    assert_eq!(told(&deployed.search("investigator", named.clone()).await.unwrap_err()), refused);
+    // The first person's key does not count twice, whoever shows it.
+    let sign = |who: &str| {
+        let key = signing_key_from_pem(&std::fs::read_to_string(deployed.home.grant_key(who)).unwrap()).unwrap();
+        sign_grant(&key, &Grant::from_bytes(&signed_once.grant).unwrap()).0.to_vec()
+    };
+    let status = deployed.authorise_with("vera", &signed_once, sign("authoriser")).await.unwrap_err();
+    assert_eq!(told(&status), (Code::PermissionDenied, "bad_signature".into()));
+    assert_eq!(told(&deployed.search("investigator", named.clone()).await.unwrap_err()), refused);
+
+    deployed.authorise_with("vera", &signed_once, sign("vera")).await.unwrap();
+    assert_eq!(deployed.search("investigator", named).await.unwrap().0.len(), 1);
+    let record = deployed.record().await;
+    assert_eq!(record.iter().filter(|e| **e == ("search".into(), "second_authoriser".into())).count(), 2);
+}
+
+/// Whoever already reads is not asked again: nothing of the camera is sent a second after its owner said no.
+#[tokio::test(flavor = "multi_thread")]
+async fn within_a_second_of_a_pause_nothing_of_the_camera_is_sent_any_more() {
+    let deployed = deployed(100).await;
+    case(&deployed, "k").await;
+    let channel = deployed.channel_of_window("investigator", 65_535).await;
+    let mut results = SearchServiceClient::new(channel).search(ask("k")).await.unwrap().into_inner();
+    results.message().await.unwrap().unwrap();
+    let mut owner = CameraServiceClient::new(deployed.channel("camera-owner").await);
+    owner.pause_camera(v1::PauseCameraRequest { camera_id: "gate".into() }).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    // What was sent before lies in the reader's window and in the server's queue; what is sent from here on does not count
+    // one of that camera among the last of it.
+    let mut cameras = Vec::new();
+    while let Some(part) = results.message().await.unwrap() {
+        if let Some(v1::search_response::Part::Hit(hit)) = part.part {
+            cameras.push((hit.sighting.unwrap().camera_id, hit.crop.len()));
+        }
+    }
+    let last = cameras.iter().rposition(|(camera, _)| camera == "gate").map_or(0, |at| at + 1);
+    let sent_before: usize = cameras[..last].iter().map(|(_, bytes)| bytes).sum();
+    assert!(sent_before <= 4 * 65_535, "{sent_before} bytes of it came after the pause, more than was under way");
 }

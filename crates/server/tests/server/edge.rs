@@ -63,7 +63,7 @@ async fn reflection_lists_every_service_and_health_says_serving() {
         panic!("no list of services");
     };
     let names: Vec<_> = list.service.into_iter().map(|s| s.name).collect();
-    for service in ["SearchService", "CameraService", "CaseService", "FootageService", "AdminService"] {
+    for service in ["SearchService", "CameraService", "CaseService", "FootageService", "AdminService", "RetentionService"] {
         let name = format!("sightline.v1.{service}");
         assert!(names.contains(&name), "{name} not in {names:?}");
         let health = HealthClient::new(channel.clone()).check(HealthCheckRequest { service: name }).await.unwrap().into_inner();

@@ -6,7 +6,8 @@ use prost_types::FileDescriptorSet;
 use proto::v1::{
     self, admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient,
     case_service_client::CaseServiceClient, footage_service_client::FootageServiceClient, live_service_client::LiveServiceClient,
-    log_service_client::LogServiceClient, search_service_client::SearchServiceClient,
+    log_service_client::LogServiceClient, retention_service_client::RetentionServiceClient,
+    search_service_client::SearchServiceClient,
 };
 
 use crate::harness::{Deployed, clip, time, window};
@@ -32,6 +33,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
     let owner = async || CameraServiceClient::new(deployed.channel("camera-owner").await);
     let cases = async |who| CaseServiceClient::new(deployed.channel(who).await);
     let footage = async || FootageServiceClient::new(deployed.channel("operator").await);
+    let retention = async |who| RetentionServiceClient::new(deployed.channel(who).await);
     let live = async || LiveServiceClient::new(deployed.channel("operator").await);
     let job_id = "no-such-job".to_owned();
     match rpc {
@@ -127,6 +129,30 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             let mut log = LogServiceClient::new(deployed.channel("auditor").await);
             log.get_receipt(v1::GetReceiptRequest { audit_seq: 1 }).await.unwrap();
         }
+        "RetentionService/RetentionStatus" => {
+            retention("auditor").await.retention_status(v1::RetentionStatusRequest {}).await.unwrap();
+        }
+        "RetentionService/ListDeletions" => {
+            retention("auditor").await.list_deletions(v1::ListDeletionsRequest::default()).await.unwrap();
+        }
+        "RetentionService/RunRetention" => {
+            retention("operator").await.run_retention(v1::RunRetentionRequest {}).await.unwrap();
+        }
+        "RetentionService/PlaceHold" => {
+            let expires = Some(proto::timestamp(types::CaptureTime::now().plus_micros(3_600_000_000)));
+            let request = v1::PlaceHoldRequest { id: "h".into(), case_id: "k".into(), expires, ..Default::default() };
+            retention("authoriser").await.place_hold(request).await.unwrap();
+        }
+        "RetentionService/ConfirmHold" => {
+            retention("camera-owner").await.confirm_hold(v1::ConfirmHoldRequest { hold_id: "h".into() }).await.unwrap();
+        }
+        "RetentionService/ReleaseHold" => {
+            let request = v1::ReleaseHoldRequest { hold_id: "h".into(), reason: "done".into() };
+            retention("auditor").await.release_hold(request).await.unwrap();
+        }
+        "RetentionService/ListHolds" => {
+            retention("auditor").await.list_holds(v1::ListHoldsRequest::default()).await.unwrap();
+        }
         new => panic!("{new} is new: say here how it is called, and under which action it is on the record"),
     }
     match rpc {
@@ -161,6 +187,13 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "LiveService/SetCameraSource" => "camera.source",
         "LiveService/CameraStatus" => "camera.status",
         "LogService/GetReceipt" => "audit.receipt",
+        "RetentionService/RetentionStatus" => "retention.status",
+        "RetentionService/ListDeletions" => "retention.list",
+        "RetentionService/RunRetention" => "retention.run",
+        "RetentionService/PlaceHold" => "hold.place",
+        "RetentionService/ConfirmHold" => "hold.confirm",
+        "RetentionService/ReleaseHold" => "hold.release",
+        "RetentionService/ListHolds" => "hold.list",
         new => panic!("under which action is {new} on the record?"),
     }
 }

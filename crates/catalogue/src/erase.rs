@@ -1,0 +1,51 @@
+//! Bytes that are gone for good. A row that is deleted leaves its bytes behind: in free pages, in the space between rows, in
+//! the write-ahead log.
+
+use types::Day;
+
+use crate::{Catalogue, CatalogueError, engine::Lock};
+
+impl Catalogue {
+    /// Writes anew what held sightings of these days, what opened commitments, and tombstones, without what was deleted. Needs
+    /// room for a second copy; who writes meanwhile waits.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Busy`] if somebody would not let go of the old files: nothing is lost, try again later.
+    pub async fn erase(&self, days: &[Day]) -> Result<(), CatalogueError> {
+        self.erase_files(days).await
+    }
+
+    /// Whether there are tombstones of changes up to this one.
+    pub async fn has_tombstones(&self, up_to: u64) -> Result<bool, CatalogueError> {
+        let query = sqlx::query("SELECT seq FROM tombstone WHERE seq <= $1 LIMIT 1").bind(up_to.cast_signed());
+        Ok(query.fetch_optional(self.reader()).await?.is_some())
+    }
+
+    /// Forgets tombstones up to a change that every copy has on disk, so that not even the ids of what was discarded stay.
+    /// A copy that is older than that can't be told of them any more: see [`Self::forgotten`].
+    pub async fn forget_tombstones(&self, up_to: u64) -> Result<u64, CatalogueError> {
+        let mut tx = self.begin_alone(Lock::Sightings).await?;
+        let gone = sqlx::query("DELETE FROM tombstone WHERE seq <= $1").bind(up_to.cast_signed()).execute(&mut *tx).await?;
+        sqlx::query("UPDATE sequence SET value = $1 WHERE name = 'forgotten' AND value < $1")
+            .bind(up_to.cast_signed())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(gone.rows_affected())
+    }
+
+    /// A copy as of an earlier change may know of sightings that nothing tells it to forget any more: it must be made again.
+    pub async fn forgotten(&self) -> Result<u64, CatalogueError> {
+        let seq: i64 = sqlx::query_scalar("SELECT value FROM sequence WHERE name = 'forgotten'").fetch_one(self.reader()).await?;
+        Ok(seq.unsigned_abs())
+    }
+
+    /// A change that changes nothing, for its number.
+    pub async fn next_change(&self) -> Result<u64, CatalogueError> {
+        let mut tx = self.begin_alone(Lock::Sightings).await?;
+        let query = sqlx::query_scalar("UPDATE sequence SET value = value + 1 WHERE name = 'change' RETURNING value");
+        let seq: i64 = query.fetch_one(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(seq.unsigned_abs())
+    }
+}

@@ -1,0 +1,319 @@
+//! Whose time has come goes, and goes for good.
+
+use std::{collections::BTreeMap, path::Path};
+
+use access::{Budgets, Caller, Case, Deletion, Grant, Hold, HoldAct, IdDigest, Name, Purpose, Role, Scope};
+use catalogue::{Catalogue, Gone, due};
+use types::*;
+
+use crate::{ENGINE, support::*};
+
+const DAY: i64 = 24 * HOUR;
+
+fn now(days: i64) -> ReceiveTime {
+    ReceiveTime::now().plus_micros(days * DAY)
+}
+
+/// `count` sightings of the day after [`START`], alternately of `gate` and `hall`.
+async fn fill_day(catalogue: &Catalogue, count: u64) -> Vec<SightingId> {
+    let records: Vec<_> = (0..count)
+        .map(|n| {
+            let mut r = record(n, n, 0);
+            if n % 2 == 1 {
+                r.sighting.camera = camera("hall");
+            }
+            // Bytes that are nowhere else.
+            let seed = 0.123_456 + n as f32 / 1000.0;
+            r.embedding.values = (0..256).map(|i| (seed * (i + 1) as f32).sin()).collect();
+            r
+        })
+        .collect();
+    catalogue.put_sightings(&records).await.unwrap();
+    records.into_iter().map(|r| r.sighting.id).collect()
+}
+
+fn deletion(cutoffs: &[(&str, ReceiveTime)]) -> Deletion {
+    Deletion {
+        day: time(START).day(),
+        whole: false,
+        stored_before: cutoffs.iter().map(|(c, t)| (camera(c), *t)).collect(),
+        cameras: BTreeMap::new(),
+        held: 0,
+        ids: IdDigest::default(),
+        probe: None,
+    }
+}
+
+/// Deletes what there is to delete, and says what it was.
+async fn run(catalogue: &Catalogue, what: &Deletion, holds: &[Hold], at: ReceiveTime) -> (Deletion, Vec<Gone>) {
+    let mut run = catalogue.begin_deletion(what, at).await.unwrap();
+    let mut all = Vec::new();
+    loop {
+        let gone = catalogue.delete_due(&mut run, holds, at).await.unwrap();
+        if gone.is_empty() {
+            break;
+        }
+        all.extend(gone);
+    }
+    catalogue.delete_crops(what.day).await.unwrap();
+    catalogue.finish_deletion(&run, at, 1).await.unwrap();
+    (run.deletion, all)
+}
+
+/// Whether any file under a folder holds these bytes.
+fn holds_bytes(folder: &Path, needle: &[u8]) -> Option<std::path::PathBuf> {
+    for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+        if entry.is_dir() {
+            if let Some(found) = holds_bytes(&entry, needle) {
+                return Some(found);
+            }
+        } else if std::fs::read(&entry).unwrap().windows(needle.len()).any(|w| w == needle) {
+            return Some(entry);
+        }
+    }
+    None
+}
+
+fn bytes(embedding: &Embedding) -> Vec<u8> {
+    embedding.values.iter().take(16).flat_map(|v| v.to_le_bytes()).collect()
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_in_no_file_of_the_catalogue_any_more() {
+    if ENGINE == Engine::Postgres {
+        // Its files are its own; what they hold is for whoever runs it to show.
+        return;
+    }
+    let f = fixture().await;
+    // So many that pages split, and rows are moved between them.
+    let ids = fill_day(&f.catalogue, 600).await;
+    // And again, so that old versions of the rows lie about.
+    fill_day(&f.catalogue, 600).await;
+    let data = f.dir.path().join("data");
+    let (gone_id, kept_id) = (ids[300], ids[301]);
+    let gone_vector = bytes(&f.catalogue.embedding(gone_id).await.unwrap().unwrap());
+    let kept_vector = bytes(&f.catalogue.embedding(kept_id).await.unwrap().unwrap());
+    assert!(holds_bytes(&data, &gone_vector).is_some() && holds_bytes(&data, gone_id.0.as_bytes()).is_some());
+
+    let (done, gone) = run(&f.catalogue, &deletion(&[("gate", now(1))]), &[], now(1)).await;
+    assert_eq!((done.sightings(), done.cameras.len(), done.whole), (300, 1, false));
+    let mut digest = IdDigest::default();
+    gone.iter().for_each(|g| digest.add(g.id));
+    assert_eq!(done.ids, digest);
+    f.catalogue.erase(&[time(START).day()]).await.unwrap();
+
+    // With the catalogue still open: its files, its log, its crops.
+    for gone in &gone {
+        assert_eq!(holds_bytes(&data, gone.id.0.as_bytes()), None);
+        assert!(!data.join(format!("crops/2026-03-01/{}.jpg", gone.id)).exists());
+    }
+    assert_eq!(holds_bytes(&data, &gone_vector), None);
+    assert!(holds_bytes(&data, &kept_vector).is_some(), "what is kept is still there");
+    assert!(f.catalogue.check().await.unwrap().is_clean());
+
+    let (done, _) = run(&f.catalogue, &deletion(&[("hall", now(1))]), &[], now(1)).await;
+    assert!(done.whole && !data.join("crops/2026-03-01").exists());
+    f.catalogue.erase(&[time(START).day()]).await.unwrap();
+    assert_eq!(holds_bytes(&data, &kept_vector), None);
+    assert_eq!(holds_bytes(&data, br#""backpack""#), None, "no description either");
+    assert_eq!(f.catalogue.deletions(None, 10).await.unwrap().len(), 2);
+    assert!(f.catalogue.check().await.unwrap().is_clean());
+}
+
+#[tokio::test]
+async fn only_what_was_stored_before_its_time_is_due_and_storing_again_makes_nothing_younger() {
+    let f = fixture().await;
+    let before = ReceiveTime::now();
+    let ids = fill_day(&f.catalogue, 4).await;
+    let shares = f.catalogue.shares().await.unwrap();
+    assert_eq!(shares.iter().map(|s| s.camera.as_str()).collect::<Vec<_>>(), ["gate", "hall"]);
+    assert!(shares.iter().all(|s| s.oldest >= before));
+    let cutoffs = |at| [camera("gate"), camera("hall"), camera("dock")].map(|c| (c, at)).into();
+    assert!(due(&shares, &cutoffs(before)).is_empty());
+    assert_eq!(due(&shares, &cutoffs(now(1))).len(), 1);
+
+    let between = ReceiveTime::now();
+    fill_day(&f.catalogue, 4).await;
+    assert_eq!(f.catalogue.shares().await.unwrap(), shares);
+    let (done, _) = run(&f.catalogue, &deletion(&[("gate", between)]), &[], now(0)).await;
+    assert_eq!(done.sightings(), 2);
+    assert_eq!(f.catalogue.sightings(&ids).await.unwrap().len(), 2);
+    // What is stored now did not come to its end then.
+    fill_day(&f.catalogue, 4).await;
+    let (done, _) = run(&f.catalogue, &deletion(&[("gate", between)]), &[], now(0)).await;
+    assert_eq!(done.sightings(), 0);
+}
+
+#[tokio::test]
+async fn a_clock_that_was_set_back_makes_nothing_old_early() {
+    let f = fixture().await;
+    let ahead = f.catalogue.see_time(now(10)).await.unwrap();
+    assert_eq!(f.catalogue.see_time(now(0)).await.unwrap(), ahead, "time does not go back");
+    // The clock is ten days behind: what is stored now is as old as what was stored ten days later.
+    fill_day(&f.catalogue, 2).await;
+    assert!(f.catalogue.shares().await.unwrap().iter().all(|s| s.oldest == ahead));
+    let (done, _) = run(&f.catalogue, &deletion(&[("gate", ahead), ("hall", ahead)]), &[], ahead).await;
+    assert_eq!(done.sightings(), 0);
+}
+
+#[tokio::test]
+async fn tombstones_are_forgotten_and_what_is_older_is_told_so() {
+    let f = fixture().await;
+    let ids = fill_day(&f.catalogue, 2).await;
+    let seq = f.catalogue.discard_sightings(&ids).await.unwrap().seq;
+    assert!(!f.catalogue.has_tombstones(seq - 2).await.unwrap() && f.catalogue.has_tombstones(seq).await.unwrap());
+    assert_eq!(f.catalogue.forget_tombstones(seq - 1).await.unwrap(), 1);
+    assert_eq!(f.catalogue.changes_since(0, 100).await.unwrap().len(), 1);
+    assert_eq!(f.catalogue.forget_tombstones(seq).await.unwrap(), 1);
+    assert_eq!(f.catalogue.forgotten().await.unwrap(), seq);
+    f.catalogue.forget_tombstones(seq - 1).await.unwrap();
+    assert_eq!(f.catalogue.forgotten().await.unwrap(), seq, "never back");
+    assert!(f.catalogue.next_change().await.unwrap() > seq);
+    f.catalogue.erase(&[time(START).day()]).await.unwrap();
+    if ENGINE == Engine::Sqlite {
+        for id in ids {
+            assert_eq!(holds_bytes(&f.dir.path().join("data"), id.0.as_bytes()), None);
+        }
+    }
+}
+
+fn caller(name: &str, organisation: &str, role: Role) -> Caller {
+    Caller { name: Name::new(name).unwrap(), organisation: Name::new(organisation).unwrap(), role }
+}
+
+async fn add_case(catalogue: &Catalogue, id: &str) -> CaseId {
+    let window = TimeWindow::new(time(START), time(START + DAY)).unwrap();
+    let grant = Grant {
+        case: CaseId::new(id).unwrap(),
+        purpose: Purpose::MissingPerson,
+        legal_basis: "test".into(),
+        reason: "test".into(),
+        requester: caller("ida", "police", Role::Investigator),
+        scope: Scope {
+            cameras: [camera("gate")].into(),
+            agencies: Default::default(),
+            area: None,
+            window,
+            classes: Default::default(),
+            parts: Default::default(),
+        },
+        budgets: Budgets { queries: 1, results: 1 },
+        opened: now(0),
+        expires: now(9),
+        emergency: None,
+    };
+    catalogue.add_case(&Case::requested(grant)).await.unwrap().case.id().clone()
+}
+
+#[tokio::test]
+async fn what_a_hold_keeps_stays_for_its_case_alone_and_goes_when_the_hold_does() {
+    let f = fixture().await;
+    let ids = fill_day(&f.catalogue, 6).await;
+    let case = add_case(&f.catalogue, "k").await;
+    let other = add_case(&f.catalogue, "other").await;
+    let act = |name: &str, organisation: &str| HoldAct { by: caller(name, organisation, Role::Auditor), at: now(0) };
+    let hold = Hold {
+        id: HoldId::new("h").unwrap(),
+        case: case.clone(),
+        cameras: [camera("gate")].into(),
+        window: TimeWindow::new(time(START), time(START + HOUR)).unwrap(),
+        expires: now(60),
+        placed: act("ada", "court"),
+        confirmed: None,
+        release_asked: None,
+        released: None,
+    };
+    let stored = f.catalogue.add_hold(&hold).await.unwrap();
+    assert!(f.catalogue.standing_holds().await.unwrap().is_empty(), "one person holds nothing");
+    let confirmed = Hold { confirmed: Some(act("vera", "parliament")), ..hold };
+    f.catalogue.change_hold(&stored, &confirmed).await.unwrap();
+    f.catalogue.change_hold(&stored, &confirmed).await.unwrap_err();
+    let holds = f.catalogue.standing_holds().await.unwrap();
+    assert_eq!(holds, [confirmed.clone()]);
+
+    // Before its time anybody's case may find it.
+    assert!(f.catalogue.sighting_for(&other, ids[0]).await.unwrap().is_some());
+    let all = deletion(&[("gate", now(31)), ("hall", now(31))]);
+    let (done, _) = run(&f.catalogue, &all, &holds, now(31)).await;
+    assert_eq!((done.sightings(), done.held, done.whole), (3, 3, false));
+    assert!(f.catalogue.sighting_for(&case, ids[0]).await.unwrap().is_some());
+    assert!(f.catalogue.sighting_for(&other, ids[0]).await.unwrap().is_none());
+    assert!(f.catalogue.sighting_for(&case, ids[1]).await.unwrap().is_none(), "of another camera");
+    assert!(f.catalogue.shares().await.unwrap().is_empty(), "what is held is not due");
+    assert_eq!(f.catalogue.held_count().await.unwrap(), 3);
+
+    assert!(f.catalogue.review_holds(&holds, now(40)).await.unwrap().is_empty());
+    for (holds, at) in [(&[][..], now(40)), (&holds[..], now(61))] {
+        assert_eq!(f.catalogue.review_holds(holds, at).await.unwrap(), [time(START).day()].into());
+    }
+    let (done, gone) = run(&f.catalogue, &deletion(&[]), &holds, now(61)).await;
+    assert_eq!((done.sightings(), gone.len(), done.held, done.whole), (3, 3, 0, true));
+    assert_eq!(f.catalogue.held_count().await.unwrap(), 0);
+}
+
+const KILLED: &str = "CATALOGUE_RETENTION_DIR";
+
+#[tokio::test]
+#[ignore = "a child process of the test below"]
+async fn delete_until_killed() {
+    use std::io::Write as _;
+    let Some(dir) = std::env::var_os(KILLED) else { return };
+    let catalogue = open(dir.as_ref()).await;
+    let at = now(1);
+    let mut run = match catalogue.open_deletions().await.unwrap().pop() {
+        Some(run) => run,
+        None => catalogue.begin_deletion(&deletion(&[("gate", at), ("hall", at)]), at).await.unwrap(),
+    };
+    let say = |line: &str| {
+        let mut out = std::io::stdout().lock();
+        writeln!(out, "\n{line}").unwrap();
+        out.flush().unwrap();
+    };
+    say("deleting");
+    while !catalogue.delete_due(&mut run, &[], at).await.unwrap().is_empty() {}
+    catalogue.delete_crops(run.deletion.day).await.unwrap();
+    catalogue.finish_deletion(&run, at, 1).await.unwrap();
+}
+
+/// However often it is killed, every sighting is either whole or gone, the account is of exactly those that are gone, and the
+/// deletion comes to its end.
+#[tokio::test]
+async fn a_deletion_that_is_killed_comes_to_its_end_and_its_account_is_right() {
+    use std::{
+        io::{BufRead as _, BufReader},
+        process::{Command, Stdio},
+    };
+    let f = fixture().await;
+    let ids = fill_day(&f.catalogue, 400).await;
+    f.catalogue.close().await;
+    for round in 0..40u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "retention::delete_until_killed", "--ignored", "--nocapture", "--test-threads=1"])
+            .env(KILLED, f.dir.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        assert!(lines.any(|l| l == "deleting"), "the child did not come to it");
+        // A little later each time; the last is let be.
+        if round < 6 {
+            std::thread::sleep(std::time::Duration::from_millis(round * 25));
+            child.kill().unwrap();
+        }
+        child.wait().unwrap();
+        let catalogue = open(f.dir.path()).await;
+        let left = catalogue.sightings(&ids).await.unwrap().len() as u64;
+        let (open_runs, done) = (catalogue.open_deletions().await.unwrap(), catalogue.deletions(None, 9).await.unwrap());
+        assert_eq!(done.len(), 1, "one account");
+        assert_eq!(done[0].deletion.sightings() + left, 400, "it is of what is gone");
+        catalogue.sweep_orphans().await.unwrap();
+        assert!(catalogue.check().await.unwrap().is_clean());
+        catalogue.close().await;
+        if open_runs.is_empty() {
+            assert!(left == 0 && done[0].deletion.whole && done[0].finished.is_some());
+            return;
+        }
+    }
+    panic!("it did not come to its end");
+}
