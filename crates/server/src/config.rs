@@ -48,6 +48,7 @@ pub struct Config {
     pub embedder: Option<String>,
     pub appearance: Option<PathBuf>,
     pub detector_threshold: Option<f32>,
+    pub device: vision::Device,
     pub callers: CallerLimits,
     pub retention: Retention,
     /// How often it is looked for what is due.
@@ -190,6 +191,7 @@ struct Models {
     embedder: String,
     appearance: PathBuf,
     detector_threshold: f32,
+    device: String,
 }
 
 impl Default for Server {
@@ -275,6 +277,10 @@ impl Document {
                 "is not between 0.05 and 0.95 (or 0, the model's own)",
             ));
         }
+        let device = match self.models.device.as_str() {
+            "" => vision::Device::Cpu,
+            text => text.parse().map_err(|_| bad("models.device", format!("{text:?}"), "is not cpu, cuda or cuda:NUMBER"))?,
+        };
         let log = self.log.build_and_validate(file)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = |key, value| {
@@ -314,6 +320,7 @@ impl Document {
             embedder: name(self.models.embedder),
             appearance: (!self.models.appearance.as_os_str().is_empty()).then_some(self.models.appearance),
             detector_threshold: (threshold != 0.0).then_some(threshold),
+            device,
             callers: self.callers.validate(&bad)?,
             retention: self.retention.validate(&bad)?,
             retention_sweep: self.retention.sweep(&bad)?,
@@ -382,7 +389,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 51, "{keys:?}");
+        assert_eq!(keys.len(), 52, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -399,6 +406,7 @@ mod tests {
         assert!(error(witness).contains("is not a witness's key"));
         assert!(error("[missing_person]\nwindow_hours = 0").contains("missing_person.window_hours = 0 is not between 1 and 720"));
         assert!(error("[callers]\nburst = 0").contains("callers.burst = 0 is not between 1 and"));
+        assert!(error("[models]\ndevice = \"gpu\"").contains("models.device = \"gpu\" is not cpu, cuda or cuda:NUMBER"));
         assert!(error("[server]\nlisen = \"x\"").contains("unknown field `lisen`"));
     }
 }

@@ -161,8 +161,8 @@ impl LiveCameras {
         let load = move || {
             let mut visions = this.visions.lock().unwrap_or_else(PoisonError::into_inner);
             if visions.is_none() {
-                let bundles = (0..this.settings.workers.max(1)).map(|_| Vision::load(&this.models, &this.options));
-                *visions = Some(Arc::new(VisionPool::new(bundles.collect::<Result<_, _>>()?)));
+                let bundles = Vision::load_many(&this.models, &this.options, this.settings.workers.max(1))?;
+                *visions = Some(Arc::new(VisionPool::new(bundles)));
             }
             Ok::<_, VisionError>(())
         };

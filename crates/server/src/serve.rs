@@ -337,6 +337,7 @@ fn vision_options(config: &Config) -> VisionOptions {
         faces: config.face_finder.clone(),
         embedder: config.embedder.clone(),
         appearance: config.appearance.clone(),
+        device: config.device,
         ..VisionOptions::default()
     };
     if let Some(threshold) = config.detector_threshold {

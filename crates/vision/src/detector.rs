@@ -11,7 +11,7 @@ use crate::{
     error::VisionError,
     letterbox::{Layout, Letterbox, Region, Rgb, Scale},
     manifest::{Decode, Role},
-    session::{Device, Model},
+    session::{Device, Model, Runner, Shared},
     store::ModelStore,
 };
 
@@ -58,7 +58,7 @@ pub struct DetectorTimes {
 
 /// A detector model with its buffers.
 pub struct Detector {
-    model: Model,
+    model: Runner,
     family: Family,
     budget: (u32, u32),
     options: DetectorOptions,
@@ -85,6 +85,36 @@ impl Detector {
         options: DetectorOptions,
         device: Device,
     ) -> Result<Self, VisionError> {
+        Self::load_as(store, name, options, device, |model| Ok(Runner::Own(model)))
+    }
+
+    /// So many detectors, each for a thread of its own, that share one session: what they are asked at the same time goes
+    /// through the model together.
+    pub fn load_shared(
+        store: &ModelStore,
+        name: Option<&str>,
+        options: &DetectorOptions,
+        device: Device,
+        count: usize,
+    ) -> Result<Vec<Self>, VisionError> {
+        let mut shared = None;
+        let share = |model| Ok(Runner::Shared(shared.insert(Shared::new(model)?).clone()));
+        let first = Self::load_as(store, name, options.clone(), device, share)?;
+        let (family, budget) = (first.family, first.budget);
+        let mut all = vec![first];
+        while let Some(shared) = shared.as_ref().filter(|_| all.len() < count) {
+            all.push(Self::new(Runner::Shared(shared.clone()), family, budget, options.clone()));
+        }
+        Ok(all)
+    }
+
+    fn load_as(
+        store: &ModelStore,
+        name: Option<&str>,
+        options: DetectorOptions,
+        device: Device,
+        run: impl FnOnce(Model) -> Result<Runner, VisionError>,
+    ) -> Result<Self, VisionError> {
         if let InputSize::Fixed { height, width } = options.input
             && [height, width].iter().any(|side| side % 32 != 0 || !(32..=2048).contains(side))
         {
@@ -97,8 +127,11 @@ impl Detector {
             _ => Family::Nanodet,
         };
         let budget = (entry.input.height.unwrap_or(288).clamp(32, 2048), entry.input.width.unwrap_or(512).clamp(32, 2048));
-        let model = Model::load(store, entry, device)?;
-        Ok(Self {
+        Ok(Self::new(run(Model::load(store, entry, device)?)?, family, budget, options))
+    }
+
+    fn new(model: Runner, family: Family, budget: (u32, u32), options: DetectorOptions) -> Self {
+        Self {
             model,
             family,
             budget,
@@ -106,12 +139,12 @@ impl Detector {
             boxed: Letterbox::default(),
             candidates: Vec::new(),
             times: DetectorTimes::default(),
-        })
+        }
     }
 
     /// Of the model's file.
     pub fn digest(&self) -> types::ModelDigest {
-        self.model.digest
+        self.model.digest()
     }
 
     /// Everything of the vocabulary in the frame, best first within a class, clipped to the frame.
@@ -162,6 +195,11 @@ impl Detector {
     /// Of the last frame.
     pub fn times(&self) -> DetectorTimes {
         self.times
+    }
+
+    /// Where it runs, which need not be where it was wished for.
+    pub fn device(&self) -> Device {
+        self.model.device()
     }
 
     pub fn model_name(&self) -> &str {

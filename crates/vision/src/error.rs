@@ -34,6 +34,12 @@ pub enum VisionError {
         #[source]
         source: ort::Error,
     },
+    #[error("start the thread of model {model}")]
+    Thread {
+        model: String,
+        #[source]
+        source: std::io::Error,
+    },
     #[error("run model {model}")]
     Run {
         model: String,

@@ -36,7 +36,7 @@ pub use manifest::{Decode, Input, Manifest, ManifestError, ModelEntry, Role, Run
 pub use motion::{Motion, MotionGate};
 pub use runtime::{Runtime, RuntimeError};
 pub use scene_light::SceneLight;
-pub use session::Device;
+pub use session::{Device, DeviceError};
 pub use stature::{Stance, StatureScale};
 pub use store::{ModelState, ModelStore};
 pub use tracker::{Tracker, TrackerOptions, TrackerStep};
@@ -50,6 +50,7 @@ pub struct VisionOptions {
     pub embedder: Option<String>,
     /// File of the learned step of appearance.
     pub appearance: Option<std::path::PathBuf>,
+    /// Where the detector runs. Faces and appearances, a few crops a track, stay on the CPU.
     pub device: Device,
 }
 
@@ -69,5 +70,26 @@ impl Vision {
             faces: CenterFace::load(store, options.faces.as_deref())?,
             embedder: Embedder::load(store, options.embedder.as_deref(), options.appearance.as_deref())?,
         })
+    }
+
+    /// Bundles for so many threads. On a CPU each has sessions of its own; a detector on a GPU is shared by all, and what
+    /// they ask at the same time is one batch.
+    pub fn load_many(store: &ModelStore, options: &VisionOptions, count: usize) -> Result<Vec<Self>, VisionError> {
+        if options.device == Device::Cpu {
+            return (0..count).map(|_| Self::load(store, options)).collect();
+        }
+        let name = options.detector.as_deref();
+        let detectors = Detector::load_shared(store, name, &options.detector_options, options.device, count)?;
+        if detectors.iter().any(|d| d.device() == Device::Cpu) {
+            return Self::load_many(store, &VisionOptions { device: Device::Cpu, ..options.clone() }, count);
+        }
+        let with = |detector| {
+            Ok(Self {
+                detector,
+                faces: CenterFace::load(store, options.faces.as_deref())?,
+                embedder: Embedder::load(store, options.embedder.as_deref(), options.appearance.as_deref())?,
+            })
+        };
+        detectors.into_iter().map(with).collect()
     }
 }

@@ -1,8 +1,13 @@
 //! Loading models, and what they may be fed.
 
+use std::sync::{Arc, Mutex};
+
 use redact::{FaceFinder, Subject, redact};
 use types::{Class, Rect};
-use vision::{Detector, DetectorOptions, Embedder, InputSize, ModelState, ModelStore, Projection, VisionError};
+use vision::{
+    Detector, DetectorOptions, Device, Embedder, InputSize, ModelState, ModelStore, Projection, Vision, VisionError,
+    VisionOptions,
+};
 
 use crate::support::{cut, footage, frame, picture, store, vision};
 
@@ -111,4 +116,83 @@ fn another_projection_is_another_model_and_one_of_another_backbone_is_refused() 
     assert!(error.to_string().contains("another backbone than mobilenetv2"), "{error}");
     assert!(error.hint().unwrap().contains("appearance learn"));
     assert!(matches!(load(dir.path().join("none")), Err(VisionError::Read { .. })));
+}
+
+#[test]
+fn a_gpu_that_is_not_there_is_warned_of_and_the_cpu_used() {
+    let warnings = Warnings::default();
+    let detector = tracing::subscriber::with_default(warnings.clone(), || {
+        Detector::load_on(&store(), None, DetectorOptions::default(), Device::Cuda(77)).unwrap()
+    });
+    assert_eq!(detector.device(), Device::Cpu);
+    let told = warnings.0.lock().unwrap().clone();
+    assert!(told.iter().any(|w| w.contains("no CUDA: the model runs on the CPU")), "{told:?}");
+    let options = VisionOptions { device: Device::Cuda(77), ..VisionOptions::default() };
+    assert_eq!(Vision::load_many(&store(), &options, 2).unwrap().len(), 2);
+}
+
+/// The messages of warnings.
+#[derive(Default, Clone)]
+struct Warnings(Arc<Mutex<Vec<String>>>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, about: &tracing::Metadata<'_>) -> bool {
+        *about.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Words(String);
+        impl tracing::field::Visit for Words {
+            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+                self.0 += &format!("{field}={value:?} ");
+            }
+        }
+        let mut words = Words(String::new());
+        event.record(&mut words);
+        self.0.lock().unwrap().push(words.0);
+    }
+
+    fn enter(&self, _: &tracing::span::Id) {}
+
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[test]
+fn detectors_that_share_a_session_find_together_what_one_finds_alone() {
+    let Some(root) = footage("coco_cc/images") else { return };
+    let mut pictures: Vec<_> = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).collect();
+    pictures.sort();
+    // Of several shapes, so that some can't go together.
+    let frames: Vec<_> = pictures.iter().take(12).map(|p| picture(p)).map(|(p, s)| frame(&p, s, 0, 0)).collect();
+    let options = DetectorOptions::default();
+    let mut alone = Detector::load(&store(), None, options.clone()).unwrap();
+    let wanted: Vec<_> = frames.iter().map(|f| alone.detect(f).unwrap()).collect();
+    assert!(wanted.iter().map(Vec::len).sum::<usize>() > 20);
+    let sharing = Detector::load_shared(&store(), None, &options, Device::Cpu, 4).unwrap();
+    assert_eq!(sharing.len(), 4);
+    std::thread::scope(|scope| {
+        for mut detector in sharing {
+            let (frames, wanted) = (&frames, &wanted);
+            scope.spawn(move || {
+                for (frame, wanted) in frames.iter().zip(wanted) {
+                    let found = detector.detect(frame).unwrap();
+                    assert_eq!(found.len(), wanted.len());
+                    for (a, b) in found.iter().zip(wanted) {
+                        assert!(
+                            a.class == b.class && (a.score - b.score).abs() < 1e-4 && a.bbox.iou(&b.bbox) > 0.999,
+                            "{a:?} {b:?}"
+                        );
+                    }
+                }
+            });
+        }
+    });
 }
