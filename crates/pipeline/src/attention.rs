@@ -71,13 +71,18 @@ impl Attention {
                 self.looks.none += 1;
                 return Ok(self.before.clone());
             }
-            Part::Of(parts) => {
+            Part::Of { parts, patches } => {
                 self.looks.part += 1;
                 let mut found: Vec<_> =
                     self.before.iter().filter(|d| !parts.iter().any(|part| touch(&d.bbox, part))).copied().collect();
                 for part in &parts {
                     found.extend(detector.detect_in(frame, part)?);
                 }
+                // Where nothing moved, what was there is there still, though a part may show it too poorly to find it.
+                let moved = |d: &Detection| patches.iter().any(|patch| touch(&d.bbox, patch));
+                let again = |d: &Detection| found.iter().any(|f| f.class == d.class && f.bbox.iou(&d.bbox) > SAME);
+                let still: Vec<_> = self.before.iter().filter(|d| !moved(d) && !again(d)).copied().collect();
+                found.extend(still);
                 found
             }
         };
@@ -120,7 +125,7 @@ impl Attention {
         parts.iter_mut().for_each(|part| *part = part.clip(size));
         parts.retain(|part| !part.is_empty());
         let area: f32 = parts.iter().map(|part| part.area() + OVERHEAD * size.width as f32 * size.height as f32).sum();
-        if area > self.options.most * size.width as f32 * size.height as f32 { Part::Whole } else { Part::Of(parts) }
+        if area > self.options.most * size.width as f32 * size.height as f32 { Part::Whole } else { Part::Of { parts, patches } }
     }
 }
 
@@ -128,6 +133,8 @@ impl Attention {
 const OVERHEAD: f32 = 0.06;
 /// A box below this is not worth looking at more for.
 const SURE: f32 = 0.3;
+/// Boxes of one class that overlap more are one object.
+const SAME: f32 = 0.5;
 
 /// Joins parts that overlap, or that are hardly smaller apart than together.
 fn merge(parts: &mut Vec<Rect>) {
@@ -148,14 +155,18 @@ fn merge(parts: &mut Vec<Rect>) {
 
 enum Part {
     Whole,
-    Of(Vec<Rect>),
+    /// Where to look, and what moved there.
+    Of {
+        parts: Vec<Rect>,
+        patches: Vec<Rect>,
+    },
     None,
 }
 
 /// Figures are taller than the cells that moved in them.
 fn with_room(rect: &Rect) -> Rect {
-    const LEAST: f32 = 24.0;
-    let (x, y) = ((rect.width * 0.25).max(LEAST), (rect.height * 0.3).max(LEAST));
+    const LEAST: f32 = 16.0;
+    let (x, y) = ((rect.width * 0.2).max(LEAST), (rect.height * 0.2).max(LEAST));
     Rect::new(rect.x - x, rect.y - y, rect.width + 2.0 * x, rect.height + 2.0 * y)
 }
 

@@ -131,6 +131,9 @@ fn finite(r: &Rect) -> bool {
 /// face, and erasing it takes the clothing that a search is about.
 const SURE_ANYWHERE: f32 = 0.35;
 
+/// So little of a neighbour's head part reaches into many crops; no face is to be seen in it.
+const SLIVER: u32 = 6;
+
 /// Looks in the head part of each figure, enlarged by the finder, and once in the whole crop for anybody without a box.
 fn find_faces(raw: &RawCrop, people: &[Rect], finder: &mut dyn FaceFinder) -> Result<Vec<Rect>, RedactError> {
     let mut found = Vec::new();
@@ -138,6 +141,10 @@ fn find_faces(raw: &RawCrop, people: &[Rect], finder: &mut dyn FaceFinder) -> Re
     let parts = people.iter().map(|p| (head_part(p), 0.0)).chain([(whole, SURE_ANYWHERE)]);
     for (part, least) in parts {
         let Some((picture, x, y)) = cut(raw, &part) else { continue };
+        // The whole crop is looked at in any case.
+        if picture.size().width.min(picture.size().height) < SLIVER && picture.size() != raw.size() {
+            continue;
+        }
         for face in finder.find(&picture)? {
             if !finite(&face.bbox) {
                 return Err(RedactError::FinderBox);

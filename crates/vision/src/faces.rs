@@ -66,10 +66,15 @@ impl FaceFinder for CenterFace {
 }
 
 /// The shorter side at 128 and the longer at most 320, in multiples of 32: a head part fills 128x128 as the model was
-/// measured, a whole figure gets enough pixels for its face.
+/// measured, a whole figure gets enough pixels for its face. A long picture is enlarged twice at most, which shows the model
+/// every face worth the name; more would cost and tell nothing.
 fn layout(width: u32, height: u32) -> Layout {
-    let longer = |long: u32, short: u32| (128.0 * long as f32 / short as f32 / 32.0).round().clamp(4.0, 10.0) as usize * 32;
-    let (h, w) = if height >= width { (longer(height, width), 128) } else { (128, longer(width, height)) };
+    let (long, short) = (width.max(height), width.min(height));
+    let side = |v: f32, least: f32| ((v / 32.0).round().clamp(least, 10.0) * 32.0) as usize;
+    let square = long as f32 / short as f32 * 4.0 < 4.5;
+    let narrow = if square { 128 } else { (short * 2).div_ceil(32).clamp(2, 4) as usize * 32 };
+    let wide = side(narrow as f32 * long as f32 / short as f32, narrow as f32 / 32.0);
+    let (h, w) = if height >= width { (wide, narrow) } else { (narrow, wide) };
     Layout { height: h, width: w, bgr: false, mean: [0.0; 3], std: [1.0; 3], pad: 110.0, stretch: false }
 }
 
@@ -110,8 +115,9 @@ mod tests {
     #[test]
     fn a_head_part_is_searched_at_the_size_the_model_was_measured_at() {
         assert_eq!((layout(60, 62).height, layout(60, 62).width), (128, 128));
-        assert_eq!((layout(50, 130).height, layout(50, 130).width), (320, 128));
-        assert_eq!((layout(4000, 3).height, layout(4000, 3).width), (128, 320));
+        assert_eq!((layout(70, 182).height, layout(70, 182).width), (320, 128));
+        assert_eq!((layout(48, 96).height, layout(48, 96).width), (192, 96));
+        assert_eq!((layout(4000, 3).height, layout(4000, 3).width), (64, 320));
     }
 
     #[test]

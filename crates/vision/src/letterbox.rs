@@ -68,6 +68,10 @@ pub(crate) struct Letterbox {
     pub(crate) tensor: Vec<f32>,
     columns: Vec<Tap>,
     chroma: Vec<Tap>,
+    /// Of `columns`, in 2048ths.
+    weights: Vec<(i32, i32)>,
+    /// Two input rows, mixed.
+    line: Vec<f32>,
     /// One output row of Y, U, V or of R, G, B.
     rows: [Vec<f32>; 3],
     layout: Option<(Layout, Region)>,
@@ -129,6 +133,7 @@ impl Letterbox {
             let at = |x: usize| ((x as f64 + 0.5) * step - 0.5) as f32;
             self.columns = (0..nw).map(|x| Tap::at(at(x), w).plus(region.x)).collect();
             self.chroma = (0..nw).map(|x| Tap::at(at(x) / 2.0 - 0.25, cw).plus(region.x / 2)).collect();
+            self.weights = self.columns.iter().map(|tap| tap.weights()).collect();
             for row in &mut self.rows {
                 row.resize(nw, 0.0);
             }
@@ -147,21 +152,21 @@ impl Letterbox {
         for y in 0..nh {
             let position = (y as f32 + 0.5) * step - 0.5;
             let tap = Tap::at(position, size.height as usize);
-            let [luma, u, v] = &mut self.rows;
+            let ([luma, u, v], line) = (&mut self.rows, &mut self.line);
             let row = |y: u32| frame.row(0, top + y as usize);
-            blend(row(tap.first), row(tap.second), tap.share, &self.columns, 1, luma);
+            blend(row(tap.first), row(tap.second), tap.share, &self.columns, 1, line, luma);
             let tap = Tap::at(position / 2.0 - 0.25, chroma_rows);
             let row = |y: u32| frame.chroma_row((chroma_top + y as usize) * 2);
             let rows = (row(tap.first), row(tap.second));
             if let (Some((u0, v0, step)), Some((u1, v1, _))) = rows {
-                blend(u0, u1, tap.share, &self.chroma, step, u);
-                blend(v0, v1, tap.share, &self.chroma, step, v);
+                blend(u0, u1, tap.share, &self.chroma, step, line, u);
+                blend(v0, v1, tap.share, &self.chroma, step, line, v);
             } else {
                 u.fill(128.0);
                 v.fill(128.0);
             }
             convert.row(&mut self.rows);
-            self.put(y, nw, layout);
+            self.put(y, nw, layout, false);
         }
         scale
     }
@@ -177,40 +182,44 @@ impl Letterbox {
             let row = |y: u32| &picture.pixels[y as usize * stride..][..stride];
             let (a, b, (wa, wb)) = (row(tap.first), row(tap.second), tap.weights());
             for (channel, out) in self.rows.iter_mut().enumerate() {
-                for (out, tap) in out.iter_mut().zip(&self.columns) {
+                for ((out, tap), &(wi, wj)) in out.iter_mut().zip(&self.columns).zip(&self.weights) {
                     let (i, j) = (tap.first as usize * 3 + channel, tap.second as usize * 3 + channel);
-                    let (wi, wj) = tap.weights();
                     let across = |row: &[u8]| (i32::from(row[i]) * wi + i32::from(row[j]) * wj) >> 4;
                     *out = ((((across(a) * wa) >> 16) + ((across(b) * wb) >> 16) + 2) >> 2) as f32;
                 }
             }
-            self.put(y, nw, layout);
+            self.put(y, nw, layout, true);
         }
         scale
     }
 
-    /// Normalises the row of R, G, B into the tensor's planes.
-    fn put(&mut self, y: usize, nw: usize, layout: &Layout) {
+    /// Normalises the row of R, G, B into the tensor's planes. `exact` divides as the reference does, to the last bit: a model
+    /// in 8 bits may round the other way otherwise.
+    fn put(&mut self, y: usize, nw: usize, layout: &Layout, exact: bool) {
         let plane = layout.height * layout.width;
         for channel in 0..3 {
             let source = &self.rows[if layout.bgr { 2 - channel } else { channel }];
-            let (scale, offset) = (1.0 / layout.std[channel], -layout.mean[channel] / layout.std[channel]);
+            let (mean, std) = (layout.mean[channel], layout.std[channel]);
+            let (scale, offset) = (1.0 / std, -mean / std);
             let start = channel * plane + y * layout.width;
             for (out, v) in self.tensor[start..start + nw].iter_mut().zip(source) {
-                *out = v * scale + offset;
+                *out = if exact { (v - mean) / std } else { v * scale + offset };
             }
         }
     }
 }
 
-/// One output row of one channel: two rows, `step` bytes from sample to sample.
+/// One output row of one channel: two rows, `step` bytes from sample to sample. The rows are mixed first, all samples in
+/// their order, so that only two samples a pixel have to be picked.
 #[inline]
-fn blend(a: &[u8], b: &[u8], share: f32, taps: &[Tap], step: usize, out: &mut [f32]) {
+fn blend(a: &[u8], b: &[u8], share: f32, taps: &[Tap], step: usize, line: &mut Vec<f32>, out: &mut [f32]) {
+    let (Some(left), Some(right)) = (taps.first(), taps.last()) else { return };
+    let (from, to) = (left.first as usize * step, right.second as usize * step);
+    line.clear();
+    line.extend(a[from..=to].iter().zip(&b[from..=to]).map(|(a, b)| f32::from(*a) + (f32::from(*b) - f32::from(*a)) * share));
     for (out, tap) in out.iter_mut().zip(taps) {
-        let (i, j) = (tap.first as usize * step, tap.second as usize * step);
-        let top = f32::from(a[i]) + (f32::from(a[j]) - f32::from(a[i])) * tap.share;
-        let low = f32::from(b[i]) + (f32::from(b[j]) - f32::from(b[i])) * tap.share;
-        *out = top + (low - top) * share;
+        let (i, j) = (tap.first as usize * step - from, tap.second as usize * step - from);
+        *out = line[i] + (line[j] - line[i]) * tap.share;
     }
 }
 

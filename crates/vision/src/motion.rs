@@ -19,9 +19,10 @@ const LEAST: f32 = 4.0;
 const LOUDEST: f32 = 12.0;
 /// How many times its usual noise a cell has to differ by.
 const NOISES: f32 = 3.5;
-/// How fast a cell's background follows, a picture: where nothing moves, where something does, and where everything does.
+/// How fast a cell's background follows, a picture: where nothing moves, where something does, and where everything does. At
+/// five pictures a second a change that lasts is background after a second or two: who stands still was looked at by then.
 const FOLLOW: f32 = 0.1;
-const FOLLOW_MOVING: f32 = 0.01;
+const FOLLOW_MOVING: f32 = 0.15;
 const FOLLOW_ALL: f32 = 0.3;
 /// More of the picture than this does not move by itself; the camera did, or the light in a way that no ratio explains.
 const EVERYTHING: f32 = 0.45;

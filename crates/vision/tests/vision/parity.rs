@@ -22,6 +22,8 @@ fn reference(family: &str, model: &Path, pictures: &[PathBuf], as_decoded: &Path
     let script = r#"
 import sys; sys.path.insert(0, sys.argv[1]); sys.dont_write_bytecode = True
 import numpy as np, cv2, reference_decode as r
+# Eight bits know 256 scores: which of two equal ones is the better box is the order they come in, here and there.
+unstable = np.argsort; np.argsort = lambda x: unstable(x, kind='stable')
 keep = set(r.KEEP); post = r.post
 size = (288, 512)
 if sys.argv[2] == 'nanodet':
