@@ -2,8 +2,12 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "helpers of tests")]
 
+#[path = "footage/attention.rs"]
+mod attention;
 #[path = "footage/erasure.rs"]
 mod erasure;
+#[path = "footage/haar.rs"]
+mod haar;
 
 use std::{
     path::{Path, PathBuf},
