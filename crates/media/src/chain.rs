@@ -119,7 +119,7 @@ impl Chain {
                 return gst::PadProbeReturn::Ok;
             }
             // The last keyframe may be long before the end; what was skipped after it was read all the same.
-            if let Some(running) = buffer.pts().or(buffer.dts()).and_then(|time| running_time(pad, time)) {
+            if let Some(running) = buffer.pts().or(buffer.dts()).and_then(|time| timeline(pad, time, &shared)) {
                 shared.reach(running.into());
             }
             if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
@@ -140,10 +140,10 @@ impl Chain {
             if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
                 Shared::count(&shared.corrupt);
             }
-            let running = buffer.pts().and_then(|pts| running_time(pad, pts));
+            let running = buffer.pts().and_then(|pts| timeline(pad, pts, &shared));
             let mut gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(passed) = gate.pass(running, buffer.duration(), &shared) else { return gst::PadProbeReturn::Drop };
-            if let Some(pts) = passed.new_running.and_then(|running| position(pad, running)) {
+            if let Some(pts) = passed.new_running.and_then(|running| position(pad, running, &shared)) {
                 buffer.make_mut().set_pts(pts);
             }
             Shared::count(&shared.sampled);
@@ -208,14 +208,21 @@ impl Gate {
     }
 }
 
-pub(crate) fn running_time(pad: &gst::Pad, time: gst::ClockTime) -> Option<gst::ClockTime> {
+/// Where a timestamp lies in time: since playing began, or, where reading begins inside a file, by the file's own time.
+pub(crate) fn timeline(pad: &gst::Pad, time: gst::ClockTime, shared: &Shared) -> Option<gst::ClockTime> {
     let segment = pad.sticky_event::<gst::event::Segment>(0)?;
-    segment.segment().downcast_ref::<gst::ClockTime>()?.to_running_time(time)
+    on_timeline(segment.segment(), time, shared)
 }
 
-fn position(pad: &gst::Pad, running: gst::ClockTime) -> Option<gst::ClockTime> {
+pub(crate) fn on_timeline(segment: &gst::Segment, time: gst::ClockTime, shared: &Shared) -> Option<gst::ClockTime> {
+    let segment = segment.downcast_ref::<gst::ClockTime>()?;
+    if shared.from_inside { segment.to_stream_time(time) } else { segment.to_running_time(time) }
+}
+
+fn position(pad: &gst::Pad, time: gst::ClockTime, shared: &Shared) -> Option<gst::ClockTime> {
     let segment = pad.sticky_event::<gst::event::Segment>(0)?;
-    segment.segment().downcast_ref::<gst::ClockTime>()?.position_from_running_time(running)
+    let segment = segment.segment().downcast_ref::<gst::ClockTime>()?;
+    if shared.from_inside { segment.position_from_stream_time(time) } else { segment.position_from_running_time(time) }
 }
 
 /// The best software decoder. Hardware ones need surfaces, drivers and a limited number of sessions: not by accident.

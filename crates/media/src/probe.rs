@@ -15,6 +15,8 @@ pub struct FootageInfo {
     pub size: Size,
     /// Frames a second as announced; `None` if variable or unknown.
     pub frame_rate: Option<f64>,
+    /// Whether it is whole and reading can begin inside it: [`FrameReader::open_file_from`].
+    pub seekable: bool,
     /// For people, such as "H.264 (Main Profile)".
     pub codec: String,
     /// For people, such as "MP4" or "bare video stream".

@@ -14,7 +14,7 @@ use types::{Frame, MediaTime, ReceiveTime, Size, TimeStamp};
 
 use crate::{
     CameraClock, FootageInfo, MediaError, ReaderStats, RtspSource, Sampling, Source, Transport,
-    chain::{Chain, broken, codec_name, container_name, element},
+    chain::{Chain, broken, codec_name, container_name, element, on_timeline},
     clock::{LiveClock, micros},
     completeness::{self, Completeness, Lasts},
     pixels,
@@ -60,12 +60,49 @@ impl fmt::Debug for FrameReader {
 
 /// How often a quiet pipeline is asked for errors.
 const TICK: Duration = Duration::from_millis(20);
+/// How long the first picture of a file, or the first after a jump in it, may take.
+const JUMP: Duration = Duration::from_secs(30);
 /// Quiet ticks before a file's pipeline is asked whether it lives.
 const LIFELESS: u32 = 10;
 
 impl FrameReader {
     /// Starts reading a file. `start` is the capture time of its first frame.
     pub fn open_file(path: &Path, sampling: Sampling, start: TimeStamp) -> Result<Self, MediaError> {
+        let mut reader = Self::made_for_file(path, sampling, start, false)?;
+        reader.start()?;
+        Ok(reader)
+    }
+
+    /// As [`Self::open_file`], but the first frame returned is the first at or after `from`. Times are the same as if the file
+    /// were read from its beginning; so are the frames but for the first, which the sampling rate may choose otherwise.
+    /// For files of which [`FootageInfo::seekable`] says so.
+    pub fn open_file_from(path: &Path, sampling: Sampling, start: TimeStamp, from: Duration) -> Result<Self, MediaError> {
+        let mut reader = Self::made_for_file(path, sampling, start, true)?;
+        reader.jump(from)?;
+        reader.start()?;
+        Ok(reader)
+    }
+
+    /// Waits for the first picture, which says where time begins, and goes on `from` there.
+    fn jump(&mut self, from: Duration) -> Result<(), MediaError> {
+        let paused = self.pipeline.set_state(gst::State::Paused).is_ok();
+        let (changed, ..) = self.pipeline.state(clock_time(JUMP));
+        let first = self.shared.first();
+        let (true, Ok(_), Some(first)) = (paused, changed, first) else {
+            self.complaints.gather(&self.bus, &self.shared);
+            return Err(self.verdict());
+        };
+        let flags = gst::SeekFlags::FLUSH | gst::SeekFlags::ACCURATE;
+        self.pipeline.seek_simple(flags, clock_time(first + from)).map_err(broken)?;
+        // Until the first picture from there is decoded, the one from before the jump may still be handed out.
+        let (changed, ..) = self.pipeline.state(clock_time(JUMP));
+        changed.map(|_| ()).map_err(|_| {
+            self.complaints.gather(&self.bus, &self.shared);
+            self.verdict()
+        })
+    }
+
+    fn made_for_file(path: &Path, sampling: Sampling, start: TimeStamp, from_inside: bool) -> Result<Self, MediaError> {
         crate::init()?;
         let input = path.display().to_string();
         let (completeness, lasts) = look(path, &input)?;
@@ -73,9 +110,10 @@ impl FrameReader {
         source.set_property("location", path);
         let parse = element("parsebin")?;
         let origin = Origin::File { start, completeness, lasts };
-        let mut reader = Self::new(
+        Self::new(
             input,
             origin,
+            from_inside,
             |pipeline, chain| {
                 let mut elements = vec![source];
                 // Left to jump about in the file, mpegpsdemux looks for the first timestamp in the wrong place and drops what
@@ -90,9 +128,7 @@ impl FrameReader {
                 Ok(())
             },
             sampling,
-        )?;
-        reader.start()?;
-        Ok(reader)
+        )
     }
 
     /// Starts connecting to a camera; the first [`Self::next`] tells whether it answers. Reconnecting is the caller's.
@@ -103,6 +139,7 @@ impl FrameReader {
         let mut reader = Self::new(
             camera.to_string(),
             Origin::Camera { clock, heard: false },
+            false,
             |pipeline, chain| {
                 pipeline.add(&source).map_err(broken)?;
                 let (chain, weak) = (Arc::new(chain), pipeline.downgrade());
@@ -131,12 +168,13 @@ impl FrameReader {
     fn new(
         input: String,
         origin: Origin,
+        from_inside: bool,
         source: impl FnOnce(&gst::Pipeline, Chain) -> Result<(), MediaError>,
         sampling: Sampling,
     ) -> Result<Self, MediaError> {
         let pipeline = gst::Pipeline::new();
         let bus = pipeline.bus().ok_or_else(|| broken("a pipeline without a bus"))?;
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(from_inside));
         let live = matches!(origin, Origin::Camera { .. });
         let (chain, sink) = Chain::new(&pipeline, &shared, sampling, live)?;
         // From here on a failure must tear down what was made: the reader's drop does.
@@ -215,7 +253,7 @@ impl FrameReader {
 
     fn frame(&mut self, sample: &gst::Sample) -> Result<Option<Frame>, String> {
         let Some((buffer, segment)) = sample.buffer().zip(sample.segment()) else { return Ok(None) };
-        let running = buffer.pts().and_then(|pts| segment.downcast_ref::<gst::ClockTime>()?.to_running_time(pts));
+        let running = buffer.pts().and_then(|pts| on_timeline(segment, pts, &self.shared));
         let Some(running) = running.map(Duration::from) else { return Ok(None) };
         let at = MediaTime::from_duration(running.saturating_sub(self.shared.first().unwrap_or_default()));
         if let Origin::Camera { clock, heard } = &mut self.origin {
@@ -289,8 +327,18 @@ impl FrameReader {
             size,
             frame_rate: rate.filter(|r| r.numer() > 0 && r.denom() > 0).map(|r| f64::from(r.numer()) / f64::from(r.denom())),
             codec: video.as_ref().map(codec_name).unwrap_or_default(),
+            seekable: self.seekable(),
             container: self.container().unwrap_or_default(),
         }
+    }
+
+    /// Whether reading can begin inside. Only containers with an index and one line of time that never starts again: elsewhere
+    /// a jump lands who knows where.
+    fn seekable(&self) -> bool {
+        let Origin::File { completeness: Completeness::Whole, .. } = &self.origin else { return false };
+        let indexed = matches!(self.container().as_deref(), Some("MP4" | "AVI" | "Matroska" | "WebM"));
+        let mut query = gst::query::Seeking::new(gst::Format::Time);
+        indexed && self.announced().is_some() && self.pipeline.query(&mut query) && query.result().0
     }
 
     fn container(&self) -> Option<String> {

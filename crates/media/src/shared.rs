@@ -50,6 +50,8 @@ pub(crate) struct Found {
 
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
+    /// Reading begins inside the file: times are the file's own, since jumping starts those of playing anew.
+    pub(crate) from_inside: bool,
     found: Mutex<Found>,
     pub(crate) decoded: AtomicU64,
     pub(crate) sampled: AtomicU64,
@@ -63,6 +65,10 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    pub(crate) fn new(from_inside: bool) -> Self {
+        Self { from_inside, ..Self::default() }
+    }
+
     pub(crate) fn found(&self) -> MutexGuard<'_, Found> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -5,12 +5,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use media::{FrameReader, MediaError, Sampling};
+use media::{FootageInfo, FrameReader, MediaError, Sampling};
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, FootageDigest, TimeStamp};
 use vision::Vision;
 
 use crate::{
+    part::Part,
     scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats},
     sink::{SightingSink, SinkError},
 };
@@ -36,6 +37,8 @@ pub struct FootageProgress {
     /// Footage seconds done, and in all where the file says so.
     pub done: Duration,
     pub total: Option<Duration>,
+    /// Done before this work began, by an earlier one that was cut off.
+    pub before: Duration,
     /// Since the work began.
     pub elapsed: Duration,
     pub stats: SceneStats,
@@ -45,7 +48,8 @@ impl FootageProgress {
     /// Footage seconds a second; 0 at the start.
     pub fn speed(&self) -> f64 {
         let elapsed = self.elapsed.as_secs_f64();
-        if elapsed > 0.0 { self.done.as_secs_f64() / elapsed } else { 0.0 }
+        let done = self.done.saturating_sub(self.before);
+        if elapsed > 0.0 { done.as_secs_f64() / elapsed } else { 0.0 }
     }
 
     /// At the speed so far.
@@ -90,11 +94,30 @@ pub fn run_footage(
     progress: &mut dyn FnMut(FootageProgress),
     cancel: &CancellationToken,
 ) -> Result<FootageSummary, FootageError> {
-    let began = Instant::now();
     let info = media::probe(&task.path)?;
-    let mut reader = FrameReader::open_file(&task.path, task.sampling.clone(), task.start)?;
+    run_part(task, &Part::WHOLE, &info, vision, sink, progress, cancel)
+}
+
+/// As [`run_footage`], of one part; progress is of the part alone. The same part of the same footage gives the same sightings
+/// under the same ids, whether or not the others were looked at.
+pub fn run_part(
+    task: &FootageTask,
+    part: &Part,
+    info: &FootageInfo,
+    vision: &mut Vision,
+    sink: &mut dyn SightingSink,
+    progress: &mut dyn FnMut(FootageProgress),
+    cancel: &CancellationToken,
+) -> Result<FootageSummary, FootageError> {
+    let began = Instant::now();
+    let sampling = task.sampling.clone();
+    let mut reader = match part.read_from() {
+        Duration::ZERO => FrameReader::open_file(&task.path, sampling, task.start)?,
+        from => FrameReader::open_file_from(&task.path, sampling, task.start, from)?,
+    };
+    let total = part.to.or(info.duration).map(|to| part.done(to));
     let origin = SceneOrigin::Footage { digest: task.digest, start: task.start };
-    let mut scene = Scene::new(task.camera.clone(), task.agency.clone(), origin, task.scene.clone());
+    let mut scene = Scene::of_part(task.camera.clone(), task.agency.clone(), origin, task.scene.clone(), *part);
     let mut batch = Vec::new();
     let mut handed_on = Instant::now();
     let mut done = Duration::ZERO;
@@ -103,9 +126,10 @@ pub fn run_footage(
             return Err(FootageError::Cancelled);
         }
         match reader.next(STALL) {
+            Ok(Some(frame)) if scene.is_over(frame.at) => break None,
             Ok(Some(frame)) => {
                 batch.extend(scene.frame(&frame, vision)?);
-                done = frame.at.as_duration();
+                done = part.done(frame.at.as_duration());
             }
             Ok(None) => break None,
             Err(error) if task.keep_readable && scene.stats().frames > 0 => break Some(error),
@@ -116,7 +140,7 @@ pub fn run_footage(
                 sink.accept(std::mem::take(&mut batch))?;
             }
             handed_on = Instant::now();
-            progress(FootageProgress { done, total: info.duration, elapsed: began.elapsed(), stats: scene.stats() });
+            progress(FootageProgress { done, total, before: Duration::ZERO, elapsed: began.elapsed(), stats: scene.stats() });
         }
     };
     batch.extend(scene.finish(vision)?);
@@ -124,9 +148,9 @@ pub fn run_footage(
         sink.accept(batch)?;
     }
     if damage.is_none() {
-        done = info.duration.unwrap_or(done);
+        done = total.unwrap_or(done);
     }
-    let progress_now = FootageProgress { done, total: info.duration, elapsed: began.elapsed(), stats: scene.stats() };
+    let progress_now = FootageProgress { done, total, before: Duration::ZERO, elapsed: began.elapsed(), stats: scene.stats() };
     progress(progress_now);
     Ok(FootageSummary { progress: progress_now, damage })
 }

@@ -13,13 +13,15 @@ mod attention;
 mod candidate;
 mod footage;
 mod live;
+mod part;
 mod scene;
 mod sink;
 mod surroundings;
 
 pub use attention::{Attention, AttentionOptions, Looks};
 pub use candidate::crop_region;
-pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage};
+pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage, run_part};
 pub use live::{FrameCounts, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};
+pub use part::Part;
 pub use scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats};
 pub use sink::{NewSighting, SightingSink, SinkError};

@@ -12,6 +12,7 @@ use vision::{Tracker, TrackerOptions, Vision, VisionError, carried_by, describe}
 use crate::{
     attention::{Attention, AttentionOptions, Looks},
     candidate::{Candidate, Candidates, Keep, crop_region, promise, sharpness},
+    part::Part,
     sink::NewSighting,
     surroundings::{Stances, Surroundings},
 };
@@ -107,6 +108,7 @@ pub struct Scene {
     agency: AgencyId,
     origin: SceneOrigin,
     options: SceneOptions,
+    part: Part,
     attention: Attention,
     tracker: Tracker,
     open: BTreeMap<TrackId, OpenTrack>,
@@ -122,7 +124,12 @@ impl std::fmt::Debug for Scene {
 }
 
 struct OpenTrack {
-    /// Position among the confirmed tracks of the scene; `None` until confirmed.
+    /// When it began, for this scene's part of the footage.
+    born: MediaTime,
+    /// Of this part; what is not is followed and not told.
+    owned: bool,
+    confirmed: bool,
+    /// Position among the confirmed tracks of the scene's own; `None` until confirmed.
     number: Option<u64>,
     /// A sighting of it was handed on already; the next replaces that.
     published: bool,
@@ -139,23 +146,34 @@ struct OpenTrack {
 
 impl Scene {
     pub fn new(camera: CameraId, agency: AgencyId, origin: SceneOrigin, options: SceneOptions) -> Self {
+        Self::of_part(camera, agency, origin, options, Part::WHOLE)
+    }
+
+    /// Of a part of footage: what other parts own is followed and not told.
+    pub fn of_part(camera: CameraId, agency: AgencyId, origin: SceneOrigin, options: SceneOptions, part: Part) -> Self {
         let (attention, tracker) = (Attention::new(options.attention.clone()), Tracker::new(options.tracker.clone()));
         Self {
             camera,
             agency,
             origin,
             options,
+            part,
             attention,
             tracker,
             open: BTreeMap::new(),
             surroundings: Surroundings::default(),
-            numbered: 0,
+            numbered: part.numbering(),
             stats: SceneStats::default(),
         }
     }
 
     pub fn stats(&self) -> SceneStats {
         self.stats
+    }
+
+    /// Nothing that this scene has to tell is still open, and nothing new will be.
+    pub fn is_over(&self, at: MediaTime) -> bool {
+        self.part.hands_over(at) || (self.part.is_past(at) && !self.open.values().any(|t| t.owned))
     }
 
     /// Looks at the next frame; returns the sightings that are ready because of it.
@@ -170,12 +188,19 @@ impl Scene {
         let people: Vec<Rect> = subjects.iter().filter(|d| d.class == Class::Person).map(|d| d.bbox).collect();
 
         let step = self.tracker.update(frame.at, frame.size(), &subjects);
+        if self.part.takes_over(frame.at) {
+            self.take_over(frame);
+        }
         for (id, detection) in &step.seen {
             self.observe(*id, detection, frame, &people, &things);
         }
         let mut ready = Vec::new();
         for id in step.confirmed {
             if let Some(track) = self.open.get_mut(&id) {
+                track.confirmed = true;
+                if !track.owned {
+                    continue;
+                }
                 track.number = Some(self.numbered);
                 self.numbered += 1;
                 if self.options.publish_on_confirm {
@@ -205,7 +230,8 @@ impl Scene {
     }
 
     fn observe(&mut self, id: TrackId, detection: &Detection, frame: &Frame, people: &[Rect], things: &[Detection]) {
-        let track = self.open.entry(id).or_insert_with(|| OpenTrack::new(frame));
+        let part = self.part;
+        let track = self.open.entry(id).or_insert_with(|| OpenTrack::new(frame, part.owns(frame.at)));
         // A camera's clock may be set back while the track is followed; its sighting never ends before it began.
         if frame.taken.time >= track.last.time {
             track.last = frame.taken;
@@ -235,14 +261,26 @@ impl Scene {
         }
     }
 
+    /// What began in an earlier part and is still there is this part's from this frame on; the earlier one ends it here.
+    fn take_over(&mut self, frame: &Frame) {
+        for track in self.open.values_mut().filter(|t| !t.owned && t.born.as_duration() < self.part.from) {
+            let confirmed = track.confirmed;
+            *track = OpenTrack { confirmed, ..OpenTrack::new(frame, true) };
+            if confirmed {
+                track.number = Some(self.numbered);
+                self.numbered += 1;
+            }
+        }
+    }
+
     fn cut_long_tracks(&mut self, frame: &Frame, vision: &mut Vision) -> Result<Vec<NewSighting>, SceneError> {
         let limit = i64::try_from(Sighting::MAX_DURATION.as_micros()).unwrap_or(i64::MAX);
-        let long = |t: &OpenTrack| t.last.time.as_micros() - t.first.time.as_micros() >= limit;
+        let long = |t: &OpenTrack| t.owned && t.last.time.as_micros() - t.first.time.as_micros() >= limit;
         let ids: Vec<_> = self.open.iter().filter(|(_, t)| long(t)).map(|(id, _)| *id).collect();
         let mut ready = Vec::new();
         for id in ids {
             ready.extend(self.publish_last(id, vision)?);
-            let mut next = OpenTrack::new(frame);
+            let mut next = OpenTrack { confirmed: true, ..OpenTrack::new(frame, true) };
             next.number = Some(self.numbered);
             self.numbered += 1;
             self.open.insert(id, next);
@@ -252,7 +290,7 @@ impl Scene {
 
     /// The sighting of a track that has ended.
     fn publish_last(&mut self, id: TrackId, vision: &mut Vision) -> Result<Option<NewSighting>, SceneError> {
-        if let Some(track) = self.open.get(&id).filter(|t| t.number.is_some()) {
+        if let Some(track) = self.open.get(&id).filter(|t| t.confirmed) {
             self.surroundings.learn(&track.stances);
         }
         self.publish(id, vision)
@@ -263,6 +301,10 @@ impl Scene {
     fn publish(&mut self, id: TrackId, vision: &mut Vision) -> Result<Option<NewSighting>, SceneError> {
         let frame = self.stats.frames;
         let Some((track, number)) = self.open.get(&id).and_then(|t| Some((t, t.number?))) else { return Ok(None) };
+        if track.detections == 0 {
+            // Taken over and not seen since: the part before told all of it.
+            return Ok(None);
+        }
         let Some(class) = track.class() else { return Ok(None) };
         let carried = track.carried();
         let mut shown: Option<(RedactedCrop, &Candidate)> = None;
@@ -318,8 +360,11 @@ impl Candidate {
 }
 
 impl OpenTrack {
-    fn new(frame: &Frame) -> Self {
+    fn new(frame: &Frame, owned: bool) -> Self {
         Self {
+            born: frame.at,
+            owned,
+            confirmed: false,
             number: None,
             published: false,
             first: frame.taken,

@@ -15,7 +15,9 @@ use std::{
 };
 
 use media::{FrameReader, Sampling};
-use pipeline::{FootageError, FootageSummary, FootageTask, NewSighting, Scene, SceneOptions, SceneOrigin, run_footage};
+use pipeline::{
+    FootageError, FootageSummary, FootageTask, NewSighting, Part, Scene, SceneOptions, SceneOrigin, run_footage, run_part,
+};
 use tokio_util::sync::CancellationToken;
 use types::{
     AgencyId, CameraId, CaptureTime, Class, ClockUncertainty, FootageDigest, Frame, MediaTime, PixelFormat, Sighting, Size,
@@ -80,6 +82,64 @@ fn two_actors_become_sightings_with_the_same_ids_in_every_run() {
     let (second, _) = run(&task, &mut vision).unwrap();
     let ids = |all: &[NewSighting]| all.iter().map(|n| n.sighting.id).collect::<Vec<_>>();
     assert_eq!(ids(&first), ids(&second));
+}
+
+/// Every sighting of the parts of a clip, each looked at on its own.
+fn in_parts(task: &FootageTask, seconds: u64, vision: &mut Vision) -> Vec<NewSighting> {
+    let info = media::probe(&task.path).unwrap();
+    let mut all = Vec::new();
+    for part in Part::cut(&info, Duration::from_secs(seconds)) {
+        let mut sink: Vec<NewSighting> = Vec::new();
+        run_part(task, &part, &info, vision, &mut sink, &mut |_| (), &CancellationToken::new()).unwrap();
+        all.extend(sink);
+    }
+    all
+}
+
+#[test]
+fn footage_looked_at_in_parts_shows_every_figure_once() {
+    let Some(path) = footage("opencv_vtest/vtest.avi") else { return };
+    let (mut vision, task) = (vision(), task(&path));
+    let (whole, _) = run(&task, &mut vision).unwrap();
+    let parts = in_parts(&task, 20, &mut vision);
+    assert_eq!(media::probe(&path).map(|i| Part::cut(&i, Duration::from_secs(20)).len()).unwrap(), 4);
+
+    let ids: std::collections::BTreeSet<_> = parts.iter().map(|n| n.sighting.id).collect();
+    assert_eq!(ids.len(), parts.len(), "an id is there twice");
+    // The time in which somebody is in view, as sightings tell it: at each tenth of a second, how many.
+    let views = |all: &[NewSighting]| -> Vec<usize> {
+        let within = |s: &Sighting, t: i64| {
+            let at = task.start.time.plus_micros(t * 100_000);
+            s.class == Class::Person && s.first.time <= at && at <= s.last.time
+        };
+        (0..795).map(|t| all.iter().filter(|n| within(&n.sighting, t)).count()).collect()
+    };
+    let (a, b) = (views(&whole), views(&parts));
+    let seen: usize = a.iter().sum();
+    let (missing, twice) = a.iter().zip(&b).fold((0, 0), |(m, t), (a, b)| (m + a.saturating_sub(*b), t + b.saturating_sub(*a)));
+    // Who was there before a border and still is a while after it is told in two pieces, as the documentation says.
+    let seconds = |t: CaptureTime| (t.as_micros() - task.start.time.as_micros()) as f64 / 1e6;
+    let pieces = |s: &Sighting| {
+        1 + (1..4)
+            .filter(|k| seconds(s.first.time) < 20.0 * f64::from(*k) && seconds(s.last.time) >= 20.0 * f64::from(k + 1))
+            .count()
+    };
+    let wanted: usize = whole.iter().map(|n| pieces(&n.sighting)).sum();
+    eprintln!(
+        "{} sightings, {wanted} pieces, {} told; of {seen} tenths of a second {missing} missing, {twice} more",
+        whole.len(),
+        parts.len()
+    );
+    assert!(
+        missing * 20 <= seen && twice * 20 <= seen,
+        "of {seen} tenths of a second {missing} are missing and {twice} told twice"
+    );
+    assert!(parts.len().abs_diff(wanted) * 8 <= wanted, "{} instead of {wanted}", parts.len());
+
+    let again = in_parts(&task, 20, &mut vision);
+    let told =
+        |all: &[NewSighting]| all.iter().map(|n| (n.sighting.clone(), n.crop.encode(), n.embedding.clone())).collect::<Vec<_>>();
+    assert_eq!(told(&again), told(&parts), "every run gives the same");
 }
 
 #[test]

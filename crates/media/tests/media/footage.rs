@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use media::{Sampling, probe};
+use media::{FrameReader, Sampling, probe};
 use proptest::prelude::*;
-use types::TimeSource;
+use types::{Frame, TimeSource};
 
 use crate::support::{footage, read, start};
 
@@ -138,4 +138,49 @@ fn frames_outlive_their_reader() {
     let before: Vec<_> = frames.iter().map(crate::support::mean_luma).collect();
     drop(reader);
     assert_eq!(frames.iter().map(crate::support::mean_luma).collect::<Vec<_>>(), before);
+}
+
+#[test]
+fn reading_from_inside_a_file_gives_the_frames_and_times_of_reading_it_whole() {
+    for (path, from) in [
+        ("opencv_vtest/vtest.avi", 31.0),
+        ("intel_ccby/car-detection.mp4", 17.3),
+        ("pose2sim_4cam/MultiPerson/cam01.mp4", 0.9),
+        ("pose2sim_4cam/single_cam02_vp9.mp4", 0.7),
+    ] {
+        let Some(file) = footage(path) else { return };
+        assert!(probe(&file).unwrap().seekable, "{path}");
+        let whole = read(&file, Sampling::default());
+        let mut reader = FrameReader::open_file_from(&file, Sampling::default(), start(), Duration::from_secs_f64(from)).unwrap();
+        let mut inside = Vec::new();
+        while let Some(frame) = reader.next(Duration::from_secs(60)).unwrap() {
+            inside.push((frame.at, frame.taken.time, checksum(&frame)));
+        }
+        let first = inside[0].0.as_duration().as_secs_f64();
+        assert!((from..from + 0.25).contains(&first), "{path} begins at {first}");
+        // The first may be another frame of its interval of the sampling rate; from the second on they are the same.
+        let rest: Vec<_> = inside[1..].to_vec();
+        let mut reader = FrameReader::open_file(&file, Sampling::default(), start()).unwrap();
+        let mut all = Vec::new();
+        while let Some(frame) = reader.next(Duration::from_secs(60)).unwrap() {
+            all.push((frame.at, frame.taken.time, checksum(&frame)));
+        }
+        assert_eq!(all.len(), whole.frames.len());
+        let same = all.iter().skip_while(|(at, ..)| *at < rest[0].0).copied().collect::<Vec<_>>();
+        assert_eq!(rest, same, "{path}");
+        assert!(rest.len() >= 3, "{path}: {} frames", rest.len());
+    }
+}
+
+#[test]
+fn where_a_jump_would_land_who_knows_where_reading_begins_at_the_beginning_alone() {
+    let Some(file) = footage("caviar_oneleaveshop1/OneLeaveShop1cor.mpg") else { return };
+    assert!(!probe(&file).unwrap().seekable);
+}
+
+/// Of every plane as it is shown.
+fn checksum(frame: &Frame) -> u64 {
+    let size = frame.size();
+    let rows = (0..size.height as usize).flat_map(|y| &frame.row(0, y)[..size.width as usize]);
+    rows.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
