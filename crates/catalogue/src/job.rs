@@ -235,11 +235,10 @@ impl Catalogue {
         .bind(now)
         .execute(&mut *tx)
         .await?;
-        let queued =
-            sqlx::query("UPDATE job SET state = 'queued', done_us = 0, sightings = 0, updated = $1 WHERE state = 'running'")
-                .bind(now)
-                .execute(&mut *tx)
-                .await?;
+        let queued = sqlx::query("UPDATE job SET state = 'queued', updated = $1 WHERE state = 'running'")
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
         tx.commit().await?;
         Ok(queued.rows_affected())
     }

@@ -19,6 +19,7 @@
 
 mod access_list;
 mod agency;
+mod appearance;
 mod audit;
 mod camera;
 mod case;
@@ -34,10 +35,12 @@ mod open;
 mod retention;
 mod revoked;
 mod row;
+mod segment;
 mod sighting;
 
 pub use access_list::CameraAccess;
 pub use agency::Agency;
+pub use appearance::{AppearanceModel, ModelPlace};
 pub use audit::AuditRecord;
 pub use camera::{Camera, Position, SourceUrl};
 pub use case::{Spent, StoredCase};
@@ -51,4 +54,5 @@ pub use job::{AddedJob, Job, JobProgress, JobState, NewJob};
 pub use open::{Catalogue, CatalogueConfig};
 pub use retention::{DeletionRun, Gone, Share, due};
 pub use revoked::RevokedIdentity;
+pub use segment::{Plan, SegmentDone};
 pub use sighting::{Discarded, SightingRecord};

@@ -1,5 +1,7 @@
 // What holds of a catalogue on either database; `ENGINE` says which.
 
+#[path = "appearance.rs"]
+mod appearance;
 #[path = "cases.rs"]
 mod cases;
 #[path = "check.rs"]
@@ -16,6 +18,8 @@ mod jobs;
 mod measure;
 #[path = "retention.rs"]
 mod retention;
+#[path = "segments.rs"]
+mod segments;
 #[path = "sightings.rs"]
 mod sightings;
 #[path = "support.rs"]
