@@ -43,6 +43,10 @@ pub enum Action {
     WatchJob,
     #[serde(rename = "job.cancel")]
     CancelJob,
+    #[serde(rename = "job.retry")]
+    RetryJob,
+    #[serde(rename = "footage.remove")]
+    RemoveFootage,
     #[serde(rename = "status")]
     Status,
     #[serde(rename = "check")]
@@ -51,6 +55,16 @@ pub enum Action {
     Repair,
     #[serde(rename = "index.rebuild")]
     RebuildIndex,
+    #[serde(rename = "reindex.start")]
+    StartReindex,
+    #[serde(rename = "reindex.get")]
+    GetReindex,
+    #[serde(rename = "reindex.switch")]
+    SwitchReindex,
+    #[serde(rename = "reindex.rollback")]
+    RollBackReindex,
+    #[serde(rename = "reindex.drop")]
+    DropReindex,
     #[serde(rename = "audit.list")]
     ListAudit,
     #[serde(rename = "audit.receipt")]
@@ -106,7 +120,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 49] = [
         Self::Search,
         Self::GetCrop,
         Self::AddAgency,
@@ -125,10 +139,17 @@ impl Action {
         Self::ListJobs,
         Self::WatchJob,
         Self::CancelJob,
+        Self::RetryJob,
+        Self::RemoveFootage,
         Self::Status,
         Self::Check,
         Self::Repair,
         Self::RebuildIndex,
+        Self::StartReindex,
+        Self::GetReindex,
+        Self::SwitchReindex,
+        Self::RollBackReindex,
+        Self::DropReindex,
         Self::ListAudit,
         Self::GetReceipt,
         Self::RevokeIdentity,
@@ -171,10 +192,17 @@ impl Action {
             Self::ListJobs => "job.list",
             Self::WatchJob => "job.watch",
             Self::CancelJob => "job.cancel",
+            Self::RetryJob => "job.retry",
+            Self::RemoveFootage => "footage.remove",
             Self::Status => "status",
             Self::Check => "check",
             Self::Repair => "check.repair",
             Self::RebuildIndex => "index.rebuild",
+            Self::StartReindex => "reindex.start",
+            Self::GetReindex => "reindex.get",
+            Self::SwitchReindex => "reindex.switch",
+            Self::RollBackReindex => "reindex.rollback",
+            Self::DropReindex => "reindex.drop",
             Self::ListAudit => "audit.list",
             Self::GetReceipt => "audit.receipt",
             Self::RevokeIdentity => "identity.revoke",
@@ -216,8 +244,11 @@ impl Action {
             Self::GetCase | Self::ListCases => [Own, Yes, No, No, Yes],
             Self::CloseCase => [Own, Yes, No, No, No],
             Self::AddFootage | Self::GetJob | Self::ListJobs | Self::WatchJob | Self::CancelJob => [No, No, Own, Yes, No],
+            Self::RetryJob | Self::RemoveFootage => [No, No, Own, Yes, No],
             Self::Check => [No, No, No, Yes, Yes],
             Self::Repair | Self::RebuildIndex => [No, No, No, Yes, No],
+            Self::StartReindex | Self::SwitchReindex | Self::RollBackReindex | Self::DropReindex => [No, No, No, Yes, No],
+            Self::GetReindex => [No, No, No, Yes, Yes],
             Self::ListAudit => [No, No, No, No, Yes],
             Self::GetReceipt => [Own, Own, Own, Own, Yes],
             Self::RevokeIdentity => [No, No, No, Yes, No],

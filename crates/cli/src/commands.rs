@@ -13,6 +13,7 @@ mod index;
 mod init;
 mod log;
 mod models;
+mod reindex;
 mod retention;
 mod search;
 mod serve;
@@ -57,6 +58,9 @@ pub(crate) enum Command {
     /// The search index
     #[command(subcommand)]
     Index(index::Index),
+    /// Another model takes over the appearance vectors, from stored crops
+    #[command(subcommand)]
+    Reindex(reindex::Reindex),
     /// The record as a log that anybody can check
     #[command(subcommand)]
     Log(log::Log),
@@ -91,6 +95,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Hold(c) => c.run(ctx).await,
         Command::Check(c) => c.run(ctx).await,
         Command::Index(c) => c.run(ctx).await,
+        Command::Reindex(c) => c.run(ctx).await,
         Command::Log(c) => c.run(ctx).await,
         Command::Verify(c) => c.run(ctx),
         Command::Witness(c) => c.run(ctx).await,

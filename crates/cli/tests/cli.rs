@@ -4,6 +4,8 @@
 // Clippy knows test functions, not their helpers.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+#[path = "cli/archive.rs"]
+mod archive;
 #[path = "cli/deployment.rs"]
 mod deployment;
 #[path = "cli/messages.rs"]

@@ -140,7 +140,7 @@ impl Searcher {
         let outside = || SearchError::Denied(Denial::outside(permit.case()));
         let sighting =
             self.catalogue.sighting_for(permit.case(), id).await?.filter(|s| permit.covers_example(s)).ok_or_else(outside)?;
-        self.catalogue.embedding(sighting.id).await?.ok_or_else(outside)
+        self.catalogue.embedding_by(sighting.id, self.index.spec().model).await?.ok_or_else(outside)
     }
 
     /// The newest of a class. The index keeps no order of time, so all of them are looked at.
@@ -187,7 +187,7 @@ impl Searcher {
             (Some(_), Some(cosine)) => Some(score::likeness(cosine)),
             // Found by its words, too unlike the example to be on that list yet.
             (Some(example), None) => {
-                let embedding = self.catalogue.embedding(id).await?;
+                let embedding = self.catalogue.embedding_by(id, self.index.spec().model).await?;
                 Some(embedding.and_then(|e| example.similarity(&e)).map_or(0.0, score::likeness))
             }
         };

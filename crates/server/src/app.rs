@@ -31,7 +31,6 @@ pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     pub(crate) gate: Gate<Arc<Log>>,
     pub(crate) keys: GrantKeys,
-    pub(crate) searcher: Searcher,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) live: Arc<LiveCameras>,
     pub(crate) config: Config,
@@ -51,6 +50,11 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn catalogue(&self) -> &Catalogue {
         &self.store.catalogue
+    }
+
+    /// Searches the index that is searched now, to the end of one question.
+    pub(crate) fn searcher(&self) -> Searcher {
+        Searcher::new(self.store.feed.index(), self.catalogue().clone())
     }
 
     pub(crate) fn now(&self) -> ReceiveTime {

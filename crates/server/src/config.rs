@@ -26,6 +26,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// A port for load balancers that answers `grpc.health.v1` alone, without TLS; loopback only.
     pub health_listen: Option<SocketAddr>,
+    /// A port that Prometheus asks; loopback only.
+    pub metrics_listen: Option<SocketAddr>,
+    /// Where spans go: an OTLP collector's gRPC address.
+    pub traces_otlp: Option<String>,
     pub max_request_bytes: usize,
     pub max_connections: usize,
     pub max_streams: u32,
@@ -36,6 +40,8 @@ pub struct Config {
     pub index_flush: Duration,
     pub log: LogConfig,
     pub workers: usize,
+    /// About how long the parts are in which long footage is looked at.
+    pub segment_seconds: u32,
     pub max_queued: u32,
     pub sample_fps: f64,
     /// Looks at live cameras at once.
@@ -114,6 +120,8 @@ impl ConfigError {
 struct Document {
     server: Server,
     health: Health,
+    metrics: Metrics,
+    traces: Traces,
     storage: Storage,
     log: Log,
     jobs: Jobs,
@@ -144,6 +152,18 @@ struct Health {
     listen: String,
 }
 
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Metrics {
+    listen: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Traces {
+    otlp: String,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Storage {
@@ -171,6 +191,7 @@ struct WitnessTable {
 #[serde(deny_unknown_fields, default)]
 struct Jobs {
     workers: i64,
+    segment_seconds: i64,
     max_queued: i64,
     sample_fps: f64,
 }
@@ -221,7 +242,7 @@ impl Default for Log {
 
 impl Default for Jobs {
     fn default() -> Self {
-        Self { workers: 0, max_queued: 10_000, sample_fps: 5.0 }
+        Self { workers: 0, segment_seconds: 300, max_queued: 10_000, sample_fps: 5.0 }
     }
 }
 
@@ -264,6 +285,18 @@ impl Document {
             let fault = "is not a loopback address; health without TLS may not be reachable from other machines";
             return Err(bad("health.listen", format!("{:?}", self.health.listen), fault));
         }
+        let metrics_listen = match self.metrics.listen.as_str() {
+            "" => None,
+            text => Some(address("metrics.listen", text)?),
+        };
+        if metrics_listen.is_some_and(|a| !a.ip().is_loopback()) {
+            let fault = "is not a loopback address; metrics without TLS may not be reachable from other machines";
+            return Err(bad("metrics.listen", format!("{:?}", self.metrics.listen), fault));
+        }
+        let traces_otlp = name(self.traces.otlp);
+        if let Some(url) = traces_otlp.as_ref().filter(|url| !url.starts_with("http://")) {
+            return Err(bad("traces.otlp", format!("{url:?}"), "is not an address such as http://127.0.0.1:4317"));
+        }
         for (key, fps) in [("jobs.sample_fps", self.jobs.sample_fps), ("live.sample_fps", self.live.sample_fps)] {
             if !(0.1..=60.0).contains(&fps) {
                 return Err(bad(key, fps.to_string(), "is not between 0.1 and 60"));
@@ -291,6 +324,8 @@ impl Document {
         Ok(Config {
             listen: address("server.listen", &self.server.listen)?,
             health_listen,
+            metrics_listen,
+            traces_otlp,
             max_request_bytes: whole(
                 "server.max_request_bytes",
                 self.server.max_request_bytes,
@@ -310,6 +345,8 @@ impl Document {
             index_flush: seconds("storage.index_flush_seconds", self.storage.index_flush_seconds, 1..=3600)?,
             log,
             workers: workers("jobs.workers", self.jobs.workers)?,
+            segment_seconds: whole("jobs.segment_seconds", self.jobs.segment_seconds, 20..=3600, "is not between 20 and 3600")?
+                as u32,
             max_queued: whole("jobs.max_queued", self.jobs.max_queued, 1..=1_000_000, "is not between 1 and 1000000")? as u32,
             sample_fps: self.jobs.sample_fps,
             live_workers: workers("live.workers", self.live.workers)?,
@@ -389,7 +426,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 52, "{keys:?}");
+        assert_eq!(keys.len(), 55, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -401,6 +438,8 @@ mod tests {
         assert!(error("[jobs]\nworkers = -1").contains("jobs.workers = -1 is not between 0"));
         assert!(error("[server]\nlisten = \"here\"").contains("server.listen = \"here\" is not an address"));
         assert!(error("[health]\nlisten = \"0.0.0.0:80\"").contains("not a loopback address"));
+        assert!(error("[metrics]\nlisten = \"0.0.0.0:80\"").contains("not a loopback address"));
+        assert!(error("[traces]\notlp = \"collector\"").contains("is not an address such as http://127.0.0.1:4317"));
         assert!(error("[log]\nquorum = 1").contains("log.quorum = 1 is not between 0 and the number of witnesses"));
         let witness = "[[log.witnesses]]\nkey = \"sum.golang.org+033de0ae+Ac4zctda0e5eza+HJyk9SxEdh+s3Ux18htTTAD8OuAn8\"\nurl = \"http://w\"";
         assert!(error(witness).contains("is not a witness's key"));

@@ -1,18 +1,24 @@
 //! Keeps the index what the catalogue says. Every change reaches the index this one way, in the catalogue's order, so a
-//! crash or a failed write is made good by the next [`IndexFeed::catch_up`].
+//! crash or a failed write is made good by the next [`ModelFeed::catch_up`].
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use catalogue::{Catalogue, CatalogueError, Change};
 use index::{IndexEntry, IndexError, IndexSpec, VectorIndex};
 use tokio::{sync::Mutex, task::spawn_blocking};
-use types::{Day, SightingId};
+use types::{Day, Embedding, SightingId};
+
+pub(crate) use crate::index_feed::IndexFeed;
+
+use crate::embed_again::EmbedAgain;
 
 /// Changes read from the catalogue at once; each carries a vector of some kilobytes.
 const BATCH: u32 = 512;
@@ -23,24 +29,37 @@ pub enum FeedError {
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
     Index(#[from] IndexError),
+    #[error("embed stored crops")]
+    Vision(#[from] vision::VisionError),
     #[error("the index's thread ended unexpectedly")]
     Thread,
 }
 
 /// The index and what it takes to keep it right.
 #[derive(Debug)]
-pub(crate) struct IndexFeed {
+pub(crate) struct ModelFeed {
     catalogue: Catalogue,
     index: Arc<VectorIndex>,
     /// One at a time: a later change must not be marked as taken before an earlier one is.
     turn: Mutex<()>,
     /// Sightings whose vectors another model made; they can't be compared and so are not in the index.
     other_model: AtomicU64,
+    /// Nobody wants it any more: it takes nothing.
+    retired: AtomicBool,
+    /// Makes vectors of such sightings from their crops, where somebody chose the model here.
+    embed_again: Option<Arc<EmbedAgain>>,
 }
 
-impl IndexFeed {
-    /// Opens the index, or an empty one where what is there can't be trusted, and brings it up to date.
-    pub(crate) async fn open(catalogue: Catalogue, folder: &Path, spec: IndexSpec) -> Result<Self, FeedError> {
+impl ModelFeed {
+    /// Opens the index, or an empty one where what is there can't be trusted, and brings it up to date: `at_once`, or later,
+    /// by whoever has the time. `embed_again` makes the vectors of sightings that another model has seen.
+    pub(crate) async fn open(
+        catalogue: Catalogue,
+        folder: &Path,
+        spec: IndexSpec,
+        embed_again: Option<Arc<EmbedAgain>>,
+        at_once: bool,
+    ) -> Result<Self, FeedError> {
         let folder = folder.to_owned();
         let index = blocking(move || match VectorIndex::open(&folder, spec) {
             Err(error) if error.is_rebuildable() => {
@@ -50,7 +69,14 @@ impl IndexFeed {
             opened => opened,
         })
         .await?;
-        let feed = Self { catalogue, index: Arc::new(index), turn: Mutex::default(), other_model: AtomicU64::new(0) };
+        let feed = Self {
+            catalogue,
+            index: Arc::new(index),
+            turn: Mutex::default(),
+            other_model: AtomicU64::new(0),
+            retired: AtomicBool::new(false),
+            embed_again,
+        };
         let (synced, forgotten) = (feed.index.synced(), feed.catalogue.forgotten().await?);
         let is_empty = feed.index.days().is_empty();
         if synced > feed.catalogue.last_change().await? {
@@ -61,7 +87,7 @@ impl IndexFeed {
             // An older copy of the index was put back: it knows things that nothing tells it to forget any more.
             tracing::warn!("index is older than what was deleted: made again");
             feed.rebuild().await?;
-        } else {
+        } else if at_once {
             let caught_up = feed.catch_up().await?;
             feed.flush().await?;
             // Those of an earlier run are not told again.
@@ -71,6 +97,22 @@ impl IndexFeed {
             tracing::info!(changes = caught_up, "index is up to date");
         }
         Ok(feed)
+    }
+
+    /// Takes nothing from now on; what it was taking, it has taken when this returns.
+    pub(crate) async fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+        drop(self.turn.lock().await);
+    }
+
+    /// Held by whoever keeps it from taking anything.
+    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.turn.lock().await
+    }
+
+    /// Crops embedded again by this process, and how long one took.
+    pub(crate) fn embedded(&self) -> (u64, Duration) {
+        self.embed_again.as_ref().map(|e| e.measured()).unwrap_or_default()
     }
 
     pub(crate) fn index(&self) -> &Arc<VectorIndex> {
@@ -91,31 +133,69 @@ impl IndexFeed {
     async fn catch_up_in_turn(&self) -> Result<u64, FeedError> {
         let mut taken = 0;
         loop {
-            let changes = self.catalogue.changes_since(self.index.taken(), BATCH).await?;
-            let Some(last) = changes.last().map(Change::seq) else { return Ok(taken) };
-            taken += changes.len() as u64;
-            let spec = self.index.spec();
-            let (mut puts, mut removed) = (Vec::new(), Vec::new());
-            for change in changes {
-                match change {
-                    Change::Put { row, .. } if row.embedding.model != spec.model => {
+            let more = self.take_some(BATCH).await?;
+            if more == 0 {
+                return Ok(taken);
+            }
+            taken += more;
+        }
+    }
+
+    /// Takes the next changes that the index lacks, at most `limit`; returns how many there were.
+    pub(crate) async fn catch_up_some(&self, limit: u32) -> Result<u64, FeedError> {
+        let _turn = self.turn.lock().await;
+        self.take_some(limit).await
+    }
+
+    async fn take_some(&self, limit: u32) -> Result<u64, FeedError> {
+        if self.retired.load(Ordering::Relaxed) {
+            return Ok(0);
+        }
+        let changes = self.catalogue.changes_since(self.index.taken(), limit).await?;
+        let Some(last) = changes.last().map(Change::seq) else { return Ok(0) };
+        let taken = changes.len() as u64;
+        let spec = self.index.spec();
+        let (mut puts, mut removed) = (Vec::new(), Vec::new());
+        let mut again = self.vectors_of_others(&changes).await?;
+        for change in changes {
+            match change {
+                Change::Put { mut row, .. } if row.embedding.model != spec.model => match again.remove(&row.sighting.id) {
+                    Some(embedding) => {
+                        row.embedding = embedding;
+                        puts.push(entry(*row));
+                    }
+                    None => {
                         self.other_model.fetch_add(1, Ordering::Relaxed);
                         removed.push((row.sighting.day(), row.sighting.id));
                     }
-                    Change::Put { row, .. } => puts.push(entry(*row)),
-                    Change::Removed { id, day, .. } => removed.push((day, id)),
-                }
+                },
+                Change::Put { row, .. } => puts.push(entry(*row)),
+                Change::Removed { id, day, .. } => removed.push((day, id)),
             }
-            let index = self.index.clone();
-            blocking(move || {
-                // A sighting is told once a batch, as it is now, so the order of the two does not matter; `last` counts
-                // only when both are in.
-                let before = index.taken();
-                index.remove(&removed, before)?;
-                index.upsert(&puts, last)
-            })
-            .await?;
         }
+        let index = self.index.clone();
+        blocking(move || {
+            // A sighting is told once a batch, as it is now, so the order of the two does not matter; `last` counts
+            // only when both are in.
+            let before = index.taken();
+            index.remove(&removed, before)?;
+            index.upsert(&puts, last)
+        })
+        .await?;
+        Ok(taken)
+    }
+
+    /// This index's own vectors of sightings that another model has seen.
+    async fn vectors_of_others(&self, changes: &[Change]) -> Result<HashMap<SightingId, Embedding>, FeedError> {
+        let (Some(embed_again), model) = (&self.embed_again, self.index.spec().model) else { return Ok(HashMap::new()) };
+        let wanted: Vec<_> = changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::Put { seq, row } if row.embedding.model != model => Some((row.sighting.id, *seq)),
+                _ => None,
+            })
+            .collect();
+        Ok(embed_again.vectors(&self.catalogue, model, &wanted).await?.into_iter().collect())
     }
 
     /// Makes a day of the index what the catalogue has of it, so that of what was deleted no byte is left. The index is on disk
@@ -129,8 +209,17 @@ impl IndexFeed {
         blocking(move || index.purge(day, &keep)).await
     }
 
-    /// Has every deletion so far behind it for good: neither this index nor an older copy of it brings anything back.
-    pub(crate) async fn forget_deletions(&self) -> Result<(), FeedError> {
+    /// As [`Self::purge_day`] of an index that is still behind: what it has not taken yet, it takes later.
+    pub(crate) async fn purge_day_so_far(&self, day: Day) -> Result<(), FeedError> {
+        let _turn = self.turn.lock().await;
+        let keep = self.catalogue.ids(day).await?.into_iter().collect();
+        let index = self.index.clone();
+        blocking(move || index.purge(day, &keep)).await.map(drop)
+    }
+
+    /// Has every deletion so far behind it for good: neither this index nor an older copy of it brings anything back. Where
+    /// another index is `behind`, it still has to hear of them.
+    pub(crate) async fn forget_deletions(&self, behind: bool) -> Result<(), FeedError> {
         let _turn = self.turn.lock().await;
         // A change of its own: what was numbered before it is there to be taken.
         let seq = self.catalogue.next_change().await?;
@@ -141,13 +230,15 @@ impl IndexFeed {
             index.flush()
         })
         .await?;
-        self.catalogue.forget_tombstones(seq).await?;
+        if !behind {
+            self.catalogue.forget_tombstones(seq).await?;
+        }
         Ok(())
     }
 
-    /// Tombstones that this index has taken and has on disk are of no more use.
-    pub(crate) async fn forget_tombstones(&self) -> Result<(), FeedError> {
-        let synced = self.index.synced();
+    /// Tombstones that this index, and one beside it up to there, has taken and has on disk are of no more use.
+    pub(crate) async fn forget_tombstones(&self, beside: Option<u64>) -> Result<(), FeedError> {
+        let synced = beside.map_or(self.index.synced(), |beside| beside.min(self.index.synced()));
         if self.catalogue.has_tombstones(synced).await? {
             self.catalogue.forget_tombstones(synced).await?;
         }

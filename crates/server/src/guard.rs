@@ -17,6 +17,7 @@ use tonic::{
     codegen::{BoxFuture, Bytes, Service, http},
 };
 use tower_layer::Layer;
+use tracing::Instrument as _;
 
 use crate::{
     app::App,
@@ -69,7 +70,9 @@ where
         // The clone is not ready, the one that was asked is.
         let clone = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, clone);
-        Box::pin(pass(inner, self.app.clone(), request))
+        // One of our own words; what else a path may hold is the caller's.
+        let action = action_of(request.uri().path()).map_or("other", Action::as_str);
+        Box::pin(pass(inner, self.app.clone(), request).instrument(tracing::info_span!("call", action)))
     }
 }
 
@@ -222,9 +225,16 @@ fn action_of(path: &str) -> Option<Action> {
         ("FootageService", "ListJobs") => Action::ListJobs,
         ("FootageService", "WatchJob") => Action::WatchJob,
         ("FootageService", "CancelJob") => Action::CancelJob,
+        ("FootageService", "RetryJob") => Action::RetryJob,
+        ("FootageService", "RemoveFootage") => Action::RemoveFootage,
         ("AdminService", "Status") => Action::Status,
         ("AdminService", "Check") => Action::Check,
         ("AdminService", "RebuildIndex") => Action::RebuildIndex,
+        ("AdminService", "StartReindex") => Action::StartReindex,
+        ("AdminService", "GetReindex") => Action::GetReindex,
+        ("AdminService", "SwitchReindex") => Action::SwitchReindex,
+        ("AdminService", "RollBackReindex") => Action::RollBackReindex,
+        ("AdminService", "DropReindex") => Action::DropReindex,
         ("LiveService", "SetCameraSource") => Action::SetCameraSource,
         ("LiveService", "CameraStatus") => Action::CameraStatus,
         ("LogService", "GetReceipt") => Action::GetReceipt,

@@ -1,5 +1,6 @@
 //! Footage jobs: durable in the catalogue, done by worker threads that each own their models.
 
+mod running;
 mod settings;
 mod sink;
 mod worker;
@@ -20,7 +21,11 @@ pub(crate) use settings::JobSettings;
 pub(crate) use sink::{record, store_sightings};
 pub(crate) use worker::{JobFailure, Workers};
 
-use crate::{feed::IndexFeed, status::Fault};
+use self::running::Running;
+use crate::{
+    feed::IndexFeed,
+    status::{Fault, chain},
+};
 
 /// What a running job knows that the catalogue does not keep.
 #[derive(Debug, Clone, Default)]
@@ -30,7 +35,6 @@ pub(crate) struct Live {
 }
 
 /// The queue, and what is being worked on.
-#[derive(Debug)]
 pub(crate) struct Jobs {
     catalogue: Catalogue,
     feed: Arc<IndexFeed>,
@@ -40,6 +44,8 @@ pub(crate) struct Jobs {
     live: Mutex<HashMap<JobId, Live>>,
     /// Something may be queued.
     work: Notify,
+    /// Jobs that have parts to do or under way, in the order in which they were begun; at most one more than workers.
+    active: Mutex<Vec<Arc<Running>>>,
     /// Counts changes, for those who watch.
     changed: watch::Sender<u64>,
     /// One at a time: two that add the same footage at once must see each other.
@@ -47,6 +53,12 @@ pub(crate) struct Jobs {
 }
 
 const MAX_REMEMBERED: usize = 1000;
+
+impl std::fmt::Debug for Jobs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Jobs({} at work)", self.active().len())
+    }
+}
 
 impl Jobs {
     pub(crate) fn new(catalogue: Catalogue, feed: Arc<IndexFeed>, max_queued: u32) -> Self {
@@ -56,6 +68,7 @@ impl Jobs {
             max_queued,
             live: Mutex::default(),
             work: Notify::new(),
+            active: Mutex::default(),
             changed: watch::Sender::new(0),
             adding: tokio::sync::Mutex::default(),
         }
@@ -125,6 +138,64 @@ impl Jobs {
         self.changed.subscribe()
     }
 
+    /// Queues a job again that failed or was cancelled.
+    pub(crate) async fn retry(&self, job: &Job) -> Result<Job, Fault> {
+        if !matches!(job.state, JobState::Failed(_) | JobState::Cancelled) {
+            return Err(wrong_state(job, "only what failed or was cancelled is tried again"));
+        }
+        Ok(self.add(&job.spec).await?.0)
+    }
+
+    /// Takes away what a job that has ended had stored, and the job; how many sightings that were. Its footage can then be
+    /// added again, with another start too.
+    pub(crate) async fn remove(&self, job: &Job) -> Result<u64, Fault> {
+        let _one = self.adding.lock().await;
+        if !job.state.is_final() {
+            return Err(wrong_state(job, "cancel it first: `sightline archive cancel`"));
+        }
+        self.check_holds(job).await?;
+        let gone = self.discard(job).await?;
+        self.catalogue.remove_job(&job.id).await?;
+        self.forget(&job.id);
+        self.announce();
+        Ok(gone)
+    }
+
+    /// What two people keep, one can't take away.
+    async fn check_holds(&self, job: &Job) -> Result<(), Fault> {
+        let (now, start) = (ReceiveTime::now(), job.spec.start);
+        let length = job.progress.total.unwrap_or(job.progress.done).max(job.progress.done);
+        let end = start.plus_micros(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
+        let holds = self.catalogue.standing_holds().await?;
+        let Some(hold) = holds.iter().find(|h| h.holds(now) && h.covers(&job.spec.camera, start, end)) else { return Ok(()) };
+        Err(Fault::Caller {
+            code: tonic::Code::FailedPrecondition,
+            reason: "held",
+            message: format!("the hold {} keeps what the camera {} saw then", hold.id, job.spec.camera),
+            hint: "have the hold released first: `sightline hold release`",
+        })
+    }
+
+    /// Takes away what came from a job's footage.
+    async fn discard(&self, job: &Job) -> Result<u64, CatalogueError> {
+        let gone = self.catalogue.discard_footage(&job.spec.camera, job.spec.footage).await?;
+        if gone.sightings > 0
+            && let Err(error) = self.feed.catch_up().await
+        {
+            tracing::error!(error = %chain(&error), "index lags behind the catalogue");
+        }
+        Ok(gone.sightings)
+    }
+
+    fn active(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Running>>> {
+        self.active.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A job has more parts than the worker that took it can do at once.
+    fn more_to_do(&self) {
+        self.work.notify_waiters();
+    }
+
     fn announce(&self) {
         self.changed.send_modify(|n| *n += 1);
     }
@@ -167,6 +238,11 @@ impl Jobs {
     async fn wait(&self) {
         let _ = tokio::time::timeout(Duration::from_secs(1), self.work.notified()).await;
     }
+}
+
+fn wrong_state(job: &Job, hint: &'static str) -> Fault {
+    let (id, state) = (&job.id, job.state.as_str());
+    Fault::Caller { code: tonic::Code::FailedPrecondition, reason: "job_state", message: format!("job {id} is {state}"), hint }
 }
 
 /// Since when a job has ended, if it has.

@@ -28,6 +28,7 @@ use access::{
 };
 use async_trait::async_trait;
 use catalogue::Catalogue;
+use metrics::histogram;
 use tokio::sync::Notify;
 
 use self::{ask::Witness as Asked, publish::grow};
@@ -37,7 +38,7 @@ pub use self::{
     keys::{make_key, public_half, read_key, read_signer},
     witness::Witness,
 };
-use crate::config::LogConfig;
+use crate::{config::LogConfig, metrics::names};
 
 /// Entries compared at once when the whole log is checked.
 const PAGE: u32 = 4096;
@@ -75,6 +76,19 @@ struct State {
     missing: Option<Instant>,
     /// A witness has seen another log with this key.
     contradicted: bool,
+}
+
+/// How a log stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogMeasures {
+    /// Under the newest checkpoint.
+    pub(crate) entries: u64,
+    pub(crate) configured: usize,
+    pub(crate) quorum: usize,
+    pub(crate) cosigned: usize,
+    /// For how long too few witnesses have signed; `None` where none is needed.
+    pub(crate) missing: Option<Duration>,
+    pub(crate) contradicted: bool,
 }
 
 impl Log {
@@ -132,6 +146,19 @@ impl Log {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How it stands, for whoever watches the server.
+    pub(crate) fn measures(&self) -> LogMeasures {
+        let state = self.state();
+        LogMeasures {
+            entries: state.head.size,
+            configured: self.witnesses.len(),
+            quorum: self.quorum,
+            cosigned: state.cosigned,
+            missing: state.missing.filter(|_| self.quorum > 0).map(|since| since.elapsed()),
+            contradicted: state.contradicted,
+        }
     }
 
     pub(crate) fn key(&self) -> &NoteKey {
@@ -208,7 +235,9 @@ impl AuditLog for Log {
         if entry.phase == Phase::Begin && entry.action.reads_sightings() {
             self.check_witnessed()?;
         }
+        let began = Instant::now();
         let receipt = self.catalogue.append(entry).await?;
+        histogram!(names::AUDIT_SECONDS).record(began.elapsed());
         self.grown.notify_one();
         Ok(receipt)
     }

@@ -13,7 +13,6 @@ use proto::v1::{
     footage_service_server::FootageServiceServer, live_service_server::LiveServiceServer, log_service_server::LogServiceServer,
     retention_service_server::RetentionServiceServer, search_service_server::SearchServiceServer,
 };
-use search::Searcher;
 use tokio::{
     net::TcpListener,
     sync::mpsc,
@@ -36,7 +35,9 @@ use crate::{
     guard::GuardLayer,
     jobs::{Jobs, Workers},
     live::{CameraSecrets, LiveCameras, LiveSettings},
+    metrics::{self, MetricsError},
     purge::{SealedWords, sweep_regularly},
+    reindex,
     retention::{self, RetentionCounts, RetentionState},
     services::Api,
     status::chain,
@@ -69,6 +70,8 @@ pub enum ServeError {
     Media(#[from] media::MediaError),
     #[error("describe the services for reflection")]
     Reflection(#[from] tonic_reflection::server::Error),
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     #[error("start {0}")]
     Start(&'static str, #[source] std::io::Error),
     #[error("the service ended unexpectedly")]
@@ -85,6 +88,7 @@ impl ServeError {
             }
             Self::Listen { .. } => "is another server running? set server.listen in sightline.toml to another address".to_owned(),
             Self::Media(_) => "install GStreamer and its plugins; docs say which".to_owned(),
+            Self::Metrics(_) => "set metrics.listen in sightline.toml to another address".to_owned(),
             Self::Reflection(_) | Self::Start(..) | Self::Ended(_) => "look at the log".to_owned(),
         }
     }
@@ -94,6 +98,7 @@ impl ServeError {
 pub struct Server {
     address: SocketAddr,
     health_address: Option<SocketAddr>,
+    metrics_address: Option<SocketAddr>,
     app: Arc<App>,
     health: HealthReporter,
     workers: Workers,
@@ -146,14 +151,21 @@ impl Server {
         let address = listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
 
         let stop = CancellationToken::new();
+        // Until a reindex is dropped cameras and footage are looked at with the old embedder.
+        let sees = store.appearance().await?;
+        let vision = VisionOptions {
+            embedder: sees.sees().embedder.clone(),
+            appearance: store.learned(sees.sees()),
+            ..vision_options(&config)
+        };
         let jobs = Arc::new(Jobs::new(store.catalogue.clone(), store.feed.clone(), config.max_queued));
-        let workers = Workers::start(config.workers, &jobs, &store.models, &vision_options(&config), stop.clone())
+        let workers = Workers::start(config.workers, &jobs, &store.models, &vision.clone(), stop.clone())
             .map_err(|e| ServeError::Start("the footage workers", e))?;
         let live = Arc::new(LiveCameras::new(
             store.catalogue.clone(),
             store.feed.clone(),
             store.models.clone(),
-            vision_options(&config),
+            vision.clone(),
             CameraSecrets::new(&home.root().join("secrets/cameras")),
             LiveSettings { workers: config.live_workers, sample_fps: config.live_sample_fps },
         ));
@@ -163,7 +175,6 @@ impl Server {
         let app = Arc::new(App {
             gate: Gate::new(policy, store.log.clone()),
             keys,
-            searcher: Searcher::new(store.feed.index().clone(), store.catalogue.clone()),
             jobs,
             live: live.clone(),
             callers: Arc::new(Callers::new(config.callers, revoked.into_iter().map(|r| r.serial))),
@@ -187,6 +198,7 @@ impl Server {
         tasks.spawn(sweep_regularly(app.clone(), stop.clone()));
         tasks.spawn(retention::sweep_regularly(app.clone(), stop.clone()));
         tasks.spawn(flush_regularly(app.clone(), stop.clone()));
+        tasks.spawn(reindex::follow(app.clone(), stop.clone()));
         let watching = tokio::spawn(live.run(stop.clone()));
         tasks.spawn(publish_regularly(app.clone(), stop.clone()));
         let health_address = match config.health_listen {
@@ -203,6 +215,11 @@ impl Server {
                 });
                 Some(bound)
             }
+            None => None,
+        };
+
+        let metrics_address = match config.metrics_listen {
+            Some(address) => Some(metrics::start(address, &app, &stop, &mut tasks).await?),
             None => None,
         };
 
@@ -235,7 +252,7 @@ impl Server {
         address_file::write(home, address).map_err(|e| ServeError::Start("the address file", e))?;
         tracing::info!(%address, workers = config.workers, "serving");
         let (shutdown, home) = (config.shutdown, home.clone());
-        Ok(Self { address, health_address, app, health, workers, watching, grpc, tasks, shutdown, home })
+        Ok(Self { address, health_address, metrics_address, app, health, workers, watching, grpc, tasks, shutdown, home })
     }
 
     /// Where it answers; the port that was free where the configuration says 0.
@@ -245,6 +262,10 @@ impl Server {
 
     pub fn health_address(&self) -> Option<SocketAddr> {
         self.health_address
+    }
+
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_address
     }
 
     /// Looks after overdue cases now, as the server does by itself every half minute.
@@ -290,7 +311,7 @@ impl Server {
             }
         };
         if tokio::time::timeout_at(deadline, all_joined).await.is_err() {
-            tracing::warn!("a footage worker did not stop in time; its job starts again with the next server");
+            tracing::warn!("a footage worker did not stop in time; the next server goes on with its job");
         }
         // Each camera publishes what it was following first.
         if tokio::time::timeout_at(deadline, self.watching).await.is_err() {

@@ -1,20 +1,25 @@
 //! What a home folder holds, opened: the catalogue and the index derived from it. Also without a server, for `check` and
 //! `index rebuild`.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Instant,
+};
 
-use catalogue::{Catalogue, CatalogueConfig, CatalogueError, JobState, compare_ids};
-use index::IndexSpec;
+use catalogue::{AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, JobState, compare_ids};
 use proto::v1;
 use types::ModelDigest;
-use vision::{Embedder, Manifest, ModelStore, VisionError};
+use vision::{Manifest, ModelStore, VisionError};
 
 use crate::{
     config::Config,
     deployment::Home,
+    embed_again::EmbedAgain,
     feed::{FeedError, IndexFeed},
     lock::{HomeLock, LockError},
     log::{Log, LogFault},
+    reindex,
 };
 
 /// Findings listed in an answer; all are counted.
@@ -57,9 +62,13 @@ pub struct Store {
     pub(crate) log: Arc<Log>,
     pub(crate) feed: Arc<IndexFeed>,
     pub(crate) models: ModelStore,
-    pub(crate) model: ModelDigest,
     /// Held while sightings are deleted: what is half gone is no finding.
     pub(crate) deleting: tokio::sync::Mutex<()>,
+    /// The model that the configuration names.
+    pub(crate) configured: AppearanceModel,
+    pub(crate) data: PathBuf,
+    /// Held by whoever changes which model is searched.
+    pub(crate) reindexing: tokio::sync::Mutex<()>,
     _lock: HomeLock,
 }
 
@@ -68,8 +77,8 @@ impl Store {
     pub async fn open(home: &Home, config: &Config) -> Result<Self, StoreError> {
         let lock = HomeLock::acquire(home.root())?;
         let models = models(config)?;
-        let spec = spec(&models, config).await?;
         let data = home.root().join(&config.data);
+        let configured = configured_model(&models, config, &data).await?;
         let catalogue = Catalogue::open(&CatalogueConfig::in_folder(&data)).await?;
         // Before anything is changed: on an older copy nothing is.
         let log = Log::open(home, &config.log, catalogue.clone()).await?;
@@ -78,16 +87,27 @@ impl Store {
         if swept > 0 {
             tracing::info!(crops = swept, "crops without a sighting removed");
         }
-        let feed = IndexFeed::open(catalogue.clone(), &data.join("index"), spec).await?;
-        Ok(Self {
+        let chosen = reindex::Models::read(&catalogue, &configured).await?;
+        let spec = reindex::spec_of(&models, &chosen.current, &data).await?;
+        let learned = chosen.current.appearance.as_ref().map(|name| data.join("appearance").join(name));
+        // Only where somebody chose the model by a reindex: a configuration that was changed by mistake embeds nothing.
+        let embed_again =
+            chosen.chosen.then(|| Arc::new(EmbedAgain::new(models.clone(), chosen.current.embedder.clone(), learned)));
+        let feed = IndexFeed::open(catalogue.clone(), &data.join("index"), spec, embed_again).await?;
+        let store = Self {
             catalogue,
             log: Arc::new(log),
             feed: Arc::new(feed),
             models,
-            model: spec.model,
             deleting: tokio::sync::Mutex::default(),
+            configured,
+            data,
+            reindexing: tokio::sync::Mutex::default(),
             _lock: lock,
-        })
+        };
+        store.open_side().await?;
+        store.tidy_models().await?;
+        Ok(store)
     }
 
     /// Makes the index durable and closes the catalogue.
@@ -204,28 +224,33 @@ pub(crate) fn models(config: &Config) -> Result<ModelStore, VisionError> {
     }
 }
 
-/// Loads the embedder once to learn what its vectors are, and verifies the other models, so that a missing one stops the
-/// start and not the first job.
-async fn spec(models: &ModelStore, config: &Config) -> Result<IndexSpec, StoreError> {
-    let (models, config) = (models.clone(), config.clone());
-    let load = move || -> Result<IndexSpec, VisionError> {
-        for (name, role) in [(&config.detector, vision::Role::Detector), (&config.face_finder, vision::Role::FaceFinder)] {
-            let manifest = models.manifest();
+/// Loads the embedder that the configuration names once to learn what its vectors are, and verifies the other models, so
+/// that a missing one stops the start and not the first job.
+async fn configured_model(models: &ModelStore, config: &Config, data: &Path) -> Result<AppearanceModel, StoreError> {
+    let (store, names) = (models.clone(), [config.detector.clone(), config.face_finder.clone()]);
+    let verify = move || -> Result<(), VisionError> {
+        for (name, role) in names.iter().zip([vision::Role::Detector, vision::Role::FaceFinder]) {
+            let manifest = store.manifest();
             let entry = name.as_ref().map_or_else(|| manifest.default(role), |n| manifest.entry(n))?;
-            models.verify(&entry.name)?;
+            store.verify(&entry.name)?;
         }
-        let embedder = Embedder::load(&models, config.embedder.as_deref(), config.appearance.as_deref())?;
-        Ok(IndexSpec { model: embedder.digest(), appearance_len: embedder.len() })
+        Ok(())
     };
-    Ok(tokio::task::spawn_blocking(load).await.map_err(|_| FeedError::Thread)??)
+    tokio::task::spawn_blocking(verify).await.map_err(|_| FeedError::Thread)??;
+    let named = reindex::configured(config, ModelDigest([0; 32]));
+    let model = reindex::spec_of(models, &named, data).await?.model;
+    Ok(AppearanceModel { model, ..named })
 }
 
-/// A job that was running when the process died starts again from nothing, so that nothing of a half-read file stays.
+/// A job that was running when the process died goes on; one that somebody wanted stopped leaves nothing.
 async fn undo_cut_off_jobs(catalogue: &Catalogue) -> Result<(), CatalogueError> {
     let jobs = catalogue.jobs(u32::MAX).await?;
     for job in jobs.into_iter().filter(|j| j.state == JobState::Running) {
-        let gone = catalogue.discard_footage(&job.spec.camera, job.spec.footage).await?;
-        tracing::info!(job = %job.id, sightings = gone.sightings, "job was cut off: starts again");
+        if job.cancelling {
+            catalogue.discard_footage(&job.spec.camera, job.spec.footage).await?;
+            catalogue.forget_segments(&job.id).await?;
+        }
+        tracing::info!(job = %job.id, cancelled = job.cancelling, "job was cut off");
     }
     catalogue.requeue_running().await?;
     Ok(())

@@ -26,9 +26,13 @@ mod live;
 mod log;
 #[path = "server/record.rs"]
 mod record;
+#[path = "server/reindex.rs"]
+mod reindex;
 #[path = "server/retention.rs"]
 mod retention;
 #[path = "server/seen.rs"]
 mod seen;
+#[path = "server/telemetry.rs"]
+mod telemetry;
 #[path = "server/witness.rs"]
 mod witness;

@@ -1,22 +1,30 @@
+mod files;
+mod start;
+
 use std::{path::PathBuf, time::Duration};
 
+use chrono::FixedOffset;
 use clap::{Args, Subcommand, ValueEnum};
 use proto::v1::{self, footage_service_client::FootageServiceClient};
 use tonic::transport::Channel;
 use types::{CameraId, CaptureTime, JobId};
 
+use self::{
+    files::{CameraPattern, expand},
+    start::{Start, parse_start, parse_zone},
+};
 use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome, library},
     output::Printer,
     progress::{JobProgress, Progress},
-    times::{parse_duration, parse_time},
+    times::parse_duration,
     view::JobView,
 };
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Archive {
-    /// Add footage files of one camera
+    /// Add footage: files, folders, or patterns of names
     Add(Add),
     /// List the jobs, the newest first
     List {
@@ -28,6 +36,12 @@ pub(crate) enum Archive {
     Status { job: JobId },
     /// Stop a job; the sightings it stored are removed
     Cancel { job: JobId },
+    /// Queue a job again that failed or was cancelled
+    Retry { job: JobId },
+    /// Remove a job that has ended and every sighting that came from it: its footage can be added again, with the right start
+    Remove { job: JobId },
+    /// Say file by file what came out of it, what failed and why
+    Report,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -53,19 +67,29 @@ impl From<State> for v1::JobState {
 
 #[derive(Debug, Args)]
 pub(crate) struct Add {
-    /// Video files, on the server's machine. The video stays where it is: only redacted crops and descriptions are kept
+    /// Video files, folders of them, or patterns such as '/archive/*.mp4', on the server's machine. The video stays where it
+    /// is: only redacted crops and descriptions are kept
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Which camera took them
-    #[arg(long)]
-    camera: CameraId,
+    #[arg(long, required_unless_present = "camera_pattern", conflicts_with = "camera_pattern")]
+    camera: Option<CameraId>,
+    /// Where in a file's name (or its path, with a slash) the camera's id stands: '{camera}_' or '/archive/{camera}/'
+    #[arg(long, value_name = "PATTERN")]
+    camera_pattern: Option<CameraPattern>,
     /// When the first frame was taken, RFC 3339 with zone: 2026-03-01T08:30:00+02:00. Once a file, in their order; once
-    /// for several files means that each starts where the one before ends
-    #[arg(long = "start", required = true, value_name = "TIME", value_parser = parse_time)]
-    starts: Vec<CaptureTime>,
-    /// How far off the start may be: 500ms, 5s, 2min
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration)]
-    uncertainty: Duration,
+    /// for several files means that each starts where the one before ends. `metadata`: what the recorder wrote into each file
+    #[arg(long = "start", required_unless_present = "start_pattern", conflicts_with = "start_pattern", value_name = "TIME", value_parser = parse_start)]
+    starts: Vec<Start>,
+    /// Where the time stands in the file's name, in the manner of strptime: '%Y%m%d_%H%M%S'
+    #[arg(long, value_name = "PATTERN")]
+    start_pattern: Option<String>,
+    /// The offset from UTC of times in names, unless the pattern has %z: +02:00
+    #[arg(long, value_name = "OFFSET", requires = "start_pattern", value_parser = parse_zone, allow_hyphen_values = true)]
+    zone: Option<FixedOffset>,
+    /// How far off the start may be: 500ms, 5s, 2min [default: 1s; 1min with --start metadata]
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    uncertainty: Option<Duration>,
     /// Frames looked at per second of footage [default: the server's, 5]
     #[arg(long, value_name = "FPS")]
     sample_fps: Option<f64>,
@@ -102,10 +126,33 @@ impl Archive {
                 let job: JobView = service.cancel_job(request).await?.into_inner().job.unwrap_or_default().into();
                 printer.answer(&job, || format!("cancelled job {}; the sightings it had stored are removed", job.id));
             }
+            Self::Retry { job } => {
+                let request = v1::RetryJobRequest { job_id: job.to_string() };
+                let job: JobView = service.retry_job(request).await?.into_inner().job.unwrap_or_default().into();
+                printer.answer(&job, || format!("queued job {} again\nwatch it: sightline archive status {}", job.id, job.id));
+            }
+            Self::Remove { job } => {
+                let request = v1::RemoveFootageRequest { job_id: job.to_string() };
+                let answer = service.remove_footage(request).await?.into_inner();
+                let job: JobView = answer.job.unwrap_or_default().into();
+                let removed = serde_json::json!({ "removed": job, "sightings_removed": answer.sightings });
+                printer.answer(&removed, || {
+                    format!("removed job {} and {} of it", job.id, crate::output::count(answer.sightings, "sighting"))
+                });
+            }
+            Self::Report => {
+                let state = v1::JobState::Unspecified.into();
+                let jobs = service.list_jobs(v1::ListJobsRequest { state }).await?.into_inner().jobs;
+                let jobs: Vec<JobView> = jobs.into_iter().map(Into::into).collect();
+                printer.answer(&serde_json::json!({ "jobs": jobs }), || JobView::report(&jobs));
+            }
         }
         Ok(())
     }
 }
+
+/// How well a start is known that somebody gives.
+const UNCERTAINTY: Duration = Duration::from_secs(1);
 
 /// A file the server took.
 #[derive(Debug, serde::Serialize)]
@@ -122,16 +169,17 @@ impl Add {
         if self.sample_fps.is_some_and(|fps| !fps.is_finite() || fps <= 0.0) {
             return Err(Failure::usage("--sample-fps must be above 0").hint("5 is the default; 1 is enough for a first pass"));
         }
-        let files: Vec<PathBuf> = self
-            .files
-            .iter()
-            .map(std::path::absolute)
-            .collect::<Result<_, _>>()
-            .map_err(|e| Failure::because("path", "find the file", &e).hint("give the path of a video file"))?;
-        let starts = starts(&files, &self.starts)?;
-        let (mut added, mut failures) = (Vec::new(), Vec::new());
-        for (file, start) in files.iter().zip(&starts) {
-            let request = self.request(file, *start)?;
+        let files = expand(&self.files)?;
+        let (mut wanted, mut failures) = (Vec::new(), Vec::new());
+        for (file, start) in files.iter().zip(self.starts(&files)?) {
+            // The other files are still worth adding.
+            match start.and_then(|start| self.request(file, start)) {
+                Ok(request) => wanted.push(request),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        let mut added = Vec::new();
+        for request in wanted {
             match service.add_footage(request).await {
                 Ok(response) => {
                     let response = response.into_inner();
@@ -156,6 +204,42 @@ impl Add {
         finish(failures, printer)
     }
 
+    /// The start of each file, or why it is not known.
+    fn starts(&self, files: &[PathBuf]) -> Outcome<Vec<Outcome<CaptureTime>>> {
+        if let Some(pattern) = &self.start_pattern {
+            return Ok(files.iter().map(|file| start::of_name(file, pattern, self.zone)).collect());
+        }
+        if self.starts == [Start::Metadata] {
+            return Ok(files.iter().map(|file| start::of_metadata(file)).collect());
+        }
+        let times: Vec<CaptureTime> = self
+            .starts
+            .iter()
+            .map(|start| match start {
+                Start::At(time) => Ok(*time),
+                Start::Metadata => Err(Failure::usage("--start metadata stands for all files").hint("give it alone, once")),
+            })
+            .collect::<Outcome<_>>()?;
+        if self.camera_pattern.is_some() && times.len() != files.len() {
+            return Err(Failure::usage("files of several cameras do not follow each other")
+                .hint("give --start once a file, or --start-pattern, or --start metadata"));
+        }
+        Ok(starts(files, &times)?.into_iter().map(Ok).collect())
+    }
+
+    fn uncertainty(&self) -> Duration {
+        let usual = if self.starts == [Start::Metadata] { start::METADATA_UNCERTAINTY } else { UNCERTAINTY };
+        self.uncertainty.unwrap_or(usual)
+    }
+
+    fn camera(&self, file: &std::path::Path) -> Outcome<CameraId> {
+        match (&self.camera, &self.camera_pattern) {
+            (Some(camera), _) => Ok(camera.clone()),
+            (None, Some(pattern)) => pattern.camera(file),
+            (None, None) => Err(Failure::usage("no camera is named").hint("give --camera or --camera-pattern")),
+        }
+    }
+
     fn request(&self, file: &std::path::Path, start: CaptureTime) -> Outcome<v1::AddFootageRequest> {
         let path = file.to_str().ok_or_else(|| {
             Failure::usage(format!("{} is not valid UTF-8", file.display()))
@@ -163,9 +247,9 @@ impl Add {
         })?;
         Ok(v1::AddFootageRequest {
             path: path.to_owned(),
-            camera_id: self.camera.to_string(),
+            camera_id: self.camera(file)?.to_string(),
             start: Some(proto::timestamp(start)),
-            start_uncertainty: Some(proto::duration(self.uncertainty)),
+            start_uncertainty: Some(proto::duration(self.uncertainty())),
             settings: Some(v1::FootageSettings {
                 sample_fps: self.sample_fps.unwrap_or_default(),
                 keyframes_only: self.keyframes_only,
@@ -267,6 +351,7 @@ fn length(file: &std::path::Path) -> Outcome<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::times::parse_time;
 
     #[test]
     fn starts_are_given_once_a_file_or_once_for_files_that_follow_each_other() {

@@ -1,5 +1,6 @@
 use clap::Args;
-use tracing_subscriber::EnvFilter;
+use server::Traces;
+use tracing_subscriber::{EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, registry, util::SubscriberInitExt as _};
 
 use crate::{
     context::Context,
@@ -18,13 +19,24 @@ impl Serve {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
         ctx.home.must_exist()?;
         let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
-        let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(ctx.printer.colour());
+        // What is wrong with the configuration the server says.
+        let otlp = server::Config::load(&ctx.home.layout().config()).ok().and_then(|config| config.traces_otlp);
+        let traces = otlp
+            .map(|otlp| Traces::new(&otlp))
+            .transpose()
+            .map_err(|e| library("traces", &e).hint("check traces.otlp in sightline.toml, or leave it empty"))?;
+        let logs = fmt::layer().with_writer(std::io::stderr).with_ansi(ctx.printer.colour());
+        let logs = if ctx.printer.is_json() { logs.json().boxed() } else { logs.with_target(false).boxed() };
         // A second subscriber in one process is a bug of ours, not a reason not to serve.
-        let _ = if ctx.printer.is_json() { logs.json().try_init() } else { logs.with_target(false).try_init() };
+        let _ = registry().with(traces.as_ref().map(Traces::layer)).with(logs.with_filter(filter)).try_init();
         let printer = ctx.printer;
         let ready = |address: std::net::SocketAddr| {
             printer.answer(&serde_json::json!({ "listening": address.to_string() }), || format!("listening on {address}"));
         };
-        server::serve(ctx.home.layout(), ready).await.map_err(|e| library("serve", &e).hint(e.hint()))
+        let served = server::serve(ctx.home.layout(), ready).await;
+        if let Some(traces) = traces {
+            let _ = tokio::task::spawn_blocking(move || traces.shut()).await;
+        }
+        served.map_err(|e| library("serve", &e).hint(e.hint()))
     }
 }

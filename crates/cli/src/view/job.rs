@@ -83,6 +83,29 @@ impl JobView {
         table(["JOB", "STATE", "CAMERA", "START", "DONE", "SIGHTINGS", "FILE"], &jobs.iter().map(row).collect::<Vec<_>>())
     }
 
+    /// Every file with what came of it; what went wrong, and what to do, under those where something did.
+    pub(crate) fn report(jobs: &[Self]) -> String {
+        let mut text = String::new();
+        for job in jobs {
+            text.push_str(&format!("{}: {}, {}, {}", plain(&job.path), job.state, job.share(), count(job.sightings, "sighting")));
+            for (what, line) in [("problem", &job.error), ("what to do", &job.hint)] {
+                if let Some(line) = line {
+                    text.push_str(&format!("\n  {what}: {}", plain(line)));
+                }
+            }
+            text.push('\n');
+        }
+        let of = |state: &str| jobs.iter().filter(|j| j.state == state).count();
+        let words = ["done", "failed", "cancelled", "running", "queued"].map(|state| (of(state), state));
+        let words: Vec<_> = words.iter().filter(|(n, _)| *n > 0).map(|(n, state)| format!("{n} {state}")).collect();
+        text.push_str(&if words.is_empty() {
+            "no footage yet".to_owned()
+        } else {
+            format!("{}: {}", count(jobs.len() as u64, "file"), words.join(", "))
+        });
+        text
+    }
+
     /// "100 %", or the seconds done of footage that does not say how long it is.
     fn share(&self) -> String {
         match self.total_s {

@@ -37,6 +37,7 @@ fn the_help_names_every_command() {
       hold        Legal holds: what two people keep longer
       check       Compare catalogue, crops and index
       index       The search index
+      reindex     Another model takes over the appearance vectors, from stored crops
       log         The record as a log that anybody can check
       verify      Check a receipt, with no server and no network
       witness     Run a witness: vouch that a log only ever grows

@@ -1534,6 +1534,90 @@ pub struct Revocation {
     #[prost(message, optional, tag = "4")]
     pub revoked_by: ::core::option::Option<Party>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct StartReindexRequest {
+    /// The embedder's name in the model manifest; empty: its default.
+    #[prost(string, tag = "1")]
+    pub embedder: ::prost::alloc::string::String,
+    /// File of its learned step, on the server's machine; empty: the one built in. A copy is kept.
+    #[prost(string, tag = "2")]
+    pub appearance_path: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct StartReindexResponse {
+    #[prost(message, optional, tag = "1")]
+    pub reindex: ::core::option::Option<Reindex>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetReindexRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetReindexResponse {
+    #[prost(message, optional, tag = "1")]
+    pub reindex: ::core::option::Option<Reindex>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SwitchReindexRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SwitchReindexResponse {
+    #[prost(message, optional, tag = "1")]
+    pub reindex: ::core::option::Option<Reindex>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RollBackReindexRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RollBackReindexResponse {
+    #[prost(message, optional, tag = "1")]
+    pub reindex: ::core::option::Option<Reindex>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DropReindexRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DropReindexResponse {
+    #[prost(message, optional, tag = "1")]
+    pub reindex: ::core::option::Option<Reindex>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Reindex {
+    #[prost(enumeration = "ReindexState", tag = "1")]
+    pub state: i32,
+    /// The recipe whose vectors are searched: SHA-256 in hexadecimal.
+    #[prost(string, tag = "2")]
+    pub current_sha256: ::prost::alloc::string::String,
+    /// The one on its way, or the one before.
+    #[prost(string, tag = "3")]
+    pub other_sha256: ::prost::alloc::string::String,
+    /// The new embedder's name in the manifest; empty: its default.
+    #[prost(string, tag = "4")]
+    pub embedder: ::prost::alloc::string::String,
+    /// Changes of the catalogue that the other model's index lacks: sightings, and deletions.
+    #[prost(uint64, tag = "5")]
+    pub left: u64,
+    /// Crops embedded since the server started, and how long one took.
+    #[prost(uint64, tag = "6")]
+    pub embedded: u64,
+    #[prost(message, optional, tag = "7")]
+    pub each: ::core::option::Option<::prost_types::Duration>,
+    /// At that speed.
+    #[prost(message, optional, tag = "8")]
+    pub time_left: ::core::option::Option<::prost_types::Duration>,
+    /// Absent until it was measured.
+    #[prost(message, optional, tag = "9")]
+    pub comparison: ::core::option::Option<ModelComparison>,
+}
+/// How the answers change, on the same sightings each time. Which are better, it can't say.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct ModelComparison {
+    #[prost(uint32, tag = "1")]
+    pub queries: u32,
+    /// Mean share of the old ten best that are among the new ten best.
+    #[prost(double, tag = "2")]
+    pub agreement: f64,
+    /// Share of queries whose old best hit is among the new ten best; and the best on another camera.
+    #[prost(double, tag = "3")]
+    pub best_kept: f64,
+    #[prost(double, tag = "4")]
+    pub best_elsewhere_kept: f64,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum FindingKind {
@@ -1577,6 +1661,44 @@ impl FindingKind {
             "FINDING_KIND_VECTOR_ORPHANED" => Some(Self::VectorOrphaned),
             "FINDING_KIND_DATABASE" => Some(Self::Database),
             "FINDING_KIND_AUDIT" => Some(Self::Audit),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum ReindexState {
+    Unspecified = 0,
+    /// One model, and no other on its way.
+    None = 1,
+    Embedding = 2,
+    /// Everything is embedded and compared.
+    Ready = 3,
+    /// The new model is searched, the old one kept.
+    Switched = 4,
+}
+impl ReindexState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "REINDEX_STATE_UNSPECIFIED",
+            Self::None => "REINDEX_STATE_NONE",
+            Self::Embedding => "REINDEX_STATE_EMBEDDING",
+            Self::Ready => "REINDEX_STATE_READY",
+            Self::Switched => "REINDEX_STATE_SWITCHED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "REINDEX_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "REINDEX_STATE_NONE" => Some(Self::None),
+            "REINDEX_STATE_EMBEDDING" => Some(Self::Embedding),
+            "REINDEX_STATE_READY" => Some(Self::Ready),
+            "REINDEX_STATE_SWITCHED" => Some(Self::Switched),
             _ => None,
         }
     }
@@ -1821,6 +1943,134 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("sightline.v1.AdminService", "ListRevocations"));
             self.inner.unary(req, path, codec).await
         }
+        /// Begins to make the appearance vectors of another model, from stored crops. Searches go on with the model there is.
+        /// Roles: operator, as for the other three changes. Errors: INVALID_ARGUMENT (no such model, the same model, a file that is
+        /// no learned step), FAILED_PRECONDITION (another model is on its way or kept already).
+        pub async fn start_reindex(
+            &mut self,
+            request: impl tonic::IntoRequest<super::StartReindexRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartReindexResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.AdminService/StartReindex",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.AdminService", "StartReindex"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// How far it is. Roles: operator, auditor.
+        pub async fn get_reindex(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetReindexRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetReindexResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.AdminService/GetReindex",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.AdminService", "GetReindex"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// From now on the new model's vectors are searched. The old ones are kept, and made of what is seen from now on too.
+        /// Errors: FAILED_PRECONDITION (not everything is embedded and compared).
+        pub async fn switch_reindex(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SwitchReindexRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SwitchReindexResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.AdminService/SwitchReindex",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.AdminService", "SwitchReindex"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Back to the model before, before the switch or after it. Errors: FAILED_PRECONDITION (nothing is on its way or kept).
+        pub async fn roll_back_reindex(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RollBackReindexRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RollBackReindexResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.AdminService/RollBackReindex",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.AdminService", "RollBackReindex"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// The old model's vectors are deleted; there is no way back. Errors: FAILED_PRECONDITION (not switched yet).
+        pub async fn drop_reindex(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DropReindexRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DropReindexResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.AdminService/DropReindex",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.AdminService", "DropReindex"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1878,6 +2128,49 @@ pub mod admin_service_server {
             request: tonic::Request<super::ListRevocationsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListRevocationsResponse>,
+            tonic::Status,
+        >;
+        /// Begins to make the appearance vectors of another model, from stored crops. Searches go on with the model there is.
+        /// Roles: operator, as for the other three changes. Errors: INVALID_ARGUMENT (no such model, the same model, a file that is
+        /// no learned step), FAILED_PRECONDITION (another model is on its way or kept already).
+        async fn start_reindex(
+            &self,
+            request: tonic::Request<super::StartReindexRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::StartReindexResponse>,
+            tonic::Status,
+        >;
+        /// How far it is. Roles: operator, auditor.
+        async fn get_reindex(
+            &self,
+            request: tonic::Request<super::GetReindexRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetReindexResponse>,
+            tonic::Status,
+        >;
+        /// From now on the new model's vectors are searched. The old ones are kept, and made of what is seen from now on too.
+        /// Errors: FAILED_PRECONDITION (not everything is embedded and compared).
+        async fn switch_reindex(
+            &self,
+            request: tonic::Request<super::SwitchReindexRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SwitchReindexResponse>,
+            tonic::Status,
+        >;
+        /// Back to the model before, before the switch or after it. Errors: FAILED_PRECONDITION (nothing is on its way or kept).
+        async fn roll_back_reindex(
+            &self,
+            request: tonic::Request<super::RollBackReindexRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RollBackReindexResponse>,
+            tonic::Status,
+        >;
+        /// The old model's vectors are deleted; there is no way back. Errors: FAILED_PRECONDITION (not switched yet).
+        async fn drop_reindex(
+            &self,
+            request: tonic::Request<super::DropReindexRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DropReindexResponse>,
             tonic::Status,
         >;
     }
@@ -2213,6 +2506,232 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListRevocationsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.AdminService/StartReindex" => {
+                    #[allow(non_camel_case_types)]
+                    struct StartReindexSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::StartReindexRequest>
+                    for StartReindexSvc<T> {
+                        type Response = super::StartReindexResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::StartReindexRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::start_reindex(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = StartReindexSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.AdminService/GetReindex" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetReindexSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::GetReindexRequest>
+                    for GetReindexSvc<T> {
+                        type Response = super::GetReindexResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetReindexRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::get_reindex(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetReindexSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.AdminService/SwitchReindex" => {
+                    #[allow(non_camel_case_types)]
+                    struct SwitchReindexSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::SwitchReindexRequest>
+                    for SwitchReindexSvc<T> {
+                        type Response = super::SwitchReindexResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SwitchReindexRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::switch_reindex(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SwitchReindexSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.AdminService/RollBackReindex" => {
+                    #[allow(non_camel_case_types)]
+                    struct RollBackReindexSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::RollBackReindexRequest>
+                    for RollBackReindexSvc<T> {
+                        type Response = super::RollBackReindexResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RollBackReindexRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::roll_back_reindex(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RollBackReindexSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.AdminService/DropReindex" => {
+                    #[allow(non_camel_case_types)]
+                    struct DropReindexSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::DropReindexRequest>
+                    for DropReindexSvc<T> {
+                        type Response = super::DropReindexResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DropReindexRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::drop_reindex(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DropReindexSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -3541,6 +4060,30 @@ pub struct CancelJobResponse {
     #[prost(message, optional, tag = "1")]
     pub job: ::core::option::Option<Job>,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RetryJobRequest {
+    #[prost(string, tag = "1")]
+    pub job_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RetryJobResponse {
+    #[prost(message, optional, tag = "1")]
+    pub job: ::core::option::Option<Job>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveFootageRequest {
+    #[prost(string, tag = "1")]
+    pub job_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RemoveFootageResponse {
+    /// The job as it was.
+    #[prost(message, optional, tag = "1")]
+    pub job: ::core::option::Option<Job>,
+    /// Sightings taken away.
+    #[prost(uint64, tag = "2")]
+    pub sightings: u64,
+}
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
 pub enum JobState {
@@ -3797,6 +4340,57 @@ pub mod footage_service_client {
                 .insert(GrpcMethod::new("sightline.v1.FootageService", "CancelJob"));
             self.inner.unary(req, path, codec).await
         }
+        /// Queues a job again that failed or was cancelled. Errors: NOT_FOUND, FAILED_PRECONDITION (it did neither).
+        pub async fn retry_job(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetryJobRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryJobResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.FootageService/RetryJob",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.FootageService", "RetryJob"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Takes away a job that has ended and every sighting that came from it, so that its footage can be added again, with the
+        /// right start. Errors: NOT_FOUND, FAILED_PRECONDITION (it has not ended).
+        pub async fn remove_footage(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveFootageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveFootageResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.FootageService/RemoveFootage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.FootageService", "RemoveFootage"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -3854,6 +4448,23 @@ pub mod footage_service_server {
             request: tonic::Request<super::CancelJobRequest>,
         ) -> std::result::Result<
             tonic::Response<super::CancelJobResponse>,
+            tonic::Status,
+        >;
+        /// Queues a job again that failed or was cancelled. Errors: NOT_FOUND, FAILED_PRECONDITION (it did neither).
+        async fn retry_job(
+            &self,
+            request: tonic::Request<super::RetryJobRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetryJobResponse>,
+            tonic::Status,
+        >;
+        /// Takes away a job that has ended and every sighting that came from it, so that its footage can be added again, with the
+        /// right start. Errors: NOT_FOUND, FAILED_PRECONDITION (it has not ended).
+        async fn remove_footage(
+            &self,
+            request: tonic::Request<super::RemoveFootageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveFootageResponse>,
             tonic::Status,
         >;
     }
@@ -4145,6 +4756,96 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CancelJobSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.FootageService/RetryJob" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetryJobSvc<T: FootageService>(pub Arc<T>);
+                    impl<
+                        T: FootageService,
+                    > tonic::server::UnaryService<super::RetryJobRequest>
+                    for RetryJobSvc<T> {
+                        type Response = super::RetryJobResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetryJobRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FootageService>::retry_job(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetryJobSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.FootageService/RemoveFootage" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveFootageSvc<T: FootageService>(pub Arc<T>);
+                    impl<
+                        T: FootageService,
+                    > tonic::server::UnaryService<super::RemoveFootageRequest>
+                    for RemoveFootageSvc<T> {
+                        type Response = super::RemoveFootageResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveFootageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as FootageService>::remove_footage(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveFootageSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

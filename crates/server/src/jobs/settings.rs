@@ -11,6 +11,14 @@ pub(crate) struct JobSettings {
     pub(crate) keyframes_only: bool,
     pub(crate) keep_readable: bool,
     pub(crate) start_uncertainty_us: u64,
+    /// About how long the parts are in which it is looked at; 0: whole.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) segment_s: u32,
+}
+
+// As serde asks for it.
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 impl JobSettings {
@@ -26,6 +34,10 @@ impl JobSettings {
 
     pub(crate) fn start_uncertainty(&self) -> Duration {
         Duration::from_micros(self.start_uncertainty_us)
+    }
+
+    pub(crate) fn segment(&self) -> Option<Duration> {
+        (self.segment_s > 0).then(|| Duration::from_secs(self.segment_s.into()))
     }
 
     pub(crate) fn sampling(&self) -> Sampling {

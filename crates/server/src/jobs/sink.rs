@@ -1,10 +1,11 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use catalogue::{Catalogue, CatalogueError, SightingRecord};
+use metrics::histogram;
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
 
-use crate::{feed::IndexFeed, status::chain};
+use crate::{feed::IndexFeed, metrics::names, status::chain};
 
 /// Catalogue first, then index.
 pub(super) struct CatalogueSink {
@@ -16,7 +17,9 @@ pub(super) struct CatalogueSink {
 impl SightingSink for CatalogueSink {
     fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError> {
         let records: Vec<SightingRecord> = batch.into_iter().map(record).collect();
+        let began = Instant::now();
         let stored = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records));
+        histogram!(names::STORE_SECONDS, "origin" => "footage").record(began.elapsed());
         stored.map_err(|e| SinkError(Box::new(e)))
     }
 }

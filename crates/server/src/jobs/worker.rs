@@ -1,14 +1,19 @@
 use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
-use catalogue::{CatalogueError, Job, JobProgress, JobState};
-use pipeline::{FootageError, FootageProgress, FootageTask, SceneOptions, run_footage};
+use catalogue::{CatalogueError, Job, JobProgress, JobState, Plan, SegmentDone};
+use metrics::counter;
+use pipeline::{FootageError, FootageProgress, FootageTask, Part, SceneOptions, SceneStats, run_part};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use types::{ClockUncertainty, TimeSource, TimeStamp};
-use vision::{ModelStore, Vision, VisionOptions};
+use vision::{ModelStore, Role, Vision, VisionOptions};
 
-use super::{JobSettings, Jobs, sink::CatalogueSink};
-use crate::status::chain;
+use super::{
+    JobSettings, Jobs,
+    running::{Left, Running},
+    sink::CatalogueSink,
+};
+use crate::{metrics::names, status::chain};
 
 /// The threads that do the jobs.
 #[derive(Debug)]
@@ -16,6 +21,9 @@ pub(crate) struct Workers {
     threads: Vec<thread::JoinHandle<()>>,
     stop: CancellationToken,
 }
+
+/// Below whatever else the machine does: live cameras and searches come first.
+const NICE: i32 = 10;
 
 impl Workers {
     pub(crate) fn start(
@@ -41,7 +49,7 @@ impl Workers {
         Ok(Self { threads, stop })
     }
 
-    /// Waits until every worker has put its job down. Blocks; what was running starts again with the next server.
+    /// Waits until every worker has put its job down. Blocks; the next server goes on with the parts that are not done.
     pub(crate) fn join(self) {
         self.stop.cancel();
         for worker in self.threads {
@@ -71,9 +79,13 @@ pub(crate) struct JobFailure {
 
 impl Worker {
     fn run(&mut self) {
+        // Of this thread alone, as Linux has it. One that may not is as fast as the others.
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::warn!(%error, "footage is worked on with the priority of everything else");
+        }
         while !self.stop.is_cancelled() {
-            match self.runtime.block_on(self.jobs.catalogue.take_job()) {
-                Ok(Some(job)) => self.work(&job),
+            match self.next() {
+                Ok(Some((running, part))) => self.work(&running, &part),
                 Ok(None) => {
                     let (jobs, stop) = (self.jobs.clone(), self.stop.clone());
                     self.runtime.block_on(async move {
@@ -88,58 +100,34 @@ impl Worker {
         }
     }
 
-    fn work(&mut self, job: &Job) {
-        let span = tracing::info_span!("job", id = %job.id, camera = %job.spec.camera);
-        let _entered = span.enter();
-        let cancel = self.stop.child_token();
-        self.jobs.begin(&job.id, cancel.clone());
-        let ended = self.footage(job, &cancel);
-        let end = match ended {
-            Ok(None) => JobState::Done,
-            Ok(Some(damage)) => {
-                tracing::warn!(damage = damage.message, "footage damaged: its readable part was kept");
-                JobState::Damaged(damage.to_text())
-            }
-            // Left as running: the next start queues it again, from nothing.
-            Err(Ended::Cancelled) if self.stop.is_cancelled() => {
-                tracing::info!("job put down: the server stops");
-                return;
-            }
-            Err(Ended::Cancelled) => JobState::Cancelled,
-            Err(Ended::Failed(failure)) => {
-                tracing::warn!(reason = failure.message, "job failed");
-                JobState::Failed(failure.to_text())
+    /// What to do next: a part of the job that is under way for longest, else of the one that waits for longest.
+    fn next(&self) -> Result<Option<(Arc<Running>, Part)>, CatalogueError> {
+        let mut active = self.jobs.active();
+        if let Some(work) = active.iter().find_map(|r| Some((r.clone(), r.take()?))) {
+            return Ok(Some(work));
+        }
+        let Some(job) = self.runtime.block_on(self.jobs.catalogue.take_job())? else { return Ok(None) };
+        self.jobs.begin(&job.id, self.stop.child_token());
+        let running = match self.prepare(job.clone()) {
+            Ok(running) => Arc::new(running),
+            Err(ended) => {
+                self.end(&job, Err(ended));
+                return Ok(None);
             }
         };
-        if let Err(error) = self.finish(job, &end) {
-            tracing::error!(error = %chain(&error), "job not finished: the next start does it again");
+        if running.is_done() {
+            self.end(&job, Ok(None));
+            return Ok(None);
         }
-        self.jobs.ended(&job.id);
+        let part = running.take();
+        active.push(running.clone());
+        drop(active);
+        self.jobs.more_to_do();
+        Ok(part.map(|part| (running, part)))
     }
 
-    /// Nothing of a job that did not end well stays, and only then is it over.
-    fn finish(&self, job: &Job, end: &JobState) -> Result<(), CatalogueError> {
-        if !matches!(end, JobState::Done | JobState::Damaged(_)) {
-            self.discard(job)?;
-        }
-        self.runtime.block_on(self.jobs.catalogue.finish_job(&job.id, end))?;
-        Ok(())
-    }
-
-    fn discard(&self, job: &Job) -> Result<(), CatalogueError> {
-        let gone = self.runtime.block_on(self.jobs.catalogue.discard_footage(&job.spec.camera, job.spec.footage))?;
-        if gone.sightings > 0
-            && let Err(error) = self.runtime.block_on(self.jobs.feed.catch_up())
-        {
-            tracing::error!(error = %chain(&error), "index lags behind the catalogue");
-        }
-        Ok(())
-    }
-
-    /// What is wrong with the file, if only its readable part was wanted and kept.
-    fn footage(&mut self, job: &Job, cancel: &CancellationToken) -> Result<Option<JobFailure>, Ended> {
-        // Of an earlier, cut-off run.
-        self.discard(job)?;
+    /// Looks at the file and cuts the job into parts; those that are done stay done.
+    fn prepare(&self, job: Job) -> Result<Running, Ended> {
         let camera = self.runtime.block_on(self.jobs.catalogue.camera(&job.spec.camera))?;
         let Some(settings) = JobSettings::from_text(&job.spec.settings) else {
             return Err(JobFailure::new("another version of Sightline queued this job", "add the footage again").into());
@@ -158,6 +146,91 @@ impl Worker {
             keep_readable: settings.keep_readable,
             scene: SceneOptions::default(),
         };
+        let info = media::probe(&task.path).map_err(|e| JobFailure::of_media(&e))?;
+        let cancel = self.jobs.live(&job.id).map_or_else(|| self.stop.child_token(), |live| live.cancel);
+        let running = Running::new(job, task, info, settings.segment(), cancel);
+        let recipe = self.recipe();
+        let plan = self.jobs.catalogue.plan_job(&running.job.id, &recipe, running.parts());
+        match self.runtime.block_on(plan)? {
+            Plan::GoesOn(done) => {
+                tracing::info!(job = %running.job.id, done = done.len(), of = running.parts(), "job goes on");
+                running.done_before(&done);
+            }
+            // Of an earlier run that looked at it in another way, if anything.
+            Plan::Anew => self.discard(&running.job)?,
+        }
+        Ok(running)
+    }
+
+    /// Parts looked at in different ways don't fit together.
+    fn recipe(&self) -> String {
+        let manifest = self.models.manifest();
+        let digest = |name: &Option<String>, role| {
+            let entry = name.as_ref().map_or_else(|| manifest.default(role), |name| manifest.entry(name));
+            entry.map_or_else(|_| String::new(), |e| e.digest.to_string())
+        };
+        let o = &self.options;
+        format!(
+            "{} {} {} {} {:?} {}",
+            env!("CARGO_PKG_VERSION"),
+            digest(&o.detector, Role::Detector),
+            digest(&o.faces, Role::FaceFinder),
+            digest(&o.embedder, Role::Embedder),
+            o.appearance,
+            o.detector_options.threshold,
+        )
+    }
+
+    fn work(&mut self, running: &Arc<Running>, part: &Part) {
+        let job = &running.job;
+        let span = tracing::info_span!("job", id = %job.id, camera = %job.spec.camera, part = part.number);
+        let _entered = span.enter();
+        let how = self.footage(running, part);
+        if matches!(how, Err(Ended::Cancelled)) && self.stop.is_cancelled() {
+            // Left as running: the next start goes on with what is not done.
+            tracing::info!("job put down: the server stops");
+            return;
+        }
+        if let Left::Over(how) = running.leave(part, how) {
+            self.jobs.active().retain(|r| !Arc::ptr_eq(r, running));
+            self.end(job, how);
+        }
+    }
+
+    /// Nothing of a job that did not end well stays, and only then is it over.
+    fn end(&self, job: &Job, how: Result<Option<JobFailure>, Ended>) {
+        let end = match how {
+            Ok(None) => JobState::Done,
+            Ok(Some(damage)) => {
+                tracing::warn!(damage = damage.message, "footage damaged: its readable part was kept");
+                JobState::Damaged(damage.to_text())
+            }
+            Err(Ended::Cancelled) => JobState::Cancelled,
+            Err(Ended::Failed(failure)) => {
+                tracing::warn!(reason = failure.message, "job failed");
+                JobState::Failed(failure.to_text())
+            }
+        };
+        if let Err(error) = self.finish(job, &end) {
+            tracing::error!(error = %chain(&error), "job not finished: the next start does it again");
+        }
+        self.jobs.ended(&job.id);
+    }
+
+    fn finish(&self, job: &Job, end: &JobState) -> Result<(), CatalogueError> {
+        if !matches!(end, JobState::Done | JobState::Damaged(_)) {
+            self.discard(job)?;
+        }
+        self.runtime.block_on(self.jobs.catalogue.finish_job(&job.id, end))?;
+        self.runtime.block_on(self.jobs.catalogue.forget_segments(&job.id))
+    }
+
+    fn discard(&self, job: &Job) -> Result<(), CatalogueError> {
+        self.runtime.block_on(self.jobs.discard(job)).map(drop)
+    }
+
+    /// Looks at a part and stores what it shows. The damage, if only the file's readable part was wanted and kept.
+    fn footage(&mut self, running: &Running, part: &Part) -> Result<(SceneStats, Duration, Option<JobFailure>), Ended> {
         if self.vision.is_none() {
             self.vision = Some(
                 Vision::load(&self.models, &self.options)
@@ -165,26 +238,62 @@ impl Worker {
             );
         }
         let Some(vision) = &mut self.vision else { return Err(Ended::Cancelled) };
-        let (catalogue, feed) = (self.jobs.catalogue.clone(), self.jobs.feed.clone());
-        let mut sink = CatalogueSink { runtime: self.runtime.clone(), catalogue, feed };
-        let (jobs, runtime) = (&self.jobs, &self.runtime);
+        let (job, jobs, runtime) = (&running.job, &self.jobs, &self.runtime);
+        let mut sink = CatalogueSink { runtime: runtime.clone(), catalogue: jobs.catalogue.clone(), feed: jobs.feed.clone() };
+        let mut counted = Counted::of(job);
         let mut progress = |p: FootageProgress| {
-            jobs.progressed(&job.id, p);
-            let kept = JobProgress { done: p.done, total: p.total, sightings: p.stats.sightings };
+            counted.take(&p);
+            running.progressed(part, p);
+            let all = running.progress();
+            jobs.progressed(&job.id, all);
+            let kept = JobProgress { done: all.done, total: all.total, sightings: all.stats.sightings };
             match runtime.block_on(jobs.catalogue.progress_job(&job.id, kept)) {
                 Ok(true) => {}
-                Ok(false) => cancel.cancel(),
+                Ok(false) => running.cancel.cancel(),
                 Err(error) => tracing::warn!(error = %chain(&error), "progress not noted"),
             }
         };
-        let summary = run_footage(&task, vision, &mut sink, &mut progress, cancel)?;
+        let summary = run_part(&running.task, part, &running.info, vision, &mut sink, &mut progress, &running.cancel)?;
         let p = summary.progress;
-        tracing::info!(seconds = p.done.as_secs_f64(), speed = p.speed(), sightings = p.stats.sightings, "footage done");
-        Ok(summary.damage.as_ref().map(JobFailure::of_media))
+        let done = SegmentDone {
+            number: part.number,
+            frames: p.stats.frames,
+            detections: p.stats.detections,
+            sightings: p.stats.sightings,
+            crops_refused: p.stats.crops_refused,
+        };
+        runtime.block_on(jobs.catalogue.finish_segment(&job.id, done))?;
+        tracing::info!(seconds = p.done.as_secs_f64(), speed = p.speed(), sightings = p.stats.sightings, "part done");
+        Ok((p.stats, p.done, summary.damage.as_ref().map(JobFailure::of_media)))
     }
 }
 
-enum Ended {
+/// Tells the counters what is new.
+struct Counted {
+    camera: String,
+    done: Duration,
+    stats: SceneStats,
+}
+
+impl Counted {
+    fn of(job: &Job) -> Self {
+        Self { camera: job.spec.camera.to_string(), done: Duration::ZERO, stats: SceneStats::default() }
+    }
+
+    fn take(&mut self, now: &FootageProgress) {
+        let count = |name: &'static str, more: u64| {
+            counter!(name, "camera" => self.camera.clone(), "origin" => "footage").increment(more);
+        };
+        count(names::SIGHTINGS, now.stats.sightings.saturating_sub(self.stats.sightings));
+        count(names::CROPS_REFUSED, now.stats.crops_refused.saturating_sub(self.stats.crops_refused));
+        // Whole seconds; what is left is counted with the next.
+        let seconds = now.done.saturating_sub(self.done).as_secs();
+        counter!(names::FOOTAGE_SECONDS).increment(seconds);
+        (self.done, self.stats) = (self.done + Duration::from_secs(seconds), now.stats);
+    }
+}
+
+pub(super) enum Ended {
     Cancelled,
     Failed(JobFailure),
 }

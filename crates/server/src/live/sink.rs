@@ -1,6 +1,10 @@
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use catalogue::{Catalogue, SightingRecord};
+use metrics::histogram;
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -8,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     feed::IndexFeed,
     jobs::{record, store_sightings},
+    metrics::names,
     status::chain,
 };
 
@@ -27,8 +32,13 @@ impl SightingSink for PatientSink {
     fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError> {
         let records: Vec<SightingRecord> = batch.into_iter().map(record).collect();
         let mut wait = FIRST_WAIT;
+        let began = Instant::now();
         loop {
-            let Err(error) = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records)) else { return Ok(()) };
+            let stored = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records));
+            let Err(error) = stored else {
+                histogram!(names::STORE_SECONDS, "origin" => "live").record(began.elapsed());
+                return Ok(());
+            };
             tracing::error!(error = %chain(&error), sightings = records.len(), "sightings wait: the store does not take them");
             let stopped = self.runtime.block_on(async { tokio::time::timeout(wait, self.cancel.cancelled()).await.is_ok() });
             if stopped {

@@ -1,4 +1,4 @@
-use access::{Action, AuditDetail, Caller};
+use access::{Action, AuditDetail, Caller, Matter};
 use catalogue::{JobState, RevokedIdentity};
 use proto::v1::{self, admin_service_server::AdminService};
 use tonic::{Request, Response, Status};
@@ -7,7 +7,7 @@ use super::{
     Api,
     convert::{audit_message, moment, party, revocation},
 };
-use crate::{identity::caller, status::Fault};
+use crate::{identity::caller, log::sealed, reindex, status::Fault, store::Store};
 
 #[tonic::async_trait]
 impl AdminService for Api {
@@ -27,7 +27,7 @@ impl AdminService for Api {
                     sightings: catalogue.sighting_count().await?,
                     jobs_queued: count(JobState::Queued),
                     jobs_running: count(JobState::Running),
-                    model_sha256: self.0.store.model.to_string(),
+                    model_sha256: self.0.store.feed.index().spec().model.to_string(),
                     caller: Some(party(&caller)),
                 })
             })
@@ -58,6 +58,55 @@ impl AdminService for Api {
             })
             .await?;
         Ok(Response::new(answer))
+    }
+
+    async fn start_reindex(
+        &self,
+        request: Request<v1::StartReindexRequest>,
+    ) -> Result<Response<v1::StartReindexResponse>, Status> {
+        let caller = caller(&request)?;
+        let v1::StartReindexRequest { embedder, appearance_path } = request.into_inner();
+        let detail = AuditDetail::default().seal(sealed(Matter::Path, format!("{embedder} {appearance_path}")));
+        let reindex = self
+            .reindexing(&caller, Action::StartReindex, detail, async |store| {
+                let file = (!appearance_path.is_empty()).then(|| appearance_path.clone().into());
+                store.start_reindex((!embedder.is_empty()).then_some(embedder), file).await
+            })
+            .await?;
+        Ok(Response::new(v1::StartReindexResponse { reindex: Some(reindex) }))
+    }
+
+    async fn get_reindex(&self, request: Request<v1::GetReindexRequest>) -> Result<Response<v1::GetReindexResponse>, Status> {
+        let caller = caller(&request)?;
+        let reindex = self.reindexing(&caller, Action::GetReindex, AuditDetail::default(), async |_| Ok(())).await?;
+        Ok(Response::new(v1::GetReindexResponse { reindex: Some(reindex) }))
+    }
+
+    async fn switch_reindex(
+        &self,
+        request: Request<v1::SwitchReindexRequest>,
+    ) -> Result<Response<v1::SwitchReindexResponse>, Status> {
+        let caller = caller(&request)?;
+        let work = async |store: &Store| store.switch_reindex().await;
+        let reindex = self.reindexing(&caller, Action::SwitchReindex, AuditDetail::default(), work).await?;
+        Ok(Response::new(v1::SwitchReindexResponse { reindex: Some(reindex) }))
+    }
+
+    async fn roll_back_reindex(
+        &self,
+        request: Request<v1::RollBackReindexRequest>,
+    ) -> Result<Response<v1::RollBackReindexResponse>, Status> {
+        let caller = caller(&request)?;
+        let work = async |store: &Store| store.roll_back_reindex().await;
+        let reindex = self.reindexing(&caller, Action::RollBackReindex, AuditDetail::default(), work).await?;
+        Ok(Response::new(v1::RollBackReindexResponse { reindex: Some(reindex) }))
+    }
+
+    async fn drop_reindex(&self, request: Request<v1::DropReindexRequest>) -> Result<Response<v1::DropReindexResponse>, Status> {
+        let caller = caller(&request)?;
+        let work = async |store: &Store| store.drop_reindex().await;
+        let reindex = self.reindexing(&caller, Action::DropReindex, AuditDetail::default(), work).await?;
+        Ok(Response::new(v1::DropReindexResponse { reindex: Some(reindex) }))
     }
 
     async fn list_audit(&self, request: Request<v1::ListAuditRequest>) -> Result<Response<v1::ListAuditResponse>, Status> {
@@ -112,5 +161,54 @@ impl AdminService for Api {
             })
             .await?;
         Ok(Response::new(v1::ListRevocationsResponse { revocations: revoked.iter().map(revocation).collect() }))
+    }
+}
+
+impl Api {
+    /// A call about the reindex; what it is like afterwards.
+    async fn reindexing(
+        &self,
+        caller: &Caller,
+        action: Action,
+        detail: AuditDetail,
+        work: impl AsyncFnOnce(&Store) -> Result<(), Fault>,
+    ) -> Result<v1::Reindex, Status> {
+        self.0
+            .recorded(caller, action, None, detail, async |_| {
+                let store = &self.0.store;
+                // One at a time: two that switch at once must see each other.
+                let _one = store.reindexing.lock().await;
+                work(store).await?;
+                Ok(message(&store.reindex_progress().await?))
+            })
+            .await
+    }
+}
+
+fn message(progress: &reindex::Progress) -> v1::Reindex {
+    use reindex::State;
+    let state = match progress.state {
+        State::None => v1::ReindexState::None,
+        State::Embedding => v1::ReindexState::Embedding,
+        State::Ready => v1::ReindexState::Ready,
+        State::Switched => v1::ReindexState::Switched,
+    };
+    let new = if progress.state == State::Switched { Some(&progress.current) } else { progress.other.as_ref() };
+    let left = u32::try_from(progress.left).unwrap_or(u32::MAX);
+    v1::Reindex {
+        state: state.into(),
+        current_sha256: progress.current.model.to_string(),
+        other_sha256: progress.other.as_ref().map(|m| m.model.to_string()).unwrap_or_default(),
+        embedder: new.and_then(|m| m.embedder.clone()).unwrap_or_default(),
+        left: progress.left,
+        embedded: progress.embedded,
+        each: (progress.embedded > 0).then(|| proto::duration(progress.each)),
+        time_left: (progress.embedded > 0).then(|| proto::duration(progress.each.saturating_mul(left))),
+        comparison: progress.comparison.map(|c| v1::ModelComparison {
+            queries: c.queries,
+            agreement: c.agreement,
+            best_kept: c.best_kept,
+            best_elsewhere_kept: c.best_elsewhere_kept,
+        }),
     }
 }

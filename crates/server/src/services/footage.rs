@@ -113,6 +113,23 @@ impl FootageService for Api {
             .await?;
         Ok(Response::new(v1::CancelJobResponse { job: Some(self.job_message(&job)) }))
     }
+
+    async fn retry_job(&self, request: Request<v1::RetryJobRequest>) -> Result<Response<v1::RetryJobResponse>, Status> {
+        let caller = caller(&request)?;
+        let job =
+            self.one(&caller, Action::RetryJob, &request.into_inner().job_id, async |job| self.0.jobs.retry(&job).await).await?;
+        Ok(Response::new(v1::RetryJobResponse { job: Some(self.job_message(&job)) }))
+    }
+
+    async fn remove_footage(
+        &self,
+        request: Request<v1::RemoveFootageRequest>,
+    ) -> Result<Response<v1::RemoveFootageResponse>, Status> {
+        let caller = caller(&request)?;
+        let work = async |job: Job| Ok((self.0.jobs.remove(&job).await?, job));
+        let (sightings, job) = self.one(&caller, Action::RemoveFootage, &request.into_inner().job_id, work).await?;
+        Ok(Response::new(v1::RemoveFootageResponse { job: Some(self.job_message(&job)), sightings }))
+    }
 }
 
 impl Api {
@@ -216,6 +233,8 @@ impl Api {
             keyframes_only: given.keyframes_only,
             keep_readable: given.keep_readable,
             start_uncertainty_us: u64::try_from(uncertainty.as_micros()).unwrap_or(u64::MAX),
+            // How far a damaged file can be read, only reading it from its beginning shows.
+            segment_s: if given.keep_readable { 0 } else { self.0.config.segment_seconds },
         })
     }
 

@@ -2,6 +2,7 @@ use std::{collections::BTreeSet, pin::Pin, sync::atomic::Ordering, time::Instant
 
 use access::{Action, AuditDetail, Caller, CasePermit, Code as Why, Denial, Outcome, SearchRequest};
 use futures::Stream;
+use metrics::histogram;
 use proto::v1::{self, search_service_server::SearchService};
 use search::{Found, SearchError, SearchQuery};
 use tokio_stream::wrappers::ReceiverStream;
@@ -16,6 +17,7 @@ use super::{
 use crate::{
     guard::noted,
     identity::caller,
+    metrics::names,
     status::{Fault, status},
 };
 
@@ -27,7 +29,15 @@ impl SearchService for Api {
 
     async fn search(&self, request: Request<v1::SearchRequest>) -> Result<Response<Self::SearchStream>, Status> {
         let caller = caller(&request)?;
-        let answer = self.answer(&caller, request.into_inner()).await.map_err(|fault| status(Action::Search, fault))?;
+        let began = Instant::now();
+        let answer = self.answer(&caller, request.into_inner()).await;
+        let outcome = match &answer {
+            Ok(_) => "done",
+            Err(Fault::Denied(_) | Fault::Gate(_)) => "refused",
+            Err(_) => "failed",
+        };
+        histogram!(names::SEARCH_SECONDS, "outcome" => outcome).record(began.elapsed());
+        let answer = answer.map_err(|fault| status(Action::Search, fault))?;
         // One slot: what waits in it was looked at just before.
         let (send, receive) = tokio::sync::mpsc::channel(1);
         tokio::spawn(hand_out::hand_out(self.clone(), answer, send));
@@ -92,7 +102,7 @@ impl Api {
             window: question.window,
             limit: None,
         };
-        Ok((self.0.searcher.search(permit, &query).await?, current))
+        Ok((self.0.searcher().search(permit, &query).await?, current))
     }
 
     async fn crop(&self, caller: &Caller, request: v1::GetCropRequest) -> Result<v1::GetCropResponse, Fault> {

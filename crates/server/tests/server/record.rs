@@ -120,6 +120,22 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             None => drop(footage().await.watch_job(v1::WatchJobRequest { job_id }).await.unwrap_err()),
         },
         "FootageService/CancelJob" => drop(footage().await.cancel_job(v1::CancelJobRequest { job_id }).await.unwrap_err()),
+        "AdminService/StartReindex" => {
+            let request = v1::StartReindexRequest { embedder: "no-such-model".into(), ..Default::default() };
+            admin("operator").await.start_reindex(request).await.unwrap_err();
+        }
+        "AdminService/GetReindex" => drop(admin("operator").await.get_reindex(v1::GetReindexRequest {}).await.unwrap()),
+        "AdminService/SwitchReindex" => {
+            admin("operator").await.switch_reindex(v1::SwitchReindexRequest {}).await.unwrap_err();
+        }
+        "AdminService/RollBackReindex" => {
+            admin("operator").await.roll_back_reindex(v1::RollBackReindexRequest {}).await.unwrap_err();
+        }
+        "AdminService/DropReindex" => drop(admin("operator").await.drop_reindex(v1::DropReindexRequest {}).await.unwrap_err()),
+        "FootageService/RetryJob" => drop(footage().await.retry_job(v1::RetryJobRequest { job_id }).await.unwrap_err()),
+        "FootageService/RemoveFootage" => {
+            footage().await.remove_footage(v1::RemoveFootageRequest { job_id }).await.unwrap_err();
+        }
         "LiveService/SetCameraSource" => {
             let request = v1::SetCameraSourceRequest { camera_id: "yard".into(), url: String::new() };
             live().await.set_camera_source(request).await.unwrap();
@@ -184,6 +200,13 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "FootageService/ListJobs" => "job.list",
         "FootageService/WatchJob" => "job.watch",
         "FootageService/CancelJob" => "job.cancel",
+        "FootageService/RetryJob" => "job.retry",
+        "FootageService/RemoveFootage" => "footage.remove",
+        "AdminService/StartReindex" => "reindex.start",
+        "AdminService/GetReindex" => "reindex.get",
+        "AdminService/SwitchReindex" => "reindex.switch",
+        "AdminService/RollBackReindex" => "reindex.rollback",
+        "AdminService/DropReindex" => "reindex.drop",
         "LiveService/SetCameraSource" => "camera.source",
         "LiveService/CameraStatus" => "camera.status",
         "LogService/GetReceipt" => "audit.receipt",

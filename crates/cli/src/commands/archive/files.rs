@@ -1,0 +1,158 @@
+//! Which files are meant, and which camera took each.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use types::CameraId;
+
+use crate::failure::{Failure, Outcome};
+
+/// Of a folder only these are taken: recorders leave indexes and notes beside their videos.
+const VIDEOS: [&str; 19] = [
+    "3gp", "asf", "avi", "flv", "h264", "h265", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ogv", "ts", "vob",
+    "webm", "wmv",
+];
+
+/// Files as they are named, those of folders and below, and what a pattern with `*`, `?` or `[` fits; in order, each once.
+pub(super) fn expand(named: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in named {
+        let found = match path.to_str().filter(|text| !path.exists() && text.contains(['*', '?', '['])) {
+            Some(pattern) => fitting(pattern)?,
+            None if path.is_dir() => videos(path)?,
+            None => vec![path.clone()],
+        };
+        if found.is_empty() {
+            return Err(Failure::new("no_footage", format!("{}: no video file is there", path.display()))
+                .hint("check the folder or the pattern; of folders only files with a video's ending are taken"));
+        }
+        files.extend(found);
+    }
+    let mut seen = BTreeSet::new();
+    let absolute = |e: std::io::Error| Failure::because("path", "find the file", &e).hint("give the path of a video file");
+    let all: Vec<PathBuf> = files.iter().map(std::path::absolute).collect::<Result<_, _>>().map_err(absolute)?;
+    Ok(all.into_iter().filter(|file| seen.insert(file.clone())).collect())
+}
+
+fn fitting(pattern: &str) -> Outcome<Vec<PathBuf>> {
+    let wrong = |e: &(dyn std::error::Error + 'static)| {
+        Failure::because("pattern", "read the pattern", e).hint("for example '/archive/*/*.mp4'")
+    };
+    let mut files = Vec::new();
+    for found in glob::glob(pattern).map_err(|e| wrong(&e))? {
+        let found = found.map_err(|e| wrong(&e))?;
+        if found.is_file() {
+            files.push(found);
+        }
+    }
+    Ok(files)
+}
+
+fn videos(folder: &Path) -> Outcome<Vec<PathBuf>> {
+    let failed = |e: std::io::Error| {
+        Failure::because("folder", "list the folder", &e).hint("check that you may read it and what is in it")
+    };
+    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() && is_video(&path) {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn is_video(path: &Path) -> bool {
+    let ending = path.extension().and_then(|e| e.to_str()).map(str::to_ascii_lowercase);
+    ending.is_some_and(|ending| VIDEOS.contains(&ending.as_str()))
+}
+
+/// Where in a path the camera's id stands: `/archive/{camera}/` or `{camera}_`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CameraPattern {
+    before: String,
+    after: String,
+}
+
+const PLACE: &str = "{camera}";
+
+impl std::str::FromStr for CameraPattern {
+    type Err = crate::times::BadArgument;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.split_once(PLACE) {
+            Some((before, after)) if !after.contains(PLACE) && !(before.is_empty() && after.is_empty()) => {
+                Ok(Self { before: before.to_owned(), after: after.to_owned() })
+            }
+            _ => Err(crate::times::BadArgument {
+                message: "the pattern does not say where the camera's id stands".into(),
+                hint: "write {camera} once, with what stands before or after it: '{camera}_' or '/archive/{camera}/'".into(),
+            }),
+        }
+    }
+}
+
+impl CameraPattern {
+    /// The camera that took the file. A pattern with a slash is looked for in the whole path, any other in the name.
+    pub(super) fn camera(&self, file: &Path) -> Outcome<CameraId> {
+        let whole = file.to_string_lossy();
+        let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+        let text = if self.before.contains('/') || self.after.contains('/') { whole.as_ref() } else { name.as_str() };
+        let id = self.within(text).map(str::to_ascii_lowercase);
+        let id = id.ok_or_else(|| {
+            Failure::new("no_camera", format!("{whole}: the camera's pattern does not fit"))
+                .hint("the pattern is looked for in the file's name, or in its whole path if it has a slash")
+        })?;
+        CameraId::new(&id).map_err(|e| {
+            Failure::because("no_camera", format!("{whole}: {id:?} is no camera's id"), &e)
+                .hint("change the pattern, or use --camera")
+        })
+    }
+
+    fn within<'a>(&self, text: &'a str) -> Option<&'a str> {
+        let rest = if self.before.is_empty() { text } else { text.split_once(&self.before)?.1 };
+        let id = if self.after.is_empty() { rest.split(['.', '/']).next()? } else { rest.split_once(&self.after)?.0 };
+        (!id.is_empty()).then_some(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_is_found_in_a_name_or_in_a_path() {
+        let camera =
+            |pattern: &str, path: &str| pattern.parse::<CameraPattern>().unwrap().camera(Path::new(path)).map(|c| c.to_string());
+        assert_eq!(camera("{camera}_", "/a/quay-2_20260301.mp4").unwrap(), "quay-2");
+        assert_eq!(camera("/archive/{camera}/", "/archive/Gate-1/x.mp4").unwrap(), "gate-1");
+        assert_eq!(camera("cam-{camera}", "/a/cam-7.mp4").unwrap(), "7");
+        assert!(camera("{camera}_", "/a_b/quay.mp4").is_err(), "the folder is not the name");
+        assert!("camera".parse::<CameraPattern>().is_err() && "{camera}".parse::<CameraPattern>().is_err());
+    }
+
+    #[test]
+    fn folders_and_patterns_name_the_videos_in_them_once_and_in_order() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("deep")).unwrap();
+        for name in ["b.MP4", "a.mkv", "notes.txt", "deep/c.avi"] {
+            std::fs::write(dir.path().join(name), b"x").unwrap();
+        }
+        let names = |paths: &[PathBuf]| -> Vec<String> {
+            paths.iter().map(|p| p.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(names(&expand(&[dir.path().into(), dir.path().join("a.mkv")]).unwrap()), ["a.mkv", "b.MP4", "deep/c.avi"]);
+        assert_eq!(names(&expand(&[dir.path().join("*.m*")]).unwrap()), ["a.mkv"]);
+        assert!(expand(&[dir.path().join("*.mov")]).is_err());
+        // What is not there, the server says.
+        assert_eq!(names(&expand(&[dir.path().join("none.mp4")]).unwrap()), ["none.mp4"]);
+    }
+}

@@ -1,0 +1,128 @@
+//! The index that is searched and, while another model takes over, the one beside it. Each holds the vectors of one model and
+//! of no other; a search asks one of the two and never both.
+
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use catalogue::{Catalogue, CatalogueError};
+use index::{IndexSpec, VectorIndex};
+use tokio::sync::Notify;
+use types::{Day, SightingId};
+
+use crate::{
+    embed_again::EmbedAgain,
+    feed::{FeedError, ModelFeed},
+};
+
+/// What keeps the indexes right. Whoever asks for "the index" means the one that is searched.
+#[derive(Debug)]
+pub(crate) struct IndexFeed {
+    catalogue: Catalogue,
+    main: RwLock<Arc<ModelFeed>>,
+    side: RwLock<Option<Arc<ModelFeed>>>,
+    /// There is more for the one beside it.
+    grown: Notify,
+}
+
+impl IndexFeed {
+    pub(crate) async fn open(
+        catalogue: Catalogue,
+        folder: &Path,
+        spec: IndexSpec,
+        embed_again: Option<Arc<EmbedAgain>>,
+    ) -> Result<Self, FeedError> {
+        let main = ModelFeed::open(catalogue.clone(), folder, spec, embed_again, true).await?;
+        Ok(Self { catalogue, main: RwLock::new(Arc::new(main)), side: RwLock::default(), grown: Notify::new() })
+    }
+
+    pub(crate) fn main(&self) -> Arc<ModelFeed> {
+        self.main.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn side(&self) -> Option<Arc<ModelFeed>> {
+        self.side.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another one beside it, or none.
+    pub(crate) fn set_side(&self, side: Option<Arc<ModelFeed>>) {
+        *self.side.write().unwrap_or_else(PoisonError::into_inner) = side;
+        self.grown.notify_one();
+    }
+
+    /// The two change places, in one step for every search that begins. `commit` makes it last: while it runs neither index
+    /// takes anything, and the one beside is not behind.
+    pub(crate) async fn swap(&self, commit: impl AsyncFnOnce() -> Result<(), CatalogueError>) -> Result<(), FeedError> {
+        let (main, Some(side)) = (self.main(), self.side()) else { return Err(FeedError::Thread) };
+        // All but the last few, without holding anybody up.
+        side.catch_up().await?;
+        let main_turn = main.turn().await;
+        side.catch_up().await?;
+        commit().await?;
+        let mut searched = self.main.write().unwrap_or_else(PoisonError::into_inner);
+        let mut beside = self.side.write().unwrap_or_else(PoisonError::into_inner);
+        *beside = Some(std::mem::replace(&mut *searched, side));
+        drop((searched, beside, main_turn));
+        Ok(())
+    }
+
+    pub(crate) fn index(&self) -> Arc<VectorIndex> {
+        self.main().index().clone()
+    }
+
+    pub(crate) async fn catch_up(&self) -> Result<u64, FeedError> {
+        let taken = self.main().catch_up().await?;
+        if taken > 0 {
+            self.grown.notify_one();
+        }
+        Ok(taken)
+    }
+
+    /// Resolves when there may be more for the index beside.
+    pub(crate) async fn grown(&self) {
+        self.grown.notified().await;
+    }
+
+    pub(crate) async fn flush(&self) -> Result<(), FeedError> {
+        self.main().flush().await?;
+        match self.side() {
+            Some(side) => side.flush().await,
+            None => Ok(()),
+        }
+    }
+
+    pub(crate) async fn is_current(&self) -> Result<bool, FeedError> {
+        self.main().is_current().await
+    }
+
+    pub(crate) async fn rebuild(&self) -> Result<u64, FeedError> {
+        self.main().rebuild().await
+    }
+
+    /// As [`ModelFeed::purge_day`], of both.
+    pub(crate) async fn purge_day(&self, day: Day) -> Result<u64, FeedError> {
+        if let Some(side) = self.side() {
+            self.catalogue.forget_embeddings().await?;
+            side.purge_day_so_far(day).await?;
+        }
+        self.main().purge_day(day).await
+    }
+
+    /// As [`ModelFeed::forget_deletions`]; while the index beside is behind, its time comes later.
+    pub(crate) async fn forget_deletions(&self) -> Result<(), FeedError> {
+        let behind = match self.side() {
+            Some(side) => side.index().taken() < self.catalogue.last_change().await?,
+            None => false,
+        };
+        self.main().forget_deletions(behind).await
+    }
+
+    pub(crate) async fn forget_tombstones(&self) -> Result<(), FeedError> {
+        self.main().forget_tombstones(self.side().map(|side| side.index().synced())).await
+    }
+
+    pub(crate) async fn ids_by_day(&self) -> Result<std::collections::BTreeMap<Day, Vec<SightingId>>, FeedError> {
+        self.main().ids_by_day().await
+    }
+}

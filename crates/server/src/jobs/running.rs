@@ -1,0 +1,145 @@
+//! A job that is being worked on: which of its parts are left, and how far the others are.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use catalogue::{Job, SegmentDone};
+use media::FootageInfo;
+use pipeline::{FootageProgress, FootageTask, Part, SceneStats};
+use tokio_util::sync::CancellationToken;
+
+use super::worker::{Ended, JobFailure};
+
+/// Shared by the workers that work on it.
+pub(super) struct Running {
+    pub(super) job: Job,
+    pub(super) task: FootageTask,
+    pub(super) info: FootageInfo,
+    pub(super) cancel: CancellationToken,
+    began: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    todo: VecDeque<Part>,
+    /// Workers on it.
+    working: usize,
+    /// Done in this run and before it.
+    done: Duration,
+    before: Duration,
+    stats: SceneStats,
+    /// Of parts under way, by number.
+    now: BTreeMap<u32, FootageProgress>,
+    /// How the first part that did not end well ended.
+    ended: Option<Ended>,
+    damage: Option<JobFailure>,
+}
+
+/// What the last worker to leave has to do.
+pub(super) enum Left {
+    /// Others are still on it, or there is more to do.
+    Going,
+    Over(Result<Option<JobFailure>, Ended>),
+}
+
+impl Running {
+    pub(super) fn new(
+        job: Job,
+        task: FootageTask,
+        info: FootageInfo,
+        length: Option<Duration>,
+        cancel: CancellationToken,
+    ) -> Self {
+        let todo = length.map_or_else(|| vec![Part::WHOLE], |length| Part::cut(&info, length)).into();
+        let state = Mutex::new(State { todo, ..State::default() });
+        Self { job, task, info, cancel, began: Instant::now(), state }
+    }
+
+    pub(super) fn parts(&self) -> u32 {
+        u32::try_from(self.lock().todo.len()).unwrap_or(u32::MAX)
+    }
+
+    /// These were done before a crash or a stop.
+    pub(super) fn done_before(&self, done: &[SegmentDone]) {
+        let mut state = self.lock();
+        let State { todo, .. } = &mut *state;
+        let gone: Vec<Part> = todo.iter().filter(|p| done.iter().any(|d| d.number == p.number)).copied().collect();
+        todo.retain(|p| !gone.contains(p));
+        state.before = gone.iter().map(|p| self.length(p)).sum();
+        state.done = state.before;
+        for d in done {
+            let more = SceneStats {
+                frames: d.frames,
+                detections: d.detections,
+                sightings: d.sightings,
+                crops_refused: d.crops_refused,
+                ..SceneStats::default()
+            };
+            state.stats = state.stats.plus(more);
+        }
+    }
+
+    /// A part for a worker that is free.
+    pub(super) fn take(&self) -> Option<Part> {
+        let mut state = self.lock();
+        let part = state.todo.pop_front()?;
+        state.working += 1;
+        Some(part)
+    }
+
+    pub(super) fn progressed(&self, part: &Part, progress: FootageProgress) {
+        self.lock().now.insert(part.number, progress);
+    }
+
+    /// Of the whole job.
+    pub(super) fn progress(&self) -> FootageProgress {
+        let state = self.lock();
+        let done = state.done + state.now.values().map(|p| p.done).sum::<Duration>();
+        let stats = state.now.values().fold(state.stats, |all, p| all.plus(p.stats));
+        FootageProgress { done, total: self.info.duration, before: state.before, elapsed: self.began.elapsed(), stats }
+    }
+
+    /// A worker is through with a part, one way or another.
+    pub(super) fn leave(&self, part: &Part, how: Result<(SceneStats, Duration, Option<JobFailure>), Ended>) -> Left {
+        let mut state = self.lock();
+        state.working -= 1;
+        state.now.remove(&part.number);
+        match how {
+            Ok((stats, done, damage)) => {
+                state.stats = state.stats.plus(stats);
+                state.done += done;
+                state.damage = state.damage.take().or(damage);
+            }
+            Err(ended) => {
+                state.todo.clear();
+                // What stopped the others because of this one is not the reason.
+                state.ended.get_or_insert(ended);
+                self.cancel.cancel();
+            }
+        }
+        if state.working > 0 || !state.todo.is_empty() {
+            return Left::Going;
+        }
+        let damage = state.damage.take();
+        Left::Over(state.ended.take().map_or(Ok(damage), Err))
+    }
+
+    /// Nothing is left to do and nobody is on it: all of it was done before.
+    pub(super) fn is_done(&self) -> bool {
+        let state = self.lock();
+        state.working == 0 && state.todo.is_empty()
+    }
+
+    fn length(&self, part: &Part) -> Duration {
+        part.to.or(self.info.duration).unwrap_or(part.from).saturating_sub(part.from)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change to it is whole before anything can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,46 @@
+//! What is measured, for Prometheus on a port of this machine. Off unless `metrics.listen` is set: the facade then counts
+//! into nothing.
+//!
+//! Events are counted where they happen, by `metrics::counter!` and `metrics::histogram!` under a name of [`names`]; what is
+//! a state is read when somebody asks (`gather.rs`). A label is a camera's id or a word of a closed list: no caller, no case,
+//! no sighting, no free text.
+
+mod gather;
+mod listen;
+pub(crate) mod names;
+mod recorder;
+
+use std::{net::SocketAddr, sync::Arc};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::App;
+
+/// Why nothing is counted although it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum MetricsError {
+    #[error("listen on {address}")]
+    Listen {
+        address: SocketAddr,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error("count what happens")]
+    Recorder(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Starts to count and to answer whoever asks; where.
+pub(crate) async fn start(
+    address: SocketAddr,
+    app: &Arc<App>,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<()>,
+) -> Result<SocketAddr, MetricsError> {
+    let recorder = recorder::install().map_err(|e| MetricsError::Recorder(Box::new(e)))?;
+    let listen = |source| MetricsError::Listen { address, source };
+    let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
+    let bound = listener.local_addr().map_err(listen)?;
+    tasks.spawn(listen::serve(listener, app.clone(), recorder, stop.clone()));
+    Ok(bound)
+}

@@ -1,0 +1,93 @@
+//! Every metric there is: the dashboard and the documentation name no other, and a scrape shows no other.
+
+/// How a metric behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Metric {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) help: &'static str,
+}
+
+macro_rules! metrics {
+    ($($constant:ident $name:literal $kind:ident $help:literal)*) => {
+        $(pub(crate) const $constant: &str = $name;)*
+        pub(crate) const METRICS: &[Metric] =
+            &[$(Metric { name: $constant, kind: Kind::$kind, help: $help }),*];
+    };
+}
+
+metrics! {
+    FRAMES_IN "sightline_frames_in_total" Counter "Frames that left a live camera's decoder."
+    FRAMES_DETECTED "sightline_frames_detected_total" Counter "Frames of a live camera that were looked at."
+    FRAMES_DROPPED "sightline_frames_dropped_total" Counter "Frames of a live camera that were not: by rate (the sampling rate does not want them) or late (the machine was busy)."
+    CAMERA_STATE "sightline_camera_state" Gauge "1 for the state a live camera is in, 0 for the others."
+    CAMERA_FRAME_AGE "sightline_camera_last_frame_age_seconds" Gauge "Since a live camera's last frame was looked at."
+    CAMERA_CLOCK_OFFSET "sightline_camera_clock_offset_seconds" Gauge "A live camera's clock minus ours."
+    CAMERA_LOSSES "sightline_camera_losses_total" Counter "Connections lost to a live camera."
+    SIGHTINGS "sightline_sightings_total" Counter "Sightings made, by camera and origin (live or footage)."
+    CROPS_REFUSED "sightline_crops_refused_total" Counter "Crops dropped because their faces could not be erased for sure."
+    SIGHTINGS_STORED "sightline_sightings_stored" Gauge "Sightings in the catalogue."
+    STORE_SECONDS "sightline_store_seconds" Histogram "How long a batch of sightings held up whoever saw them, by origin: the time they were blocked."
+    JOBS "sightline_jobs" Gauge "Footage jobs by state; queued is the depth of the queue."
+    FOOTAGE_SECONDS "sightline_footage_seconds_total" Counter "Seconds of footage done."
+    FOOTAGE_LEFT "sightline_footage_left_seconds" Gauge "Seconds of footage that running jobs still have to do."
+    FOOTAGE_SPEED "sightline_footage_speed" Gauge "Seconds of footage that running jobs do a second."
+    QUEUE_DEPTH "sightline_queue_depth" Gauge "What waits, by queue."
+    SEARCH_SECONDS "sightline_search_seconds" Histogram "From a search's arrival until its hits are known, by outcome."
+    AUDIT_SECONDS "sightline_audit_append_seconds" Histogram "Until an entry is durably on the record."
+    LOG_ENTRIES "sightline_log_entries" Gauge "Entries under the log's newest checkpoint."
+    LOG_UNPUBLISHED "sightline_log_unpublished_entries" Gauge "Entries on the record that no checkpoint covers yet."
+    WITNESSES "sightline_log_witnesses" Gauge "Witnesses: configured, wanted (the quorum), signed (the newest checkpoint)."
+    WITNESS_MISSING "sightline_log_witness_missing_seconds" Gauge "Since when too few witnesses have signed; 0 while enough have."
+    WITNESS_CONTRADICTED "sightline_log_contradicted" Gauge "1 if a witness has seen another log under this key."
+    INDEX_LAG "sightline_index_lag_changes" Gauge "Changes in the catalogue that searches do not see yet."
+    INDEX_OTHER_MODEL "sightline_index_other_model" Gauge "Sightings that are in no search by likeness because another model made their vectors."
+    RETENTION_OVERDUE "sightline_retention_overdue" Gauge "Days whose deletion is later than the deployment allows, and deletions after which something was found."
+    RETENTION_DELETED "sightline_retention_deleted_total" Counter "Sightings deleted because their time had come."
+    REINDEX_LEFT "sightline_reindex_left" Gauge "Sightings that a reindex still has to embed; 0 where none runs."
+    INFO "sightline_info" Gauge "1; the label says which version runs."
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Metric names in a text, without what Prometheus appends to a histogram's.
+    fn named(text: &str) -> BTreeSet<String> {
+        let word = |c: char| c.is_ascii_lowercase() || c == '_';
+        let mut names = BTreeSet::new();
+        for (at, _) in text.match_indices("sightline_") {
+            let name: String = text[at..].chars().take_while(|c| word(*c)).collect();
+            let base = ["_bucket", "_sum", "_count"].iter().find_map(|s| name.strip_suffix(s)).unwrap_or(&name);
+            let histogram = METRICS.iter().any(|m| m.name == base && m.kind == Kind::Histogram);
+            names.insert(if histogram { base.to_owned() } else { name });
+        }
+        names
+    }
+
+    #[test]
+    fn the_dashboard_and_the_documentation_name_every_metric_and_no_other() {
+        let ours: BTreeSet<String> = METRICS.iter().map(|m| m.name.to_owned()).collect();
+        assert_eq!(ours.len(), METRICS.len(), "a name is there twice");
+        assert_eq!(named(include_str!("../../../../deploy/grafana/sightline.json")), ours, "the dashboard");
+        assert_eq!(named(include_str!("../../../../docs/metrics.md")), ours, "docs/metrics.md");
+    }
+
+    #[test]
+    fn names_follow_the_convention() {
+        for metric in METRICS {
+            assert_eq!(metric.kind == Kind::Counter, metric.name.ends_with("_total"), "{}", metric.name);
+            assert!(metric.kind != Kind::Histogram || metric.name.ends_with("_seconds"), "{}", metric.name);
+            assert!(metric.help.ends_with('.'), "{}", metric.name);
+        }
+    }
+}
