@@ -11,6 +11,9 @@ pub enum Action {
     Search,
     #[serde(rename = "crop")]
     GetCrop,
+    /// Sightings leave the deployment, sealed.
+    #[serde(rename = "export")]
+    Export,
     #[serde(rename = "agency.add")]
     AddAgency,
     #[serde(rename = "agency.list")]
@@ -120,9 +123,10 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 50] = [
         Self::Search,
         Self::GetCrop,
+        Self::Export,
         Self::AddAgency,
         Self::ListAgencies,
         Self::AddCamera,
@@ -176,6 +180,7 @@ impl Action {
         match self {
             Self::Search => "search",
             Self::GetCrop => "crop",
+            Self::Export => "export",
             Self::AddAgency => "agency.add",
             Self::ListAgencies => "agency.list",
             Self::AddCamera => "camera.add",
@@ -235,7 +240,7 @@ impl Action {
         use Permission::{No, Own, Yes};
         //                               investigator, authoriser, camera owner, operator, auditor
         let row = match self {
-            Self::Search | Self::GetCrop => [Own, No, No, No, No],
+            Self::Search | Self::GetCrop | Self::Export => [Own, No, No, No, No],
             Self::AddAgency => [No, No, No, Yes, No],
             Self::ListAgencies | Self::ListCameras | Self::Status => [Yes, Yes, Yes, Yes, Yes],
             Self::AddCamera | Self::SetCameraSource | Self::CameraStatus => [No, No, Own, Yes, No],
@@ -269,7 +274,7 @@ impl Action {
 
     /// Whether it hands out sightings or pictures of them: what stops while witnesses are missing.
     pub const fn reads_sightings(self) -> bool {
-        matches!(self, Self::Search | Self::GetCrop)
+        matches!(self, Self::Search | Self::GetCrop | Self::Export)
     }
 
     /// Whether the caller's role may do this at all. [`Permission::Own`] passes: the caller of this checks whose it is.

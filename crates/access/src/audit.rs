@@ -115,6 +115,10 @@ pub struct AuditDetail {
     /// SHA-256 over the ids of what was handed out, in their order, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results_sha256: Option<String>,
+    /// SHA-256 of an export's manifest, in hexadecimal. The manifest has a random number in it, so that this gives nothing
+    /// away once the export is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub export_sha256: Option<String>,
 }
 
 impl AuditDetail {
@@ -132,7 +136,8 @@ impl AuditDetail {
         self
     }
 
-    pub(crate) fn of_results(handed: &[SightingId]) -> Self {
+    /// What the end of a call says about what it handed out.
+    pub fn of_results(handed: &[SightingId]) -> Self {
         use sha2::{Digest, Sha256};
         let mut hash = Sha256::new();
         handed.iter().for_each(|id| hash.update(id.0.as_bytes()));

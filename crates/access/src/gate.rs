@@ -65,13 +65,44 @@ impl<L: AuditLog> Gate<L> {
         caller: &Caller,
         now: ReceiveTime,
     ) -> Result<CasePermit, GateError> {
+        self.permit_to(Action::Search, id, case, cameras, request, like, caller, now).await
+    }
+
+    /// Leave to hand sightings out for good: as far as a search may go and at the same price. Whoever exports named
+    /// sightings holds each against [`CasePermit::covers`].
+    #[expect(clippy::too_many_arguments, reason = "as above")]
+    pub async fn permit_export(
+        &self,
+        id: &CaseId,
+        case: Option<&Case>,
+        cameras: &[PooledCamera],
+        request: &SearchRequest,
+        like: Option<SightingId>,
+        caller: &Caller,
+        now: ReceiveTime,
+    ) -> Result<CasePermit, GateError> {
+        self.permit_to(Action::Export, id, case, cameras, request, like, caller, now).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the shared body of the two above")]
+    async fn permit_to(
+        &self,
+        action: Action,
+        id: &CaseId,
+        case: Option<&Case>,
+        cameras: &[PooledCamera],
+        request: &SearchRequest,
+        like: Option<SightingId>,
+        caller: &Caller,
+        now: ReceiveTime,
+    ) -> Result<CasePermit, GateError> {
         // The role comes first, so that who may never search learns nothing about cases.
-        let decision = Action::Search.check_role(caller).and_then(|_| match case {
+        let decision = action.check_role(caller).and_then(|_| match case {
             Some(case) => decide(&self.policy, case, cameras, request, caller, now),
             None => Err(Denial::no_case(id)),
         });
         let detail = AuditDetail::of_request(request, like);
-        self.mint(Action::Search, id, case, decision, detail, caller, now).await
+        self.mint(action, id, case, decision, detail, caller, now).await
     }
 
     /// Leave to look at one sighting. `sighting` is what the catalogue has under the id asked for.
@@ -130,10 +161,13 @@ impl<L: AuditLog> Gate<L> {
         detail.left_out = AuditDetail::of_left_out(&granted.left_out);
         detail.window = Some(granted.asked.window);
         detail.emergency = granted.emergency;
-        let charge =
-            (action == Action::Search).then_some(Charge::Take { queries: 1, results: granted.limit, within: case.grant.budgets });
+        let charge = (action != Action::GetCrop).then_some(Charge::Take {
+            queries: 1,
+            results: granted.limit,
+            within: case.grant.budgets,
+        });
         match self.log.append(entry(Phase::Begin, detail.clone(), charge)).await {
-            Ok(receipt) => Ok(CasePermit::mint(id.clone(), caller.clone(), granted, receipt)),
+            Ok(receipt) => Ok(CasePermit::mint(action, id.clone(), caller.clone(), granted, receipt)),
             Err(exhausted @ AuditError::Exhausted { .. }) => {
                 let hint = "ask for fewer results, or open a new case";
                 let denial = Denial::new(Code::Budget, exhausted.to_string(), hint);
@@ -222,13 +256,35 @@ impl<L: AuditLog> Gate<L> {
         handed: &[SightingId],
         now: ReceiveTime,
     ) -> Result<AuditReceipt, GateError> {
-        let (case, caller, begin, reserved) = permit.into_parts();
-        let detail = AuditDetail::of_results(handed);
+        self.end(permit, outcome, AuditDetail::of_results(handed), now).await
+    }
+
+    /// As [`Self::complete_search`], with the SHA-256 of the export's manifest where it was handed out whole.
+    pub async fn complete_export(
+        &self,
+        permit: CasePermit,
+        outcome: Outcome,
+        handed: &[SightingId],
+        manifest: Option<[u8; 32]>,
+        now: ReceiveTime,
+    ) -> Result<AuditReceipt, GateError> {
+        let detail = AuditDetail { export_sha256: manifest.map(hex::encode), ..AuditDetail::of_results(handed) };
+        self.end(permit, outcome, detail, now).await
+    }
+
+    async fn end(
+        &self,
+        permit: CasePermit,
+        outcome: Outcome,
+        detail: AuditDetail,
+        now: ReceiveTime,
+    ) -> Result<AuditReceipt, GateError> {
+        let (action, case, caller, begin, reserved) = permit.into_parts();
         let unused = reserved.saturating_sub(detail.results.unwrap_or_default());
         let entry = AuditEntry {
             at: now,
             caller: Some(caller),
-            action: Action::Search,
+            action,
             phase: Phase::Complete { begin: begin.seq, outcome },
             case: Some(case),
             detail,
@@ -239,11 +295,11 @@ impl<L: AuditLog> Gate<L> {
 
     /// Ends a viewing on the record; the permit is gone.
     pub async fn complete_view(&self, permit: CasePermit, outcome: Outcome, now: ReceiveTime) -> Result<AuditReceipt, GateError> {
-        let (case, caller, begin, _) = permit.into_parts();
+        let (action, case, caller, begin, _) = permit.into_parts();
         let entry = AuditEntry {
             at: now,
             caller: Some(caller),
-            action: Action::GetCrop,
+            action,
             phase: Phase::Complete { begin: begin.seq, outcome },
             case: Some(case),
             detail: AuditDetail::default(),

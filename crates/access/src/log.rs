@@ -12,12 +12,14 @@
 mod authentic;
 mod note;
 mod receipt;
+mod seal;
 mod store;
 mod tree;
 mod trust;
 
 pub use note::{KeyKind, Note, NoteError, NoteKey, NoteSignature, NoteSigner};
 pub use receipt::Receipt;
+pub use seal::Seal;
 pub use store::{MemoryTiles, StoreError, TileStore};
 pub use tlog_tiles::Hash;
 pub use tree::{

@@ -2,7 +2,7 @@ use std::{collections::BTreeSet, fmt};
 
 use types::{CameraId, CaseId, Class, ReceiveTime, Sighting, TimeWindow};
 
-use crate::{AuditReceipt, Caller, Granted, Purpose};
+use crate::{Action, AuditReceipt, Caller, Granted, Purpose};
 
 /// Leave to read sightings, once, within what was granted. Only a [`crate::Gate`] makes one, after the entry that says so
 /// is durable. It can be neither copied nor stored:
@@ -17,6 +17,7 @@ use crate::{AuditReceipt, Caller, Granted, Purpose};
 /// fn forged(granted: access::Granted) -> access::CasePermit { access::CasePermit { granted } }
 /// ```
 pub struct CasePermit {
+    action: Action,
     case: CaseId,
     caller: Caller,
     granted: Granted,
@@ -26,9 +27,9 @@ pub struct CasePermit {
 }
 
 impl CasePermit {
-    pub(crate) fn mint(case: CaseId, caller: Caller, granted: Granted, receipt: AuditReceipt) -> Self {
+    pub(crate) fn mint(action: Action, case: CaseId, caller: Caller, granted: Granted, receipt: AuditReceipt) -> Self {
         let reserved = granted.limit;
-        Self { case, caller, granted, receipt, reserved }
+        Self { action, case, caller, granted, receipt, reserved }
     }
 
     pub fn case(&self) -> &CaseId {
@@ -96,8 +97,8 @@ impl CasePermit {
         &self.receipt
     }
 
-    pub(crate) fn into_parts(self) -> (CaseId, Caller, AuditReceipt, u32) {
-        (self.case, self.caller, self.receipt, self.reserved)
+    pub(crate) fn into_parts(self) -> (Action, CaseId, Caller, AuditReceipt, u32) {
+        (self.action, self.case, self.caller, self.receipt, self.reserved)
     }
 }
 

@@ -10,5 +10,6 @@ mod access {
     mod log;
     mod matrix;
     mod refusals;
+    mod seal;
     mod tamper;
 }

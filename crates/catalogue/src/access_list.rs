@@ -6,7 +6,7 @@ use types::{CameraId, CaseId, ReceiveTime};
 
 use crate::{Catalogue, CatalogueError, engine::Tx, row::time};
 
-/// A search that covered a camera, or a crop of it that was looked at.
+/// A search or an export that covered a camera, or a crop of it that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CameraAccess {
     /// Of the audit entry.
@@ -41,7 +41,7 @@ impl Catalogue {
 
 /// Notes what an entry lets somebody look at; runs in the transaction that appends it as `seq`.
 pub(crate) async fn note(tx: &mut Tx, entry: &AuditEntry, seq: u64) -> Result<(), CatalogueError> {
-    let looks = matches!(entry.action, Action::Search | Action::GetCrop) && entry.phase == Phase::Begin;
+    let looks = entry.action.reads_sightings() && entry.phase == Phase::Begin;
     let (true, Some(caller), Some(case)) = (looks, &entry.caller, &entry.case) else { return Ok(()) };
     for camera in &entry.detail.cameras {
         sqlx::query("INSERT INTO camera_access (camera, seq, at, action, caller, case_id) VALUES ($1, $2, $3, $4, $5, $6)")

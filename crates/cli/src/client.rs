@@ -4,7 +4,8 @@ use std::{error::Error, io, time::Duration};
 
 use proto::v1::{
     admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient,
-    footage_service_client::FootageServiceClient, live_service_client::LiveServiceClient, log_service_client::LogServiceClient,
+    export_service_client::ExportServiceClient, footage_service_client::FootageServiceClient,
+    live_service_client::LiveServiceClient, log_service_client::LogServiceClient,
     retention_service_client::RetentionServiceClient, search_service_client::SearchServiceClient,
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -54,6 +55,10 @@ impl Client {
 
     pub(crate) fn search(&self) -> SearchServiceClient<Channel> {
         SearchServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn export(&self) -> ExportServiceClient<Channel> {
+        ExportServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn live(&self) -> LiveServiceClient<Channel> {

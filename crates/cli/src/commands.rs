@@ -7,12 +7,14 @@ mod camera;
 mod case;
 mod check;
 mod eval;
+mod export;
 mod hold;
 mod identity;
 mod index;
 mod init;
 mod log;
 mod models;
+mod query;
 mod reindex;
 mod retention;
 mod search;
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Case(case::Case),
     /// Search a case's cameras for possible sightings
     Search(search::Search),
+    /// Take possible sightings out of the deployment, sealed
+    Export(export::Export),
     /// Sightings end: what is due, and what was deleted
     #[command(subcommand)]
     Retention(retention::Retention),
@@ -64,7 +68,7 @@ pub(crate) enum Command {
     /// The record as a log that anybody can check
     #[command(subcommand)]
     Log(log::Log),
-    /// Check a receipt, with no server and no network
+    /// Check a receipt or an export, with no server and no network
     Verify(verify::Verify),
     /// Run a witness: vouch that a log only ever grows
     Witness(witness::Witness),
@@ -91,6 +95,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Archive(c) => c.run(ctx).await,
         Command::Case(c) => c.run(ctx).await,
         Command::Search(c) => c.run(ctx).await,
+        Command::Export(c) => c.run(ctx).await,
         Command::Retention(c) => c.run(ctx).await,
         Command::Hold(c) => c.run(ctx).await,
         Command::Check(c) => c.run(ctx).await,

@@ -5,6 +5,7 @@
 //! never travels.
 
 mod args;
+mod bundle;
 mod client;
 mod commands;
 mod context;

@@ -8,6 +8,8 @@
 mod archive;
 #[path = "cli/deployment.rs"]
 mod deployment;
+#[path = "cli/export.rs"]
+mod export;
 #[path = "cli/messages.rs"]
 mod messages;
 #[path = "cli/record.rs"]

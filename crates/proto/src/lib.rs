@@ -32,13 +32,19 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("gen/sightline.v1.bin");
 mod debug {
     use std::fmt;
 
-    use crate::v1::{GetCropResponse, Hit};
+    use crate::v1::{ExportChunk, GetCropResponse, Hit};
 
     // Crops are redacted, but no picture belongs in a log.
     impl fmt::Debug for Hit {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let id = self.sighting.as_ref().map_or("", |s| s.id.as_str());
             write!(f, "Hit({}, {id}, score {}, crop of {} bytes)", self.rank, self.score, self.crop.len())
+        }
+    }
+
+    impl fmt::Debug for ExportChunk {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "ExportChunk({}, {} bytes)", self.path, self.data.len())
         }
     }
 

@@ -205,6 +205,7 @@ fn action_of(path: &str) -> Option<Action> {
     Some(match (service, method) {
         ("SearchService", "Search") => Action::Search,
         ("SearchService", "GetCrop") => Action::GetCrop,
+        ("ExportService", "Export") => Action::Export,
         ("CameraService", "AddAgency") => Action::AddAgency,
         ("CameraService", "ListAgencies") => Action::ListAgencies,
         ("CameraService", "AddCamera") => Action::AddCamera,

@@ -17,6 +17,7 @@ mod clock;
 mod config;
 mod deployment;
 mod embed_again;
+pub mod export;
 mod feed;
 mod grant_keys;
 mod guard;

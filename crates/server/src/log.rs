@@ -24,7 +24,10 @@ use std::{
 
 use access::{
     AuditEntry, AuditError, AuditLog, AuditReceipt, Matter, Phase, Sealed,
-    log::{Checked, Note, NoteKey, NoteSigner, Receipt, TreeHead, Trust, check_consistency, entry, entry_hash, verify_log},
+    log::{
+        Checked, LogError, Note, NoteKey, NoteSigner, Receipt, Seal, TreeHead, Trust, check_consistency, entry, entry_hash,
+        verify_log,
+    },
 };
 use async_trait::async_trait;
 use catalogue::Catalogue;
@@ -180,20 +183,34 @@ impl Log {
     /// # Errors
     /// [`LogFault::NoEntry`].
     pub(crate) async fn receipt(self: &Arc<Self>, seq: u64) -> Result<Receipt, LogFault> {
-        if seq == 0 || seq > self.catalogue.audit_len().await? {
+        self.receipts(&[seq]).await?.pop().ok_or(LogFault::NoEntry { seq })
+    }
+
+    /// As [`Self::receipt`], in the order asked, all against one checkpoint.
+    pub(crate) async fn receipts(self: &Arc<Self>, entries: &[u64]) -> Result<Vec<Receipt>, LogFault> {
+        let have = self.catalogue.audit_len().await?;
+        if let Some(seq) = entries.iter().copied().find(|seq| *seq == 0 || *seq > have) {
             return Err(LogFault::NoEntry { seq });
         }
-        if self.state().head.size < seq {
+        if entries.iter().any(|seq| self.state().head.size < *seq) {
             self.publish().await?;
         }
         let State { head, note, .. } = self.state().clone();
-        let tiles = self.tiles.clone();
+        let (tiles, entries) = (self.tiles.clone(), entries.to_vec());
         let made = tokio::task::spawn_blocking(move || {
-            let mut receipt = Receipt::issue(&tiles, &head, &note, seq - 1)?;
-            receipt.extra = Some(entry(&tiles, &head, seq - 1)?);
-            Ok::<_, LogFault>(receipt)
+            let one = |seq: u64| {
+                let mut receipt = Receipt::issue(&tiles, &head, &note, seq - 1)?;
+                receipt.extra = Some(entry(&tiles, &head, seq - 1)?);
+                Ok::<_, LogFault>(receipt)
+            };
+            entries.into_iter().map(one).collect()
         });
         made.await.map_err(|_| LogFault::Thread)?
+    }
+
+    /// The log's signature under an export.
+    pub(crate) fn seal(&self, seal: &Seal) -> Result<Note, LogError> {
+        seal.sign(&self.signer)
     }
 
     /// Checks every file of the log against its checkpoint, and every row of the catalogue against the log. Returns how

@@ -10,7 +10,8 @@ use std::{
 use access::{Gate, Policy};
 use proto::v1::{
     admin_service_server::AdminServiceServer, camera_service_server::CameraServiceServer, case_service_server::CaseServiceServer,
-    footage_service_server::FootageServiceServer, live_service_server::LiveServiceServer, log_service_server::LogServiceServer,
+    export_service_server::ExportServiceServer, footage_service_server::FootageServiceServer,
+    live_service_server::LiveServiceServer, log_service_server::LogServiceServer,
     retention_service_server::RetentionServiceServer, search_service_server::SearchServiceServer,
 };
 use tokio::{
@@ -241,6 +242,7 @@ impl Server {
             .add_service(LiveServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(AdminServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(RetentionServiceServer::new(api.clone()).max_decoding_message_size(limit))
+            .add_service(ExportServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(LogServiceServer::new(api).max_decoding_message_size(limit))
             .add_service(health_service)
             .add_service(reflection().build_v1()?)
@@ -338,6 +340,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
     let services = [
         "",
         "sightline.v1.SearchService",
+        "sightline.v1.ExportService",
         "sightline.v1.CameraService",
         "sightline.v1.CaseService",
         "sightline.v1.FootageService",

@@ -4,6 +4,7 @@ mod admin;
 mod cameras;
 mod cases;
 mod convert;
+mod export;
 mod footage;
 mod hand_out;
 mod live;

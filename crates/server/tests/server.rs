@@ -12,6 +12,8 @@ mod attacks_owners;
 mod edge;
 #[path = "server/emergency.rs"]
 mod emergency;
+#[path = "server/export.rs"]
+mod export;
 #[path = "server/footage.rs"]
 mod footage;
 #[path = "server/gate.rs"]

@@ -51,7 +51,9 @@ pub enum LogError {
     Checkpoint(&'static str),
     #[error("the receipt is not a tlog-proof: {0}")]
     Receipt(&'static str),
-    #[error("the checkpoint is not signed by the log {0}")]
+    #[error("the seal is not one: {0}")]
+    Seal(&'static str),
+    #[error("it is not signed by the log {0}")]
     NotTheLog(String),
     #[error("only {got} of the {want} witnesses that are needed have signed the checkpoint")]
     Quorum { got: usize, want: usize },

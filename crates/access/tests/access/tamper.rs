@@ -6,7 +6,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
-use super::log::{entries, grow, trust, witnessed};
+use super::log::{entries, grow, log_signer, trust, witness, witnessed};
 
 const TRIES: usize = 12_000;
 
@@ -179,4 +179,42 @@ fn no_other_log_of_any_length_passes_for_a_continuation() {
         Ok(())
     });
     assert!(result.is_ok(), "{result:?}");
+}
+
+/// Tiles, head and signature all fit each other, and still it is another log than the one that was witnessed.
+#[test]
+fn whoever_rewrites_the_log_with_its_own_key_is_found_out_by_a_witness() {
+    let (key, seen_by) = (log_signer(), witness(2));
+    let mut dice = Dice::new(3);
+    let mut tried = 0;
+    while tried < TRIES {
+        let all = entries(1 + dice.below(40));
+        // The witness has seen all of it or a beginning.
+        let seen = grow(&mut MemoryTiles::default(), &TreeHead::EMPTY, &all[..1 + dice.below(all.len())]);
+        let mut forged = all.clone();
+        let (a, b) = (dice.below(seen.size as usize), dice.below(forged.len()));
+        let what = dice.below(5);
+        match what {
+            0 => {
+                let bit = dice.below(forged[a].len() * 8);
+                forged[a][bit / 8] ^= 1 << (bit % 8);
+            }
+            1 => drop(forged.remove(a)),
+            2 => forged.swap(a, b),
+            3 => forged.truncate(a),
+            _ => forged.insert(a, b"slipped in".to_vec()),
+        }
+        if forged == all {
+            continue;
+        }
+        tried += 1;
+        let mut store = MemoryTiles::default();
+        let head = grow(&mut store, &TreeHead::EMPTY, &forged);
+        assert!(verify_log(&store, &head, |_, _| {}).is_ok(), "nothing in it is wrong by itself");
+        let note = sign_head(&key, &head).unwrap();
+        // The best proof there is, and none.
+        for proof in [prove_consistency(&store, &head, seen.size).unwrap_or_default(), Vec::new()] {
+            assert!(cosign(&seen_by, key.key(), &seen, &note, &proof, 1).is_err(), "change {what} of {a} in {}", all.len());
+        }
+    }
 }

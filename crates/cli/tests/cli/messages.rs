@@ -33,13 +33,14 @@ fn the_help_names_every_command() {
       archive     Archived footage: files become sightings
       case        Cases: the only thing under which anybody may search
       search      Search a case's cameras for possible sightings
+      export      Take possible sightings out of the deployment, sealed
       retention   Sightings end: what is due, and what was deleted
       hold        Legal holds: what two people keep longer
       check       Compare catalogue, crops and index
       index       The search index
       reindex     Another model takes over the appearance vectors, from stored crops
       log         The record as a log that anybody can check
-      verify      Check a receipt, with no server and no network
+      verify      Check a receipt or an export, with no server and no network
       witness     Run a witness: vouch that a log only ever grows
       eval        How well and how fast it sees, on your own labelled data
       appearance  How figures are compared

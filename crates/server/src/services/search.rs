@@ -52,9 +52,9 @@ impl SearchService for Api {
 }
 
 /// A request whose words all mean something.
-struct Question {
-    description: DescriptionQuery,
-    like: Option<SightingId>,
+pub(super) struct Question {
+    pub(super) description: DescriptionQuery,
+    pub(super) like: Option<SightingId>,
     window: Option<TimeWindow>,
     cameras: BTreeSet<CameraId>,
     limit: u32,
@@ -67,13 +67,7 @@ impl Api {
         let began = Instant::now();
         let id = self.case_named(Action::Search, caller, &request.case_id).await?;
         let question = Question::from_message(request)?;
-        let asked = SearchRequest {
-            cameras: question.cameras.clone(),
-            window: question.window,
-            limit: question.limit,
-            ..SearchRequest::default()
-        }
-        .asking(&question.description);
+        let asked = question.request();
         let case = self.0.catalogue().case(&id).await?.map(|stored| stored.case);
         let rules = self.0.rules.load(Ordering::Relaxed);
         let cameras = self.0.pooled().await?;
@@ -92,7 +86,7 @@ impl Api {
         }
     }
 
-    async fn look(&self, permit: &CasePermit, question: Question) -> Result<(Found, bool), Fault> {
+    pub(super) async fn look(&self, permit: &CasePermit, question: Question) -> Result<(Found, bool), Fault> {
         // Asked before the search: what comes during it may or may not be in the answer.
         let current = self.0.store.feed.is_current().await?;
         let query = SearchQuery {
@@ -124,7 +118,7 @@ impl Api {
 
     /// The case a request names. Reading without naming one is refused, on the record, like reading under one that is not
     /// there.
-    async fn case_named(&self, action: Action, caller: &Caller, text: &str) -> Result<CaseId, Fault> {
+    pub(super) async fn case_named(&self, action: Action, caller: &Caller, text: &str) -> Result<CaseId, Fault> {
         match CaseId::new(text) {
             Ok(id) => Ok(id),
             Err(error) => {
@@ -141,9 +135,9 @@ impl Api {
     }
 
     /// What the search itself refused is on the record as a refusal too.
-    async fn on_record(&self, action: Action, caller: &Caller, case: &CaseId, fault: Fault) -> Fault {
+    pub(super) async fn on_record(&self, action: Action, caller: &Caller, case: &CaseId, fault: Fault) -> Fault {
         match fault {
-            Fault::Search(SearchError::Denied(denial)) => {
+            Fault::Search(SearchError::Denied(denial)) | Fault::Denied(denial) => {
                 self.0.gate.deny(action, Some(case), AuditDetail::default(), caller, denial, self.0.now()).await.into()
             }
             other => other,
@@ -152,7 +146,7 @@ impl Api {
 }
 
 impl Question {
-    fn from_message(request: v1::SearchRequest) -> Result<Self, Fault> {
+    pub(super) fn from_message(request: v1::SearchRequest) -> Result<Self, Fault> {
         Ok(Self {
             description: request.description.unwrap_or_default().try_into()?,
             like: match request.like_sighting_id.as_str() {
@@ -164,5 +158,11 @@ impl Question {
             limit: if request.limit == 0 { DEFAULT_LIMIT } else { request.limit },
             crops: request.include_crops,
         })
+    }
+
+    /// As far as access is concerned.
+    pub(super) fn request(&self) -> SearchRequest {
+        SearchRequest { cameras: self.cameras.clone(), window: self.window, limit: self.limit, ..SearchRequest::default() }
+            .asking(&self.description)
     }
 }

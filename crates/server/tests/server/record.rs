@@ -5,9 +5,9 @@ use prost::Message as _;
 use prost_types::FileDescriptorSet;
 use proto::v1::{
     self, admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient,
-    case_service_client::CaseServiceClient, footage_service_client::FootageServiceClient, live_service_client::LiveServiceClient,
-    log_service_client::LogServiceClient, retention_service_client::RetentionServiceClient,
-    search_service_client::SearchServiceClient,
+    case_service_client::CaseServiceClient, export_service_client::ExportServiceClient,
+    footage_service_client::FootageServiceClient, live_service_client::LiveServiceClient, log_service_client::LogServiceClient,
+    retention_service_client::RetentionServiceClient, search_service_client::SearchServiceClient,
 };
 
 use crate::harness::{Deployed, clip, time, window};
@@ -110,6 +110,15 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             // Without footage there is nothing to look at.
             None => return "",
         },
+        "ExportService/Export" => {
+            let description = v1::DescriptionQuery { class: v1::Class::Person.into(), ..Default::default() };
+            let search = v1::SearchRequest { description: Some(description), ..Default::default() };
+            let selection = Some(v1::export_request::Selection::Search(search));
+            let mut export = ExportServiceClient::new(deployed.channel("investigator").await);
+            let request = v1::ExportRequest { case_id: "k".into(), selection };
+            let mut parts = export.export(request).await.unwrap().into_inner();
+            while parts.message().await.unwrap().is_some() {}
+        }
         "FootageService/AddFootage" => {
             deployed.add(std::path::Path::new("/nowhere/a.mp4"), "gate", FROM).await.unwrap_err();
         }
@@ -195,6 +204,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "AdminService/ListRevocations" => "identity.list",
         "SearchService/Search" => "search",
         "SearchService/GetCrop" => "crop",
+        "ExportService/Export" => "export",
         "FootageService/AddFootage" => "footage.add",
         "FootageService/GetJob" => "job.get",
         "FootageService/ListJobs" => "job.list",

@@ -1,0 +1,344 @@
+//! What the gate costs: one search over gRPC and mutual TLS, answered by the server as it ships (access check, two durable
+//! audit entries, results looked at one by one) and by one that has no gate at all, in turn in one run.
+//!
+//! The one without exists here alone: it holds a single permit, which a gate with a record in memory minted before the first
+//! request, and searches with it again and again. Nothing in the product can do that: a server's permits come of its own
+//! gate, one a request.
+//!
+//! `cargo bench --workspace --bench gate` prints a table.
+
+#![expect(clippy::print_stdout, reason = "a benchmark's output is its result")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use access::{
+    Budgets, Caller, Case, CasePermit, Gate, Grant, MemoryLog, Name, Policy, PublicKey, Purpose, Role, Scope, SigningKey,
+    sign_grant, signing_key_from_pem,
+};
+use anyhow::{Context, Result, ensure};
+use catalogue::{Camera, Catalogue, CatalogueConfig, SightingRecord};
+use futures::{Stream, StreamExt, future::join_all, stream};
+use index::{IndexEntry, IndexSpec, VectorIndex};
+use proto::v1::{
+    self,
+    case_service_client::CaseServiceClient,
+    search_service_client::SearchServiceClient,
+    search_service_server::{SearchService, SearchServiceServer},
+};
+use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject};
+use search::{SearchQuery, Searcher};
+use server::{Config, Deployment, Home, InitOptions, Server};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{
+    Request, Response, Status,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig},
+};
+use types::{
+    AgencyId, CameraId, CaptureTime, CaseId, Class, ClockUncertainty, Colour, Described, Description, DescriptionQuery,
+    Embedding, FootageDigest, RawCrop, ReceiveTime, Rect, Sighting, SightingId, SightingOrigin, Size, TimeSource, TimeStamp,
+    TimeWindow,
+};
+use vision::{Embedder, ModelStore};
+
+/// Sightings in scope.
+const SIGHTINGS: u64 = 5_000;
+const ROUNDS: usize = 5;
+/// Searches of a round, for each side.
+const SEARCHES: usize = 200;
+const AT_ONCE: [usize; 2] = [1, 16];
+const FROM: &str = "2026-03-01T08:00:00Z";
+const TO: &str = "2026-03-01T10:00:00Z";
+const CONFIG: &str = "[server]\nlisten = \"127.0.0.1:0\"\n\
+    [callers]\ncalls_per_second = 1000000.0\nburst = 1000000\nat_once = 1000000\n\
+    [missing_person]\nqueries = 1000000\nresults = 1000000\n";
+
+fn main() -> Result<()> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run())
+}
+
+async fn run() -> Result<()> {
+    let (dir, bare_dir) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    let home = Home::new(dir.path().join("home"));
+    Deployment::init(&home, &InitOptions::default())?;
+    let spec = spec()?;
+    let (catalogue, _) = see(&home.root().join("data"), spec).await?;
+    catalogue.close().await;
+    let server = Server::start(&home, Config::parse(CONFIG, &home.config())?).await?;
+    let gated = channel(&home, server.address()).await?;
+    authorised_case(&home, &gated, server.address()).await?;
+
+    let (catalogue, index) = see(bare_dir.path(), spec).await?;
+    let bare = channel(&home, serve_bare(&home, catalogue, index).await?).await?;
+
+    let durable = durable_write(dir.path())?;
+    println!("{SIGHTINGS} sightings; one durable write of this disk: {durable:.2?} (median of 50)\n");
+    println!("| searches at once | without the gate, p50 / p95 | with it, p50 / p95 | it adds, p50 / p95 |");
+    println!("|---|---|---|---|");
+    for at_once in AT_ONCE {
+        let (mut without, mut with) = (Vec::new(), Vec::new());
+        ask(&bare, at_once, 20).await?;
+        ask(&gated, at_once, 20).await?;
+        for _ in 0..ROUNDS {
+            without.extend(ask(&bare, at_once, SEARCHES).await?);
+            with.extend(ask(&gated, at_once, SEARCHES).await?);
+        }
+        without.sort_unstable();
+        with.sort_unstable();
+        let at = |times: &[Duration], share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+        let [a50, a95, b50, b95] = [at(&without, 0.5), at(&without, 0.95), at(&with, 0.5), at(&with, 0.95)];
+        println!("| {at_once} | {a50:.2} / {a95:.2} ms | {b50:.2} / {b95:.2} ms | {:.2} / {:.2} ms |", b50 - a50, b95 - a95);
+    }
+    server.stop().await?;
+    Ok(())
+}
+
+/// A batch of searches, so many at a time; how long each took until its last message.
+async fn ask(channel: &Channel, at_once: usize, searches: usize) -> Result<Vec<Duration>> {
+    let one = async || -> Result<Vec<Duration>> {
+        let mut client = SearchServiceClient::new(channel.clone());
+        let mut times = Vec::new();
+        for _ in 0..searches / at_once {
+            let began = Instant::now();
+            let mut parts = client.search(question()).await?.into_inner();
+            let mut hits = 0;
+            while let Some(part) = parts.message().await? {
+                hits += usize::from(matches!(part.part, Some(v1::search_response::Part::Hit(_))));
+            }
+            times.push(began.elapsed());
+            ensure!(hits == 10, "{hits} hits");
+        }
+        Ok(times)
+    };
+    let all = join_all((0..at_once).map(|_| one())).await;
+    Ok(all.into_iter().collect::<Result<Vec<_>>>()?.concat())
+}
+
+fn question() -> v1::SearchRequest {
+    let description = DescriptionQuery { class: Some(Class::Car), vehicle_colour: Some(Colour::Red), ..Default::default() };
+    v1::SearchRequest { case_id: "k".into(), description: Some((&description).into()), limit: 10, ..Default::default() }
+}
+
+/// The median of writing and syncing a few bytes.
+fn durable_write(dir: &std::path::Path) -> Result<Duration> {
+    use std::io::Write;
+    let mut file = fs::File::create(dir.join("probe"))?;
+    let mut times = Vec::new();
+    for _ in 0..50 {
+        let began = Instant::now();
+        file.write_all(&[0; 512])?;
+        file.sync_data()?;
+        times.push(began.elapsed());
+    }
+    times.sort_unstable();
+    Ok(times[25])
+}
+
+fn spec() -> Result<IndexSpec> {
+    let embedder = Embedder::load(&ModelStore::from_env()?, None, None)?;
+    Ok(IndexSpec { model: embedder.digest(), appearance_len: embedder.len() })
+}
+
+/// The same sightings for both.
+async fn see(data: &std::path::Path, spec: IndexSpec) -> Result<(Catalogue, Arc<VectorIndex>)> {
+    let config = CatalogueConfig::in_folder(data);
+    fs::create_dir_all(data)?;
+    let catalogue = Catalogue::open(&config).await?;
+    let agency = AgencyId::new("local")?;
+    catalogue.add_agency(&agency, "a bench").await?;
+    let cameras = (0..20).map(|n| CameraId::new(&format!("camera-{n}"))).collect::<Result<Vec<_>, _>>()?;
+    for camera in &cameras {
+        catalogue.add_camera(&Camera::new(camera.clone(), agency.clone())).await?;
+    }
+    // Elsewhere than where the server will make its own.
+    let index = Arc::new(VectorIndex::open(&data.join("bench-index"), spec)?);
+    let crop = crop()?;
+    let mut values = vec![0.0; spec.appearance_len];
+    values[0] = 1.0;
+    let looks = Embedding { model: spec.model, values };
+    for batch in (0..SIGHTINGS).collect::<Vec<_>>().chunks(500) {
+        let sightings = batch.iter().map(|n| sighting(*n, &cameras, &agency)).collect::<Result<Vec<_>>>()?;
+        let entries: Vec<_> = sightings.iter().map(|s| entry(s, &looks)).collect();
+        let record = |sighting| SightingRecord { sighting, crop: crop.clone(), embedding: looks.clone() };
+        let seq = catalogue.put_sightings(&sightings.into_iter().map(record).collect::<Vec<_>>()).await?;
+        index.upsert(&entries, seq)?;
+    }
+    index.flush()?;
+    Ok((catalogue, index))
+}
+
+fn sighting(n: u64, cameras: &[CameraId], agency: &AgencyId) -> Result<Sighting> {
+    let camera = cameras[n as usize % cameras.len()].clone();
+    let start: CaptureTime = "2026-03-01T08:30:00Z".parse()?;
+    let stamp = |s: i64| TimeStamp {
+        time: start.plus_micros((n as i64 + s) * 1_000_000),
+        uncertainty: ClockUncertainty::default(),
+        source: TimeSource::Given,
+    };
+    // No two alike, so that the best ten are ten.
+    let confidence = 0.5 + (n % 997) as f32 / 2000.0;
+    let colour = Colour::ALL[n as usize % Colour::ALL.len()];
+    Ok(Sighting {
+        id: SightingId::derive(&camera, b"bench", n),
+        camera,
+        agency: agency.clone(),
+        class: Class::Car,
+        first: stamp(0),
+        last: stamp(1),
+        best: stamp(0).time,
+        bbox: Rect::new(0.0, 0.0, 16.0, 16.0),
+        frame: Size { width: 640, height: 480 },
+        score: 0.9,
+        detections: 5,
+        description: Description { vehicle_colour: Some(Described::new(colour, confidence)), ..Description::default() },
+        origin: SightingOrigin::Footage(FootageDigest([1; 32])),
+    })
+}
+
+fn entry(s: &Sighting, looks: &Embedding) -> IndexEntry {
+    IndexEntry {
+        id: s.id,
+        day: s.day(),
+        camera: s.camera.clone(),
+        agency: s.agency.clone(),
+        class: s.class,
+        first: s.first.time,
+        last: s.last.time,
+        description: s.description.to_vector(),
+        appearance: looks.clone(),
+    }
+}
+
+struct NoFaces;
+
+impl FaceFinder for NoFaces {
+    fn find(&mut self, _: &RawCrop) -> Result<Vec<FoundFace>, FaceFinderError> {
+        Ok(Vec::new())
+    }
+}
+
+fn crop() -> Result<RedactedCrop> {
+    let raw = RawCrop::new(vec![90; 16 * 16 * 3], Size { width: 16, height: 16 }, (0, 0)).context("a crop")?;
+    let subject = Subject { class: Class::Car, bbox: Rect::new(0.0, 0.0, 16.0, 16.0), people: Vec::new() };
+    Ok(redact::redact(raw, &subject, &mut NoFaces)?)
+}
+
+async fn channel(home: &Home, address: std::net::SocketAddr) -> Result<Channel> {
+    channel_as(home, address, "investigator").await
+}
+
+async fn channel_as(home: &Home, address: std::net::SocketAddr, who: &str) -> Result<Channel> {
+    let (certificate, key) = home.identity(who);
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(fs::read(home.authority())?))
+        .domain_name("localhost")
+        .identity(Identity::from_pem(fs::read(certificate)?, fs::read(key)?));
+    Ok(Endpoint::from_shared(format!("https://{address}"))?.tcp_nodelay(true).tls_config(tls)?.connect().await?)
+}
+
+async fn authorised_case(home: &Home, investigator: &Channel, address: std::net::SocketAddr) -> Result<()> {
+    let time = |text: &str| Ok::<_, anyhow::Error>(Some(proto::timestamp(text.parse()?)));
+    let request = v1::OpenCaseRequest {
+        id: "k".into(),
+        purpose: v1::Purpose::MissingPerson.into(),
+        legal_basis: "a bench".into(),
+        reason: "a bench".into(),
+        scope: Some(v1::Scope {
+            agency_ids: vec!["local".into()],
+            window: Some(v1::TimeWindow { from: time(FROM)?, to: time(TO)? }),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    let case = CaseServiceClient::new(investigator.clone()).open_case(request).await?.into_inner().case.context("a case")?;
+    let key = signing_key_from_pem(&fs::read_to_string(home.grant_key("authoriser"))?)?;
+    let signature = sign_grant(&key, &Grant::from_bytes(&case.grant)?).0.to_vec();
+    let mut cases = CaseServiceClient::new(channel_as(home, address, "authoriser").await?);
+    cases.authorise_case(v1::AuthoriseCaseRequest { case_id: "k".into(), signature }).await?;
+    Ok(())
+}
+
+/// The same search with no gate before it and no record behind it.
+struct Bare {
+    searcher: Searcher,
+    permit: CasePermit,
+}
+
+#[tonic::async_trait]
+impl SearchService for Bare {
+    type SearchStream = Pin<Box<dyn Stream<Item = Result<v1::SearchResponse, Status>> + Send>>;
+
+    async fn search(&self, request: Request<v1::SearchRequest>) -> Result<Response<Self::SearchStream>, Status> {
+        let request = request.into_inner();
+        let description = request.description.unwrap_or_default().try_into().map_err(|_| Status::invalid_argument("words"))?;
+        let query = SearchQuery { description, limit: Some(request.limit as usize), ..SearchQuery::default() };
+        let found = self.searcher.search(&self.permit, &query).await.map_err(|e| Status::internal(e.to_string()))?;
+        let hits: Vec<_> = found
+            .hits
+            .iter()
+            .map(|hit| v1::Hit { sighting: Some((&hit.sighting).into()), score: hit.score, ..Default::default() })
+            .map(|hit| Ok(v1::SearchResponse { part: Some(v1::search_response::Part::Hit(hit)) }))
+            .collect();
+        Ok(Response::new(stream::iter(hits).boxed()))
+    }
+
+    async fn get_crop(&self, _: Request<v1::GetCropRequest>) -> Result<Response<v1::GetCropResponse>, Status> {
+        Err(Status::unimplemented("the bench asks for none"))
+    }
+}
+
+async fn serve_bare(home: &Home, catalogue: Catalogue, index: Arc<VectorIndex>) -> Result<std::net::SocketAddr> {
+    let permit = permit(&catalogue).await?;
+    let service = Bare { searcher: Searcher::new(index, catalogue), permit };
+    let tls = ServerTlsConfig::new()
+        .identity(Identity::from_pem(fs::read(home.server_certificate())?, fs::read(home.server_key())?))
+        .client_ca_root(Certificate::from_pem(fs::read(home.authority())?));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let address = listener.local_addr()?;
+    let router = tonic::transport::Server::builder().tls_config(tls)?.add_service(SearchServiceServer::new(service));
+    tokio::spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
+    Ok(address)
+}
+
+/// One for all searches, of a gate whose record dies with this program.
+async fn permit(catalogue: &Catalogue) -> Result<CasePermit> {
+    let party = |name, organisation, role| {
+        Ok::<_, anyhow::Error>(Caller { name: Name::new(name)?, organisation: Name::new(organisation)?, role })
+    };
+    let (caller, by) = (party("ida", "police", Role::Investigator)?, party("otto", "court", Role::Authoriser)?);
+    let now = ReceiveTime::now();
+    let grant = Grant {
+        case: CaseId::new("k")?,
+        purpose: Purpose::MissingPerson,
+        legal_basis: "a bench".to_owned(),
+        reason: "a bench".to_owned(),
+        requester: caller.clone(),
+        scope: Scope {
+            cameras: BTreeSet::new(),
+            agencies: BTreeSet::from([AgencyId::new("local")?]),
+            area: None,
+            window: TimeWindow::new(FROM.parse()?, TO.parse()?)?,
+            classes: BTreeSet::new(),
+            parts: BTreeSet::new(),
+        },
+        budgets: Budgets { queries: 1, results: 100 },
+        opened: now,
+        expires: now.plus_micros(3_600_000_000),
+        emergency: None,
+    };
+    let mut case = Case::requested(grant);
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let signature = sign_grant(&key, &case.grant);
+    case.authorise(&Policy::default(), &by, PublicKey::from(&key), signature, now)?;
+    let request = access::SearchRequest { limit: 100, ..Default::default() };
+    let cameras = catalogue.pooled_cameras().await?;
+    Ok(Gate::new(Policy::default(), MemoryLog::new())
+        .permit(case.id(), Some(&case), &cameras, &request, None, &caller, now)
+        .await?)
+}

@@ -1,0 +1,97 @@
+use clap::Args;
+use proto::v1;
+use types::{CameraId, CaptureTime, Carried, CaseId, Class, Colour, DescriptionQuery, SightingId, Stature, TimeWindow};
+
+use super::case;
+use crate::{
+    args,
+    client::Client,
+    failure::{Failure, Outcome},
+    times::parse_time,
+};
+
+/// What to look for, where and when.
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    /// What to look for [default: every class of the case]
+    #[arg(long, value_parser = args::class())]
+    class: Option<Class>,
+    /// Colour of what is worn above the waist
+    #[arg(long, value_name = "COLOUR", value_parser = args::colour())]
+    upper: Option<Colour>,
+    /// Colour of what is worn below the waist
+    #[arg(long, value_name = "COLOUR", value_parser = args::colour())]
+    lower: Option<Colour>,
+    /// A thing that is carried; repeat for more
+    #[arg(long, value_name = "THING", value_parser = args::carried())]
+    carrying: Vec<Carried>,
+    /// Colour of a vehicle
+    #[arg(long, value_name = "COLOUR", value_parser = args::colour())]
+    vehicle_colour: Option<Colour>,
+    /// Height relative to the others in the scene; in missing-person cases alone
+    #[arg(long, value_parser = args::stature())]
+    stature: Option<Stature>,
+    /// More like this sighting, which the same case must cover
+    #[arg(long, value_name = "SIGHTING")]
+    like: Option<SightingId>,
+    /// Not before, RFC 3339 with zone [default: as early as the case covers]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    from: Option<CaptureTime>,
+    /// Before this time [default: as late as the case covers]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
+    to: Option<CaptureTime>,
+    /// Only this camera; repeat for more [default: every camera of the case]
+    #[arg(long = "camera", value_name = "CAMERA")]
+    cameras: Vec<CameraId>,
+    /// At most so many
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+}
+
+impl Query {
+    /// Whether it says nothing of what to look for.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.like.is_none() && self.description() == DescriptionQuery::default()
+    }
+
+    fn description(&self) -> DescriptionQuery {
+        DescriptionQuery {
+            class: self.class,
+            upper: self.upper,
+            lower: self.lower,
+            carrying: self.carrying.clone(),
+            vehicle_colour: self.vehicle_colour,
+            stature: self.stature,
+        }
+    }
+
+    pub(crate) async fn request(&self, client: &Client, case: &CaseId) -> Outcome<v1::SearchRequest> {
+        let description = self.description();
+        let asked = description != DescriptionQuery::default();
+        Ok(v1::SearchRequest {
+            case_id: case.to_string(),
+            description: asked.then(|| (&description).into()),
+            like_sighting_id: self.like.map_or_else(String::new, |id| id.to_string()),
+            window: self.window(client, case).await?,
+            camera_ids: self.cameras.iter().map(ToString::to_string).collect(),
+            limit: self.limit,
+            include_crops: false,
+        })
+    }
+
+    /// The side that is not given is the case's own.
+    async fn window(&self, client: &Client, case: &CaseId) -> Outcome<Option<v1::TimeWindow>> {
+        let (from, to) = match (self.from, self.to) {
+            (None, None) => return Ok(None),
+            (Some(from), Some(to)) => (from, to),
+            (from, to) => {
+                let case = case::fetch(&mut client.cases(), case).await?;
+                let window = case.scope.and_then(|s| s.window).unwrap_or_default();
+                let end = |time| proto::capture_time("window", time).map_err(|e| Failure::new("bad_message", e.to_string()));
+                (from.map_or_else(|| end(window.from), Ok)?, to.map_or_else(|| end(window.to), Ok)?)
+            }
+        };
+        let window = TimeWindow::new(from, to).map_err(|e| Failure::usage(e.to_string()).hint("--from must lie before --to"))?;
+        Ok(Some(window.into()))
+    }
+}

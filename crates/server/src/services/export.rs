@@ -1,0 +1,390 @@
+//! An export on its way out: permitted and charged like a search, made from what the permit covers, looked at again until
+//! the last piece, and sealed only then.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::Pin,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use access::{
+    Action, Caller, Case, CasePermit, Code as Why, Denial, Outcome, SearchRequest, decide,
+    log::{LogError, Seal},
+};
+use futures::Stream;
+use proto::v1::{self, export_request::Selection as Asked, export_service_server::ExportService};
+use search::{Found, Hit};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Response, Status};
+use types::{CameraId, CaseId, DescriptionQuery, Sighting, SightingId};
+
+use super::{Api, search::Question};
+use crate::{
+    export::{self, Exhibit, Exported, Files, ListedFile, Manifest, RecordLine, Selection},
+    guard::noted,
+    identity::caller,
+    log::LogFault,
+    status::{Fault, status},
+};
+
+/// Bytes of one message of the stream, far below what a client takes.
+const CHUNK: usize = 256 << 10;
+/// The rules are read again at least this often, also when nobody changed them through this server.
+const AGAIN: Duration = Duration::from_millis(250);
+/// Entries of the record read at once.
+const PAGE: u32 = 1_000;
+
+type Sender = mpsc::Sender<Result<v1::ExportResponse, Status>>;
+
+#[tonic::async_trait]
+impl ExportService for Api {
+    type ExportStream = Pin<Box<dyn Stream<Item = Result<v1::ExportResponse, Status>> + Send>>;
+
+    async fn export(&self, request: Request<v1::ExportRequest>) -> Result<Response<Self::ExportStream>, Status> {
+        let caller = caller(&request)?;
+        let ready = self.prepare(&caller, request.into_inner()).await.map_err(|fault| status(Action::Export, fault))?;
+        let (send, receive) = mpsc::channel(1);
+        tokio::spawn(deliver(self.clone(), ready, send));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
+    }
+}
+
+/// What is to be exported.
+enum Wanted {
+    These(Vec<SightingId>),
+    FoundBy(Question),
+}
+
+/// Everything an export is made of, read; nothing of it has left yet.
+struct Ready {
+    permit: CasePermit,
+    asked: SearchRequest,
+    case: Case,
+    selection: Selection,
+    sightings: Vec<(Sighting, Option<Hit>)>,
+    crops: Vec<Vec<u8>>,
+    /// Counts the changes of rules when the permit was asked for.
+    rules: u64,
+}
+
+/// Why an export was not handed out whole.
+enum Cut {
+    /// Nobody reads it any more.
+    Gone,
+    Fault(Fault),
+}
+
+impl<E: Into<Fault>> From<E> for Cut {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl Wanted {
+    fn from_message(case: &CaseId, selection: Option<Asked>) -> Result<Self, Fault> {
+        let nothing = |what: &str| Fault::invalid("nothing_selected", what, "name sightings, or what to search for");
+        match selection {
+            None => Err(nothing("nothing is selected")),
+            Some(Asked::Sightings(these)) => {
+                let ids = these.sighting_ids.iter().map(|id| proto::sighting_id(id)).collect::<Result<Vec<_>, _>>()?;
+                let once: BTreeSet<_> = ids.iter().collect();
+                if ids.is_empty() || once.len() != ids.len() {
+                    return Err(nothing(if ids.is_empty() { "no sighting is named" } else { "a sighting is named twice" }));
+                }
+                Ok(Self::These(ids))
+            }
+            Some(Asked::Search(search)) => {
+                if !search.case_id.is_empty() && search.case_id != case.as_str() {
+                    return Err(Fault::invalid("two_cases", "the search names another case", "export one case at a time"));
+                }
+                Ok(Self::FoundBy(Question::from_message(search)?))
+            }
+        }
+    }
+
+    /// As far as access is concerned.
+    fn request(&self) -> SearchRequest {
+        match self {
+            Self::These(ids) => SearchRequest { limit: u32::try_from(ids.len()).unwrap_or(u32::MAX), ..SearchRequest::default() },
+            Self::FoundBy(question) => question.request(),
+        }
+    }
+}
+
+impl Api {
+    async fn prepare(&self, caller: &Caller, request: v1::ExportRequest) -> Result<Ready, Fault> {
+        let id = self.case_named(Action::Export, caller, &request.case_id).await?;
+        let wanted = Wanted::from_message(&id, request.selection)?;
+        let asked = wanted.request();
+        let like = match &wanted {
+            Wanted::These(_) => None,
+            Wanted::FoundBy(question) => question.like,
+        };
+        let case = self.0.catalogue().case(&id).await?.map(|stored| stored.case);
+        let rules = self.0.rules.load(Ordering::Relaxed);
+        let cameras = self.0.pooled().await?;
+        let permit = self.0.gate.permit_export(&id, case.as_ref(), &cameras, &asked, like, caller, self.0.now()).await;
+        noted();
+        let permit = permit?;
+        let gathered = match case {
+            Some(case) => self.gather(&permit, wanted).await.map(|gathered| (case, gathered)),
+            // No permit comes of no case.
+            None => Err(Denial::no_case(&id).into()),
+        };
+        match gathered {
+            Ok((case, (selection, sightings, crops))) => Ok(Ready { permit, asked, case, selection, sightings, crops, rules }),
+            Err(fault) => {
+                self.0.gate.complete_export(permit, Outcome::Failed, &[], None, self.0.now()).await?;
+                Err(self.on_record(Action::Export, caller, &id, fault).await)
+            }
+        }
+    }
+
+    /// Searches, or looks up what was named; each sighting must be one the permit covers.
+    async fn gather(
+        &self,
+        permit: &CasePermit,
+        wanted: Wanted,
+    ) -> Result<(Selection, Vec<(Sighting, Option<Hit>)>, Vec<Vec<u8>>), Fault> {
+        let mut selection = Selection {
+            by_hand: matches!(wanted, Wanted::These(_)),
+            words: Vec::new(),
+            like: None,
+            from: permit.window().from(),
+            to: permit.window().to(),
+            cameras: permit.cameras().iter().cloned().collect(),
+            left_out_cameras: permit.granted().left_out.iter().map(|l| l.camera.clone()).collect(),
+            exact: None,
+            limit: permit.granted().limit,
+        };
+        let mut sightings = Vec::new();
+        match wanted {
+            Wanted::These(ids) => {
+                for id in ids {
+                    let found = self.0.catalogue().sighting(id).await?.filter(|s| permit.covers(s));
+                    sightings.push((found.ok_or_else(|| Denial::outside(permit.case()))?, None));
+                }
+            }
+            Wanted::FoundBy(question) => {
+                selection.words = words(&question.description);
+                selection.like = question.like;
+                let (Found { hits, exact }, current) = self.look(permit, question).await?;
+                selection.exact = Some(exact && current);
+                sightings = hits.into_iter().map(|hit| (hit.sighting.clone(), Some(hit))).collect();
+            }
+        }
+        let mut crops = Vec::with_capacity(sightings.len());
+        for (sighting, _) in &sightings {
+            let gone = || Fault::missing("no_crop", format!("the crop of {} is gone", sighting.id), "run `sightline check`");
+            crops.push(self.0.catalogue().crop(sighting.id).await?.ok_or_else(gone)?);
+        }
+        Ok((selection, sightings, crops))
+    }
+
+    /// The entries of a case that an export shows: who opened and authorised it, what was searched and exported. Refused
+    /// calls are not among them: they may be somebody else's.
+    async fn record_of(&self, case: &CaseId) -> Result<Vec<RecordLine>, Fault> {
+        let shown = [Action::OpenCase, Action::AuthoriseCase, Action::Search, Action::Export];
+        let (mut lines, mut after) = (Vec::new(), 0);
+        loop {
+            let page = self.0.catalogue().audit_since(after, Some(case), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(lines) };
+            after = last.receipt.seq;
+            let refused = |e: &access::AuditEntry| matches!(e.phase, access::Phase::Denied { .. });
+            for record in page.into_iter().filter(|r| shown.contains(&r.entry.action) && !refused(&r.entry)) {
+                let (entry, seq) = (record.entry, record.receipt.seq);
+                lines.push(RecordLine {
+                    entry: seq,
+                    at: entry.at,
+                    outcome: entry.phase.as_str().to_owned(),
+                    action: entry.action.as_str().to_owned(),
+                    caller: entry.caller,
+                    receipt: export::receipt_path(seq),
+                });
+            }
+        }
+    }
+
+    /// Everything but the three files that hold it together, and the manifest that lists it.
+    async fn make(&self, ready: &Ready) -> Result<(Files, Vec<u8>), Fault> {
+        let places: BTreeMap<CameraId, String> =
+            self.0.catalogue().cameras().await?.into_iter().map(|c| (c.id, c.place.unwrap_or_default())).collect();
+        let place = |camera| places.get(camera).cloned().unwrap_or_default();
+        let exhibits: Vec<Exhibit> = (1..)
+            .zip(&ready.sightings)
+            .map(|(n, (s, hit))| Exhibit::new(n, s, place(&s.camera), hit.as_ref(), ready.permit.allows_stature()))
+            .collect();
+        let mut files: Files = exhibits.iter().map(|e| e.crop.clone()).zip(ready.crops.iter().cloned()).collect();
+        let record = self.record_of(ready.permit.case()).await?;
+        let entries: Vec<u64> = record.iter().map(|l| l.entry).collect();
+        let receipts = self.0.store.log.receipts(&entries).await?;
+        let exported = Exported {
+            at: self.0.now(),
+            by: ready.permit.caller().clone(),
+            entry: ready.permit.receipt().seq,
+            log: self.0.store.log.key().to_string(),
+            unauthorised: ready.permit.granted().emergency,
+            authorise_by: ready.case.emergency_until(self.0.gate.policy()).filter(|_| ready.permit.granted().emergency),
+        };
+        let mut manifest = Manifest::new(ready.case.clone(), exported, ready.selection.clone(), exhibits, record);
+        let page = export::report(&manifest, &files);
+        files.insert(export::REPORT.to_owned(), page.into_bytes());
+        files.extend(entries.iter().zip(receipts).map(|(n, r)| (export::receipt_path(*n), r.to_string().into_bytes())));
+        manifest.files = files.iter().map(|(path, bytes)| ListedFile::of(path, bytes)).collect();
+        let bytes = manifest.to_bytes().map_err(|e| Fault::Caller {
+            code: Code::Internal,
+            reason: "export",
+            message: format!("the manifest could not be written: {e}"),
+            hint: "look at the server's log",
+        })?;
+        Ok((files, bytes))
+    }
+}
+
+/// Sends the files, records how it ended, and only then seals what was sent.
+async fn deliver(api: Api, ready: Ready, send: Sender) {
+    let mut handed = Vec::new();
+    let mut out = Outgoing {
+        send: &send,
+        deadline: tokio::time::Instant::now() + api.0.config.request_timeout,
+        count: ready.rules,
+        // Long ago: the first look is before the first piece.
+        read: None,
+        files: 0,
+    };
+    let sent = out.content(&api, &ready, &mut handed).await;
+    let permit = ready.permit;
+    let (case, caller, begin, unauthorised) =
+        (permit.case().clone(), permit.caller().clone(), permit.receipt().seq, permit.granted().emergency);
+    let left_out_camera_ids = permit.granted().left_out.iter().map(|l| l.camera.to_string()).collect();
+    let now = api.0.now();
+    let last = match sent {
+        Ok(manifest) => match api.0.gate.complete_export(permit, Outcome::Done, &handed, Some(manifest), now).await {
+            Ok(receipt) => match out.ends(&api, manifest, receipt.seq).await {
+                Ok(()) => Ok(v1::ExportSummary {
+                    sightings: handed.len() as u32,
+                    files: out.files,
+                    manifest_sha256: hex::encode(manifest),
+                    audit_seq: begin,
+                    completed_audit_seq: receipt.seq,
+                    unauthorised,
+                    left_out_camera_ids,
+                }),
+                Err(cut) => Err(cut.told()),
+            },
+            Err(error) => Err(status(Action::Export, error.into())),
+        },
+        Err(cut) => {
+            let outcome = if matches!(cut, Cut::Gone) { Outcome::Cancelled } else { Outcome::Failed };
+            let cut = match cut {
+                Cut::Fault(fault) => Cut::Fault(api.on_record(Action::Export, &caller, &case, fault).await),
+                Cut::Gone => Cut::Gone,
+            };
+            match api.0.gate.complete_export(permit, outcome, &handed, None, now).await {
+                Ok(_) => Err(cut.told()),
+                Err(error) => Err(status(Action::Export, error.into())),
+            }
+        }
+    };
+    let last = last.map(|summary| v1::ExportResponse { part: Some(v1::export_response::Part::Summary(summary)) });
+    // Whoever does not read any more needs no summary.
+    let _ = tokio::time::timeout(AGAIN, send.send(last)).await;
+}
+
+impl Cut {
+    fn told(self) -> Status {
+        match self {
+            Self::Gone => Status::deadline_exceeded("the export was not read in time"),
+            Self::Fault(fault) => status(Action::Export, fault),
+        }
+    }
+}
+
+/// The stream of one export.
+struct Outgoing<'a> {
+    send: &'a Sender,
+    deadline: tokio::time::Instant,
+    count: u64,
+    read: Option<Instant>,
+    files: u32,
+}
+
+impl Outgoing<'_> {
+    /// Everything that may be held back. Gives the digest of the manifest.
+    async fn content(&mut self, api: &Api, ready: &Ready, handed: &mut Vec<SightingId>) -> Result<[u8; 32], Cut> {
+        let (files, manifest) = api.make(ready).await?;
+        let of_crop: BTreeMap<&str, SightingId> = files
+            .keys()
+            .filter(|p| p.starts_with("crops/"))
+            .map(String::as_str)
+            .zip(ready.sightings.iter().map(|(s, _)| s.id))
+            .collect();
+        for (path, bytes) in &files {
+            self.file(path, bytes, Some((api, ready))).await?;
+            handed.extend(of_crop.get(path.as_str()));
+        }
+        self.file(export::MANIFEST, &manifest, Some((api, ready))).await?;
+        Ok(export::digest(&manifest))
+    }
+
+    /// What holds it together: it says nothing that was not said.
+    async fn ends(&mut self, api: &Api, manifest: [u8; 32], entry: u64) -> Result<(), Cut> {
+        let log = &api.0.store.log;
+        let receipt = log.receipt(entry).await?.to_string().into_bytes();
+        let seal = Seal { manifest, receipt: export::digest(&receipt) };
+        let seal = log.seal(&seal).map_err(|e: LogError| LogFault::Log(e))?.to_string();
+        self.file(export::RECEIPT, &receipt, None).await?;
+        self.file(export::SEAL, seal.as_bytes(), None).await
+    }
+
+    /// Sends one file, piece by piece, as long as `guarded` is still allowed.
+    async fn file(&mut self, path: &str, bytes: &[u8], guarded: Option<(&Api, &Ready)>) -> Result<(), Cut> {
+        // None of our files is empty.
+        let mut pieces = bytes.chunks(CHUNK).peekable();
+        while let Some(piece) = pieces.next() {
+            // First a place for it, then the look whether it may go: nothing waits long between the two.
+            let Ok(Ok(slot)) = tokio::time::timeout_at(self.deadline, self.send.reserve()).await else { return Err(Cut::Gone) };
+            if let Some((api, ready)) = guarded {
+                self.still_allowed(api, ready).await?;
+            }
+            let chunk = v1::ExportChunk { path: path.to_owned(), data: piece.to_vec(), last: pieces.peek().is_none() };
+            slot.send(Ok(v1::ExportResponse { part: Some(v1::export_response::Part::Chunk(chunk)) }));
+        }
+        self.files += 1;
+        Ok(())
+    }
+
+    /// Decided anew, from what the case and the owners say now. An export is whole or none, so one camera that is out stops
+    /// all of it.
+    async fn still_allowed(&mut self, api: &Api, ready: &Ready) -> Result<(), Fault> {
+        let count = api.0.rules.load(Ordering::Relaxed);
+        if count == self.count && self.read.is_some_and(|read| read.elapsed() < AGAIN) {
+            return Ok(());
+        }
+        let permit = &ready.permit;
+        let case = api.0.catalogue().case(permit.case()).await?.ok_or_else(|| Denial::no_case(permit.case()))?;
+        let cameras = api.0.pooled().await?;
+        let asked = SearchRequest { cameras: BTreeSet::new(), ..ready.asked.clone() };
+        let granted = decide(api.0.gate.policy(), &case.case, &cameras, &asked, permit.caller(), api.0.now())?;
+        if let Some((out, _)) = ready.sightings.iter().find(|(s, _)| !granted.asked.covers(s)) {
+            let code = granted.left_out.iter().find(|l| l.camera == out.camera).map_or(Why::Outside, |l| l.code);
+            let reason = format!("the camera {} stopped being open to the case while the export was under way", out.camera);
+            return Err(Denial::new(code, reason, "export again: what is not allowed any more is left out").into());
+        }
+        (self.count, self.read) = (count, Some(Instant::now()));
+        Ok(())
+    }
+}
+
+/// What was asked, in the words of the vocabulary.
+fn words(query: &DescriptionQuery) -> Vec<String> {
+    let mut words: Vec<String> = query.class.iter().map(|c| format!("class {c}")).collect();
+    words.extend(query.upper.iter().map(|c| format!("upper {c}")));
+    words.extend(query.lower.iter().map(|c| format!("lower {c}")));
+    words.extend(query.carrying.iter().map(|c| format!("carrying {c}")));
+    words.extend(query.vehicle_colour.iter().map(|c| format!("vehicle colour {c}")));
+    words.extend(query.stature.iter().map(|c| format!("stature {c}")));
+    words
+}
