@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use types::{AgencyId, CameraId, CaseId, Class, HoldId, JobId, QueryPart, ReceiveTime, SightingId, TimeWindow};
 
-use crate::{Action, Budgets, Caller, Code, Commitment, Deletion, LeftOut, Matter, Sealed, SearchRequest, log};
+use crate::{Action, Budgets, Caller, Code, Commitment, Deletion, Example, LeftOut, Matter, Sealed, SearchRequest, log};
 
 /// One line of the record. No free text and no picture: who, what, under which case, how far, and how it ended. What
 /// somebody wrote or showed is there as a [`Commitment`] alone.
@@ -148,15 +148,22 @@ impl AuditDetail {
         }
     }
 
-    pub(crate) fn of_request(request: &SearchRequest, like: Option<SightingId>) -> Self {
-        Self {
+    pub(crate) fn of_request(request: &SearchRequest, example: Option<&Example>) -> Self {
+        let detail = Self {
             cameras: request.cameras.clone(),
             window: request.window,
             classes: request.classes.clone(),
             parts: request.parts.clone(),
-            sighting: like,
+            sighting: match example {
+                Some(Example::Sighting(id)) => Some(*id),
+                _ => None,
+            },
             limit: Some(request.limit),
             ..Self::default()
+        };
+        match example {
+            Some(Example::Picture(sealed)) => detail.seal(sealed.clone()),
+            _ => detail,
         }
     }
 

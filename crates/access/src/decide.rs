@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{CameraId, Class, DescriptionQuery, QueryPart, ReceiveTime, Sighting, TimeWindow};
+use types::{CameraId, Class, DescriptionQuery, QueryPart, ReceiveTime, Sighting, SightingId, TimeWindow};
 
-use crate::{Action, Caller, Case, Code, Denial, Hours, Policy, PooledCamera, Purpose, open::check_limits};
+use crate::{Action, Caller, Case, Code, Denial, Hours, Policy, PooledCamera, Purpose, Sealed, open::check_limits};
 
 /// What a search asks for, as far as access is concerned.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,6 +17,15 @@ pub struct SearchRequest {
     pub parts: BTreeSet<QueryPart>,
     /// At most so many hits, at least 1.
     pub limit: u32,
+}
+
+/// "More like this one".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Example {
+    /// That the case must cover.
+    Sighting(SightingId),
+    /// A picture somebody showed; the record commits to it.
+    Picture(Sealed),
 }
 
 impl SearchRequest {

@@ -1,8 +1,8 @@
 use types::{CaseId, ReceiveTime, Sighting, SightingId};
 
 use crate::{
-    Action, AuditDetail, AuditEntry, AuditError, AuditLog, AuditReceipt, Caller, Case, CasePermit, Charge, Code, Denial, Granted,
-    Outcome, Permission, Phase, Policy, PooledCamera, SearchRequest, decide, decide_view,
+    Action, AuditDetail, AuditEntry, AuditError, AuditLog, AuditReceipt, Caller, Case, CasePermit, Charge, Code, Denial, Example,
+    Granted, Outcome, Permission, Phase, Policy, PooledCamera, SearchRequest, decide, decide_view,
 };
 
 /// The one way in: decides, writes down what it decided, and only then lets through.
@@ -53,7 +53,7 @@ impl<L: AuditLog> Gate<L> {
     }
 
     /// Leave to search. `case` is what the catalogue has under `id`; `cameras` are all that are pooled, read for this
-    /// request; `like` is the example, which the search itself checks with [`CasePermit::covers_example`].
+    /// request; a sighting as `example` is for the search itself to check, with [`CasePermit::covers_example`].
     #[expect(clippy::too_many_arguments, reason = "all of it decides, and a struct would only be taken apart here")]
     pub async fn permit(
         &self,
@@ -61,11 +61,11 @@ impl<L: AuditLog> Gate<L> {
         case: Option<&Case>,
         cameras: &[PooledCamera],
         request: &SearchRequest,
-        like: Option<SightingId>,
+        example: Option<&Example>,
         caller: &Caller,
         now: ReceiveTime,
     ) -> Result<CasePermit, GateError> {
-        self.permit_to(Action::Search, id, case, cameras, request, like, caller, now).await
+        self.permit_to(Action::Search, id, case, cameras, request, example, caller, now).await
     }
 
     /// Leave to hand sightings out for good: as far as a search may go and at the same price. Whoever exports named
@@ -77,11 +77,11 @@ impl<L: AuditLog> Gate<L> {
         case: Option<&Case>,
         cameras: &[PooledCamera],
         request: &SearchRequest,
-        like: Option<SightingId>,
+        example: Option<&Example>,
         caller: &Caller,
         now: ReceiveTime,
     ) -> Result<CasePermit, GateError> {
-        self.permit_to(Action::Export, id, case, cameras, request, like, caller, now).await
+        self.permit_to(Action::Export, id, case, cameras, request, example, caller, now).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "the shared body of the two above")]
@@ -92,7 +92,7 @@ impl<L: AuditLog> Gate<L> {
         case: Option<&Case>,
         cameras: &[PooledCamera],
         request: &SearchRequest,
-        like: Option<SightingId>,
+        example: Option<&Example>,
         caller: &Caller,
         now: ReceiveTime,
     ) -> Result<CasePermit, GateError> {
@@ -101,7 +101,7 @@ impl<L: AuditLog> Gate<L> {
             Some(case) => decide(&self.policy, case, cameras, request, caller, now),
             None => Err(Denial::no_case(id)),
         });
-        let detail = AuditDetail::of_request(request, like);
+        let detail = AuditDetail::of_request(request, example);
         self.mint(action, id, case, decision, detail, caller, now).await
     }
 

@@ -37,7 +37,7 @@ pub use caller::{Caller, Name, NameError, Role};
 pub use camera::{CameraPolicy, Hours, PooledCamera};
 pub use case::{Authorisation, Case, CaseState, Closed, Ending};
 pub use commitment::{Commitment, Matter, Sealed};
-pub use decide::{Granted, LeftOut, Reach, SearchRequest, decide, decide_view};
+pub use decide::{Example, Granted, LeftOut, Reach, SearchRequest, decide, decide_view};
 pub use deletion::{Deletion, IdDigest, Probe};
 pub use denial::{Code, Denial};
 pub use gate::{Begun, Gate, GateError};

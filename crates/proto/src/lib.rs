@@ -32,13 +32,20 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("gen/sightline.v1.bin");
 mod debug {
     use std::fmt;
 
-    use crate::v1::{ExportChunk, GetCropResponse, Hit};
+    use crate::v1::{ExportChunk, GetCropResponse, Hit, SearchRequest};
 
     // Crops are redacted, but no picture belongs in a log.
     impl fmt::Debug for Hit {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             let id = self.sighting.as_ref().map_or("", |s| s.id.as_str());
             write!(f, "Hit({}, {id}, score {}, crop of {} bytes)", self.rank, self.score, self.crop.len())
+        }
+    }
+
+    // This one is not redacted yet.
+    impl fmt::Debug for SearchRequest {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "SearchRequest(case {}, picture of {} bytes)", self.case_id, self.like_picture.len())
         }
     }
 

@@ -26,7 +26,12 @@ fn generate(into: &Path) {
     tonic_prost_build::configure()
         .out_dir(into)
         .emit_rerun_if_changed(false)
-        .skip_debug(["sightline.v1.Hit", "sightline.v1.GetCropResponse", "sightline.v1.ExportChunk"])
+        .skip_debug([
+            "sightline.v1.Hit",
+            "sightline.v1.GetCropResponse",
+            "sightline.v1.ExportChunk",
+            "sightline.v1.SearchRequest",
+        ])
         .compile_fds(descriptors.clone())
         .unwrap();
     fs::write(into.join("sightline.v1.bin"), descriptors.encode_to_vec()).unwrap();

@@ -1,4 +1,6 @@
-use types::{CameraId, Carried, Colour, Described, DescriptionQuery, QueryPart, Sighting, SightingId, Stature, TimeWindow};
+use types::{
+    CameraId, Carried, Colour, Described, DescriptionQuery, Embedding, QueryPart, Sighting, SightingId, Stature, TimeWindow,
+};
 
 /// What to look for, within a permit.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -6,6 +8,8 @@ pub struct SearchQuery {
     pub description: DescriptionQuery,
     /// "More like this one": a sighting that the case covers. It is not among its own hits.
     pub like: Option<SightingId>,
+    /// The same of a picture, redacted before it was embedded. Of the two, `like` is taken.
+    pub picture: Option<Embedding>,
     /// Empty: every camera of the permit.
     pub cameras: Vec<CameraId>,
     /// `None`: the window of the permit.

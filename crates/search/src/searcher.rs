@@ -122,12 +122,13 @@ impl Searcher {
         if limit > permit.limit() {
             return refuse(Code::Results, format!("the permit allows {} results, not {limit}", permit.limit()));
         }
-        if query.description.parts().is_empty() && query.like.is_none() && query.description.class.is_none() {
+        let has_example = query.like.is_some() || query.picture.is_some();
+        if query.description.parts().is_empty() && !has_example && query.description.class.is_none() {
             return Err(SearchError::Nothing);
         }
         let example = match query.like {
             Some(id) => Some(self.example(permit, id).await?),
-            None => None,
+            None => query.picture.clone(),
         };
         let cameras = if query.cameras.is_empty() { permit.cameras().iter().cloned().collect() } else { query.cameras.clone() };
         let vector = QueryVector::Description(vec![0.0; Description::VECTOR_LEN]);

@@ -29,6 +29,7 @@ mod live;
 mod lock;
 pub mod log;
 mod metrics;
+mod picture;
 mod pki;
 mod purge;
 mod reindex;

@@ -37,6 +37,7 @@ use crate::{
     jobs::{Jobs, Workers},
     live::{CameraSecrets, LiveCameras, LiveSettings},
     metrics::{self, MetricsError},
+    picture::PictureReader,
     purge::{SealedWords, sweep_regularly},
     reindex,
     retention::{self, RetentionCounts, RetentionState},
@@ -176,6 +177,7 @@ impl Server {
         let app = Arc::new(App {
             gate: Gate::new(policy, store.log.clone()),
             keys,
+            pictures: PictureReader::new(store.models.clone(), vision_options(&config)),
             jobs,
             live: live.clone(),
             callers: Arc::new(Callers::new(config.callers, revoked.into_iter().map(|r| r.serial))),

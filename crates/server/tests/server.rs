@@ -26,6 +26,8 @@ mod lifecycle;
 mod live;
 #[path = "server/log.rs"]
 mod log;
+#[path = "server/picture.rs"]
+mod picture;
 #[path = "server/record.rs"]
 mod record;
 #[path = "server/reindex.rs"]

@@ -1,4 +1,11 @@
+use std::{
+    fs,
+    io::Cursor,
+    path::{Path, PathBuf},
+};
+
 use clap::Args;
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader};
 use proto::v1;
 use types::{CameraId, CaptureTime, Carried, CaseId, Class, Colour, DescriptionQuery, SightingId, Stature, TimeWindow};
 
@@ -9,6 +16,11 @@ use crate::{
     failure::{Failure, Outcome},
     times::parse_time,
 };
+
+/// What a request of the usual `server.max_request_bytes` has room for.
+const MOST_PICTURE: usize = 900 << 10;
+/// The server looks at no larger picture.
+const SIDE: u32 = 1_280;
 
 /// What to look for, where and when.
 #[derive(Debug, Args)]
@@ -34,6 +46,9 @@ pub(crate) struct Query {
     /// More like this sighting, which the same case must cover
     #[arg(long, value_name = "SIGHTING")]
     like: Option<SightingId>,
+    /// More like the one in this picture (JPEG or PNG); faces are erased before anything is made of it, and it is not kept
+    #[arg(long, value_name = "FILE", conflicts_with = "like")]
+    like_picture: Option<PathBuf>,
     /// Not before, RFC 3339 with zone [default: as early as the case covers]
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     from: Option<CaptureTime>,
@@ -51,7 +66,7 @@ pub(crate) struct Query {
 impl Query {
     /// Whether it says nothing of what to look for.
     pub(crate) fn is_nothing(&self) -> bool {
-        self.like.is_none() && self.description() == DescriptionQuery::default()
+        self.like.is_none() && self.like_picture.is_none() && self.description() == DescriptionQuery::default()
     }
 
     fn description(&self) -> DescriptionQuery {
@@ -76,6 +91,7 @@ impl Query {
             camera_ids: self.cameras.iter().map(ToString::to_string).collect(),
             limit: self.limit,
             include_crops: false,
+            like_picture: self.like_picture.as_deref().map_or_else(|| Ok(Vec::new()), picture)?,
         })
     }
 
@@ -94,4 +110,26 @@ impl Query {
         let window = TimeWindow::new(from, to).map_err(|e| Failure::usage(e.to_string()).hint("--from must lie before --to"))?;
         Ok(Some(window.into()))
     }
+}
+
+/// As it is, or smaller where the server would not take it.
+fn picture(path: &Path) -> Outcome<Vec<u8>> {
+    let failed = |e: &(dyn std::error::Error + 'static)| {
+        Failure::because("bad_picture", format!("read {}", path.display()), e).hint("name a JPEG or PNG file")
+    };
+    let bytes = fs::read(path).map_err(|e| failed(&e))?;
+    if bytes.len() <= MOST_PICTURE {
+        return Ok(bytes);
+    }
+    let mut decoder = ImageReader::new(Cursor::new(&bytes))
+        .with_guessed_format()
+        .map_err(|e| failed(&e))?
+        .into_decoder()
+        .map_err(|e| failed(&e))?;
+    let orientation = decoder.orientation().map_err(|e| failed(&e))?;
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|e| failed(&e))?;
+    picture.apply_orientation(orientation);
+    let mut small = Cursor::new(Vec::new());
+    picture.thumbnail(SIDE, SIDE).into_rgb8().write_to(&mut small, ImageFormat::Jpeg).map_err(|e| failed(&e))?;
+    Ok(small.into_inner())
 }

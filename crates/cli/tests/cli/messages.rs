@@ -94,6 +94,8 @@ fn the_help_of_search_names_every_word_that_may_be_asked() {
           --stature <STATURE>        Height relative to the others in the scene; in missing-person cases
                                      alone [possible values: small, medium, tall]
           --like <SIGHTING>          More like this sighting, which the same case must cover
+          --like-picture <FILE>      More like the one in this picture (JPEG or PNG); faces are erased
+                                     before anything is made of it, and it is not kept
           --from <TIME>              Not before, RFC 3339 with zone [default: as early as the case
                                      covers]
           --to <TIME>                Before this time [default: as late as the case covers]

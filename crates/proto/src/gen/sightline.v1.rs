@@ -3922,6 +3922,1043 @@ pub mod camera_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// A word with how sure we are of it, 0..1.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct DescribedColour {
+    #[prost(enumeration = "Colour", tag = "1")]
+    pub word: i32,
+    #[prost(float, tag = "2")]
+    pub confidence: f32,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct DescribedCarried {
+    #[prost(enumeration = "Carried", tag = "1")]
+    pub word: i32,
+    #[prost(float, tag = "2")]
+    pub confidence: f32,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct DescribedVehicle {
+    #[prost(enumeration = "VehicleKind", tag = "1")]
+    pub word: i32,
+    #[prost(float, tag = "2")]
+    pub confidence: f32,
+}
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct DescribedStature {
+    #[prost(enumeration = "Stature", tag = "1")]
+    pub word: i32,
+    #[prost(float, tag = "2")]
+    pub confidence: f32,
+}
+/// What a figure wears and carries, or what a vehicle is. An absent part is unknown.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Description {
+    #[prost(message, optional, tag = "1")]
+    pub upper: ::core::option::Option<DescribedColour>,
+    #[prost(message, optional, tag = "2")]
+    pub lower: ::core::option::Option<DescribedColour>,
+    #[prost(message, repeated, tag = "3")]
+    pub carrying: ::prost::alloc::vec::Vec<DescribedCarried>,
+    #[prost(message, optional, tag = "4")]
+    pub vehicle: ::core::option::Option<DescribedVehicle>,
+    #[prost(message, optional, tag = "5")]
+    pub vehicle_colour: ::core::option::Option<DescribedColour>,
+    #[prost(message, optional, tag = "6")]
+    pub stature: ::core::option::Option<DescribedStature>,
+}
+/// One camera's view of one figure or vehicle, from when its track began until it ended. A possible sighting, never
+/// "this person".
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Sighting {
+    /// A UUID, derived from the footage, so that the same footage gives the same id.
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub camera_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub agency_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "Class", tag = "4")]
+    pub class: i32,
+    #[prost(message, optional, tag = "5")]
+    pub first: ::core::option::Option<CaptureTime>,
+    #[prost(message, optional, tag = "6")]
+    pub last: ::core::option::Option<CaptureTime>,
+    /// When the stored crop was seen.
+    #[prost(message, optional, tag = "7")]
+    pub best: ::core::option::Option<::prost_types::Timestamp>,
+    /// Where in the frame the stored crop was seen.
+    #[prost(message, optional, tag = "8")]
+    pub r#box: ::core::option::Option<Box>,
+    #[prost(message, optional, tag = "9")]
+    pub frame: ::core::option::Option<FrameSize>,
+    /// Of the detection behind the stored crop, 0..1.
+    #[prost(float, tag = "10")]
+    pub score: f32,
+    /// Frames in which the detector saw it.
+    #[prost(uint32, tag = "11")]
+    pub detections: u32,
+    #[prost(message, optional, tag = "12")]
+    pub description: ::core::option::Option<Description>,
+    /// SHA-256 of the footage file in hexadecimal; empty for a live camera.
+    #[prost(string, tag = "13")]
+    pub footage_sha256: ::prost::alloc::string::String,
+}
+/// What to look for, in the words of the vocabulary. Unspecified parts are not asked.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct DescriptionQuery {
+    /// Unspecified looks at every class.
+    #[prost(enumeration = "Class", tag = "1")]
+    pub class: i32,
+    #[prost(enumeration = "Colour", tag = "2")]
+    pub upper: i32,
+    #[prost(enumeration = "Colour", tag = "3")]
+    pub lower: i32,
+    #[prost(enumeration = "Carried", repeated, tag = "4")]
+    pub carrying: ::prost::alloc::vec::Vec<i32>,
+    #[prost(enumeration = "Colour", tag = "5")]
+    pub vehicle_colour: i32,
+    /// Missing-person cases alone.
+    #[prost(enumeration = "Stature", tag = "6")]
+    pub stature: i32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct SearchRequest {
+    #[prost(string, tag = "1")]
+    pub case_id: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub description: ::core::option::Option<DescriptionQuery>,
+    /// "More like this one": a sighting the same case covers. With a description as well, both count.
+    #[prost(string, tag = "3")]
+    pub like_sighting_id: ::prost::alloc::string::String,
+    /// When; absent: the whole window of the case.
+    #[prost(message, optional, tag = "4")]
+    pub window: ::core::option::Option<TimeWindow>,
+    /// Where; empty: every camera of the case.
+    #[prost(string, repeated, tag = "5")]
+    pub camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// At most so many hits, 1 to 1000; 0: 50.
+    #[prost(uint32, tag = "6")]
+    pub limit: u32,
+    /// Send each hit's redacted crop along.
+    #[prost(bool, tag = "7")]
+    pub include_crops: bool,
+    /// "More like the one in this picture", instead of a sighting: JPEG or PNG, in which one figure or vehicle is the largest.
+    /// Faces and heads are erased before anything else is made of it; it is not kept, and the record has a salted commitment.
+    #[prost(bytes = "vec", tag = "8")]
+    pub like_picture: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SearchResponse {
+    #[prost(oneof = "search_response::Part", tags = "1, 2")]
+    pub part: ::core::option::Option<search_response::Part>,
+}
+/// Nested message and enum types in `SearchResponse`.
+pub mod search_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Part {
+        #[prost(message, tag = "1")]
+        Hit(super::Hit),
+        #[prost(message, tag = "2")]
+        Summary(super::SearchSummary),
+    }
+}
+/// A possible sighting of what was asked.
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Hit {
+    /// From 1, best first.
+    #[prost(uint32, tag = "1")]
+    pub rank: u32,
+    #[prost(message, optional, tag = "2")]
+    pub sighting: ::core::option::Option<Sighting>,
+    /// What the ranking goes by, 0..1.
+    #[prost(float, tag = "3")]
+    pub score: f32,
+    /// The share of the named words that match, weighed by confidence, 0..1; absent when no words were asked.
+    #[prost(float, optional, tag = "4")]
+    pub description_score: ::core::option::Option<f32>,
+    /// Likeness to the example, 0..1; absent without an example.
+    #[prost(float, optional, tag = "5")]
+    pub appearance_score: ::core::option::Option<f32>,
+    /// The named words that matched.
+    #[prost(message, repeated, tag = "6")]
+    pub matched: ::prost::alloc::vec::Vec<MatchedWord>,
+    /// JPEG, only if asked for. Redacted: every face and head erased.
+    #[prost(bytes = "vec", tag = "7")]
+    pub crop: ::prost::alloc::vec::Vec<u8>,
+}
+/// A word of the query that the sighting bears.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct MatchedWord {
+    /// Of the sighting's word, 0..1.
+    #[prost(float, tag = "6")]
+    pub confidence: f32,
+    #[prost(oneof = "matched_word::Word", tags = "1, 2, 3, 4, 5")]
+    pub word: ::core::option::Option<matched_word::Word>,
+}
+/// Nested message and enum types in `MatchedWord`.
+pub mod matched_word {
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Word {
+        #[prost(enumeration = "super::Colour", tag = "1")]
+        Upper(i32),
+        #[prost(enumeration = "super::Colour", tag = "2")]
+        Lower(i32),
+        #[prost(enumeration = "super::Carried", tag = "3")]
+        Carrying(i32),
+        #[prost(enumeration = "super::Colour", tag = "4")]
+        VehicleColour(i32),
+        #[prost(enumeration = "super::Stature", tag = "5")]
+        Stature(i32),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SearchSummary {
+    #[prost(uint32, tag = "1")]
+    pub hits: u32,
+    /// What was really looked at: the request within the case.
+    #[prost(string, repeated, tag = "2")]
+    pub camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "3")]
+    pub window: ::core::option::Option<TimeWindow>,
+    /// Whether every sighting in scope was compared. False means that some may have been missed.
+    #[prost(bool, tag = "4")]
+    pub exact: bool,
+    /// The search's place in the audit record, for a receipt of what was permitted.
+    #[prost(uint64, tag = "5")]
+    pub audit_seq: u64,
+    #[prost(message, optional, tag = "6")]
+    pub elapsed: ::core::option::Option<::prost_types::Duration>,
+    /// Cameras of the case that their owners keep out of this search.
+    #[prost(string, repeated, tag = "7")]
+    pub left_out_camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The place of the entry that ended the search, for a receipt of what was handed out.
+    #[prost(uint64, tag = "8")]
+    pub completed_audit_seq: u64,
+    /// Hits that were found and not sent because the case or a camera's owner stopped allowing it meanwhile.
+    #[prost(uint32, tag = "9")]
+    pub withheld: u32,
+    /// The cameras of those.
+    #[prost(string, repeated, tag = "10")]
+    pub withheld_camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCropRequest {
+    #[prost(string, tag = "1")]
+    pub case_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub sighting_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct GetCropResponse {
+    /// JPEG. Redacted: every face and head erased, at most 128 x 256 pixels.
+    #[prost(bytes = "vec", tag = "1")]
+    pub crop: ::prost::alloc::vec::Vec<u8>,
+    #[prost(uint64, tag = "2")]
+    pub audit_seq: u64,
+}
+/// Generated client implementations.
+pub mod search_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Reading sightings. Every call names a case and is on the record, durably, before it is answered; one that the case
+    /// does not cover is refused with PERMISSION_DENIED and the reason, and that is on the record too.
+    ///
+    /// Errors of every service: the status message says what is wrong; the trailing metadata `sightline-hint` says what to
+    /// do and `sightline-reason` is a stable word for programs.
+    #[derive(Debug, Clone)]
+    pub struct SearchServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SearchServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SearchServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SearchServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SearchServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Streams hits, best first, then one summary. Whether the case and the owners of the cameras still allow it is looked
+        /// at again before every hit: what they do not allow any more is withheld, and the summary says so.
+        /// Roles: investigator.
+        /// Errors: PERMISSION_DENIED (no case, not authorised, closed, expired, outside its time, cameras or classes, not the
+        /// requester, an example that the case does not cover or that is not there), INVALID_ARGUMENT (nothing to look for, a
+        /// bad id or window, a picture that is none or in which it is not clear who is meant), RESOURCE_EXHAUSTED (too many
+        /// pictures at once).
+        pub async fn search(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SearchRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::SearchResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.SearchService/Search",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.SearchService", "Search"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+        /// The redacted crop of one sighting that the case covers.
+        /// Roles: investigator.
+        /// Errors: PERMISSION_DENIED (as above, and a sighting that is not there), NOT_FOUND (its crop is gone).
+        pub async fn get_crop(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCropRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCropResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.SearchService/GetCrop",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.SearchService", "GetCrop"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod search_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SearchServiceServer.
+    #[async_trait]
+    pub trait SearchService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Search method.
+        type SearchStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::SearchResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams hits, best first, then one summary. Whether the case and the owners of the cameras still allow it is looked
+        /// at again before every hit: what they do not allow any more is withheld, and the summary says so.
+        /// Roles: investigator.
+        /// Errors: PERMISSION_DENIED (no case, not authorised, closed, expired, outside its time, cameras or classes, not the
+        /// requester, an example that the case does not cover or that is not there), INVALID_ARGUMENT (nothing to look for, a
+        /// bad id or window, a picture that is none or in which it is not clear who is meant), RESOURCE_EXHAUSTED (too many
+        /// pictures at once).
+        async fn search(
+            &self,
+            request: tonic::Request<super::SearchRequest>,
+        ) -> std::result::Result<tonic::Response<Self::SearchStream>, tonic::Status>;
+        /// The redacted crop of one sighting that the case covers.
+        /// Roles: investigator.
+        /// Errors: PERMISSION_DENIED (as above, and a sighting that is not there), NOT_FOUND (its crop is gone).
+        async fn get_crop(
+            &self,
+            request: tonic::Request<super::GetCropRequest>,
+        ) -> std::result::Result<tonic::Response<super::GetCropResponse>, tonic::Status>;
+    }
+    /// Reading sightings. Every call names a case and is on the record, durably, before it is answered; one that the case
+    /// does not cover is refused with PERMISSION_DENIED and the reason, and that is on the record too.
+    ///
+    /// Errors of every service: the status message says what is wrong; the trailing metadata `sightline-hint` says what to
+    /// do and `sightline-reason` is a stable word for programs.
+    #[derive(Debug)]
+    pub struct SearchServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SearchServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SearchServiceServer<T>
+    where
+        T: SearchService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/sightline.v1.SearchService/Search" => {
+                    #[allow(non_camel_case_types)]
+                    struct SearchSvc<T: SearchService>(pub Arc<T>);
+                    impl<
+                        T: SearchService,
+                    > tonic::server::ServerStreamingService<super::SearchRequest>
+                    for SearchSvc<T> {
+                        type Response = super::SearchResponse;
+                        type ResponseStream = T::SearchStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SearchRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SearchService>::search(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SearchSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.SearchService/GetCrop" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetCropSvc<T: SearchService>(pub Arc<T>);
+                    impl<
+                        T: SearchService,
+                    > tonic::server::UnaryService<super::GetCropRequest>
+                    for GetCropSvc<T> {
+                        type Response = super::GetCropResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetCropRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SearchService>::get_crop(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetCropSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SearchServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "sightline.v1.SearchService";
+    impl<T> tonic::server::NamedService for SearchServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportRequest {
+    #[prost(string, tag = "1")]
+    pub case_id: ::prost::alloc::string::String,
+    #[prost(oneof = "export_request::Selection", tags = "2, 3")]
+    pub selection: ::core::option::Option<export_request::Selection>,
+}
+/// Nested message and enum types in `ExportRequest`.
+pub mod export_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Selection {
+        /// These.
+        #[prost(message, tag = "2")]
+        Sightings(super::SightingSelection),
+        /// What this search finds, with its scores. Its case_id is empty or the one above; include_crops is not looked at.
+        #[prost(message, tag = "3")]
+        Search(super::SearchRequest),
+    }
+}
+/// 1 to 1000, each once.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SightingSelection {
+    #[prost(string, repeated, tag = "1")]
+    pub sighting_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportResponse {
+    #[prost(oneof = "export_response::Part", tags = "1, 2")]
+    pub part: ::core::option::Option<export_response::Part>,
+}
+/// Nested message and enum types in `ExportResponse`.
+pub mod export_response {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Part {
+        #[prost(message, tag = "1")]
+        Chunk(super::ExportChunk),
+        #[prost(message, tag = "2")]
+        Summary(super::ExportSummary),
+    }
+}
+/// A piece of a file. The pieces of one file follow each other.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct ExportChunk {
+    /// Relative, of a-z, 0-9, '-', '\_', '.' and '/'.
+    #[prost(string, tag = "1")]
+    pub path: ::prost::alloc::string::String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub data: ::prost::alloc::vec::Vec<u8>,
+    /// Whether the file ends here.
+    #[prost(bool, tag = "3")]
+    pub last: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportSummary {
+    #[prost(uint32, tag = "1")]
+    pub sightings: u32,
+    #[prost(uint32, tag = "2")]
+    pub files: u32,
+    /// SHA-256, in hexadecimal. Also in the entry that ended the export.
+    #[prost(string, tag = "3")]
+    pub manifest_sha256: ::prost::alloc::string::String,
+    /// The places of the two entries in the record.
+    #[prost(uint64, tag = "4")]
+    pub audit_seq: u64,
+    #[prost(uint64, tag = "5")]
+    pub completed_audit_seq: u64,
+    /// Nobody has authorised the case yet: the export must be destroyed if nobody does.
+    #[prost(bool, tag = "6")]
+    pub unauthorised: bool,
+    /// Cameras of the case that their owners keep out.
+    #[prost(string, repeated, tag = "7")]
+    pub left_out_camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// Generated client implementations.
+pub mod export_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Sightings leave the deployment, sealed, for a file or a court. Reading like any other: under a case, within its budget,
+    /// on the record. The server keeps no copy.
+    #[derive(Debug, Clone)]
+    pub struct ExportServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl ExportServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> ExportServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> ExportServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            ExportServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Streams the files of an export one after the other, its seal last, then one summary. Nothing is sealed, and the stream
+        /// ends with the refusal, if the case or the owner of a camera in it stops allowing it meanwhile: an export is whole or
+        /// none. A case that nobody has authorised yet (an emergency) is exported with that said on every part of it.
+        /// Roles: investigator.
+        /// Errors: PERMISSION_DENIED (as for a search, and a named sighting that the case does not cover or that is not there),
+        /// INVALID_ARGUMENT (nothing selected, a bad id or window), NOT_FOUND (a crop is gone).
+        pub async fn export(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::ExportResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.ExportService/Export",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.ExportService", "Export"));
+            self.inner.server_streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod export_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with ExportServiceServer.
+    #[async_trait]
+    pub trait ExportService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Export method.
+        type ExportStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::ExportResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Streams the files of an export one after the other, its seal last, then one summary. Nothing is sealed, and the stream
+        /// ends with the refusal, if the case or the owner of a camera in it stops allowing it meanwhile: an export is whole or
+        /// none. A case that nobody has authorised yet (an emergency) is exported with that said on every part of it.
+        /// Roles: investigator.
+        /// Errors: PERMISSION_DENIED (as for a search, and a named sighting that the case does not cover or that is not there),
+        /// INVALID_ARGUMENT (nothing selected, a bad id or window), NOT_FOUND (a crop is gone).
+        async fn export(
+            &self,
+            request: tonic::Request<super::ExportRequest>,
+        ) -> std::result::Result<tonic::Response<Self::ExportStream>, tonic::Status>;
+    }
+    /// Sightings leave the deployment, sealed, for a file or a court. Reading like any other: under a case, within its budget,
+    /// on the record. The server keeps no copy.
+    #[derive(Debug)]
+    pub struct ExportServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> ExportServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for ExportServiceServer<T>
+    where
+        T: ExportService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/sightline.v1.ExportService/Export" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportSvc<T: ExportService>(pub Arc<T>);
+                    impl<
+                        T: ExportService,
+                    > tonic::server::ServerStreamingService<super::ExportRequest>
+                    for ExportSvc<T> {
+                        type Response = super::ExportResponse;
+                        type ResponseStream = T::ExportStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as ExportService>::export(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for ExportServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "sightline.v1.ExportService";
+    impl<T> tonic::server::NamedService for ExportServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// How footage is read; the defaults are the server's.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct FootageSettings {
@@ -6757,643 +7794,6 @@ pub mod retention_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "sightline.v1.RetentionService";
     impl<T> tonic::server::NamedService for RetentionServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
-/// A word with how sure we are of it, 0..1.
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct DescribedColour {
-    #[prost(enumeration = "Colour", tag = "1")]
-    pub word: i32,
-    #[prost(float, tag = "2")]
-    pub confidence: f32,
-}
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct DescribedCarried {
-    #[prost(enumeration = "Carried", tag = "1")]
-    pub word: i32,
-    #[prost(float, tag = "2")]
-    pub confidence: f32,
-}
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct DescribedVehicle {
-    #[prost(enumeration = "VehicleKind", tag = "1")]
-    pub word: i32,
-    #[prost(float, tag = "2")]
-    pub confidence: f32,
-}
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct DescribedStature {
-    #[prost(enumeration = "Stature", tag = "1")]
-    pub word: i32,
-    #[prost(float, tag = "2")]
-    pub confidence: f32,
-}
-/// What a figure wears and carries, or what a vehicle is. An absent part is unknown.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Description {
-    #[prost(message, optional, tag = "1")]
-    pub upper: ::core::option::Option<DescribedColour>,
-    #[prost(message, optional, tag = "2")]
-    pub lower: ::core::option::Option<DescribedColour>,
-    #[prost(message, repeated, tag = "3")]
-    pub carrying: ::prost::alloc::vec::Vec<DescribedCarried>,
-    #[prost(message, optional, tag = "4")]
-    pub vehicle: ::core::option::Option<DescribedVehicle>,
-    #[prost(message, optional, tag = "5")]
-    pub vehicle_colour: ::core::option::Option<DescribedColour>,
-    #[prost(message, optional, tag = "6")]
-    pub stature: ::core::option::Option<DescribedStature>,
-}
-/// One camera's view of one figure or vehicle, from when its track began until it ended. A possible sighting, never
-/// "this person".
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Sighting {
-    /// A UUID, derived from the footage, so that the same footage gives the same id.
-    #[prost(string, tag = "1")]
-    pub id: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub camera_id: ::prost::alloc::string::String,
-    #[prost(string, tag = "3")]
-    pub agency_id: ::prost::alloc::string::String,
-    #[prost(enumeration = "Class", tag = "4")]
-    pub class: i32,
-    #[prost(message, optional, tag = "5")]
-    pub first: ::core::option::Option<CaptureTime>,
-    #[prost(message, optional, tag = "6")]
-    pub last: ::core::option::Option<CaptureTime>,
-    /// When the stored crop was seen.
-    #[prost(message, optional, tag = "7")]
-    pub best: ::core::option::Option<::prost_types::Timestamp>,
-    /// Where in the frame the stored crop was seen.
-    #[prost(message, optional, tag = "8")]
-    pub r#box: ::core::option::Option<Box>,
-    #[prost(message, optional, tag = "9")]
-    pub frame: ::core::option::Option<FrameSize>,
-    /// Of the detection behind the stored crop, 0..1.
-    #[prost(float, tag = "10")]
-    pub score: f32,
-    /// Frames in which the detector saw it.
-    #[prost(uint32, tag = "11")]
-    pub detections: u32,
-    #[prost(message, optional, tag = "12")]
-    pub description: ::core::option::Option<Description>,
-    /// SHA-256 of the footage file in hexadecimal; empty for a live camera.
-    #[prost(string, tag = "13")]
-    pub footage_sha256: ::prost::alloc::string::String,
-}
-/// What to look for, in the words of the vocabulary. Unspecified parts are not asked.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct DescriptionQuery {
-    /// Unspecified looks at every class.
-    #[prost(enumeration = "Class", tag = "1")]
-    pub class: i32,
-    #[prost(enumeration = "Colour", tag = "2")]
-    pub upper: i32,
-    #[prost(enumeration = "Colour", tag = "3")]
-    pub lower: i32,
-    #[prost(enumeration = "Carried", repeated, tag = "4")]
-    pub carrying: ::prost::alloc::vec::Vec<i32>,
-    #[prost(enumeration = "Colour", tag = "5")]
-    pub vehicle_colour: i32,
-    /// Missing-person cases alone.
-    #[prost(enumeration = "Stature", tag = "6")]
-    pub stature: i32,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SearchRequest {
-    #[prost(string, tag = "1")]
-    pub case_id: ::prost::alloc::string::String,
-    #[prost(message, optional, tag = "2")]
-    pub description: ::core::option::Option<DescriptionQuery>,
-    /// "More like this one": a sighting the same case covers. With a description as well, both count.
-    #[prost(string, tag = "3")]
-    pub like_sighting_id: ::prost::alloc::string::String,
-    /// When; absent: the whole window of the case.
-    #[prost(message, optional, tag = "4")]
-    pub window: ::core::option::Option<TimeWindow>,
-    /// Where; empty: every camera of the case.
-    #[prost(string, repeated, tag = "5")]
-    pub camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// At most so many hits, 1 to 1000; 0: 50.
-    #[prost(uint32, tag = "6")]
-    pub limit: u32,
-    /// Send each hit's redacted crop along.
-    #[prost(bool, tag = "7")]
-    pub include_crops: bool,
-}
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct SearchResponse {
-    #[prost(oneof = "search_response::Part", tags = "1, 2")]
-    pub part: ::core::option::Option<search_response::Part>,
-}
-/// Nested message and enum types in `SearchResponse`.
-pub mod search_response {
-    #[derive(Clone, PartialEq, ::prost::Oneof)]
-    pub enum Part {
-        #[prost(message, tag = "1")]
-        Hit(super::Hit),
-        #[prost(message, tag = "2")]
-        Summary(super::SearchSummary),
-    }
-}
-/// A possible sighting of what was asked.
-#[derive(Clone, PartialEq, ::prost::Message)]
-#[prost(skip_debug)]
-pub struct Hit {
-    /// From 1, best first.
-    #[prost(uint32, tag = "1")]
-    pub rank: u32,
-    #[prost(message, optional, tag = "2")]
-    pub sighting: ::core::option::Option<Sighting>,
-    /// What the ranking goes by, 0..1.
-    #[prost(float, tag = "3")]
-    pub score: f32,
-    /// The share of the named words that match, weighed by confidence, 0..1; absent when no words were asked.
-    #[prost(float, optional, tag = "4")]
-    pub description_score: ::core::option::Option<f32>,
-    /// Likeness to the example, 0..1; absent without an example.
-    #[prost(float, optional, tag = "5")]
-    pub appearance_score: ::core::option::Option<f32>,
-    /// The named words that matched.
-    #[prost(message, repeated, tag = "6")]
-    pub matched: ::prost::alloc::vec::Vec<MatchedWord>,
-    /// JPEG, only if asked for. Redacted: every face and head erased.
-    #[prost(bytes = "vec", tag = "7")]
-    pub crop: ::prost::alloc::vec::Vec<u8>,
-}
-/// A word of the query that the sighting bears.
-#[derive(Clone, Copy, PartialEq, ::prost::Message)]
-pub struct MatchedWord {
-    /// Of the sighting's word, 0..1.
-    #[prost(float, tag = "6")]
-    pub confidence: f32,
-    #[prost(oneof = "matched_word::Word", tags = "1, 2, 3, 4, 5")]
-    pub word: ::core::option::Option<matched_word::Word>,
-}
-/// Nested message and enum types in `MatchedWord`.
-pub mod matched_word {
-    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
-    pub enum Word {
-        #[prost(enumeration = "super::Colour", tag = "1")]
-        Upper(i32),
-        #[prost(enumeration = "super::Colour", tag = "2")]
-        Lower(i32),
-        #[prost(enumeration = "super::Carried", tag = "3")]
-        Carrying(i32),
-        #[prost(enumeration = "super::Colour", tag = "4")]
-        VehicleColour(i32),
-        #[prost(enumeration = "super::Stature", tag = "5")]
-        Stature(i32),
-    }
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct SearchSummary {
-    #[prost(uint32, tag = "1")]
-    pub hits: u32,
-    /// What was really looked at: the request within the case.
-    #[prost(string, repeated, tag = "2")]
-    pub camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    #[prost(message, optional, tag = "3")]
-    pub window: ::core::option::Option<TimeWindow>,
-    /// Whether every sighting in scope was compared. False means that some may have been missed.
-    #[prost(bool, tag = "4")]
-    pub exact: bool,
-    /// The search's place in the audit record, for a receipt of what was permitted.
-    #[prost(uint64, tag = "5")]
-    pub audit_seq: u64,
-    #[prost(message, optional, tag = "6")]
-    pub elapsed: ::core::option::Option<::prost_types::Duration>,
-    /// Cameras of the case that their owners keep out of this search.
-    #[prost(string, repeated, tag = "7")]
-    pub left_out_camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// The place of the entry that ended the search, for a receipt of what was handed out.
-    #[prost(uint64, tag = "8")]
-    pub completed_audit_seq: u64,
-    /// Hits that were found and not sent because the case or a camera's owner stopped allowing it meanwhile.
-    #[prost(uint32, tag = "9")]
-    pub withheld: u32,
-    /// The cameras of those.
-    #[prost(string, repeated, tag = "10")]
-    pub withheld_camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetCropRequest {
-    #[prost(string, tag = "1")]
-    pub case_id: ::prost::alloc::string::String,
-    #[prost(string, tag = "2")]
-    pub sighting_id: ::prost::alloc::string::String,
-}
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-#[prost(skip_debug)]
-pub struct GetCropResponse {
-    /// JPEG. Redacted: every face and head erased, at most 128 x 256 pixels.
-    #[prost(bytes = "vec", tag = "1")]
-    pub crop: ::prost::alloc::vec::Vec<u8>,
-    #[prost(uint64, tag = "2")]
-    pub audit_seq: u64,
-}
-/// Generated client implementations.
-pub mod search_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Reading sightings. Every call names a case and is on the record, durably, before it is answered; one that the case
-    /// does not cover is refused with PERMISSION_DENIED and the reason, and that is on the record too.
-    ///
-    /// Errors of every service: the status message says what is wrong; the trailing metadata `sightline-hint` says what to
-    /// do and `sightline-reason` is a stable word for programs.
-    #[derive(Debug, Clone)]
-    pub struct SearchServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl SearchServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> SearchServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> SearchServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            SearchServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Streams hits, best first, then one summary. Whether the case and the owners of the cameras still allow it is looked
-        /// at again before every hit: what they do not allow any more is withheld, and the summary says so.
-        /// Roles: investigator.
-        /// Errors: PERMISSION_DENIED (no case, not authorised, closed, expired, outside its time, cameras or classes, not the
-        /// requester, an example that the case does not cover or that is not there), INVALID_ARGUMENT (nothing to look for, a
-        /// bad id or window).
-        pub async fn search(
-            &mut self,
-            request: impl tonic::IntoRequest<super::SearchRequest>,
-        ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::SearchResponse>>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/sightline.v1.SearchService/Search",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("sightline.v1.SearchService", "Search"));
-            self.inner.server_streaming(req, path, codec).await
-        }
-        /// The redacted crop of one sighting that the case covers.
-        /// Roles: investigator.
-        /// Errors: PERMISSION_DENIED (as above, and a sighting that is not there), NOT_FOUND (its crop is gone).
-        pub async fn get_crop(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetCropRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetCropResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/sightline.v1.SearchService/GetCrop",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("sightline.v1.SearchService", "GetCrop"));
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-pub mod search_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with SearchServiceServer.
-    #[async_trait]
-    pub trait SearchService: std::marker::Send + std::marker::Sync + 'static {
-        /// Server streaming response type for the Search method.
-        type SearchStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::SearchResponse, tonic::Status>,
-            >
-            + std::marker::Send
-            + 'static;
-        /// Streams hits, best first, then one summary. Whether the case and the owners of the cameras still allow it is looked
-        /// at again before every hit: what they do not allow any more is withheld, and the summary says so.
-        /// Roles: investigator.
-        /// Errors: PERMISSION_DENIED (no case, not authorised, closed, expired, outside its time, cameras or classes, not the
-        /// requester, an example that the case does not cover or that is not there), INVALID_ARGUMENT (nothing to look for, a
-        /// bad id or window).
-        async fn search(
-            &self,
-            request: tonic::Request<super::SearchRequest>,
-        ) -> std::result::Result<tonic::Response<Self::SearchStream>, tonic::Status>;
-        /// The redacted crop of one sighting that the case covers.
-        /// Roles: investigator.
-        /// Errors: PERMISSION_DENIED (as above, and a sighting that is not there), NOT_FOUND (its crop is gone).
-        async fn get_crop(
-            &self,
-            request: tonic::Request<super::GetCropRequest>,
-        ) -> std::result::Result<tonic::Response<super::GetCropResponse>, tonic::Status>;
-    }
-    /// Reading sightings. Every call names a case and is on the record, durably, before it is answered; one that the case
-    /// does not cover is refused with PERMISSION_DENIED and the reason, and that is on the record too.
-    ///
-    /// Errors of every service: the status message says what is wrong; the trailing metadata `sightline-hint` says what to
-    /// do and `sightline-reason` is a stable word for programs.
-    #[derive(Debug)]
-    pub struct SearchServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> SearchServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for SearchServiceServer<T>
-    where
-        T: SearchService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/sightline.v1.SearchService/Search" => {
-                    #[allow(non_camel_case_types)]
-                    struct SearchSvc<T: SearchService>(pub Arc<T>);
-                    impl<
-                        T: SearchService,
-                    > tonic::server::ServerStreamingService<super::SearchRequest>
-                    for SearchSvc<T> {
-                        type Response = super::SearchResponse;
-                        type ResponseStream = T::SearchStream;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::ResponseStream>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::SearchRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as SearchService>::search(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = SearchSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.server_streaming(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/sightline.v1.SearchService/GetCrop" => {
-                    #[allow(non_camel_case_types)]
-                    struct GetCropSvc<T: SearchService>(pub Arc<T>);
-                    impl<
-                        T: SearchService,
-                    > tonic::server::UnaryService<super::GetCropRequest>
-                    for GetCropSvc<T> {
-                        type Response = super::GetCropResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::GetCropRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as SearchService>::get_crop(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = GetCropSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for SearchServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "sightline.v1.SearchService";
-    impl<T> tonic::server::NamedService for SearchServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -54,6 +54,9 @@ pub struct Selection {
     /// The example.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub like: Option<SightingId>,
+    /// The example was a picture. It is not here: it was not kept.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub like_picture: bool,
     pub from: CaptureTime,
     pub to: CaptureTime,
     pub cameras: Vec<CameraId>,

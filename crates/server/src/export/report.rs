@@ -133,6 +133,9 @@ fn asked(page: &mut String, m: &Manifest) -> fmt::Result {
     if let Some(example) = &s.like {
         row(page, "Like", &format!("the sighting {example}"))?;
     }
+    if s.like_picture {
+        row(page, "Like", "a picture that was shown, its faces erased first; it was not kept")?;
+    }
     row(page, "Time", &format!("{} to {}", s.from, s.to))?;
     row(page, "Cameras", &list(&s.cameras))?;
     if !s.left_out_cameras.is_empty() {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use access::{
-    Action, Caller, Case, CasePermit, Code as Why, Denial, Outcome, SearchRequest, decide,
+    Action, Caller, Case, CasePermit, Code as Why, Denial, Example, Outcome, SearchRequest, decide,
     log::{LogError, Seal},
 };
 use futures::Stream;
@@ -118,14 +118,15 @@ impl Api {
         let id = self.case_named(Action::Export, caller, &request.case_id).await?;
         let wanted = Wanted::from_message(&id, request.selection)?;
         let asked = wanted.request();
-        let like = match &wanted {
+        let example = match &wanted {
             Wanted::These(_) => None,
-            Wanted::FoundBy(question) => question.like,
+            Wanted::FoundBy(question) => question.example.clone(),
         };
         let case = self.0.catalogue().case(&id).await?.map(|stored| stored.case);
         let rules = self.0.rules.load(Ordering::Relaxed);
         let cameras = self.0.pooled().await?;
-        let permit = self.0.gate.permit_export(&id, case.as_ref(), &cameras, &asked, like, caller, self.0.now()).await;
+        let permit =
+            self.0.gate.permit_export(&id, case.as_ref(), &cameras, &asked, example.as_ref(), caller, self.0.now()).await;
         noted();
         let permit = permit?;
         let gathered = match case {
@@ -152,6 +153,7 @@ impl Api {
             by_hand: matches!(wanted, Wanted::These(_)),
             words: Vec::new(),
             like: None,
+            like_picture: false,
             from: permit.window().from(),
             to: permit.window().to(),
             cameras: permit.cameras().iter().cloned().collect(),
@@ -170,6 +172,7 @@ impl Api {
             Wanted::FoundBy(question) => {
                 selection.words = words(&question.description);
                 selection.like = question.like;
+                selection.like_picture = matches!(question.example, Some(Example::Picture(_)));
                 let (Found { hits, exact }, current) = self.look(permit, question).await?;
                 selection.exact = Some(exact && current);
                 sightings = hits.into_iter().map(|hit| (hit.sighting.clone(), Some(hit))).collect();

@@ -1,10 +1,11 @@
 use std::{collections::BTreeSet, pin::Pin, sync::atomic::Ordering, time::Instant};
 
-use access::{Action, AuditDetail, Caller, CasePermit, Code as Why, Denial, Outcome, SearchRequest};
+use access::{Action, AuditDetail, Caller, CasePermit, Code as Why, Denial, Example, Matter, Outcome, SearchRequest};
 use futures::Stream;
 use metrics::histogram;
 use proto::v1::{self, search_service_server::SearchService};
 use search::{Found, SearchError, SearchQuery};
+use sha2::{Digest, Sha256};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 use types::{CameraId, CaseId, DescriptionQuery, SightingId, TimeWindow};
@@ -17,6 +18,7 @@ use super::{
 use crate::{
     guard::noted,
     identity::caller,
+    log::sealed,
     metrics::names,
     status::{Fault, status},
 };
@@ -55,6 +57,10 @@ impl SearchService for Api {
 pub(super) struct Question {
     pub(super) description: DescriptionQuery,
     pub(super) like: Option<SightingId>,
+    /// As it came; read only after the permit is there.
+    picture: Option<Vec<u8>>,
+    /// The example as the record has it.
+    pub(super) example: Option<Example>,
     window: Option<TimeWindow>,
     cameras: BTreeSet<CameraId>,
     limit: u32,
@@ -71,7 +77,8 @@ impl Api {
         let case = self.0.catalogue().case(&id).await?.map(|stored| stored.case);
         let rules = self.0.rules.load(Ordering::Relaxed);
         let cameras = self.0.pooled().await?;
-        let permit = self.0.gate.permit(&id, case.as_ref(), &cameras, &asked, question.like, caller, self.0.now()).await;
+        let permit =
+            self.0.gate.permit(&id, case.as_ref(), &cameras, &asked, question.example.as_ref(), caller, self.0.now()).await;
         noted();
         let permit = permit?;
         let crops = question.crops;
@@ -89,9 +96,14 @@ impl Api {
     pub(super) async fn look(&self, permit: &CasePermit, question: Question) -> Result<(Found, bool), Fault> {
         // Asked before the search: what comes during it may or may not be in the answer.
         let current = self.0.store.feed.is_current().await?;
+        let picture = match question.picture {
+            Some(picture) => Some(self.0.pictures.embed(picture, question.description.class).await?),
+            None => None,
+        };
         let query = SearchQuery {
             description: question.description,
             like: question.like,
+            picture,
             cameras: question.cameras.into_iter().collect(),
             window: question.window,
             limit: None,
@@ -147,12 +159,20 @@ impl Api {
 
 impl Question {
     pub(super) fn from_message(request: v1::SearchRequest) -> Result<Self, Fault> {
+        let like = match request.like_sighting_id.as_str() {
+            "" => None,
+            id => Some(proto::sighting_id(id)?),
+        };
+        let picture = Some(request.like_picture).filter(|p| !p.is_empty());
+        if like.is_some() && picture.is_some() {
+            return Err(Fault::invalid("two_examples", "there are two examples", "name a sighting or show a picture, not both"));
+        }
+        let commitment = |picture: &Vec<u8>| sealed(Matter::Picture, hex::encode(Sha256::digest(picture)));
         Ok(Self {
             description: request.description.unwrap_or_default().try_into()?,
-            like: match request.like_sighting_id.as_str() {
-                "" => None,
-                id => Some(proto::sighting_id(id)?),
-            },
+            example: like.map(Example::Sighting).or_else(|| picture.as_ref().map(commitment).map(Example::Picture)),
+            like,
+            picture,
             window: request.window.map(TryInto::try_into).transpose()?,
             cameras: camera_ids(&request.camera_ids)?,
             limit: if request.limit == 0 { DEFAULT_LIMIT } else { request.limit },
