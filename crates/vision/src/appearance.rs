@@ -24,7 +24,7 @@ use crate::{error::VisionError, session::output, store::ModelStore};
 
 /// Names everything between the crop and the vector but the backbone's weights and the projection. Change it with any
 /// change of a constant or a step: vectors of two recipes must never be compared.
-const RECIPE: &str = "sightline appearance 4";
+const RECIPE: &str = "sightline appearance 5";
 
 /// Makes appearance vectors.
 #[derive(Debug)]

@@ -3,9 +3,10 @@
 mod naming;
 
 use redact::RedactedCrop;
-use types::{Carried, Class, Colour, Described, Description, Group, Rect};
+use types::{Carried, Class, Colour, Described, Description, Group};
 
 use crate::{
+    figure::{Figure, Pixel, pixels},
     lab::{Light, for_each_kept},
     scene_light::SceneLight,
 };
@@ -15,13 +16,29 @@ use naming::{Name, name};
 /// How much of the light's colour is taken out before colours are named.
 const DISCOUNT: f32 = 0.5;
 /// The same, where the light was estimated from whole frames, which is surer.
-const SCENE_DISCOUNT: f32 = 0.8;
+const SCENE_DISCOUNT: f32 = 0.65;
 /// A region with fewer pixels (weighed by how central they are) tells nothing.
 const LEAST_PIXELS: f32 = 25.0;
+/// Nor does one whose pixels all have the colours of what is around the figure.
+const LEAST_FIGURE: f32 = 1.0;
 /// Darker than this mean lightness it is night or shadow, and every cat is grey.
 const NIGHT: f32 = 12.0;
 /// The best word needs this share of the region.
-const LEAST_SHARE: f32 = 0.4;
+const LEAST_SHARE: f32 = 0.36;
+const LEAST_CONFIDENCE: f32 = 0.1;
+
+/// A part of a box, in shares of its sides.
+struct Region {
+    left: f32,
+    top: f32,
+    right: f32,
+    bottom: f32,
+}
+
+/// Trunk and thighs, the parts that clothes cover most often: sleeves and trouser legs may be short.
+const UPPER: Region = Region { left: 0.22, top: 0.2, right: 0.78, bottom: 0.48 };
+const LOWER: Region = Region { left: 0.25, top: 0.54, right: 0.75, bottom: 0.82 };
+const BODYWORK: Region = Region { left: 0.12, top: 0.2, right: 0.88, bottom: 0.8 };
 
 /// Colours of the upper and lower clothing and the things carried, for a figure; kind and colour, for a vehicle.
 ///
@@ -31,59 +48,57 @@ pub fn describe(crop: &RedactedCrop, class: Class, carried: &[Described<Carried>
         Some(scene) => Light::of_scene(scene, crop, SCENE_DISCOUNT),
         None => Light::and_exposure(crop, DISCOUNT),
     };
-    let r = crop.subject();
-    let part = |left: f32, top: f32, right: f32, bottom: f32| {
-        Rect::from_corners(r.x + left * r.width, r.y + top * r.height, r.x + right * r.width, r.y + bottom * r.height)
-    };
+    let (pixels, dark) = (pixels(crop, light), picture_is_dark(crop));
     match class.group() {
         Group::Person => {
+            let r = crop.subject();
             // A figure much wider than upright ones is seated, bent or cut: what is at which height is anybody's guess.
             let upright = r.height > 1.4 * r.width;
+            let figure = Figure::new(&pixels);
+            let colour = |region| colour(&pixels, region, Some(&figure), dark);
             Description {
-                upper: colour(crop, light, &part(0.22, 0.2, 0.78, 0.48), true).filter(|_| r.height > 1.1 * r.width),
-                lower: colour(crop, light, &part(0.25, 0.56, 0.75, 0.85), true).filter(|_| upright),
+                upper: colour(&UPPER).filter(|_| r.height > 1.1 * r.width),
+                lower: colour(&LOWER).filter(|_| upright),
                 carrying: carried.to_vec(),
                 ..Description::default()
             }
         }
         Group::Vehicle => Description {
             vehicle: class.vehicle().map(|kind| Described::new(kind, 1.0)),
-            vehicle_colour: colour(crop, light, &part(0.12, 0.2, 0.88, 0.8), false).filter(|_| !matches!(class, Class::Bicycle)),
+            vehicle_colour: colour(&pixels, &BODYWORK, None, dark).filter(|_| !matches!(class, Class::Bicycle)),
             ..Description::default()
         },
         Group::Carried => Description::default(),
     }
 }
 
-/// The colour most of the region has. With `skin`, bare skin is no colour of clothing, and a region that is mostly skin is
-/// unknown.
-fn colour(crop: &RedactedCrop, light: Light, region: &Rect, skin: bool) -> Option<Described<Colour>> {
+/// The colour most of the region has. Of a `figure`, pixels count less the more the surroundings have their colour; bare
+/// skin is no colour of clothing, and a region that is mostly skin is unknown.
+fn colour(pixels: &[Pixel], region: &Region, figure: Option<&Figure>, dark: bool) -> Option<Described<Colour>> {
     let mut votes = [0.0f32; Colour::ALL.len()];
-    let (mut all, mut bare, mut lightness) = (0.0f32, 0.0f32, 0.0f32);
-    let (cx, _) = region.centre();
-    for_each_kept(crop, |x, y, rgb| {
-        let (x, y) = (x as f32 + 0.5, y as f32 + 0.5);
-        if x < region.x || x >= region.right() || y < region.y || y >= region.bottom() {
-            return;
-        }
-        let weight = (-((x - cx) / (0.35 * region.width)).powi(2) / 2.0).exp();
-        let pixel = light.apply(rgb);
+    let (mut seen, mut all, mut bare, mut lightness) = (0.0f32, 0.0f32, 0.0f32, 0.0f32);
+    let (middle, spread) = ((region.left + region.right) / 2.0, 0.35 * (region.right - region.left));
+    let inside = |p: &&Pixel| (region.left..region.right).contains(&p.u) && (region.top..region.bottom).contains(&p.v);
+    for p in pixels.iter().filter(inside) {
+        let central = (-((p.u - middle) / spread).powi(2) / 2.0).exp();
+        let weight = central * figure.map_or(1.0, |f| f.share(p.colour));
+        seen += central;
         all += weight;
-        lightness += weight * pixel.l;
-        match name(pixel) {
-            Name::Skin if skin => bare += weight,
+        lightness += weight * p.colour.l;
+        match name(p.colour) {
+            Name::Skin if figure.is_some() => bare += weight,
             Name::Skin => votes[Colour::Brown.index()] += weight,
             Name::Colours(some) => some.iter().for_each(|(c, share)| votes[c.index()] += weight * share),
         }
-    });
-    if all < LEAST_PIXELS || lightness / all < NIGHT && picture_is_dark(crop) || bare > 0.5 * all {
+    }
+    if seen < LEAST_PIXELS || all < LEAST_FIGURE || lightness / all < NIGHT && dark || bare > 0.5 * all {
         return None;
     }
     let best = Colour::ALL.iter().copied().max_by(|a, b| votes[a.index()].total_cmp(&votes[b.index()]))?;
     let share = votes[best.index()] / all;
     // From just enough to nearly all of the region; small regions are less sure.
-    let sure = ((share - 0.25) / 0.55).clamp(0.0, 1.0) * (all / (4.0 * LEAST_PIXELS)).min(1.0).sqrt();
-    (share >= LEAST_SHARE && sure > 0.15).then_some(Described::new(best, sure))
+    let sure = ((share - 0.25) / 0.55).clamp(0.0, 1.0) * (seen / (4.0 * LEAST_PIXELS)).min(1.0).sqrt();
+    (share >= LEAST_SHARE && sure > LEAST_CONFIDENCE).then_some(Described::new(best, sure))
 }
 
 /// Whether the whole crop is dark, not only the clothes: black trousers by day are black.
@@ -94,4 +109,101 @@ fn picture_is_dark(crop: &RedactedCrop) -> bool {
         count += 3;
     });
     count == 0 || sum / count < 30
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use redact::{FaceFinder, FaceFinderError, FoundFace, Subject, redact};
+    use types::{RawCrop, Rect, Size};
+
+    use super::*;
+
+    struct NoFaces;
+
+    impl FaceFinder for NoFaces {
+        fn find(&mut self, _: &RawCrop) -> Result<Vec<FoundFace>, FaceFinderError> {
+            Ok(Vec::new())
+        }
+    }
+
+    const SIZE: Size = Size { width: 72, height: 168 };
+    const WALL: [u8; 3] = [150, 148, 140];
+
+    /// Somebody before a wall, in one light, shaded from left to right.
+    fn figure(upper: [u8; 3], lower: [u8; 3], light: [f32; 3]) -> RedactedCrop {
+        let mut rgb = Vec::new();
+        for y in 0..SIZE.height as i32 {
+            for x in 0..SIZE.width as i32 {
+                let cloth = (x - 36).abs() < 17 && (14..154).contains(&y);
+                let of = if !cloth {
+                    WALL
+                } else if y < 84 {
+                    upper
+                } else {
+                    lower
+                };
+                let shade = if cloth { 0.8 + 0.2 * (x - 19) as f32 / 34.0 } else { 1.0 };
+                rgb.extend((0..3).map(|i| (f32::from(of[i]) * shade * light[i]).min(255.0) as u8));
+            }
+        }
+        let raw = RawCrop::new(rgb, SIZE, (0, 0)).unwrap();
+        let subject = Subject { class: Class::Person, bbox: Rect::new(6.0, 14.0, 60.0, 140.0), people: Vec::new() };
+        redact(raw, &subject, &mut NoFaces).unwrap()
+    }
+
+    /// What a camera in this light would say of grey walls.
+    fn scene(light: [f32; 3]) -> Option<SceneLight> {
+        SceneLight::of((0..4000).map(|i| light.map(|t| (t * (60 + i % 120) as f32) as u8)))
+    }
+
+    fn words(crop: &RedactedCrop, light: [f32; 3]) -> (Option<Colour>, Option<Colour>) {
+        let said = describe(crop, Class::Person, &[], scene(light).as_ref());
+        (said.upper.map(|d| d.word), said.lower.map(|d| d.word))
+    }
+
+    #[test]
+    fn clothes_keep_their_words_in_the_light_of_lamps_and_of_the_sky() {
+        for light in [[1.0, 1.0, 1.0], [1.15, 1.0, 0.78], [0.9, 1.0, 1.15], [0.7, 0.7, 0.7]] {
+            for (upper, lower, said) in [
+                ([200, 25, 35], [20, 20, 22], (Colour::Red, Colour::Black)),
+                ([235, 235, 232], [55, 75, 120], (Colour::White, Colour::Blue)),
+                ([45, 120, 60], [20, 20, 22], (Colour::Green, Colour::Black)),
+            ] {
+                let seen = words(&figure(upper, lower, light), light);
+                assert_eq!(seen, (Some(said.0), Some(said.1)), "{upper:?} {lower:?} in {light:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn bare_skin_and_darkness_are_unknown() {
+        for skin in [[225, 180, 155], [190, 135, 105], [140, 95, 70]] {
+            assert_eq!(words(&figure(skin, skin, [1.0; 3]), [1.0; 3]), (None, None), "{skin:?}");
+        }
+        assert_eq!(words(&figure([12, 14, 12], [14, 12, 12], [0.12; 3]), [0.12; 3]), (None, None));
+    }
+
+    #[test]
+    fn who_is_bent_or_cut_has_no_lower_clothing() {
+        let raw = RawCrop::new([200, 25, 35].repeat(100 * 90), Size { width: 100, height: 90 }, (0, 0)).unwrap();
+        let subject = Subject { class: Class::Person, bbox: Rect::new(5.0, 5.0, 90.0, 80.0), people: Vec::new() };
+        let said = describe(&redact(raw, &subject, &mut NoFaces).unwrap(), Class::Person, &[], None);
+        assert_eq!((said.upper, said.lower), (None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn a_confidence_is_a_share_whatever_is_seen(
+            upper in any::<[u8; 3]>(), lower in any::<[u8; 3]>(), light in [0f32..2.0, 0f32..2.0, 0f32..2.0],
+        ) {
+            let crop = figure(upper, lower, light);
+            for class in [Class::Person, Class::Car, Class::Backpack] {
+                let said = describe(&crop, class, &[], scene(light).as_ref());
+                for d in [said.upper, said.lower, said.vehicle_colour].into_iter().flatten() {
+                    prop_assert!((0.0..=1.0).contains(&d.confidence));
+                }
+            }
+        }
+    }
 }

@@ -53,17 +53,32 @@ pub(crate) struct Light {
 }
 
 /// A picture whose brightest parts are darker than this linear green is exposed up, by at most [`MOST_EXPOSURE`].
-const WHITE: f32 = 0.8;
+const WHITE: f32 = 0.9;
 const MOST_EXPOSURE: f32 = 1.8;
+
+/// Middle grey, in linear light.
+const KEY: f32 = 0.18;
+/// Added to every luminance: shadows are noise.
+const DARKEST: f32 = 0.02;
 
 impl Light {
     /// Grey world (Buchsbaum, 1980), with a share of the correction: a crop filled by one red coat is red, not a grey coat
-    /// in red light. Erased pixels say nothing about the light.
-    pub(crate) fn of(crop: &RedactedCrop, share: f32) -> Self {
-        Self::estimate(crop, share, false)
+    /// in red light. Exposed so that the log-average luminance comes nearer to [`KEY`] (Reinhard et al., "Photographic
+    /// Tone Reproduction", 2002), by a share of the way. Erased pixels say nothing about the light.
+    pub(crate) fn with_exposure(crop: &RedactedCrop, share: f32, exposure: f32) -> Self {
+        let light = Self::estimate(crop, share, false);
+        let (mut sum, mut count) = (0.0f64, 0u32);
+        for_each_kept(crop, |_, _, rgb| {
+            let v = linear(rgb);
+            let [r, g, b]: [f32; 3] = std::array::from_fn(|i| v[i] * light.gains[i]);
+            sum += f64::from(0.212_67 * r + 0.715_16 * g + 0.072_17 * b + DARKEST).ln();
+            count += 1;
+        });
+        let gain = if count == 0 { 1.0 } else { (KEY / (sum / f64::from(count)).exp() as f32).powf(exposure) };
+        Self { gains: light.gains.map(|g| g * gain) }
     }
 
-    /// The same, and exposed so that the brightest twentieth of the picture is near white: a white shirt in a dim hall is
+    /// Grey world, and exposed so that the brightest twentieth of the picture is near white: a white shirt in a dim hall is
     /// white. A picture of dark things alone stays dark.
     pub(crate) fn and_exposure(crop: &RedactedCrop, share: f32) -> Self {
         Self::estimate(crop, share, true)

@@ -14,6 +14,7 @@ mod describe;
 mod detector;
 mod error;
 mod faces;
+mod figure;
 mod lab;
 mod letterbox;
 mod manifest;

@@ -27,9 +27,7 @@ pub(crate) enum Eval {
     Track(track::Track),
     /// Erasure: the share of labelled faces that no stored crop would show
     Faces(faces::Faces),
-    /// Appearance: cross-camera rank-1, rank-5 and mean average precision
     Retrieval(retrieval::RetrievalArgs),
-    /// Clothing colours: accuracy and confusion
     Colours(colours::Colours),
     /// The motion gate: what looking only where something moves costs in recall and saves in time
     Gate(gate::Gate),

@@ -7,24 +7,10 @@ use crate::lab::Lab;
 /// What one pixel can be called.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Name {
-    /// Up to two words and their shares, which add to 1.
-    Colours([(Colour, f32); 2]),
+    /// A hue, an end of the greys, and grey, with shares that add to 1.
+    Colours([(Colour, f32); 3]),
     /// Bare skin of any tone, wood, sand: no word for clothing.
     Skin,
-}
-
-/// Chroma up to which a pixel has no hue worth a name. Lamps and walls tint cloth yellow and green far more often than
-/// blue or red, and most of all in the dark; jeans and navy have little chroma and are blue all the same.
-fn grey_chroma(l: f32, h: f32) -> f32 {
-    let tinted = (45.0..200.0).contains(&h);
-    let dark = ((40.0 - l) / 40.0).clamp(0.0, 1.0);
-    if tinted {
-        14.0 + 4.0 * dark
-    } else if (200.0..310.0).contains(&h) {
-        6.5
-    } else {
-        9.0
-    }
 }
 
 pub(super) fn name(pixel: Lab) -> Name {
@@ -32,18 +18,27 @@ pub(super) fn name(pixel: Lab) -> Name {
     if skin(l, c, h) {
         return Name::Skin;
     }
-    let neutral = neutral(l);
+    let (end, share) = neutral(l);
     let edge = grey_chroma(l, h);
-    // From half the edge to one and a half a pixel is a bit of both.
+    // From three fifths of the edge to one and two fifths a pixel is a bit of both.
     let colourful = ((c - 0.6 * edge) / (0.8 * edge)).clamp(0.0, 1.0);
-    if colourful == 0.0 {
-        return Name::Colours([neutral, (Colour::Grey, 1.0 - neutral.1)]);
-    }
-    let hue = chromatic(l, c, h);
-    Name::Colours([(hue, colourful), (neutral.0, 1.0 - colourful)])
+    let grey = 1.0 - colourful;
+    Name::Colours([(hue(l, c, h), colourful), (end, grey * share), (Colour::Grey, grey * (1.0 - share))])
 }
 
-/// Black, grey or white, with the share that is not grey.
+/// Chroma up to which a pixel has no hue worth a name. Lamps and walls tint cloth yellow and green far more often than red,
+/// and most of all in the dark; the sky tints what is pale blue, while jeans and navy are dark.
+fn grey_chroma(l: f32, h: f32) -> f32 {
+    if (45.0..200.0).contains(&h) {
+        14.0 + 4.0 * ((40.0 - l) / 40.0).clamp(0.0, 1.0)
+    } else if (200.0..310.0).contains(&h) {
+        9.0 + 4.0 * ((l - 45.0) / 25.0).clamp(0.0, 1.0)
+    } else {
+        9.0
+    }
+}
+
+/// Black or white, with the share that is not grey.
 fn neutral(l: f32) -> (Colour, f32) {
     if l < 50.0 {
         (Colour::Black, ((30.0 - l) / 12.0).clamp(0.0, 1.0))
@@ -52,30 +47,34 @@ fn neutral(l: f32) -> (Colour, f32) {
     }
 }
 
+/// Pale skin in warm light is as yellow as sand; dark skin is never.
 fn skin(l: f32, c: f32, h: f32) -> bool {
-    (28.0..88.0).contains(&l) && (12.0..42.0).contains(&c) && (28.0..82.0).contains(&h)
+    (28.0..88.0).contains(&l) && (12.0..42.0).contains(&c) && (28.0..if l < 55.0 { 74.0 } else { 82.0 }).contains(&h)
 }
 
-fn chromatic(l: f32, c: f32, h: f32) -> Colour {
+/// The word for a hue. What tells pink from red and brown from orange in the shade as in the sun is saturation, chroma over
+/// lightness: less light takes from both alike.
+fn hue(l: f32, c: f32, h: f32) -> Colour {
+    let saturation = c / l.max(1.0);
     match h {
         h if !(20.0..345.0).contains(&h) => {
-            if l > 62.0 || (c < 32.0 && l > 45.0) {
+            if saturation < 1.12 || l > 70.0 {
                 Colour::Pink
             } else {
                 Colour::Red
             }
         }
         h if h < 45.0 => {
-            if l > 68.0 && c < 45.0 {
+            if l > 50.0 && saturation < 0.75 {
                 Colour::Pink
-            } else if l < 32.0 && c < 35.0 {
+            } else if l < 40.0 && saturation < 1.0 {
                 Colour::Brown
             } else {
                 Colour::Red
             }
         }
         h if h < 72.0 => {
-            if l < 48.0 || c < 38.0 {
+            if l < 42.0 || saturation < 0.8 {
                 Colour::Brown
             } else {
                 Colour::Orange
@@ -92,7 +91,7 @@ fn chromatic(l: f32, c: f32, h: f32) -> Colour {
         h if h < 307.0 => Colour::Blue,
         h if h < 328.0 => Colour::Purple,
         _ => {
-            if l > 60.0 {
+            if l > 60.0 || l > 50.0 && saturation < 0.7 {
                 Colour::Pink
             } else {
                 Colour::Purple
@@ -131,6 +130,23 @@ mod tests {
         ] {
             assert_eq!(word(rgb), Some(want), "{rgb:?} {:?}", lab(linear(rgb)));
         }
+    }
+
+    #[test]
+    fn a_colour_keeps_its_word_in_the_shade() {
+        for (rgb, want) in [([230, 120, 160], Colour::Pink), ([210, 30, 40], Colour::Red), ([235, 120, 40], Colour::Orange)] {
+            for shade in [1.0, 0.85, 0.75] {
+                let dimmed = rgb.map(|v: u8| (f32::from(v) * shade) as u8);
+                assert_eq!(word(dimmed), Some(want), "{dimmed:?} {:?}", lab(linear(dimmed)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_sky_on_a_pale_shirt_is_not_blue_and_navy_is() {
+        assert_eq!(word([205, 212, 226]), Some(Colour::White));
+        assert_eq!(word([130, 136, 146]), Some(Colour::Grey));
+        assert_eq!(word([32, 38, 62]), Some(Colour::Blue));
     }
 
     #[test]

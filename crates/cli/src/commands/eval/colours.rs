@@ -6,7 +6,7 @@ use types::{Class, Colour};
 use vision::{VisionOptions, describe};
 
 use super::{
-    input::{box_rows, redacted_crops},
+    input::{box_rows, note_missing, redacted_crops},
     load_vision,
 };
 use crate::{
@@ -14,9 +14,14 @@ use crate::{
     output::Printer,
 };
 
+/// Clothing colours: accuracy and confusion
+///
+/// A label is one of the eleven colours; an empty one, or `unknown`, is not scored. `accuracy` counts "unknown" as wrong,
+/// `accuracy_named` leaves it out; a box that shows nothing is "unknown". Boxes are redacted first, and the light is that of
+/// the box's whole picture, as a camera's is.
 #[derive(Debug, Args)]
 pub(crate) struct Colours {
-    /// Table with the columns image,x,y,w,h,upper,lower (or video,frame,... in place of image)
+    /// Table with the columns image,x,y,w,h,upper,lower (or video,frame,... in place of image), pixel boxes
     #[arg(long, value_name = "CSV")]
     boxes: PathBuf,
 }
@@ -58,15 +63,21 @@ impl Part {
 impl Colours {
     pub(super) fn run(&self, printer: Printer) -> Outcome {
         let rows = box_rows(&self.boxes)?;
+        let labels: Vec<(Option<Colour>, Option<Colour>)> = rows
+            .iter()
+            .enumerate()
+            .map(|(i, row)| Ok((label(row.upper.as_deref(), i + 1)?, label(row.lower.as_deref(), i + 1)?)))
+            .collect::<Outcome<_>>()?;
         let mut vision = load_vision(&VisionOptions::default())?;
         let crops = redacted_crops(&rows, &mut vision, Class::Person)?;
+        note_missing(&crops, printer);
         let (mut upper, mut lower) = (Part::default(), Part::default());
-        for (row, crop) in rows.iter().zip(&crops) {
+        for ((above, below), crop) in labels.into_iter().zip(&crops) {
             let seen = crop.as_ref().map(|cut| describe(&cut.crop, Class::Person, &[], cut.light.as_ref())).unwrap_or_default();
-            for (part, truth, said) in [(&mut upper, &row.upper, seen.upper), (&mut lower, &row.lower, seen.lower)] {
-                let Some(truth) = truth.as_deref().filter(|t| !t.is_empty()) else { continue };
-                let truth: Colour = truth.parse().map_err(|e: types::UnknownWord| Failure::new("boxes", e.to_string()))?;
-                part.add(truth.as_str(), said.map(|d| d.word));
+            for (part, truth, said) in [(&mut upper, above, seen.upper), (&mut lower, below, seen.lower)] {
+                if let Some(truth) = truth {
+                    part.add(truth.as_str(), said.map(|d| d.word));
+                }
             }
         }
         upper.finish();
@@ -74,6 +85,18 @@ impl Colours {
         let answer = Answer { boxes: rows.len(), upper, lower };
         printer.answer(&answer, || human(&answer));
         Ok(())
+    }
+}
+
+/// What a row says its clothing is; `None` where it does not say.
+fn label(text: Option<&str>, row: usize) -> Outcome<Option<Colour>> {
+    let word = text.unwrap_or_default().trim().to_lowercase();
+    match word.as_str() {
+        "" | "unknown" => Ok(None),
+        "gray" => Ok(Some(Colour::Grey)),
+        word => word.parse().map(Some).map_err(|e: types::UnknownWord| {
+            Failure::new("boxes", format!("row {row}: {e}")).hint("leave a label empty where no colour fits")
+        }),
     }
 }
 
@@ -95,6 +118,13 @@ fn human(answer: &Answer) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_is_a_word_of_the_vocabulary_or_says_nothing() {
+        assert_eq!(label(Some(" Gray"), 1).unwrap(), Some(Colour::Grey));
+        assert_eq!(label(Some("navy-blue"), 7).unwrap_err().message.split(':').next(), Some("row 7"));
+        assert!([None, Some(""), Some("unknown")].into_iter().all(|text| label(text, 1).unwrap().is_none()));
+    }
 
     #[test]
     fn unknown_is_wrong_but_not_named() {

@@ -1,7 +1,7 @@
 //! What evaluations read: pictures, YOLO labels, tables of boxes.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     time::Duration,
@@ -13,7 +13,10 @@ use redact::{RedactedCrop, Subject, redact};
 use types::{CaptureTime, Class, ClockUncertainty, Frame, RawCrop, Rect, Size, TimeSource, TimeStamp};
 use vision::{Rgb, SceneLight, Vision};
 
-use crate::failure::{Failure, Outcome, library};
+use crate::{
+    failure::{Failure, Outcome, library},
+    output::Printer,
+};
 
 /// A still picture, RGB.
 pub(super) struct Picture {
@@ -122,16 +125,19 @@ pub(super) fn box_rows(path: &Path) -> Outcome<Vec<BoxRow>> {
     let columns = "the columns are image,x,y,w,h,identity,camera (or video,frame,... in place of image), pixel boxes";
     let bad = |e: csv::Error| Failure::because("boxes", format!("read {}", path.display()), &e).hint(columns);
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut rows = Vec::new();
+    let (mut rows, mut checked) = (Vec::new(), BTreeSet::new());
     for row in csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(bad)?.deserialize::<BoxRow>() {
         let mut row = row.map_err(bad)?;
+        let number = rows.len() + 1;
         for file in [&mut row.image, &mut row.video].into_iter().flatten() {
             *file = folder.join(&*file);
+            if checked.insert(file.clone()) && !file.is_file() {
+                return Err(Failure::new("boxes", format!("row {number} names {}, which is not there", file.display()))
+                    .hint("pictures and videos are named relative to the table's folder"));
+            }
         }
         if row.image.is_none() && (row.video.is_none() || row.frame.is_none_or(|f| f == 0)) {
-            return Err(
-                Failure::new("boxes", format!("row {} names no picture and no frame of a video", rows.len() + 1)).hint(columns)
-            );
+            return Err(Failure::new("boxes", format!("row {number} names no picture and no frame of a video")).hint(columns));
         }
         rows.push(row);
     }
@@ -177,6 +183,17 @@ pub(super) fn redacted_crops(rows: &[BoxRow], vision: &mut Vision, class: Class)
     Ok(crops)
 }
 
+/// What is to be said of boxes that gave no crop: they count against the result.
+pub(super) fn note_missing(crops: &[Option<Cut>], printer: Printer) {
+    let missing = crops.iter().filter(|c| c.is_none()).count();
+    if missing > 0 {
+        printer.note(&format!(
+            "note: {missing} of the {} boxes show nothing (outside the picture, after the video's end, or erased whole); they count as wrong",
+            crops.len()
+        ));
+    }
+}
+
 fn redact_boxes(
     rows: &[BoxRow],
     members: &[usize],
@@ -217,4 +234,40 @@ pub(in crate::commands) fn each_frame(path: &Path, sampling: Sampling, mut look:
 pub(super) fn no_time() -> TimeStamp {
     let time = CaptureTime::now();
     TimeStamp { time, uncertainty: ClockUncertainty::default(), source: TimeSource::Given }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(table: &str) -> String {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("boxes.csv");
+        fs::write(dir.path().join("there.png"), b"").unwrap();
+        fs::write(&path, table).unwrap();
+        box_rows(&path).map(|_| ()).unwrap_err().message
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_used_is_refused_with_its_row() {
+        let columns = "image,video,frame,x,y,w,h,identity,camera\n";
+        assert!(refused(columns).contains("no rows"));
+        let row = |text: &str| refused(&format!("{columns}there.png,,,1,2,3,4,a,1\n{text}\n"));
+        assert!(row("gone.png,,,1,2,3,4,a,1").contains("row 2 names"));
+        assert!(row(",,,1,2,3,4,a,1").contains("row 2 names no picture"));
+        assert!(row(",there.png,0,1,2,3,4,a,1").contains("row 2 names no picture"));
+    }
+
+    #[test]
+    fn pictures_are_named_relative_to_the_table_and_other_columns_are_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.png"), b"").unwrap();
+        let path = dir.path().join("boxes.csv");
+        fs::write(&path, "image , x,y,w,h,occlusion,identity,camera\na.png, 1.5,2,-3,4,0.7,7,c1\n").unwrap();
+        let rows = box_rows(&path).unwrap();
+        assert_eq!(
+            (rows[0].image.clone(), rows[0].identity.as_str(), rows[0].camera.as_str()),
+            (Some(dir.path().join("a.png")), "7", "c1")
+        );
+    }
 }
