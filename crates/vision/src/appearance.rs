@@ -1,5 +1,5 @@
 //! How a figure looks, as one unit vector of at most 256 values: backbone features of four horizontal stripes and
-//! light-discounted colour histograms of the same kind of stripes ([`PartsFinder`]), made comparable by a learned linear map
+//! light-discounted colour histograms of six ([`PartsFinder`]), made comparable by a learned linear map
 //! ([`Projection`]). Only ever made from a [`RedactedCrop`]; erased regions take no part in the colours and are one flat
 //! patch to the backbone.
 

@@ -15,12 +15,12 @@ use super::{
 };
 
 /// Values kept of the backbone: what the colours leave of the 256. Every direction of colour is kept, those too that the
-/// footage never showed: a projection that drops what a few dozen tracks did not wear cannot find it later (fitted on the
-/// tracks of `models/appearance.projection`, dropping a third of a longer histogram lost .05 to .08 of mAP).
+/// footage never showed: a projection that drops what a few dozen tracks did not wear cannot find it later (see
+/// `benches/README.md`).
 const BACKBONE_OUT: usize = MOST - stripes::LEN;
 /// Added to the scatter within tracks, as a share of its mean variance: tracks of one camera say nothing about what
 /// changes from camera to camera, so their scatter is not to be believed to the letter. With a tenth of this, mAP across
-/// the cameras of pose2sim and CAVIAR is .01 lower, with a thirtieth .055.
+/// the cameras of pose2sim and CAVIAR was .01 lower, with a thirtieth .055 (recipe 4).
 const RIDGE: f64 = 30.0;
 /// Unit vectors whose mean squared distance from their track's mean is below this are copies of each other.
 const FLAT: f64 = 1e-9;

@@ -170,12 +170,14 @@ fn yolox_finds_what_the_numpy_reference_finds() {
 #[test]
 fn a_frame_as_decoded_shows_what_the_picture_shows() {
     let Some(root) = footage("coco_cc/images") else { return };
-    let options = DetectorOptions { threshold: 0.4, ..DetectorOptions::default() };
+    // What is sure in one may be a little less so in the other, and is there all the same.
+    let options = DetectorOptions { threshold: 0.25, ..DetectorOptions::default() };
     let mut detector = Detector::load(&store(), None, options).unwrap();
     let (mut all, mut same) = (0, 0);
-    for entry in std::fs::read_dir(root).unwrap().take(20) {
+    for entry in std::fs::read_dir(root).unwrap() {
         let (pixels, size) = picture(&entry.unwrap().path());
-        let still = detector.detect_rgb(Rgb::new(&pixels, size).unwrap()).unwrap();
+        let mut still = detector.detect_rgb(Rgb::new(&pixels, size).unwrap()).unwrap();
+        still.retain(|d| d.score >= 0.4);
         let decoded = detector.detect(&frame(&pixels, size, 0, 0)).unwrap();
         all += still.len();
         same += still.iter().filter(|a| decoded.iter().any(|b| a.class == b.class && a.bbox.iou(&b.bbox) > 0.85)).count();
