@@ -299,6 +299,27 @@ mod tests {
     }
 
     proptest! {
+        /// Timestamps that run forward are not ours to change, however uneven they are and whatever rate the stream claims: what
+        /// passes keeps its time, so that the durations of frames add up to the wall time they took.
+        #[test]
+        fn frame_durations_add_up_to_the_time_that_passed(
+            steps in prop::collection::vec(1u64..3_000, 2..200), claimed in 1u64..2_000, start in 0u64..10_000,
+        ) {
+            let (shared, mut gate) = (Shared::default(), Gate::new(f64::INFINITY));
+            let mut now = start;
+            let mut passed_at = vec![];
+            for step in &steps {
+                let passed = gate.pass(ms(now), ms(claimed), &shared).unwrap();
+                prop_assert!(passed.new_running.is_none());
+                passed_at.push(now);
+                now += step;
+            }
+            let durations: u64 = passed_at.windows(2).map(|w| w[1] - w[0]).sum();
+            prop_assert_eq!(durations, steps[..steps.len() - 1].iter().sum::<u64>());
+            let reached = shared.reached();
+            prop_assert_eq!(reached.as_millis() as u64, durations);
+        }
+
         #[test]
         fn whatever_the_timestamps_what_passes_runs_forward(times in prop::collection::vec(prop::option::of(0u64..100_000), 1..200)) {
             let (shared, mut gate) = (Shared::default(), Gate::new(5.0));

@@ -18,6 +18,8 @@ pub struct CameraClock {
     pub largest_jump_micros: i64,
     /// Whether frames are stamped with the camera's clock; one too far from ours is not believed.
     pub believed: bool,
+    /// Half-width of the interval that the capture time of a frame lies in.
+    pub uncertainty: Duration,
 }
 
 /// Capture before receipt: exposure, encoding, network. What a receive time may be wrong by, without a sender report.
@@ -63,10 +65,7 @@ impl LiveClock {
             source,
         };
         match (self.camera, self.known()) {
-            // The two clocks disagree by the offset and nobody can say which is right.
-            (Some(camera), Some(known)) if known.believed => {
-                stamp(camera, REPORTED + Duration::from_micros(known.offset_micros.unsigned_abs()), TimeSource::SenderReport)
-            }
+            (Some(camera), Some(known)) if known.believed => stamp(camera, known.uncertainty, TimeSource::SenderReport),
             _ => stamp(self.ours, RECEIVED, TimeSource::Received),
         }
     }
@@ -74,7 +73,9 @@ impl LiveClock {
     pub(crate) fn known(&self) -> Option<CameraClock> {
         let offset_micros = self.camera?.saturating_sub(self.ours);
         let believed = offset_micros.saturating_abs() <= self.max_offset;
-        Some(CameraClock { offset_micros, largest_jump_micros: self.largest_jump, believed })
+        // The two clocks disagree by the offset and nobody can say which is right.
+        let uncertainty = if believed { REPORTED + Duration::from_micros(offset_micros.unsigned_abs()) } else { RECEIVED };
+        Some(CameraClock { offset_micros, largest_jump_micros: self.largest_jump, believed, uncertainty })
     }
 }
 
@@ -90,6 +91,8 @@ pub(crate) fn micros(duration: Duration) -> i64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const NOW: i64 = 1_790_000_000_000_000;
@@ -130,6 +133,33 @@ mod tests {
         assert!(!known.believed && known.largest_jump_micros == 3_600_000_000, "{known:?}");
         let stamp = clock.stamp(Duration::from_secs(10));
         assert_eq!((stamp.time.as_micros(), stamp.source), (NOW, TimeSource::Received));
+    }
+
+    proptest! {
+        /// A clock that drifts, jumps or lies: no frame is dated further from its arrival than the bound, and how far the two
+        /// clocks are apart is part of how sure the date is.
+        #[test]
+        fn whatever_a_cameras_clock_says_frames_are_dated_within_the_bound_and_the_doubt_covers_it(
+            reports in prop::collection::vec((0u64..100_000, -20_000_000i64..20_000_000), 1..40), at in 0u64..100_000,
+            bound in 1u64..10,
+        ) {
+            let mut clock = LiveClock::new(Duration::from_secs(bound), 0);
+            clock.ours_is(NOW, Duration::from_secs(100));
+            let arrived = |running: Duration| NOW - 100_000_000 + micros(running);
+            for (running, offset) in reports {
+                let running = Duration::from_millis(running);
+                clock.report(running, ntp(arrived(running) + offset));
+                let known = clock.known().unwrap();
+                prop_assert_eq!(known.offset_micros, offset);
+                let running = Duration::from_millis(at);
+                let stamp = clock.stamp(running);
+                let off = (stamp.time.as_micros() - arrived(running)).unsigned_abs();
+                prop_assert!(off <= bound * 1_000_000, "{off}");
+                prop_assert!(stamp.uncertainty.0 >= Duration::from_micros(off));
+                prop_assert_eq!(stamp.uncertainty.0, known.uncertainty);
+                prop_assert_eq!(stamp.source == TimeSource::SenderReport, known.believed);
+            }
+        }
     }
 
     #[test]

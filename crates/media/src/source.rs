@@ -67,14 +67,17 @@ impl fmt::Display for RtspSource {
 }
 
 impl RtspSource {
-    /// Takes `rtsp://` or `rtsps://`; `user:password@` is taken out and kept apart, percent-decoded.
+    /// Takes `rtsp://`, `rtsps://` or, for RTP over UDP, `rtspu://`; `user:password@` is taken out and kept apart,
+    /// percent-decoded.
     pub fn new(address: &str) -> Result<Self, SourceError> {
         let address = address.trim();
         let (scheme, rest) = address.split_once("://").ok_or(SourceError::Address("has no rtsp://"))?;
         let scheme = scheme.to_ascii_lowercase();
-        if !matches!(scheme.as_str(), "rtsp" | "rtsps") {
-            return Err(SourceError::Address("has another scheme"));
-        }
+        let (scheme, transport) = match scheme.as_str() {
+            "rtsp" | "rtsps" => (scheme.as_str(), Transport::Tcp),
+            "rtspu" => ("rtsp", Transport::Udp),
+            _ => return Err(SourceError::Address("has another scheme")),
+        };
         if rest.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(SourceError::Address("has a space or control character"));
         }
@@ -101,7 +104,7 @@ impl RtspSource {
             location: format!("{scheme}://{authority}{path}"),
             authority: authority.to_owned(),
             credentials,
-            transport: Transport::default(),
+            transport,
             latency: Duration::from_millis(200),
             connect_timeout: Duration::from_secs(5),
             max_clock_offset: Duration::from_secs(5),
@@ -181,6 +184,8 @@ mod tests {
             let error = RtspSource::new(bad).unwrap_err().to_string();
             assert!(!error.contains("sec"), "{error}");
         }
+        let udp = RtspSource::new("rtspu://u:p@cam:8554/a").unwrap();
+        assert_eq!((udp.location(), udp.transport), ("rtsp://cam:8554/a", Transport::Udp));
         for good in ["rtsp://cam", "RTSP://10.0.0.7:554/a", "rtsps://[fe80::1]:322/a", "rtsp://[::1]/a"] {
             RtspSource::new(good).unwrap();
         }

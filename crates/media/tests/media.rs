@@ -9,6 +9,8 @@ mod footage;
 mod live;
 #[path = "media/made.rs"]
 mod made;
+#[path = "media/odd.rs"]
+mod odd;
 #[path = "media/server.rs"]
 mod server;
 #[path = "media/support.rs"]
