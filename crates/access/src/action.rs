@@ -108,6 +108,10 @@ pub enum Action {
     ReleaseHold,
     #[serde(rename = "hold.list")]
     ListHolds,
+    #[serde(rename = "ingest.hold")]
+    HoldCameras,
+    #[serde(rename = "ingest.push")]
+    PushSightings,
     /// Somebody comes in; on the record only where they were turned away.
     #[serde(rename = "connect")]
     Connect,
@@ -123,7 +127,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 50] = [
+    pub const ALL: [Self; 52] = [
         Self::Search,
         Self::GetCrop,
         Self::Export,
@@ -173,6 +177,8 @@ impl Action {
         Self::ConfirmHold,
         Self::ReleaseHold,
         Self::ListHolds,
+        Self::HoldCameras,
+        Self::PushSightings,
         Self::Connect,
     ];
 
@@ -227,6 +233,8 @@ impl Action {
             Self::ConfirmHold => "hold.confirm",
             Self::ReleaseHold => "hold.release",
             Self::ListHolds => "hold.list",
+            Self::HoldCameras => "ingest.hold",
+            Self::PushSightings => "ingest.push",
             Self::Connect => "connect",
         }
     }
@@ -238,36 +246,37 @@ impl Action {
     /// The whole of what roles may do, in one place. A row a line; the snapshot in `tests/snapshots` is for people.
     pub const fn permission(self, role: Role) -> Permission {
         use Permission::{No, Own, Yes};
-        //                               investigator, authoriser, camera owner, operator, auditor
+        //                               investigator, authoriser, camera owner, operator, auditor, ingest
         let row = match self {
-            Self::Search | Self::GetCrop | Self::Export => [Own, No, No, No, No],
-            Self::AddAgency => [No, No, No, Yes, No],
-            Self::ListAgencies | Self::ListCameras | Self::Status => [Yes, Yes, Yes, Yes, Yes],
-            Self::AddCamera | Self::SetCameraSource | Self::CameraStatus => [No, No, Own, Yes, No],
-            Self::OpenCase => [Yes, No, No, No, No],
-            Self::AuthoriseCase => [No, Own, No, No, No],
-            Self::GetCase | Self::ListCases => [Own, Yes, No, No, Yes],
-            Self::CloseCase => [Own, Yes, No, No, No],
-            Self::AddFootage | Self::GetJob | Self::ListJobs | Self::WatchJob | Self::CancelJob => [No, No, Own, Yes, No],
-            Self::RetryJob | Self::RemoveFootage => [No, No, Own, Yes, No],
-            Self::Check => [No, No, No, Yes, Yes],
-            Self::Repair | Self::RebuildIndex => [No, No, No, Yes, No],
-            Self::StartReindex | Self::SwitchReindex | Self::RollBackReindex | Self::DropReindex => [No, No, No, Yes, No],
-            Self::GetReindex => [No, No, No, Yes, Yes],
-            Self::ListAudit => [No, No, No, No, Yes],
-            Self::GetReceipt => [Own, Own, Own, Own, Yes],
-            Self::RevokeIdentity => [No, No, No, Yes, No],
-            Self::ListIdentities => [No, No, No, Yes, Yes],
-            Self::RefuseCase => [No, Yes, No, No, No],
-            Self::SetCameraPolicy | Self::PauseCamera | Self::ResumeCamera | Self::RevokeCamera => [No, No, Own, No, No],
-            Self::ListAccesses => [No, No, Own, No, Yes],
-            Self::RetentionStatus => [No, No, No, Yes, Yes],
-            Self::ListDeletions => [No, No, Own, Yes, Yes],
-            Self::RunRetention => [No, No, No, Yes, No],
+            Self::Search | Self::GetCrop | Self::Export => [Own, No, No, No, No, No],
+            Self::AddAgency => [No, No, No, Yes, No, No],
+            Self::ListAgencies | Self::ListCameras | Self::Status => [Yes, Yes, Yes, Yes, Yes, No],
+            Self::AddCamera | Self::SetCameraSource | Self::CameraStatus => [No, No, Own, Yes, No, No],
+            Self::OpenCase => [Yes, No, No, No, No, No],
+            Self::AuthoriseCase => [No, Own, No, No, No, No],
+            Self::GetCase | Self::ListCases => [Own, Yes, No, No, Yes, No],
+            Self::CloseCase => [Own, Yes, No, No, No, No],
+            Self::AddFootage | Self::GetJob | Self::ListJobs | Self::WatchJob | Self::CancelJob => [No, No, Own, Yes, No, No],
+            Self::RetryJob | Self::RemoveFootage => [No, No, Own, Yes, No, No],
+            Self::Check => [No, No, No, Yes, Yes, No],
+            Self::Repair | Self::RebuildIndex => [No, No, No, Yes, No, No],
+            Self::StartReindex | Self::SwitchReindex | Self::RollBackReindex | Self::DropReindex => [No, No, No, Yes, No, No],
+            Self::GetReindex => [No, No, No, Yes, Yes, No],
+            Self::ListAudit => [No, No, No, No, Yes, No],
+            Self::GetReceipt => [Own, Own, Own, Own, Yes, No],
+            Self::RevokeIdentity => [No, No, No, Yes, No, No],
+            Self::ListIdentities => [No, No, No, Yes, Yes, No],
+            Self::RefuseCase => [No, Yes, No, No, No, No],
+            Self::SetCameraPolicy | Self::PauseCamera | Self::ResumeCamera | Self::RevokeCamera => [No, No, Own, No, No, No],
+            Self::ListAccesses => [No, No, Own, No, Yes, No],
+            Self::RetentionStatus => [No, No, No, Yes, Yes, No],
+            Self::ListDeletions => [No, No, Own, Yes, Yes, No],
+            Self::RunRetention => [No, No, No, Yes, No, No],
             // Whoever searches keeps nothing longer: holds are for those who oversee and those whose cameras they are.
-            Self::PlaceHold | Self::ConfirmHold | Self::ReleaseHold | Self::ListHolds => [No, Yes, Own, No, Yes],
+            Self::PlaceHold | Self::ConfirmHold | Self::ReleaseHold | Self::ListHolds => [No, Yes, Own, No, Yes, No],
+            Self::HoldCameras | Self::PushSightings => [No, No, No, No, No, Own],
             // Nobody asks for these: the server does them by itself.
-            Self::PurgeCase | Self::DeleteSightings | Self::Connect => [No, No, No, No, No],
+            Self::PurgeCase | Self::DeleteSightings | Self::Connect => [No, No, No, No, No, No],
         };
         row[role as usize]
     }

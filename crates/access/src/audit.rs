@@ -109,6 +109,9 @@ pub struct AuditDetail {
     /// Searched before anybody authorised it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub emergency: bool,
+    /// Sightings that a worker handed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub taken: Option<u64>,
     /// What was handed out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<u32>,

@@ -16,10 +16,13 @@ pub enum Role {
     Operator,
     /// Reads the record; sees no sightings.
     Auditor,
+    /// A machine: watches the cameras of its own agency and hands in what it saw; reads nothing.
+    Ingest,
 }
 
 impl Role {
-    pub const ALL: [Self; 5] = [Self::Investigator, Self::Authoriser, Self::CameraOwner, Self::Operator, Self::Auditor];
+    pub const ALL: [Self; 6] =
+        [Self::Investigator, Self::Authoriser, Self::CameraOwner, Self::Operator, Self::Auditor, Self::Ingest];
 
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -28,6 +31,7 @@ impl Role {
             Self::CameraOwner => "camera_owner",
             Self::Operator => "operator",
             Self::Auditor => "auditor",
+            Self::Ingest => "ingest",
         }
     }
 }
@@ -50,7 +54,7 @@ impl FromStr for Role {
 pub enum NameError {
     #[error("{0:?} is not a name: 1 to 63 of a-z, 0-9, '-', '_' and '.', starting with a letter or digit")]
     Name(String),
-    #[error("{0:?} is not a role; the roles are investigator, authoriser, camera_owner, operator, auditor")]
+    #[error("{0:?} is not a role; the roles are investigator, authoriser, camera_owner, operator, auditor, ingest")]
     Role(String),
     #[error("{0:?} does not read sightline://ORGANISATION/ROLE/NAME")]
     Uri(String),

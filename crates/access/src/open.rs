@@ -98,6 +98,6 @@ pub fn may_see_case(case: &Case, caller: &Caller) -> bool {
     match caller.role {
         Role::Investigator => case.grant.requester.organisation == caller.organisation,
         Role::Authoriser | Role::Auditor => true,
-        Role::CameraOwner | Role::Operator => false,
+        Role::CameraOwner | Role::Operator | Role::Ingest => false,
     }
 }

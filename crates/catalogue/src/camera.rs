@@ -8,6 +8,7 @@ use crate::{
     Catalogue, CatalogueError,
     agency::label,
     engine::DbRow,
+    lease::end_lease,
     row::{document, read_document, time},
 };
 
@@ -206,12 +207,15 @@ impl Catalogue {
             .bind(document(&camera.policy)?)
             .execute(&mut *tx)
             .await?;
+        if camera.policy.paused || camera.policy.revoked {
+            end_lease(&mut tx, id).await?;
+        }
         tx.commit().await?;
         Ok(camera)
     }
 }
 
-fn camera(row: &DbRow) -> Result<Camera, CatalogueError> {
+pub(crate) fn camera(row: &DbRow) -> Result<Camera, CatalogueError> {
     let (id, agency): (String, String) = (row.try_get("id")?, row.try_get("agency")?);
     let unreadable = || CatalogueError::unreadable(format!("camera {id:?}"));
     let (latitude, longitude): (Option<f64>, Option<f64>) = (row.try_get("latitude")?, row.try_get("longitude")?);

@@ -11,6 +11,7 @@ mod export;
 mod hold;
 mod identity;
 mod index;
+mod ingest;
 mod init;
 mod log;
 mod models;
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Init(init::Init),
     /// Run the server
     Serve(serve::Serve),
+    /// Watch an agency's cameras where they hang
+    Ingest(ingest::Ingest),
     /// Identities: who may call, and whose certificate is not taken any more
     #[command(subcommand)]
     Identity(identity::Identity),
@@ -89,6 +92,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
     match command {
         Command::Init(c) => c.run(ctx),
         Command::Serve(c) => c.run(ctx).await,
+        Command::Ingest(c) => c.run(ctx).await,
         Command::Identity(c) => c.run(ctx).await,
         Command::Agency(c) => c.run(ctx).await,
         Command::Camera(c) => c.run(ctx).await,

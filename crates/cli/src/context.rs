@@ -18,6 +18,7 @@ pub(crate) enum Caller {
     Authoriser,
     Auditor,
     CameraOwner,
+    Ingest,
 }
 
 impl Caller {
@@ -28,6 +29,7 @@ impl Caller {
             Self::Authoriser => "authoriser",
             Self::Auditor => "auditor",
             Self::CameraOwner => "camera-owner",
+            Self::Ingest => "ingest",
         }
     }
 }
@@ -40,11 +42,12 @@ impl Context {
     /// Connects as `--as`, or as `usual`.
     pub(crate) async fn connect(&self, usual: Caller) -> Outcome<Client> {
         self.home.must_exist()?;
-        let server = match &self.server {
-            Some(server) => server.clone(),
-            None => self.home.server_address()?,
-        };
-        Client::connect(&self.home, &server, self.caller(usual)).await
+        Client::connect(&self.home, &self.server()?, self.caller(usual)).await
+    }
+
+    /// `--server`, else where the home folder's own server listens.
+    pub(crate) fn server(&self) -> Outcome<String> {
+        self.server.as_ref().map_or_else(|| self.home.server_address(), |server| Ok(server.clone()))
     }
 
     pub(crate) fn caller(&self, usual: Caller) -> &str {

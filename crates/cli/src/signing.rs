@@ -39,6 +39,7 @@ pub(crate) fn as_case(grant: &Grant) -> v1::Case {
         access::Role::CameraOwner => v1::Role::CameraOwner,
         access::Role::Operator => v1::Role::Operator,
         access::Role::Auditor => v1::Role::Auditor,
+        access::Role::Ingest => v1::Role::Ingest,
     };
     let purpose = match grant.purpose {
         access::Purpose::MissingPerson => v1::Purpose::MissingPerson,

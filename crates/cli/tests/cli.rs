@@ -6,6 +6,10 @@
 
 #[path = "cli/archive.rs"]
 mod archive;
+#[path = "cli/cameras.rs"]
+mod cameras;
+#[path = "cli/chaos.rs"]
+mod chaos;
 #[path = "cli/deployment.rs"]
 mod deployment;
 #[path = "cli/export.rs"]

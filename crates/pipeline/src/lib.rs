@@ -7,7 +7,9 @@
 //! ```
 //!
 //! The only queue is the reader's own; it is bounded and, for a file, blocks the decoder. Raw crops live in the
-//! [`Scene`] until their track ends and leave it redacted or not at all. This crate knows no storage and no search.
+//! [`Scene`] until their track ends and leave it redacted or not at all. [`Watchers`] keeps a thread a live camera;
+//! [`Spool`] keeps, on disk and bounded, what was seen and is not known to be stored yet. This crate knows no catalogue and
+//! no search.
 
 mod attention;
 mod candidate;
@@ -15,8 +17,11 @@ mod footage;
 mod live;
 mod part;
 mod scene;
+mod secrets;
 mod sink;
+mod spool;
 mod surroundings;
+mod watchers;
 
 pub use attention::{Attention, AttentionOptions, Looks};
 pub use candidate::crop_region;
@@ -24,4 +29,7 @@ pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, ru
 pub use live::{FrameCounts, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};
 pub use part::Part;
 pub use scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats};
+pub use secrets::{CameraSecrets, SecretError};
 pub use sink::{NewSighting, SightingSink, SinkError};
+pub use spool::{Spool, SpoolError, SpoolState};
+pub use watchers::{Kept, SinkFor, Watch, Watchers};

@@ -32,7 +32,7 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("gen/sightline.v1.bin");
 mod debug {
     use std::fmt;
 
-    use crate::v1::{ExportChunk, GetCropResponse, Hit, SearchRequest};
+    use crate::v1::{ExportChunk, GetCropResponse, Hit, PushRequest, SearchRequest};
 
     // Crops are redacted, but no picture belongs in a log.
     impl fmt::Debug for Hit {
@@ -52,6 +52,13 @@ mod debug {
     impl fmt::Debug for ExportChunk {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "ExportChunk({}, {} bytes)", self.path, self.data.len())
+        }
+    }
+
+    impl fmt::Debug for PushRequest {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            let id = self.sighting.as_ref().map_or("", |s| s.id.as_str());
+            write!(f, "PushRequest({}, {id}, epoch {}, crop of {} bytes)", self.sequence, self.epoch, self.crop.len())
         }
     }
 

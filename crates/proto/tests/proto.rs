@@ -30,6 +30,7 @@ fn generate(into: &Path) {
             "sightline.v1.Hit",
             "sightline.v1.GetCropResponse",
             "sightline.v1.ExportChunk",
+            "sightline.v1.PushRequest",
             "sightline.v1.SearchRequest",
         ])
         .compile_fds(descriptors.clone())

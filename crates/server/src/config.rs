@@ -47,6 +47,10 @@ pub struct Config {
     /// Looks at live cameras at once.
     pub live_workers: usize,
     pub live_sample_fps: f64,
+    /// Of a worker: how much may wait on its disk.
+    pub spool_bytes: u64,
+    /// Of a worker: cameras at once.
+    pub max_cameras: u32,
     /// `None`: the user's cache folder.
     pub model_cache: Option<PathBuf>,
     pub detector: Option<String>,
@@ -126,6 +130,7 @@ struct Document {
     log: Log,
     jobs: Jobs,
     live: Live,
+    ingest: Ingest,
     models: Models,
     callers: limits::CallerKeys,
     retention: limits::RetentionKeys,
@@ -203,6 +208,13 @@ struct Live {
     sample_fps: f64,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Ingest {
+    spool_mib: i64,
+    max_cameras: i64,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
 struct Models {
@@ -249,6 +261,12 @@ impl Default for Jobs {
 impl Default for Live {
     fn default() -> Self {
         Self { workers: 0, sample_fps: 5.0 }
+    }
+}
+
+impl Default for Ingest {
+    fn default() -> Self {
+        Self { spool_mib: 1024, max_cameras: 0 }
     }
 }
 
@@ -351,6 +369,11 @@ impl Document {
             sample_fps: self.jobs.sample_fps,
             live_workers: workers("live.workers", self.live.workers)?,
             live_sample_fps: self.live.sample_fps,
+            spool_bytes: whole("ingest.spool_mib", self.ingest.spool_mib, 1..=1 << 20, "is not between 1 and 1048576")? << 20,
+            max_cameras: match whole("ingest.max_cameras", self.ingest.max_cameras, 0..=100_000, "is not between 0 and 100000")? {
+                0 => u32::MAX,
+                most => most as u32,
+            },
             model_cache: name(self.models.cache).map(PathBuf::from),
             detector: name(self.models.detector),
             face_finder: name(self.models.face_finder),
@@ -426,7 +449,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 55, "{keys:?}");
+        assert_eq!(keys.len(), 57, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }

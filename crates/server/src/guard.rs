@@ -238,6 +238,8 @@ fn action_of(path: &str) -> Option<Action> {
         ("AdminService", "DropReindex") => Action::DropReindex,
         ("LiveService", "SetCameraSource") => Action::SetCameraSource,
         ("LiveService", "CameraStatus") => Action::CameraStatus,
+        ("IngestService", "Hold") => Action::HoldCameras,
+        ("IngestService", "Push") => Action::PushSightings,
         ("LogService", "GetReceipt") => Action::GetReceipt,
         ("AdminService", "ListAudit") => Action::ListAudit,
         ("RetentionService", "RetentionStatus") => Action::RetentionStatus,

@@ -1,30 +1,29 @@
-//! Live cameras: one supervised thread each, started and stopped as the catalogue says who is to be watched.
+//! Live cameras that the server watches itself: those with a source that no agency's worker holds.
 
-mod secrets;
 mod sink;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread::JoinHandle,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
-use catalogue::{Camera, Catalogue, CatalogueError};
-use media::{CameraEvent, RtspSource, Sampling};
-use pipeline::{LiveStatus, LiveTask, Patience, SceneOptions, VisionPool, watch_camera};
+use catalogue::{Camera, Catalogue, CatalogueError, Lease};
+use media::{RtspSource, Sampling};
+use pipeline::{CameraSecrets, Kept, LiveStatus, SightingSink, VisionPool, Watch, Watchers};
 use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::sync::CancellationToken;
-use types::{AgencyId, CameraId};
+use types::{AgencyId, CameraId, ReceiveTime};
 use vision::{ModelStore, Vision, VisionError, VisionOptions};
-
-pub(crate) use secrets::{CameraSecrets, SecretError};
 
 use self::sink::PatientSink;
 use crate::{feed::IndexFeed, status::chain};
 
 /// How often the catalogue is asked who is to be watched: a pause or a revocation holds within this time.
 const RECONCILE: Duration = Duration::from_millis(500);
+/// A camera that a worker held is left to workers for so long after its lease ran out, and after the server started: theirs
+/// is the first right, and they need a moment to come back.
+const WORKERS_FIRST: Duration = Duration::from_secs(30);
 
 /// The cameras that are watched, and what they do.
 pub(crate) struct LiveCameras {
@@ -33,10 +32,11 @@ pub(crate) struct LiveCameras {
     models: ModelStore,
     options: VisionOptions,
     secrets: CameraSecrets,
-    settings: LiveSettings,
+    workers: usize,
     /// Loaded with the first camera.
     visions: Mutex<Option<Arc<VisionPool>>>,
-    watched: Mutex<BTreeMap<CameraId, Watched>>,
+    watchers: Watchers,
+    started: Instant,
     /// Somebody changed a camera.
     changed: Notify,
 }
@@ -47,15 +47,6 @@ pub(crate) struct LiveSettings {
     /// Looks at once.
     pub(crate) workers: usize,
     pub(crate) sample_fps: f64,
-}
-
-struct Watched {
-    agency: AgencyId,
-    source: RtspSource,
-    status: Arc<Mutex<LiveStatus>>,
-    cancel: CancellationToken,
-    /// `None` where the owner does not let it be watched.
-    thread: Option<JoinHandle<()>>,
 }
 
 impl LiveCameras {
@@ -73,9 +64,10 @@ impl LiveCameras {
             models,
             options,
             secrets,
-            settings,
+            workers: settings.workers.max(1),
             visions: Mutex::default(),
-            watched: Mutex::default(),
+            watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }),
+            started: Instant::now(),
             changed: Notify::new(),
         }
     }
@@ -91,8 +83,7 @@ impl LiveCameras {
 
     /// What every camera with a source is doing, by id.
     pub(crate) fn statuses(&self) -> BTreeMap<CameraId, (AgencyId, LiveStatus)> {
-        let status = |w: &Watched| w.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.lock().iter().map(|(id, w)| (id.clone(), (w.agency.clone(), status(w)))).collect()
+        self.watchers.statuses()
     }
 
     /// Keeps the threads what the catalogue says until `stop`, then ends them all, each after publishing what it followed.
@@ -105,130 +96,64 @@ impl LiveCameras {
                 tracing::error!(error = %chain(&error), "live cameras not looked after; trying again");
             }
         }
-        self.end_all().await;
+        if tokio::task::spawn_blocking(move || self.watchers.stop()).await.is_err() {
+            tracing::error!("the live cameras were not ended");
+        }
     }
 
     async fn reconcile(self: &Arc<Self>) -> Result<(), LiveError> {
-        let cameras = self.catalogue.cameras().await?;
+        let (cameras, leases) = (self.catalogue.cameras().await?, self.catalogue.last_leases().await?);
+        let now = ReceiveTime::now();
         let mut wanted = BTreeMap::new();
         for camera in cameras {
-            if let Some(source) = self.source(&camera) {
-                wanted.insert(camera.id.clone(), (camera, source));
+            if let Some(watch) = self.watch(&camera).filter(|_| !self.is_a_workers(leases.get(&camera.id), now)) {
+                wanted.insert(camera.id, watch);
             }
         }
-        let mut ended = Vec::new();
-        {
-            let mut watched = self.lock();
-            let stale: Vec<_> = watched
-                .iter()
-                .filter(|(id, w)| {
-                    wanted.get(id).is_none_or(|(camera, source)| w.source != *source || w.thread.is_some() != may_run(camera))
-                })
-                .map(|(id, _)| id.clone())
-                .collect();
-            for id in stale {
-                ended.extend(watched.remove(&id));
-            }
-        }
-        for old in &ended {
-            old.cancel.cancel();
-        }
-        if wanted.values().any(|(camera, _)| may_run(camera)) {
-            self.load().await?;
-        }
-        for (id, (camera, source)) in wanted {
-            if !self.lock().contains_key(&id) {
-                let watched = self.start(&camera, source)?;
-                self.lock().insert(id, watched);
-            }
-        }
-        join(ended).await;
-        Ok(())
+        let (this, runtime) = (self.clone(), Handle::current());
+        let apply = move || {
+            let visions = if wanted.values().any(|w| w.kept.is_none()) { Some(this.load()?) } else { None };
+            let sink = |_: &CameraId, _: &Watch, cancel| -> Box<dyn SightingSink + Send> {
+                let (catalogue, feed) = (this.catalogue.clone(), this.feed.clone());
+                Box::new(PatientSink { runtime: runtime.clone(), catalogue, feed, cancel })
+            };
+            this.watchers.apply(&wanted, visions.as_ref(), &sink).map_err(LiveError::Start)
+        };
+        tokio::task::spawn_blocking(apply).await.map_err(|_| LiveError::Thread)?
     }
 
-    /// What to connect to, if the camera has an address that can be used.
-    fn source(&self, camera: &Camera) -> Option<RtspSource> {
+    fn is_a_workers(&self, lease: Option<&Lease>, now: ReceiveTime) -> bool {
+        lease.filter(|l| !l.holder.is_empty()).is_some_and(|lease| {
+            let left_to_them = lease.expires.plus_micros(WORKERS_FIRST.as_micros() as i64);
+            left_to_them > now || self.started.elapsed() < WORKERS_FIRST
+        })
+    }
+
+    /// What to watch, if the camera has an address that can be used.
+    fn watch(&self, camera: &Camera) -> Option<Watch> {
         let address = camera.source.as_ref()?;
         let built = match self.secrets.address(&camera.id) {
             Ok(with_secrets) => RtspSource::new(with_secrets.as_deref().unwrap_or(address.as_str())).map_err(|e| e.to_string()),
             Err(error) => Err(chain(&error)),
         };
-        built.inspect_err(|reason| tracing::error!(camera = %camera.id, reason, "the camera's address can't be used")).ok()
-    }
-
-    async fn load(self: &Arc<Self>) -> Result<(), LiveError> {
-        let this = self.clone();
-        let load = move || {
-            let mut visions = this.visions.lock().unwrap_or_else(PoisonError::into_inner);
-            if visions.is_none() {
-                let bundles = Vision::load_many(&this.models, &this.options, this.settings.workers.max(1))?;
-                *visions = Some(Arc::new(VisionPool::new(bundles)));
-            }
-            Ok::<_, VisionError>(())
+        let built =
+            built.inspect_err(|reason| tracing::error!(camera = %camera.id, reason, "the camera's address can't be used"));
+        let kept = match &camera.policy {
+            policy if policy.revoked => Some(Kept::Revoked),
+            policy if policy.paused => Some(Kept::Paused),
+            _ => None,
         };
-        Ok(tokio::task::spawn_blocking(load).await.map_err(|_| LiveError::Thread)??)
+        Some(Watch { agency: camera.agency.clone(), source: built.ok()?, epoch: 0, kept })
     }
 
-    fn start(&self, camera: &Camera, source: RtspSource) -> Result<Watched, LiveError> {
-        let status = Arc::new(Mutex::new(LiveStatus::new()));
-        let cancel = CancellationToken::new();
-        let mut watched = Watched { agency: camera.agency.clone(), source: source.clone(), status, cancel, thread: None };
-        if !may_run(camera) {
-            let event = if camera.policy.revoked { CameraEvent::Revoke } else { CameraEvent::Pause };
-            watched.status.lock().unwrap_or_else(PoisonError::into_inner).tell(event);
-            return Ok(watched);
+    fn load(&self) -> Result<Arc<VisionPool>, VisionError> {
+        let mut visions = self.visions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(loaded) = &*visions {
+            return Ok(loaded.clone());
         }
-        let visions = self.visions.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(LiveError::Thread)?;
-        let task = LiveTask {
-            camera: camera.id.clone(),
-            agency: camera.agency.clone(),
-            source,
-            sampling: Sampling { fps: self.settings.sample_fps, ..Sampling::default() },
-            scene: SceneOptions::default(),
-            patience: Patience::default(),
-        };
-        let mut sink = PatientSink {
-            runtime: Handle::current(),
-            catalogue: self.catalogue.clone(),
-            feed: self.feed.clone(),
-            cancel: watched.cancel.clone(),
-        };
-        let (status, cancel) = (watched.status.clone(), watched.cancel.clone());
-        let work = move || {
-            let mut report = |now: &LiveStatus| *status.lock().unwrap_or_else(PoisonError::into_inner) = now.clone();
-            watch_camera(&task, &visions, &mut sink, &mut report, &cancel);
-        };
-        let name = format!("live-{}", camera.id);
-        watched.thread = Some(std::thread::Builder::new().name(name).spawn(work).map_err(LiveError::Start)?);
-        Ok(watched)
-    }
-
-    async fn end_all(&self) {
-        let all: Vec<_> = std::mem::take(&mut *self.lock()).into_values().collect();
-        for watched in &all {
-            watched.cancel.cancel();
-        }
-        join(all).await;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<CameraId, Watched>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn may_run(camera: &Camera) -> bool {
-    !camera.policy.paused && !camera.policy.revoked
-}
-
-/// Waits for threads that were told to end.
-async fn join(ended: Vec<Watched>) {
-    let threads: Vec<_> = ended.into_iter().filter_map(|w| w.thread).collect();
-    if threads.is_empty() {
-        return;
-    }
-    let joined = tokio::task::spawn_blocking(move || threads.into_iter().filter_map(|t| t.join().err()).count()).await;
-    if joined.unwrap_or(1) > 0 {
-        tracing::error!("a live camera's thread panicked");
+        let loaded = Arc::new(VisionPool::new(Vision::load_many(&self.models, &self.options, self.workers)?));
+        *visions = Some(loaded.clone());
+        Ok(loaded)
     }
 }
 

@@ -8,9 +8,10 @@ use std::{
 };
 
 use access::{Gate, Policy};
+use pipeline::CameraSecrets;
 use proto::v1::{
     admin_service_server::AdminServiceServer, camera_service_server::CameraServiceServer, case_service_server::CaseServiceServer,
-    export_service_server::ExportServiceServer, footage_service_server::FootageServiceServer,
+    export_service_server::ExportServiceServer, footage_service_server::FootageServiceServer, ingest_service_server::IngestServiceServer,
     live_service_server::LiveServiceServer, log_service_server::LogServiceServer,
     retention_service_server::RetentionServiceServer, search_service_server::SearchServiceServer,
 };
@@ -35,7 +36,7 @@ use crate::{
     grant_keys::{GrantKeyError, GrantKeys},
     guard::GuardLayer,
     jobs::{Jobs, Workers},
-    live::{CameraSecrets, LiveCameras, LiveSettings},
+    live::{LiveCameras, LiveSettings},
     metrics::{self, MetricsError},
     picture::PictureReader,
     purge::{SealedWords, sweep_regularly},
@@ -242,6 +243,7 @@ impl Server {
             .add_service(CaseServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(FootageServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(LiveServiceServer::new(api.clone()).max_decoding_message_size(limit))
+            .add_service(IngestServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(AdminServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(RetentionServiceServer::new(api.clone()).max_decoding_message_size(limit))
             .add_service(ExportServiceServer::new(api.clone()).max_decoding_message_size(limit))
@@ -347,6 +349,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
         "sightline.v1.CaseService",
         "sightline.v1.FootageService",
         "sightline.v1.LiveService",
+        "sightline.v1.IngestService",
         "sightline.v1.AdminService",
         "sightline.v1.LogService",
         "sightline.v1.RetentionService",
@@ -357,7 +360,8 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
     }
 }
 
-fn vision_options(config: &Config) -> VisionOptions {
+/// Which models look, and how, by the configuration.
+pub fn vision_options(config: &Config) -> VisionOptions {
     let mut options = VisionOptions {
         detector: config.detector.clone(),
         faces: config.face_finder.clone(),

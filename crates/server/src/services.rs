@@ -7,6 +7,7 @@ mod convert;
 mod export;
 mod footage;
 mod hand_out;
+mod ingest;
 mod live;
 mod log;
 mod owners;

@@ -2,11 +2,12 @@
 
 use access::{Action, Denial, GateError};
 use catalogue::CatalogueError;
+use pipeline::SecretError;
 use proto::BadMessage;
 use search::SearchError;
 use tonic::{Code, Status};
 
-use crate::{feed::FeedError, live::SecretError, log::LogFault, store::StoreError};
+use crate::{feed::FeedError, log::LogFault, store::StoreError};
 
 /// Why a call was not answered.
 #[derive(Debug, thiserror::Error)]

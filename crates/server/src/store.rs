@@ -217,7 +217,7 @@ impl Findings {
 }
 
 /// The models the configuration names.
-pub(crate) fn models(config: &Config) -> Result<ModelStore, VisionError> {
+pub fn models(config: &Config) -> Result<ModelStore, VisionError> {
     match &config.model_cache {
         Some(cache) => Ok(ModelStore::new(cache.clone(), Manifest::embedded()?)),
         None => ModelStore::from_env(),

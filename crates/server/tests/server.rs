@@ -8,6 +8,8 @@ mod attacks;
 mod attacks_callers;
 #[path = "server/attacks_owners.rs"]
 mod attacks_owners;
+#[path = "server/comings.rs"]
+mod comings;
 #[path = "server/edge.rs"]
 mod edge;
 #[path = "server/emergency.rs"]
@@ -16,10 +18,14 @@ mod emergency;
 mod export;
 #[path = "server/footage.rs"]
 mod footage;
+#[path = "server/freshness.rs"]
+mod freshness;
 #[path = "server/gate.rs"]
 mod gate;
 #[path = "server/harness.rs"]
 mod harness;
+#[path = "server/ingest.rs"]
+mod ingest;
 #[path = "server/lifecycle.rs"]
 mod lifecycle;
 #[path = "server/live.rs"]

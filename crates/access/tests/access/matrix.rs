@@ -9,7 +9,7 @@ fn the_matrix_of_roles_and_actions_is_the_one_people_agreed_to() {
     let mut table = String::from(
         "What each role may do. \"own\": only their own case, their own organisation's cameras, or their own calls.\n\n",
     );
-    let mut row = |first: &str, cells: [&str; 5]| {
+    let mut row = |first: &str, cells: [&str; 6]| {
         let cells = cells.map(|c| format!("{c:<13}")).concat();
         writeln!(table, "{}", format!("{first:<17}{cells}").trim_end()).unwrap();
     };

@@ -14,6 +14,8 @@ mod crash;
 mod history;
 #[path = "jobs.rs"]
 mod jobs;
+#[path = "leases.rs"]
+mod leases;
 #[path = "measure.rs"]
 mod measure;
 #[path = "retention.rs"]

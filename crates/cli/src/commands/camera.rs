@@ -197,14 +197,19 @@ impl Camera {
     }
 }
 
+/// As given, or from standard input where it is "-".
+pub(super) fn address(url: &str) -> Outcome<String> {
+    if url != "-" {
+        return Ok(url.to_owned());
+    }
+    let read = std::io::read_to_string(std::io::stdin()).map_err(|e| {
+        Failure::new("stdin", format!("could not read the address from standard input: {e}")).hint("end it with Ctrl-D")
+    })?;
+    Ok(read.trim().to_owned())
+}
+
 async fn set_source(live: &mut LiveServiceClient<Channel>, camera: &CameraId, url: &str) -> Outcome {
-    let url = if url == "-" {
-        std::io::read_to_string(std::io::stdin()).map_err(|e| {
-            Failure::new("stdin", format!("could not read the address from standard input: {e}")).hint("end it with Ctrl-D")
-        })?
-    } else {
-        url.to_owned()
-    };
+    let url = address(url)?;
     live.set_camera_source(v1::SetCameraSourceRequest { camera_id: camera.to_string(), url }).await?;
     Ok(())
 }

@@ -45,7 +45,7 @@ pub(crate) enum Identity {
 }
 
 fn role() -> impl TypedValueParser<Value = Role> {
-    PossibleValuesParser::new(["investigator", "authoriser", "camera-owner", "operator", "auditor"])
+    PossibleValuesParser::new(["investigator", "authoriser", "camera-owner", "operator", "auditor", "ingest"])
         .try_map(|word| word.replace('-', "_").parse::<Role>())
 }
 

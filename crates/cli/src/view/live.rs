@@ -23,6 +23,10 @@ pub(crate) struct LiveView {
     sightings: u64,
     losses: u64,
     clock: Option<ClockView>,
+    /// The agency's worker that watches it; `None`: the server itself.
+    worker: Option<String>,
+    /// How old the last frame is.
+    last_frame_age_s: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -30,6 +34,7 @@ struct ClockView {
     offset_s: f64,
     largest_jump_s: f64,
     believed: bool,
+    uncertainty_s: f64,
 }
 
 impl From<v1::CameraStatus> for LiveView {
@@ -42,6 +47,8 @@ impl From<v1::CameraStatus> for LiveView {
             reason: Some(c.reason).filter(|r| !r.is_empty()),
             retry_in_s: times::seconds(c.retry_in),
             last_frame: times::json(c.last_frame),
+            last_frame_age_s: c.last_frame.map(|t| (age(t) * 1000.0).round() / 1000.0),
+            worker: Some(c.worker).filter(|w| !w.is_empty()),
             fps: c.fps,
             fps_decoded: c.fps_decoded,
             frames: c.frames,
@@ -53,6 +60,7 @@ impl From<v1::CameraStatus> for LiveView {
                 offset_s: c.offset_seconds,
                 largest_jump_s: c.largest_jump_seconds,
                 believed: c.believed,
+                uncertainty_s: c.uncertainty_seconds,
             }),
         }
     }
@@ -65,7 +73,7 @@ impl LiveView {
         }
         let row = |c: &Self| {
             let clock = match &c.clock {
-                Some(clock) if clock.believed => format!("{:+.2} s", clock.offset_s),
+                Some(clock) if clock.believed => format!("{:+.2} s, ±{:.2} s", clock.offset_s, clock.uncertainty_s),
                 Some(clock) => format!("{:+.0} s, not believed", clock.offset_s),
                 None => "-".into(),
             };
@@ -73,13 +81,21 @@ impl LiveView {
                 c.camera.clone(),
                 c.state.clone(),
                 format!("{:.1} of {:.1}", c.fps, c.fps_decoded),
+                c.last_frame_age_s.map_or_else(|| "-".into(), |s| format!("{s:.1} s ago")),
                 format!("{}", c.dropped_late),
                 format!("{}", c.sightings),
                 clock,
+                c.worker.clone().unwrap_or_else(|| "-".into()),
                 c.reason.clone().unwrap_or_default(),
             ]
         };
         let rows: Vec<_> = cameras.iter().map(row).collect();
-        table(["CAMERA", "STATE", "FPS", "DROPPED", "SIGHTINGS", "CLOCK", "REASON"], &rows)
+        table(["CAMERA", "STATE", "FPS", "LAST FRAME", "DROPPED", "SIGHTINGS", "CLOCK", "WORKER", "REASON"], &rows)
     }
+}
+
+/// In seconds, by this machine's clock.
+fn age(time: prost_types::Timestamp) -> f64 {
+    let now = chrono::Utc::now();
+    (now.timestamp() - time.seconds) as f64 + (f64::from(now.timestamp_subsec_nanos()) - f64::from(time.nanos)) / 1e9
 }

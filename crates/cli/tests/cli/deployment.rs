@@ -75,6 +75,13 @@ impl Deployment {
         server.wait().unwrap();
     }
 
+    /// SIGTERM, and waits for its end.
+    pub(crate) fn terminate(&mut self) {
+        let mut server = self.server.take().unwrap();
+        assert!(Command::new("kill").arg(server.id().to_string()).status().unwrap().success());
+        assert!(server.wait().unwrap().success(), "{}", self.log());
+    }
+
     /// SIGKILL while others use this; [`Self::reap`] afterwards.
     pub(crate) fn kill_9(&self) {
         let id = self.server.as_ref().unwrap().id().to_string();

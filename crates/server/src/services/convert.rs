@@ -94,6 +94,7 @@ pub(super) fn party(c: &Caller) -> v1::Party {
         Role::CameraOwner => v1::Role::CameraOwner,
         Role::Operator => v1::Role::Operator,
         Role::Auditor => v1::Role::Auditor,
+        Role::Ingest => v1::Role::Ingest,
     };
     v1::Party { name: c.name.to_string(), organisation: c.organisation.to_string(), role: role.into() }
 }

@@ -1,7 +1,10 @@
-use access::{Action, AuditDetail, Permission};
+use std::collections::BTreeMap;
+
+use access::{Action, AuditDetail, Caller, Permission};
 use catalogue::SourceUrl;
-use media::{CameraState, RtspSource};
-use pipeline::LiveStatus;
+use ingest::camera_status;
+use media::RtspSource;
+use prost::Message as _;
 use proto::v1::{self, live_service_server::LiveService};
 use tonic::{Request, Response, Status};
 use types::{AgencyId, CameraId};
@@ -61,51 +64,43 @@ impl LiveService for Api {
         let cameras = self
             .0
             .recorded(&caller, Action::CameraStatus, None, detail, async |permission| {
-                let mut cameras = self.0.live.statuses();
-                cameras.retain(|_, (of, _)| {
-                    agency.as_ref().is_none_or(|a| a == of) && (permission == Permission::Yes || caller.is_of(of))
+                let mut cameras = self.of_workers().await?;
+                let own = self.0.live.statuses();
+                cameras.extend(own.into_iter().map(|(id, (agency, now))| (id.clone(), camera_status(&id, &agency, now))));
+                cameras.retain(|_, status| {
+                    let Ok(of) = AgencyId::new(&status.agency_id) else { return false };
+                    agency.as_ref().is_none_or(|a| *a == of) && (permission == Permission::Yes || caller.is_of(&of))
                 });
                 Ok(cameras)
             })
             .await?;
-        let cameras = cameras.into_iter().map(|(id, (agency, now))| message(&id, &agency, now)).collect();
+        let cameras = cameras.into_values().collect();
         Ok(Response::new(v1::CameraStatusResponse { cameras }))
     }
 }
 
-fn message(id: &CameraId, agency: &AgencyId, now: LiveStatus) -> v1::CameraStatus {
-    let state = match &now.state {
-        CameraState::Connecting => v1::CameraState::Connecting,
-        CameraState::Live => v1::CameraState::Live,
-        CameraState::Stalled => v1::CameraState::Stalled,
-        CameraState::Offline { .. } => v1::CameraState::Offline,
-        CameraState::Paused => v1::CameraState::Paused,
-        CameraState::Revoked => v1::CameraState::Revoked,
-    };
-    let (reason, retry_in) = match now.state {
-        CameraState::Offline { reason, retry_in } => (reason, Some(proto::duration(retry_in))),
-        _ => (String::new(), None),
-    };
-    let seconds = |micros: i64| micros as f64 / 1e6;
-    v1::CameraStatus {
-        camera_id: id.to_string(),
-        agency_id: agency.to_string(),
-        state: state.into(),
-        since: moment(now.since),
-        reason,
-        retry_in,
-        last_frame: now.last_frame.and_then(moment),
-        fps: now.fps,
-        fps_decoded: now.fps_decoded,
-        frames: now.frames.looked_at,
-        dropped_by_rate: now.frames.dropped_by_rate,
-        dropped_late: now.frames.dropped_late,
-        sightings: now.scene.sightings,
-        losses: now.losses,
-        clock: now.clock.map(|c| v1::CameraClock {
-            offset_seconds: seconds(c.offset_micros),
-            largest_jump_seconds: seconds(c.largest_jump_micros),
-            believed: c.believed,
-        }),
+impl Api {
+    /// What the agencies' workers told last. Where one is not heard of any more, that is the state of its cameras.
+    async fn of_workers(&self) -> Result<BTreeMap<CameraId, v1::CameraStatus>, Fault> {
+        let (leases, now) = (self.0.catalogue().last_leases().await?, self.0.now());
+        let mut cameras = BTreeMap::new();
+        for (id, lease) in leases {
+            let Some(worker) = lease.holder.split('#').next().and_then(|uri| Caller::from_uri(uri).ok()) else { continue };
+            let told = lease.status.and_then(|told| v1::CameraStatus::decode(&*told).ok());
+            let mut status = told.unwrap_or_else(|| v1::CameraStatus {
+                camera_id: id.to_string(),
+                agency_id: worker.organisation.to_string(),
+                state: v1::CameraState::Connecting.into(),
+                worker: worker.name.to_string(),
+                ..v1::CameraStatus::default()
+            });
+            if lease.expires <= now {
+                status.state = v1::CameraState::Offline.into();
+                status.reason = format!("its worker {} is not heard of", status.worker);
+                (status.since, status.retry_in, status.fps, status.fps_decoded) = (moment(lease.expires), None, 0.0, 0.0);
+            }
+            cameras.insert(id, status);
+        }
+        Ok(cameras)
     }
 }

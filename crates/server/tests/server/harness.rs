@@ -187,6 +187,25 @@ impl Deployed {
         CaseServiceClient::new(self.channel("investigator").await).open_case(request).await.unwrap().into_inner().case.unwrap()
     }
 
+    /// A case over all of an agency, now: its id.
+    pub(crate) async fn agency_case(&self, id: &str, agency: &str) -> String {
+        let at = |minutes| (chrono::Utc::now() + chrono::Duration::minutes(minutes)).to_rfc3339();
+        let request = v1::OpenCaseRequest {
+            id: id.into(),
+            purpose: v1::Purpose::MissingPerson.into(),
+            legal_basis: "test".into(),
+            reason: "test".into(),
+            scope: Some(v1::Scope {
+                agency_ids: vec![agency.into()],
+                window: Some(window(&at(-60), &at(60))),
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let opened = CaseServiceClient::new(self.channel("investigator").await).open_case(request).await.unwrap();
+        self.authorise("authoriser", &opened.into_inner().case.unwrap()).await.unwrap().id
+    }
+
     pub(crate) async fn authorise(&self, identity: &str, case: &v1::Case) -> Result<v1::Case, Status> {
         let key = signing_key_from_pem(&fs::read_to_string(self.home.grant_key("authoriser")).unwrap()).unwrap();
         let signature = sign_grant(&key, &Grant::from_bytes(&case.grant).unwrap()).0.to_vec();

@@ -13,13 +13,13 @@ use tonic::Code;
 use crate::harness::{Deployed, told};
 
 /// A camera; gone when dropped.
-struct Camera {
+pub(crate) struct Camera {
     process: Child,
     port: u16,
 }
 
 impl Camera {
-    fn start(file: &Path, port: u16, password: &str) -> Self {
+    pub(crate) fn start(file: &Path, port: u16, password: &str) -> Self {
         // Examples are built with the tests, beside their folder.
         let deps = std::env::current_exe().unwrap();
         let program: PathBuf = deps.ancestors().nth(2).unwrap().join("examples/rtsp_server");
@@ -34,7 +34,7 @@ impl Camera {
         Self { process, port: line.trim().parse().unwrap() }
     }
 
-    fn url(&self, password: &str) -> String {
+    pub(crate) fn url(&self, password: &str) -> String {
         format!("rtsp://operator:{password}@127.0.0.1:{}/live", self.port)
     }
 }
@@ -47,7 +47,7 @@ impl Drop for Camera {
 }
 
 /// People who walk by, or `None`, said loudly.
-fn walking() -> Option<PathBuf> {
+pub(crate) fn walking() -> Option<PathBuf> {
     let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/footage");
     let root = std::env::var_os("SIGHTLINE_FOOTAGE").map_or(shared, PathBuf::from);
     let file = root.join("intel_ccby/one-by-one-person-detection.mp4");

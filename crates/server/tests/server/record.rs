@@ -6,11 +6,12 @@ use prost_types::FileDescriptorSet;
 use proto::v1::{
     self, admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient,
     case_service_client::CaseServiceClient, export_service_client::ExportServiceClient,
-    footage_service_client::FootageServiceClient, live_service_client::LiveServiceClient, log_service_client::LogServiceClient,
+    footage_service_client::FootageServiceClient, ingest_service_client::IngestServiceClient,
+    live_service_client::LiveServiceClient, log_service_client::LogServiceClient,
     retention_service_client::RetentionServiceClient, search_service_client::SearchServiceClient,
 };
 
-use crate::harness::{Deployed, clip, time, window};
+use crate::harness::{Deployed, add_identity, clip, time, window};
 
 const FROM: &str = "2026-03-01T08:00:00Z";
 const TO: &str = "2026-03-01T10:00:00Z";
@@ -178,6 +179,18 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "RetentionService/ListHolds" => {
             retention("auditor").await.list_holds(v1::ListHoldsRequest::default()).await.unwrap();
         }
+        "IngestService/Hold" => {
+            add_identity(&deployed.home, "ingest", "sightline://local/ingest/ingest");
+            let mut ingest = IngestServiceClient::new(deployed.channel("ingest").await);
+            let mut answers = ingest.hold(tokio_stream::empty()).await.unwrap().into_inner();
+            assert!(answers.message().await.unwrap().is_none());
+        }
+        "IngestService/Push" => {
+            add_identity(&deployed.home, "ingest", "sightline://local/ingest/ingest");
+            let mut ingest = IngestServiceClient::new(deployed.channel("ingest").await);
+            let mut answers = ingest.push(tokio_stream::empty()).await.unwrap().into_inner();
+            assert!(answers.message().await.unwrap().is_none());
+        }
         new => panic!("{new} is new: say here how it is called, and under which action it is on the record"),
     }
     match rpc {
@@ -227,6 +240,8 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "RetentionService/ConfirmHold" => "hold.confirm",
         "RetentionService/ReleaseHold" => "hold.release",
         "RetentionService/ListHolds" => "hold.list",
+        "IngestService/Hold" => "ingest.hold",
+        "IngestService/Push" => "ingest.push",
         new => panic!("under which action is {new} on the record?"),
     }
 }

@@ -14,7 +14,7 @@ impl FaceFinder for NoFaces {
 }
 
 /// Noise, so that its JPEG is about as large as a real one can be.
-fn crop() -> RedactedCrop {
+pub(crate) fn crop() -> RedactedCrop {
     let size = Size { width: 128, height: 128 };
     let mut state = 1u32;
     let mut noise = || {
@@ -59,7 +59,7 @@ pub(crate) async fn cars(home: &Home, each: u64) -> Vec<SightingId> {
     ids
 }
 
-fn car(camera: &str, agency: &str, n: u64) -> Sighting {
+pub(crate) fn car(camera: &str, agency: &str, n: u64) -> Sighting {
     let start: CaptureTime = "2026-03-01T08:30:00Z".parse().unwrap();
     let stamp = |s: i64| TimeStamp {
         time: start.plus_micros((n as i64 + s) * 1_000_000),

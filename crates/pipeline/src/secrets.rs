@@ -1,22 +1,24 @@
-//! Addresses of cameras with what is secret in them, user names, passwords, tokens: a file each that only the server's account
-//! can read, beside the catalogue and never in it.
+//! Addresses of cameras with what is secret in them, user names, passwords, tokens: a file each that only the account of
+//! whoever watches can read. Never in a catalogue, never sent anywhere.
 
 use std::{
     fs, io,
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use types::CameraId;
 
-use crate::pki;
+const SUFFIX: &str = ".url";
 
 /// The folder of them.
 #[derive(Debug, Clone)]
-pub(crate) struct CameraSecrets(PathBuf);
+pub struct CameraSecrets(PathBuf);
 
 #[derive(Debug, thiserror::Error)]
 #[error("{action} the credentials of camera {camera}")]
-pub(crate) struct SecretError {
+pub struct SecretError {
     action: &'static str,
     camera: CameraId,
     #[source]
@@ -24,12 +26,12 @@ pub(crate) struct SecretError {
 }
 
 impl CameraSecrets {
-    pub(crate) fn new(folder: &Path) -> Self {
+    pub fn new(folder: &Path) -> Self {
         Self(folder.to_owned())
     }
 
     /// Replaces the address that is kept for the camera; `None` forgets it.
-    pub(crate) fn keep(&self, camera: &CameraId, address: Option<&str>) -> Result<(), SecretError> {
+    pub fn keep(&self, camera: &CameraId, address: Option<&str>) -> Result<(), SecretError> {
         let file = self.file(camera);
         let Some(address) = address else {
             return match fs::remove_file(&file) {
@@ -38,18 +40,20 @@ impl CameraSecrets {
             };
         };
         let write = || {
-            pki::private_folder(&self.0)?;
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
             let fresh = file.with_extension("new");
             // Of a write that was cut off.
             let _ = fs::remove_file(&fresh);
-            pki::write_private(&fresh, address)?;
+            let mut opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+            opened.write_all(address.as_bytes())?;
+            opened.sync_all()?;
             fs::rename(&fresh, &file)
         };
         write().map_err(|error| fault("keep", camera, error))
     }
 
     /// The address that is kept for the camera, if one is.
-    pub(crate) fn address(&self, camera: &CameraId) -> Result<Option<String>, SecretError> {
+    pub fn address(&self, camera: &CameraId) -> Result<Option<String>, SecretError> {
         match fs::read_to_string(self.file(camera)) {
             Ok(address) => Ok(Some(address)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -57,8 +61,17 @@ impl CameraSecrets {
         }
     }
 
+    /// The cameras an address is kept for, in order.
+    pub fn cameras(&self) -> Vec<CameraId> {
+        let Ok(entries) = fs::read_dir(&self.0) else { return Vec::new() };
+        let camera = |e: fs::DirEntry| CameraId::new(e.file_name().to_str()?.strip_suffix(SUFFIX)?).ok();
+        let mut cameras: Vec<_> = entries.filter_map(|e| camera(e.ok()?)).collect();
+        cameras.sort();
+        cameras
+    }
+
     fn file(&self, camera: &CameraId) -> PathBuf {
-        self.0.join(format!("{camera}.url"))
+        self.0.join(format!("{camera}{SUFFIX}"))
     }
 }
 
@@ -79,6 +92,7 @@ mod tests {
         for address in ["rtsp://a:b@cam.example/live", "rtsp://a:c@cam.example/live?token=1"] {
             secrets.keep(&gate, Some(address)).unwrap();
             assert_eq!(secrets.address(&gate).unwrap().as_deref(), Some(address));
+            assert_eq!(secrets.cameras(), [gate.clone()]);
         }
         assert_eq!(secrets.address(&yard).unwrap(), None);
         let mode = fs::metadata(dir.path().join("cameras/gate.url")).unwrap().permissions().mode();

@@ -1,0 +1,249 @@
+//! Which worker watches which camera. A camera is held by one at a time; each change of hands has a number that grows, the
+//! epoch, so that what an earlier holder sees afterwards can be told from what it saw before.
+
+mod share;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use sqlx::Row;
+use types::{AgencyId, CameraId, CaptureTime, ReceiveTime};
+
+use self::share::{Candidate, Worker, share};
+use crate::{
+    Catalogue, CatalogueError,
+    engine::{DbRow, Tx},
+    row::{document, read_document, time},
+};
+
+/// How long a row that counts no more is kept: a worker cut off for longer has its late sightings refused.
+const KEPT: Duration = Duration::from_secs(30 * 86_400);
+
+/// A worker says that it is there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeaseRequest {
+    /// Which worker; the same after it was started again.
+    pub holder: String,
+    pub agency: AgencyId,
+    /// Cameras it can watch; those of other agencies and those that may not be watched are left out here.
+    pub able: BTreeSet<CameraId>,
+    /// At most so many at once.
+    pub most: u32,
+    /// Watched by it no more.
+    pub released: BTreeSet<CameraId>,
+    /// What those it watches are doing, as it is to be told others.
+    pub status: BTreeMap<CameraId, Vec<u8>>,
+    pub now: ReceiveTime,
+    pub lasts: Duration,
+}
+
+/// A worker's leave to watch a camera.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    pub camera: CameraId,
+    pub epoch: u64,
+    /// Empty: nobody's, by the owner's will.
+    pub holder: String,
+    pub expires: ReceiveTime,
+    /// As the holder told it last.
+    pub status: Option<Vec<u8>>,
+}
+
+/// Why a sighting is not taken from a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseFault {
+    /// The camera was never the worker's under this epoch.
+    NotHeld,
+    /// The camera had changed hands when it was seen.
+    Stale,
+}
+
+impl Catalogue {
+    /// Renews what the worker holds and may keep, gives it free cameras up to its share, and takes none from anybody: a
+    /// worker with more than its share is simply not given all of them again. Returns all that it holds now.
+    pub async fn hold_cameras(&self, request: &LeaseRequest) -> Result<Vec<Lease>, CatalogueError> {
+        let mut tx = self.begin().await?;
+        let until = request.now.plus_micros(micros(request.lasts));
+        sqlx::query("DELETE FROM ingest_worker WHERE expires <= $1").bind(request.now.as_micros()).execute(&mut *tx).await?;
+        sqlx::query(
+            "INSERT INTO ingest_worker (holder, agency, able, most, expires) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (holder) DO UPDATE SET able = excluded.able, most = excluded.most, expires = excluded.expires",
+        )
+        .bind(&request.holder)
+        .bind(request.agency.as_str())
+        .bind(document(&request.able)?)
+        .bind(i64::from(request.most))
+        .bind(until.as_micros())
+        .execute(&mut *tx)
+        .await?;
+        let workers = workers(&mut tx, &request.agency).await?;
+        let mut held = last_leases(&mut tx, &request.agency).await?;
+        for lease in held.values_mut().filter(|l| l.holder == request.holder && request.released.contains(&l.camera)) {
+            lease.expires = lease.expires.min(request.now);
+            set_expiry(&mut tx, lease, None).await?;
+        }
+        let alive = |lease: &Lease| lease.expires > request.now && !lease.holder.is_empty();
+        let mut candidates = Vec::new();
+        for camera in watchable(&mut tx, &request.agency).await? {
+            let holder = held.get(&camera).filter(|l| alive(l) || l.holder == request.holder).map(|l| l.holder.clone());
+            let holder = holder.filter(|_| !request.released.contains(&camera));
+            candidates.push(Candidate { camera, holder });
+        }
+        let mut mine = Vec::new();
+        for camera in share(&candidates, &workers, &request.holder) {
+            let status = request.status.get(&camera).cloned();
+            match held.remove(&camera) {
+                Some(mut lease) if lease.holder == request.holder && !request.released.contains(&camera) => {
+                    lease.expires = until;
+                    set_expiry(&mut tx, &lease, status.as_deref()).await?;
+                    mine.push(lease);
+                }
+                Some(lease) if alive(&lease) => {}
+                before => {
+                    let epoch = before.map_or(0, |l| l.epoch) + 1;
+                    let lease = Lease { camera, epoch, holder: request.holder.clone(), expires: until, status };
+                    insert(&mut tx, &lease, request.now).await?;
+                    mine.push(lease);
+                }
+            }
+        }
+        let old = request.now.plus_micros(-micros(KEPT));
+        sqlx::query(
+            "DELETE FROM lease WHERE expires < $1
+             AND epoch < (SELECT max(newer.epoch) FROM lease AS newer WHERE newer.camera = lease.camera)",
+        )
+        .bind(old.as_micros())
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        mine.sort_by(|a, b| a.camera.cmp(&b.camera));
+        Ok(mine)
+    }
+
+    /// The last lease of every camera that ever had one, by camera; those that have run out included.
+    pub async fn last_leases(&self) -> Result<BTreeMap<CameraId, Lease>, CatalogueError> {
+        let rows = sqlx::query(
+            "SELECT * FROM lease WHERE epoch = (SELECT max(newer.epoch) FROM lease AS newer WHERE newer.camera = lease.camera)",
+        )
+        .fetch_all(self.reader())
+        .await?;
+        rows.iter().map(|row| lease(row).map(|l| (l.camera.clone(), l))).collect()
+    }
+
+    /// Whether what a worker saw of a camera at a time is its own to hand in. `Ok(None)`: it is.
+    pub async fn lease_fault(
+        &self,
+        camera: &CameraId,
+        epoch: u64,
+        holder: &str,
+        seen: CaptureTime,
+    ) -> Result<Option<LeaseFault>, CatalogueError> {
+        let rows =
+            sqlx::query("SELECT holder, epoch, acquired FROM lease WHERE camera = $1 AND epoch >= $2 ORDER BY epoch LIMIT 2")
+                .bind(camera.as_str())
+                .bind(i64::try_from(epoch).unwrap_or(i64::MAX))
+                .fetch_all(self.reader())
+                .await?;
+        let mut rows = rows.iter();
+        let of = |row: &DbRow| -> Result<(String, i64), CatalogueError> { Ok((row.try_get("holder")?, row.try_get("epoch")?)) };
+        match rows.next().map(of).transpose()? {
+            Some((of, at)) if of == holder && at.unsigned_abs() == epoch => {}
+            _ => return Ok(Some(LeaseFault::NotHeld)),
+        }
+        let Some(next) = rows.next() else { return Ok(None) };
+        let changed: i64 = next.try_get("acquired")?;
+        Ok((seen.as_micros() >= changed).then_some(LeaseFault::Stale))
+    }
+}
+
+/// From now on nobody watches the camera: its owner said so. What was seen until now is still taken.
+pub(crate) async fn end_lease(tx: &mut Tx, camera: &CameraId) -> Result<(), CatalogueError> {
+    let last = sqlx::query("SELECT * FROM lease WHERE camera = $1 ORDER BY epoch DESC LIMIT 1")
+        .bind(camera.as_str())
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(last) = last.as_ref().map(lease).transpose()?.filter(|l| !l.holder.is_empty()) else { return Ok(()) };
+    let now = ReceiveTime::now();
+    let nobody = Lease { epoch: last.epoch + 1, holder: String::new(), expires: now, status: None, ..last };
+    insert(tx, &nobody, now).await
+}
+
+async fn insert(tx: &mut Tx, lease: &Lease, now: ReceiveTime) -> Result<(), CatalogueError> {
+    sqlx::query("INSERT INTO lease (camera, epoch, holder, acquired, expires, status) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(lease.camera.as_str())
+        .bind(lease.epoch.cast_signed())
+        .bind(&lease.holder)
+        .bind(now.as_micros())
+        .bind(lease.expires.as_micros())
+        .bind(lease.status.as_deref())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+async fn set_expiry(tx: &mut Tx, lease: &Lease, status: Option<&[u8]>) -> Result<(), CatalogueError> {
+    sqlx::query("UPDATE lease SET expires = $3, status = COALESCE($4, status) WHERE camera = $1 AND epoch = $2")
+        .bind(lease.camera.as_str())
+        .bind(lease.epoch.cast_signed())
+        .bind(lease.expires.as_micros())
+        .bind(status)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+async fn workers(tx: &mut Tx, agency: &AgencyId) -> Result<Vec<Worker>, CatalogueError> {
+    let rows = sqlx::query("SELECT holder, able, most FROM ingest_worker WHERE agency = $1 ORDER BY holder")
+        .bind(agency.as_str())
+        .fetch_all(&mut **tx)
+        .await?;
+    let worker = |row: &DbRow| -> Result<Worker, CatalogueError> {
+        let holder: String = row.try_get("holder")?;
+        let most: i64 = row.try_get("most")?;
+        let able = read_document(row.try_get("able")?, || format!("cameras of worker {holder:?}"))?;
+        Ok(Worker { holder, able, most: usize::try_from(most).unwrap_or(0) })
+    };
+    rows.iter().map(worker).collect()
+}
+
+/// The agency's cameras that their owner lets be watched.
+async fn watchable(tx: &mut Tx, agency: &AgencyId) -> Result<Vec<CameraId>, CatalogueError> {
+    let rows =
+        sqlx::query("SELECT * FROM camera WHERE agency = $1 ORDER BY id").bind(agency.as_str()).fetch_all(&mut **tx).await?;
+    let mut all = Vec::new();
+    for row in &rows {
+        let camera = crate::camera::camera(row)?;
+        if !camera.policy.paused && !camera.policy.revoked {
+            all.push(camera.id);
+        }
+    }
+    Ok(all)
+}
+
+async fn last_leases(tx: &mut Tx, agency: &AgencyId) -> Result<BTreeMap<CameraId, Lease>, CatalogueError> {
+    let rows = sqlx::query(
+        "SELECT * FROM lease WHERE camera IN (SELECT id FROM camera WHERE agency = $1)
+         AND epoch = (SELECT max(newer.epoch) FROM lease AS newer WHERE newer.camera = lease.camera)",
+    )
+    .bind(agency.as_str())
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().map(|row| lease(row).map(|l| (l.camera.clone(), l))).collect()
+}
+
+fn lease(row: &DbRow) -> Result<Lease, CatalogueError> {
+    let (camera, epoch): (String, i64) = (row.try_get("camera")?, row.try_get("epoch")?);
+    Ok(Lease {
+        camera: CameraId::new(&camera).map_err(|_| CatalogueError::unreadable(format!("lease of camera {camera:?}")))?,
+        epoch: epoch.unsigned_abs(),
+        holder: row.try_get("holder")?,
+        expires: time(row.try_get("expires")?)?,
+        status: row.try_get("status")?,
+    })
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}

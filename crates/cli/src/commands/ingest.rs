@@ -1,0 +1,111 @@
+use clap::{Args, Subcommand};
+use ingest::{Link, Worker, WorkerOptions};
+use media::RtspSource;
+use pipeline::CameraSecrets;
+use server::Config;
+use tokio::signal::unix::{SignalKind, signal};
+use types::CameraId;
+
+use super::{camera::address, serve::log_to_stderr};
+use crate::{
+    context::{Caller, Context},
+    failure::{Failure, Outcome, library},
+};
+
+/// Watches an agency's cameras where they hang, until SIGINT or SIGTERM, and hands in what it saw. Video, addresses and
+/// passwords stay on this machine; while the server is away sightings wait on this disk.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Ingest {
+    #[command(subcommand)]
+    command: Option<Sub>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Sub {
+    /// Say where a camera's live stream is; kept on this machine alone, password included
+    Source {
+        camera: CameraId,
+        /// rtsp://[user:password@]host[:port]/path, or - to read it from standard input, where no process list shows it
+        #[arg(required_unless_present = "none")]
+        url: Option<String>,
+        /// Forget it
+        #[arg(long, conflicts_with = "url")]
+        none: bool,
+    },
+    /// List the cameras whose address is kept here
+    Sources,
+}
+
+impl Ingest {
+    pub(crate) async fn run(self, ctx: &Context) -> Outcome {
+        ctx.home.must_exist()?;
+        let secrets = CameraSecrets::new(&ctx.home.path().join("secrets/cameras"));
+        match self.command {
+            None => watch(ctx, secrets).await,
+            Some(Sub::Source { camera, url, none: _ }) => source(ctx, &secrets, &camera, url.as_deref()),
+            Some(Sub::Sources) => {
+                let cameras: Vec<String> = secrets.cameras().iter().map(ToString::to_string).collect();
+                ctx.printer.answer(&serde_json::json!({ "cameras": cameras }), || match &cameras[..] {
+                    [] => "no camera's address is kept here; next: sightline ingest source CAMERA URL".to_owned(),
+                    some => some.join("\n"),
+                });
+                Ok(())
+            }
+        }
+    }
+}
+
+fn source(ctx: &Context, secrets: &CameraSecrets, camera: &CameraId, url: Option<&str>) -> Outcome {
+    let url = url.map(address).transpose()?;
+    if let Some(url) = &url {
+        RtspSource::new(url).map_err(|e| library("source", &e).hint("give the address of the camera's RTSP stream"))?;
+    }
+    secrets
+        .keep(camera, url.as_deref())
+        .map_err(|e| library("secret", &e).hint("check that you may write to the home folder"))?;
+    let kept = url.is_some();
+    ctx.printer.answer(&serde_json::json!({ "camera": camera.to_string(), "kept": kept }), || {
+        if kept {
+            format!("the address of {camera} is kept on this machine; a running worker takes it up within seconds")
+        } else {
+            format!("the address of {camera} is forgotten")
+        }
+    });
+    Ok(())
+}
+
+async fn watch(ctx: &Context, secrets: CameraSecrets) -> Outcome {
+    log_to_stderr(ctx.printer, None);
+    let file = ctx.home.layout().config();
+    // A worker's home folder needs none.
+    let config = if file.exists() { Config::load(&file) } else { Config::parse("", &file) };
+    let config = config.map_err(|e| library("configuration", &e).hint(e.hint()))?;
+    let (identity, server) = (ctx.caller(Caller::Ingest), ctx.server()?);
+    // Also says which identities there are.
+    ctx.home.identity(identity)?;
+    let (certificate, key) = ctx.home.layout().identity(identity);
+    let options = WorkerOptions {
+        link: Link { server: server.clone(), authority: ctx.home.layout().authority(), certificate, key },
+        spool: ctx.home.path().join("spool"),
+        spool_limit: config.spool_bytes,
+        secrets,
+        models: server::models(&config).map_err(|e| library("models", &e))?,
+        vision: server::vision_options(&config),
+        looks: config.live_workers,
+        sample_fps: config.live_sample_fps,
+        max_cameras: config.max_cameras,
+        shutdown: config.shutdown,
+    };
+    let failed = |e: std::io::Error| Failure::because("signals", "listen to signals", &e).hint("try again");
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let worker = Worker::start(options).await.map_err(|e| library("ingest", &e).hint(e.hint()))?;
+    ctx.printer.answer(&serde_json::json!({ "server": server, "waiting": worker.spool().waiting }), || {
+        format!("watching for {server}; {} sightings wait to be sent", worker.spool().waiting)
+    });
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    tracing::info!("stopping");
+    worker.stop().await;
+    Ok(())
+}

@@ -1,0 +1,29 @@
+//! The agency's side of the link: a worker that watches the cameras where they hang and hands in what it saw.
+//!
+//! ```text
+//! Hold ◀─ leases, renewed every few seconds ─▶ server          which cameras are this worker's
+//!   └▶ pipeline::Watchers (a thread a camera) ─▶ SpoolSink ─▶ pipeline::Spool (disk, bounded) ─▶ Push ─▶ server
+//!                                                                       ▲ acknowledged: stored for good ──┘
+//! ```
+//!
+//! A sighting counts as taken when it is on the spool's disk, and leaves it when the server says that its catalogue has
+//! committed. While the server is away the worker goes on with the cameras it had; what another worker has watched meanwhile
+//! the server refuses by the lease's epoch. A full spool blocks the cameras' threads: frames are lost, counted; sightings are
+//! not.
+//!
+//! What it refuses: to send anything but sightings with redacted crops. Cameras' addresses and passwords stay in this
+//! machine's files. It links neither a catalogue nor an index, and reads nothing from the server but its leases.
+
+mod error;
+mod hold;
+mod kept;
+mod link;
+mod push;
+mod sink;
+mod status;
+mod worker;
+
+pub use error::WorkerError;
+pub use link::Link;
+pub use status::camera_status;
+pub use worker::{Worker, WorkerOptions};

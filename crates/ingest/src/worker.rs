@@ -1,0 +1,220 @@
+//! A running worker, from its start to its last sighting sent.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use media::Sampling;
+use pipeline::{CameraSecrets, SightingSink, Spool, SpoolState, VisionPool, Watch, Watchers};
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use types::CameraId;
+use uuid::Uuid;
+use vision::{ModelStore, Vision, VisionOptions};
+
+use crate::{
+    Link, WorkerError,
+    error::chain,
+    hold::{Holder, Released, Wanted},
+    kept::KeptLeases,
+    push::Pusher,
+    sink::SpoolSink,
+};
+
+/// What a worker goes by.
+#[derive(Debug, Clone)]
+pub struct WorkerOptions {
+    pub link: Link,
+    /// The spool's folder; one worker has one.
+    pub spool: PathBuf,
+    /// Bytes of it.
+    pub spool_limit: u64,
+    /// Addresses of cameras, passwords included. They never leave this machine.
+    pub secrets: CameraSecrets,
+    pub models: ModelStore,
+    pub vision: VisionOptions,
+    /// Looks at once.
+    pub looks: usize,
+    pub sample_fps: f64,
+    /// Cameras at once, at most.
+    pub max_cameras: u32,
+    /// How long a stop may take.
+    pub shutdown: Duration,
+}
+
+/// A worker that watches. Stop it with [`Worker::stop`].
+pub struct Worker {
+    link: Link,
+    worker_id: String,
+    spool: Arc<Spool>,
+    watchers: Arc<Watchers>,
+    holding: JoinHandle<()>,
+    watching: JoinHandle<()>,
+    pushing: JoinHandle<()>,
+    stop: CancellationToken,
+    drain: CancellationToken,
+    kept: KeptLeases,
+    shutdown: Duration,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Worker({}, {:?}, {:?})", self.worker_id, self.watchers, self.spool)
+    }
+}
+
+impl Worker {
+    /// Opens the spool, loads the models and begins; the server need not be there yet.
+    pub async fn start(options: WorkerOptions) -> Result<Self, WorkerError> {
+        media::init()?;
+        // Whatever is wrong with them is told now and not only in the log.
+        options.link.endpoint().map_err(|error| match error {
+            crate::link::LinkError::Files(error) => error,
+            crate::link::LinkError::Transport(_) => WorkerError::Address(options.link.server.clone()),
+        })?;
+        let opened = options.clone();
+        let open = move || -> Result<_, WorkerError> {
+            let spool = Spool::open(&opened.spool, opened.spool_limit)?;
+            let visions = VisionPool::new(Vision::load_many(&opened.models, &opened.vision, opened.looks.max(1))?);
+            Ok((Arc::new(spool), Arc::new(visions), worker_id(&opened.spool)?))
+        };
+        let (spool, visions, worker_id) = tokio::task::spawn_blocking(open).await.map_err(|_| WorkerError::Thread)??;
+        tracing::info!(worker = worker_id, waiting = spool.state().waiting, "watching for this agency");
+
+        let (stop, drain, more) = (CancellationToken::new(), CancellationToken::new(), Arc::new(Notify::new()));
+        let watchers = Arc::new(Watchers::new(Sampling { fps: options.sample_fps, ..Sampling::default() }));
+        let (released, kept) = (Arc::new(Released::default()), KeptLeases::new(&options.spool));
+        let (wanted, wanted_now) = watch::channel(Wanted::new());
+        let holder = Holder {
+            link: options.link.clone(),
+            worker_id: worker_id.clone(),
+            secrets: options.secrets,
+            max_cameras: options.max_cameras,
+            watchers: watchers.clone(),
+            wanted,
+            released: released.clone(),
+            kept: kept.clone(),
+            stop: stop.clone(),
+        };
+        let watching = Watching {
+            watchers: watchers.clone(),
+            visions,
+            spool: spool.clone(),
+            more: more.clone(),
+            released,
+            stop: stop.clone(),
+        };
+        let pusher =
+            Pusher { link: options.link.clone(), worker_id: worker_id.clone(), spool: spool.clone(), more, drain: drain.clone() };
+        Ok(Self {
+            link: options.link,
+            worker_id,
+            spool,
+            watchers,
+            holding: tokio::spawn(holder.run()),
+            watching: tokio::spawn(watching.run(wanted_now)),
+            pushing: tokio::spawn(pusher.run()),
+            stop,
+            drain,
+            kept,
+            shutdown: options.shutdown,
+        })
+    }
+
+    /// How much waits to be sent.
+    pub fn spool(&self) -> SpoolState {
+        self.spool.state()
+    }
+
+    /// Ends the cameras, each after what it followed is on the spool, gives the leases back, and sends what it can in the time
+    /// it has. The rest stays on the spool for the next start.
+    pub async fn stop(self) {
+        let deadline = tokio::time::Instant::now() + self.shutdown;
+        let held: std::collections::BTreeSet<CameraId> = self.watchers.statuses().into_keys().collect();
+        self.stop.cancel();
+        if tokio::time::timeout_at(deadline, self.watching).await.is_err() {
+            tracing::warn!("a live camera did not stop in time");
+        }
+        let _ = tokio::time::timeout_at(deadline, self.holding).await;
+        // They are given back: the next start asks for them.
+        self.kept.keep(&proto::v1::HoldResponse::default());
+        let _ = tokio::time::timeout_at(deadline, Holder::give_back(&self.link, &self.worker_id, held)).await;
+        self.drain.cancel();
+        let mut pushing = self.pushing;
+        if tokio::time::timeout_at(deadline, &mut pushing).await.is_err() {
+            pushing.abort();
+            tracing::warn!(
+                waiting = self.spool.state().waiting,
+                "sightings stay on the spool: they are sent after the next start"
+            );
+        }
+    }
+}
+
+/// Keeps the cameras' threads what the leases say.
+struct Watching {
+    watchers: Arc<Watchers>,
+    visions: Arc<VisionPool>,
+    spool: Arc<Spool>,
+    more: Arc<Notify>,
+    released: Arc<Released>,
+    stop: CancellationToken,
+}
+
+impl Watching {
+    async fn run(self, mut wanted: watch::Receiver<Wanted>) {
+        let this = Arc::new(self);
+        loop {
+            tokio::select! {
+                () = this.stop.cancelled() => break,
+                changed = wanted.changed() => if changed.is_err() { break },
+            }
+            let now = wanted.borrow_and_update().clone();
+            let before = this.watchers.statuses();
+            let (applying, next) = (this.clone(), now.clone());
+            match tokio::task::spawn_blocking(move || applying.apply(&next)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::error!(error = %chain(&error), "a camera's thread could not be started; trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    wanted.mark_changed();
+                }
+                Err(_) => tracing::error!("the live cameras are not looked after"),
+            }
+            this.released.add(before.into_keys().filter(|camera| !now.contains_key(camera)));
+        }
+        let watchers = this.watchers.clone();
+        let _ = tokio::task::spawn_blocking(move || watchers.stop()).await;
+    }
+
+    fn apply(&self, wanted: &Wanted) -> std::io::Result<()> {
+        let sink = |_: &CameraId, watch: &Watch, cancel| -> Box<dyn SightingSink + Send> {
+            Box::new(SpoolSink { spool: self.spool.clone(), more: self.more.clone(), epoch: watch.epoch, cancel })
+        };
+        self.watchers.apply(wanted, Some(&self.visions), &sink)
+    }
+}
+
+/// Which of an agency's workers this is: lies with the spool, because what is on it was seen under this name's leases.
+fn worker_id(spool: &Path) -> Result<String, WorkerError> {
+    let file = spool.join("worker");
+    if let Some(known) = fs::read_to_string(&file).ok().and_then(|text| Uuid::try_parse(text.trim()).ok()) {
+        return Ok(known.to_string());
+    }
+    let fresh = Uuid::now_v7();
+    let write = || {
+        let new = spool.join("worker.new");
+        fs::write(&new, fresh.to_string())?;
+        fs::File::open(&new)?.sync_all()?;
+        fs::rename(&new, &file)?;
+        fs::File::open(spool)?.sync_all()
+    };
+    write().map_err(|source| pipeline::SpoolError::Io { action: "write to", path: file.clone(), source })?;
+    Ok(fresh.to_string())
+}

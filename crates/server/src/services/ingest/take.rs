@@ -1,0 +1,138 @@
+//! Sightings from a worker: looked at one by one, stored together.
+
+use std::collections::BTreeSet;
+
+use access::Caller;
+use catalogue::{CatalogueError, LeaseFault, SightingRecord};
+use proto::v1;
+use redact::RedactedCrop;
+use types::{AgencyId, CameraId, Embedding, Sighting, SightingOrigin};
+
+use super::holder;
+use crate::{jobs::store_sightings, services::Api, status::Fault};
+
+/// What became of a batch.
+#[derive(Debug, Default)]
+pub(super) struct Done {
+    pub(super) taken: u64,
+    pub(super) cameras: BTreeSet<CameraId>,
+    pub(super) refused: Vec<v1::RefusedSighting>,
+}
+
+/// Why a sighting will never be stored. What may be stored later is a [`Fault`].
+struct Refusal {
+    reason: &'static str,
+    message: String,
+}
+
+fn refuse<T>(reason: &'static str, message: impl ToString) -> Result<T, Refusal> {
+    Err(Refusal { reason, message: message.to_string() })
+}
+
+impl Api {
+    /// Stores what is good of a batch; returns when that is durable.
+    pub(super) async fn take(&self, caller: &Caller, agency: &AgencyId, batch: Vec<v1::PushRequest>) -> Result<Done, Fault> {
+        let mut done = Done::default();
+        let mut good = Vec::with_capacity(batch.len());
+        for message in batch {
+            let (sequence, id) = (message.sequence, message.sighting.as_ref().map(|s| s.id.clone()).unwrap_or_default());
+            match self.look_at(caller, agency, message).await? {
+                Ok(record) => good.push((sequence, record)),
+                Err(refusal) => done.refuse(sequence, id, refusal),
+            }
+        }
+        let records: Vec<SightingRecord> = good.iter().map(|(_, record)| record.clone()).collect();
+        match self.store(&records).await {
+            Err(error) if is_about_a_sighting(&error) => {
+                // One of them: the others must not wait for it.
+                for (sequence, record) in good {
+                    match self.store(std::slice::from_ref(&record)).await {
+                        Ok(()) => done.take(&record),
+                        Err(error) if is_about_a_sighting(&error) => {
+                            let refusal = Refusal { reason: "invalid", message: error.to_string() };
+                            done.refuse(sequence, record.sighting.id.to_string(), refusal);
+                        }
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+            }
+            stored => {
+                stored?;
+                records.iter().for_each(|record| done.take(record));
+            }
+        }
+        Ok(done)
+    }
+
+    async fn store(&self, records: &[SightingRecord]) -> Result<(), CatalogueError> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        store_sightings(self.0.catalogue(), &self.0.store.feed, records).await
+    }
+
+    async fn look_at(
+        &self,
+        caller: &Caller,
+        agency: &AgencyId,
+        message: v1::PushRequest,
+    ) -> Result<Result<SightingRecord, Refusal>, Fault> {
+        let (worker, epoch) = (holder(caller, &message.worker_id)?, message.epoch);
+        let record = match read(message) {
+            Ok(record) if record.sighting.agency == *agency => record,
+            Ok(_) => return Ok(refuse("not_yours", "the sighting is another agency's")),
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let sighting = &record.sighting;
+        match self.0.catalogue().camera(&sighting.camera).await {
+            Ok(camera) if camera.agency == *agency => {}
+            Ok(_) => return Ok(refuse("not_yours", "the camera is another agency's")),
+            Err(error @ CatalogueError::UnknownCamera(_)) => return Ok(refuse("unknown_camera", error)),
+            Err(error) => return Err(error.into()),
+        }
+        match self.0.catalogue().lease_fault(&sighting.camera, epoch, &worker, sighting.first.time).await? {
+            None => {}
+            Some(LeaseFault::NotHeld) => return Ok(refuse("stale_lease", "the camera is not this worker's under that epoch")),
+            Some(LeaseFault::Stale) => {
+                return Ok(refuse("stale_lease", "the camera had changed hands, or was paused, when this was seen"));
+            }
+        }
+        // An id says where a sighting is from; one that is there already is replaced only by a later state of itself.
+        if let Some(before) = self.0.catalogue().sighting(sighting.id).await?
+            && (before.camera != sighting.camera || before.origin != SightingOrigin::Live)
+        {
+            return Ok(refuse("not_yours", "the id is another sighting's"));
+        }
+        Ok(Ok(record))
+    }
+}
+
+impl Done {
+    fn take(&mut self, record: &SightingRecord) {
+        self.taken += 1;
+        self.cameras.insert(record.sighting.camera.clone());
+    }
+
+    fn refuse(&mut self, sequence: u64, sighting_id: String, refusal: Refusal) {
+        let Refusal { reason, message } = refusal;
+        tracing::warn!(sequence, sighting_id, reason, message, "a worker's sighting is refused");
+        self.refused.push(v1::RefusedSighting { sequence, reason: reason.to_owned(), message, sighting_id });
+    }
+}
+
+/// No trying again would help.
+fn is_about_a_sighting(error: &CatalogueError) -> bool {
+    matches!(error, CatalogueError::Sighting { .. } | CatalogueError::UnknownCamera(_) | CatalogueError::Invalid { .. })
+}
+
+fn read(message: v1::PushRequest) -> Result<SightingRecord, Refusal> {
+    let Some(sighting) = message.sighting else { return refuse("bad_message", "sighting is missing") };
+    let sighting = Sighting::try_from(sighting).or_else(|e| refuse("bad_message", e))?;
+    if sighting.origin != SightingOrigin::Live {
+        return refuse("bad_message", "a worker hands in what live cameras saw, not footage");
+    }
+    // The one way a picture comes in: redact reads only what redact wrote.
+    let crop = RedactedCrop::decode(&message.crop).or_else(|e| refuse("not_redacted", e))?;
+    let model = message.model_sha256.parse().or_else(|e| refuse("bad_message", e))?;
+    Ok(SightingRecord { sighting, crop, embedding: Embedding { model, values: message.appearance } })
+}
