@@ -1,0 +1,131 @@
+//! Cameras that come and go leave nothing behind.
+
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use proto::v1::{self, camera_service_client::CameraServiceClient, live_service_client::LiveServiceClient};
+use tonic::transport::Channel;
+
+use crate::{
+    harness::Deployed,
+    live::{Camera, walking},
+};
+
+const AT_ONCE: usize = 10;
+const CHILD: &str = "SIGHTLINE_COMINGS_AND_GOINGS";
+
+/// In a process of its own: other tests open files and threads meanwhile.
+fn alone(name: &str) -> bool {
+    if std::env::var_os(CHILD).is_some() {
+        return true;
+    }
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+        .env(CHILD, "1")
+        .status()
+        .unwrap();
+    assert!(status.success());
+    false
+}
+
+fn entries(of: &str) -> usize {
+    std::fs::read_dir(format!("/proc/self/{of}")).unwrap().count()
+}
+
+/// Resident memory in MiB.
+fn memory() -> f64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
+    text.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * 4.0 / 1024.0
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Left {
+    threads: usize,
+    files: usize,
+    memory: f64,
+}
+
+/// Threads and connections end a moment after they are let go.
+fn settled(limit: Option<Left>) -> Left {
+    let mut now = Left { threads: 0, files: 0, memory: 0.0 };
+    for _ in 0..600 {
+        now = Left { threads: entries("task"), files: entries("fd"), memory: memory() };
+        if limit.is_some_and(|l| now.threads <= l.threads && now.files <= l.files) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    now
+}
+
+async fn watched(live: &mut LiveServiceClient<Channel>, count: usize) {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        let all = live.camera_status(v1::CameraStatusRequest::default()).await.unwrap().into_inner().cameras;
+        if all.len() == count {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{} of {count} cameras are watched", all.len());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn come_and_go(live: &mut LiveServiceClient<Channel>, urls: &[String]) {
+    for gone in [false, true] {
+        for (n, url) in urls.iter().enumerate() {
+            let url = if gone { String::new() } else { url.clone() };
+            live.set_camera_source(v1::SetCameraSourceRequest { camera_id: format!("c{n}"), url }).await.unwrap();
+        }
+        watched(live, if gone { 0 } else { urls.len() }).await;
+        if !gone {
+            // Some are connected by then, some are not.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+#[test]
+fn a_thousand_cameras_come_and_go_and_leave_no_thread_no_descriptor_and_no_memory() {
+    let Some(file) = walking() else { return };
+    if !alone("comings::a_thousand_cameras_come_and_go_and_leave_no_thread_no_descriptor_and_no_memory") {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let deployed = Deployed::start().await;
+        let mut cameras = CameraServiceClient::new(deployed.channel("operator").await);
+        cameras.add_agency(v1::AddAgencyRequest { id: "local".into(), title: "Local".into() }).await.unwrap();
+        for n in 0..AT_ONCE {
+            let request = v1::AddCameraRequest { id: format!("c{n}"), agency_id: "local".into(), ..Default::default() };
+            cameras.add_camera(request).await.unwrap();
+        }
+        let mut live = LiveServiceClient::new(deployed.channel("operator").await);
+        // Two that are there, four where nobody answers, four that accept and say nothing.
+        let good = Camera::start(&file, 0, "correct-horse");
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        mute.set_nonblocking(true).unwrap();
+        let mute_port = mute.local_addr().unwrap().port();
+        let url = |n: usize| match n {
+            0 | 1 => good.url("correct-horse"),
+            2..6 => format!("rtsp://127.0.0.1:{closed}/live"),
+            _ => format!("rtsp://127.0.0.1:{mute_port}/live"),
+        };
+        let urls: Vec<String> = (0..AT_ONCE).map(url).collect();
+        let mut rounds = async |count: usize| {
+            for _ in 0..count {
+                come_and_go(&mut live, &urls).await;
+                while mute.accept().is_ok() {}
+            }
+        };
+        rounds(20).await;
+        let before = settled(None);
+        rounds(1000 / AT_ONCE).await;
+        let after = settled(Some(before));
+        eprintln!("before {before:?}, after a thousand cameras more {after:?}");
+        assert!(after.threads <= before.threads && after.files <= before.files, "{before:?} {after:?}");
+        assert!(after.memory <= before.memory * 1.05, "{before:?} {after:?}");
+    });
+}
