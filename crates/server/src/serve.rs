@@ -11,8 +11,8 @@ use access::{Gate, Policy};
 use pipeline::CameraSecrets;
 use proto::v1::{
     admin_service_server::AdminServiceServer, camera_service_server::CameraServiceServer, case_service_server::CaseServiceServer,
-    export_service_server::ExportServiceServer, footage_service_server::FootageServiceServer, ingest_service_server::IngestServiceServer,
-    live_service_server::LiveServiceServer, log_service_server::LogServiceServer,
+    export_service_server::ExportServiceServer, footage_service_server::FootageServiceServer,
+    ingest_service_server::IngestServiceServer, live_service_server::LiveServiceServer, log_service_server::LogServiceServer,
     retention_service_server::RetentionServiceServer, search_service_server::SearchServiceServer,
 };
 use tokio::{
