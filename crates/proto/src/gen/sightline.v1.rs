@@ -392,6 +392,8 @@ pub enum Role {
     CameraOwner = 3,
     Operator = 4,
     Auditor = 5,
+    /// A machine: an agency's worker that watches its cameras.
+    Ingest = 6,
 }
 impl Role {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -406,6 +408,7 @@ impl Role {
             Self::CameraOwner => "ROLE_CAMERA_OWNER",
             Self::Operator => "ROLE_OPERATOR",
             Self::Auditor => "ROLE_AUDITOR",
+            Self::Ingest => "ROLE_INGEST",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -417,6 +420,7 @@ impl Role {
             "ROLE_CAMERA_OWNER" => Some(Self::CameraOwner),
             "ROLE_OPERATOR" => Some(Self::Operator),
             "ROLE_AUDITOR" => Some(Self::Auditor),
+            "ROLE_INGEST" => Some(Self::Ingest),
             _ => None,
         }
     }
@@ -5942,7 +5946,8 @@ pub mod footage_service_server {
 pub struct SetCameraSourceRequest {
     #[prost(string, tag = "1")]
     pub camera_id: ::prost::alloc::string::String,
-    /// rtsp://\[user:password@\]host\[:port\]/path; empty: watched no more. User and password are kept apart from it,
+    /// rtsp://\[user:password@\]host\[:port\]/path, rtsps:// or, for RTP over UDP, rtspu://; empty: watched no more. Where a
+    /// camera has a smaller second stream, that one is enough. User and password are kept apart from it,
     /// readable by the server alone, and never told again.
     #[prost(string, tag = "2")]
     pub url: ::prost::alloc::string::String,
@@ -5999,15 +6004,22 @@ pub struct CameraStatus {
     /// The camera's clock, once it told: its time minus ours in seconds, its largest jump, whether it is believed.
     #[prost(message, optional, tag = "15")]
     pub clock: ::core::option::Option<CameraClock>,
+    /// The agency's worker that watches it; empty: the server itself.
+    #[prost(string, tag = "16")]
+    pub worker: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct CameraClock {
+    /// Camera time minus ours.
     #[prost(double, tag = "1")]
     pub offset_seconds: f64,
     #[prost(double, tag = "2")]
     pub largest_jump_seconds: f64,
     #[prost(bool, tag = "3")]
     pub believed: bool,
+    /// Half-width of the interval that the capture time of a frame lies in.
+    #[prost(double, tag = "4")]
+    pub uncertainty_seconds: f64,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -6436,6 +6448,496 @@ pub mod live_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "sightline.v1.LiveService";
     impl<T> tonic::server::NamedService for LiveServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HoldRequest {
+    /// A UUID that stays the same when the worker starts again: which of an agency's workers this is.
+    #[prost(string, tag = "1")]
+    pub worker_id: ::prost::alloc::string::String,
+    /// Cameras whose address lies at the worker. It may be given others too, whose address the server knows and needs no
+    /// password.
+    #[prost(string, repeated, tag = "2")]
+    pub camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// At most so many at once; 0: it takes none and gives back those it has.
+    #[prost(uint32, tag = "3")]
+    pub max_cameras: u32,
+    /// What it watched and watches no more: another may have them at once.
+    #[prost(string, repeated, tag = "4")]
+    pub released_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// What the cameras it watches are doing, for those who ask the server.
+    #[prost(message, repeated, tag = "5")]
+    pub cameras: ::prost::alloc::vec::Vec<CameraStatus>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HoldResponse {
+    /// Every camera that is the worker's own now.
+    #[prost(message, repeated, tag = "1")]
+    pub leases: ::prost::alloc::vec::Vec<Lease>,
+}
+/// Leave to watch a camera.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Lease {
+    #[prost(string, tag = "1")]
+    pub camera_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub agency_id: ::prost::alloc::string::String,
+    /// Grows whenever the camera changes hands: what an earlier holder sees after that is refused.
+    #[prost(uint64, tag = "3")]
+    pub epoch: u64,
+    /// From when the request was sent.
+    #[prost(message, optional, tag = "4")]
+    pub lasts: ::core::option::Option<::prost_types::Duration>,
+    /// Where the stream is, if the server knows; without credentials.
+    #[prost(string, tag = "5")]
+    pub url: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct PushRequest {
+    /// As in the worker's own numbering; grows.
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    #[prost(string, tag = "2")]
+    pub worker_id: ::prost::alloc::string::String,
+    /// Of the lease under which it was seen.
+    #[prost(uint64, tag = "3")]
+    pub epoch: u64,
+    /// Of a live camera. The same id again replaces it.
+    #[prost(message, optional, tag = "4")]
+    pub sighting: ::core::option::Option<Sighting>,
+    /// JPEG with the mark of a redacted crop; anything else is refused.
+    #[prost(bytes = "vec", tag = "5")]
+    pub crop: ::prost::alloc::vec::Vec<u8>,
+    /// SHA-256 of the embedding model's file in hexadecimal, and its vector.
+    #[prost(string, tag = "6")]
+    pub model_sha256: ::prost::alloc::string::String,
+    #[prost(float, repeated, tag = "7")]
+    pub appearance: ::prost::alloc::vec::Vec<f32>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PushResponse {
+    /// All up to this one are stored or refused for good.
+    #[prost(uint64, tag = "1")]
+    pub acknowledged: u64,
+    /// Of those acknowledged now: what will never be stored, and why.
+    #[prost(message, repeated, tag = "2")]
+    pub refused: ::prost::alloc::vec::Vec<RefusedSighting>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RefusedSighting {
+    #[prost(uint64, tag = "1")]
+    pub sequence: u64,
+    /// A stable word: "stale_lease", "not_yours", "not_redacted", "bad_message", "unknown_camera", "invalid".
+    #[prost(string, tag = "2")]
+    pub reason: ::prost::alloc::string::String,
+    /// Ready to show.
+    #[prost(string, tag = "3")]
+    pub message: ::prost::alloc::string::String,
+    #[prost(string, tag = "4")]
+    pub sighting_id: ::prost::alloc::string::String,
+}
+/// Generated client implementations.
+pub mod ingest_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// For workers that watch an agency's cameras where they hang. A worker decodes, erases and describes there; what it sends
+    /// is sightings with redacted crops, never video and never a camera's credentials.
+    #[derive(Debug, Clone)]
+    pub struct IngestServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl IngestServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> IngestServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> IngestServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            IngestServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Takes cameras for as long as the stream goes on. The worker says every few seconds that it is there; every message is
+        /// answered with all the cameras that are its own now, and it watches those and no others. What it does not renew in time
+        /// goes to another worker of the agency. On the record as one call, from the first message to the last.
+        /// Roles: ingest (their own organisation's cameras). Errors: INVALID_ARGUMENT, UNAVAILABLE (the server stops).
+        pub async fn hold(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::HoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::HoldResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.IngestService/Hold",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.IngestService", "Hold"));
+            self.inner.streaming(req, path, codec).await
+        }
+        /// Hands in sightings, the oldest first. Acknowledged is what is stored for good; the rest is sent again on the next
+        /// stream, and nothing is stored twice for it. On the record as one call, with how many were taken.
+        /// Roles: ingest (sightings of cameras it holds or held when it saw them).
+        /// Errors: INVALID_ARGUMENT, UNAVAILABLE and RESOURCE_EXHAUSTED (try again later).
+        pub async fn push(
+            &mut self,
+            request: impl tonic::IntoStreamingRequest<Message = super::PushRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::PushResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.IngestService/Push",
+            );
+            let mut req = request.into_streaming_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.IngestService", "Push"));
+            self.inner.streaming(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod ingest_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with IngestServiceServer.
+    #[async_trait]
+    pub trait IngestService: std::marker::Send + std::marker::Sync + 'static {
+        /// Server streaming response type for the Hold method.
+        type HoldStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::HoldResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Takes cameras for as long as the stream goes on. The worker says every few seconds that it is there; every message is
+        /// answered with all the cameras that are its own now, and it watches those and no others. What it does not renew in time
+        /// goes to another worker of the agency. On the record as one call, from the first message to the last.
+        /// Roles: ingest (their own organisation's cameras). Errors: INVALID_ARGUMENT, UNAVAILABLE (the server stops).
+        async fn hold(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::HoldRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::HoldStream>, tonic::Status>;
+        /// Server streaming response type for the Push method.
+        type PushStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::PushResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Hands in sightings, the oldest first. Acknowledged is what is stored for good; the rest is sent again on the next
+        /// stream, and nothing is stored twice for it. On the record as one call, with how many were taken.
+        /// Roles: ingest (sightings of cameras it holds or held when it saw them).
+        /// Errors: INVALID_ARGUMENT, UNAVAILABLE and RESOURCE_EXHAUSTED (try again later).
+        async fn push(
+            &self,
+            request: tonic::Request<tonic::Streaming<super::PushRequest>>,
+        ) -> std::result::Result<tonic::Response<Self::PushStream>, tonic::Status>;
+    }
+    /// For workers that watch an agency's cameras where they hang. A worker decodes, erases and describes there; what it sends
+    /// is sightings with redacted crops, never video and never a camera's credentials.
+    #[derive(Debug)]
+    pub struct IngestServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> IngestServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for IngestServiceServer<T>
+    where
+        T: IngestService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/sightline.v1.IngestService/Hold" => {
+                    #[allow(non_camel_case_types)]
+                    struct HoldSvc<T: IngestService>(pub Arc<T>);
+                    impl<
+                        T: IngestService,
+                    > tonic::server::StreamingService<super::HoldRequest>
+                    for HoldSvc<T> {
+                        type Response = super::HoldResponse;
+                        type ResponseStream = T::HoldStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::HoldRequest>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as IngestService>::hold(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = HoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.IngestService/Push" => {
+                    #[allow(non_camel_case_types)]
+                    struct PushSvc<T: IngestService>(pub Arc<T>);
+                    impl<
+                        T: IngestService,
+                    > tonic::server::StreamingService<super::PushRequest>
+                    for PushSvc<T> {
+                        type Response = super::PushResponse;
+                        type ResponseStream = T::PushStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<tonic::Streaming<super::PushRequest>>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as IngestService>::push(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PushSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for IngestServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "sightline.v1.IngestService";
+    impl<T> tonic::server::NamedService for IngestServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
