@@ -145,6 +145,8 @@ async fn a_live_camera_is_searchable_while_it_runs_and_comes_back_by_itself() {
     }
     assert!(!deployed.home.root().join("secrets/cameras/gate.url").exists());
     drop(camera);
+    // Dropped while it runs, the runtime would wait for a camera's thread that waits for the runtime.
+    deployed.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
