@@ -103,6 +103,9 @@ pub struct AuditDetail {
     /// The legal hold it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldId>,
+    /// Somebody said that the server's clock is right: from here on retention goes by it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub clock_is_right: bool,
     /// What was deleted because its time had come. The log's signature and receipts make it a record that others can check.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,

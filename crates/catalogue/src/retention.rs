@@ -54,6 +54,25 @@ impl Catalogue {
         time(seen.first().copied().unwrap_or_default())
     }
 
+    /// The latest time that was ever told to [`Self::see_time`]; `None`: none was.
+    pub async fn last_time(&self) -> Result<Option<ReceiveTime>, CatalogueError> {
+        let query = sqlx::query_scalar("SELECT value FROM sequence WHERE name = 'clock'");
+        let seen: i64 = query.fetch_one(self.reader()).await?;
+        if seen == 0 { Ok(None) } else { time(seen).map(Some) }
+    }
+
+    /// Somebody says that it is `now`, whatever was told to [`Self::see_time`]. What was stored in a time that has not come yet
+    /// counts as stored now; it would live too long.
+    pub async fn set_time(&self, now: ReceiveTime) -> Result<(), CatalogueError> {
+        let mut tx = self.begin_alone(Lock::Sightings).await?;
+        for query in ["UPDATE sequence SET value = $1 WHERE name = 'clock'", "UPDATE sighting SET stored = $1 WHERE stored > $1"]
+        {
+            sqlx::query(query).bind(now.as_micros()).execute(&mut *tx).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// What there is, by day and camera. A few look-ups each, however many sightings there are.
     pub async fn shares(&self) -> Result<Vec<Share>, CatalogueError> {
         let rows = sqlx::query(

@@ -63,6 +63,8 @@ pub struct Config {
     pub retention: Retention,
     /// How often it is looked for what is due.
     pub retention_sweep: Duration,
+    /// A clock that went on by more than this since it was last looked at is not believed: nothing is deleted by it.
+    pub clock_leap: Duration,
     /// What cases may be, whatever their grants say; the authorisers' keys come with the home folder.
     pub policy: Policy,
 }
@@ -384,6 +386,7 @@ impl Document {
             callers: self.callers.validate(&bad)?,
             retention: self.retention.validate(&bad)?,
             retention_sweep: self.retention.sweep(&bad)?,
+            clock_leap: self.retention.clock_leap(&bad)?,
             policy: Policy {
                 same_organisation: self.cases.same_organisation,
                 emergency: self.cases.emergency(&bad)?,
@@ -449,7 +452,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 57, "{keys:?}");
+        assert_eq!(keys.len(), 58, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }

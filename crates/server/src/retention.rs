@@ -11,6 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Schedule};
@@ -109,7 +110,7 @@ impl App {
 
     async fn delete_due(&self) -> Result<Vec<DeletionRun>, Fault> {
         let catalogue = self.catalogue();
-        let now = catalogue.see_time(self.now()).await?;
+        let now = self.believed_time().await?;
         let holds = catalogue.standing_holds().await?;
         let cut_off = catalogue.open_deletions().await?;
         let mut done = self.carry_out(cut_off, true, &holds, now).await?;
@@ -277,7 +278,7 @@ impl App {
 
     /// How many days are later than they may be, and how many deletions did not come to their end.
     async fn overdue(&self) -> Result<u64, Fault> {
-        let now = self.catalogue().see_time(self.now()).await?;
+        let now = self.believed_time().await?;
         let late = |at: ReceiveTime| at.plus_micros(micros(self.config.retention.grace)) <= now;
         let schedules = self.schedules().await?;
         let shares = self.catalogue().shares().await?;
@@ -285,6 +286,22 @@ impl App {
         let open = self.catalogue().open_deletions().await?;
         let stuck = |r: &&DeletionRun| late(r.begun) || r.deletion.probe.is_some_and(|p| p.found > 0);
         Ok(days.len() as u64 + open.iter().filter(stuck).count() as u64)
+    }
+
+    /// The time that retention goes by: it does not go back, and does not leap ahead.
+    async fn believed_time(&self) -> Result<ReceiveTime, Fault> {
+        let now = self.now();
+        match self.clock_leapt(now).await? {
+            Some(ahead) => Err(Fault::ClockLeapt { ahead }),
+            None => Ok(self.catalogue().see_time(now).await?),
+        }
+    }
+
+    /// How far it is ahead of the latest time that was seen, where that is more than is believed.
+    pub(crate) async fn clock_leapt(&self, now: ReceiveTime) -> Result<Option<Duration>, Fault> {
+        let last = self.catalogue().last_time().await?.unwrap_or(now);
+        let ahead = u64::try_from(now.as_micros() - last.as_micros()).map_or(Duration::ZERO, Duration::from_micros);
+        Ok((ahead > self.config.clock_leap).then_some(ahead))
     }
 
     /// By camera, as its owner says now.
@@ -319,7 +336,7 @@ pub(crate) fn ends(schedules: &BTreeMap<CameraId, Schedule>, share: &Share) -> O
     schedules.get(&share.camera).map(|schedule| schedule.ends(share.oldest))
 }
 
-pub(crate) fn micros(duration: std::time::Duration) -> i64 {
+pub(crate) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 

@@ -31,6 +31,11 @@ pub(crate) enum Fault {
     Secret(#[from] SecretError),
     #[error(transparent)]
     Log(#[from] LogFault),
+    #[error(
+        "this machine's clock is {days} days ahead of the latest time it showed before; nothing is deleted by it",
+        days = ahead.as_secs() / 86_400
+    )]
+    ClockLeapt { ahead: std::time::Duration },
     /// The caller is wrong about something that has no error type of its own.
     #[error("{message}")]
     Caller { code: Code, reason: &'static str, message: String, hint: &'static str },
@@ -73,6 +78,10 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
         }
         Fault::Secret(error) => ours(Code::Internal, "secret", &error, "check the server's disk"),
         Fault::Search(error) => of_search(&error),
+        error @ Fault::ClockLeapt { .. } => {
+            let hint = "look at the server's clock; where it is right, say so: `sightline retention run --clock-is-right`";
+            proto::status(Code::FailedPrecondition, &error.to_string(), "clock_leapt", hint)
+        }
         Fault::Log(LogFault::Catalogue(error)) => of_catalogue(&error),
         Fault::Log(error @ LogFault::NoEntry { .. }) => {
             proto::status(Code::NotFound, &error.to_string(), "no_entry", error.hint())

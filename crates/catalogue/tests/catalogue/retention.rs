@@ -157,6 +157,19 @@ async fn a_clock_that_was_set_back_makes_nothing_old_early() {
 }
 
 #[tokio::test]
+async fn what_was_stored_in_a_time_that_has_not_come_counts_as_stored_when_somebody_sets_it_right() {
+    let f = fixture().await;
+    assert_eq!(f.catalogue.last_time().await.unwrap(), None);
+    let ahead = f.catalogue.see_time(now(1000)).await.unwrap();
+    assert_eq!(f.catalogue.last_time().await.unwrap(), Some(ahead));
+    fill_day(&f.catalogue, 2).await;
+    let right = now(0);
+    f.catalogue.set_time(right).await.unwrap();
+    assert_eq!(f.catalogue.last_time().await.unwrap(), Some(right));
+    assert!(f.catalogue.shares().await.unwrap().iter().all(|s| s.oldest == right));
+}
+
+#[tokio::test]
 async fn tombstones_are_forgotten_and_what_is_older_is_told_so() {
     let f = fixture().await;
     let ids = fill_day(&f.catalogue, 2).await;

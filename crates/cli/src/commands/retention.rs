@@ -22,7 +22,11 @@ pub(crate) enum Retention {
         limit: u32,
     },
     /// Delete now what is due, as the server does by itself every so often
-    Run,
+    Run {
+        /// You have looked at the server's clock and it is right, whatever it showed before
+        #[arg(long)]
+        clock_is_right: bool,
+    },
 }
 
 impl Retention {
@@ -41,9 +45,9 @@ impl Retention {
                 ctx.printer.answer(&serde_json::json!({ "deletions": deletions }), || DeletionView::table(&deletions));
                 Ok(())
             }
-            Self::Run => {
+            Self::Run { clock_is_right } => {
                 let mut service = ctx.connect(Caller::Operator).await?.retention();
-                let answer = service.run_retention(v1::RunRetentionRequest {}).await?.into_inner();
+                let answer = service.run_retention(v1::RunRetentionRequest { clock_is_right }).await?.into_inner();
                 let deletions: Vec<DeletionView> = answer.deletions.into_iter().map(Into::into).collect();
                 let json = serde_json::json!({
                     "sightings": answer.sightings, "overdue": answer.overdue, "deletions": deletions,

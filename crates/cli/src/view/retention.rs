@@ -18,6 +18,8 @@ pub(crate) struct RetentionView {
     last_clean: Option<String>,
     /// Of this machine, against the latest time it ever showed.
     clock_behind_s: Option<f64>,
+    /// Further than is believed.
+    clock_ahead_s: Option<f64>,
     default_retention_s: Option<f64>,
 }
 
@@ -91,6 +93,7 @@ impl From<v1::RetentionStatusResponse> for RetentionView {
             held: r.held,
             last_clean: times::json(r.last_clean),
             clock_behind_s: times::seconds(r.clock_behind),
+            clock_ahead_s: times::seconds(r.clock_ahead),
             default_retention_s: times::seconds(r.default_retention),
         }
     }
@@ -109,6 +112,10 @@ impl RetentionView {
         }
         if let Some(behind) = self.clock_behind_s {
             let _ = writeln!(text, "this machine's clock is {behind:.0} s behind the latest time it ever showed");
+        }
+        if let Some(ahead) = self.clock_ahead_s {
+            let days = ahead / 86_400.0;
+            let _ = writeln!(text, "this machine's clock leapt {days:.0} days ahead: nothing is deleted by it");
         }
         if self.held > 0 {
             let _ = writeln!(text, "{} kept by holds", count(self.held, "sighting"));

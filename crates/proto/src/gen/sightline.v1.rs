@@ -7285,6 +7285,10 @@ pub struct RetentionStatusResponse {
     /// How long sightings live where the camera's owner says nothing.
     #[prost(message, optional, tag = "6")]
     pub default_retention: ::core::option::Option<::prost_types::Duration>,
+    /// How far this machine's clock is ahead of the latest time it showed before, where that is more than the deployment
+    /// believes: nothing is deleted until RunRetention says that the clock is right.
+    #[prost(message, optional, tag = "7")]
+    pub clock_ahead: ::core::option::Option<::prost_types::Duration>,
 }
 /// A UTC day of sightings.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7368,7 +7372,11 @@ pub struct Probe {
     pub found: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct RunRetentionRequest {}
+pub struct RunRetentionRequest {
+    /// The caller has looked at the server's clock, and it is right, whatever it showed before. Goes on the record.
+    #[prost(bool, tag = "1")]
+    pub clock_is_right: bool,
+}
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RunRetentionResponse {
     #[prost(uint64, tag = "1")]
@@ -7652,7 +7660,8 @@ pub mod retention_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Deletes now what is due, as the server does by itself every so often. Roles: operator.
+        /// Deletes now what is due, as the server does by itself every so often. Roles: operator. Errors: FAILED_PRECONDITION:
+        /// the clock leapt.
         pub async fn run_retention(
             &mut self,
             request: impl tonic::IntoRequest<super::RunRetentionRequest>,
@@ -7817,7 +7826,8 @@ pub mod retention_service_server {
             tonic::Response<super::ListDeletionsResponse>,
             tonic::Status,
         >;
-        /// Deletes now what is due, as the server does by itself every so often. Roles: operator.
+        /// Deletes now what is due, as the server does by itself every so often. Roles: operator. Errors: FAILED_PRECONDITION:
+        /// the clock leapt.
         async fn run_retention(
             &self,
             request: tonic::Request<super::RunRetentionRequest>,

@@ -61,11 +61,12 @@ pub(super) struct RetentionKeys {
     sweep_minutes: i64,
     overdue_hours: i64,
     hold_days: i64,
+    clock_leap_days: i64,
 }
 
 impl Default for RetentionKeys {
     fn default() -> Self {
-        Self { default_days: 30, sweep_minutes: 15, overdue_hours: 24, hold_days: 90 }
+        Self { default_days: 30, sweep_minutes: 15, overdue_hours: 24, hold_days: 90, clock_leap_days: 7 }
     }
 }
 
@@ -83,6 +84,11 @@ impl RetentionKeys {
     pub(super) fn sweep(&self, bad: &impl Bad) -> Result<Duration, ConfigError> {
         let minutes = whole(bad, "retention.sweep_minutes", self.sweep_minutes, 1..=1440, "is not between 1 and 1440")?;
         Ok(Duration::from_secs(u64::from(minutes) * 60))
+    }
+
+    pub(super) fn clock_leap(&self, bad: &impl Bad) -> Result<Duration, ConfigError> {
+        let days = whole(bad, "retention.clock_leap_days", self.clock_leap_days, 1..=3660, "is not between 1 and 3660")?;
+        Ok(Duration::from_secs(u64::from(days) * 86_400))
     }
 }
 

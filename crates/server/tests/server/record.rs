@@ -162,7 +162,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             retention("auditor").await.list_deletions(v1::ListDeletionsRequest::default()).await.unwrap();
         }
         "RetentionService/RunRetention" => {
-            retention("operator").await.run_retention(v1::RunRetentionRequest {}).await.unwrap();
+            retention("operator").await.run_retention(v1::RunRetentionRequest::default()).await.unwrap();
         }
         "RetentionService/PlaceHold" => {
             let expires = Some(proto::timestamp(types::CaptureTime::now().plus_micros(3_600_000_000)));

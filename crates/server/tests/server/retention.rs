@@ -1,6 +1,11 @@
 //! Sightings end, and that can be shown: in every file, in the record, and by what a crash in the middle leaves.
 
-use std::{fs, path::Path, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use access::{AuditEntry, Deletion, IdDigest};
 use catalogue::{Catalogue, CatalogueConfig};
@@ -222,7 +227,7 @@ async fn a_deletion_that_fails_for_too_long_fails_the_health_check_and_is_seen()
     assert!(deployed.record().await.contains(&("retention.delete".into(), "failed".into())));
 
     fs::remove_file(obstacle).unwrap();
-    let ran = service(&deployed, "operator").await.run_retention(v1::RunRetentionRequest {}).await.unwrap().into_inner();
+    let ran = service(&deployed, "operator").await.run_retention(v1::RunRetentionRequest::default()).await.unwrap().into_inner();
     assert_eq!((ran.sightings, ran.overdue, health(&deployed).await), (2, 0, 1));
     assert!(deployed.check().await.clean);
 }
@@ -299,6 +304,113 @@ async fn a_hold_of_two_people_keeps_sightings_for_its_case_alone_until_two_peopl
         ("hold.release", "done"),
     ] {
         assert!(record.contains(&(entry.0.into(), entry.1.into())), "{entry:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_leapt_deletes_nothing_until_somebody_says_that_it_is_right() {
+    let deployed = Deployed::configured("[retention]\nclock_leap_days = 7\n", async |home: &Home| {
+        seen::cars(home, 2).await;
+    })
+    .await;
+    deployed.authorised_case("k", "gate", FROM, TO).await;
+    keep_for(&deployed, "gate", DAY).await;
+    sweep(&deployed).await;
+    deployed.clock.set_ahead(40 * DAY);
+    sweep(&deployed).await;
+    assert_eq!(health(&deployed).await, 2, "somebody has to look at it");
+    assert!(deletions(&deployed).await.is_empty());
+    let status = async || {
+        let mut retention = service(&deployed, "auditor").await;
+        retention.retention_status(v1::RetentionStatusRequest {}).await.unwrap().into_inner()
+    };
+    assert_eq!(status().await.clock_ahead.unwrap().seconds / 86_400, 40);
+    let mut operator = service(&deployed, "operator").await;
+    let refused = operator.run_retention(v1::RunRetentionRequest::default()).await.unwrap_err();
+    assert_eq!(told(&refused), (Code::FailedPrecondition, "clock_leapt".into()));
+
+    // Mended: nothing has come of it, and what is stored meanwhile gets no older.
+    deployed.clock.set_ahead(Duration::ZERO);
+    sweep(&deployed).await;
+    assert_eq!((health(&deployed).await, status().await.clock_ahead), (1, None));
+    assert_eq!(found(&deployed, "k").await, 2);
+
+    // It is right: forty days went by.
+    deployed.clock.set_ahead(40 * DAY);
+    let ran = operator.run_retention(v1::RunRetentionRequest { clock_is_right: true }).await.unwrap().into_inner();
+    assert_eq!((ran.sightings, ran.overdue, health(&deployed).await), (5, 0, 1));
+    let entries = deployed.entries().await;
+    let said = |e: &v1::AuditRecord| AuditEntry::from_bytes(&e.entry).unwrap().detail.clock_is_right;
+    assert!(entries.iter().any(|e| e.action == "retention.run" && said(e)));
+    // And back again, by somebody's word alone.
+    deployed.clock.set_ahead(Duration::ZERO);
+    assert!(status().await.clock_behind.is_some());
+    operator.run_retention(v1::RunRetentionRequest { clock_is_right: true }).await.unwrap();
+    assert_eq!(status().await.clock_behind, None);
+}
+
+/// Wherever the disk is full: the rows, the crops, the index written anew, the database written anew, the record of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_that_a_full_disk_cuts_off_shows_nothing_by_halves_and_is_gone_on_with() {
+    let mut mounted = None;
+    let mut ids = Vec::new();
+    let prepare = async |home: &Home| {
+        let data = home.root().join("data");
+        fs::create_dir_all(&data).unwrap();
+        if Command::new("mount").args(["-t", "tmpfs", "-o", "size=1g", "tmpfs"]).arg(&data).status().is_ok_and(|s| s.success()) {
+            mounted = Some(Unmount(data));
+            ids = seen::cars(home, 2).await;
+        }
+    };
+    let mut deployed = Deployed::configured("", prepare).await;
+    let Some(Unmount(data)) = &mounted else {
+        eprintln!("SKIPPED: a_deletion_that_a_full_disk_cuts_off: can't mount a tmpfs (needs root)");
+        return;
+    };
+    deployed.authorised_case("k", "gate", FROM, TO).await;
+    deployed.authorised_case("y", "yard", FROM, TO).await;
+    keep_for(&deployed, "gate", DAY).await;
+    deployed.clock.set_ahead(3 * DAY);
+    let filler = data.join("filler");
+    let mut cut_off = 0;
+    for free in [0, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 32 << 20, 90 << 20] {
+        let _ = fs::remove_file(&filler);
+        let there = rustix::fs::statvfs(data).unwrap();
+        let size = (there.f_bavail * there.f_frsize).saturating_sub(free);
+        let made = Command::new("fallocate").arg("-l").arg(size.to_string()).arg(&filler).status().unwrap();
+        assert!(made.success());
+        sweep(&deployed).await;
+        cut_off += u32::from(deployed.server.as_ref().unwrap().retention().deleted == 0);
+        // Where no entry can be written, nothing is answered.
+        if let Ok((hits, _)) = deployed.search("investigator", ask("k")).await {
+            assert!([0, 2].contains(&hits.len()), "{} of it with {free} bytes free", hits.len());
+        }
+        if let Ok((hits, _)) = deployed.search("investigator", ask("y")).await {
+            assert_eq!(hits.len(), 2, "with {free} bytes free");
+        }
+    }
+    assert!(cut_off > 1, "the disk was never in the way");
+    fs::remove_file(&filler).unwrap();
+    deployed.stop().await;
+    deployed.again().await;
+    sweep(&deployed).await;
+    assert_eq!((found(&deployed, "k").await, found(&deployed, "y").await, health(&deployed).await), (0, 2, 1));
+    let mut bytes = Vec::new();
+    bytes_of(data, &mut bytes);
+    assert!([ids[0], ids[2]].iter().all(|id| traces(*id).iter().all(|t| !holds(&bytes, t))));
+    assert!(traces(ids[1]).iter().any(|t| holds(&bytes, t)));
+    let listed = deletions(&deployed).await;
+    assert_eq!(listed.iter().map(|d| d.sightings).sum::<u64>(), 2);
+    assert!(listed.iter().all(|d| d.audit_seq > 0 && d.probe.is_some_and(|p| p.found == 0)));
+    assert!(deployed.check().await.clean);
+    deployed.stop().await;
+}
+
+struct Unmount(PathBuf);
+
+impl Drop for Unmount {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(&self.0).status());
     }
 }
 
