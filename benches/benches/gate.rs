@@ -34,6 +34,7 @@ use proto::v1::{
 use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject};
 use search::{SearchQuery, Searcher};
 use server::{Config, Deployment, Home, InitOptions, Server};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
@@ -60,11 +61,12 @@ const CONFIG: &str = "[server]\nlisten = \"127.0.0.1:0\"\n\
     [missing_person]\nqueries = 1000000\nresults = 1000000\n";
 
 fn main() -> Result<()> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run())
+    // Folders last longer than the runtime: an index writes as it is dropped.
+    let (dir, bare_dir) = (tempfile::tempdir()?, tempfile::tempdir()?);
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(run(&dir, &bare_dir))
 }
 
-async fn run() -> Result<()> {
-    let (dir, bare_dir) = (tempfile::tempdir()?, tempfile::tempdir()?);
+async fn run(dir: &TempDir, bare_dir: &TempDir) -> Result<()> {
     let home = Home::new(dir.path().join("home"));
     Deployment::init(&home, &InitOptions::default())?;
     let spec = spec()?;
@@ -302,7 +304,13 @@ async fn serve_bare(home: &Home, catalogue: Catalogue, index: Arc<VectorIndex>) 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let router = tonic::transport::Server::builder().tls_config(tls)?.add_service(SearchServiceServer::new(service));
-    tokio::spawn(router.serve_with_incoming(TcpListenerStream::new(listener)));
+    // As the server does; without, each answer would wait for the client's delayed acknowledgement.
+    let incoming = TcpListenerStream::new(listener).inspect(|tcp| {
+        if let Ok(tcp) = tcp {
+            let _ = tcp.set_nodelay(true);
+        }
+    });
+    tokio::spawn(router.serve_with_incoming(incoming));
     Ok(address)
 }
 
