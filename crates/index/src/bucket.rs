@@ -96,7 +96,7 @@ impl Bucket {
             let next = self.with("rewrite the bucket", None, |shard| {
                 let (page, next) = shard.scroll(request)?;
                 let points = page.into_iter().map(TryInto::try_into).collect::<Result<Vec<_>, _>>();
-                let points = points.map_err(|error| OperationError::service_error(format!("{error}")))?;
+                let points = points.map_err(|error: String| OperationError::service_error(error))?;
                 if !points.is_empty() {
                     let points = PointOperations::UpsertPoints(PointInsertOperations::PointsList(points));
                     fresh.update(UpdateOperation::PointOperation(points))?;

@@ -198,7 +198,7 @@ mod tests {
             assert_eq!(reason(decode(bad)), "bad_picture");
         }
         // The header says 60,000 x 60,000.
-        let mut bomb = png.clone();
+        let mut bomb = png;
         bomb[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
         let step = |c: u32, _| if c & 1 == 1 { (c >> 1) ^ 0xedb8_8320 } else { c >> 1 };
         let crc = !bomb[12..29].iter().fold(!0u32, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step));

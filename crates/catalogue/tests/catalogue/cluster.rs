@@ -95,6 +95,7 @@ fn cluster() -> Option<(File, u16)> {
     Some((users, port))
 }
 
+#[expect(clippy::zombie_processes, reason = "it outlives this process and ends by itself")]
 fn begin(tools: &Path, base: &Path) -> u16 {
     let data = base.join("data");
     let _ = fs::remove_dir_all(&data);

@@ -242,7 +242,7 @@ async fn what_a_hold_keeps_stays_for_its_case_alone_and_goes_when_the_hold_does(
     f.catalogue.change_hold(&stored, &confirmed).await.unwrap();
     f.catalogue.change_hold(&stored, &confirmed).await.unwrap_err();
     let holds = f.catalogue.standing_holds().await.unwrap();
-    assert_eq!(holds, [confirmed.clone()]);
+    assert_eq!(holds, std::slice::from_ref(&confirmed));
 
     // Before its time anybody's case may find it.
     assert!(f.catalogue.sighting_for(&other, ids[0]).await.unwrap().is_some());

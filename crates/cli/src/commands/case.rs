@@ -42,7 +42,7 @@ impl From<Purpose> for v1::Purpose {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Case {
     /// Ask for a case; it permits nothing until somebody else authorises it, unless it is an emergency
-    Open(Open),
+    Open(Box<Open>),
     /// Put your name under a case: shows its scope, then signs it with your key, here
     Authorise {
         case: CaseId,

@@ -230,6 +230,7 @@ fn moment(stamp: &TimeStamp) -> Moment {
     Moment { time: stamp.time, uncertainty_s: stamp.uncertainty.0.as_secs_f64(), source: stamp.source.as_str().to_owned() }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "words are `Copy`")]
 fn word(part: &str, word: impl ToString, confidence: f32) -> Word {
     Word { part: part.to_owned(), word: word.to_string(), confidence }
 }

@@ -79,11 +79,11 @@ fn serve(mut model: Model, waiting: &Receiver<Request>) {
                 Err(_) => break,
             }
         }
-        answer(&mut model, batch, height, width);
+        answer(&mut model, &batch, height, width);
     }
 }
 
-fn answer(model: &mut Model, batch: Vec<Request>, height: usize, width: usize) {
+fn answer(model: &mut Model, batch: &[Request], height: usize, width: usize) {
     let joined: Vec<f32> = batch.iter().flat_map(|r| &r.tensor).copied().collect();
     let done = model.run_batch(&joined, batch.len(), height, width).and_then(|answers| answers.split(batch.len()));
     // A reply that nobody waits for any more is no error.

@@ -89,7 +89,7 @@ impl std::str::FromStr for CameraPattern {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once(PLACE) {
-            Some((before, after)) if !after.contains(PLACE) && !(before.is_empty() && after.is_empty()) => {
+            Some((before, after)) if !after.contains(PLACE) && (!before.is_empty() || !after.is_empty()) => {
                 Ok(Self { before: before.to_owned(), after: after.to_owned() })
             }
             _ => Err(crate::times::BadArgument {

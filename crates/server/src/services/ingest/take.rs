@@ -25,6 +25,7 @@ struct Refusal {
     message: String,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "texts and errors, made for it")]
 fn refuse<T>(reason: &'static str, message: impl ToString) -> Result<T, Refusal> {
     Err(Refusal { reason, message: message.to_string() })
 }
