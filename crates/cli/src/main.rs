@@ -4,6 +4,11 @@
 //! decides from the certificate it shows. The one secret it uses itself is the authoriser's key, which signs here and
 //! never travels.
 
+#![allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "comments of arguments are their help, where brackets mean that a part may be left out"
+)]
+
 mod args;
 mod bundle;
 mod client;

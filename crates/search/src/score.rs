@@ -23,7 +23,7 @@ const EVEN: f32 = 0.8;
 /// How fast the likeness goes from one end to the other.
 const WIDTH: f32 = 0.06;
 
-/// The cosine similarity of two appearance vectors as a likeness: 0.5 at [`EVEN`], 0.01 at 0.5, 0.97 at 1. Not a number:
+/// The cosine similarity of two appearance vectors as a likeness: 0.5 at 0.8, 0.01 at 0.5, 0.97 at 1. Not a number:
 /// no likeness.
 pub fn likeness(cosine: f32) -> f32 {
     if cosine.is_nan() { 0.0 } else { 1.0 / (1.0 + ((EVEN - cosine) / WIDTH).exp()) }

@@ -41,7 +41,7 @@ pub(crate) struct RetentionState {
     health: HealthReporter,
 }
 
-/// What of [`RetentionState`] is for metrics.
+/// How deletion stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetentionCounts {
     /// Days whose deletion is later than the deployment allows, and deletions after which something was found.
