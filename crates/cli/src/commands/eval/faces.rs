@@ -25,6 +25,9 @@ pub(crate) struct Faces {
     /// COCO person keypoints (JSON)
     #[arg(long, value_name = "JSON")]
     keypoints: PathBuf,
+    /// Cut a crop for every labelled box too, so that a face counts whose figure the detector misses
+    #[arg(long)]
+    labelled_boxes: bool,
 }
 
 /// The parts of COCO's format that are read.
@@ -45,6 +48,8 @@ struct Annotation {
     image_id: u64,
     #[serde(default)]
     keypoints: Vec<f32>,
+    /// Left, top, width, height.
+    bbox: Option<[f32; 4]>,
 }
 
 /// Nose, left eye, right eye of one labelled face, in pixels of the picture.
@@ -86,7 +91,7 @@ struct Answer {
     crops: usize,
     refused: usize,
     by_height: Vec<Bin>,
-    /// Faces that were not erased: picture, height in pixels.
+    /// Faces that were not erased.
     missed: Vec<Missed>,
 }
 
@@ -105,6 +110,8 @@ struct Missed {
     x: f32,
     y: f32,
     height_px: f32,
+    /// The box of the figure or vehicle in whose crop it is to be seen: left, top, width, height.
+    subject: [f32; 4],
 }
 
 const HEIGHTS: [f32; 6] = [0.0, 12.0, 24.0, 48.0, 96.0, f32::INFINITY];
@@ -113,6 +120,7 @@ const HEIGHTS: [f32; 6] = [0.0, 12.0, 24.0, 48.0, 96.0, f32::INFINITY];
 struct Stored {
     crop: RedactedCrop,
     region: Rect,
+    subject: Rect,
 }
 
 impl Stored {
@@ -136,10 +144,13 @@ impl Faces {
         };
         let text = fs::read_to_string(&self.keypoints).map_err(|e| read(&e))?;
         let labels: Keypoints = serde_json::from_str(&text).map_err(|e| read(&e))?;
-        let mut faces: BTreeMap<u64, Vec<Face>> = BTreeMap::new();
+        let (mut faces, mut boxes) = (BTreeMap::<u64, Vec<Face>>::new(), BTreeMap::<u64, Vec<Rect>>::new());
         for annotation in &labels.annotations {
             if let Some(face) = Face::new(annotation) {
                 faces.entry(annotation.image_id).or_default().push(face);
+            }
+            if let Some([x, y, width, height]) = annotation.bbox.filter(|_| self.labelled_boxes) {
+                boxes.entry(annotation.image_id).or_default().push(Rect::from_corners(x, y, x + width, y + height));
             }
         }
         let mut vision = load_vision(&VisionOptions::default())?;
@@ -148,17 +159,19 @@ impl Faces {
         for entry in &labels.images {
             let Some(faces) = faces.get(&entry.id) else { continue };
             let picture = Picture::open(&self.images.join(&entry.file_name))?;
-            let stored = stored_crops(&picture, &mut vision, &mut refused)?;
+            let labelled = boxes.get(&entry.id).map_or(&[][..], Vec::as_slice);
+            let stored = stored_crops(&picture, labelled, &mut vision, &mut refused)?;
             crops += stored.len();
             for face in faces {
-                let looks: Vec<bool> = stored.iter().flat_map(|s| face.points.iter().filter_map(|p| s.erased(*p))).collect();
-                let erased = looks.iter().all(|e| *e);
-                in_no_crop += usize::from(looks.is_empty());
-                if !erased {
-                    let (x, y) = face.points[0];
-                    missed.push(Missed { image: entry.file_name.display().to_string(), x, y, height_px: face.height() });
+                let looks = |s: &Stored| face.points.iter().filter_map(|p| s.erased(*p)).collect::<Vec<bool>>();
+                let shown = stored.iter().find(|s| looks(s).contains(&false));
+                in_no_crop += usize::from(stored.iter().all(|s| looks(s).is_empty()));
+                if let Some(Stored { subject: s, .. }) = shown {
+                    let ((x, y), subject) = (face.points[0], [s.x, s.y, s.width, s.height]);
+                    let image = entry.file_name.display().to_string();
+                    missed.push(Missed { image, x, y, height_px: face.height(), subject });
                 }
-                seen.push((face.height(), erased));
+                seen.push((face.height(), shown.is_none()));
             }
         }
         let share = |erased: usize, of: usize| (of > 0).then(|| erased as f64 / of as f64);
@@ -184,21 +197,24 @@ impl Faces {
     }
 }
 
-/// What the pipeline would store of this picture: a crop of every figure and vehicle.
-fn stored_crops(picture: &Picture, vision: &mut vision::Vision, refused: &mut usize) -> Outcome<Vec<Stored>> {
+/// What the pipeline would store of this picture: a crop of every figure and vehicle found, and of the figures in `labelled` as if
+/// each had been found beside those.
+fn stored_crops(picture: &Picture, labelled: &[Rect], vision: &mut vision::Vision, refused: &mut usize) -> Outcome<Vec<Stored>> {
     let found = vision.detector.detect_rgb(picture.rgb()?).map_err(|e| failed(&e))?;
     let people: Vec<Rect> = found.iter().filter(|d| d.class == Class::Person).map(|d| d.bbox).collect();
+    let subjects = found.iter().filter(|d| d.class.group() != Group::Carried).map(|d| (d.class, d.bbox));
     let mut stored = Vec::new();
-    for detection in found.iter().filter(|d| d.class.group() != Group::Carried) {
-        let region = crop_region(&detection.bbox);
+    for (class, bbox) in subjects.chain(labelled.iter().map(|bbox| (Class::Person, *bbox))) {
+        let region = crop_region(&bbox);
         let Some(raw) = picture.crop(&region) else { continue };
         let ((x, y), size) = (raw.origin(), raw.size());
         let within = |r: &Rect| shift(r, x, y);
         let overlapping = people.iter().filter(|p| !p.intersect(&region).is_empty()).map(within).collect();
-        let subject = Subject { class: detection.class, bbox: within(&detection.bbox), people: overlapping };
+        let subject = Subject { class, bbox: within(&bbox), people: overlapping };
         match redact(raw, &subject, &mut vision.faces) {
             Ok(crop) => {
-                stored.push(Stored { crop, region: Rect::new(x as f32, y as f32, size.width as f32, size.height as f32) })
+                let region = Rect::new(x as f32, y as f32, size.width as f32, size.height as f32);
+                stored.push(Stored { crop, region, subject: bbox });
             }
             Err(_) => *refused += 1,
         }
@@ -226,7 +242,11 @@ fn human(answer: &Answer) -> String {
         table(["HEIGHT PX", "FACES", "ERASED", "SHARE"], &rows)
     );
     for m in &answer.missed {
-        text.push_str(&format!("\nnot erased: {} at {:.0},{:.0}, {:.0} px high", m.image, m.x, m.y, m.height_px));
+        let [x, y, width, height] = m.subject;
+        text.push_str(&format!(
+            "\nnot erased: {} at {:.0},{:.0}, {:.0} px high, in the crop of {x:.0},{y:.0} {width:.0}x{height:.0}",
+            m.image, m.x, m.y, m.height_px
+        ));
     }
     text
 }
@@ -240,10 +260,11 @@ mod tests {
         let points = |v: [f32; 3]| Annotation {
             image_id: 1,
             keypoints: [[10.0, 20.0, v[0]], [14.0, 16.0, v[1]], [6.0, 16.0, v[2]]].concat(),
+            bbox: None,
         };
         let face = Face::new(&points([2.0, 2.0, 2.0])).unwrap();
         assert!((face.height() - 21.6).abs() < 0.01, "{}", face.height());
         assert!(Face::new(&points([2.0, 1.0, 2.0])).is_none());
-        assert!(Face::new(&Annotation { image_id: 1, keypoints: vec![1.0] }).is_none());
+        assert!(Face::new(&Annotation { image_id: 1, keypoints: vec![1.0], bbox: None }).is_none());
     }
 }
