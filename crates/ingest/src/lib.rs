@@ -19,11 +19,13 @@ mod hold;
 mod kept;
 mod link;
 mod push;
+mod readings;
 mod sink;
 mod status;
 mod worker;
 
 pub use error::WorkerError;
 pub use link::Link;
+pub use readings::{Reader, Readings};
 pub use status::camera_status;
 pub use worker::{Worker, WorkerOptions};

@@ -1,6 +1,12 @@
 //! Sends what is on the spool, the oldest first, and takes off it what the server has stored.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use media::Backoff;
 use pipeline::{Spool, SpoolError};
@@ -25,6 +31,8 @@ pub(crate) struct Pusher {
     pub(crate) worker_id: String,
     pub(crate) spool: Arc<Spool>,
     pub(crate) more: Arc<Notify>,
+    /// By the server, for good.
+    pub(crate) refused: Arc<AtomicU64>,
     /// Nothing is added any more: ends once all is sent.
     pub(crate) drain: CancellationToken,
 }
@@ -117,6 +125,7 @@ impl Pusher {
                         let (id, reason, message) = (&refused.sighting_id, &refused.reason, &refused.message);
                         tracing::error!(id, reason, message, "a sighting is refused for good");
                     }
+                    self.refused.fetch_add(answer.refused.len() as u64, Ordering::Relaxed);
                     acknowledged = answer.acknowledged;
                     in_flight = next.saturating_sub(acknowledged + 1).min(in_flight);
                     self.acknowledge(acknowledged).await?;

@@ -3,7 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -19,7 +19,7 @@ use uuid::Uuid;
 use vision::{ModelStore, Vision, VisionOptions};
 
 use crate::{
-    Link, WorkerError,
+    Link, Reader, WorkerError,
     error::chain,
     hold::{Holder, Released, Wanted},
     kept::KeptLeases,
@@ -60,6 +60,7 @@ pub struct Worker {
     stop: CancellationToken,
     drain: CancellationToken,
     kept: KeptLeases,
+    refused: Arc<AtomicU64>,
     shutdown: Duration,
 }
 
@@ -110,8 +111,15 @@ impl Worker {
             released,
             stop: stop.clone(),
         };
-        let pusher =
-            Pusher { link: options.link.clone(), worker_id: worker_id.clone(), spool: spool.clone(), more, drain: drain.clone() };
+        let refused = Arc::<AtomicU64>::default();
+        let pusher = Pusher {
+            link: options.link.clone(),
+            worker_id: worker_id.clone(),
+            spool: spool.clone(),
+            more,
+            refused: refused.clone(),
+            drain: drain.clone(),
+        };
         Ok(Self {
             link: options.link,
             worker_id,
@@ -123,6 +131,7 @@ impl Worker {
             stop,
             drain,
             kept,
+            refused,
             shutdown: options.shutdown,
         })
     }
@@ -130,6 +139,11 @@ impl Worker {
     /// How much waits to be sent.
     pub fn spool(&self) -> SpoolState {
         self.spool.state()
+    }
+
+    /// To watch over it while it runs.
+    pub fn reader(&self) -> Reader {
+        Reader { watchers: self.watchers.clone(), spool: self.spool.clone(), refused: self.refused.clone() }
     }
 
     /// Ends the cameras, each after what it followed is on the spool, gives the leases back, and sends what it can in the time

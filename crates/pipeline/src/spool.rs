@@ -47,6 +47,8 @@ pub struct SpoolState {
     /// On disk, acknowledged ones that still share a segment with others included.
     pub bytes: u64,
     pub limit: u64,
+    /// How often nothing was taken since it was opened, because it or its disk was full.
+    pub refused: u64,
 }
 
 /// Owned by one process at a time; shared by its threads.
@@ -65,6 +67,7 @@ struct Inner {
     writer: File,
     /// The number of the first record that is not acknowledged.
     next_to_send: u64,
+    refused: u64,
 }
 
 struct Segment {
@@ -140,23 +143,29 @@ impl Spool {
         // Without the note more is sent than needed, and nothing is stored twice for it.
         let noted = fs::read_to_string(folder.join("acknowledged")).ok().and_then(|text| text.trim().parse().ok());
         let next_to_send = noted.unwrap_or(oldest).clamp(oldest, next);
-        let inner = Mutex::new(Inner { segments, writer, next_to_send });
+        let inner = Mutex::new(Inner { segments, writer, next_to_send, refused: 0 });
         Ok(Self { folder, limit, segment: (limit / 8).clamp(64 << 10, 8 << 20), inner, _lock: lock })
     }
 
     /// Takes records for good, in their order: all of them or none. They are on disk when it returns.
     pub fn append(&self, records: &[Vec<u8>]) -> Result<(), SpoolError> {
         let mut inner = self.lock();
+        let taken = self.append_to(&mut inner, records);
+        inner.refused += u64::from(matches!(taken, Err(SpoolError::Full { .. })));
+        taken
+    }
+
+    fn append_to(&self, inner: &mut Inner, records: &[Vec<u8>]) -> Result<(), SpoolError> {
         let size = records.iter().map(|r| HEADER + r.len() as u64).sum::<u64>();
         if inner.bytes() + size > self.limit && inner.next_to_send == inner.last().next() {
             // All of it was sent: what is left of it makes room.
-            self.rotate(&mut inner)?;
+            self.rotate(inner)?;
         }
         if inner.bytes() + size > self.limit {
             return Err(SpoolError::Full { bytes: inner.bytes(), limit: self.limit });
         }
         if inner.last().bytes() >= self.segment {
-            self.rotate(&mut inner)?;
+            self.rotate(inner)?;
         }
         let (start, mut number) = (inner.last().bytes(), inner.last().next());
         let (mut bytes, mut ends) = (Vec::with_capacity(size as usize), Vec::with_capacity(records.len()));
@@ -238,7 +247,7 @@ impl Spool {
     pub fn state(&self) -> SpoolState {
         let inner = self.lock();
         let waiting = inner.segments.iter().map(|s| s.next().saturating_sub(s.first.max(inner.next_to_send))).sum();
-        SpoolState { waiting, bytes: inner.bytes(), limit: self.limit }
+        SpoolState { waiting, bytes: inner.bytes(), limit: self.limit, refused: inner.refused }
     }
 
     /// Closes the segment that is written to and begins another.
@@ -392,6 +401,7 @@ mod tests {
         }
         assert!(taken > 90 && spool.state().bytes <= Spool::MIN_LIMIT, "{taken}");
         assert!(matches!(spool.append(&[record(0, 10_000)]), Err(SpoolError::Full { .. })));
+        assert_eq!(spool.state().refused, 2);
         assert_eq!(numbers(&spool), (1..=taken).collect::<Vec<_>>());
         spool.acknowledge(taken / 2).unwrap();
         spool.append(&[record(taken + 1, 10_000)]).unwrap();

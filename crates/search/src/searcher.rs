@@ -6,7 +6,7 @@ use std::{
 use access::{CasePermit, Code, Denial};
 use catalogue::Catalogue;
 use index::{IndexQuery, QueryVector, Scored, VectorIndex};
-use types::{Class, Description, Embedding, Sighting, SightingId};
+use types::{Class, Description, Embedding, ModelDigest, Sighting, SightingId};
 
 use crate::{
     Found, Hit, SearchError, SearchQuery,
@@ -38,6 +38,11 @@ struct Plan {
 impl Searcher {
     pub fn new(index: Arc<VectorIndex>, catalogue: Catalogue) -> Self {
         Self { index, catalogue }
+    }
+
+    /// Whose vectors are compared: an example picture's is made by the same.
+    pub fn model(&self) -> ModelDigest {
+        self.index.spec().model
     }
 
     /// Everything the permit covers that fits, the best first.

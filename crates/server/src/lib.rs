@@ -49,7 +49,7 @@ pub use feed::FeedError;
 pub use grant_keys::GrantKeyError;
 pub use identities::{IssuedIdentity, NewIdentity, OfflineIdentities, issue};
 pub use lock::{HomeLock, LockError};
-pub use metrics::MetricsError;
+pub use metrics::{MetricsError, WorkerMetrics};
 pub use pki::PkiError;
 pub use retention::RetentionCounts;
 pub use serve::{ServeError, Server, serve, vision_options};

@@ -9,12 +9,16 @@ mod gather;
 mod listen;
 pub(crate) mod names;
 mod recorder;
+mod worker;
 
 use std::{net::SocketAddr, sync::Arc};
 
+use catalogue::CatalogueError;
+use futures::{FutureExt, future::BoxFuture};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use self::worker::WorkerMetrics;
 use crate::app::App;
 
 /// Why nothing is counted although it was asked for.
@@ -30,10 +34,27 @@ pub enum MetricsError {
     Recorder(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Starts to count and to answer whoever asks; where.
+/// Reads what is a state and not an event.
+type Gather = Arc<dyn Fn() -> BoxFuture<'static, Result<(), CatalogueError>> + Send + Sync>;
+
+/// Starts to count and to answer whoever asks about a server; where.
 pub(crate) async fn start(
     address: SocketAddr,
     app: &Arc<App>,
+    stop: &CancellationToken,
+    tasks: &mut JoinSet<()>,
+) -> Result<SocketAddr, MetricsError> {
+    let app = app.clone();
+    let gather: Gather = Arc::new(move || {
+        let app = app.clone();
+        async move { gather::gather(&app).await }.boxed()
+    });
+    answer(address, gather, stop, tasks).await
+}
+
+async fn answer(
+    address: SocketAddr,
+    gather: Gather,
     stop: &CancellationToken,
     tasks: &mut JoinSet<()>,
 ) -> Result<SocketAddr, MetricsError> {
@@ -41,6 +62,6 @@ pub(crate) async fn start(
     let listen = |source| MetricsError::Listen { address, source };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
-    tasks.spawn(listen::serve(listener, app.clone(), recorder, stop.clone()));
+    tasks.spawn(listen::serve(listener, gather, recorder, stop.clone()));
     Ok(bound)
 }

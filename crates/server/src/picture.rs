@@ -5,6 +5,7 @@
 
 use std::{
     io::Cursor,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -13,8 +14,8 @@ use pipeline::crop_region;
 use redact::{RedactError, Subject, redact};
 use tokio::sync::Semaphore;
 use tonic::Code;
-use types::{Class, Detection, Embedding, Group, RawCrop, Rect, Size};
-use vision::{ModelStore, Rgb, Vision, VisionOptions};
+use types::{Class, Detection, Embedding, Group, ModelDigest, RawCrop, Rect, Size};
+use vision::{Embedder, ModelStore, Rgb, Vision, VisionError, VisionOptions};
 
 use crate::status::{Fault, chain};
 
@@ -28,6 +29,14 @@ const MAX_BYTES: u64 = 160 << 20;
 const SIDE: u32 = 1_280;
 /// A figure that has so much of the largest one's area is as likely the one meant.
 const AS_LARGE: f32 = 0.6;
+
+/// Which model makes the vector: that of the index that is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct MadeBy {
+    pub(crate) model: ModelDigest,
+    pub(crate) embedder: Option<String>,
+    pub(crate) appearance: Option<PathBuf>,
+}
 
 /// Reads pictures, one at a time, with models of its own that are loaded with the first.
 pub(crate) struct PictureReader {
@@ -43,7 +52,7 @@ impl PictureReader {
     }
 
     /// The vector of the one figure or vehicle (of that class, if named) in a JPEG or PNG.
-    pub(crate) async fn embed(&self, picture: Vec<u8>, class: Option<Class>) -> Result<Embedding, Fault> {
+    pub(crate) async fn embed(&self, picture: Vec<u8>, class: Option<Class>, made_by: MadeBy) -> Result<Embedding, Fault> {
         let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
             return Err(Fault::Caller {
                 code: Code::ResourceExhausted,
@@ -57,11 +66,7 @@ impl PictureReader {
             let _room = room;
             let picture = decode(&picture)?;
             let mut vision = vision.lock().unwrap_or_else(PoisonError::into_inner);
-            let vision = match &mut *vision {
-                Some(vision) => vision,
-                none => none.insert(Vision::load(&models, &options).map_err(|e| unable(&e))?),
-            };
-            look(picture, class, vision)
+            look(picture, class, loaded(&mut vision, &models, options, made_by).map_err(|e| unable(&e))?)
         });
         let stopped = |_| Fault::Caller {
             code: Code::Internal,
@@ -70,6 +75,25 @@ impl PictureReader {
             hint: "try another picture",
         };
         read.await.map_err(stopped)?
+    }
+}
+
+/// The models, with the embedder that is asked for: another takes over while a server runs.
+fn loaded<'a>(
+    vision: &'a mut Option<Vision>,
+    models: &ModelStore,
+    options: VisionOptions,
+    made_by: MadeBy,
+) -> Result<&'a mut Vision, VisionError> {
+    let MadeBy { model, embedder, appearance } = made_by;
+    match vision {
+        Some(vision) => {
+            if vision.embedder.digest() != model {
+                vision.embedder = Embedder::load(models, embedder.as_deref(), appearance.as_deref())?;
+            }
+            Ok(vision)
+        }
+        none => Ok(none.insert(Vision::load(models, &VisionOptions { embedder, appearance, ..options })?)),
     }
 }
 

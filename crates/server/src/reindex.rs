@@ -24,7 +24,7 @@ use catalogue::{AppearanceModel, ModelPlace};
 use index::IndexSpec;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
-use types::ReceiveTime;
+use types::{ModelDigest, ReceiveTime};
 use vision::{Embedder, Projection, VisionError};
 
 pub(crate) use compare::Comparison;
@@ -34,6 +34,7 @@ use crate::{
     config::Config,
     embed_again::EmbedAgain,
     feed::{FeedError, ModelFeed},
+    picture::MadeBy,
     status::{Fault, chain},
     store::{Store, StoreError},
 };
@@ -103,6 +104,16 @@ impl Store {
     /// File of a model's learned step.
     pub(crate) fn learned(&self, model: &AppearanceModel) -> Option<PathBuf> {
         learned(&self.data, model)
+    }
+
+    /// How the vectors of an index are made, for one more.
+    pub(crate) async fn made_by(&self, model: ModelDigest) -> Result<MadeBy, Fault> {
+        let Models { current, other, .. } = self.appearance().await?;
+        let found = std::iter::once(current).chain(other).find(|known| known.model == model);
+        // Rolled back just now.
+        let found = found.ok_or_else(|| precondition("another model takes over just now", "ask again"))?;
+        let appearance = self.learned(&found);
+        Ok(MadeBy { model, embedder: found.embedder, appearance })
     }
 
     pub(crate) fn embed_again(&self, model: &AppearanceModel) -> Arc<EmbedAgain> {
@@ -312,7 +323,7 @@ fn learned(data: &Path, model: &AppearanceModel) -> Option<PathBuf> {
 }
 
 /// The configuration's own.
-pub(crate) fn configured(config: &Config, model: types::ModelDigest) -> AppearanceModel {
+pub(crate) fn configured(config: &Config, model: ModelDigest) -> AppearanceModel {
     AppearanceModel {
         place: ModelPlace::Current,
         model,

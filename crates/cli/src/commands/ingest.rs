@@ -2,7 +2,7 @@ use clap::{Args, Subcommand};
 use ingest::{Link, Worker, WorkerOptions};
 use media::RtspSource;
 use pipeline::CameraSecrets;
-use server::Config;
+use server::{Config, WorkerMetrics};
 use tokio::signal::unix::{SignalKind, signal};
 use types::CameraId;
 
@@ -101,11 +101,27 @@ async fn watch(ctx: &Context, secrets: CameraSecrets) -> Outcome {
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let worker = Worker::start(options).await.map_err(|e| library("ingest", &e).hint(e.hint()))?;
-    ctx.printer.answer(&serde_json::json!({ "server": server, "waiting": worker.spool().waiting }), || {
-        format!("watching for {server}; {} sightings wait to be sent", worker.spool().waiting)
+    let metrics = match config.metrics_listen {
+        Some(address) => match WorkerMetrics::start(address, worker.reader()).await {
+            Ok(started) => Some(started),
+            Err(error) => {
+                worker.stop().await;
+                return Err(library("metrics", &error).hint("set metrics.listen in sightline.toml to another address"));
+            }
+        },
+        None => None,
+    };
+    let answer = serde_json::json!({
+        "server": server,
+        "waiting": worker.spool().waiting,
+        "metrics": metrics.as_ref().map(|m| m.address().to_string()),
     });
+    ctx.printer.answer(&answer, || format!("watching for {server}; {} sightings wait to be sent", worker.spool().waiting));
     tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
     tracing::info!("stopping");
     worker.stop().await;
+    if let Some(metrics) = metrics {
+        metrics.stop().await;
+    }
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! What is a state and not an event, read when somebody asks.
 
+use std::collections::BTreeMap;
+
 use catalogue::{CatalogueError, JobState};
 use media::CameraState;
 use metrics::{counter, gauge};
-use types::ReceiveTime;
+use pipeline::LiveStatus;
+use types::{AgencyId, CameraId, ReceiveTime};
 
 use super::names as n;
 use crate::app::App;
@@ -12,8 +15,8 @@ use crate::app::App;
 const CAMERA_STATES: [&str; 6] = ["connecting", "live", "stalled", "offline", "paused", "revoked"];
 
 pub(super) async fn gather(app: &App) -> Result<(), CatalogueError> {
-    gauge!(n::INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-    cameras(app);
+    info();
+    cameras(app.live.statuses());
     jobs(app).await?;
     log(app).await?;
     let feed = &app.store.feed;
@@ -31,9 +34,13 @@ pub(super) async fn gather(app: &App) -> Result<(), CatalogueError> {
     Ok(())
 }
 
-fn cameras(app: &App) {
+pub(super) fn info() {
+    gauge!(n::INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
+pub(super) fn cameras(all: BTreeMap<CameraId, (AgencyId, LiveStatus)>) {
     let now = ReceiveTime::now().as_micros();
-    for (id, (_, status)) in app.live.statuses() {
+    for (id, (_, status)) in all {
         let camera = id.to_string();
         let count = |name: &'static str, value: u64| counter!(name, "camera" => camera.clone()).absolute(value);
         count(n::FRAMES_IN, status.frames.decoded);

@@ -1,6 +1,6 @@
 //! The port that Prometheus asks: plain HTTP/1.1, `GET /metrics` and nothing else, on a loopback address alone.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -10,8 +10,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::gather::gather;
-use crate::{app::App, status::chain};
+use super::Gather;
+use crate::status::chain;
 
 /// Durations are sorted into their buckets this often, whether anybody asks or not.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -20,7 +20,7 @@ const MAX_CONNECTIONS: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers until `stop`.
-pub(super) async fn serve(listener: TcpListener, app: Arc<App>, handle: PrometheusHandle, stop: CancellationToken) {
+pub(super) async fn serve(listener: TcpListener, gather: Gather, handle: PrometheusHandle, stop: CancellationToken) {
     let mut connections = JoinSet::new();
     let mut upkeep = tokio::time::interval(UPKEEP);
     loop {
@@ -34,9 +34,9 @@ pub(super) async fn serve(listener: TcpListener, app: Arc<App>, handle: Promethe
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let (app, handle) = (app.clone(), handle.clone());
+        let (gather, handle) = (gather.clone(), handle.clone());
         connections.spawn(async move {
-            let answer = service_fn(move |request| answer(request, app.clone(), handle.clone()));
+            let answer = service_fn(move |request| answer(request, gather.clone(), handle.clone()));
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(PATIENCE);
             if let Err(error) = http.serve_connection(TokioIo::new(stream), answer).await {
@@ -48,11 +48,11 @@ pub(super) async fn serve(listener: TcpListener, app: Arc<App>, handle: Promethe
 
 async fn answer(
     request: Request<Incoming>,
-    app: Arc<App>,
+    gather: Gather,
     handle: PrometheusHandle,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let (status, text) = match (request.method(), request.uri().path()) {
-        (&Method::GET, "/metrics") => match gather(&app).await {
+        (&Method::GET, "/metrics") => match gather().await {
             Ok(()) => (StatusCode::OK, handle.render()),
             Err(error) => {
                 tracing::error!(error = %chain(&error), "metrics not gathered");

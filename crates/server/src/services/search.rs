@@ -96,8 +96,13 @@ impl Api {
     pub(super) async fn look(&self, permit: &CasePermit, question: Question) -> Result<(Found, bool), Fault> {
         // Asked before the search: what comes during it may or may not be in the answer.
         let current = self.0.store.feed.is_current().await?;
+        // Held to the end: the index that the picture's vector is made for is the one that is asked.
+        let searcher = self.0.searcher();
         let picture = match question.picture {
-            Some(picture) => Some(self.0.pictures.embed(picture, question.description.class).await?),
+            Some(picture) => {
+                let made_by = self.0.store.made_by(searcher.model()).await?;
+                Some(self.0.pictures.embed(picture, question.description.class, made_by).await?)
+            }
             None => None,
         };
         let query = SearchQuery {
@@ -108,7 +113,7 @@ impl Api {
             window: question.window,
             limit: None,
         };
-        Ok((self.0.searcher().search(permit, &query).await?, current))
+        Ok((searcher.search(permit, &query).await?, current))
     }
 
     async fn crop(&self, caller: &Caller, request: v1::GetCropRequest) -> Result<v1::GetCropResponse, Fault> {

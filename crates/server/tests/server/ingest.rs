@@ -72,27 +72,27 @@ fn names(held: &[(String, u64)]) -> Vec<&str> {
 }
 
 /// A car that the camera saw live.
-fn car(camera: &str, agency: &str, n: u64, first: CaptureTime) -> Sighting {
+pub(crate) fn car(camera: &str, agency: &str, n: u64, first: CaptureTime) -> Sighting {
     let car = seen::car(camera, agency, n);
     let at = |time| TimeStamp { time, ..car.first };
     Sighting { first: at(first), last: at(first.plus_micros(1_000_000)), best: first, origin: SightingOrigin::Live, ..car }
 }
 
-struct Wire {
+pub(crate) struct Wire {
     crop: Vec<u8>,
     model_sha256: String,
     appearance: Vec<f32>,
 }
 
 impl Wire {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let embedder = vision::Embedder::load(&vision::ModelStore::from_env().unwrap(), None, None).unwrap();
         let mut appearance = vec![0.0; embedder.len()];
         appearance[0] = 1.0;
         Self { crop: seen::crop().encode(), model_sha256: embedder.digest().to_string(), appearance }
     }
 
-    fn message(&self, sequence: u64, epoch: u64, sighting: &Sighting) -> v1::PushRequest {
+    pub(crate) fn message(&self, sequence: u64, epoch: u64, sighting: &Sighting) -> v1::PushRequest {
         v1::PushRequest {
             sequence,
             worker_id: ONE.into(),

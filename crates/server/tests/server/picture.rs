@@ -12,6 +12,7 @@ use tonic::Code;
 
 use crate::{
     harness::{Deployed, told},
+    reindex::{admin, another, until_ready},
     seen,
 };
 
@@ -92,4 +93,29 @@ async fn a_picture_is_searched_with_committed_to_and_kept_nowhere() {
         let bytes = fs::read(&file).unwrap();
         assert!(!bytes.windows(middle.len()).any(|w| w == middle), "{}", file.display());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_is_looked_for_by_the_model_that_is_searched_also_after_a_switch_and_back() {
+    let Some(picture) = picture() else { return };
+    let (mut deployed, dir) = (deployed().await, tempfile::tempdir().unwrap());
+    let start = v1::StartReindexRequest { embedder: String::new(), appearance_path: another(dir.path()) };
+    // Scores of the cars, all of which look the same.
+    let likeness = async |deployed: &Deployed| {
+        let (hits, _) = deployed.search("investigator", ask(&picture)).await.unwrap();
+        assert_eq!(hits.len(), 2);
+        hits[0].appearance_score.unwrap()
+    };
+    let old = likeness(&deployed).await;
+    admin(&deployed).await.start_reindex(start).await.unwrap();
+    until_ready(&deployed).await;
+    assert!((likeness(&deployed).await - old).abs() < 1e-6);
+    admin(&deployed).await.switch_reindex(v1::SwitchReindexRequest {}).await.unwrap();
+    let new = likeness(&deployed).await;
+    assert!((new - old).abs() > 1e-3, "{new} {old}");
+    deployed.stop().await;
+    deployed.again().await;
+    assert!((likeness(&deployed).await - new).abs() < 1e-6, "another answer after a restart");
+    admin(&deployed).await.roll_back_reindex(v1::RollBackReindexRequest {}).await.unwrap();
+    assert!((likeness(&deployed).await - old).abs() < 1e-6);
 }

@@ -9,8 +9,9 @@ use opentelemetry_proto::tonic::{
     },
     trace::v1::Span,
 };
+use prost::Message as _;
 use proto::v1::{self, camera_service_client::CameraServiceClient};
-use server::Traces;
+use server::{Traces, WorkerMetrics};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -18,7 +19,10 @@ use tokio::{
 use tonic::{Request, Response, Status};
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::harness::{Deployed, clip};
+use crate::{
+    harness::{Deployed, add_identity, clip},
+    ingest::{Wire, car},
+};
 
 async fn get(address: std::net::SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -71,6 +75,52 @@ async fn prometheus_is_told_what_happened_and_nothing_about_people() {
         .collect();
     assert!(keys.iter().all(|key| LABELS.contains(key)), "{keys:?}");
     assert!(get(address, "/").await.starts_with("HTTP/1.1 404"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workers_port_says_how_much_waits_on_its_spool_and_since_when() {
+    let deployed = Deployed::with_cameras().await;
+    add_identity(&deployed.home, "ingest", "sightline://local/ingest/ingest");
+    let (wire, dir) = (Wire::new(), tempfile::tempdir().unwrap());
+    let spool = pipeline::Spool::open(dir.path(), 0).unwrap();
+    let seen = |ago: i64| types::CaptureTime::now().plus_micros(-ago * 1_000_000);
+    let records: Vec<_> =
+        [300, 200, 100].map(|ago| wire.message(0, 1, &car("gate", "local", ago as u64, seen(ago))).encode_to_vec()).into();
+    spool.append(&records).unwrap();
+    spool.acknowledge(1).unwrap();
+    let bytes = spool.state().bytes;
+    drop(spool);
+    // Nobody is there to take them.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (certificate, key) = deployed.home.identity("ingest");
+    let link = ingest::Link { server: closed.to_string(), authority: deployed.home.authority(), certificate, key };
+    let worker = ingest::Worker::start(ingest::WorkerOptions {
+        link,
+        spool: dir.path().to_owned(),
+        spool_limit: pipeline::Spool::MIN_LIMIT,
+        secrets: pipeline::CameraSecrets::new(&dir.path().join("secrets")),
+        models: vision::ModelStore::from_env().unwrap(),
+        vision: vision::VisionOptions::default(),
+        looks: 1,
+        sample_fps: 5.0,
+        max_cameras: 1,
+        shutdown: Duration::from_secs(1),
+    });
+    let worker = worker.await.unwrap();
+    let metrics = WorkerMetrics::start("127.0.0.1:0".parse().unwrap(), worker.reader()).await.unwrap();
+    let text = get(metrics.address(), "/metrics").await;
+    let value = |series: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series} in\n{text}")).parse().unwrap()
+    };
+    assert_eq!(value("sightline_queue_depth{queue=\"spool\"}"), 2.0);
+    assert_eq!(value("sightline_spool_bytes"), bytes as f64);
+    assert_eq!(value("sightline_spool_limit_bytes"), pipeline::Spool::MIN_LIMIT as f64);
+    // A car is seen for a second.
+    assert!((199.0..260.0).contains(&value("sightline_spool_oldest_seconds")), "{text}");
+    assert_eq!((value("sightline_spool_refused_total"), value("sightline_sightings_refused_total")), (0.0, 0.0));
+    metrics.stop().await;
+    worker.stop().await;
 }
 
 static RECEIVED: Mutex<Vec<Span>> = Mutex::new(Vec::new());
