@@ -1,10 +1,13 @@
 //! Who looked at a camera, for its owner: a copy of what the record says, by camera.
 
 use access::{Action, AuditEntry, Caller, Phase};
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use types::{CameraId, CaseId, ReceiveTime};
 
 use crate::{Catalogue, CatalogueError, engine::Tx, row::time};
+
+/// Cameras noted by one statement; the database remembers as many texts.
+const TOGETHER: usize = 32;
 
 /// A search or an export that covered a camera, or a crop of it that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,16 +46,17 @@ impl Catalogue {
 pub(crate) async fn note(tx: &mut Tx, entry: &AuditEntry, seq: u64) -> Result<(), CatalogueError> {
     let looks = entry.action.reads_sightings() && entry.phase == Phase::Begin;
     let (true, Some(caller), Some(case)) = (looks, &entry.caller, &entry.case) else { return Ok(()) };
-    for camera in &entry.detail.cameras {
-        sqlx::query("INSERT INTO camera_access (camera, seq, at, action, caller, case_id) VALUES ($1, $2, $3, $4, $5, $6)")
-            .bind(camera.as_str())
+    let cameras: Vec<_> = entry.detail.cameras.iter().collect();
+    for some in cameras.chunks(TOGETHER) {
+        let rows: Vec<_> = (6..6 + some.len()).map(|n| format!("(${n}, $1, $2, $3, $4, $5)")).collect();
+        let sql = format!("INSERT INTO camera_access (camera, seq, at, action, caller, case_id) VALUES {}", rows.join(", "));
+        let query = sqlx::query(AssertSqlSafe(sql))
             .bind(seq.cast_signed())
             .bind(entry.at.as_micros())
             .bind(entry.action.as_str())
             .bind(caller.uri())
-            .bind(case.as_str())
-            .execute(&mut **tx)
-            .await?;
+            .bind(case.as_str());
+        some.iter().fold(query, |query, camera| query.bind(camera.as_str())).execute(&mut **tx).await?;
     }
     Ok(())
 }

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use types::{Embedding, ModelDigest, ReceiveTime, SightingId};
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::{DbRow, Lock, Tx},
+    engine::{DbRow, Lock, Tx, lists},
     row::{digest, embedding, embedding_bytes, id, time},
 };
 
@@ -153,11 +153,28 @@ impl Catalogue {
 
     /// The sighting's vector by this model, its own or one that is kept; never another model's.
     pub async fn embedding_by(&self, sighting: SightingId, model: ModelDigest) -> Result<Option<Embedding>, CatalogueError> {
-        if let Some(own) = self.embedding(sighting).await?.filter(|e| e.model == model) {
-            return Ok(Some(own));
+        Ok(self.embeddings_by(&[sighting], model).await?.remove(&sighting))
+    }
+
+    /// As [`Self::embedding_by`], of those that have one.
+    pub async fn embeddings_by(
+        &self,
+        sightings: &[SightingId],
+        model: ModelDigest,
+    ) -> Result<HashMap<SightingId, Embedding>, CatalogueError> {
+        let mut found = HashMap::with_capacity(sightings.len());
+        for (list, some) in lists(sightings, 2) {
+            let sql = format!("SELECT id, embedding FROM sighting WHERE model = $1 AND id IN ({list})");
+            let query = sqlx::query_as(AssertSqlSafe(sql)).bind(model.0.as_slice());
+            let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
+            let rows: Vec<(Vec<u8>, Vec<u8>)> = query.fetch_all(self.reader()).await?;
+            for (of, vector) in rows {
+                found.insert(id(&of)?, embedding(&model.0, &vector)?);
+            }
         }
-        let mut kept = self.kept_embeddings(model, &[sighting]).await?;
-        Ok(kept.remove(&sighting).map(|(_, embedding)| embedding))
+        let others: Vec<_> = sightings.iter().filter(|id| !found.contains_key(id)).copied().collect();
+        found.extend(self.kept_embeddings(model, &others).await?.into_iter().map(|(id, (_, embedding))| (id, embedding)));
+        Ok(found)
     }
 
     /// Makes vectors of `model` that are kept the sightings' own, some at a time; how many there were. One that is older than

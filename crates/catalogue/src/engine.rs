@@ -13,6 +13,7 @@ mod sqlite;
 use std::{fmt, path::PathBuf};
 
 use sqlx::{Any, AnyPool, any::AnyRow};
+use types::SightingId;
 
 pub use postgres::PostgresUrl;
 
@@ -219,6 +220,18 @@ impl CropsAlone<'_> {
 }
 
 /// `$first, $first+1, ..`: a list to bind one by one.
-pub(crate) fn placeholders(first: usize, count: usize) -> String {
+fn placeholders(first: usize, count: usize) -> String {
     (first..first + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
+}
+
+/// How many ids one query asks for: few lengths, so that the database has seen most of the texts before.
+const WIDTHS: [usize; 4] = [1, 16, 64, 256];
+
+/// Placeholders from `$first` on with the ids to bind to them, for as many queries as it takes. What a list has more than there
+/// are ids asks for the first one again.
+pub(crate) fn lists(ids: &[SightingId], first: usize) -> impl Iterator<Item = (String, impl Iterator<Item = &SightingId>)> {
+    ids.chunks(WIDTHS[WIDTHS.len() - 1]).map(move |some| {
+        let width = WIDTHS.into_iter().find(|width| some.len() <= *width).unwrap_or(some.len());
+        (placeholders(first, width), some.iter().chain(std::iter::repeat(&some[0])).take(width))
+    })
 }

@@ -1,12 +1,12 @@
 use access::{Hold, HoldState};
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use types::{CaseId, HoldId, Sighting, SightingId};
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::DbRow,
+    engine::{DbRow, lists},
     row::{document, read_document},
-    sighting::sighting,
+    sighting::{COLUMNS, sighting},
 };
 
 /// A legal hold as stored.
@@ -73,13 +73,25 @@ impl Catalogue {
 
     /// A sighting as a case finds it: one whose time has come is there for the cases alone whose holds keep it.
     pub async fn sighting_for(&self, case: &CaseId, id: SightingId) -> Result<Option<Sighting>, CatalogueError> {
-        let query = sqlx::query(
-            "SELECT * FROM sighting WHERE id = $1
-             AND (NOT EXISTS (SELECT 1 FROM held WHERE id = $1) OR EXISTS (SELECT 1 FROM held WHERE id = $1 AND case_id = $2))",
-        )
-        .bind(id.0.as_bytes().as_slice())
-        .bind(case.as_str());
-        query.fetch_optional(self.reader()).await?.as_ref().map(sighting).transpose()
+        Ok(self.sightings_for(case, &[id]).await?.pop())
+    }
+
+    /// As [`Self::sighting_for`], in any order; those not there for the case are left out.
+    pub async fn sightings_for(&self, case: &CaseId, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for (list, some) in lists(ids, 2) {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM sighting WHERE id IN ({list})
+                 AND (NOT EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id)
+                      OR EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id AND case_id = $1))"
+            );
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(case.as_str());
+            let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
+            for row in &query.fetch_all(self.reader()).await? {
+                found.push(sighting(row)?);
+            }
+        }
+        Ok(found)
     }
 }
 

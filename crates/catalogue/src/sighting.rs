@@ -13,14 +13,15 @@ use types::{
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::{CropsAlone, DbRow, Lock, Tx, placeholders},
+    engine::{CropsAlone, DbRow, Lock, Tx, lists},
     row::{capture, digest, document, embedding, embedding_bytes, id, read_document},
 };
 
 /// Crops written at once; each waits for the disk.
 const CROPS_AT_ONCE: usize = 8;
-/// Ids that one query asks for; databases take tens of thousands.
-const IDS_AT_ONCE: usize = 1000;
+/// What [`sighting`] reads: a row without its vector, which is most of it.
+pub(crate) const COLUMNS: &str = "id, camera, agency, class, first_us, first_error_us, first_source, last_us, last_error_us, \
+    last_source, best_us, box_x, box_y, box_width, box_height, frame_width, frame_height, score, detections, description, footage";
 /// Far above [`Sighting::MAX_DURATION`]; a search looks this far before its window.
 const LONGEST_US: i64 = 3_600 * 1_000_000;
 
@@ -63,29 +64,40 @@ impl Catalogue {
         for day in records.values().map(|r| r.sighting.day()).collect::<BTreeSet<_>>() {
             self.make_day(&mut tx, day).await?;
         }
-        let mut moved = Vec::new();
-        let mut seq = reserve(&mut tx, 0).await?;
+        let ids: Vec<_> = records.keys().copied().collect();
+        let (before, buried) = (stored_before(&mut tx, &ids).await?, buried_days(&mut tx, &ids).await?);
+        let moved: Vec<_> = records
+            .values()
+            .filter_map(|r| Some((before.get(&r.sighting.id)?.0, r.sighting.id)).filter(|(day, _)| *day != r.sighting.day()))
+            .collect();
+        let count = records.len() + moved.len();
+        let last = reserve(&mut tx, count as i64).await?;
+        let mut seq = last - count as u64;
         let now = stored_now(&mut tx).await?;
+        for (day, id) in &moved {
+            seq += 1;
+            bury(&mut tx, *id, *day, seq).await?;
+        }
         for record in records.values() {
-            let (new, old) = (&record.sighting, record.sighting.id);
-            let before: Option<(i32, i64)> = sqlx::query_as("SELECT day, stored FROM sighting WHERE id = $1")
-                .bind(old.0.as_bytes().as_slice())
-                .fetch_optional(&mut *tx)
-                .await?;
-            if let Some(day) = before.map(|(day, _)| Day(day)).filter(|day| *day != new.day()) {
-                seq = reserve(&mut tx, 1).await?;
-                bury(&mut tx, old, day, seq).await?;
-                moved.push((day, old));
+            let (id, day) = (record.sighting.id, record.sighting.day());
+            if buried.contains(&(id, day)) {
+                let query = sqlx::query("DELETE FROM tombstone WHERE id = $1 AND day = $2");
+                query.bind(id.0.as_bytes().as_slice()).bind(day.0).execute(&mut *tx).await?;
             }
-            seq = reserve(&mut tx, 1).await?;
+            let before = before.get(&id);
+            if before.is_some() {
+                let query = sqlx::query("DELETE FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
+                query.execute(&mut *tx).await?;
+            }
+            seq += 1;
             // Storing it again makes it no younger.
-            upsert(&mut tx, record, seq, before.map_or(now, |(_, stored)| stored)).await?;
+            insert(&mut tx, record, seq, before.map_or(now, |(_, stored)| *stored)).await?;
         }
         tx.commit().await?;
         for (day, id) in moved {
             self.inner.crops.delete(day, id).await?;
         }
-        Ok(seq)
+        Ok(last)
     }
 
     /// Takes away everything that came from a file: for a job that failed, or footage added by mistake.
@@ -143,11 +155,9 @@ impl Catalogue {
     /// In the order asked; those not there are left out.
     pub async fn sightings(&self, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
         let mut found = HashMap::with_capacity(ids.len());
-        for ids in ids.chunks(IDS_AT_ONCE) {
-            let sql = format!("SELECT * FROM sighting WHERE id IN ({})", placeholders(1, ids.len()));
-            // As many texts as there are lengths of lists: not worth remembering.
-            let query = sqlx::query(AssertSqlSafe(sql)).persistent(false);
-            let query = ids.iter().fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
+        for (list, some) in lists(ids, 1) {
+            let query = sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM sighting WHERE id IN ({list})")));
+            let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
             for row in &query.fetch_all(self.reader()).await? {
                 let sighting = sighting(row)?;
                 found.insert(sighting.id, sighting);
@@ -254,6 +264,34 @@ async fn bury(tx: &mut Tx, id: SightingId, day: Day, seq: u64) -> Result<(), Cat
     Ok(())
 }
 
+/// The day and the time of storing of those that are there already.
+async fn stored_before(tx: &mut Tx, ids: &[SightingId]) -> Result<HashMap<SightingId, (Day, i64)>, CatalogueError> {
+    let mut found = HashMap::new();
+    for (list, some) in lists(ids, 1) {
+        let query = sqlx::query_as(AssertSqlSafe(format!("SELECT id, day, stored FROM sighting WHERE id IN ({list})")));
+        let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
+        let rows: Vec<(Vec<u8>, i32, i64)> = query.fetch_all(&mut **tx).await?;
+        for (of, day, stored) in rows {
+            found.insert(id(&of)?, (Day(day), stored));
+        }
+    }
+    Ok(found)
+}
+
+/// The days from which those were taken away.
+async fn buried_days(tx: &mut Tx, ids: &[SightingId]) -> Result<BTreeSet<(SightingId, Day)>, CatalogueError> {
+    let mut found = BTreeSet::new();
+    for (list, some) in lists(ids, 1) {
+        let query = sqlx::query_as(AssertSqlSafe(format!("SELECT id, day FROM tombstone WHERE id IN ({list})")));
+        let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
+        let rows: Vec<(Vec<u8>, i32)> = query.fetch_all(&mut **tx).await?;
+        for (of, day) in rows {
+            found.insert((id(&of)?, Day(day)));
+        }
+    }
+    Ok(found)
+}
+
 /// The time that sightings stored now get, never before the latest that was seen: where the clock was set back they would
 /// else look old.
 async fn stored_now(tx: &mut Tx) -> Result<i64, CatalogueError> {
@@ -262,7 +300,7 @@ async fn stored_now(tx: &mut Tx) -> Result<i64, CatalogueError> {
     Ok(seen.max(ReceiveTime::now().as_micros()))
 }
 
-async fn upsert(tx: &mut Tx, record: &SightingRecord, seq: u64, stored: i64) -> Result<(), CatalogueError> {
+async fn insert(tx: &mut Tx, record: &SightingRecord, seq: u64, stored: i64) -> Result<(), CatalogueError> {
     let SightingRecord { sighting: s, embedding, .. } = record;
     let id = s.id.0.as_bytes().as_slice();
     let footage = match s.origin {
@@ -270,8 +308,6 @@ async fn upsert(tx: &mut Tx, record: &SightingRecord, seq: u64, stored: i64) -> 
         SightingOrigin::Footage(digest) => Some(digest.0.to_vec()),
     };
     let description = document(&s.description)?;
-    sqlx::query("DELETE FROM tombstone WHERE id = $1 AND day = $2").bind(id).bind(s.day().0).execute(&mut **tx).await?;
-    sqlx::query("DELETE FROM sighting WHERE id = $1").bind(id).execute(&mut **tx).await?;
     sqlx::query(
         "INSERT INTO sighting (id, seq, day, camera, agency, class, first_us, first_error_us, first_source, last_us,
          last_error_us, last_source, best_us, box_x, box_y, box_width, box_height, frame_width, frame_height, score, detections,

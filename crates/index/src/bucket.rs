@@ -33,8 +33,8 @@ const POINTS_PER_PAGE: usize = 256;
 pub(crate) struct Bucket {
     day: Day,
     path: PathBuf,
-    /// `None` once the day was dropped. Searches and changes read-lock; flushing and dropping, which the engine can't do
-    /// beside them, write-lock.
+    /// `None` once the day was dropped. Searches, changes and flushes read-lock; dropping, which the engine can't do beside
+    /// them, write-locks.
     shard: RwLock<Option<EdgeShard>>,
 }
 
@@ -169,18 +169,14 @@ impl Bucket {
         self.with("count sightings", 0, |shard| shard.count(CountRequest { filter: None, exact: true }))
     }
 
-    /// Everything stored so far is on disk when it returns.
+    /// Everything stored so far is on disk when it returns. Searches go on meanwhile: it can take seconds, and the engine
+    /// locks nothing that they wait for.
     pub(crate) fn flush(&self) -> Result<(), IndexError> {
-        let guard = self.shard.write();
-        if let Some(shard) = guard.as_ref() {
-            guarded(|| {
-                shard.flush();
-                Ok(())
-            })
-            .map_err(|source| IndexError::Engine { action: "write to disk", day: self.day, source })?;
+        self.with("write to disk", (), |shard| {
+            shard.flush();
             trim_log(&self.path.join("wal"));
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// Waits for the searches under way and lets go of the files without caring what was not flushed.

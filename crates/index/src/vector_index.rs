@@ -21,8 +21,8 @@ use crate::{
 /// the process when the disk runs out.
 pub const MIN_FREE_BYTES: u64 = 96 << 20;
 
-/// Points handed to the engine at once; bounds the record in its log.
-const POINTS_PER_CALL: usize = 256;
+/// Points handed to the engine at once: searches of their day wait for all of them, and its log has a record of all of them.
+const POINTS_PER_CALL: usize = 64;
 
 /// What an index holds: vectors of one model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -21,6 +21,12 @@ const MAX_DEPTH: usize = 32_768;
 /// The most sightings a query that names a class alone may have.
 const MAX_OF_CLASS: usize = 4_096;
 
+/// How many more than are wanted are looked up in the catalogue at first: some are not there any more, or equal the last.
+const BEYOND: usize = 14;
+
+/// What the catalogue said of the candidates so far; `None`: not there any more, or not covered.
+type Known = HashMap<SightingId, Option<Hit>>;
+
 /// Searches one deployment. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Searcher {
@@ -62,8 +68,7 @@ impl Searcher {
         if !words && plan.example.is_none() {
             return self.of_class(permit, query, plan).await;
         }
-        // What the catalogue said of the candidates so far; `None`: not there any more, or not covered.
-        let mut known: HashMap<SightingId, Option<Hit>> = HashMap::new();
+        let mut known = Known::new();
         let mut depth = FIRST_DEPTH.max(plan.limit.saturating_mul(2)).min(MAX_DEPTH);
         loop {
             let by_words = if words {
@@ -76,13 +81,22 @@ impl Searcher {
                 None => None,
             };
             let cosines: HashMap<_, _> = by_likeness.iter().flatten().map(|s| (s.id, s.score)).collect();
-            // Collected: an iterator held across an await would keep this future from being `Send`.
-            let candidates: Vec<_> = by_words.iter().chain(&by_likeness).flatten().map(|s| s.id).collect();
-            for id in candidates {
-                if let Entry::Vacant(new) = known.entry(id) {
-                    let hit = self.weigh(permit, query, &plan, id, cosines.get(&id).copied()).await?;
-                    new.insert(hit);
+            if let (Some(list), None) | (None, Some(list)) = (&by_words, &by_likeness) {
+                // Read from its best on, it mostly settles long before it ends.
+                let (mut rest, mut count) = (list.as_slice(), plan.limit + BEYOND);
+                while !rest.is_empty() {
+                    let (some, others) = rest.split_at(count.min(rest.len()));
+                    (rest, count) = (others, count * 2);
+                    self.weigh_new(&mut known, permit, query, &plan, &ids(some), &cosines).await?;
+                    let unseen = some.last().map(|s| if words { s.score } else { score::likeness(s.score) });
+                    let mut hits: Vec<_> = known.values().flatten().cloned().collect();
+                    if settle(&mut hits, plan.limit, unseen.filter(|u| *u > 0.0)) {
+                        return Ok(Found { hits, exact: true });
+                    }
                 }
+            } else {
+                let all: Vec<_> = [&by_words, &by_likeness].into_iter().flatten().flat_map(|list| ids(list)).collect();
+                self.weigh_new(&mut known, permit, query, &plan, &all, &cosines).await?;
             }
             let lists: Vec<_> = [&by_words, &by_likeness].into_iter().flatten().map(|list| Depth::of(list, depth)).collect();
             let unseen = if lists.iter().any(|d| d.exhausted) {
@@ -155,10 +169,9 @@ impl Searcher {
         if list.len() > MAX_OF_CLASS {
             return Err(SearchError::TooMany { most: MAX_OF_CLASS });
         }
-        let mut hits = Vec::new();
-        for scored in list {
-            hits.extend(self.weigh(permit, query, &plan, scored.id, None).await?);
-        }
+        let mut known = HashMap::new();
+        self.weigh_new(&mut known, permit, query, &plan, &ids(&list), &HashMap::new()).await?;
+        let mut hits: Vec<_> = known.into_values().flatten().collect();
         settle(&mut hits, plan.limit, None);
         Ok(Found { hits, exact: true })
     }
@@ -171,39 +184,58 @@ impl Searcher {
         Ok(list?)
     }
 
-    /// What a candidate is worth, by the catalogue and not by the index; `None` if it is no answer.
-    async fn weigh(
+    /// Weighs those of the candidates that are not known yet, with what the catalogue says of them.
+    async fn weigh_new(
         &self,
+        known: &mut Known,
         permit: &CasePermit,
         query: &SearchQuery,
         plan: &Plan,
-        id: SightingId,
-        cosine: Option<f32>,
-    ) -> Result<Option<Hit>, SearchError> {
-        let Some(sighting) = self.catalogue.sighting_for(permit.case(), id).await? else {
-            tracing::debug!(%id, "the index has a sighting that the catalogue has not, or not for this case");
-            return Ok(None);
-        };
-        if !permit.covers(&sighting) || !inside(plan, &sighting) {
-            return Ok(None);
-        }
-        let words = score::words(&query.description, &sighting.description);
-        let likeness = match (&plan.example, cosine) {
-            (None, _) => None,
-            (Some(_), Some(cosine)) => Some(score::likeness(cosine)),
-            // Found by its words, too unlike the example to be on that list yet.
-            (Some(example), None) => {
-                let embedding = self.catalogue.embedding_by(id, self.index.spec().model).await?;
-                Some(embedding.and_then(|e| example.similarity(&e)).map_or(0.0, score::likeness))
+        candidates: &[SightingId],
+        cosines: &HashMap<SightingId, f32>,
+    ) -> Result<(), SearchError> {
+        let mut new = Vec::new();
+        for &id in candidates {
+            if let Entry::Vacant(place) = known.entry(id) {
+                // Not there any more, or not for this case, unless it is found.
+                place.insert(None);
+                new.push(id);
             }
-        };
-        let score = score::fuse(words, likeness);
-        if score <= 0.0 {
-            return Ok(None);
         }
-        let why = score::why(&query.description, &sighting.description);
-        Ok(Some(Hit { sighting: shown(sighting, permit), score, description_score: words, appearance_score: likeness, why }))
+        let mut sightings = self.catalogue.sightings_for(permit.case(), &new).await?;
+        if sightings.len() < new.len() {
+            tracing::debug!(of = new.len(), found = sightings.len(), "the index has more than the catalogue has for this case");
+        }
+        sightings.retain(|s| permit.covers(s) && inside(plan, s));
+        // Found by their words, too unlike the example to be on that list yet.
+        let unlisted: Vec<_> = match &plan.example {
+            Some(_) => sightings.iter().map(|s| s.id).filter(|id| !cosines.contains_key(id)).collect(),
+            None => Vec::new(),
+        };
+        let vectors = self.catalogue.embeddings_by(&unlisted, self.index.spec().model).await?;
+        for sighting in sightings {
+            let likeness = plan.example.as_ref().map(|example| {
+                let listed = cosines.get(&sighting.id).copied();
+                let cosine = listed.or_else(|| example.similarity(vectors.get(&sighting.id)?));
+                cosine.map_or(0.0, score::likeness)
+            });
+            known.insert(sighting.id, weigh(permit, query, sighting, likeness));
+        }
+        Ok(())
     }
+}
+
+/// What a candidate is worth, by the catalogue and not by the index; `None` if it is no answer.
+fn weigh(permit: &CasePermit, query: &SearchQuery, sighting: Sighting, likeness: Option<f32>) -> Option<Hit> {
+    let words = score::words(&query.description, &sighting.description);
+    let score = score::fuse(words, likeness);
+    let why = score::why(&query.description, &sighting.description);
+    let sighting = shown(sighting, permit);
+    (score > 0.0).then_some(Hit { sighting, score, description_score: words, appearance_score: likeness, why })
+}
+
+fn ids(list: &[Scored]) -> Vec<SightingId> {
+    list.iter().map(|s| s.id).collect()
 }
 
 /// The query may be narrower than the permit.

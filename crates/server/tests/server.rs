@@ -40,6 +40,8 @@ mod record;
 mod reindex;
 #[path = "server/retention.rs"]
 mod retention;
+#[path = "server/scale.rs"]
+mod scale;
 #[path = "server/seen.rs"]
 mod seen;
 #[path = "server/telemetry.rs"]

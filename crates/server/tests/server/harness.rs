@@ -24,10 +24,17 @@ pub(crate) struct Deployed {
     pub(crate) home: Home,
     /// What the server takes the time to be.
     pub(crate) clock: Clock,
-    _dir: TempDir,
+    _dir: Option<TempDir>,
 }
 
 impl Deployed {
+    /// One whose folder is somebody else's to make and to remove.
+    pub(crate) async fn in_home(home: Home) -> Self {
+        let mut deployed = Self { server: None, home, clock: Clock::default(), _dir: None };
+        deployed.again().await;
+        deployed
+    }
+
     /// Agency `local` with the cameras `gate` and `yard`.
     pub(crate) async fn with_cameras() -> Self {
         let deployed = Self::start().await;
@@ -58,7 +65,7 @@ impl Deployed {
             fs::write(home.root().join("more.toml"), more).unwrap();
         }
         prepare(&home).await;
-        let mut deployed = Self { server: None, home, clock: Clock::default(), _dir: dir };
+        let mut deployed = Self { server: None, home, clock: Clock::default(), _dir: Some(dir) };
         deployed.again().await;
         deployed
     }

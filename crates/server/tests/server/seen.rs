@@ -15,14 +15,19 @@ impl FaceFinder for NoFaces {
 
 /// Noise, so that its JPEG is about as large as a real one can be.
 pub(crate) fn crop() -> RedactedCrop {
-    let size = Size { width: 128, height: 128 };
+    crop_of(128)
+}
+
+/// As wide and as high.
+pub(crate) fn crop_of(side: u32) -> RedactedCrop {
+    let size = Size { width: side, height: side };
     let mut state = 1u32;
     let mut noise = || {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     };
-    let raw = RawCrop::new((0..128 * 128 * 3).map(|_| noise()).collect(), size, (0, 0)).unwrap();
-    let subject = Subject { class: Class::Car, bbox: Rect::new(0.0, 0.0, 128.0, 128.0), people: Vec::new() };
+    let raw = RawCrop::new((0..side * side * 3).map(|_| noise()).collect(), size, (0, 0)).unwrap();
+    let subject = Subject { class: Class::Car, bbox: Rect::new(0.0, 0.0, side as f32, side as f32), people: Vec::new() };
     redact::redact(raw, &subject, &mut NoFaces).unwrap()
 }
 
