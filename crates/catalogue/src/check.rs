@@ -1,9 +1,15 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use redact::RedactedCrop;
 use types::{Day, SightingId};
 
-use crate::{Catalogue, CatalogueError, engine::CropsAlone};
+use crate::{Catalogue, CatalogueError, crop, engine::CropsAlone};
+
+/// Crops read at once; each may be a request.
+const CROPS_AT_ONCE: usize = 8;
+/// As many as S3 deletes with one request.
+const DELETED_AT_ONCE: usize = 1000;
 
 /// What [`Catalogue::check`] found. Everything is well if nothing is listed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -81,8 +87,10 @@ impl Catalogue {
             let (orphans, _) = self.orphans(day, crops, &rows).await?;
             report.orphan_crops.extend(orphans.iter().map(|id| format!("{day}/{id}.jpg")));
             report.orphan_crops.extend(others.iter().map(ToString::to_string));
-            for id in rows {
-                match self.inner.crops.get(day, id).await? {
+            let read = |id| async move { Ok::<_, CatalogueError>((id, self.inner.crops.get(day, id).await?)) };
+            let mut read = stream::iter(rows.into_iter().map(read)).buffered(CROPS_AT_ONCE);
+            while let Some((id, crop)) = read.try_next().await? {
+                match crop {
                     // Unless it has gone by now, row and all.
                     None if self.day_of(id).await? == Some(day) => report.without_crop.push(id),
                     Some(jpeg) if RedactedCrop::decode(&jpeg).is_err() => report.unreadable_crop.push(id),
@@ -150,17 +158,15 @@ impl Catalogue {
         let mut swept = 0;
         let (crops, others) = self.inner.crops.list(day).await?;
         let (orphans, mut alone) = self.orphans(day, crops, &self.ids(day).await?).await?;
-        for id in orphans {
+        for ids in orphans.chunks(DELETED_AT_ONCE) {
             if let Some(alone) = &mut alone {
                 alone.is_held().await?;
             }
-            self.inner.crops.delete(day, id).await?;
-            swept += 1;
+            self.inner.crops.delete_all(ids.iter().map(|id| crop::key(day, *id)).collect()).await?;
+            swept += ids.len() as u64;
         }
-        for key in others {
-            self.inner.crops.delete_key(&key).await?;
-            swept += 1;
-        }
+        swept += others.len() as u64;
+        self.inner.crops.delete_all(others).await?;
         Ok(swept)
     }
 

@@ -1,21 +1,30 @@
-//! Redacted crops as objects, `<day>/<sighting id>.jpg`: a day is deleted by its prefix.
+//! Redacted crops as objects, `<day>/<sighting id>.jpg`: a day is deleted by its prefix. They lie in a folder, or on
+//! S3-compatible storage, which many servers share.
 
-use std::{fs, io, path::PathBuf};
+mod s3;
+
+use std::{fmt, fs, io, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem, path::Path as Key};
 use types::{Day, SightingId};
+
+pub use s3::{PlaceFault, S3Credentials, S3Place};
 
 use crate::CatalogueError;
 
 const SUFFIX: &str = ".jpg";
+/// Written and deleted to see that the store takes us; no day's.
+const PROBE: &str = ".probe";
 
 /// Where the crops of a catalogue lie.
 #[derive(Debug, Clone)]
 pub enum Crops {
     /// A folder; made if missing.
     Folder(PathBuf),
+    /// A bucket, which must be there, or a part of one.
+    S3(S3Place, S3Credentials),
 }
 
 impl From<PathBuf> for Crops {
@@ -24,78 +33,170 @@ impl From<PathBuf> for Crops {
     }
 }
 
+/// What is wrong with a store of crops that is not a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CropFault {
+    Away,
+    NoBucket,
+    Credentials,
+    Refused,
+    Clock,
+    KeepsVersions,
+    Failed,
+}
+
+impl fmt::Display for CropFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Away => "can't be reached",
+            Self::NoBucket => "is not there",
+            Self::Credentials => "does not take our credentials",
+            Self::Refused => "refuses us",
+            Self::Clock => "says that this machine's clock is wrong",
+            Self::KeepsVersions => "keeps what is deleted, as old versions",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+impl CropFault {
+    /// What to do about it.
+    pub const fn hint(self) -> &'static str {
+        match self {
+            Self::Away => "is it up, and are crops.endpoint and crops.region right?",
+            Self::NoBucket => "make the bucket, or correct crops.url",
+            Self::Credentials => {
+                "put the right ones into the file that crops.credentials names, or into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            }
+            Self::Refused => "let this account read, write, list and delete objects there",
+            Self::Clock => "set the clock; requests that are minutes off are not taken",
+            Self::KeepsVersions => {
+                "turn versioning and object locks of the bucket off, or use another: what has expired must be gone"
+            }
+            Self::Failed => "look at what the store says of itself, then try again",
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct CropStore {
-    store: LocalFileSystem,
-    root: PathBuf,
+    store: Arc<dyn ObjectStore>,
+    place: Place,
+}
+
+#[derive(Debug)]
+enum Place {
+    Folder(PathBuf),
+    /// Its name, without credentials.
+    S3(String),
 }
 
 impl CropStore {
-    pub(crate) fn open(crops: &Crops) -> Result<Self, CatalogueError> {
-        let Crops::Folder(root) = crops;
-        fs::create_dir_all(root).map_err(|source| CatalogueError::Io {
+    /// Opens the store and makes sure that it can be written to.
+    pub(crate) async fn open(crops: &Crops) -> Result<Self, CatalogueError> {
+        match crops {
+            Crops::Folder(root) => Self::folder(root.to_owned()),
+            Crops::S3(place, credentials) => {
+                let store = Self { store: s3::connect(place, credentials)?, place: Place::S3(place.to_string()) };
+                store.probe().await?;
+                Ok(store)
+            }
+        }
+    }
+
+    fn folder(root: PathBuf) -> Result<Self, CatalogueError> {
+        fs::create_dir_all(&root).map_err(|source| CatalogueError::Io {
             action: "create the crop folder",
-            path: root.to_owned(),
+            path: root.clone(),
             source,
         })?;
-        let store = LocalFileSystem::new_with_prefix(root)
+        let store = LocalFileSystem::new_with_prefix(&root)
             .map_err(|e| CatalogueError::crops("open the crop folder", e))?
             // A crop is on disk before its row commits.
             .with_fsync(true);
-        Ok(Self { store, root: root.to_owned() })
+        Ok(Self { store: Arc::new(store), place: Place::Folder(root) })
+    }
+
+    /// Whoever can't write and delete should hear of it at the start, and a bucket that keeps old versions deletes nothing.
+    async fn probe(&self) -> Result<(), CatalogueError> {
+        let key = Key::from(PROBE);
+        let put = self.store.put(&key, Bytes::from_static(b"sightline").into()).await;
+        let version = put.map_err(|e| self.fault("write to the crop store", e))?.version;
+        self.delete_all(vec![key]).await?;
+        match version {
+            Some(version) if version != "null" => Err(CatalogueError::CropStore {
+                action: "open the crop store",
+                store: self.describe(),
+                fault: CropFault::KeepsVersions,
+                source: format!("a new object got version {version}").into(),
+            }),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn describe(&self) -> String {
-        self.root.display().to_string()
+        match &self.place {
+            Place::Folder(root) => root.display().to_string(),
+            Place::S3(name) => name.clone(),
+        }
     }
 
     pub(crate) async fn put(&self, day: Day, id: SightingId, jpeg: Vec<u8>) -> Result<(), CatalogueError> {
-        self.store.put(&key(day, id), Bytes::from(jpeg).into()).await.map_err(|e| CatalogueError::crops("write a crop", e))?;
+        let put = self.store.put(&key(day, id), Bytes::from(jpeg).into()).await;
+        put.map_err(|e| self.fault("write a crop", e))?;
         Ok(())
     }
 
     pub(crate) async fn get(&self, day: Day, id: SightingId) -> Result<Option<Bytes>, CatalogueError> {
         match self.store.get(&key(day, id)).await {
-            Ok(found) => found.bytes().await.map(Some).map_err(|e| CatalogueError::crops("read a crop", e)),
-            Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(e) => Err(CatalogueError::crops("read a crop", e)),
+            Ok(found) => found.bytes().await.map(Some).map_err(|e| self.fault("read a crop", e)),
+            // No bucket is not the same as no crop.
+            Err(e) if matches!(e, object_store::Error::NotFound { .. }) && !s3::no_bucket(&e) => Ok(None),
+            Err(e) => Err(self.fault("read a crop", e)),
         }
-    }
-
-    pub(crate) async fn delete(&self, day: Day, id: SightingId) -> Result<(), CatalogueError> {
-        self.delete_key(&key(day, id)).await
     }
 
     /// No error where there is none.
-    pub(crate) async fn delete_key(&self, key: &Key) -> Result<(), CatalogueError> {
-        match self.store.delete(key).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
-            Err(e) => Err(CatalogueError::crops("delete a crop", e)),
-        }
+    pub(crate) async fn delete(&self, day: Day, id: SightingId) -> Result<(), CatalogueError> {
+        self.delete_all(vec![key(day, id)]).await
     }
 
-    /// Removes the folder of a day in which nothing is left.
+    /// Many with one request, where the store can. No error where there are none.
+    pub(crate) async fn delete_all(&self, keys: Vec<Key>) -> Result<(), CatalogueError> {
+        let mut gone = self.store.delete_stream(stream::iter(keys.into_iter().map(Ok)).boxed());
+        while let Some(gone) = gone.next().await {
+            match gone {
+                Ok(_) => {}
+                Err(e) if matches!(e, object_store::Error::NotFound { .. }) && !s3::no_bucket(&e) => {}
+                Err(e) => return Err(self.fault("delete a crop", e)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the folder of a day in which nothing is left; a bucket has no folders.
     pub(crate) fn remove_folder(&self, day: Day) -> Result<(), CatalogueError> {
-        match fs::remove_dir(self.root.join(day.to_string())) {
+        let Place::Folder(root) = &self.place else { return Ok(()) };
+        match fs::remove_dir(root.join(day.to_string())) {
             Ok(()) => Ok(()),
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Ok(()),
             Err(source) => {
-                Err(CatalogueError::Io { action: "delete the crop folder of", path: self.root.join(day.to_string()), source })
+                Err(CatalogueError::Io { action: "delete the crop folder of", path: root.join(day.to_string()), source })
             }
         }
     }
 
-    /// The days that have a folder.
+    /// The days that there are crops of.
     pub(crate) async fn days(&self) -> Result<Vec<Day>, CatalogueError> {
-        let listed = self.store.list_with_delimiter(None).await.map_err(|e| CatalogueError::crops("list the crops", e))?;
+        let listed = self.store.list_with_delimiter(None).await.map_err(|e| self.fault("list the crops", e))?;
         Ok(listed.common_prefixes.iter().filter_map(|p| p.filename()?.parse().ok()).collect())
     }
 
-    /// What lies in a day's folder: the sightings there are crops of, and what is none of ours.
+    /// What there is of a day: the sightings there are crops of, and what is none of ours.
     pub(crate) async fn list(&self, day: Day) -> Result<(Vec<SightingId>, Vec<Key>), CatalogueError> {
         let (mut ids, mut others) = (Vec::new(), Vec::new());
         let mut listed = self.store.list(Some(&Key::from(day.to_string())));
-        while let Some(object) = listed.try_next().await.map_err(|e| CatalogueError::crops("list the crops", e))? {
+        while let Some(object) = listed.try_next().await.map_err(|e| self.fault("list the crops", e))? {
             match object.location.filename().and_then(|name| name.strip_suffix(SUFFIX)?.parse::<SightingId>().ok()) {
                 Some(id) if key(day, id) == object.location => ids.push(id),
                 _ => others.push(object.location),
@@ -104,12 +205,13 @@ impl CropStore {
         Ok((ids, others))
     }
 
-    /// Deletes what a killed process was still writing: `object_store` writes to `<name>#<n>`, renames, and never lists
-    /// such files. Nobody may be writing meanwhile.
+    /// Deletes what a killed process was still writing: into a folder `object_store` writes `<name>#<n>`, renames, and never
+    /// lists such files. Nobody may be writing meanwhile. A bucket has an object whole or not at all.
     pub(crate) fn sweep_unfinished(&self) -> Result<u64, CatalogueError> {
+        let Place::Folder(root) = &self.place else { return Ok(0) };
         let mut swept = 0;
         let mut sweep = || -> io::Result<()> {
-            for day in fs::read_dir(&self.root)? {
+            for day in fs::read_dir(root)? {
                 let day = day?;
                 if !day.file_type()?.is_dir() {
                     continue;
@@ -124,11 +226,21 @@ impl CropStore {
             }
             Ok(())
         };
-        sweep().map_err(|source| CatalogueError::Io { action: "sweep the crop folder", path: self.root.clone(), source })?;
+        sweep().map_err(|source| CatalogueError::Io { action: "sweep the crop folder", path: root.clone(), source })?;
         Ok(swept)
+    }
+
+    fn fault(&self, action: &'static str, error: object_store::Error) -> CatalogueError {
+        match &self.place {
+            Place::Folder(_) => CatalogueError::crops(action, error),
+            Place::S3(store) => {
+                let (fault, said) = s3::explain(&error);
+                CatalogueError::CropStore { action, store: store.clone(), fault, source: said.into() }
+            }
+        }
     }
 }
 
-fn key(day: Day, id: SightingId) -> Key {
+pub(crate) fn key(day: Day, id: SightingId) -> Key {
     Key::from(format!("{day}/{id}{SUFFIX}"))
 }

@@ -2,6 +2,8 @@ use std::{io, path::PathBuf};
 
 use types::{AgencyId, CameraId, CaseId, JobId, SightingId};
 
+use crate::crop::CropFault;
+
 /// Why the catalogue did not do what it was asked. Nothing is half-done.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
@@ -57,6 +59,15 @@ pub enum CatalogueError {
         #[source]
         source: Cause,
     },
+    #[error("{action}: {store} {fault}")]
+    CropStore {
+        action: &'static str,
+        /// Its name, without credentials.
+        store: String,
+        fault: CropFault,
+        #[source]
+        source: Cause,
+    },
     #[error("{action} {path}")]
     Io {
         action: &'static str,
@@ -92,6 +103,14 @@ mod code {
 }
 
 impl CatalogueError {
+    /// What to do about it, where the message does not say.
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::CropStore { fault, .. } => Some(fault.hint()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn invalid(what: &'static str, text: &str) -> Self {
         Self::Invalid { what, text: text.chars().take(200).collect() }
     }

@@ -47,7 +47,7 @@ pub use camera::{Camera, Position, SourceUrl};
 pub use case::{Spent, StoredCase};
 pub use change::{Change, IndexRow};
 pub use check::{CheckReport, IdDifference, Repaired, compare_ids};
-pub use crop::Crops;
+pub use crop::{CropFault, Crops, PlaceFault, S3Credentials, S3Place};
 pub use engine::{Database, PostgresUrl};
 pub use error::{CatalogueError, Cause};
 pub use hold::StoredHold;

@@ -47,7 +47,7 @@ impl fmt::Debug for Catalogue {
 impl Catalogue {
     /// Opens or makes a catalogue and brings its tables up to date.
     pub async fn open(config: &CatalogueConfig) -> Result<Self, CatalogueError> {
-        let crops = CropStore::open(&config.crops)?;
+        let crops = CropStore::open(&config.crops).await?;
         let engine = Engine::open(&config.database).await?;
         let (name, crops_change, queue) = (config.database.to_string(), tokio::sync::Mutex::default(), Queue::default());
         Ok(Self { inner: Arc::new(Inner { name, engine, crops, crops_change, queue }) })

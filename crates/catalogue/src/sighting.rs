@@ -12,7 +12,7 @@ use types::{
 };
 
 use crate::{
-    Catalogue, CatalogueError,
+    Catalogue, CatalogueError, crop,
     engine::{CropsAlone, DbRow, Lock, Tx, lists},
     row::{capture, digest, document, embedding, embedding_bytes, id, read_document},
 };
@@ -146,9 +146,7 @@ impl Catalogue {
         tx.commit().await?;
         alone.is_held().await?;
         // Cut short here, the crops left are orphans and swept at the next start.
-        for &(day, id) in &gone {
-            self.inner.crops.delete(day, id).await?;
-        }
+        self.inner.crops.delete_all(gone.iter().map(|(day, id)| crop::key(*day, *id)).collect()).await?;
         Ok(Discarded { sightings: gone.len() as u64, seq })
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
 
 const ENGINE: support::Engine = support::Engine::Sqlite;
+const CROPS: support::Store = support::Store::Folder;
 
 include!("catalogue/suite.rs");
 

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
 
 const ENGINE: support::Engine = support::Engine::Postgres;
+const CROPS: support::Store = support::Store::Folder;
 
 include!("catalogue/suite.rs");

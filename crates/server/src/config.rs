@@ -10,10 +10,12 @@ use access::{
     Policy, Purpose, Retention,
     log::{KeyKind, NoteKey},
 };
+use catalogue::{PlaceFault, S3Place};
 use serde::Deserialize;
 
 mod limits;
 
+use self::limits::Bad;
 use crate::callers::CallerLimits;
 
 /// The file `sightline init` writes: every key with its meaning and default.
@@ -38,6 +40,8 @@ pub struct Config {
     /// Relative to the home folder unless absolute.
     pub data: PathBuf,
     pub index_flush: Duration,
+    /// `None`: a folder in the data folder.
+    pub crops: Option<CropsConfig>,
     pub log: LogConfig,
     pub workers: usize,
     /// About how long the parts are in which long footage is looked at.
@@ -67,6 +71,14 @@ pub struct Config {
     pub clock_leap: Duration,
     /// What cases may be, whatever their grants say; the authorisers' keys come with the home folder.
     pub policy: Policy,
+}
+
+/// A bucket for the crops.
+#[derive(Debug, Clone)]
+pub struct CropsConfig {
+    pub place: S3Place,
+    /// A file, relative to the home folder unless absolute; `None`: the environment.
+    pub credentials: Option<PathBuf>,
 }
 
 /// How the log is kept and who watches it.
@@ -129,6 +141,7 @@ struct Document {
     metrics: Metrics,
     traces: Traces,
     storage: Storage,
+    crops: Crops,
     log: Log,
     jobs: Jobs,
     live: Live,
@@ -176,6 +189,15 @@ struct Traces {
 struct Storage {
     data: PathBuf,
     index_flush_seconds: i64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Crops {
+    url: String,
+    endpoint: String,
+    region: String,
+    credentials: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -245,6 +267,12 @@ impl Default for Server {
 impl Default for Storage {
     fn default() -> Self {
         Self { data: "data".into(), index_flush_seconds: 5 }
+    }
+}
+
+impl Default for Crops {
+    fn default() -> Self {
+        Self { url: String::new(), endpoint: String::new(), region: "us-east-1".to_owned(), credentials: PathBuf::new() }
     }
 }
 
@@ -335,6 +363,7 @@ impl Document {
             text => text.parse().map_err(|_| bad("models.device", format!("{text:?}"), "is not cpu, cuda or cuda:NUMBER"))?,
         };
         let log = self.log.build_and_validate(file)?;
+        let crops = self.crops.validate(&bad)?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = |key, value| {
             let asked = whole(key, value, 0..=256, "is not between 0 (half the cores) and 256")? as usize;
@@ -363,6 +392,7 @@ impl Document {
             shutdown: seconds("server.shutdown_seconds", self.server.shutdown_seconds, 1..=300)?,
             data: self.storage.data,
             index_flush: seconds("storage.index_flush_seconds", self.storage.index_flush_seconds, 1..=3600)?,
+            crops,
             log,
             workers: workers("jobs.workers", self.jobs.workers)?,
             segment_seconds: whole("jobs.segment_seconds", self.jobs.segment_seconds, 20..=3600, "is not between 20 and 3600")?
@@ -396,6 +426,26 @@ impl Document {
                 authoriser_keys: None,
             },
         })
+    }
+}
+
+impl Crops {
+    fn validate(self, bad: &impl Bad) -> Result<Option<CropsConfig>, ConfigError> {
+        if self.url.is_empty() {
+            return Ok(None);
+        }
+        if self.region.is_empty() {
+            return Err(bad("crops.region", "\"\"".to_owned(), "is no region; \"us-east-1\" where the server has none"));
+        }
+        // An endpoint may hold a password by mistake: it is not repeated.
+        let hidden = || "…".to_owned();
+        let place = S3Place::parse(&self.url, &self.endpoint, &self.region).map_err(|fault| match fault {
+            PlaceFault::Url => bad("crops.url", format!("{:?}", self.url), "is not a bucket such as s3://bucket/prefix"),
+            PlaceFault::Endpoint => bad("crops.endpoint", hidden(), "is not an address such as https://s3.example:9000"),
+            PlaceFault::Clear => bad("crops.endpoint", hidden(), "is not https; without TLS crops may not leave this machine"),
+        })?;
+        let credentials = (!self.credentials.as_os_str().is_empty()).then_some(self.credentials);
+        Ok(Some(CropsConfig { place, credentials }))
     }
 }
 
@@ -452,7 +502,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 58, "{keys:?}");
+        assert_eq!(keys.len(), 62, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -471,6 +521,9 @@ mod tests {
         assert!(error(witness).contains("is not a witness's key"));
         assert!(error("[missing_person]\nwindow_hours = 0").contains("missing_person.window_hours = 0 is not between 1 and 720"));
         assert!(error("[callers]\nburst = 0").contains("callers.burst = 0 is not between 1 and"));
+        assert!(error("[crops]\nurl = \"bucket\"").contains("crops.url = \"bucket\" is not a bucket such as s3://"));
+        let clear = error("[crops]\nurl = \"s3://bucket\"\nendpoint = \"http://u:s3cret@s3.example\"");
+        assert!(clear.contains("crops.endpoint = … is not") && !clear.contains("s3cret"), "{clear}");
         assert!(error("[models]\ndevice = \"gpu\"").contains("models.device = \"gpu\" is not cpu, cuda or cuda:NUMBER"));
         assert!(error("[server]\nlisen = \"x\"").contains("unknown field `lisen`"));
     }

@@ -124,6 +124,7 @@ fn of_catalogue(error: &CatalogueError) -> Status {
         E::RepairRefused { .. } => told(Code::FailedPrecondition, "repair_refused", "mount the crop folder, then check again"),
         E::Busy(_) => ours(Code::Unavailable, "busy", error, "try again"),
         E::Unreachable { .. } => ours(Code::Unavailable, "database_away", error, "try again"),
+        E::CropStore { fault, .. } => ours(Code::Unavailable, "crop_store", error, fault.hint()),
         E::DiskFull(_) => ours(Code::ResourceExhausted, "disk_full", error, "free some space on the server and try again"),
         E::Corrupt { .. } | E::Unreadable { .. } | E::BrokenRecord { .. } => {
             ours(Code::DataLoss, "damaged", error, "run `sightline check` on the server")

@@ -7,13 +7,13 @@ use std::{
     time::Instant,
 };
 
-use catalogue::{AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, JobState, compare_ids};
+use catalogue::{AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, JobState, S3Credentials, compare_ids};
 use proto::v1;
 use types::ModelDigest;
 use vision::{Manifest, ModelStore, VisionError};
 
 use crate::{
-    config::Config,
+    config::{Config, CropsConfig},
     deployment::Home,
     embed_again::EmbedAgain,
     feed::{FeedError, IndexFeed},
@@ -50,6 +50,9 @@ impl StoreError {
             Self::Lock(LockError::Io { .. }) => "check that the home folder exists and that you may write there",
             Self::Log(error) => error.hint(),
             Self::Vision(error) => error.hint().unwrap_or("run `sightline models verify`"),
+            Self::Catalogue(error) | Self::Feed(FeedError::Catalogue(error)) if error.hint().is_some() => {
+                error.hint().unwrap_or_default()
+            }
             Self::Catalogue(_) | Self::Feed(_) | Self::Audit(_) => "check the disk, then run `sightline check`",
         }
     }
@@ -79,7 +82,7 @@ impl Store {
         let models = models(config)?;
         let data = home.root().join(&config.data);
         let configured = configured_model(&models, config, &data).await?;
-        let catalogue = Catalogue::open(&CatalogueConfig::in_folder(&data)).await?;
+        let catalogue = Catalogue::open(&catalogue_config(home, config)?).await?;
         // Before anything is changed: on an older copy nothing is.
         let log = Log::open(home, &config.log, catalogue.clone()).await?;
         undo_cut_off_jobs(&catalogue).await?;
@@ -214,6 +217,19 @@ impl Findings {
             findings_total,
         }
     }
+}
+
+/// Where rows and crops lie.
+fn catalogue_config(home: &Home, config: &Config) -> Result<CatalogueConfig, CatalogueError> {
+    let mut places = CatalogueConfig::in_folder(&home.root().join(&config.data));
+    if let Some(CropsConfig { place, credentials }) = &config.crops {
+        let credentials = match credentials {
+            Some(file) => S3Credentials::from_file(&home.root().join(file))?,
+            None => S3Credentials::from_env()?,
+        };
+        places.crops = Crops::S3(place.clone(), credentials);
+    }
+    Ok(places)
 }
 
 /// The models the configuration names.

@@ -1,7 +1,9 @@
-// What holds of a catalogue on either database; `ENGINE` says which.
+// What holds of a catalogue on either database, with its crops in a folder or in a bucket; `ENGINE` and `CROPS` say which.
 
 #[path = "appearance.rs"]
 mod appearance;
+#[path = "bucket.rs"]
+mod bucket;
 #[path = "cases.rs"]
 mod cases;
 #[path = "check.rs"]

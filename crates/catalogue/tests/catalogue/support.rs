@@ -1,13 +1,14 @@
 use std::{
+    fs,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use catalogue::{Camera, Catalogue, CatalogueConfig, Database, PostgresUrl, SightingRecord};
+use catalogue::{Camera, Catalogue, CatalogueConfig, Crops, Database, PostgresUrl, S3Credentials, S3Place, SightingRecord};
 use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject, redact};
 use types::*;
 
-use crate::{ENGINE, cluster};
+use crate::{CROPS, ENGINE, bucket, cluster};
 
 /// 2026-03-01T00:00:00Z.
 pub(crate) const START: i64 = 1_772_323_200_000_000;
@@ -20,6 +21,18 @@ pub(crate) enum Engine {
     Sqlite,
     Postgres,
 }
+
+/// Where the crops of a test binary lie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "a binary names one of them")]
+pub(crate) enum Store {
+    Folder,
+    Bucket,
+}
+
+pub(crate) const BUCKET: &str = "crops";
+/// The part of the bucket that is the catalogue's.
+const PREFIX: &str = "city/north";
 
 pub(crate) struct Fixture {
     pub(crate) catalogue: Catalogue,
@@ -50,7 +63,26 @@ pub(crate) fn database_file(dir: &Path) -> PathBuf {
 }
 
 pub(crate) fn crop_folder(dir: &Path) -> PathBuf {
-    dir.join("data/crops")
+    match CROPS {
+        Store::Folder => dir.join("data/crops"),
+        Store::Bucket => bucket_root(dir).join(BUCKET).join(PREFIX),
+    }
+}
+
+pub(crate) fn bucket_root(dir: &Path) -> PathBuf {
+    dir.join("data/s3")
+}
+
+fn crops(dir: &Path) -> Crops {
+    match CROPS {
+        Store::Folder => crop_folder(dir).into(),
+        Store::Bucket => {
+            fs::create_dir_all(crop_folder(dir)).unwrap();
+            let endpoint = bucket::endpoint(&bucket_root(dir));
+            let place = S3Place::parse(&format!("s3://{BUCKET}/{PREFIX}"), &endpoint, "us-east-1").unwrap();
+            Crops::S3(place, S3Credentials::new(bucket::KEY, bucket::SECRET))
+        }
+    }
 }
 
 pub(crate) fn config(dir: &Path) -> CatalogueConfig {
@@ -58,7 +90,7 @@ pub(crate) fn config(dir: &Path) -> CatalogueConfig {
         Engine::Sqlite => Database::File(database_file(dir)),
         Engine::Postgres => Database::Postgres(PostgresUrl::parse(&url(dir)).unwrap()),
     };
-    CatalogueConfig { database, crops: crop_folder(dir).into() }
+    CatalogueConfig { database, crops: crops(dir) }
 }
 
 pub(crate) async fn open(dir: &Path) -> Catalogue {

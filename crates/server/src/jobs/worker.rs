@@ -306,7 +306,8 @@ impl From<JobFailure> for Ended {
 
 impl From<CatalogueError> for Ended {
     fn from(error: CatalogueError) -> Self {
-        JobFailure::new(chain(&error), "check the server's disk, then add the footage again").into()
+        let hint = error.hint().unwrap_or("check the server's disk, then add the footage again");
+        JobFailure::new(chain(&error), hint).into()
     }
 }
 
