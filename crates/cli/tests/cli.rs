@@ -20,5 +20,9 @@ mod messages;
 mod record;
 #[path = "cli/retention.rs"]
 mod retention;
+#[path = "cli/throughput.rs"]
+mod throughput;
 #[path = "cli/whole_path.rs"]
 mod whole_path;
+#[path = "cli/worker.rs"]
+mod worker;

@@ -3,6 +3,8 @@
 //! COUNT ports of their own. Prints the ports on one line, then does what it reads, a line a command, camera numbers from 0:
 //!
 //! `freeze N`, `thaw N`: packets cease. `garbage N`, `clean N`: packets hold noise. `cut N`: its connections break.
+//! `codec N h264|h265`: sends the other from now on, in the sessions that are open too. Only with `--codecs`, where all cameras
+//! show a test picture and no file.
 //! `password N WORD`: user "operator" needs it from now on, and connections break. `clock N SECONDS`: its clock jumps ahead.
 //!
 //! Ends with its standard input.
@@ -12,7 +14,7 @@ use std::{
     io::BufRead,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
@@ -28,6 +30,9 @@ struct Faults {
     frozen: AtomicBool,
     garbage: AtomicBool,
     ahead_seconds: AtomicU32,
+    h265: AtomicBool,
+    /// What sends one codec or the other, one a session.
+    selectors: Mutex<Vec<gst::glib::WeakRef<gst::Element>>>,
 }
 
 #[derive(Clone)]
@@ -46,11 +51,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         times = words.get(at + 1).ok_or("--times takes a number")?.parse()?;
         words.drain(at..at + 2);
     }
+    let codecs = words.iter().position(|w| w == "--codecs").map(|at| words.remove(at)).is_some();
     let (count, files) = words.split_first().ok_or("name a number of cameras and their files")?;
     let folder = std::env::temp_dir().join(format!("rtsp_cameras-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let stream = together(&folder, files, times)?;
-    let cameras = (0..count.parse()?).map(|_| camera(&stream)).collect::<Result<Vec<_>, _>>()?;
+    let launch = if codecs { BOTH_CODECS.to_owned() } else { of_file(&together(&folder, files, times)?) };
+    let cameras = (0..count.parse()?).map(|_| camera(&launch)).collect::<Result<Vec<_>, _>>()?;
     let ports: Vec<String> = cameras.iter().map(|c| c.server.bound_port().to_string()).collect();
     println!("{}", ports.join(" "));
 
@@ -74,38 +80,47 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The files as one H.264 stream without a container.
+/// The files one after another, all of it so many times, in a container that keeps every picture's time and lets it change its
+/// size. A bare stream would not do: its pictures have no times, and so the packets of it none that grow.
 fn together(folder: &Path, files: &[String], times: usize) -> Result<PathBuf, Box<dyn Error>> {
-    let (mut all, part) = (Vec::new(), folder.join("part.h264"));
-    for file in files {
-        let pipeline = gst::parse::launch(&format!(
-            "filesrc location={file} ! qtdemux ! h264parse config-interval=-1 \
-             ! video/x-h264,stream-format=byte-stream,alignment=au ! filesink location={}",
-            part.display()
-        ))?;
-        pipeline.set_state(gst::State::Playing)?;
-        let bus = pipeline.bus().ok_or("no bus")?;
-        let end = bus.timed_pop_filtered(gst::ClockTime::NONE, &[gst::MessageType::Eos, gst::MessageType::Error]);
-        pipeline.set_state(gst::State::Null)?;
-        if end.is_none_or(|m| m.type_() == gst::MessageType::Error) {
-            return Err(format!("{file} is not an MP4 with H.264").into());
-        }
-        all.extend(std::fs::read(&part)?);
+    let stream = folder.join("all.ts");
+    let mut launch = format!(
+        "concat name=all ! h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au \
+         ! mpegtsmux ! filesink location={}",
+        stream.display()
+    );
+    for file in files.iter().cycle().take(files.len() * times) {
+        launch += &format!(" filesrc location={file} ! qtdemux ! h264parse config-interval=-1 ! all.");
     }
-    let stream = folder.join("all.h264");
-    std::fs::write(&stream, all.repeat(times))?;
+    let pipeline = gst::parse::launch(&launch)?;
+    pipeline.set_state(gst::State::Playing)?;
+    let bus = pipeline.bus().ok_or("no bus")?;
+    let end = bus.timed_pop_filtered(gst::ClockTime::NONE, &[gst::MessageType::Eos, gst::MessageType::Error]);
+    pipeline.set_state(gst::State::Null)?;
+    if end.is_none_or(|m| m.type_() == gst::MessageType::Error) {
+        return Err("not all of them are MP4 with H.264".into());
+    }
     Ok(stream)
 }
 
-fn camera(stream: &Path) -> Result<Camera, Box<dyn Error>> {
+fn of_file(stream: &Path) -> String {
+    let stream = stream.display();
+    format!("( filesrc location={stream} ! tsdemux ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=1 )")
+}
+
+const BOTH_CODECS: &str = "( videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=240,framerate=10/1 ! tee name=split \
+     input-selector name=pay0 sync-streams=false \
+     split. ! queue ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=10 \
+     ! rtph264pay pt=96 ssrc=1 config-interval=-1 ! pay0.sink_0 \
+     split. ! queue ! x265enc tune=zerolatency speed-preset=ultrafast key-int-max=10 \
+     ! rtph265pay pt=96 ssrc=1 config-interval=-1 ! pay0.sink_1 )";
+
+fn camera(launch: &str) -> Result<Camera, Box<dyn Error>> {
     let server = rtsp::RTSPServer::new();
     server.set_address("127.0.0.1");
     server.set_service("0");
     let factory = rtsp::RTSPMediaFactory::new();
-    factory.set_launch(&format!(
-        "( filesrc location={} ! h264parse ! rtph264pay name=pay0 pt=96 config-interval=1 )",
-        stream.display()
-    ));
+    factory.set_launch(launch);
     let faults = Arc::new(Faults::default());
     let of_media = faults.clone();
     factory.connect_media_configure(move |_, media| spoil(media, &of_media));
@@ -116,6 +131,10 @@ fn camera(stream: &Path) -> Result<Camera, Box<dyn Error>> {
 
 fn spoil(media: &rtsp::RTSPMedia, faults: &Arc<Faults>) {
     let Some(bin) = media.element().downcast::<gst::Bin>().ok() else { return };
+    if let Some(selector) = bin.by_name("pay0").filter(|pay| pay.find_property("active-pad").is_some()) {
+        select(&selector, faults.h265.load(Ordering::Relaxed));
+        faults.selectors.lock().unwrap_or_else(PoisonError::into_inner).push(selector.downgrade());
+    }
     if let Some(pad) = bin.by_name("pay0").and_then(|pay| pay.static_pad("src")) {
         let of_buffer = faults.clone();
         pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, move |_, info| {
@@ -162,6 +181,11 @@ fn spoil(media: &rtsp::RTSPMedia, faults: &Arc<Faults>) {
     });
 }
 
+fn select(selector: &gst::Element, h265: bool) {
+    let pad = selector.static_pad(if h265 { "sink_1" } else { "sink_0" });
+    selector.set_property("active-pad", pad);
+}
+
 /// Everything behind the RTP header.
 fn noise(buffer: &mut gst::BufferRef) {
     if let Ok(mut map) = buffer.map_writable() {
@@ -189,6 +213,12 @@ fn obey(camera: &Camera, command: &str, word: &str) {
         "freeze" | "thaw" => camera.faults.frozen.store(command == "freeze", Ordering::Relaxed),
         "garbage" | "clean" => camera.faults.garbage.store(command == "garbage", Ordering::Relaxed),
         "clock" => camera.faults.ahead_seconds.store(word.parse().unwrap_or_default(), Ordering::Relaxed),
+        "codec" => {
+            let h265 = word == "h265";
+            camera.faults.h265.store(h265, Ordering::Relaxed);
+            let mut selectors = camera.faults.selectors.lock().unwrap_or_else(PoisonError::into_inner);
+            selectors.retain(|selector| selector.upgrade().inspect(|selector| select(selector, h265)).is_some());
+        }
         "password" => {
             let auth = rtsp::RTSPAuth::new();
             let token = rtsp::RTSPToken::builder().field("media.factory.role", "operator").build();

@@ -146,7 +146,6 @@ impl Chain {
             if let Some(pts) = passed.new_running.and_then(|running| position(pad, running, &shared)) {
                 buffer.make_mut().set_pts(pts);
             }
-            Shared::count(&shared.sampled);
             gst::PadProbeReturn::Ok
         });
     }
@@ -204,6 +203,7 @@ impl Gate {
         if !self.sampler.wants(std::time::Duration::from(running).saturating_sub(first)) {
             return None;
         }
+        shared.sample(running.into());
         Some(Passed { new_running: (own != Some(at)).then_some(running) })
     }
 }

@@ -255,6 +255,7 @@ impl FrameReader {
         let Some((buffer, segment)) = sample.buffer().zip(sample.segment()) else { return Ok(None) };
         let running = buffer.pts().and_then(|pts| on_timeline(segment, pts, &self.shared));
         let Some(running) = running.map(Duration::from) else { return Ok(None) };
+        self.shared.deliver(running);
         let at = MediaTime::from_duration(running.saturating_sub(self.shared.first().unwrap_or_default()));
         if let Origin::Camera { clock, heard } = &mut self.origin {
             if let Some(now) = self.pipeline.current_running_time() {

@@ -1,6 +1,7 @@
 //! What GStreamer's threads tell the reader.
 
 use std::{
+    collections::VecDeque,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -25,8 +26,8 @@ pub struct ReaderStats {
     pub dropped_by_rate: u64,
     /// Not decoded, because only keyframes were asked for.
     pub dropped_not_key: u64,
-    /// Wanted, but displaced by a newer one while the reader was slow. Cameras only: a file waits. Up to 4 too few, the
-    /// frames that may be waiting.
+    /// Wanted, but displaced by a newer one while the reader was slow. Cameras only: a file waits. Those before the last frame
+    /// that was returned; what a reader that returns none loses meanwhile counts when it does.
     pub dropped_late: u64,
     /// Decoded from damaged data, as far as the decoder says so; delivered nevertheless.
     pub corrupt: u64,
@@ -54,7 +55,10 @@ pub(crate) struct Shared {
     pub(crate) from_inside: bool,
     found: Mutex<Found>,
     pub(crate) decoded: AtomicU64,
-    pub(crate) sampled: AtomicU64,
+    sampled: AtomicU64,
+    /// Running times of those that were sampled and not returned: waiting, or displaced.
+    on_their_way: Mutex<VecDeque<Duration>>,
+    dropped_late: AtomicU64,
     pub(crate) not_key: AtomicU64,
     pub(crate) corrupt: AtomicU64,
     pub(crate) decode_errors: AtomicU64,
@@ -75,6 +79,26 @@ impl Shared {
 
     pub(crate) fn count(counter: &AtomicU64) {
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A frame is wanted, and on its way to the reader.
+    pub(crate) fn sample(&self, running: Duration) {
+        Self::count(&self.sampled);
+        let mut on_their_way = self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner);
+        on_their_way.push_back(running);
+        // The reader is far behind: what is this old does not wait any more.
+        if on_their_way.len() > 4 * WAITING as usize {
+            on_their_way.pop_front();
+            Self::count(&self.dropped_late);
+        }
+    }
+
+    /// A frame is returned: those before it never will be.
+    pub(crate) fn deliver(&self, running: Duration) {
+        let mut on_their_way = self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let until_it = on_their_way.partition_point(|at| *at <= running);
+        on_their_way.drain(..until_it);
+        self.dropped_late.fetch_add(until_it.saturating_sub(1) as u64, Ordering::Relaxed);
     }
 
     /// Remembers the first frame's running time; later calls return it.
@@ -110,7 +134,7 @@ impl Shared {
             delivered,
             dropped_by_rate: decoded.saturating_sub(sampled),
             dropped_not_key: get(&self.not_key),
-            dropped_late: if live { sampled.saturating_sub(delivered + u64::from(WAITING)) } else { 0 },
+            dropped_late: if live { get(&self.dropped_late) } else { 0 },
             corrupt: get(&self.corrupt),
             decode_errors: get(&self.decode_errors),
         }
@@ -119,4 +143,38 @@ impl Shared {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX >> 1).min(u64::MAX >> 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever the reader's pace: what it did not get is counted, once, and the count never falls.
+        #[test]
+        fn every_sampled_frame_is_returned_or_waits_or_is_counted_as_dropped(pace in prop::collection::vec(0usize..40, 1..30)) {
+            let (shared, mut queue, mut now, mut delivered, mut before) = (Shared::default(), VecDeque::new(), 0, 0, 0);
+            for frames in pace {
+                for _ in 0..frames {
+                    now += 200;
+                    shared.sample(Duration::from_millis(now));
+                    queue.push_back(now);
+                    if queue.len() > WAITING as usize {
+                        queue.pop_front();
+                    }
+                }
+                if let Some(at) = queue.pop_front() {
+                    shared.deliver(Duration::from_millis(at));
+                    delivered += 1;
+                    let stats = shared.stats(delivered, true);
+                    prop_assert_eq!(stats.sampled, delivered + queue.len() as u64 + stats.dropped_late);
+                }
+                let stats = shared.stats(delivered, true);
+                prop_assert!(stats.dropped_late >= before);
+                before = stats.dropped_late;
+            }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use media::{Backoff, CameraClock, CameraEvent, CameraState, FrameReader, MediaError, ReaderStats, RtspSource, Sampling};
 use tokio_util::sync::CancellationToken;
-use types::{AgencyId, CameraId, Frame, ReceiveTime};
+use types::{AgencyId, CameraId, Frame, MediaTime, ReceiveTime, Size};
 use vision::Vision;
 
 use crate::{
@@ -106,6 +106,23 @@ impl LiveStatus {
         }
     }
 
+    /// As others are told it now: where nothing was looked at for longer than a camera may show nothing, though pictures came
+    /// last, its thread waits for whoever takes its sightings (a full spool, a store that takes nothing).
+    #[must_use]
+    pub fn as_of(mut self, now: ReceiveTime, patience: Patience) -> Self {
+        // It is told every second.
+        let silent = patience.stalled + REPORT_EVERY;
+        let long = i64::try_from(silent.as_micros()).unwrap_or(i64::MAX);
+        if let Some(last) = self.last_frame.filter(|last| now.as_micros() - last.as_micros() > long)
+            && self.state == CameraState::Live
+        {
+            self.tell(CameraEvent::Stall);
+            self.since = last;
+            (self.fps, self.fps_decoded) = (0.0, 0.0);
+        }
+        self
+    }
+
     /// Moves to the state after the event.
     pub fn tell(&mut self, event: CameraEvent) {
         let after = self.state.clone().after(event);
@@ -174,6 +191,8 @@ enum Ended {
     Sink(#[from] SinkError),
 }
 
+/// How often a camera's status is told at least.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// How often a quiet camera's watcher looks whether it should stop.
 const TICK: Duration = Duration::from_millis(250);
 /// A camera that was live for so long is trusted again: the next loss is retried soon.
@@ -244,6 +263,7 @@ impl Watch<'_> {
         let mut reader = FrameReader::open_rtsp(&self.task.source, self.task.sampling.clone())?;
         let frames_before = self.status.frames;
         let (mut quiet_since, mut reported, mut rate) = (Instant::now(), Instant::now(), Rate::default());
+        let mut last: Option<(MediaTime, Size, u64)> = None;
         loop {
             if self.cancel.is_cancelled() {
                 return Ok(());
@@ -251,6 +271,13 @@ impl Watch<'_> {
             match reader.next(TICK) {
                 Ok(Some(frame)) => {
                     quiet_since = Instant::now();
+                    let dropped = reader.stats().dropped_late;
+                    if let Some((at, size, dropped_then)) = last.replace((frame.at, frame.size(), dropped)) {
+                        self.tell_gap(frame.at.as_duration() - at.as_duration(), dropped - dropped_then);
+                        if size != frame.size() {
+                            tracing::info!(camera = %self.task.camera, from = ?size, to = ?frame.size(), "the picture changed its size");
+                        }
+                    }
                     self.look(scene, &frame)?;
                 }
                 Ok(None) => return Err(Ended::Stream),
@@ -270,10 +297,17 @@ impl Watch<'_> {
             self.status.scene = self.scene_before.plus(scene.stats());
             self.status.clock = reader.clock();
             (self.status.fps, self.status.fps_decoded) = rate.over(Instant::now(), stats);
-            if reported.elapsed() >= Duration::from_secs(1) {
+            if reported.elapsed() >= REPORT_EVERY {
                 reported = Instant::now();
                 (self.report)(&self.status);
             }
+        }
+    }
+
+    /// For those who look for lost frames. A camera that is slower than the sampling rate has nothing but gaps.
+    fn tell_gap(&self, gap: Duration, dropped_late: u64) {
+        if gap.as_secs_f64() * self.task.sampling.fps > 1.5 {
+            tracing::trace!(camera = %self.task.camera, gap_s = gap.as_secs_f64(), dropped_late, "no frame was looked at meanwhile");
         }
     }
 
@@ -332,5 +366,22 @@ fn sleep(duration: Duration, cancel: &CancellationToken) {
             return;
         }
         std::thread::sleep(left.min(TICK / 5));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_whose_thread_is_held_up_is_told_as_stalled_and_one_that_is_offline_as_offline() {
+        let now = ReceiveTime::now();
+        let ago = |seconds: i64| now.plus_micros(-seconds * 1_000_000);
+        let with = |state, last| LiveStatus { state, last_frame: Some(last), fps: 5.0, ..LiveStatus::new() };
+        let told = |state, seconds| with(state, ago(seconds)).as_of(now, Patience::default());
+        assert_eq!(told(CameraState::Live, 3).state, CameraState::Live);
+        let held_up = told(CameraState::Live, 60);
+        assert_eq!((held_up.state, held_up.since, held_up.fps), (CameraState::Stalled, ago(60), 0.0));
+        assert_eq!(told(CameraState::Connecting, 60).state, CameraState::Connecting);
     }
 }

@@ -2,7 +2,8 @@
 //! `kill -9` or a power cut once [`Spool::append`] has returned.
 //!
 //! Records lie one after another in segments, files named by the number of their first record; a record is its length, a
-//! checksum over its number and its bytes, and the bytes. A segment is deleted when all of it was acknowledged. What a crash
+//! checksum over its number and its bytes, and the bytes. A segment is deleted when all of it was acknowledged; the last one,
+//! which is written to, is emptied. What a crash
 //! cut off in the middle of a record never counted as taken and is cut away when the spool is opened again.
 
 use std::{
@@ -17,6 +18,8 @@ use std::{
 
 const HEADER: u64 = 8;
 const SUFFIX: &str = "spool";
+/// The last segment is emptied when all that it has, and that is as much, was acknowledged. A full disk may hold no more.
+const EMPTIED: u64 = 64 << 10;
 /// No record is longer: a crop, a vector and a few words.
 const MAX_RECORD: u64 = 4 << 20;
 
@@ -68,6 +71,8 @@ struct Inner {
     /// The number of the first record that is not acknowledged.
     next_to_send: u64,
     refused: u64,
+    /// The last append was refused: every byte is wanted.
+    full: bool,
 }
 
 struct Segment {
@@ -143,7 +148,7 @@ impl Spool {
         // Without the note more is sent than needed, and nothing is stored twice for it.
         let noted = fs::read_to_string(folder.join("acknowledged")).ok().and_then(|text| text.trim().parse().ok());
         let next_to_send = noted.unwrap_or(oldest).clamp(oldest, next);
-        let inner = Mutex::new(Inner { segments, writer, next_to_send, refused: 0 });
+        let inner = Mutex::new(Inner { segments, writer, next_to_send, refused: 0, full: false });
         Ok(Self { folder, limit, segment: (limit / 8).clamp(64 << 10, 8 << 20), inner, _lock: lock })
     }
 
@@ -151,15 +156,15 @@ impl Spool {
     pub fn append(&self, records: &[Vec<u8>]) -> Result<(), SpoolError> {
         let mut inner = self.lock();
         let taken = self.append_to(&mut inner, records);
-        inner.refused += u64::from(matches!(taken, Err(SpoolError::Full { .. })));
+        inner.full = matches!(taken, Err(SpoolError::Full { .. }));
+        inner.refused += u64::from(inner.full);
         taken
     }
 
     fn append_to(&self, inner: &mut Inner, records: &[Vec<u8>]) -> Result<(), SpoolError> {
         let size = records.iter().map(|r| HEADER + r.len() as u64).sum::<u64>();
-        if inner.bytes() + size > self.limit && inner.next_to_send == inner.last().next() {
-            // All of it was sent: what is left of it makes room.
-            self.rotate(inner)?;
+        if inner.bytes() + size > self.limit {
+            self.empty_last(inner)?;
         }
         if inner.bytes() + size > self.limit {
             return Err(SpoolError::Full { bytes: inner.bytes(), limit: self.limit });
@@ -241,6 +246,9 @@ impl Spool {
             let Some(done) = inner.segments.pop_front() else { break };
             fs::remove_file(path(&self.folder, done.first)).map_err(fault("clear", &self.folder))?;
         }
+        if inner.full || inner.last().bytes() >= EMPTIED {
+            self.empty_last(&mut inner)?;
+        }
         Ok(())
     }
 
@@ -248,6 +256,25 @@ impl Spool {
         let inner = self.lock();
         let waiting = inner.segments.iter().map(|s| s.next().saturating_sub(s.first.max(inner.next_to_send))).sum();
         SpoolState { waiting, bytes: inner.bytes(), limit: self.limit, refused: inner.refused }
+    }
+
+    /// Gives the room of the last segment back if all of it was acknowledged, with no more room than there is: its file goes on
+    /// under the number of the next record. What is still in it then was never written under that number, and a crash before it
+    /// is cut off leaves no record that counts.
+    fn empty_last(&self, inner: &mut Inner) -> Result<(), SpoolError> {
+        let (first, next) = (inner.last().first, inner.last().next());
+        if inner.last().ends.is_empty() || inner.next_to_send < next {
+            return Ok(());
+        }
+        let empty = || {
+            fs::rename(path(&self.folder, first), path(&self.folder, next))?;
+            File::open(&self.folder)?.sync_all()
+        };
+        empty().map_err(fault("clear", &self.folder))?;
+        if let Some(last) = inner.segments.back_mut() {
+            *last = Segment::new(next);
+        }
+        inner.writer.set_len(0).map_err(fault("clear", &self.folder))
     }
 
     /// Closes the segment that is written to and begins another.
@@ -413,6 +440,56 @@ mod tests {
         }
         let on_disk: u64 = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().metadata().unwrap().len()).sum();
         assert!(on_disk < Spool::MIN_LIMIT + 1000, "{on_disk}");
+    }
+
+    #[test]
+    fn what_was_acknowledged_leaves_no_byte_on_a_disk_that_is_full_and_numbers_go_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), 64 * Spool::MIN_LIMIT).unwrap();
+        let on_disk = || -> u64 {
+            let files = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap());
+            files.filter(|f| f.file_name().to_str().unwrap().ends_with(SUFFIX)).map(|f| f.metadata().unwrap().len()).sum()
+        };
+        spool.append(&[record(1, 10_000), record(2, 10_000)]).unwrap();
+        // A little is not worth the trouble...
+        spool.acknowledge(2).unwrap();
+        assert!(on_disk() > 20_000);
+        // ...unless somebody waits for it.
+        let good = std::mem::replace(&mut spool.lock().writer, OpenOptions::new().write(true).open("/dev/full").unwrap());
+        spool.append(&[record(3, 50)]).unwrap_err();
+        spool.lock().writer = good;
+        spool.append(&[record(3, 50)]).unwrap();
+        let good = std::mem::replace(&mut spool.lock().writer, OpenOptions::new().write(true).open("/dev/full").unwrap());
+        spool.append(&[record(4, 50)]).unwrap_err();
+        spool.lock().writer = good;
+        spool.acknowledge(3).unwrap();
+        assert_eq!(on_disk(), 0);
+        for n in 4..=10 {
+            spool.append(&[record(n, 20_000)]).unwrap();
+        }
+        assert_eq!(numbers(&spool), (4..=10).collect::<Vec<_>>());
+        spool.acknowledge(9).unwrap();
+        assert!(on_disk() > 100_000);
+        spool.acknowledge(10).unwrap();
+        assert_eq!(on_disk(), 0);
+        drop(spool);
+        let spool = Spool::open(dir.path(), Spool::MIN_LIMIT).unwrap();
+        spool.append(&[record(11, 9)]).unwrap();
+        assert_eq!(spool.read(0, 9).unwrap(), [(11, record(11, 9))]);
+    }
+
+    #[test]
+    fn a_crash_between_the_new_name_and_the_cut_of_an_emptied_segment_brings_nothing_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = Spool::open(dir.path(), 0).unwrap();
+        spool.append(&[record(1, 50), record(2, 50)]).unwrap();
+        drop(spool);
+        fs::write(dir.path().join("acknowledged"), "3").unwrap();
+        fs::rename(path(dir.path(), 1), path(dir.path(), 3)).unwrap();
+        let spool = Spool::open(dir.path(), 0).unwrap();
+        assert_eq!(spool.state().waiting, 0);
+        spool.append(&[record(3, 7)]).unwrap();
+        assert_eq!(spool.read(0, 9).unwrap(), [(3, record(3, 7))]);
     }
 
     #[test]

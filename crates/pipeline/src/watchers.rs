@@ -9,7 +9,7 @@ use std::{
 
 use media::{CameraEvent, RtspSource, Sampling};
 use tokio_util::sync::CancellationToken;
-use types::{AgencyId, CameraId};
+use types::{AgencyId, CameraId, ReceiveTime};
 
 use crate::{LiveStatus, LiveTask, Patience, SceneOptions, SightingSink, VisionPool, watch_camera};
 
@@ -61,7 +61,11 @@ impl Watchers {
 
     /// What every camera is doing, by id.
     pub fn statuses(&self) -> BTreeMap<CameraId, (AgencyId, LiveStatus)> {
-        let status = |w: &Watched| w.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = ReceiveTime::now();
+        let status = |w: &Watched| {
+            let told = w.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            told.as_of(now, Patience::default())
+        };
         self.lock().iter().map(|(id, w)| (id.clone(), (w.watch.agency.clone(), status(w)))).collect()
     }
 

@@ -54,9 +54,20 @@ impl Deployment {
 
     /// Starts the server and waits until it answers.
     pub(crate) fn serve(&mut self) {
+        self.serve_by(binary());
+    }
+
+    /// As [`Self::serve`], on these processor cores alone.
+    pub(crate) fn serve_on(&mut self, cores: &str) {
+        let mut command = Command::new("taskset");
+        command.args(["--cpu-list", cores, env!("CARGO_BIN_EXE_sightline")]).env_remove("RUST_LOG").stdin(Stdio::null());
+        self.serve_by(command);
+    }
+
+    fn serve_by(&mut self, mut command: Command) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("server.log")).unwrap();
-        let mut child =
-            binary().args(["--json", "serve", "--home"]).arg(self.home()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        command.args(["--json", "serve", "--home"]).arg(self.home());
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("the server did not start: {}", self.log()));
