@@ -91,7 +91,7 @@ impl Searcher {
             let unseen = unseen.filter(|u| *u > 0.0);
             let exact = settle(&mut hits, plan.limit, unseen);
             if exact || depth >= MAX_DEPTH {
-                return Ok(Found { hits, exact });
+                return Ok(Found { hits, exact: exact && self.index.is_exact() });
             }
             depth = depth.saturating_mul(4).min(MAX_DEPTH);
         }
@@ -155,7 +155,7 @@ impl Searcher {
             hits.extend(self.weigh(permit, query, &plan, scored.id, None).await?);
         }
         settle(&mut hits, plan.limit, None);
-        Ok(Found { hits, exact: true })
+        Ok(Found { hits, exact: self.index.is_exact() })
     }
 
     async fn list(&self, plan: &Plan, vector: QueryVector, depth: usize) -> Result<Vec<Scored>, SearchError> {

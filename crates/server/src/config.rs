@@ -12,9 +12,12 @@ use access::{
 };
 use serde::Deserialize;
 
+mod index_server;
 mod limits;
 
 use crate::callers::CallerLimits;
+
+pub use index_server::{ApiKeyError, IndexServer};
 
 /// The file `sightline init` writes: every key with its meaning and default.
 pub const TEMPLATE: &str = include_str!("config/sightline.toml");
@@ -38,6 +41,8 @@ pub struct Config {
     /// Relative to the home folder unless absolute.
     pub data: PathBuf,
     pub index_flush: Duration,
+    /// `None`: the index is in this process.
+    pub index_server: Option<IndexServer>,
     pub log: LogConfig,
     pub workers: usize,
     /// About how long the parts are in which long footage is looked at.
@@ -127,6 +132,7 @@ struct Document {
     metrics: Metrics,
     traces: Traces,
     storage: Storage,
+    index: index_server::IndexKeys,
     log: Log,
     jobs: Jobs,
     live: Live,
@@ -361,6 +367,7 @@ impl Document {
             shutdown: seconds("server.shutdown_seconds", self.server.shutdown_seconds, 1..=300)?,
             data: self.storage.data,
             index_flush: seconds("storage.index_flush_seconds", self.storage.index_flush_seconds, 1..=3600)?,
+            index_server: self.index.validate(&bad)?,
             log,
             workers: workers("jobs.workers", self.jobs.workers)?,
             segment_seconds: whole("jobs.segment_seconds", self.jobs.segment_seconds, 20..=3600, "is not between 20 and 3600")?
@@ -449,7 +456,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 57, "{keys:?}");
+        assert_eq!(keys.len(), 64, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -468,6 +475,11 @@ mod tests {
         assert!(error(witness).contains("is not a witness's key"));
         assert!(error("[missing_person]\nwindow_hours = 0").contains("missing_person.window_hours = 0 is not between 1 and 720"));
         assert!(error("[callers]\nburst = 0").contains("callers.burst = 0 is not between 1 and"));
+        assert!(error("[index]\nurl = \"qdrant:6334\"").contains("is not an address such as http://127.0.0.1:6334"));
+        let told = error("[index]\nurl = \"http://me:secret@qdrant\"");
+        assert!(told.contains("is not an address such as http://127.0.0.1:6334") && !told.contains("secret"), "{told}");
+        assert!(error("[index]\nname = \"a-b\"").contains("index.name = \"a-b\" is not 1 to 32 small letters and digits"));
+        assert!(error("[index]\nwrite_consistency = 2").contains("index.write_consistency = 2 is not between 1 and"));
         assert!(error("[models]\ndevice = \"gpu\"").contains("models.device = \"gpu\" is not cpu, cuda or cuda:NUMBER"));
         assert!(error("[server]\nlisen = \"x\"").contains("unknown field `lisen`"));
     }

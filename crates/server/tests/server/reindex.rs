@@ -20,7 +20,7 @@ const TO: &str = "2026-03-01T10:00:00Z";
 
 /// A learned step other than the one built in: the same numbers, another description, and so another recipe. Values are
 /// turned round, so that a vector of the one says nothing to the other.
-fn another(folder: &std::path::Path) -> String {
+pub(crate) fn another(folder: &std::path::Path) -> String {
     let mut bytes = Projection::embedded().unwrap().write();
     let floats = bytes.len() - 4 * 64;
     // The last row of the colours' matrix with its sign changed.
@@ -37,7 +37,7 @@ fn like(case: &str, id: &str) -> v1::SearchRequest {
     v1::SearchRequest { case_id: case.into(), description: Some(description), like_sighting_id: id.into(), ..Default::default() }
 }
 
-async fn admin(deployed: &Deployed) -> AdminServiceClient<tonic::transport::Channel> {
+pub(crate) async fn admin(deployed: &Deployed) -> AdminServiceClient<tonic::transport::Channel> {
     AdminServiceClient::new(deployed.channel("operator").await)
 }
 
@@ -45,7 +45,7 @@ async fn progress(deployed: &Deployed) -> v1::Reindex {
     admin(deployed).await.get_reindex(v1::GetReindexRequest {}).await.unwrap().into_inner().reindex.unwrap()
 }
 
-async fn until_ready(deployed: &Deployed) -> v1::Reindex {
+pub(crate) async fn until_ready(deployed: &Deployed) -> v1::Reindex {
     for _ in 0..600 {
         let now = progress(deployed).await;
         if now.state() == v1::ReindexState::Ready {
