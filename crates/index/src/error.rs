@@ -30,6 +30,22 @@ pub enum IndexError {
     InUse { path: PathBuf },
     #[error("only {free} bytes are free where the index lives ({path}), {needed} are needed; free some space and try again")]
     DiskFull { path: PathBuf, free: u64, needed: u64 },
+    #[error(
+        "the collection {collection} on the index server {reason}; run `sightline index rebuild`, the catalogue has everything it needs"
+    )]
+    Collection { collection: String, reason: String },
+    #[error("{action}: the index server at {url} is not to be had: {reason}")]
+    Away { action: &'static str, url: String, reason: String },
+    #[error("the index server at {url} failed several times in a row and is asked again in {seconds} s")]
+    Resting { url: String, seconds: u64 },
+    #[error(
+        "the index server at {url} refuses the key it is shown; put the right one into the file that `index.api_key_file` names"
+    )]
+    Refused { url: String },
+    #[error("the index server at {url} {fault}")]
+    Unsuitable { url: String, fault: String },
+    #[error("{action}: the index server at {url} refuses: {reason}")]
+    Server { action: &'static str, url: String, reason: String },
     #[error("{action} {path}")]
     Io {
         action: &'static str,
@@ -49,7 +65,12 @@ pub enum IndexError {
 impl IndexError {
     /// Whether rebuilding the index from the catalogue is the way out.
     pub fn is_rebuildable(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::State { .. })
+        matches!(self, Self::Damaged { .. } | Self::State { .. } | Self::Collection { .. })
+    }
+
+    /// Whether it is the index server that has to be looked after, and nothing of this deployment.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Away { .. } | Self::Resting { .. } | Self::Refused { .. } | Self::Unsuitable { .. })
     }
 }
 

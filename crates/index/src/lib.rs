@@ -13,8 +13,11 @@
 //! process on a folder; guessing. Search is exact: nothing that matches is missed. An empty list of cameras finds
 //! nothing, so a forgotten scope can't widen a search.
 //!
+//! Two engines, one type ([`VectorIndex`]): Qdrant Edge in the process, in a folder, and a Qdrant server (`server.rs`), where a
+//! day is a shard. Everything said here holds for both but the folders.
+//!
 //! # Qdrant Edge 0.7.2
-//! The engine, seen by `bucket.rs` alone. What it lacks, and what is done about it:
+//! The engine in the process, seen by `bucket.rs` alone. What it lacks, and what is done about it:
 //! - It doesn't replay its write-ahead log when it loads: what came after the last flush may be gone after a crash. `synced`
 //!   is therefore only advanced after a flush, by an atomic file, and never trusts the log.
 //! - It never shortens that log either. The log is kept in small pieces and old ones are deleted after a flush; the newest
@@ -26,13 +29,19 @@
 //! - Exact search never reads the HNSW graph, so `optimize` is not run: a day is a flat scan of what its filter lets through.
 
 mod bucket;
+mod embedded;
 mod entry;
 mod error;
+mod place;
 mod query;
+mod server;
 mod state;
 mod vector_index;
 
+pub use embedded::MIN_FREE_BYTES;
 pub use entry::IndexEntry;
 pub use error::IndexError;
+pub use place::Place;
 pub use query::{IndexQuery, QueryVector, Scored};
-pub use vector_index::{IndexSpec, MIN_FREE_BYTES, VectorIndex};
+pub use server::{ApiKey, ServerSettings};
+pub use vector_index::{IndexSpec, VectorIndex};

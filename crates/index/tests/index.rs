@@ -1,4 +1,5 @@
-//! The vector index on real files: what any index must do, what a crash and a damaged folder must not.
+//! The vector index on real files and on a Qdrant server: what any index must do, what a crash, a damaged folder and a server
+//! that is away must not.
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
 
 #[path = "index/conformance.rs"]
@@ -7,9 +8,15 @@ mod conformance;
 mod crash;
 #[path = "index/damage.rs"]
 mod damage;
+#[path = "index/fake.rs"]
+mod fake;
 #[path = "index/measure.rs"]
 mod measure;
 #[path = "index/purge.rs"]
 mod purge;
+#[path = "index/server.rs"]
+mod server;
 #[path = "index/support.rs"]
 mod support;
+#[path = "index/world.rs"]
+mod world;

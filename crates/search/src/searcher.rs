@@ -110,7 +110,7 @@ impl Searcher {
             let unseen = unseen.filter(|u| *u > 0.0);
             let exact = settle(&mut hits, plan.limit, unseen);
             if exact || depth >= MAX_DEPTH {
-                return Ok(Found { hits, exact });
+                return Ok(Found { hits, exact: exact && self.index.is_exact() });
             }
             depth = depth.saturating_mul(4).min(MAX_DEPTH);
         }
@@ -173,7 +173,7 @@ impl Searcher {
         self.weigh_new(&mut known, permit, query, &plan, &ids(&list), &HashMap::new()).await?;
         let mut hits: Vec<_> = known.into_values().flatten().collect();
         settle(&mut hits, plan.limit, None);
-        Ok(Found { hits, exact: true })
+        Ok(Found { hits, exact: self.index.is_exact() })
     }
 
     async fn list(&self, plan: &Plan, vector: QueryVector, depth: usize) -> Result<Vec<Scored>, SearchError> {

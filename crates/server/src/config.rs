@@ -13,10 +13,13 @@ use access::{
 use catalogue::{PlaceFault, S3Place};
 use serde::Deserialize;
 
+mod index_server;
 mod limits;
 
 use self::limits::Bad;
 use crate::callers::CallerLimits;
+
+pub use index_server::{ApiKeyError, IndexServer};
 
 /// The file `sightline init` writes: every key with its meaning and default.
 pub const TEMPLATE: &str = include_str!("config/sightline.toml");
@@ -42,6 +45,8 @@ pub struct Config {
     pub index_flush: Duration,
     /// `None`: a folder in the data folder.
     pub crops: Option<CropsConfig>,
+    /// `None`: the index is in this process.
+    pub index_server: Option<IndexServer>,
     pub log: LogConfig,
     pub workers: usize,
     /// About how long the parts are in which long footage is looked at.
@@ -142,6 +147,7 @@ struct Document {
     traces: Traces,
     storage: Storage,
     crops: Crops,
+    index: index_server::IndexKeys,
     log: Log,
     jobs: Jobs,
     live: Live,
@@ -393,6 +399,7 @@ impl Document {
             data: self.storage.data,
             index_flush: seconds("storage.index_flush_seconds", self.storage.index_flush_seconds, 1..=3600)?,
             crops,
+            index_server: self.index.validate(&bad)?,
             log,
             workers: workers("jobs.workers", self.jobs.workers)?,
             segment_seconds: whole("jobs.segment_seconds", self.jobs.segment_seconds, 20..=3600, "is not between 20 and 3600")?
@@ -502,7 +509,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 62, "{keys:?}");
+        assert_eq!(keys.len(), 69, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -524,6 +531,11 @@ mod tests {
         assert!(error("[crops]\nurl = \"bucket\"").contains("crops.url = \"bucket\" is not a bucket such as s3://"));
         let clear = error("[crops]\nurl = \"s3://bucket\"\nendpoint = \"http://u:s3cret@s3.example\"");
         assert!(clear.contains("crops.endpoint = … is not") && !clear.contains("s3cret"), "{clear}");
+        assert!(error("[index]\nurl = \"qdrant:6334\"").contains("is not an address such as http://127.0.0.1:6334"));
+        let told = error("[index]\nurl = \"http://me:secret@qdrant\"");
+        assert!(told.contains("is not an address such as http://127.0.0.1:6334") && !told.contains("secret"), "{told}");
+        assert!(error("[index]\nname = \"a-b\"").contains("index.name = \"a-b\" is not 1 to 32 small letters and digits"));
+        assert!(error("[index]\nwrite_consistency = 2").contains("index.write_consistency = 2 is not between 1 and"));
         assert!(error("[models]\ndevice = \"gpu\"").contains("models.device = \"gpu\" is not cpu, cuda or cuda:NUMBER"));
         assert!(error("[server]\nlisen = \"x\"").contains("unknown field `lisen`"));
     }

@@ -3,7 +3,6 @@
 
 use std::{
     collections::HashMap,
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -12,13 +11,13 @@ use std::{
 };
 
 use catalogue::{Catalogue, CatalogueError, Change};
-use index::{IndexEntry, IndexError, IndexSpec, VectorIndex};
+use index::{IndexEntry, IndexError, IndexSpec, Place, VectorIndex};
 use tokio::{sync::Mutex, task::spawn_blocking};
 use types::{Day, Embedding, SightingId};
 
 pub(crate) use crate::index_feed::IndexFeed;
 
-use crate::embed_again::EmbedAgain;
+use crate::{embed_again::EmbedAgain, status::chain};
 
 /// Changes read from the catalogue at once; each carries a vector of some kilobytes.
 const BATCH: u32 = 512;
@@ -35,6 +34,13 @@ pub enum FeedError {
     Thread,
 }
 
+impl FeedError {
+    /// Whether a server that holds the index has to be looked after.
+    pub fn is_away(&self) -> bool {
+        matches!(self, Self::Index(error) if error.is_away())
+    }
+}
+
 /// The index and what it takes to keep it right.
 #[derive(Debug)]
 pub(crate) struct ModelFeed {
@@ -46,25 +52,30 @@ pub(crate) struct ModelFeed {
     other_model: AtomicU64,
     /// Nobody wants it any more: it takes nothing.
     retired: AtomicBool,
+    /// It was held against the catalogue; not while a server that holds it was away from the start.
+    settled: AtomicBool,
+    /// `other_model` counts those of earlier runs as well.
+    counted: AtomicBool,
     /// Makes vectors of such sightings from their crops, where somebody chose the model here.
     embed_again: Option<Arc<EmbedAgain>>,
 }
 
 impl ModelFeed {
     /// Opens the index, or an empty one where what is there can't be trusted, and brings it up to date: `at_once`, or later,
-    /// by whoever has the time. `embed_again` makes the vectors of sightings that another model has seen.
+    /// by whoever has the time; later also where a server that holds it is away. `embed_again` makes the vectors of sightings
+    /// that another model has seen.
     pub(crate) async fn open(
         catalogue: Catalogue,
-        folder: &Path,
+        place: &Place,
         spec: IndexSpec,
         embed_again: Option<Arc<EmbedAgain>>,
         at_once: bool,
     ) -> Result<Self, FeedError> {
-        let folder = folder.to_owned();
-        let index = blocking(move || match VectorIndex::open(&folder, spec) {
+        let place = place.clone();
+        let index = blocking(move || match place.open(spec) {
             Err(error) if error.is_rebuildable() => {
                 tracing::warn!(%error, "index damaged: made again from the catalogue");
-                VectorIndex::recreate(&folder, spec)
+                place.recreate(spec)
             }
             opened => opened,
         })
@@ -75,28 +86,77 @@ impl ModelFeed {
             turn: Mutex::default(),
             other_model: AtomicU64::new(0),
             retired: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
+            counted: AtomicBool::new(false),
             embed_again,
         };
-        let (synced, forgotten) = (feed.index.synced(), feed.catalogue.forgotten().await?);
-        let is_empty = feed.index.days().is_empty();
-        if synced > feed.catalogue.last_change().await? {
-            // An older copy of the catalogue was put back: the index knows things that never were.
-            tracing::warn!("index is ahead of the catalogue: made again");
-            feed.rebuild().await?;
-        } else if synced < forgotten && !is_empty {
-            // An older copy of the index was put back: it knows things that nothing tells it to forget any more.
-            tracing::warn!("index is older than what was deleted: made again");
-            feed.rebuild().await?;
-        } else if at_once {
-            let caught_up = feed.catch_up().await?;
-            feed.flush().await?;
-            // Those of an earlier run are not told again.
-            let (index, rows) = (feed.index.clone(), feed.catalogue.sighting_count().await?);
-            let vectors = blocking(move || index.len().map(|n| n as u64)).await?;
-            feed.other_model.store(rows.saturating_sub(vectors), Ordering::Relaxed);
-            tracing::info!(changes = caught_up, "index is up to date");
+        match feed.begin(at_once).await {
+            Err(error) if error.is_away() => {
+                tracing::error!(error = %chain(&error), "no search until the index server answers; sightings are stored meanwhile");
+            }
+            begun => begun?,
         }
         Ok(feed)
+    }
+
+    async fn begin(&self, at_once: bool) -> Result<(), FeedError> {
+        if at_once {
+            let caught_up = self.catch_up().await?;
+            self.flush().await?;
+            tracing::info!(changes = caught_up, "index is up to date");
+            return Ok(());
+        }
+        let _turn = self.turn.lock().await;
+        self.settle().await
+    }
+
+    /// Once, before the first change is taken: an index that can't be right is emptied, so that all is taken again.
+    async fn settle(&self) -> Result<(), FeedError> {
+        if self.settled.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let index = self.index.clone();
+        let is_empty = blocking(move || {
+            match index.ready() {
+                Err(error) if error.is_rebuildable() => {
+                    tracing::warn!(%error, "index can't be trusted: made again from the catalogue");
+                    index.clear()?;
+                }
+                ready => ready?,
+            }
+            Ok(index.days()?.is_empty())
+        })
+        .await?;
+        let (synced, forgotten) = (self.index.synced(), self.catalogue.forgotten().await?);
+        let fault = if synced > self.catalogue.last_change().await? {
+            // An older copy of the catalogue was put back: the index knows things that never were.
+            Some("index is ahead of the catalogue: made again")
+        } else if synced < forgotten && !is_empty {
+            // An older copy of the index was put back: it knows things that nothing tells it to forget any more.
+            Some("index is older than what was deleted: made again")
+        } else {
+            None
+        };
+        if let Some(fault) = fault {
+            tracing::warn!("{fault}");
+            let index = self.index.clone();
+            blocking(move || index.clear()).await?;
+        }
+        self.settled.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// How many sightings of another model are not in it, also of an earlier run; once it lacks nothing else.
+    async fn count_others(&self) -> Result<(), FeedError> {
+        let rows = self.catalogue.sighting_count().await?;
+        if self.catalogue.last_change().await? > self.index.taken() {
+            return Ok(());
+        }
+        let index = self.index.clone();
+        let vectors = blocking(move || index.len().map(|n| n as u64)).await?;
+        self.other_model.store(rows.saturating_sub(vectors), Ordering::Relaxed);
+        self.counted.store(true, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Takes nothing from now on; what it was taking, it has taken when this returns.
@@ -135,6 +195,9 @@ impl ModelFeed {
         loop {
             let more = self.take_some(BATCH).await?;
             if more == 0 {
+                if !self.counted.load(Ordering::Relaxed) && !self.retired.load(Ordering::Relaxed) {
+                    self.count_others().await?;
+                }
                 return Ok(taken);
             }
             taken += more;
@@ -151,6 +214,7 @@ impl ModelFeed {
         if self.retired.load(Ordering::Relaxed) {
             return Ok(0);
         }
+        self.settle().await?;
         let changes = self.catalogue.changes_since(self.index.taken(), limit).await?;
         let Some(last) = changes.last().map(Change::seq) else { return Ok(0) };
         let taken = changes.len() as u64;
@@ -262,6 +326,8 @@ impl ModelFeed {
         self.other_model.store(0, Ordering::Relaxed);
         let index = self.index.clone();
         blocking(move || index.clear()).await?;
+        // Whatever was wrong with it.
+        self.settled.store(true, Ordering::Relaxed);
         self.catch_up_in_turn().await?;
         self.flush().await?;
         let index = self.index.clone();
@@ -271,7 +337,7 @@ impl ModelFeed {
     /// Every sighting in the index, by day.
     pub(crate) async fn ids_by_day(&self) -> Result<std::collections::BTreeMap<Day, Vec<SightingId>>, FeedError> {
         let index = self.index.clone();
-        blocking(move || index.days().into_iter().map(|day| Ok((day, index.ids(day)?))).collect()).await
+        blocking(move || index.days()?.into_iter().map(|day| Ok((day, index.ids(day)?))).collect()).await
     }
 }
 

@@ -1,13 +1,13 @@
 //! The index that is searched and, while another model takes over, the one beside it. Each holds the vectors of one model and
 //! of no other; a search asks one of the two and never both.
 
-use std::{
-    path::Path,
-    sync::{Arc, PoisonError, RwLock},
+use std::sync::{
+    Arc, PoisonError, RwLock,
+    atomic::{AtomicBool, Ordering},
 };
 
 use catalogue::{Catalogue, CatalogueError};
-use index::{IndexSpec, VectorIndex};
+use index::{IndexSpec, Place, VectorIndex};
 use tokio::sync::Notify;
 use types::{Day, SightingId};
 
@@ -24,17 +24,25 @@ pub(crate) struct IndexFeed {
     side: RwLock<Option<Arc<ModelFeed>>>,
     /// There is more for the one beside it.
     grown: Notify,
+    /// A server that holds the index did not answer when it was last asked.
+    away: AtomicBool,
 }
 
 impl IndexFeed {
     pub(crate) async fn open(
         catalogue: Catalogue,
-        folder: &Path,
+        place: &Place,
         spec: IndexSpec,
         embed_again: Option<Arc<EmbedAgain>>,
     ) -> Result<Self, FeedError> {
-        let main = ModelFeed::open(catalogue.clone(), folder, spec, embed_again, true).await?;
-        Ok(Self { catalogue, main: RwLock::new(Arc::new(main)), side: RwLock::default(), grown: Notify::new() })
+        let main = ModelFeed::open(catalogue.clone(), place, spec, embed_again, true).await?;
+        Ok(Self {
+            catalogue,
+            main: RwLock::new(Arc::new(main)),
+            side: RwLock::default(),
+            grown: Notify::new(),
+            away: AtomicBool::new(false),
+        })
     }
 
     pub(crate) fn main(&self) -> Arc<ModelFeed> {
@@ -71,8 +79,19 @@ impl IndexFeed {
         self.main().index().clone()
     }
 
+    /// As [`Self::catch_up`], for whoever has stored something and has better to do than to wait for a server that is away: what
+    /// is asked regularly makes it good.
+    pub(crate) async fn take_new(&self) -> Result<(), FeedError> {
+        if self.away.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.catch_up().await.map(drop)
+    }
+
     pub(crate) async fn catch_up(&self) -> Result<u64, FeedError> {
-        let taken = self.main().catch_up().await?;
+        let taken = self.main().catch_up().await;
+        self.away.store(taken.as_ref().is_err_and(FeedError::is_away), Ordering::Relaxed);
+        let taken = taken?;
         if taken > 0 {
             self.grown.notify_one();
         }

@@ -43,7 +43,7 @@ mod traces;
 
 pub use callers::CallerLimits;
 pub use clock::Clock;
-pub use config::{Config, ConfigError, LogConfig, TEMPLATE, WitnessConfig};
+pub use config::{ApiKeyError, Config, ConfigError, IndexServer, LogConfig, TEMPLATE, WitnessConfig};
 pub use deployment::{Deployment, DeploymentError, Home, InitOptions};
 pub use feed::FeedError;
 pub use grant_keys::GrantKeyError;

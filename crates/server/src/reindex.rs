@@ -16,7 +16,7 @@ mod compare;
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -124,8 +124,7 @@ impl Store {
     pub(crate) async fn open_side(&self) -> Result<(), StoreError> {
         let Some(other) = self.appearance().await?.other else { return Ok(()) };
         let spec = spec_of(&self.models, &other, &self.data).await?;
-        let feed = ModelFeed::open(self.catalogue.clone(), &self.data.join("index"), spec, Some(self.embed_again(&other)), false)
-            .await?;
+        let feed = ModelFeed::open(self.catalogue.clone(), &self.place, spec, Some(self.embed_again(&other)), false).await?;
         self.feed.set_side(Some(Arc::new(feed)));
         Ok(())
     }
@@ -273,20 +272,12 @@ impl Store {
         if !models.chosen {
             return Ok(());
         }
-        let (folder, names) = (self.data.join("index"), kept.iter().map(|m| m.short()).collect::<Vec<_>>());
-        let remove = move || -> std::io::Result<()> {
-            for entry in std::fs::read_dir(&folder)? {
-                let entry = entry?;
-                let other = entry.file_name().to_str().is_some_and(|name| !names.iter().any(|n| n == name));
-                if other && entry.file_type()?.is_dir() {
-                    std::fs::remove_dir_all(entry.path())?;
-                }
-            }
-            Ok(())
-        };
-        if let Ok(Err(error)) = tokio::task::spawn_blocking(remove).await {
-            tracing::warn!(%error, "an index of another model is left behind");
+        let place = self.place.clone();
+        let removed = tokio::task::spawn_blocking(move || place.keep_only(&kept)).await.map_err(|_| FeedError::Thread)?;
+        if let Err(error) = &removed {
+            tracing::warn!(error = %chain(error), "an index of another model is left behind: trying again");
         }
+        self.untidy.store(removed.is_err(), Ordering::Relaxed);
         Ok(())
     }
 
@@ -353,6 +344,11 @@ pub(crate) async fn follow(app: Arc<App>, stop: CancellationToken) {
     let store = &app.store;
     loop {
         tokio::select! { () = stop.cancelled() => return, () = store.feed.grown() => {}, () = tokio::time::sleep(LOOK_AGAIN) => {} }
+        if store.untidy.load(Ordering::Relaxed)
+            && let Err(error) = store.tidy_models().await
+        {
+            tracing::error!(error = %chain(&error), "models not tidied: trying again");
+        }
         let Some(side) = store.feed.side() else { continue };
         loop {
             if stop.is_cancelled() {

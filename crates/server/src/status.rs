@@ -7,7 +7,11 @@ use proto::BadMessage;
 use search::SearchError;
 use tonic::{Code, Status};
 
-use crate::{feed::FeedError, log::LogFault, store::StoreError};
+use crate::{
+    feed::FeedError,
+    log::LogFault,
+    store::{INDEX_AWAY, StoreError},
+};
 
 /// Why a call was not answered.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +70,9 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
             of_catalogue(&error)
         }
         Fault::Store(StoreError::Feed(FeedError::Catalogue(error))) => of_catalogue(&error),
+        Fault::Feed(error) | Fault::Store(StoreError::Feed(error)) if error.is_away() => {
+            ours(Code::Unavailable, "index_away", &error, INDEX_AWAY)
+        }
         Fault::Feed(error) | Fault::Store(StoreError::Feed(error)) => {
             ours(Code::Internal, "index", &error, "run `sightline check`")
         }
@@ -145,6 +152,7 @@ fn of_search(error: &SearchError) -> Status {
         ),
         SearchError::TooMany { .. } => proto::status(Code::InvalidArgument, &error.to_string(), "too_many", "narrow the search"),
         SearchError::Stopped => proto::status(Code::Unavailable, &error.to_string(), "stopping", "try again"),
+        SearchError::Index(source) if source.is_away() => ours(Code::Unavailable, "index_away", source, INDEX_AWAY),
         SearchError::Index(_) => ours(Code::Internal, "index", error, "run `sightline check`"),
     }
 }

@@ -3,24 +3,29 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicBool},
     time::Instant,
 };
 
 use catalogue::{AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, JobState, S3Credentials, compare_ids};
+use index::Place;
 use proto::v1;
 use types::ModelDigest;
 use vision::{Manifest, ModelStore, VisionError};
 
 use crate::{
-    config::{Config, CropsConfig},
+    config::{ApiKeyError, Config, CropsConfig},
     deployment::Home,
     embed_again::EmbedAgain,
     feed::{FeedError, IndexFeed},
     lock::{HomeLock, LockError},
     log::{Log, LogFault},
     reindex,
+    status::chain,
 };
+
+/// What to do where a server that holds the index is not to be had.
+pub(crate) const INDEX_AWAY: &str = "nothing is lost: sightings are stored and found once it answers; look after the server that `index.url` names, then try again";
 
 /// Findings listed in an answer; all are counted.
 const MAX_FINDINGS: usize = 1000;
@@ -38,6 +43,8 @@ pub enum StoreError {
     #[error(transparent)]
     Vision(#[from] VisionError),
     #[error(transparent)]
+    ApiKey(#[from] ApiKeyError),
+    #[error(transparent)]
     Audit(#[from] access::AuditError),
 }
 
@@ -53,6 +60,8 @@ impl StoreError {
             Self::Catalogue(error) | Self::Feed(FeedError::Catalogue(error)) if error.hint().is_some() => {
                 error.hint().unwrap_or_default()
             }
+            Self::ApiKey(_) => "write the key into the file that `index.api_key_file` names, readable by the server alone",
+            Self::Feed(error) if error.is_away() => INDEX_AWAY,
             Self::Catalogue(_) | Self::Feed(_) | Self::Audit(_) => "check the disk, then run `sightline check`",
         }
     }
@@ -70,6 +79,10 @@ pub struct Store {
     /// The model that the configuration names.
     pub(crate) configured: AppearanceModel,
     pub(crate) data: PathBuf,
+    /// Where the indexes are.
+    pub(crate) place: Place,
+    /// An index of a model that nobody uses is left behind where it was.
+    pub(crate) untidy: AtomicBool,
     /// Held by whoever changes which model is searched.
     pub(crate) reindexing: tokio::sync::Mutex<()>,
     _lock: HomeLock,
@@ -96,7 +109,11 @@ impl Store {
         // Only where somebody chose the model by a reindex: a configuration that was changed by mistake embeds nothing.
         let embed_again =
             chosen.chosen.then(|| Arc::new(EmbedAgain::new(models.clone(), chosen.current.embedder.clone(), learned)));
-        let feed = IndexFeed::open(catalogue.clone(), &data.join("index"), spec, embed_again).await?;
+        let place = match &config.index_server {
+            Some(server) => Place::server(server.settings(home.root())?).map_err(FeedError::from)?,
+            None => Place::folder(&data.join("index")),
+        };
+        let feed = IndexFeed::open(catalogue.clone(), &place, spec, embed_again).await?;
         let store = Self {
             catalogue,
             log: Arc::new(log),
@@ -105,6 +122,8 @@ impl Store {
             deleting: tokio::sync::Mutex::default(),
             configured,
             data,
+            place,
+            untidy: AtomicBool::new(false),
             reindexing: tokio::sync::Mutex::default(),
             _lock: lock,
         };
@@ -119,7 +138,12 @@ impl Store {
     }
 
     pub(crate) async fn shut(&self) -> Result<(), StoreError> {
-        self.feed.flush().await?;
+        match self.feed.flush().await {
+            Err(error) if error.is_away() => {
+                tracing::warn!(error = %chain(&error), "index not written out; the next start feeds it what it lacks");
+            }
+            flushed => flushed?,
+        }
         self.log.publish().await?;
         self.catalogue.close().await;
         Ok(())

@@ -24,6 +24,8 @@ mod freshness;
 mod gate;
 #[path = "server/harness.rs"]
 mod harness;
+#[path = "server/index_server.rs"]
+mod index_server;
 #[path = "server/ingest.rs"]
 mod ingest;
 #[path = "server/lifecycle.rs"]
@@ -34,6 +36,8 @@ mod live;
 mod log;
 #[path = "server/picture.rs"]
 mod picture;
+#[path = "../../index/tests/index/fake.rs"]
+mod qdrant;
 #[path = "server/record.rs"]
 mod record;
 #[path = "server/reindex.rs"]

@@ -64,7 +64,7 @@ fn what_was_not_flushed_before_an_abort_is_not_claimed() {
     assert!(!status.success());
     let index = VectorIndex::open(dir.path(), SPEC).unwrap();
     assert_eq!((index.synced(), index.taken()), (20, 20));
-    let there: usize = index.days().into_iter().map(|day| ids_on(&index, day).len()).sum();
+    let there: usize = index.days().unwrap().into_iter().map(|day| ids_on(&index, day).len()).sum();
     assert!(there >= 20, "{there} of at least 20");
     assert_caught_up(&index, 30);
 }

@@ -159,3 +159,24 @@ fn scope<F: FnMut()>(end: F) -> impl Drop {
     }
     End(end)
 }
+
+#[test]
+fn a_second_process_is_kept_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = VectorIndex::open(dir.path(), SPEC).unwrap();
+    assert!(matches!(VectorIndex::open(dir.path(), SPEC), Err(IndexError::InUse { .. })));
+    drop(index);
+    VectorIndex::open(dir.path(), SPEC).unwrap();
+}
+
+#[test]
+fn a_dropped_day_leaves_no_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let index = VectorIndex::open(dir.path(), SPEC).unwrap();
+    index.upsert(&[entry(1, 1, 0), entry(2, 2, 25 * HOUR)], 2).unwrap();
+    let day = entry(1, 1, 0).day;
+    let folder = dir.path().join(MODEL.short()).join(day.to_string());
+    assert!(folder.exists());
+    index.drop_day(day).unwrap();
+    assert!(!folder.exists());
+}

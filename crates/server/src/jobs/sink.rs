@@ -37,7 +37,7 @@ pub(crate) async fn store_sightings(
     records: &[SightingRecord],
 ) -> Result<(), CatalogueError> {
     catalogue.put_sightings(records).await?;
-    if let Err(error) = feed.catch_up().await {
+    if let Err(error) = feed.take_new().await {
         tracing::error!(error = %chain(&error), "index lags behind the catalogue");
     }
     Ok(())
