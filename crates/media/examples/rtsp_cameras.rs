@@ -81,18 +81,36 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 /// The files one after another, all of it so many times, in a container that keeps every picture's time and lets it change its
-/// size. A bare stream would not do: its pictures have no times, and so the packets of it none that grow.
+/// size. A bare stream would not do: its pictures have no times, and so the packets of it none that grow. Encoded anew as cameras
+/// do it, each picture sent as it is taken.
 fn together(folder: &Path, files: &[String], times: usize) -> Result<PathBuf, Box<dyn Error>> {
+    for (n, file) in files.iter().enumerate() {
+        let encode =
+            "avdec_h264 ! videoconvert ! x264enc tune=zerolatency speed-preset=ultrafast quantizer=22 pass=quant key-int-max=20";
+        run(&format!(
+            "filesrc location={file} ! qtdemux ! h264parse ! {encode} ! h264parse ! mp4mux ! filesink location={}",
+            part(folder, n)
+        ))?;
+    }
     let stream = folder.join("all.ts");
     let mut launch = format!(
         "concat name=all ! h264parse config-interval=-1 ! video/x-h264,stream-format=byte-stream,alignment=au \
          ! mpegtsmux ! filesink location={}",
         stream.display()
     );
-    for file in files.iter().cycle().take(files.len() * times) {
-        launch += &format!(" filesrc location={file} ! qtdemux ! h264parse config-interval=-1 ! all.");
+    for n in (0..files.len()).cycle().take(files.len() * times) {
+        launch += &format!(" filesrc location={} ! qtdemux ! h264parse config-interval=-1 ! all.", part(folder, n));
     }
-    let pipeline = gst::parse::launch(&launch)?;
+    run(&launch)?;
+    Ok(stream)
+}
+
+fn part(folder: &Path, n: usize) -> String {
+    folder.join(format!("{n}.mp4")).display().to_string()
+}
+
+fn run(launch: &str) -> Result<(), Box<dyn Error>> {
+    let pipeline = gst::parse::launch(launch)?;
     pipeline.set_state(gst::State::Playing)?;
     let bus = pipeline.bus().ok_or("no bus")?;
     let end = bus.timed_pop_filtered(gst::ClockTime::NONE, &[gst::MessageType::Eos, gst::MessageType::Error]);
@@ -100,7 +118,7 @@ fn together(folder: &Path, files: &[String], times: usize) -> Result<PathBuf, Bo
     if end.is_none_or(|m| m.type_() == gst::MessageType::Error) {
         return Err("not all of them are MP4 with H.264".into());
     }
-    Ok(stream)
+    Ok(())
 }
 
 fn of_file(stream: &Path) -> String {

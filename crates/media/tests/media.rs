@@ -5,6 +5,8 @@
 mod damage;
 #[path = "media/footage.rs"]
 mod footage;
+#[path = "media/left.rs"]
+mod left;
 #[path = "media/live.rs"]
 mod live;
 #[path = "media/made.rs"]

@@ -1,8 +1,17 @@
-//! Cameras as they are: other codecs, frames out of order, parameters that come late, rates that are not true.
+//! Cameras as they are: other codecs, frames out of order, parameters that come late, rates that are not true, changes.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use media::{FrameReader, RtspSource, Sampling};
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use gstreamer_rtsp_server::prelude::*;
+use media::{FrameReader, MediaError, RtspSource, Sampling};
 use types::Frame;
 
 use crate::{
@@ -16,10 +25,16 @@ const PATIENT: Duration = Duration::from_secs(20);
 
 fn frames(launch: &str, sampling: Sampling, count: usize) -> Vec<Frame> {
     let server = Server::start(launch, Guard::Open, |_| {});
+    some_frames(&mut open(&server, sampling), count)
+}
+
+fn open(server: &Server, sampling: Sampling) -> FrameReader {
     let camera = RtspSource::new(&format!("rtsp://127.0.0.1:{}/live", server.port)).unwrap();
-    let mut reader = FrameReader::open_rtsp(&camera, sampling).unwrap();
-    let next = |_| reader.next(PATIENT).unwrap_or_else(|e| panic!("{launch}: {e}")).expect("the stream ended");
-    (0..count).map(next).collect()
+    FrameReader::open_rtsp(&camera, sampling).unwrap()
+}
+
+fn some_frames(reader: &mut FrameReader, count: usize) -> Vec<Frame> {
+    (0..count).map(|_| reader.next(PATIENT).unwrap().expect("the stream ended")).collect()
 }
 
 /// Frames run forward, and so many intervals took the time they should.
@@ -87,4 +102,63 @@ fn a_picture_that_changes_its_size_in_mid_stream_is_read_on() {
     let widths: Vec<u32> = got.iter().map(|f| f.size().width).collect();
     assert!(widths.contains(&320) && widths.ends_with(&[640, 640]), "{widths:?}");
     even(&got, 5.0);
+}
+
+#[test]
+fn who_comes_between_two_keyframes_without_the_parameters_is_shown_nothing_that_lacks_them() {
+    let caps = "application/x-rtp,media=video,clock-rate=90000,encoding-name=H264,payload=96";
+    let seldom = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=30";
+    let launch =
+        format!("( {LIVE} ! {seldom} ! rtph264pay config-interval=-1 pt=96 ! capssetter name=pay0 replace=true caps={caps} )");
+    let server = Server::shared(&launch, |_| {});
+    let mut first = open(&server, Sampling::all());
+    some_frames(&mut first, 25);
+    let mut second = open(&server, Sampling::all());
+    let got = some_frames(&mut second, 20);
+    assert!(got.windows(2).all(|w| w[0].at < w[1].at));
+    assert_eq!((second.stats().corrupt, second.stats().decode_errors), (0, 0), "{:?}", second.stats());
+}
+
+/// A camera that is told, while it is watched, to encode in another way.
+#[test]
+fn a_codec_that_changes_in_mid_session_is_a_silence_and_the_next_session_is_read() {
+    let launch = format!(
+        "( {LIVE} ! tee name=split  input-selector name=pay0 sync-streams=false \
+         split. ! queue ! {H264} ! rtph264pay pt=96 ssrc=1 config-interval=-1 ! pay0.sink_0 \
+         split. ! queue ! x265enc tune=zerolatency speed-preset=ultrafast key-int-max=10 ! rtph265pay pt=96 ssrc=1 config-interval=-1 ! pay0.sink_1 )"
+    );
+    let (codec, session): (Arc<AtomicU32>, Arc<Mutex<Option<gst::Element>>>) = Default::default();
+    let (of_next, of_session) = (codec.clone(), session.clone());
+    let server = Server::start(&launch, Guard::Open, move |media| {
+        let selector = media.element().downcast::<gst::Bin>().unwrap().by_name("pay0").unwrap();
+        select(&selector, of_next.load(Ordering::Relaxed));
+        *of_session.lock().unwrap() = Some(selector);
+    });
+    let mut reader = open(&server, Sampling::all());
+    some_frames(&mut reader, 10);
+    codec.store(1, Ordering::Relaxed);
+    select(session.lock().unwrap().as_ref().unwrap(), 1);
+    let began = Instant::now();
+    let end = loop {
+        match reader.next(Duration::from_secs(3)) {
+            Ok(Some(_)) => assert!(began.elapsed() < PATIENT, "pictures of a codec that nobody announced"),
+            end => break end,
+        }
+    };
+    // Nothing that may not be tried again.
+    assert!(
+        matches!(
+            end,
+            Ok(None) | Err(MediaError::Stalled { .. } | MediaError::Unreachable { .. } | MediaError::Unsupported { .. })
+        ),
+        "{end:?}"
+    );
+    drop(reader);
+    let got = some_frames(&mut open(&server, Sampling::all()), 5);
+    assert_eq!(got[0].size().width, 320);
+}
+
+fn select(selector: &gst::Element, number: u32) {
+    let pad = selector.static_pad(&format!("sink_{number}")).unwrap();
+    selector.set_property("active-pad", &pad);
 }

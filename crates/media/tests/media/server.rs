@@ -26,6 +26,15 @@ pub(crate) fn of_file(path: &Path) -> String {
 
 impl Server {
     pub(crate) fn start(launch: &str, guard: Guard, configure: impl Fn(&rtsp::RTSPMedia) + Send + Sync + 'static) -> Self {
+        Self::serve(launch, guard, false, configure)
+    }
+
+    /// One stream for all who come: the later ones come into the middle of it.
+    pub(crate) fn shared(launch: &str, configure: impl Fn(&rtsp::RTSPMedia) + Send + Sync + 'static) -> Self {
+        Self::serve(launch, Guard::Open, true, configure)
+    }
+
+    fn serve(launch: &str, guard: Guard, shared: bool, configure: impl Fn(&rtsp::RTSPMedia) + Send + Sync + 'static) -> Self {
         media::init().unwrap();
         let (ready, port) = mpsc::channel();
         let launch = launch.to_owned();
@@ -38,6 +47,7 @@ impl Server {
                     server.set_service("0");
                     let factory = rtsp::RTSPMediaFactory::new();
                     factory.set_launch(&launch);
+                    factory.set_shared(shared);
                     factory.connect_media_configure(move |_, media| configure(media));
                     if let Guard::Password(method) = guard {
                         guarded(&server, &factory, method);

@@ -1,54 +1,22 @@
 //! Nothing may be left behind.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
 use media::{FrameReader, RtspSource, Sampling};
 
 use crate::{
+    left::{Left, alone},
     server::{Guard, Server, of_file},
     support::{footage, start},
 };
 
-fn entries(of: &str) -> usize {
-    std::fs::read_dir(format!("/proc/self/{of}")).unwrap().count()
-}
-
-/// Threads end a moment after they are let go.
-fn settled(limit: (usize, usize)) -> (usize, usize) {
-    let mut now = (0, 0);
-    for _ in 0..100 {
-        now = (entries("task"), entries("fd"));
-        if now.0 <= limit.0 && now.1 <= limit.1 {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    now
-}
-
-const CHILD: &str = "SIGHTLINE_MEDIA_TEARDOWN";
-
-/// In a process of its own: other tests open files and threads meanwhile.
-fn alone(name: &str) -> bool {
-    if std::env::var_os(CHILD).is_some() {
-        return true;
-    }
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env(CHILD, "1")
-        .status()
-        .unwrap();
-    assert!(status.success());
-    false
-}
-
 fn twice(rounds: usize, mut open: impl FnMut(usize)) {
     (0..20).for_each(&mut open);
-    let before = settled((0, 0));
+    let before = Left::settled(None);
     (0..rounds).for_each(&mut open);
-    let after = settled(before);
-    eprintln!("threads and descriptors: {before:?} before, {after:?} after {rounds} readers");
-    assert!(after.0 <= before.0 && after.1 <= before.1, "{before:?} {after:?}");
+    let after = Left::settled(Some(before));
+    eprintln!("{before:?} before, {after:?} after {rounds} readers");
+    assert!(after.is_no_more_than(before), "{before:?} {after:?}");
 }
 
 #[test]
