@@ -23,6 +23,8 @@
 //! - It never shortens that log either. The log is kept in small pieces and old ones are deleted after a flush; the newest
 //!   is kept, since the engine numbers its operations by it and would ignore lower numbers as old.
 //! - `flush` panics when it fails, and so does dropping a shard: both are caught and become errors.
+//! - Its files are long and have holes. "In RAM" they are read whole, holes too, when a day is opened; so vectors are "on disk",
+//!   which maps them all the same and leaves it to the system what stays in memory.
 //! - Its mapped files kill the process (`SIGBUS`) where a disk is full: changes are refused while less than
 //!   [`MIN_FREE_BYTES`] is free.
 //! - Ranges on integers go through `f64`, exact to 2^53: times after 2255 or before 1684 are refused.
