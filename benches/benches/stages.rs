@@ -16,12 +16,12 @@ use anyhow::{Context, Result, ensure};
 use index::{IndexEntry, IndexQuery, IndexSpec, QueryVector, VectorIndex};
 use media::{FrameReader, Sampling};
 use ort::{session::Session, value::TensorRef};
-use pipeline::{AttentionOptions, FootageTask, SceneOptions, crop_region, run_footage};
+use pipeline::{AttentionOptions, FootageTask, SceneOptions, run_footage};
 use qdrant_edge::{
     Distance, EdgeConfig, EdgeShard, EdgeVectorParams, NamedQuery, PointId, PointInsertOperations, PointOperations, PointStruct,
     QueryEnum, SearchParams, SearchRequest, UpdateOperation, VectorInternal, Vectors,
 };
-use redact::{Subject, redact};
+use redact::{Subject, redact, view_region};
 use tokio_util::sync::CancellationToken;
 use types::{
     AgencyId, CameraId, CaptureTime, Class, ClockUncertainty, Description, Embedding, FootageDigest, Frame, ModelDigest, Rect,
@@ -54,6 +54,8 @@ fn main() -> Result<()> {
         || each(&frames, |f| vision.detector.detect(f).map(keep).map_err(Into::into)),
         || each(&frames, |_| bare.run()),
     )?;
+
+    around_the_model(&frames, &mut vision)?;
 
     let subjects = subjects(&frames, &mut vision)?;
     ensure!(!subjects.is_empty(), "nobody is seen in {}: take another video", video.display());
@@ -144,6 +146,26 @@ fn compare(
         ratios[ROUNDS - 1]
     );
     Ok(Medians { limit: b[ROUNDS / 2] })
+}
+
+/// What preparing a frame and reading boxes take, against the model's own time between the two.
+fn around_the_model(frames: &[Frame], vision: &mut Vision) -> Result<()> {
+    let (mut around, mut model) = (Vec::new(), Vec::new());
+    for frame in frames.iter().cycle().take(ROUNDS * frames.len()) {
+        vision.detector.detect(frame)?;
+        let times = vision.detector.times();
+        around.push(times.prepare + times.decode);
+        model.push(times.model);
+    }
+    around.sort();
+    model.sort();
+    let ms = |all: &[Duration]| all[all.len() / 2].as_secs_f64() * 1e3;
+    let (around, model) = (ms(&around), ms(&model));
+    println!(
+        "| prepare and read boxes, a frame | {around:.3} ms | {model:.3} ms | {:.3} of it | the model's own time |",
+        around / model
+    );
+    Ok(())
 }
 
 /// So that the work behind a result is not optimised away.
@@ -262,7 +284,7 @@ fn subjects(frames: &[Frame], vision: &mut Vision) -> Result<Vec<(Frame, Rect, S
     let mut all = Vec::new();
     for frame in frames {
         for d in vision.detector.detect(frame)?.into_iter().filter(|d| d.class == Class::Person && d.score > 0.4) {
-            let region = crop_region(&d.bbox);
+            let region = view_region(&d.bbox);
             let Some(raw) = frame.crop(&region) else { continue };
             let (x, y) = raw.origin();
             let bbox = Rect::new(d.bbox.x - x as f32, d.bbox.y - y as f32, d.bbox.width, d.bbox.height);

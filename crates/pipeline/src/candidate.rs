@@ -13,14 +13,6 @@ pub(crate) struct Candidate {
     pub(crate) quality: f32,
 }
 
-/// How much larger than the box a crop is cut: room for a head that the box clips.
-const MARGIN: f32 = 0.1;
-
-/// The region that is cut for a box.
-pub fn crop_region(bbox: &Rect) -> Rect {
-    bbox.grow(MARGIN, MARGIN)
-}
-
 /// How good a picture of its subject a box promises to be, before its pixels are read: sure, large, whole and not
 /// covered by somebody else's box. 0 for a box with no area.
 pub(crate) fn promise(detection: &Detection, others: &[Rect], frame: &Frame) -> f32 {
@@ -35,12 +27,13 @@ pub(crate) fn promise(detection: &Detection, others: &[Rect], frame: &Frame) -> 
     detection.score * bbox.area().sqrt().min(300.0) * whole * (1.0 - covered.min(0.9))
 }
 
-/// Mean absolute difference of neighbouring green samples, squashed to 0.5..1: a blurred crop scores low.
-pub(crate) fn sharpness(raw: &RawCrop) -> f32 {
+/// Mean absolute difference of neighbouring green samples of a part of a crop, squashed to 0.5..1: a blurred one scores low.
+pub(crate) fn sharpness(raw: &RawCrop, part: &Rect) -> f32 {
     let width = raw.size().width as usize;
+    let (columns, rows) = part.pixels(raw.size()).unwrap_or_default();
     let (mut sum, mut count) = (0u64, 0u64);
-    for row in raw.rgb().chunks_exact(width * 3).step_by(2) {
-        let green = row.iter().skip(1).step_by(3);
+    for row in raw.rgb().chunks_exact(width * 3).take(rows.end).skip(rows.start).step_by(2) {
+        let green = row[columns.start * 3..columns.end * 3].iter().skip(1).step_by(3);
         for (left, right) in green.clone().zip(green.skip(1)) {
             sum += u64::from(left.abs_diff(*right));
             count += 1;
@@ -128,7 +121,10 @@ mod tests {
     fn a_flat_crop_is_less_sharp_than_a_striped_one() {
         let crop =
             |f: fn(usize) -> u8| RawCrop::new((0..64 * 64 * 3).map(f).collect(), Size { width: 64, height: 64 }, (0, 0)).unwrap();
-        assert!(sharpness(&crop(|_| 90)) < sharpness(&crop(|i| if i / 3 % 4 < 2 { 0 } else { 255 })));
+        let whole = Rect::new(0.0, 0.0, 64.0, 64.0);
+        let striped = crop(|i| if i / 3 % 4 < 2 { 0 } else { 255 });
+        assert!(sharpness(&crop(|_| 90), &whole) < sharpness(&striped, &whole));
+        assert_eq!(sharpness(&striped, &Rect::new(70.0, 0.0, 9.0, 9.0)), 0.5, "outside the crop");
     }
 
     fn frame(width: u32, height: u32) -> Frame {
@@ -168,10 +164,10 @@ mod tests {
             let fold = |v: f32| if near && v.is_finite() { v % 100.0 } else { v };
             let frame = frame(width, height);
             let bbox = Rect::new(fold(x), fold(y), fold(w), fold(h));
-            if let Some(raw) = frame.crop(&crop_region(&bbox)) {
+            if let Some(raw) = frame.crop(&redact::view_region(&bbox)) {
                 let ((left, top), size) = (raw.origin(), raw.size());
                 prop_assert!(left + size.width <= width && top + size.height <= height);
-                prop_assert!((0.5..=1.0).contains(&sharpness(&raw)));
+                prop_assert!((0.5..=1.0).contains(&sharpness(&raw, &bbox)));
             }
             let detection = Detection { class: Class::Person, score: 0.5, bbox };
             let promise = promise(&detection, &[bbox], &frame);

@@ -24,7 +24,6 @@ mod surroundings;
 mod watchers;
 
 pub use attention::{Attention, AttentionOptions, Looks};
-pub use candidate::crop_region;
 pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage, run_part};
 pub use live::{FrameCounts, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};
 pub use part::Part;

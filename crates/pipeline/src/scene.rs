@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use redact::{RedactedCrop, Subject, redact};
+use redact::{RedactedCrop, Subject, redact, stored_region, view_region};
 use types::{
     AgencyId, CameraId, Carried, Class, Described, Description, Detection, Embedding, FootageDigest, Frame, Group, MediaTime,
     Rect, Sighting, SightingId, SightingOrigin, Size, TimeStamp, TrackId,
@@ -11,7 +11,7 @@ use vision::{Tracker, TrackerOptions, Vision, VisionError, carried_by, describe}
 
 use crate::{
     attention::{Attention, AttentionOptions, Looks},
-    candidate::{Candidate, Candidates, Keep, crop_region, promise, sharpness},
+    candidate::{Candidate, Candidates, Keep, promise, sharpness},
     part::Part,
     sink::NewSighting,
     surroundings::{Stances, Surroundings},
@@ -252,9 +252,12 @@ impl Scene {
         if !track.candidates.wants(promise, frame.at, &keep) {
             return;
         }
-        let region = crop_region(&detection.bbox);
+        let region = view_region(&detection.bbox);
         if let Some(raw) = frame.crop(&region) {
-            let quality = promise * sharpness(&raw);
+            let (x, y) = raw.origin();
+            let stored = stored_region(&detection.bbox);
+            let within = Rect::new(stored.x - x as f32, stored.y - y as f32, stored.width, stored.height);
+            let quality = promise * sharpness(&raw, &within);
             let people = people.iter().filter(|p| !p.intersect(&region).is_empty()).copied().collect();
             let candidate = Candidate { raw, detection: *detection, people, at: frame.at, taken: frame.taken, quality };
             track.candidates.offer(candidate, &keep);

@@ -5,7 +5,8 @@ use types::{Class, Group, RawCrop, Rect, Size};
 use crate::{
     codec::{self, DecodeError},
     face::{FaceFinder, FaceFinderError},
-    regions::{Block, face, head_part, heads},
+    look::{cut, faces},
+    regions::{Block, face, heads, stored_region},
 };
 
 /// Erased pixels have this colour, in all three channels.
@@ -16,7 +17,8 @@ const PERSON: Size = Size { width: 128, height: 256 };
 /// Largest side of any other stored picture: too small to read a number plate.
 const OTHER: Size = Size { width: 128, height: 128 };
 
-/// What a raw crop shows.
+/// What a raw crop shows. It is cut by [`view_region`](crate::view_region) and what is stored of it is
+/// [`stored_region`]; one that is smaller is looked at as it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subject {
     pub class: Class,
@@ -91,7 +93,7 @@ impl RedactedCrop {
 /// Erases every face found and the head region of every person, then shrinks. Fails closed: an error means that the crop
 /// must not be used, and the raw pixels are gone with it.
 pub fn redact(raw: RawCrop, subject: &Subject, finder: &mut dyn FaceFinder) -> Result<RedactedCrop, RedactError> {
-    let size = raw.size();
+    let view = raw.size();
     let mut people: Vec<Rect> = subject.people.clone();
     if subject.class == Class::Person && !people.contains(&subject.bbox) {
         people.push(subject.bbox);
@@ -99,9 +101,14 @@ pub fn redact(raw: RawCrop, subject: &Subject, finder: &mut dyn FaceFinder) -> R
     if people.iter().chain([&subject.bbox]).any(|r| !finite(r)) {
         return Err(RedactError::SubjectBox);
     }
+    let stored = Block::outward(&stored_region(&subject.bbox), view).ok_or(RedactError::NothingLeft)?;
     let mut regions: Vec<Rect> = people.iter().flat_map(heads).collect();
-    regions.extend(find_faces(&raw, &people, finder)?.iter().filter_map(|f| face(f, &people, size)));
-    let blocks: Vec<Block> = regions.iter().filter_map(|r| Block::outward(r, size)).collect();
+    regions.extend(faces(&raw, &people, &stored.rect(), finder)?.iter().filter_map(|f| face(f, &people, &stored.rect())));
+    // From here on all is in pixels of the stored part, and the rest of the raw crop is gone.
+    let raw = cut(&raw, stored);
+    let size = raw.size();
+    let inside = |r: &Rect| Rect::new(r.x - stored.left as f32, r.y - stored.top as f32, r.width, r.height);
+    let blocks: Vec<Block> = regions.iter().filter_map(|r| Block::outward(&inside(r), size)).collect();
 
     let mut rgb = raw.into_rgb();
     for block in &blocks {
@@ -111,7 +118,8 @@ pub fn redact(raw: RawCrop, subject: &Subject, finder: &mut dyn FaceFinder) -> R
     let (rgb, small) = shrink(rgb, size, bound);
     let (sx, sy) = (small.width as f32 / size.width as f32, small.height as f32 / size.height as f32);
     let scaled = |r: &Rect| Rect::from_corners(r.x * sx, r.y * sy, r.right() * sx, r.bottom() * sy);
-    let mut crop = RedactedCrop { size: small, rgb, erased: Vec::new(), subject: scaled(&subject.bbox).clip(small) };
+    let bbox = inside(&subject.bbox);
+    let mut crop = RedactedCrop { size: small, rgb, erased: Vec::new(), subject: scaled(&bbox).clip(small) };
     // Shrinking mixes the border of a region with its neighbours: fill it again, rounded outwards.
     for block in simplify(blocks.iter().filter_map(|b| Block::outward(&scaled(&b.rect()), small)).collect()) {
         fill(&mut crop.rgb, small, block);
@@ -125,49 +133,6 @@ pub fn redact(raw: RawCrop, subject: &Subject, finder: &mut dyn FaceFinder) -> R
 
 fn finite(r: &Rect) -> bool {
     [r.x, r.y, r.width, r.height].iter().all(|v| v.is_finite())
-}
-
-/// Below this score a face counts only in the head part of a figure: elsewhere it is a fold of cloth more often than a
-/// face, and erasing it takes the clothing that a search is about.
-const SURE_ANYWHERE: f32 = 0.35;
-
-/// So little of a neighbour's head part reaches into many crops; no face is to be seen in it.
-const SLIVER: u32 = 6;
-
-/// Looks in the head part of each figure, enlarged by the finder, and once in the whole crop for anybody without a box.
-fn find_faces(raw: &RawCrop, people: &[Rect], finder: &mut dyn FaceFinder) -> Result<Vec<Rect>, RedactError> {
-    let mut found = Vec::new();
-    let whole = Rect::new(0.0, 0.0, raw.size().width as f32, raw.size().height as f32);
-    let parts = people.iter().map(|p| (head_part(p), 0.0)).chain([(whole, SURE_ANYWHERE)]);
-    for (part, least) in parts {
-        let Some((picture, x, y)) = cut(raw, &part) else { continue };
-        // The whole crop is looked at in any case.
-        if picture.size().width.min(picture.size().height) < SLIVER && picture.size() != raw.size() {
-            continue;
-        }
-        for face in finder.find(&picture)? {
-            if !finite(&face.bbox) {
-                return Err(RedactError::FinderBox);
-            }
-            if face.score < least {
-                continue;
-            }
-            found.push(Rect::new(face.bbox.x + x as f32, face.bbox.y + y as f32, face.bbox.width, face.bbox.height));
-        }
-    }
-    Ok(found)
-}
-
-fn cut(raw: &RawCrop, part: &Rect) -> Option<(RawCrop, u32, u32)> {
-    let Block { left, top, right, bottom } = Block::outward(part, raw.size())?;
-    let size = Size { width: right - left, height: bottom - top };
-    if size == raw.size() {
-        return Some((raw.clone(), 0, 0));
-    }
-    let stride = raw.size().width as usize * 3;
-    let (from, to) = (left as usize * 3, right as usize * 3);
-    let rgb = (top as usize..bottom as usize).flat_map(|y| &raw.rgb()[y * stride + from..y * stride + to]).copied().collect();
-    RawCrop::new(rgb, size, (raw.origin().0 + left, raw.origin().1 + top)).map(|picture| (picture, left, top))
 }
 
 fn fill(rgb: &mut [u8], size: Size, block: Block) {

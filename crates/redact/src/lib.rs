@@ -11,8 +11,10 @@
 mod codec;
 mod crop;
 mod face;
+mod look;
 mod regions;
 
 pub use codec::DecodeError;
 pub use crop::{RedactError, RedactedCrop, Subject, redact};
 pub use face::{FaceFinder, FaceFinderError, FoundFace};
+pub use regions::{stored_region, view_region};

@@ -4,6 +4,23 @@ use types::{Rect, Size};
 
 /// Found faces are grown by this share on each side before they are erased.
 const GROW_FACE: f32 = 0.15;
+/// How much larger than the box a stored picture is, a share on each side: room for a head that the box clips.
+const STORED: f32 = 0.1;
+/// How far around a box faces are looked for, as a share of its shorter side.
+const AROUND: f32 = 0.25;
+
+/// What is stored of the picture around a box.
+pub fn stored_region(bbox: &Rect) -> Rect {
+    bbox.grow(STORED, STORED)
+}
+
+/// What [`redact`](crate::redact()) wants to see for a box: more than is stored, since of a neighbour's face that the border of
+/// the stored picture cuts in two a finder sees nothing.
+pub fn view_region(bbox: &Rect) -> Rect {
+    let around = AROUND * bbox.width.min(bbox.height);
+    let wide = Rect::from_corners(bbox.x - around, bbox.y - around, bbox.right() + around, bbox.bottom() + around);
+    stored_region(bbox).union(&wide)
+}
 
 /// A box of whole pixels, left and top inside, right and bottom outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +49,11 @@ impl Block {
     }
 }
 
+/// Lying or bent over, from its box alone; or sitting close to the camera.
+pub(crate) fn is_lying(person: &Rect) -> bool {
+    person.width > 1.1 * person.height
+}
+
 /// The head region of a figure, from its box alone. Generous on purpose: what it takes from a collar is lost, what it
 /// misses of a face would be kept.
 pub(crate) fn heads(person: &Rect) -> Vec<Rect> {
@@ -41,8 +63,8 @@ pub(crate) fn heads(person: &Rect) -> Vec<Rect> {
     let depth = (0.2 * h).max((0.5 * w).min(0.4 * h));
     let above = 0.08 * h;
     let mut regions = vec![Rect::from_corners(x - 0.05 * w, y - above, x + 1.05 * w, y + depth)];
-    // Lying or bent over: the head may be at either end.
-    if w > 1.1 * h {
+    // The head may be at either end.
+    if is_lying(person) {
         let reach = (0.5 * h).max(0.25 * w).min(0.35 * w);
         regions.push(Rect::from_corners(x - 0.08 * w, y - above, x + reach, y + h));
         regions.push(Rect::from_corners(x + w - reach, y - above, x + 1.08 * w, y + h));
@@ -56,13 +78,16 @@ pub(crate) fn head_part(person: &Rect) -> Rect {
     Rect::from_corners(x - 0.1 * w, y - 0.08 * h, x + 1.1 * w, y + (0.5 * h).max(1.2 * w).min(1.05 * h))
 }
 
-/// What to erase for a found face besides the head regions. A face that, grown, lies in a head region adds nothing: what
+/// What to erase for a found face besides the head regions, of which only what lies in `stored` matters. A face that, grown, lies in a head region adds nothing: what
 /// is erased then depends on the boxes of figures alone, and not on the face. One that reaches out has its border moved
 /// outwards to a coarse grid anchored at the figure it belongs to, so that two faces in the same place, found a few pixels
 /// apart, mostly erase the same pixels.
-pub(crate) fn face(found: &Rect, people: &[Rect], size: Size) -> Option<Rect> {
+pub(crate) fn face(found: &Rect, people: &[Rect], stored: &Rect) -> Option<Rect> {
     let grown = found.grow(GROW_FACE, GROW_FACE);
-    let seen = grown.clip(size);
+    let seen = grown.intersect(stored);
+    if seen.is_empty() {
+        return None;
+    }
     if people
         .iter()
         .flat_map(heads)
@@ -77,7 +102,7 @@ pub(crate) fn face(found: &Rect, people: &[Rect], size: Size) -> Option<Rect> {
         .min_by(|a, b| a.area().total_cmp(&b.area()));
     let (x0, y0, step) = match owner {
         Some(p) => (p.x, p.y, (p.height / 16.0).max(4.0)),
-        None => (0.0, 0.0, (size.width.max(size.height) as f32 / 16.0).max(4.0)),
+        None => (stored.x, stored.y, (stored.width.max(stored.height) / 16.0).max(4.0)),
     };
     // A border that only just crosses a line of the grid would flicker between two fields: a face near the size of a field
     // always takes whole fields, so a small slack costs nothing and is on the safe side.
@@ -114,7 +139,8 @@ mod tests {
         ) {
             let found = Rect::new(x, y, w, h);
             let (person, size) = (Rect::new(px, 0.0, pw, 2.5 * pw), Size { width: 300, height: 300 });
-            let erased = face(&found, &[person], size).unwrap_or(heads(&person)[0]);
+            let whole = Rect::new(0.0, 0.0, 300.0, 300.0);
+            let erased = face(&found, &[person], &whole).unwrap_or(heads(&person)[0]);
             let grown = found.grow(GROW_FACE, GROW_FACE).clip(size);
             prop_assert!(grown.intersect(&erased).area() >= grown.area() * 0.999);
         }

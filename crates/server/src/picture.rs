@@ -10,7 +10,6 @@ use std::{
 };
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
-use pipeline::crop_region;
 use redact::{RedactError, Subject, redact};
 use tokio::sync::Semaphore;
 use tonic::Code;
@@ -137,7 +136,7 @@ fn look(picture: RgbImage, class: Option<Class>, vision: &mut Vision) -> Result<
     };
     let seen = vision.detector.detect_rgb(Rgb::new(&picture, size).ok_or_else(nobody)?).map_err(|e| unable(&e))?;
     let subject = subject(&seen, class)?.ok_or_else(nobody)?;
-    let (raw, left, top) = cut(&picture, size, &crop_region(&subject.bbox)).ok_or_else(nobody)?;
+    let (raw, left, top) = cut(&picture, size, &redact::view_region(&subject.bbox)).ok_or_else(nobody)?;
     drop(picture);
     let inside = |b: &Rect| Rect::new(b.x - left, b.y - top, b.width, b.height);
     let whole = Rect::new(0.0, 0.0, raw.size().width as f32, raw.size().height as f32);

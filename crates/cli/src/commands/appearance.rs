@@ -8,7 +8,6 @@ use std::{
 
 use clap::{Args, Subcommand};
 use media::Sampling;
-use pipeline::crop_region;
 use redact::{Subject, redact};
 use serde::Serialize;
 use types::{Class, Detection, Frame, Group, MediaTime, Rect, TrackId};
@@ -129,7 +128,7 @@ impl Models {
 
     /// The parts of a crop that could be redacted.
     fn look(&mut self, frame: &Frame, subject: &Detection, people: &[Rect]) -> Outcome<Option<AppearanceParts>> {
-        let region = crop_region(&subject.bbox);
+        let region = redact::view_region(&subject.bbox);
         let Some(raw) = frame.crop(&region) else { return Ok(None) };
         let (x, y) = raw.origin();
         let people = people.iter().filter(|p| !p.intersect(&region).is_empty()).map(|p| shift(p, x, y)).collect();

@@ -1,8 +1,7 @@
 //! What is left of a face once a crop is stored: nothing of its pixels.
 
 use media::{FrameReader, Sampling};
-use pipeline::crop_region;
-use redact::{FaceFinder, FaceFinderError, FoundFace, Subject, redact};
+use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject, redact, stored_region, view_region};
 use types::{Class, RawCrop, Rect, Size};
 use vision::Vision;
 
@@ -39,7 +38,7 @@ fn each_person(
             let found = vision.detector.detect(&frame).unwrap();
             let people: Vec<Rect> = found.iter().filter(|d| d.class == Class::Person).map(|d| d.bbox).collect();
             for bbox in &people {
-                let region = crop_region(bbox);
+                let region = view_region(bbox);
                 let Some(raw) = frame.crop(&region) else { continue };
                 let (x, y) = raw.origin();
                 let within = |r: &Rect| Rect::new(r.x - x as f32, r.y - y as f32, r.width, r.height);
@@ -50,6 +49,15 @@ fn each_person(
         }
     }
     Some(())
+}
+
+/// A box of the raw crop in pixels of what is stored of it; empty where it is not.
+fn small(r: &Rect, raw: Size, subject: &Subject, stored: &RedactedCrop) -> Rect {
+    let (columns, rows) = stored_region(&subject.bbox).pixels(raw).unwrap();
+    let (x, y) = (columns.start as f32, rows.start as f32);
+    let sx = stored.size().width as f32 / columns.len() as f32;
+    let sy = stored.size().height as f32 / rows.len() as f32;
+    Rect::new((r.x - x) * sx, (r.y - y) * sy, r.width * sx, r.height * sy).clip(stored.size())
 }
 
 /// Leaves what is erased to the boxes of figures alone.
@@ -85,10 +93,8 @@ fn what_is_stored_does_not_depend_on_whose_face_it_was() {
     let done = each_person(&mut vision, &FACES, |vision, clip, raw, subject| {
         let faces = vision.faces.find(&raw).unwrap();
         let Ok(plain) = redact(raw.clone(), &subject, &mut Nobody) else { return };
-        let scale = plain.size().width as f32 / raw.size().width as f32;
         for face in faces.iter().filter(|f| f.score > 0.5 && f.bbox.height >= 12.0) {
-            let grown = face.bbox.grow(0.15, 0.15).clip(raw.size());
-            let small = Rect::new(grown.x * scale, grown.y * scale, grown.width * scale, grown.height * scale);
+            let small = small(&face.bbox.grow(0.15, 0.15), raw.size(), &subject, &plain);
             if !plain.erased().iter().any(|r| small.intersect(r).area() >= small.area() * 0.999) {
                 outside += 1;
                 continue;
@@ -133,48 +139,59 @@ fn grey(rgb: &[u8]) -> Vec<u8> {
     rgb.chunks_exact(3).map(|p| ((77 * u32::from(p[0]) + 150 * u32::from(p[1]) + 29 * u32::from(p[2])) >> 8) as u8).collect()
 }
 
-/// What a cascade takes for faces in a picture; a small one is doubled, so that its faces fill the cascade's window.
-fn haar(cascade: &Cascade, rgb: &[u8], size: Size) -> Vec<Rect> {
+/// What a cascade takes for faces in a picture, and how many of its windows agree; a small picture is doubled, so that its faces
+/// fill the cascade's window.
+fn haar(cascade: &Cascade, rgb: &[u8], size: Size) -> Vec<(Rect, usize)> {
     let (width, height) = (size.width as usize, size.height as usize);
     let (pixels, times) = (grey(rgb), if width.min(height) < 100 { 2 } else { 1 });
     let row = |y: usize| (0..width * times).map(move |x| (x, y));
     let large: Vec<u8> = (0..height * times).flat_map(row).map(|(x, y)| pixels[y / times * width + x / times]).collect();
-    let rect = |square: [f32; 3]| {
+    let rect = |(square, votes): ([f32; 3], usize)| {
         let [x, y, side] = square.map(|v| v / times as f32);
-        Rect::new(x, y, side, side)
+        (Rect::new(x, y, side, side), votes)
     };
     cascade.find(&large, width * times, height * times).into_iter().map(rect).collect()
 }
 
-/// Of every figure found, whether or not its crop would be the one kept. A cascade sees faces in folds of cloth as well: what
-/// it finds in a stored crop counts where the raw crop has a face, and must be rare elsewhere.
+/// So many windows agree on a third of the faces here, and on no fold of cloth.
+const SURE: usize = 16;
+
+/// Of every figure found, whether or not its crop would be the one kept. What few windows agree on where nobody knows of a face was
+/// looked at: a dress, a vest, a floor beside a leg. There may be no more of it, and nothing that the cascades are sure of.
 #[test]
 fn another_face_finder_sees_faces_before_erasure_and_none_after() {
     let cascade = |name| Cascade::load(&format!("haarcascade_{name}.xml"));
     let (Some(front), Some(side)) = (cascade("frontalface_default"), cascade("profileface")) else { return };
-    let (mut crops, mut faces, mut seen, mut cloth) = (0, 0, 0, 0);
+    let (mut crops, mut faces, mut seen, mut sure, mut cloth) = (0, 0, 0, 0, 0);
     let clips = [FACES, FIGURES].concat();
     let done = each_person(&mut vision(), &clips, |vision, clip, raw, subject| {
         // Below this the finder takes cloth for faces itself.
         let known: Vec<Rect> = vision.faces.find(&raw).unwrap().iter().filter(|f| f.score >= 0.35).map(|f| f.bbox).collect();
         let before = if known.is_empty() { Vec::new() } else { haar(&front, raw.rgb(), raw.size()) };
-        let before: Vec<Rect> = before.into_iter().filter(|h| known.iter().any(|k| k.share_inside(h) > 0.5)).collect();
+        let before = before.into_iter().filter(|(hit, _)| known.iter().any(|k| k.share_inside(hit) > 0.5));
         let size = raw.size();
         let Ok(stored) = redact(raw, &subject, &mut vision.faces) else { return };
-        let (sx, sy) = (stored.size().width as f32 / size.width as f32, stored.size().height as f32 / size.height as f32);
-        let small = |r: &Rect| Rect::new(r.x * sx, r.y * sy, r.width * sx, r.height * sy);
+        let small = |r: &Rect| small(r, size, &subject, &stored);
+        // What is looked at is more than what is stored.
+        let known: Vec<Rect> = known.iter().filter(|r| !small(r).is_empty()).copied().collect();
+        let before: Vec<_> = before.filter(|(hit, _)| !small(hit).is_empty()).collect();
         crops += 1;
         faces += known.iter().filter(|k| k.height >= 12.0).count();
         seen += before.len();
+        sure += before.iter().filter(|(_, votes)| *votes >= SURE).count();
         // The square that a cascade is trained on has a margin of a fifth around the face.
-        for face in before.iter().map(|r| r.grow(-0.2, -0.2)).chain(known.iter().filter(|k| k.height >= 12.0).copied()) {
-            let face = small(&face.clip(size));
+        for face in before.iter().map(|(r, _)| r.grow(-0.2, -0.2)).chain(known.iter().filter(|k| k.height >= 12.0).copied()) {
+            let face = small(&face);
+            if face.is_empty() {
+                continue;
+            }
             assert!(is_gone(&face, stored.erased()), "{clip}: {face:?} of {:?} is to be seen: {:?}", subject, stored.erased());
         }
         for cascade in [&front, &side] {
-            for hit in haar(cascade, stored.rgb(), stored.size()) {
-                let face = known.iter().any(|k| small(k).iou(&hit) > 0.1);
-                assert!(!face, "{clip}: {hit:?} looks like a face in a stored crop: {:?}", stored.erased());
+            for (hit, votes) in haar(cascade, stored.rgb(), stored.size()) {
+                let face = votes >= SURE || known.iter().any(|k| small(k).iou(&hit) > 0.1);
+                assert!(!face, "{clip}: {hit:?} ({votes}) looks like a face in a stored crop: {:?}", stored.erased());
+                eprintln!("{clip}, crop {crops}: {hit:?} ({votes}) is no face");
                 cloth += 1;
             }
         }
@@ -183,10 +200,10 @@ fn another_face_finder_sees_faces_before_erasure_and_none_after() {
         return;
     }
     eprintln!(
-        "{crops} crops, {faces} faces known, {seen} of them seen by the cascade before; {cloth} folds of cloth taken for faces after"
+        "{crops} crops, {faces} faces known, {seen} of them seen by the cascade before, {sure} for sure; {cloth} hits without a face after"
     );
-    assert!(seen >= 25 && faces > seen, "{seen} of {faces}");
-    assert!(cloth * 25 <= crops, "{cloth} of {crops}");
+    assert!(seen >= 40 && sure >= 15 && faces > seen, "{sure} and {seen} of {faces}");
+    assert!(cloth <= 3, "{cloth} of {crops} crops");
 }
 
 /// Whether every pixel of a box lies in an erased region.

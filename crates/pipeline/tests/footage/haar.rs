@@ -88,8 +88,8 @@ impl Cascade {
         }
     }
 
-    /// Squares that look like faces in a grey picture: left, top, side.
-    pub(crate) fn find(&self, grey: &[u8], width: usize, height: usize) -> Vec<[f32; 3]> {
+    /// Squares that look like faces in a grey picture: left, top, side, and how many windows agree.
+    pub(crate) fn find(&self, grey: &[u8], width: usize, height: usize) -> Vec<([f32; 3], usize)> {
         let mut windows = Vec::new();
         let mut scale = 1.0;
         loop {
@@ -220,7 +220,7 @@ fn shrunk(grey: &[u8], width: usize, height: usize, w: usize, h: usize) -> Vec<f
 }
 
 /// Windows in about the same place are one face if there are enough of them.
-fn agreed(windows: &[(f64, f64, f64)]) -> Vec<[f32; 3]> {
+fn agreed(windows: &[(f64, f64, f64)]) -> Vec<([f32; 3], usize)> {
     let near = |a: &(f64, f64, f64), b: &(f64, f64, f64)| {
         let slack = 0.2 * a.2.min(b.2);
         (a.0 - b.0).abs() <= slack
@@ -242,7 +242,7 @@ fn agreed(windows: &[(f64, f64, f64)]) -> Vec<[f32; 3]> {
         let members: Vec<_> = windows.iter().zip(&group).filter(|(_, of)| **of == g).map(|(w, _)| w).collect();
         if members.len() >= VOTES {
             let mean = |get: fn(&(f64, f64, f64)) -> f64| members.iter().map(|w| get(w)).sum::<f64>() / members.len() as f64;
-            hits.push([mean(|w| w.0), mean(|w| w.1), mean(|w| w.2)].map(|v| v as f32));
+            hits.push(([mean(|w| w.0), mean(|w| w.1), mean(|w| w.2)].map(|v| v as f32), members.len()));
         }
     }
     hits

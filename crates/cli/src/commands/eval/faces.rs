@@ -1,8 +1,7 @@
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use clap::Args;
-use pipeline::crop_region;
-use redact::{RedactedCrop, Subject, redact};
+use redact::{RedactedCrop, Subject, redact, stored_region, view_region};
 use serde::{Deserialize, Serialize};
 use types::{Class, Group, Rect};
 use vision::VisionOptions;
@@ -205,15 +204,17 @@ fn stored_crops(picture: &Picture, labelled: &[Rect], vision: &mut vision::Visio
     let subjects = found.iter().filter(|d| d.class.group() != Group::Carried).map(|d| (d.class, d.bbox));
     let mut stored = Vec::new();
     for (class, bbox) in subjects.chain(labelled.iter().map(|bbox| (Class::Person, *bbox))) {
-        let region = crop_region(&bbox);
+        let region = view_region(&bbox);
         let Some(raw) = picture.crop(&region) else { continue };
-        let ((x, y), size) = (raw.origin(), raw.size());
+        let (x, y) = raw.origin();
         let within = |r: &Rect| shift(r, x, y);
         let overlapping = people.iter().filter(|p| !p.intersect(&region).is_empty()).map(within).collect();
         let subject = Subject { class, bbox: within(&bbox), people: overlapping };
         match redact(raw, &subject, &mut vision.faces) {
             Ok(crop) => {
-                let region = Rect::new(x as f32, y as f32, size.width as f32, size.height as f32);
+                let (columns, rows) = stored_region(&bbox).pixels(picture.size).unwrap_or_default();
+                let corners = [columns.start, rows.start, columns.end, rows.end].map(|v| v as f32);
+                let region = Rect::from_corners(corners[0], corners[1], corners[2], corners[3]);
                 stored.push(Stored { crop, region, subject: bbox });
             }
             Err(_) => *refused += 1,

@@ -8,7 +8,6 @@ use std::{
 };
 
 use media::{FrameReader, Sampling};
-use pipeline::crop_region;
 use redact::{RedactedCrop, Subject, redact};
 use types::{CaptureTime, Class, ClockUncertainty, Frame, RawCrop, Rect, Size, TimeSource, TimeStamp};
 use vision::{Rgb, SceneLight, Vision};
@@ -205,7 +204,7 @@ fn redact_boxes(
 ) {
     for &i in members {
         let bbox = rows[i].bbox();
-        crops[i] = cut(&crop_region(&bbox)).and_then(|raw| {
+        crops[i] = cut(&redact::view_region(&bbox)).and_then(|raw| {
             let (x, y) = raw.origin();
             let subject = Subject { class, bbox: shift(&bbox, x, y), people: Vec::new() };
             redact(raw, &subject, &mut vision.faces).ok().map(|crop| Cut { crop, light })
