@@ -72,6 +72,10 @@ pub(crate) enum Lock {
     Record,
     /// Crops whose rows come or go: shared by those who store some, alone for those who delete what no row names.
     Crops,
+    /// Which servers there are.
+    Servers,
+    /// The log's newest checkpoint.
+    Published,
 }
 
 impl Lock {
@@ -83,6 +87,8 @@ impl Lock {
                 Self::Sightings => 2,
                 Self::Record => 3,
                 Self::Crops => 4,
+                Self::Servers => 5,
+                Self::Published => 6,
             }
     }
 }
@@ -94,6 +100,11 @@ impl Engine {
             Database::File(path) => sqlite::open(path).await,
             Database::Postgres(url) => postgres::open(url).await,
         }
+    }
+
+    pub(crate) async fn open_unchanged(file: &std::path::Path) -> Result<Self, CatalogueError> {
+        sqlx::any::install_default_drivers();
+        sqlite::open_unchanged(file).await
     }
 
     pub(crate) async fn close(&self) {
@@ -111,8 +122,34 @@ impl Catalogue {
         &self.inner.engine.writer
     }
 
-    pub(crate) fn is_shared(&self) -> bool {
+    /// Whether other servers may have it open too.
+    pub fn is_shared(&self) -> bool {
         self.inner.engine.kind == Kind::Postgres
+    }
+
+    /// The database's time, in microseconds, as an expression.
+    pub(crate) fn now_sql(&self) -> &'static str {
+        match self.inner.engine.kind {
+            Kind::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+            Kind::Postgres => "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
+        }
+    }
+
+    /// Ends a query for a row that nobody else may change until the transaction ends.
+    pub(crate) fn keep_sql(&self) -> &'static str {
+        match self.inner.engine.kind {
+            // The one who writes is alone anyway.
+            Kind::Sqlite => "",
+            Kind::Postgres => "FOR SHARE",
+        }
+    }
+
+    /// Ends a query for a row to be changed; those that others are changing are passed over.
+    pub(crate) fn take_sql(&self) -> &'static str {
+        match self.inner.engine.kind {
+            Kind::Sqlite => "",
+            Kind::Postgres => "FOR UPDATE SKIP LOCKED",
+        }
     }
 
     /// Starts a change. Waits its turn at once: a change never fails half-way for another one, and what it reads stays as it
@@ -220,7 +257,7 @@ impl CropsAlone<'_> {
 }
 
 /// `$first, $first+1, ..`: a list to bind one by one.
-fn placeholders(first: usize, count: usize) -> String {
+pub(crate) fn placeholders(first: usize, count: usize) -> String {
     (first..first + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }
 

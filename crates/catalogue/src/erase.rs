@@ -1,6 +1,7 @@
 //! Bytes that are gone for good. A row that is deleted leaves its bytes behind: in free pages, in the space between rows, in
 //! the write-ahead log.
 
+use sqlx::AssertSqlSafe;
 use types::Day;
 
 use crate::{Catalogue, CatalogueError, engine::Lock};
@@ -25,6 +26,10 @@ impl Catalogue {
     /// A copy that is older than that can't be told of them any more: see [`Self::forgotten`].
     pub async fn forget_tombstones(&self, up_to: u64) -> Result<u64, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
+        // No further than every server's index is.
+        let sql = format!("SELECT min(synced) FROM server WHERE expires > {}", self.now_sql());
+        let least: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *tx).await?;
+        let up_to = least.map_or(up_to, |least| up_to.min(least.unsigned_abs()));
         let gone = sqlx::query("DELETE FROM tombstone WHERE seq <= $1").bind(up_to.cast_signed()).execute(&mut *tx).await?;
         sqlx::query("UPDATE sequence SET value = $1 WHERE name = 'forgotten' AND value < $1")
             .bind(up_to.cast_signed())

@@ -21,6 +21,14 @@ pub enum CatalogueError {
     Conflict { kind: &'static str, id: String },
     #[error("job {id} is {state}; it can't become {wanted}")]
     JobState { id: JobId, state: &'static str, wanted: &'static str },
+    #[error("{what} is another server's by now; nothing of this was stored")]
+    NotOurs { what: String },
+    #[error("the target is not empty: {what}")]
+    NotEmpty { what: &'static str },
+    #[error("{what} is not the same in the target as in the source")]
+    NotTheSame { what: String },
+    #[error("the catalogue {database} is of an earlier version of Sightline; start and stop its server once with this one")]
+    TooOld { database: String },
     #[error("{what} {text:?}")]
     Invalid { what: &'static str, text: String },
     #[error("sighting {id} {what}")]

@@ -1,13 +1,15 @@
 use std::time::Duration;
 
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row};
 use types::{CameraId, CaptureTime, FootageDigest, JobId, ReceiveTime};
 use uuid::Uuid;
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::DbRow,
+    engine::{DbRow, placeholders},
     row::{capture, digest, time},
+    segment::forget_segments,
+    turn::{JobLease, micros},
 };
 
 /// Footage to be turned into sightings. Two of these are one job if all but the path are equal.
@@ -91,6 +93,13 @@ impl AddedJob {
     }
 }
 
+/// A job and the leave to work on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakenJob {
+    pub job: Job,
+    pub lease: JobLease,
+}
+
 impl NewJob {
     /// Derived, so that the same footage added twice is one job.
     pub fn id(&self) -> JobId {
@@ -158,56 +167,81 @@ impl Catalogue {
         query.fetch_all(self.reader()).await?.iter().map(job).collect()
     }
 
-    /// Takes the job that waits longest; it is running when this returns.
-    pub async fn take_job(&self) -> Result<Option<Job>, CatalogueError> {
-        let query = sqlx::query(
-            "UPDATE job SET state = 'running', updated = $1
-             WHERE id = (SELECT id FROM job WHERE state = 'queued' ORDER BY created, id LIMIT 1) RETURNING *",
-        )
-        .bind(ReceiveTime::now().as_micros());
-        query.fetch_all(self.writer()).await?.pop().as_ref().map(job).transpose()
+    /// Takes the job that waits longest, or whose server was not heard of for as long as its lease lasts; it is running when
+    /// this returns, and its holder's. Of a job that was asked to stop all that is left is to end it. Leaves out `except`.
+    pub async fn take_job(&self, holder: &str, lasts: Duration, except: &[JobId]) -> Result<Option<TakenJob>, CatalogueError> {
+        let sql = format!(
+            "UPDATE job SET state = 'running', holder = $1, epoch = epoch + 1, expires = {now} + $2, updated = $3
+             WHERE id = (SELECT id FROM job WHERE (state = 'queued' OR state = 'running' AND expires <= {now}) {except}
+             ORDER BY created, id LIMIT 1 {take}) RETURNING *",
+            now = self.now_sql(),
+            take = self.take_sql(),
+            except = if except.is_empty() { String::new() } else { format!("AND id NOT IN ({})", placeholders(4, except.len())) },
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).persistent(except.is_empty());
+        let query = query.bind(holder).bind(micros(lasts)).bind(ReceiveTime::now().as_micros());
+        let query = except.iter().fold(query, |query, id| query.bind(id.as_str()));
+        let Some(row) = query.fetch_all(self.writer()).await?.pop() else { return Ok(None) };
+        let job = job(&row)?;
+        let epoch = row.try_get::<i64, _>("epoch")?.unsigned_abs();
+        let lease = JobLease { job: job.id.clone(), holder: holder.to_owned(), epoch };
+        Ok(Some(TakenJob { job, lease }))
+    }
+
+    /// Says that the holder is still there; returns the jobs that are still its own.
+    pub async fn renew_jobs(&self, holder: &str, lasts: Duration) -> Result<Vec<JobId>, CatalogueError> {
+        let sql =
+            format!("UPDATE job SET expires = {} + $2 WHERE holder = $1 AND state = 'running' RETURNING id", self.now_sql());
+        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(holder).bind(micros(lasts));
+        let ids: Vec<String> = query.fetch_all(self.writer()).await?;
+        let read = |id: String| JobId::new(&id).map_err(|_| CatalogueError::unreadable(format!("job {id:?}")));
+        ids.into_iter().map(read).collect()
     }
 
     /// Notes how far a running job is; `false` if it should stop.
-    pub async fn progress_job(&self, id: &JobId, progress: JobProgress) -> Result<bool, CatalogueError> {
-        let micros = |d: Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
+    pub async fn progress_job(&self, lease: &JobLease, progress: JobProgress) -> Result<bool, CatalogueError> {
+        let length = |d: Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
         let query = sqlx::query_scalar(
-            "UPDATE job SET done_us = $2, total_us = $3, sightings = $4, updated = $5 WHERE id = $1 AND state = 'running' RETURNING cancelling",
+            "UPDATE job SET done_us = $4, total_us = $5, sightings = $6, updated = $7
+             WHERE id = $1 AND holder = $2 AND epoch = $3 AND state = 'running' RETURNING cancelling",
         )
-        .bind(id.as_str())
-        .bind(micros(progress.done))
-        .bind(progress.total.map(micros))
+        .bind(lease.job.as_str())
+        .bind(&lease.holder)
+        .bind(lease.epoch.cast_signed())
+        .bind(length(progress.done))
+        .bind(progress.total.map(length))
         .bind(progress.sightings.cast_signed())
         .bind(ReceiveTime::now().as_micros());
         let cancelling: Option<i64> = query.fetch_all(self.writer()).await?.pop();
-        match cancelling {
-            Some(cancelling) => Ok(cancelling == 0),
-            None => {
-                Err(CatalogueError::JobState { state: self.job(id).await?.state.as_str(), id: id.clone(), wanted: "running" })
-            }
-        }
+        cancelling.map(|cancelling| cancelling == 0).ok_or_else(|| not_ours(lease))
     }
 
-    /// Ends a running job: done, failed or cancelled.
-    pub async fn finish_job(&self, id: &JobId, end: &JobState) -> Result<Job, CatalogueError> {
-        let wanted = end.as_str();
-        let refused = |state| CatalogueError::JobState { id: id.clone(), state, wanted };
+    /// Ends a running job: done, failed or cancelled. Nothing is left of how it was cut.
+    pub async fn finish_job(&self, lease: &JobLease, end: &JobState) -> Result<Job, CatalogueError> {
         if !end.is_final() {
-            return Err(refused("running"));
+            return Err(CatalogueError::JobState { id: lease.job.clone(), state: "running", wanted: end.as_str() });
         }
         let failure = match end {
             JobState::Failed(why) | JobState::Damaged(why) => Some(why.as_str()),
             _ => None,
         };
-        let query = sqlx::query("UPDATE job SET state = $2, failure = $3, cancelling = 0, updated = $4 WHERE id = $1 AND state = 'running' RETURNING *")
-            .bind(id.as_str())
-            .bind(wanted)
-            .bind(failure)
-            .bind(ReceiveTime::now().as_micros());
-        match query.fetch_all(self.writer()).await?.pop() {
-            Some(row) => job(&row),
-            None => Err(refused(self.job(id).await?.state.as_str())),
-        }
+        let mut tx = self.begin().await?;
+        let row = sqlx::query(
+            "UPDATE job SET state = $4, failure = $5, cancelling = 0, expires = 0, updated = $6
+             WHERE id = $1 AND holder = $2 AND epoch = $3 AND state = 'running' RETURNING *",
+        )
+        .bind(lease.job.as_str())
+        .bind(&lease.holder)
+        .bind(lease.epoch.cast_signed())
+        .bind(end.as_str())
+        .bind(failure)
+        .bind(ReceiveTime::now().as_micros())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let ended = job(&row.ok_or_else(|| not_ours(lease))?)?;
+        forget_segments(&mut tx, &lease.job).await?;
+        tx.commit().await?;
+        Ok(ended)
     }
 
     /// A queued job is cancelled at once, a running one is asked to stop, one that ended stays as it is.
@@ -224,24 +258,43 @@ impl Catalogue {
         }
     }
 
-    /// Queues again what was running when the process died; what was asked to stop is cancelled. Call it at start. Returns
-    /// how many were queued.
-    pub async fn requeue_running(&self) -> Result<u64, CatalogueError> {
+    /// Queues again what was running when the process died; what was asked to stop is cancelled. With a `holder`: what was
+    /// its own; without one: everything, for somebody who is alone. Returns how many were queued.
+    pub async fn requeue_running(&self, holder: Option<&str>) -> Result<u64, CatalogueError> {
         let now = ReceiveTime::now().as_micros();
         let mut tx = self.begin().await?;
         sqlx::query(
-            "UPDATE job SET state = 'cancelled', cancelling = 0, updated = $1 WHERE state = 'running' AND cancelling = 1",
+            "UPDATE job SET state = 'cancelled', cancelling = 0, expires = 0, updated = $1
+             WHERE state = 'running' AND cancelling = 1 AND ($2 IS NULL OR holder = $2)",
         )
         .bind(now)
+        .bind(holder)
         .execute(&mut *tx)
         .await?;
-        let queued = sqlx::query("UPDATE job SET state = 'queued', updated = $1 WHERE state = 'running'")
-            .bind(now)
-            .execute(&mut *tx)
-            .await?;
+        let queued = sqlx::query(
+            "UPDATE job SET state = 'queued', expires = 0, updated = $1
+             WHERE state = 'running' AND ($2 IS NULL OR holder = $2)",
+        )
+        .bind(now)
+        .bind(holder)
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(queued.rows_affected())
     }
+
+    /// Puts a job back that was taken and can't be done here.
+    pub async fn put_back(&self, lease: &JobLease) -> Result<(), CatalogueError> {
+        let query = sqlx::query(
+            "UPDATE job SET state = 'queued', expires = 0 WHERE id = $1 AND holder = $2 AND epoch = $3 AND state = 'running'",
+        );
+        query.bind(lease.job.as_str()).bind(&lease.holder).bind(lease.epoch.cast_signed()).execute(self.writer()).await?;
+        Ok(())
+    }
+}
+
+fn not_ours(lease: &JobLease) -> CatalogueError {
+    CatalogueError::NotOurs { what: format!("job {}", lease.job) }
 }
 
 fn job(row: &DbRow) -> Result<Job, CatalogueError> {

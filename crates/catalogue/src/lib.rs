@@ -15,7 +15,8 @@
 //! The only crate that sees SQL. Queries are plain SQL with `$n`, the same for SQLite and PostgreSQL, checked by tests on
 //! both rather than by a database at build time; what differs is in `engine`. With PostgreSQL any number of processes share
 //! one catalogue: what only one may change at a time has a lock (`engine::Lock`), and crops and rows change together under
-//! one too.
+//! one too. What takes longer than a transaction is done by leave that runs out: a job's lease, a [`Turn`]; what is written by
+//! leave that somebody else has by now is refused in the transaction that would write it ([`Fence`]).
 
 mod access_list;
 mod agency;
@@ -29,15 +30,19 @@ mod crop;
 mod engine;
 mod erase;
 mod error;
+mod fleet;
 mod hold;
 mod job;
 mod lease;
+mod migrate;
 mod open;
+mod published;
 mod retention;
 mod revoked;
 mod row;
 mod segment;
 mod sighting;
+mod turn;
 
 pub use access_list::CameraAccess;
 pub use agency::Agency;
@@ -50,11 +55,15 @@ pub use check::{CheckReport, IdDifference, Repaired, compare_ids};
 pub use crop::{CropFault, Crops, PlaceFault, S3Credentials, S3Place};
 pub use engine::{Database, PostgresUrl};
 pub use error::{CatalogueError, Cause};
+pub use fleet::{LivingServer, ServerPosition};
 pub use hold::StoredHold;
-pub use job::{AddedJob, Job, JobProgress, JobState, NewJob};
+pub use job::{AddedJob, Job, JobProgress, JobState, NewJob, TakenJob};
 pub use lease::{Lease, LeaseFault, LeaseRequest};
+pub use migrate::Moved;
 pub use open::{Catalogue, CatalogueConfig};
+pub use published::Publishing;
 pub use retention::{DeletionRun, Gone, Share, due};
 pub use revoked::RevokedIdentity;
 pub use segment::{Plan, SegmentDone};
 pub use sighting::{Discarded, SightingRecord};
+pub use turn::{Fence, JobLease, Turn};

@@ -53,6 +53,20 @@ impl Catalogue {
         Ok(Self { inner: Arc::new(Inner { name, engine, crops, crops_change, queue }) })
     }
 
+    /// Opens a catalogue in a file that nobody writes to, and changes nothing of it.
+    ///
+    /// # Errors
+    /// [`CatalogueError::TooOld`] where its tables would have to be brought up to date.
+    pub async fn open_unchanged(config: &CatalogueConfig) -> Result<Self, CatalogueError> {
+        let (Database::File(file), Crops::Folder(_)) = (&config.database, &config.crops) else {
+            return Err(CatalogueError::invalid("not a catalogue in a folder:", &config.database.to_string()));
+        };
+        let engine = Engine::open_unchanged(file).await?;
+        let crops = CropStore::open(&config.crops).await?;
+        let (name, crops_change, queue) = (config.database.to_string(), tokio::sync::Mutex::default(), Queue::default());
+        Ok(Self { inner: Arc::new(Inner { name, engine, crops, crops_change, queue }) })
+    }
+
     /// Waits for what is under way and closes the files.
     pub async fn close(&self) {
         self.inner.engine.close().await;

@@ -10,6 +10,7 @@ use crate::{
     Catalogue, CatalogueError,
     engine::{DbRow, Lock, Tx},
     row::{capture, document, embedding, id, read_document, time},
+    turn::Fence,
 };
 
 /// Rows of one transaction at most, but for what was held: whoever writes to the record meanwhile waits for no more.
@@ -32,6 +33,8 @@ pub struct DeletionRun {
     pub begun: ReceiveTime,
     /// With the number of the audit entry that ends it.
     pub finished: Option<(ReceiveTime, u64)>,
+    /// By what leave it is carried out; looked at with each change. Not stored.
+    pub by: Option<Fence>,
 }
 
 /// A sighting that is gone from the catalogue.
@@ -159,6 +162,9 @@ impl Catalogue {
     /// more.
     pub async fn delete_due(&self, run: &mut DeletionRun, holds: &[Hold], now: ReceiveTime) -> Result<Vec<Gone>, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
+        if let Some(fence) = &run.by {
+            self.check_fence(&mut tx, fence).await?;
+        }
         let mut deletion = run.deletion.clone();
         let mut gone = Vec::new();
         'cameras: for (camera, before) in &run.deletion.stored_before {
@@ -212,21 +218,30 @@ impl Catalogue {
 
     /// Closes the account of a deletion; `seq` is the audit entry that ends it.
     pub async fn finish_deletion(&self, run: &DeletionRun, at: ReceiveTime, seq: u64) -> Result<(), CatalogueError> {
+        let mut tx = self.begin_as(run).await?;
         sqlx::query("UPDATE deletion SET finished = $2, seq = $3, document = $4 WHERE id = $1")
             .bind(run.id)
             .bind(at.as_micros())
             .bind(seq.cast_signed())
             .bind(document(&run.deletion)?)
-            .execute(self.writer())
+            .execute(&mut *tx)
             .await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// Keeps what is known of a deletion that did not come to its end.
     pub async fn save_deletion(&self, run: &DeletionRun) -> Result<(), CatalogueError> {
-        let query = sqlx::query("UPDATE deletion SET document = $2 WHERE id = $1").bind(run.id).bind(document(&run.deletion)?);
-        query.execute(self.writer()).await?;
-        Ok(())
+        let mut tx = self.begin_as(run).await?;
+        store(&mut tx, run.id, &run.deletion).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn begin_as(&self, run: &DeletionRun) -> Result<Tx, CatalogueError> {
+        let mut tx = self.begin().await?;
+        if let Some(fence) = &run.by {
+            self.check_fence(&mut tx, fence).await?;
+        }
+        Ok(tx)
     }
 }
 
@@ -307,6 +322,7 @@ fn run(row: &DbRow) -> Result<DeletionRun, CatalogueError> {
         deletion: read_document(row.try_get("document")?, || format!("deletion {id}"))?,
         begun: time(row.try_get("begun")?)?,
         finished,
+        by: None,
     })
 }
 

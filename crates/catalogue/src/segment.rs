@@ -3,7 +3,11 @@
 use sqlx::Row;
 use types::JobId;
 
-use crate::{Catalogue, CatalogueError, engine::DbRow};
+use crate::{
+    Catalogue, CatalogueError,
+    engine::{DbRow, Tx},
+    turn::{Fence, JobLease},
+};
 
 /// What one segment of footage gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,8 +31,10 @@ pub enum Plan {
 impl Catalogue {
     /// Says how a job is cut and by what it is read. Segments done the same way before still count; of any other way nothing
     /// is kept here, and whoever asks removes what was stored.
-    pub async fn plan_job(&self, id: &JobId, recipe: &str, segments: u32) -> Result<Plan, CatalogueError> {
+    pub async fn plan_job(&self, lease: &JobLease, recipe: &str, segments: u32) -> Result<Plan, CatalogueError> {
+        let id = &lease.job;
         let mut tx = self.begin().await?;
+        self.check_fence(&mut tx, &Fence::Job(lease.clone())).await?;
         let before: Option<(String, i64)> = sqlx::query_as("SELECT recipe, segments FROM job_plan WHERE job = $1")
             .bind(id.as_str())
             .fetch_optional(&mut *tx)
@@ -41,8 +47,7 @@ impl Catalogue {
             tx.commit().await?;
             return Ok(Plan::GoesOn(rows.iter().map(segment).collect::<Result<_, CatalogueError>>()?));
         }
-        sqlx::query("DELETE FROM job_segment WHERE job = $1").bind(id.as_str()).execute(&mut *tx).await?;
-        sqlx::query("DELETE FROM job_plan WHERE job = $1").bind(id.as_str()).execute(&mut *tx).await?;
+        forget_segments(&mut tx, id).await?;
         sqlx::query("INSERT INTO job_plan (job, recipe, segments) VALUES ($1, $2, $3)")
             .bind(id.as_str())
             .bind(recipe)
@@ -54,29 +59,22 @@ impl Catalogue {
     }
 
     /// A segment is done: all its sightings are stored. Durable when this returns.
-    pub async fn finish_segment(&self, id: &JobId, done: SegmentDone) -> Result<(), CatalogueError> {
+    pub async fn finish_segment(&self, lease: &JobLease, done: SegmentDone) -> Result<(), CatalogueError> {
+        let mut tx = self.begin().await?;
+        self.check_fence(&mut tx, &Fence::Job(lease.clone())).await?;
         sqlx::query(
             "INSERT INTO job_segment (job, number, frames, detections, sightings, crops_refused)
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job, number) DO NOTHING",
         )
-        .bind(id.as_str())
+        .bind(lease.job.as_str())
         .bind(i64::from(done.number))
         .bind(done.frames.cast_signed())
         .bind(done.detections.cast_signed())
         .bind(done.sightings.cast_signed())
         .bind(done.crops_refused.cast_signed())
-        .execute(self.writer())
+        .execute(&mut *tx)
         .await?;
-        Ok(())
-    }
-
-    /// Nothing of the job counts any more: it failed, was cancelled, or its footage was removed.
-    pub async fn forget_segments(&self, id: &JobId) -> Result<(), CatalogueError> {
-        let mut tx = self.begin().await?;
-        sqlx::query("DELETE FROM job_segment WHERE job = $1").bind(id.as_str()).execute(&mut *tx).await?;
-        sqlx::query("DELETE FROM job_plan WHERE job = $1").bind(id.as_str()).execute(&mut *tx).await?;
-        tx.commit().await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
 
     /// Forgets a job that has ended, so that its footage can be added again, with another start too.
@@ -88,13 +86,21 @@ impl Catalogue {
         if !job.state.is_final() {
             return Err(CatalogueError::JobState { id: id.clone(), state: job.state.as_str(), wanted: "removed" });
         }
-        self.forget_segments(id).await?;
+        let mut tx = self.begin().await?;
+        forget_segments(&mut tx, id).await?;
         sqlx::query("DELETE FROM job WHERE id = $1 AND state IN ('done', 'failed', 'cancelled')")
             .bind(id.as_str())
-            .execute(self.writer())
+            .execute(&mut *tx)
             .await?;
-        Ok(())
+        Ok(tx.commit().await?)
     }
+}
+
+/// Nothing of the job counts any more.
+pub(crate) async fn forget_segments(tx: &mut Tx, id: &JobId) -> Result<(), CatalogueError> {
+    sqlx::query("DELETE FROM job_segment WHERE job = $1").bind(id.as_str()).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM job_plan WHERE job = $1").bind(id.as_str()).execute(&mut **tx).await?;
+    Ok(())
 }
 
 fn segment(row: &DbRow) -> Result<SegmentDone, CatalogueError> {

@@ -14,6 +14,7 @@ mod index;
 mod ingest;
 mod init;
 mod log;
+mod migrate;
 mod models;
 mod query;
 mod reindex;
@@ -73,6 +74,8 @@ pub(crate) enum Command {
     Log(log::Log),
     /// Check a receipt or an export, with no server and no network
     Verify(verify::Verify),
+    /// Move an embedded deployment to a database and a store that several servers share
+    Migrate(migrate::Migrate),
     /// Run a witness: vouch that a log only ever grows
     Witness(witness::Witness),
     /// How well and how fast it sees, on your own labelled data
@@ -86,7 +89,7 @@ pub(crate) enum Command {
     Models(models::Models),
 }
 
-/// `models`, `eval`, `appearance`, `init`, `verify`, `witness` and `log verify` need no server; everything else but `serve`
+/// `models`, `eval`, `appearance`, `init`, `migrate`, `verify`, `witness` and `log verify` need no server; everything else but `serve`
 /// calls one.
 pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
     match command {
@@ -107,6 +110,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Reindex(c) => c.run(ctx).await,
         Command::Log(c) => c.run(ctx).await,
         Command::Verify(c) => c.run(ctx),
+        Command::Migrate(c) => c.run(ctx).await,
         Command::Witness(c) => c.run(ctx).await,
         Command::Eval(c) => c.run(ctx),
         Command::Appearance(c) => c.run(ctx),

@@ -6,20 +6,28 @@
 
 #[path = "cli/archive.rs"]
 mod archive;
+#[path = "../../catalogue/tests/catalogue/bucket.rs"]
+mod bucket;
 #[path = "cli/cameras.rs"]
 mod cameras;
 #[path = "cli/chaos.rs"]
 mod chaos;
+#[path = "../../catalogue/tests/catalogue/cluster.rs"]
+mod cluster;
 #[path = "cli/deployment.rs"]
 mod deployment;
 #[path = "cli/export.rs"]
 mod export;
 #[path = "cli/messages.rs"]
 mod messages;
+#[path = "cli/migrate.rs"]
+mod migrate;
 #[path = "cli/record.rs"]
 mod record;
 #[path = "cli/retention.rs"]
 mod retention;
+#[path = "cli/servers.rs"]
+mod servers;
 #[path = "cli/throughput.rs"]
 mod throughput;
 #[path = "cli/whole_path.rs"]

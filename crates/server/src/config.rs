@@ -10,7 +10,7 @@ use access::{
     Policy, Purpose, Retention,
     log::{KeyKind, NoteKey},
 };
-use catalogue::{PlaceFault, S3Place};
+use catalogue::{PlaceFault, PostgresUrl, S3Place};
 use serde::Deserialize;
 
 mod index_server;
@@ -43,6 +43,8 @@ pub struct Config {
     /// Relative to the home folder unless absolute.
     pub data: PathBuf,
     pub index_flush: Duration,
+    /// `None`: a file in the data folder.
+    pub database: Option<DatabaseConfig>,
     /// `None`: a folder in the data folder.
     pub crops: Option<CropsConfig>,
     /// `None`: the index is in this process.
@@ -78,12 +80,23 @@ pub struct Config {
     pub policy: Policy,
 }
 
-/// A bucket for the crops.
+/// A PostgreSQL database for the catalogue.
 #[derive(Debug, Clone)]
-pub struct CropsConfig {
-    pub place: S3Place,
-    /// A file, relative to the home folder unless absolute; `None`: the environment.
-    pub credentials: Option<PathBuf>,
+pub struct DatabaseConfig {
+    pub url: PostgresUrl,
+    /// A file with the password, relative to the home folder unless absolute; `None`: the URL's own, or none.
+    pub password: Option<PathBuf>,
+}
+
+/// Where the crops lie, if not in the data folder.
+#[derive(Debug, Clone)]
+pub enum CropsConfig {
+    Folder(PathBuf),
+    Bucket {
+        place: S3Place,
+        /// A file, relative to the home folder unless absolute; `None`: the environment.
+        credentials: Option<PathBuf>,
+    },
 }
 
 /// How the log is kept and who watches it.
@@ -146,6 +159,7 @@ struct Document {
     metrics: Metrics,
     traces: Traces,
     storage: Storage,
+    database: Database,
     crops: Crops,
     index: index_server::IndexKeys,
     log: Log,
@@ -195,6 +209,13 @@ struct Traces {
 struct Storage {
     data: PathBuf,
     index_flush_seconds: i64,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Database {
+    url: String,
+    password: PathBuf,
 }
 
 #[derive(Deserialize)]
@@ -369,7 +390,12 @@ impl Document {
             text => text.parse().map_err(|_| bad("models.device", format!("{text:?}"), "is not cpu, cuda or cuda:NUMBER"))?,
         };
         let log = self.log.build_and_validate(file)?;
+        let database = self.database.validate(&bad)?;
         let crops = self.crops.validate(&bad)?;
+        if database.is_some() && crops.is_none() {
+            let fault = "is empty; a database that servers share needs crops that all of them see: s3://bucket/prefix or file:///srv/crops";
+            return Err(bad("crops.url", "\"\"".to_owned(), fault));
+        }
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let workers = |key, value| {
             let asked = whole(key, value, 0..=256, "is not between 0 (half the cores) and 256")? as usize;
@@ -398,6 +424,7 @@ impl Document {
             shutdown: seconds("server.shutdown_seconds", self.server.shutdown_seconds, 1..=300)?,
             data: self.storage.data,
             index_flush: seconds("storage.index_flush_seconds", self.storage.index_flush_seconds, 1..=3600)?,
+            database,
             crops,
             index_server: self.index.validate(&bad)?,
             log,
@@ -436,10 +463,32 @@ impl Document {
     }
 }
 
+impl Database {
+    fn validate(self, bad: &impl Bad) -> Result<Option<DatabaseConfig>, ConfigError> {
+        if self.url.is_empty() {
+            return Ok(None);
+        }
+        // It may hold a password: it is not repeated.
+        let url = PostgresUrl::parse(&self.url)
+            .map_err(|_| bad("database.url", "…".to_owned(), "is not a URL such as postgres://sightline@db.example/sightline"))?;
+        let password = (!self.password.as_os_str().is_empty()).then_some(self.password);
+        Ok(Some(DatabaseConfig { url, password }))
+    }
+}
+
 impl Crops {
     fn validate(self, bad: &impl Bad) -> Result<Option<CropsConfig>, ConfigError> {
         if self.url.is_empty() {
             return Ok(None);
+        }
+        if let Some(folder) = self.url.strip_prefix("file://") {
+            let folder = PathBuf::from(folder);
+            let fault = "is not a whole path, such as file:///srv/crops";
+            return if folder.is_absolute() {
+                Ok(Some(CropsConfig::Folder(folder)))
+            } else {
+                Err(bad("crops.url", format!("{:?}", self.url), fault))
+            };
         }
         if self.region.is_empty() {
             return Err(bad("crops.region", "\"\"".to_owned(), "is no region; \"us-east-1\" where the server has none"));
@@ -447,12 +496,16 @@ impl Crops {
         // An endpoint may hold a password by mistake: it is not repeated.
         let hidden = || "…".to_owned();
         let place = S3Place::parse(&self.url, &self.endpoint, &self.region).map_err(|fault| match fault {
-            PlaceFault::Url => bad("crops.url", format!("{:?}", self.url), "is not a bucket such as s3://bucket/prefix"),
+            PlaceFault::Url => bad(
+                "crops.url",
+                format!("{:?}", self.url),
+                "is not a bucket such as s3://bucket/prefix, nor a folder such as file:///srv/crops",
+            ),
             PlaceFault::Endpoint => bad("crops.endpoint", hidden(), "is not an address such as https://s3.example:9000"),
             PlaceFault::Clear => bad("crops.endpoint", hidden(), "is not https; without TLS crops may not leave this machine"),
         })?;
         let credentials = (!self.credentials.as_os_str().is_empty()).then_some(self.credentials);
-        Ok(Some(CropsConfig { place, credentials }))
+        Ok(Some(CropsConfig::Bucket { place, credentials }))
     }
 }
 
@@ -509,7 +562,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 69, "{keys:?}");
+        assert_eq!(keys.len(), 71, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -528,6 +581,10 @@ mod tests {
         assert!(error(witness).contains("is not a witness's key"));
         assert!(error("[missing_person]\nwindow_hours = 0").contains("missing_person.window_hours = 0 is not between 1 and 720"));
         assert!(error("[callers]\nburst = 0").contains("callers.burst = 0 is not between 1 and"));
+        assert!(error("[database]\nurl = \"postgres://db/x\"").contains("crops.url = \"\" is empty; a database that"));
+        assert!(error("[crops]\nurl = \"file://crops\"").contains("is not a whole path"));
+        let database = error("[database]\nurl = \"mysql://u:s3cret@db\"");
+        assert!(database.contains("database.url = … is not a URL such as") && !database.contains("s3cret"), "{database}");
         assert!(error("[crops]\nurl = \"bucket\"").contains("crops.url = \"bucket\" is not a bucket such as s3://"));
         let clear = error("[crops]\nurl = \"s3://bucket\"\nendpoint = \"http://u:s3cret@s3.example\"");
         assert!(clear.contains("crops.endpoint = … is not") && !clear.contains("s3cret"), "{clear}");

@@ -273,6 +273,20 @@ impl ModelFeed {
         blocking(move || index.purge(day, &keep)).await
     }
 
+    /// As [`Self::purge_day`], announced as change `seq`: an index on disk that has it is not older than it.
+    pub(crate) async fn purge_as_of(&self, day: Day, seq: u64) -> Result<(), FeedError> {
+        let _turn = self.turn.lock().await;
+        self.catch_up_in_turn().await?;
+        let keep = self.catalogue.ids(day).await?.into_iter().collect();
+        let index = self.index.clone();
+        blocking(move || {
+            index.purge(day, &keep)?;
+            index.remove(&[], seq.max(index.taken()))?;
+            index.flush()
+        })
+        .await
+    }
+
     /// As [`Self::purge_day`] of an index that is still behind: what it has not taken yet, it takes later.
     pub(crate) async fn purge_day_so_far(&self, day: Day) -> Result<(), FeedError> {
         let _turn = self.turn.lock().await;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Caller, Outcome, Phase, Role};
-use catalogue::{Catalogue, CatalogueConfig, RevokedIdentity};
+use catalogue::{Catalogue, RevokedIdentity};
 use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
 use types::ReceiveTime;
@@ -20,7 +20,7 @@ use crate::{
     lock::HomeLock,
     log::Log,
     pki::{self, Authority},
-    store::StoreError,
+    store::{StoreError, catalogue_config},
 };
 
 /// A certificate that the deployment's authority has issued.
@@ -147,8 +147,7 @@ pub struct OfflineIdentities {
 impl OfflineIdentities {
     pub async fn open(home: &Home, config: &Config) -> Result<Self, StoreError> {
         let lock = HomeLock::acquire(home.root())?;
-        let data = home.root().join(&config.data);
-        let catalogue = Catalogue::open(&CatalogueConfig::in_folder(&data)).await?;
+        let catalogue = Catalogue::open(&catalogue_config(home, config)?).await?;
         let log = Arc::new(Log::open(home, &config.log, catalogue.clone()).await?);
         Ok(Self { catalogue, log, _lock: lock })
     }

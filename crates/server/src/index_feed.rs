@@ -111,6 +111,20 @@ impl IndexFeed {
         }
     }
 
+    /// The change up to which what is fed is on disk.
+    pub(crate) fn synced(&self) -> u64 {
+        let synced = self.main().index().synced();
+        self.side().map_or(synced, |side| side.index().synced().min(synced))
+    }
+
+    /// Carries out a purge that another server announced as change `seq`.
+    pub(crate) async fn purge_as_of(&self, day: Day, seq: u64) -> Result<(), FeedError> {
+        if let Some(side) = self.side() {
+            side.purge_day_so_far(day).await?;
+        }
+        self.main().purge_as_of(day, seq).await
+    }
+
     pub(crate) async fn is_current(&self) -> Result<bool, FeedError> {
         self.main().is_current().await
     }

@@ -7,11 +7,12 @@ mod worker;
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use catalogue::{AddedJob, Catalogue, CatalogueError, Job, JobState, NewJob};
+use catalogue::{AddedJob, Catalogue, CatalogueError, Fence, Job, JobState, NewJob, TakenJob};
 use pipeline::FootageProgress;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -24,6 +25,7 @@ pub(crate) use worker::{JobFailure, Workers};
 use self::running::Running;
 use crate::{
     feed::IndexFeed,
+    fleet::{Fleet, LEASE, turns},
     status::{Fault, chain},
 };
 
@@ -38,7 +40,10 @@ pub(crate) struct Live {
 pub(crate) struct Jobs {
     catalogue: Catalogue,
     feed: Arc<IndexFeed>,
+    fleet: Arc<Fleet>,
     max_queued: u32,
+    /// Jobs whose files are not on this machine, and since when that is known: other servers may have them.
+    elsewhere: Mutex<HashMap<JobId, Instant>>,
     /// Bounded by the number of workers, plus the last progress of jobs that ended in this process, at most
     /// [`MAX_REMEMBERED`].
     live: Mutex<HashMap<JobId, Live>>,
@@ -53,6 +58,12 @@ pub(crate) struct Jobs {
 }
 
 const MAX_REMEMBERED: usize = 1000;
+/// How long another server may take to add or remove footage.
+const ADDING: Duration = Duration::from_secs(30);
+/// A server that is alone queues its own jobs again when it starts.
+const FOREVER: Duration = Duration::from_secs(100 * 366 * 86_400);
+/// A file that was not here may be by then.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 impl std::fmt::Debug for Jobs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -61,11 +72,13 @@ impl std::fmt::Debug for Jobs {
 }
 
 impl Jobs {
-    pub(crate) fn new(catalogue: Catalogue, feed: Arc<IndexFeed>, max_queued: u32) -> Self {
+    pub(crate) fn new(catalogue: Catalogue, feed: Arc<IndexFeed>, fleet: Arc<Fleet>, max_queued: u32) -> Self {
         Self {
             catalogue,
             feed,
+            fleet,
             max_queued,
+            elsewhere: Mutex::default(),
             live: Mutex::default(),
             work: Notify::new(),
             active: Mutex::default(),
@@ -80,6 +93,7 @@ impl Jobs {
     /// The same footage of the same camera is there with another start or other settings, or too many jobs wait.
     pub(crate) async fn add(&self, new: &NewJob) -> Result<(Job, bool), Fault> {
         let _one = self.adding.lock().await;
+        let _held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
         let jobs = self.catalogue.jobs(u32::MAX).await?;
         let same = |j: &&Job| j.spec.camera == new.camera && j.spec.footage == new.footage && j.id != new.id();
         let kept = |j: &&Job| !matches!(j.state, JobState::Failed(_) | JobState::Cancelled);
@@ -150,11 +164,13 @@ impl Jobs {
     /// added again, with another start too.
     pub(crate) async fn remove(&self, job: &Job) -> Result<u64, Fault> {
         let _one = self.adding.lock().await;
+        let _held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
+        let job = &self.catalogue.job(&job.id).await?;
         if !job.state.is_final() {
             return Err(wrong_state(job, "cancel it first: `sightline archive cancel`"));
         }
         self.check_holds(job).await?;
-        let gone = self.discard(job).await?;
+        let gone = self.discard(job, None).await?;
         self.catalogue.remove_job(&job.id).await?;
         self.forget(&job.id);
         self.announce();
@@ -177,14 +193,48 @@ impl Jobs {
     }
 
     /// Takes away what came from a job's footage.
-    async fn discard(&self, job: &Job) -> Result<u64, CatalogueError> {
-        let gone = self.catalogue.discard_footage(&job.spec.camera, job.spec.footage).await?;
+    async fn discard(&self, job: &Job, fence: Option<&Fence>) -> Result<u64, CatalogueError> {
+        let (camera, footage) = (&job.spec.camera, job.spec.footage);
+        let gone = match fence {
+            Some(fence) => self.catalogue.discard_footage_by(camera, footage, fence).await?,
+            None => self.catalogue.discard_footage(camera, footage).await?,
+        };
         if gone.sightings > 0
             && let Err(error) = self.feed.catch_up().await
         {
             tracing::error!(error = %chain(&error), "index lags behind the catalogue");
         }
         Ok(gone.sightings)
+    }
+
+    /// Takes a job that waits, of those whose file is here.
+    async fn take(&self) -> Result<Option<TakenJob>, CatalogueError> {
+        let except: Vec<JobId> = {
+            let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+            elsewhere.retain(|_, since| since.elapsed() < LOOK_AGAIN);
+            elsewhere.keys().cloned().collect()
+        };
+        let lasts = if self.fleet.is_shared() { LEASE } else { FOREVER };
+        let Some(taken) = self.catalogue.take_job(self.fleet.id(), lasts, &except).await? else { return Ok(None) };
+        if self.fleet.is_shared() && !taken.job.cancelling && !Path::new(&taken.job.spec.path).exists() {
+            tracing::info!(job = %taken.job.id, "its file is not on this machine: left to other servers");
+            self.catalogue.put_back(&taken.lease).await?;
+            self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).insert(taken.job.id, Instant::now());
+            return Ok(None);
+        }
+        Ok(Some(taken))
+    }
+
+    /// Says that what is worked on here still is; what is another server's by now is put down.
+    pub(crate) async fn renew(self: &Arc<Self>) -> Result<(), CatalogueError> {
+        let jobs = self.clone();
+        // A worker holds it while it waits for the database, which needs this runtime's threads.
+        let Ok(active) = tokio::task::spawn_blocking(move || jobs.active().clone()).await else { return Ok(()) };
+        let ours = self.catalogue.renew_jobs(self.fleet.id(), LEASE).await?;
+        for lost in active.iter().filter(|running| !ours.contains(&running.job.id)) {
+            lost.cancel.cancel();
+        }
+        Ok(())
     }
 
     fn active(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Running>>> {

@@ -9,15 +9,22 @@ use std::{
 };
 
 use catalogue::{Camera, Catalogue, CatalogueError, Lease};
+use ingest::camera_status;
 use media::{RtspSource, Sampling};
 use pipeline::{CameraSecrets, Kept, LiveStatus, SightingSink, VisionPool, Watch, Watchers};
+use prost::Message as _;
+use proto::v1;
 use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, ReceiveTime};
 use vision::{ModelStore, Vision, VisionError, VisionOptions};
 
 use self::sink::PatientSink;
-use crate::{feed::IndexFeed, status::chain};
+use crate::{
+    feed::IndexFeed,
+    fleet::{Fleet, Held, turns},
+    status::chain,
+};
 
 /// How often the catalogue is asked who is to be watched: a pause or a revocation holds within this time.
 const RECONCILE: Duration = Duration::from_millis(500);
@@ -32,6 +39,9 @@ pub(crate) struct LiveCameras {
     models: ModelStore,
     options: VisionOptions,
     secrets: CameraSecrets,
+    fleet: Arc<Fleet>,
+    /// The leave to watch; of several servers one has it.
+    held: tokio::sync::Mutex<Option<Held>>,
     workers: usize,
     /// Loaded with the first camera.
     visions: Mutex<Option<Arc<VisionPool>>>,
@@ -53,6 +63,7 @@ impl LiveCameras {
     pub(crate) fn new(
         catalogue: Catalogue,
         feed: Arc<IndexFeed>,
+        fleet: Arc<Fleet>,
         models: ModelStore,
         options: VisionOptions,
         secrets: CameraSecrets,
@@ -64,6 +75,8 @@ impl LiveCameras {
             models,
             options,
             secrets,
+            fleet,
+            held: tokio::sync::Mutex::default(),
             workers: settings.workers.max(1),
             visions: Mutex::default(),
             watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }),
@@ -96,12 +109,31 @@ impl LiveCameras {
                 tracing::error!(error = %chain(&error), "live cameras not looked after; trying again");
             }
         }
-        if tokio::task::spawn_blocking(move || self.watchers.stop()).await.is_err() {
+        let this = self.clone();
+        if tokio::task::spawn_blocking(move || this.watchers.stop()).await.is_err() {
             tracing::error!("the live cameras were not ended");
+        }
+        // Only now another server may watch.
+        if let Some(held) = self.held.lock().await.take() {
+            held.leave().await;
         }
     }
 
     async fn reconcile(self: &Arc<Self>) -> Result<(), LiveError> {
+        let mut held = self.held.lock().await;
+        if held.as_ref().is_some_and(Held::is_lost) {
+            // Every watcher ends first: what it still tells is refused.
+            let this = self.clone();
+            let ended =
+                tokio::task::spawn_blocking(move || this.watchers.apply(&BTreeMap::new(), None, &|_, _, _| unreachable!()));
+            ended.await.map_err(|_| LiveError::Thread)?.map_err(LiveError::Start)?;
+            *held = None;
+        }
+        if held.is_none() {
+            *held = self.fleet.turn(turns::LIVE).await?;
+        }
+        let Some(leave) = &*held else { return Ok(()) };
+        let fence = leave.fence();
         let (cameras, leases) = (self.catalogue.cameras().await?, self.catalogue.last_leases().await?);
         let now = ReceiveTime::now();
         let mut wanted = BTreeMap::new();
@@ -115,11 +147,30 @@ impl LiveCameras {
             let visions = if wanted.values().any(|w| w.kept.is_none()) { Some(this.load()?) } else { None };
             let sink = |_: &CameraId, _: &Watch, cancel| -> Box<dyn SightingSink + Send> {
                 let (catalogue, feed) = (this.catalogue.clone(), this.feed.clone());
-                Box::new(PatientSink { runtime: runtime.clone(), catalogue, feed, cancel })
+                Box::new(PatientSink { runtime: runtime.clone(), catalogue, feed, fence: fence.clone(), cancel })
             };
             this.watchers.apply(&wanted, visions.as_ref(), &sink).map_err(LiveError::Start)
         };
-        tokio::task::spawn_blocking(apply).await.map_err(|_| LiveError::Thread)?
+        tokio::task::spawn_blocking(apply).await.map_err(|_| LiveError::Thread)??;
+        if self.fleet.is_shared() {
+            leave.say(&v1::CameraStatusResponse { cameras: self.messages() }.encode_to_vec()).await?;
+        }
+        Ok(())
+    }
+
+    /// As they are told callers and other servers.
+    fn messages(&self) -> Vec<v1::CameraStatus> {
+        self.statuses().into_iter().map(|(id, (agency, now))| camera_status(&id, &agency, now)).collect()
+    }
+
+    /// What every camera with a source is doing, on whichever server watches it.
+    pub(crate) async fn everywhere(&self) -> Result<Vec<v1::CameraStatus>, CatalogueError> {
+        if self.fleet.is_shared()
+            && let Some(said) = self.catalogue.said(turns::LIVE).await?
+        {
+            return Ok(v1::CameraStatusResponse::decode(&*said).map(|told| told.cameras).unwrap_or_default());
+        }
+        Ok(self.messages())
     }
 
     fn is_a_workers(&self, lease: Option<&Lease>, now: ReceiveTime) -> bool {

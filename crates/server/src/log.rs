@@ -34,13 +34,14 @@ use catalogue::Catalogue;
 use metrics::histogram;
 use tokio::sync::Notify;
 
-use self::{ask::Witness as Asked, publish::grow};
+use self::ask::Witness as Asked;
 pub use self::{
     fault::LogFault,
     files::FileTiles,
     keys::{make_key, public_half, read_key, read_signer},
     witness::Witness,
 };
+pub(crate) use self::{files::write_durably, publish::grow};
 use crate::{config::LogConfig, metrics::names};
 
 /// Entries compared at once when the whole log is checked.
@@ -164,6 +165,10 @@ impl Log {
         }
     }
 
+    pub(crate) fn head(&self) -> TreeHead {
+        self.state().head
+    }
+
     pub(crate) fn key(&self) -> &NoteKey {
         self.signer.key()
     }
@@ -238,6 +243,11 @@ impl Log {
             }
         }
         Ok(seq)
+    }
+
+    /// Other servers may have added entries.
+    pub(crate) fn has_grown(&self) {
+        self.grown.notify_one();
     }
 
     /// Resolves when there is something new to publish.

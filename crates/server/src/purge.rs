@@ -11,6 +11,7 @@ use types::CaseId;
 
 use crate::{
     app::App,
+    fleet::turns,
     status::{Fault, chain},
 };
 
@@ -52,6 +53,7 @@ pub(crate) async fn sweep_regularly(app: Arc<App>, stop: CancellationToken) {
 impl App {
     /// Ends the emergencies that are overdue and purges what must go.
     pub(crate) async fn sweep_cases(&self) -> Result<(), Fault> {
+        let Some(_held) = self.store.fleet.turn(turns::CASES).await? else { return Ok(()) };
         for stored in self.catalogue().open_emergencies().await? {
             let mut after = stored.case.clone();
             if !after.lapse(self.gate.policy(), self.now()) {

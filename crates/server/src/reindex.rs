@@ -239,6 +239,17 @@ impl Store {
         Ok(())
     }
 
+    /// Each server has its own index, and makes the next one itself when it starts: they change models one at a time.
+    pub(crate) async fn check_alone(&self) -> Result<(), Fault> {
+        if self.fleet.is_shared() && self.catalogue.living_servers().await?.len() > 1 {
+            return Err(precondition(
+                "other servers are running",
+                "stop all servers but this one for the reindex, then start them again",
+            ));
+        }
+        Ok(())
+    }
+
     async fn wait_for_searches(&self) -> Result<(), Fault> {
         let Some(side) = self.feed.side() else { return Ok(()) };
         let deadline = tokio::time::Instant::now() + SEARCHES;

@@ -15,7 +15,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Schedule};
-use catalogue::{DeletionRun, Gone, Share, due};
+use catalogue::{DeletionRun, Fence, Gone, Share, due};
 use index::{IndexQuery, QueryVector};
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -23,11 +23,14 @@ use types::{CameraId, Day, Embedding, ReceiveTime, SightingId, TimeWindow};
 
 use crate::{
     app::App,
+    fleet::turns,
     status::{Fault, chain},
 };
 
 /// Of each run so many are looked for by their vectors as well.
 const SAMPLE: usize = 64;
+/// How long other servers may take to write their indexes anew.
+const PURGES: std::time::Duration = std::time::Duration::from_secs(120);
 /// Ids looked for at once.
 const PAGE: usize = 1_000;
 /// Not serving while a deletion is overdue.
@@ -91,7 +94,11 @@ impl App {
     /// Deletes what is due, and says whether anything is overdue afterwards. Returns the runs that came to their end.
     pub(crate) async fn sweep_retention(&self) -> Result<Vec<DeletionRun>, Fault> {
         let _turn = self.store.deleting.lock().await;
-        let done = self.delete_due().await;
+        // Of several servers one deletes; all of them see what is overdue.
+        let done = match self.store.fleet.turn(turns::RETENTION).await? {
+            Some(held) => self.delete_due(held.fence()).await,
+            None => Ok(Vec::new()),
+        };
         let overdue = match self.overdue().await {
             Ok(buckets) => buckets,
             Err(error) => {
@@ -108,11 +115,12 @@ impl App {
         done
     }
 
-    async fn delete_due(&self) -> Result<Vec<DeletionRun>, Fault> {
+    async fn delete_due(&self, by: Option<Fence>) -> Result<Vec<DeletionRun>, Fault> {
         let catalogue = self.catalogue();
         let now = self.believed_time().await?;
         let holds = catalogue.standing_holds().await?;
-        let cut_off = catalogue.open_deletions().await?;
+        let mut cut_off = catalogue.open_deletions().await?;
+        cut_off.iter_mut().for_each(|run| run.by.clone_from(&by));
         let mut done = self.carry_out(cut_off, true, &holds, now).await?;
         let cameras = catalogue.cameras().await?;
         let cutoffs = self.config.retention.cutoffs(cameras.iter().map(|c| (&c.id, &c.policy)), now);
@@ -131,7 +139,7 @@ impl App {
                 ids: IdDigest::default(),
                 probe: None,
             };
-            runs.push(catalogue.begin_deletion(&deletion, now).await?);
+            runs.push(DeletionRun { by: by.clone(), ..catalogue.begin_deletion(&deletion, now).await? });
         }
         done.extend(self.carry_out(runs, false, &holds, now).await?);
         if done.is_empty() {
@@ -165,6 +173,7 @@ impl App {
             }
         }
         let erased = async {
+            self.purge_everywhere(emptied.iter().map(|e| e.run.deletion.day)).await?;
             self.store.feed.forget_deletions().await?;
             Ok::<_, Fault>(self.catalogue().erase(&days).await?)
         };
@@ -202,6 +211,22 @@ impl App {
         }
         erased?;
         first_fault.map_or(Ok(done), Err)
+    }
+
+    /// Every server that is there has deleted these days from its own index when this returns; one that is not makes its index
+    /// again when it comes back.
+    async fn purge_everywhere(&self, days: impl Iterator<Item = Day>) -> Result<(), Fault> {
+        if !self.store.fleet.is_shared() {
+            return Ok(());
+        }
+        let mut last = 0;
+        for day in days {
+            last = self.catalogue().announce_purge(day).await?;
+        }
+        if last > 0 {
+            self.store.fleet.wait_for_purges(last, PURGES).await?;
+        }
+        Ok(())
     }
 
     /// Rows, crops and vectors of a day, in this order: what has no row is in no answer.

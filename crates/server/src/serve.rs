@@ -33,6 +33,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError},
     deployment::Home,
+    fleet,
     grant_keys::{GrantKeyError, GrantKeys},
     guard::GuardLayer,
     jobs::{Jobs, Workers},
@@ -161,12 +162,13 @@ impl Server {
             appearance: store.learned(sees.sees()),
             ..vision_options(&config)
         };
-        let jobs = Arc::new(Jobs::new(store.catalogue.clone(), store.feed.clone(), config.max_queued));
+        let jobs = Arc::new(Jobs::new(store.catalogue.clone(), store.feed.clone(), store.fleet.clone(), config.max_queued));
         let workers = Workers::start(config.workers, &jobs, &store.models, &vision.clone(), stop.clone())
             .map_err(|e| ServeError::Start("the footage workers", e))?;
         let live = Arc::new(LiveCameras::new(
             store.catalogue.clone(),
             store.feed.clone(),
+            store.fleet.clone(),
             store.models.clone(),
             vision.clone(),
             CameraSecrets::new(&home.root().join("secrets/cameras")),
@@ -203,6 +205,11 @@ impl Server {
         tasks.spawn(retention::sweep_regularly(app.clone(), stop.clone()));
         tasks.spawn(flush_regularly(app.clone(), stop.clone()));
         tasks.spawn(reindex::follow(app.clone(), stop.clone()));
+        tasks.spawn(fleet::follow(app.clone(), stop.clone()));
+        tasks.spawn(fleet::keep_jobs(app.clone(), stop.clone()));
+        if app.store.fleet.is_shared() {
+            tasks.spawn(fleet::sweep_crops(app.clone()));
+        }
         let watching = tokio::spawn(live.run(stop.clone()));
         tasks.spawn(publish_regularly(app.clone(), stop.clone()));
         let health_address = match config.health_listen {
@@ -402,7 +409,7 @@ async fn flush_regularly(app: Arc<App>, stop: CancellationToken) {
         tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
         let done = async {
             app.store.feed.catch_up().await?;
-            app.store.feed.flush().await
+            app.store.flush_index().await
         };
         if let Err(error) = done.await {
             tracing::error!(error = %chain(&error), "index lags behind the catalogue");

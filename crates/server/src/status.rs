@@ -129,6 +129,7 @@ fn of_catalogue(error: &CatalogueError) -> Status {
         E::JobState { .. } => told(Code::FailedPrecondition, "job_state", ""),
         E::Invalid { .. } => told(Code::InvalidArgument, "invalid", ""),
         E::RepairRefused { .. } => told(Code::FailedPrecondition, "repair_refused", "mount the crop folder, then check again"),
+        E::NotOurs { .. } => ours(Code::Aborted, "not_ours", error, "try again"),
         E::Busy(_) => ours(Code::Unavailable, "busy", error, "try again"),
         E::Unreachable { .. } => ours(Code::Unavailable, "database_away", error, "try again"),
         E::CropStore { fault, .. } => ours(Code::Unavailable, "crop_store", error, fault.hint()),

@@ -4,20 +4,23 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use catalogue::{AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, JobState, S3Credentials, compare_ids};
+use catalogue::{
+    AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, JobState, S3Credentials, compare_ids,
+};
 use index::Place;
 use proto::v1;
 use types::ModelDigest;
 use vision::{Manifest, ModelStore, VisionError};
 
 use crate::{
-    config::{ApiKeyError, Config, CropsConfig},
+    config::{ApiKeyError, Config, CropsConfig, DatabaseConfig},
     deployment::Home,
     embed_again::EmbedAgain,
     feed::{FeedError, IndexFeed},
+    fleet::{Fleet, Held, LEASE, turns},
     lock::{HomeLock, LockError},
     log::{Log, LogFault},
     reindex,
@@ -27,6 +30,8 @@ use crate::{
 /// What to do where a server that holds the index is not to be had.
 pub(crate) const INDEX_AWAY: &str = "nothing is lost: sightings are stored and found once it answers; look after the server that `index.url` names, then try again";
 
+/// How long `check` waits for another server's deletion.
+const DELETING: Duration = Duration::from_secs(60);
 /// Findings listed in an answer; all are counted.
 const MAX_FINDINGS: usize = 1000;
 
@@ -40,6 +45,10 @@ pub enum StoreError {
     Log(#[from] LogFault),
     #[error(transparent)]
     Feed(#[from] FeedError),
+    #[error("a deployment is being moved into this database, and is not whole yet")]
+    HalfMoved,
+    #[error("another server that shares the database has the index {name:?} on the index server")]
+    IndexTaken { name: String },
     #[error(transparent)]
     Vision(#[from] VisionError),
     #[error(transparent)]
@@ -56,6 +65,8 @@ impl StoreError {
             }
             Self::Lock(LockError::Io { .. }) => "check that the home folder exists and that you may write there",
             Self::Log(error) => error.hint(),
+            Self::HalfMoved => "finish it first: `sightline migrate`",
+            Self::IndexTaken { .. } => "give each server an `index.name` of its own: each keeps an index of its own",
             Self::Vision(error) => error.hint().unwrap_or("run `sightline models verify`"),
             Self::Catalogue(error) | Self::Feed(FeedError::Catalogue(error)) if error.hint().is_some() => {
                 error.hint().unwrap_or_default()
@@ -74,6 +85,7 @@ pub struct Store {
     pub(crate) log: Arc<Log>,
     pub(crate) feed: Arc<IndexFeed>,
     pub(crate) models: ModelStore,
+    pub(crate) fleet: Arc<Fleet>,
     /// Held while sightings are deleted: what is half gone is no finding.
     pub(crate) deleting: tokio::sync::Mutex<()>,
     /// The model that the configuration names.
@@ -85,7 +97,18 @@ pub struct Store {
     pub(crate) untidy: AtomicBool,
     /// Held by whoever changes which model is searched.
     pub(crate) reindexing: tokio::sync::Mutex<()>,
+    _index: Option<Held>,
     _lock: HomeLock,
+}
+
+/// Two servers that feed one index would bring back what the other deleted. One that was killed is waited for.
+async fn alone_with_index(fleet: &Fleet, name: &str) -> Result<Held, StoreError> {
+    // Lives as long as the process.
+    let turn: &'static str = Box::leak(format!("index {name}").into_boxed_str());
+    fleet.wait_turn(turn, LEASE * 2).await.map_err(|error| match error {
+        CatalogueError::Busy(_) => StoreError::IndexTaken { name: name.to_owned() },
+        error => error.into(),
+    })
 }
 
 impl Store {
@@ -96,12 +119,18 @@ impl Store {
         let data = home.root().join(&config.data);
         let configured = configured_model(&models, config, &data).await?;
         let catalogue = Catalogue::open(&catalogue_config(home, config)?).await?;
+        if catalogue.unfinished_migration().await?.is_some() {
+            return Err(StoreError::HalfMoved);
+        }
+        let fleet = Arc::new(Fleet::join(catalogue.clone()).await?);
         // Before anything is changed: on an older copy nothing is.
         let log = Log::open(home, &config.log, catalogue.clone()).await?;
-        undo_cut_off_jobs(&catalogue).await?;
-        let swept = catalogue.sweep_orphans().await?;
-        if swept > 0 {
-            tracing::info!(crops = swept, "crops without a sighting removed");
+        if !fleet.is_shared() {
+            undo_cut_off_jobs(&catalogue).await?;
+            let swept = catalogue.sweep_orphans().await?;
+            if swept > 0 {
+                tracing::info!(crops = swept, "crops without a sighting removed");
+            }
         }
         let chosen = reindex::Models::read(&catalogue, &configured).await?;
         let spec = reindex::spec_of(&models, &chosen.current, &data).await?;
@@ -113,18 +142,24 @@ impl Store {
             Some(server) => Place::server(server.settings(home.root())?).map_err(FeedError::from)?,
             None => Place::folder(&data.join("index")),
         };
+        let index = match &config.index_server {
+            Some(server) => Some(alone_with_index(&fleet, &server.name).await?),
+            None => None,
+        };
         let feed = IndexFeed::open(catalogue.clone(), &place, spec, embed_again).await?;
         let store = Self {
             catalogue,
             log: Arc::new(log),
             feed: Arc::new(feed),
             models,
+            fleet,
             deleting: tokio::sync::Mutex::default(),
             configured,
             data,
             place,
             untidy: AtomicBool::new(false),
             reindexing: tokio::sync::Mutex::default(),
+            _index: index,
             _lock: lock,
         };
         store.open_side().await?;
@@ -138,20 +173,38 @@ impl Store {
     }
 
     pub(crate) async fn shut(&self) -> Result<(), StoreError> {
-        match self.feed.flush().await {
+        match self.flush_index().await {
             Err(error) if error.is_away() => {
                 tracing::warn!(error = %chain(&error), "index not written out; the next start feeds it what it lacks");
             }
             flushed => flushed?,
         }
         self.log.publish().await?;
+        self.fleet.leave().await?;
         self.catalogue.close().await;
+        Ok(())
+    }
+
+    /// Makes what the index has taken durable, and lets the other servers know.
+    pub(crate) async fn flush_index(&self) -> Result<(), FeedError> {
+        self.feed.flush().await?;
+        self.fleet.set_synced(self.feed.synced());
+        Ok(())
+    }
+
+    /// Makes the index again, and the one beside it.
+    pub(crate) async fn rebuild_all(&self) -> Result<(), FeedError> {
+        self.feed.rebuild().await?;
+        if let Some(side) = self.feed.side() {
+            side.rebuild().await?;
+        }
         Ok(())
     }
 
     /// Compares catalogue, crops and index; with `repair`, puts right what can be.
     pub async fn check(&self, repair: bool) -> Result<v1::CheckResponse, StoreError> {
         let _turn = self.deleting.lock().await;
+        let _held = self.fleet.wait_turn(turns::RETENTION, DELETING).await?;
         let mut findings = self.findings().await?;
         let found = std::mem::take(&mut findings.list);
         if !repair || found.is_empty() {
@@ -244,16 +297,36 @@ impl Findings {
 }
 
 /// Where rows and crops lie.
-fn catalogue_config(home: &Home, config: &Config) -> Result<CatalogueConfig, CatalogueError> {
+pub(crate) fn catalogue_config(home: &Home, config: &Config) -> Result<CatalogueConfig, CatalogueError> {
     let mut places = CatalogueConfig::in_folder(&home.root().join(&config.data));
-    if let Some(CropsConfig { place, credentials }) = &config.crops {
-        let credentials = match credentials {
-            Some(file) => S3Credentials::from_file(&home.root().join(file))?,
-            None => S3Credentials::from_env()?,
+    if let Some(DatabaseConfig { url, password }) = &config.database {
+        let url = match password {
+            Some(file) => url.clone().with_password(&read_password(&home.root().join(file))?),
+            None => url.clone(),
         };
-        places.crops = Crops::S3(place.clone(), credentials);
+        places.database = Database::Postgres(url);
+    }
+    match &config.crops {
+        Some(CropsConfig::Folder(folder)) => places.crops = Crops::Folder(folder.clone()),
+        Some(CropsConfig::Bucket { place, credentials }) => {
+            let credentials = match credentials {
+                Some(file) => S3Credentials::from_file(&home.root().join(file))?,
+                None => S3Credentials::from_env()?,
+            };
+            places.crops = Crops::S3(place.clone(), credentials);
+        }
+        None => {}
     }
     Ok(places)
+}
+
+fn read_password(file: &Path) -> Result<String, CatalogueError> {
+    let text = std::fs::read_to_string(file).map_err(|source| CatalogueError::Io {
+        action: "read the database's password",
+        path: file.to_owned(),
+        source,
+    })?;
+    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 /// The models the configuration names.
@@ -288,10 +361,9 @@ async fn undo_cut_off_jobs(catalogue: &Catalogue) -> Result<(), CatalogueError> 
     for job in jobs.into_iter().filter(|j| j.state == JobState::Running) {
         if job.cancelling {
             catalogue.discard_footage(&job.spec.camera, job.spec.footage).await?;
-            catalogue.forget_segments(&job.id).await?;
         }
         tracing::info!(job = %job.id, cancelled = job.cancelling, "job was cut off");
     }
-    catalogue.requeue_running().await?;
+    catalogue.requeue_running(None).await?;
     Ok(())
 }

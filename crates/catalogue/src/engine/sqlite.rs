@@ -52,6 +52,29 @@ pub(super) async fn open(path: &Path) -> Result<Engine, CatalogueError> {
     Ok(Engine { kind: Kind::Sqlite, writer, reader })
 }
 
+/// Both of its pools only read.
+pub(super) async fn open_unchanged(path: &Path) -> Result<Engine, CatalogueError> {
+    if !path.is_file() {
+        return Err(CatalogueError::NotACatalogue { database: path.display().to_string() });
+    }
+    let failed = |e| CatalogueError::database(e, path);
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+    inspect_by(&options, path).await?;
+    let mut connection: SqliteConnection = options.connect().await.map_err(failed)?;
+    let done: i64 =
+        sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut connection).await.map_err(failed)?;
+    connection.close().await.map_err(failed)?;
+    let newest = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or_default();
+    let database = path.display().to_string();
+    match done.cmp(&newest) {
+        std::cmp::Ordering::Less => return Err(CatalogueError::TooOld { database }),
+        std::cmp::Ordering::Greater => return Err(CatalogueError::TooNew { database }),
+        std::cmp::Ordering::Equal => {}
+    }
+    let reader = pool(READERS, &options).await.map_err(failed)?;
+    Ok(Engine { kind: Kind::Sqlite, writer: reader.clone(), reader })
+}
+
 async fn pool(size: u32, options: &SqliteConnectOptions) -> Result<AnyPool, sqlx::Error> {
     AnyPoolOptions::new()
         .max_connections(size)
@@ -83,8 +106,12 @@ async fn inspect(path: &Path) -> Result<(), CatalogueError> {
     if !path.metadata().is_ok_and(|m| m.len() > 0) {
         return Ok(());
     }
+    inspect_by(&SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT), path).await
+}
+
+async fn inspect_by(options: &SqliteConnectOptions, path: &Path) -> Result<(), CatalogueError> {
     let failed = |e| CatalogueError::database(e, path);
-    let mut connection = SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).connect().await.map_err(failed)?;
+    let mut connection = options.connect().await.map_err(failed)?;
     let id: i64 = sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await.map_err(failed)?;
     // A process killed while making the catalogue leaves no table, or the migrator's own.
     let tables: i64 =

@@ -105,9 +105,10 @@ async fn the_record_comes_back_as_it_was() {
 async fn a_budget_is_never_overdrawn_by_searches_at_once() {
     let f = fixture().await;
     f.catalogue.add_case(&case("a")).await.unwrap();
+    let servers = [f.catalogue.clone(), another(&f).await];
     let searches: Vec<_> = (0..40)
-        .map(|_| {
-            let catalogue = f.catalogue.clone();
+        .map(|n| {
+            let catalogue = servers[n % 2].clone();
             tokio::spawn(async move { catalogue.append(entry(Some("a"), Some(TAKE))).await })
         })
         .collect();

@@ -17,8 +17,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-
 /// `nobody` and `nogroup`.
 const NOBODY: u32 = 65_534;
 
@@ -40,45 +38,38 @@ pub(crate) fn database(name: &str) -> Option<String> {
     static CLUSTER: OnceLock<Option<(File, u16)>> = OnceLock::new();
     let (_, port) = CLUSTER.get_or_init(cluster).as_ref()?;
     let url = |database: &str| format!("postgres://sightline@127.0.0.1:{port}/{database}");
-    let (admin, name) = (url("postgres"), name.to_owned());
-    let made = url(&name);
-    run(async move {
-        let mut connection = PgConnection::connect(&admin).await.expect("the test cluster answers");
-        let sql = "SELECT 1 FROM pg_database WHERE datname = $1";
-        let there: Option<i32> = sqlx::query_scalar(sql).bind(&name).fetch_optional(&mut connection).await.unwrap();
-        if there.is_none() {
-            sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(&mut connection).await.unwrap();
-        }
-    });
-    Some(made)
+    if ask(&url("postgres"), &format!("SELECT 1 FROM pg_database WHERE datname = '{name}'")).unwrap().is_empty() {
+        ask(&url("postgres"), &format!("CREATE DATABASE {name}")).unwrap();
+    }
+    Some(url(name))
 }
 
 /// Away with a database that [`database`] made.
 pub(crate) fn drop_database(url: &str) {
-    let (admin, name) = url.rsplit_once('/').unwrap();
-    let (admin, name) = (format!("{admin}/postgres"), name.to_owned());
-    run(async move {
-        if let Ok(mut connection) = PgConnection::connect(&admin).await {
-            let sql = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-            let _ = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await;
-        }
-    });
+    let (server, name) = url.rsplit_once('/').unwrap();
+    let _ = ask(&format!("{server}/postgres"), &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+}
+
+/// What a database answers, a line a row, with `|` between columns.
+pub(crate) fn ask(url: &str, sql: &str) -> Result<String, String> {
+    let psql = tools().ok_or("PostgreSQL is not installed")?.join("psql");
+    let said = Command::new(psql).args(["-XAt", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql]).stdin(Stdio::null()).output();
+    let said = said.map_err(|e| e.to_string())?;
+    if said.status.success() {
+        Ok(String::from_utf8_lossy(&said.stdout).trim_end().to_owned())
+    } else {
+        Err(String::from_utf8_lossy(&said.stderr).into_owned())
+    }
 }
 
 /// As above, for a test binary that is about PostgreSQL alone: without it, says so and ends well.
+#[allow(dead_code, reason = "other test binaries say so themselves")]
 pub(crate) fn database_or_skip(name: &str) -> String {
     database(name).unwrap_or_else(|| {
         // Not through the print macros: the test runner would keep it to itself.
         let _ = writeln!(std::io::stderr(), "SKIPPED: tests on PostgreSQL: it is not installed (apt-get install postgresql)");
         std::process::exit(0)
     })
-}
-
-/// From within another runtime too.
-fn run(work: impl Future<Output = ()> + Send + 'static) {
-    let thread =
-        std::thread::spawn(|| tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work));
-    thread.join().unwrap();
 }
 
 /// The lock that keeps the cluster running while this process does, and the port.
@@ -136,21 +127,13 @@ fn begin(tools: &Path, base: &Path) -> u16 {
         .unwrap();
     let began = Instant::now();
     let url = format!("postgres://sightline@127.0.0.1:{port}/postgres");
-    while !answers(&url) {
+    while ask(&url, "SELECT 1").is_err() {
         let log = || fs::read_to_string(base.join("log")).unwrap_or_default();
         assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start:\n{}", log());
         std::thread::sleep(Duration::from_millis(50));
     }
     fs::write(base.join("port"), number).unwrap();
     port
-}
-
-fn answers(url: &str) -> bool {
-    let (url, (said, hear)) = (url.to_owned(), std::sync::mpsc::channel());
-    run(async move {
-        let _ = said.send(PgConnection::connect(&url).await.is_ok());
-    });
-    hear.recv().unwrap_or(false)
 }
 
 /// The folder of the newest PostgreSQL's programs, where Debian puts them.

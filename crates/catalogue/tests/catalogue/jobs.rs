@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use catalogue::{AddedJob, CatalogueError, JobProgress, JobState, NewJob};
+use catalogue::{AddedJob, Catalogue, CatalogueError, JobLease, JobProgress, JobState, NewJob, TakenJob};
 
 use crate::support::*;
 
@@ -12,6 +12,12 @@ fn job(n: u8) -> NewJob {
         start: time(START),
         settings: "fps=5".to_owned(),
     }
+}
+
+const LONG: Duration = Duration::from_secs(600);
+
+async fn take(catalogue: &Catalogue) -> Option<TakenJob> {
+    catalogue.take_job("a", LONG, &[]).await.unwrap()
 }
 
 #[tokio::test]
@@ -40,23 +46,24 @@ async fn a_job_runs_once_reports_and_ends() {
     let f = fixture().await;
     let id = f.catalogue.add_job(&job(1)).await.unwrap().job().id.clone();
     let progress = JobProgress { done: Duration::from_micros(1_234_567), total: Some(Duration::from_secs(9)), sightings: 3 };
-    assert!(matches!(f.catalogue.progress_job(&id, progress).await, Err(CatalogueError::JobState { state: "queued", .. })));
-    let taken = f.catalogue.take_job().await.unwrap().unwrap();
-    assert_eq!((&taken.id, &taken.state), (&id, &JobState::Running));
-    assert_eq!(f.catalogue.take_job().await.unwrap(), None);
-    assert!(f.catalogue.progress_job(&id, progress).await.unwrap());
+    let nobodys = JobLease { job: id.clone(), holder: "a".to_owned(), epoch: 1 };
+    assert!(matches!(f.catalogue.progress_job(&nobodys, progress).await, Err(CatalogueError::NotOurs { .. })));
+    let TakenJob { job: taken, lease } = take(&f.catalogue).await.unwrap();
+    assert_eq!((&taken.id, &taken.state, &lease), (&id, &JobState::Running, &nobodys));
+    assert_eq!(take(&f.catalogue).await, None);
+    assert!(f.catalogue.progress_job(&lease, progress).await.unwrap());
     assert_eq!(f.catalogue.job(&id).await.unwrap().progress, progress);
-    assert!(f.catalogue.finish_job(&id, &JobState::Running).await.is_err());
+    assert!(f.catalogue.finish_job(&lease, &JobState::Running).await.is_err());
     let failed = JobState::Failed("cut off at 60 %".to_owned());
-    assert_eq!(f.catalogue.finish_job(&id, &failed).await.unwrap().state, failed);
-    assert!(matches!(f.catalogue.finish_job(&id, &JobState::Done).await, Err(CatalogueError::JobState { state: "failed", .. })));
+    assert_eq!(f.catalogue.finish_job(&lease, &failed).await.unwrap().state, failed);
+    assert!(matches!(f.catalogue.finish_job(&lease, &JobState::Done).await, Err(CatalogueError::NotOurs { .. })));
     // Adding it again is how a failed job is tried again, from another place if need be.
     let again = f.catalogue.add_job(&NewJob { path: "/repaired.mp4".to_owned(), ..job(1) }).await.unwrap();
     let AddedJob::Again(again) = again else { panic!("{again:?}") };
     assert_eq!((again.id.clone(), again.state, again.progress.done), (id.clone(), JobState::Queued, Duration::ZERO));
     assert_eq!(again.spec.path, "/repaired.mp4");
-    f.catalogue.take_job().await.unwrap().unwrap();
-    f.catalogue.finish_job(&id, &JobState::Done).await.unwrap();
+    let lease = take(&f.catalogue).await.unwrap().lease;
+    f.catalogue.finish_job(&lease, &JobState::Done).await.unwrap();
     assert!(matches!(f.catalogue.add_job(&job(1)).await.unwrap(), AddedJob::Existing(_)));
 }
 
@@ -65,29 +72,34 @@ async fn a_job_waits_or_runs_until_it_is_told_to_stop() {
     let f = fixture().await;
     let first = f.catalogue.add_job(&job(1)).await.unwrap().job().id.clone();
     let second = f.catalogue.add_job(&job(2)).await.unwrap().job().id.clone();
-    assert_eq!(f.catalogue.take_job().await.unwrap().unwrap().id, first);
+    let lease = take(&f.catalogue).await.unwrap().lease;
+    assert_eq!(lease.job, first);
     assert_eq!(f.catalogue.cancel_job(&second).await.unwrap().state, JobState::Cancelled);
     let asked = f.catalogue.cancel_job(&first).await.unwrap();
     assert!(asked.cancelling && asked.state == JobState::Running);
-    assert!(!f.catalogue.progress_job(&first, JobProgress::default()).await.unwrap());
-    f.catalogue.finish_job(&first, &JobState::Cancelled).await.unwrap();
+    assert!(!f.catalogue.progress_job(&lease, JobProgress::default()).await.unwrap());
+    f.catalogue.finish_job(&lease, &JobState::Cancelled).await.unwrap();
     assert_eq!(f.catalogue.cancel_job(&first).await.unwrap().state, JobState::Cancelled);
-    assert_eq!(f.catalogue.take_job().await.unwrap(), None);
+    assert_eq!(take(&f.catalogue).await, None);
 }
 
 #[tokio::test]
 async fn what_was_running_when_the_process_died_runs_again() {
     let f = fixture().await;
-    for n in 1..=3 {
+    for n in 1..=4 {
         f.catalogue.add_job(&job(n)).await.unwrap();
     }
-    let running = f.catalogue.take_job().await.unwrap().unwrap();
-    let stopping = f.catalogue.take_job().await.unwrap().unwrap();
+    let running = take(&f.catalogue).await.unwrap().job;
+    let stopping = take(&f.catalogue).await.unwrap().job;
+    let anothers = f.catalogue.take_job("b", LONG, &[]).await.unwrap().unwrap().job;
     f.catalogue.cancel_job(&stopping.id).await.unwrap();
-    assert_eq!(f.catalogue.requeue_running().await.unwrap(), 1);
+    assert_eq!(f.catalogue.requeue_running(Some("a")).await.unwrap(), 1);
     assert_eq!(f.catalogue.job(&running.id).await.unwrap().state, JobState::Queued);
     assert_eq!(f.catalogue.job(&stopping.id).await.unwrap().state, JobState::Cancelled);
-    assert_eq!(f.catalogue.requeue_running().await.unwrap(), 0);
+    assert_eq!(f.catalogue.job(&anothers.id).await.unwrap().state, JobState::Running);
+    assert_eq!(f.catalogue.requeue_running(None).await.unwrap(), 1);
+    assert_eq!(f.catalogue.job(&anothers.id).await.unwrap().state, JobState::Queued);
+    assert_eq!(f.catalogue.requeue_running(None).await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -100,8 +112,8 @@ async fn no_job_is_taken_by_two() {
         let catalogue = f.catalogue.clone();
         tokio::spawn(async move {
             let mut taken = Vec::new();
-            while let Some(job) = catalogue.take_job().await.unwrap() {
-                taken.push(job.id);
+            while let Some(taken_now) = take(&catalogue).await {
+                taken.push(taken_now.job.id);
             }
             taken
         })

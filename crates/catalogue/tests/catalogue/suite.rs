@@ -26,5 +26,7 @@ mod retention;
 mod segments;
 #[path = "sightings.rs"]
 mod sightings;
+#[path = "servers.rs"]
+mod servers;
 #[path = "support.rs"]
 mod support;

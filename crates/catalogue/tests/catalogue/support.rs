@@ -97,6 +97,11 @@ pub(crate) async fn open(dir: &Path) -> Catalogue {
     Catalogue::open(&config(dir)).await.unwrap()
 }
 
+/// As another server has it, with connections of its own. An SQLite file is one server's.
+pub(crate) async fn another(f: &Fixture) -> Catalogue {
+    if ENGINE == Engine::Postgres { open(f.dir.path()).await } else { f.catalogue.clone() }
+}
+
 /// The database itself, as somebody with access to it has it.
 pub(crate) async fn raw(dir: &Path) -> sqlx::AnyConnection {
     sqlx::any::install_default_drivers();

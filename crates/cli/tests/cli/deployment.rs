@@ -44,6 +44,38 @@ impl Deployment {
         this
     }
 
+    /// More in the configuration, instead of what it has of the same sections.
+    pub(crate) fn configure(&self, more: &str) {
+        fs::write(self.home().join("sightline.toml"), format!("[server]\nlisten = \"127.0.0.1:0\"\n{more}")).unwrap();
+    }
+
+    /// A second server of the same deployment, in a home folder of its own.
+    pub(crate) fn beside(&self) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let this = Self { dir, server: None, address: String::new() };
+        fs::create_dir_all(this.home()).unwrap();
+        fs::copy(self.home().join("sightline.toml"), this.home().join("sightline.toml")).unwrap();
+        copy(&self.home().join("pki"), &this.home().join("pki"));
+        this
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.server.is_some()
+    }
+
+    /// A server that ends by itself fails the test, with what it said last.
+    pub(crate) fn must_run(&mut self) {
+        if let Some(ended) = self.server.as_mut().and_then(|server| server.try_wait().unwrap()) {
+            let log = self.log();
+            let from = log.len().saturating_sub(20_000);
+            panic!("a server ended by itself: {ended}\n{}", String::from_utf8_lossy(&log.as_bytes()[from..]));
+        }
+    }
+
     pub(crate) fn home(&self) -> PathBuf {
         self.dir.path().join("home")
     }
@@ -170,6 +202,20 @@ impl Drop for Deployment {
         if let Some(mut server) = self.server.take() {
             let _ = server.kill();
             let _ = server.wait();
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            {
+                fs::copy(entry.path(), target).unwrap();
+            }
         }
     }
 }

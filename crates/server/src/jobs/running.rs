@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Job, SegmentDone};
+use catalogue::{Fence, Job, JobLease, SegmentDone, TakenJob};
 use media::FootageInfo;
 use pipeline::{FootageProgress, FootageTask, Part, SceneStats};
 use tokio_util::sync::CancellationToken;
@@ -16,6 +16,7 @@ use super::worker::{Ended, JobFailure};
 /// Shared by the workers that work on it.
 pub(super) struct Running {
     pub(super) job: Job,
+    pub(super) lease: JobLease,
     pub(super) task: FootageTask,
     pub(super) info: FootageInfo,
     pub(super) cancel: CancellationToken,
@@ -48,7 +49,7 @@ pub(super) enum Left {
 
 impl Running {
     pub(super) fn new(
-        job: Job,
+        taken: TakenJob,
         task: FootageTask,
         info: FootageInfo,
         length: Option<Duration>,
@@ -56,7 +57,13 @@ impl Running {
     ) -> Self {
         let todo = length.map_or_else(|| vec![Part::WHOLE], |length| Part::cut(&info, length)).into();
         let state = Mutex::new(State { todo, ..State::default() });
-        Self { job, task, info, cancel, began: Instant::now(), state }
+        let TakenJob { job, lease } = taken;
+        Self { job, lease, task, info, cancel, began: Instant::now(), state }
+    }
+
+    /// What is stored of it is refused once it is another server's.
+    pub(super) fn fence(&self) -> Fence {
+        Fence::Job(self.lease.clone())
     }
 
     pub(super) fn parts(&self) -> u32 {

@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Instant};
 
-use catalogue::{Catalogue, CatalogueError, SightingRecord};
+use catalogue::{Catalogue, CatalogueError, Fence, SightingRecord};
 use metrics::histogram;
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
@@ -12,13 +12,15 @@ pub(super) struct CatalogueSink {
     pub(super) runtime: Handle,
     pub(super) catalogue: Catalogue,
     pub(super) feed: Arc<IndexFeed>,
+    /// The job's.
+    pub(super) fence: Fence,
 }
 
 impl SightingSink for CatalogueSink {
     fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError> {
         let records: Vec<SightingRecord> = batch.into_iter().map(record).collect();
         let began = Instant::now();
-        let stored = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records));
+        let stored = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records, Some(&self.fence)));
         histogram!(names::STORE_SECONDS, "origin" => "footage").record(began.elapsed());
         stored.map_err(|e| SinkError(Box::new(e)))
     }
@@ -29,14 +31,18 @@ pub(crate) fn record(new: NewSighting) -> SightingRecord {
     SightingRecord { sighting, crop, embedding }
 }
 
-/// Returns when the catalogue has them for good. An index that can't take them now catches up later, and searches say so
+/// Returns when the catalogue has them for good; refused where the leave they are stored by is another server's. An index that can't take them now catches up later, and searches say so
 /// meanwhile.
 pub(crate) async fn store_sightings(
     catalogue: &Catalogue,
     feed: &IndexFeed,
     records: &[SightingRecord],
+    fence: Option<&Fence>,
 ) -> Result<(), CatalogueError> {
-    catalogue.put_sightings(records).await?;
+    match fence {
+        Some(fence) => catalogue.put_sightings_by(records, fence).await?,
+        None => catalogue.put_sightings(records).await?,
+    };
     if let Err(error) = feed.take_new().await {
         tracing::error!(error = %chain(&error), "index lags behind the catalogue");
     }

@@ -1,6 +1,6 @@
 use std::{path::PathBuf, sync::Arc, thread, time::Duration};
 
-use catalogue::{CatalogueError, Job, JobProgress, JobState, Plan, SegmentDone};
+use catalogue::{CatalogueError, Fence, Job, JobProgress, JobState, Plan, SegmentDone, TakenJob};
 use metrics::counter;
 use pipeline::{FootageError, FootageProgress, FootageTask, Part, SceneOptions, SceneStats, run_part};
 use tokio::runtime::Handle;
@@ -106,17 +106,19 @@ impl Worker {
         if let Some(work) = active.iter().find_map(|r| Some((r.clone(), r.take()?))) {
             return Ok(Some(work));
         }
-        let Some(job) = self.runtime.block_on(self.jobs.catalogue.take_job())? else { return Ok(None) };
-        self.jobs.begin(&job.id, self.stop.child_token());
-        let running = match self.prepare(job.clone()) {
+        let Some(taken) = self.runtime.block_on(self.jobs.take())? else { return Ok(None) };
+        self.jobs.begin(&taken.job.id, self.stop.child_token());
+        // Of one that was to stop when its server died all that is left is to end it.
+        let prepared = if taken.job.cancelling { Err(Ended::Cancelled) } else { self.prepare(taken.clone()) };
+        let running = match prepared {
             Ok(running) => Arc::new(running),
             Err(ended) => {
-                self.end(&job, Err(ended));
+                self.end(&taken, Err(ended));
                 return Ok(None);
             }
         };
         if running.is_done() {
-            self.end(&job, Ok(None));
+            self.end(&taken, Ok(None));
             return Ok(None);
         }
         let part = running.take();
@@ -127,7 +129,8 @@ impl Worker {
     }
 
     /// Looks at the file and cuts the job into parts; those that are done stay done.
-    fn prepare(&self, job: Job) -> Result<Running, Ended> {
+    fn prepare(&self, taken: TakenJob) -> Result<Running, Ended> {
+        let job = &taken.job;
         let camera = self.runtime.block_on(self.jobs.catalogue.camera(&job.spec.camera))?;
         let Some(settings) = JobSettings::from_text(&job.spec.settings) else {
             return Err(JobFailure::new("another version of Sightline queued this job", "add the footage again").into());
@@ -148,16 +151,16 @@ impl Worker {
         };
         let info = media::probe(&task.path).map_err(|e| JobFailure::of_media(&e))?;
         let cancel = self.jobs.live(&job.id).map_or_else(|| self.stop.child_token(), |live| live.cancel);
-        let running = Running::new(job, task, info, settings.segment(), cancel);
+        let running = Running::new(taken, task, info, settings.segment(), cancel);
         let recipe = self.recipe();
-        let plan = self.jobs.catalogue.plan_job(&running.job.id, &recipe, running.parts());
+        let plan = self.jobs.catalogue.plan_job(&running.lease, &recipe, running.parts());
         match self.runtime.block_on(plan)? {
             Plan::GoesOn(done) => {
                 tracing::info!(job = %running.job.id, done = done.len(), of = running.parts(), "job goes on");
                 running.done_before(&done);
             }
             // Of an earlier run that looked at it in another way, if anything.
-            Plan::Anew => self.discard(&running.job)?,
+            Plan::Anew => self.discard(&running.job, &running.fence())?,
         }
         Ok(running)
     }
@@ -193,12 +196,12 @@ impl Worker {
         }
         if let Left::Over(how) = running.leave(part, how) {
             self.jobs.active().retain(|r| !Arc::ptr_eq(r, running));
-            self.end(job, how);
+            self.end(&TakenJob { job: job.clone(), lease: running.lease.clone() }, how);
         }
     }
 
     /// Nothing of a job that did not end well stays, and only then is it over.
-    fn end(&self, job: &Job, how: Result<Option<JobFailure>, Ended>) {
+    fn end(&self, taken: &TakenJob, how: Result<Option<JobFailure>, Ended>) {
         let end = match how {
             Ok(None) => JobState::Done,
             Ok(Some(damage)) => {
@@ -211,22 +214,23 @@ impl Worker {
                 JobState::Failed(failure.to_text())
             }
         };
-        if let Err(error) = self.finish(job, &end) {
-            tracing::error!(error = %chain(&error), "job not finished: the next start does it again");
+        match self.finish(taken, &end) {
+            Ok(()) => {}
+            Err(CatalogueError::NotOurs { .. }) => tracing::warn!("another server goes on with the job"),
+            Err(error) => tracing::error!(error = %chain(&error), "job not finished: the next start does it again"),
         }
-        self.jobs.ended(&job.id);
+        self.jobs.ended(&taken.job.id);
     }
 
-    fn finish(&self, job: &Job, end: &JobState) -> Result<(), CatalogueError> {
+    fn finish(&self, taken: &TakenJob, end: &JobState) -> Result<(), CatalogueError> {
         if !matches!(end, JobState::Done | JobState::Damaged(_)) {
-            self.discard(job)?;
+            self.discard(&taken.job, &Fence::Job(taken.lease.clone()))?;
         }
-        self.runtime.block_on(self.jobs.catalogue.finish_job(&job.id, end))?;
-        self.runtime.block_on(self.jobs.catalogue.forget_segments(&job.id))
+        self.runtime.block_on(self.jobs.catalogue.finish_job(&taken.lease, end)).map(drop)
     }
 
-    fn discard(&self, job: &Job) -> Result<(), CatalogueError> {
-        self.runtime.block_on(self.jobs.discard(job)).map(drop)
+    fn discard(&self, job: &Job, fence: &Fence) -> Result<(), CatalogueError> {
+        self.runtime.block_on(self.jobs.discard(job, Some(fence))).map(drop)
     }
 
     /// Looks at a part and stores what it shows. The damage, if only the file's readable part was wanted and kept.
@@ -239,7 +243,12 @@ impl Worker {
         }
         let Some(vision) = &mut self.vision else { return Err(Ended::Cancelled) };
         let (job, jobs, runtime) = (&running.job, &self.jobs, &self.runtime);
-        let mut sink = CatalogueSink { runtime: runtime.clone(), catalogue: jobs.catalogue.clone(), feed: jobs.feed.clone() };
+        let mut sink = CatalogueSink {
+            runtime: runtime.clone(),
+            catalogue: jobs.catalogue.clone(),
+            feed: jobs.feed.clone(),
+            fence: running.fence(),
+        };
         let mut counted = Counted::of(job);
         let mut progress = |p: FootageProgress| {
             counted.take(&p);
@@ -247,9 +256,9 @@ impl Worker {
             let all = running.progress();
             jobs.progressed(&job.id, all);
             let kept = JobProgress { done: all.done, total: all.total, sightings: all.stats.sightings };
-            match runtime.block_on(jobs.catalogue.progress_job(&job.id, kept)) {
+            match runtime.block_on(jobs.catalogue.progress_job(&running.lease, kept)) {
                 Ok(true) => {}
-                Ok(false) => running.cancel.cancel(),
+                Ok(false) | Err(CatalogueError::NotOurs { .. }) => running.cancel.cancel(),
                 Err(error) => tracing::warn!(error = %chain(&error), "progress not noted"),
             }
         };
@@ -262,7 +271,7 @@ impl Worker {
             sightings: p.stats.sightings,
             crops_refused: p.stats.crops_refused,
         };
-        runtime.block_on(jobs.catalogue.finish_segment(&job.id, done))?;
+        runtime.block_on(jobs.catalogue.finish_segment(&running.lease, done))?;
         tracing::info!(seconds = p.done.as_secs_f64(), speed = p.speed(), sightings = p.stats.sightings, "part done");
         Ok((p.stats, p.done, summary.damage.as_ref().map(JobFailure::of_media)))
     }

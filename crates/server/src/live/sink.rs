@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Catalogue, SightingRecord};
+use catalogue::{Catalogue, CatalogueError, Fence, SightingRecord};
 use metrics::histogram;
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
@@ -22,6 +22,8 @@ pub(super) struct PatientSink {
     pub(super) runtime: Handle,
     pub(super) catalogue: Catalogue,
     pub(super) feed: Arc<IndexFeed>,
+    /// The leave to watch, where servers share the catalogue.
+    pub(super) fence: Option<Fence>,
     pub(super) cancel: CancellationToken,
 }
 
@@ -34,11 +36,16 @@ impl SightingSink for PatientSink {
         let mut wait = FIRST_WAIT;
         let began = Instant::now();
         loop {
-            let stored = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records));
+            let stored = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records, self.fence.as_ref()));
             let Err(error) = stored else {
                 histogram!(names::STORE_SECONDS, "origin" => "live").record(began.elapsed());
                 return Ok(());
             };
+            if matches!(error, CatalogueError::NotOurs { .. }) {
+                // What was seen meanwhile the other one has seen too.
+                tracing::warn!(sightings = records.len(), "sightings not stored: another server watches the camera");
+                return Err(SinkError(Box::new(error)));
+            }
             tracing::error!(error = %chain(&error), sightings = records.len(), "sightings wait: the store does not take them");
             let stopped = self.runtime.block_on(async { tokio::time::timeout(wait, self.cancel.cancelled()).await.is_ok() });
             if stopped {

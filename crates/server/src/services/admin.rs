@@ -178,6 +178,7 @@ impl Api {
                 let store = &self.0.store;
                 // One at a time: two that switch at once must see each other.
                 let _one = store.reindexing.lock().await;
+                store.check_alone().await?;
                 work(store).await?;
                 Ok(message(&store.reindex_progress().await?))
             })

@@ -24,6 +24,8 @@ use crate::{
 };
 
 const MAX_LISTED: u32 = 1000;
+/// How often a watched job is looked at that may be another server's.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Watchers are told at most this often.
 const WATCH_EVERY: Duration = Duration::from_millis(200);
 /// How well a start is known when nobody says.
@@ -195,6 +197,8 @@ impl Api {
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return Outcome::Cancelled },
                 () = send.closed() => return Outcome::Cancelled,
+                // Another server may be at it.
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
                 () = self.0.stop.cancelled() => {
                     let hint = "the job goes on when it is back; watch it again then";
                     let _ = send.send(Err(proto::status(Code::Unavailable, "the server stops", "stopping", hint))).await;

@@ -2,7 +2,6 @@ use std::collections::BTreeMap;
 
 use access::{Action, AuditDetail, Caller, Permission};
 use catalogue::SourceUrl;
-use ingest::camera_status;
 use media::RtspSource;
 use prost::Message as _;
 use proto::v1::{self, live_service_server::LiveService};
@@ -65,8 +64,9 @@ impl LiveService for Api {
             .0
             .recorded(&caller, Action::CameraStatus, None, detail, async |permission| {
                 let mut cameras = self.of_workers().await?;
-                let own = self.0.live.statuses();
-                cameras.extend(own.into_iter().map(|(id, (agency, now))| (id.clone(), camera_status(&id, &agency, now))));
+                for own in self.0.live.everywhere().await? {
+                    cameras.insert(CameraId::new(&own.camera_id).map_err(proto::BadMessage::from)?, own);
+                }
                 cameras.retain(|_, status| {
                     let Ok(of) = AgencyId::new(&status.agency_id) else { return false };
                     agency.as_ref().is_none_or(|a| *a == of) && (permission == Permission::Yes || caller.is_of(&of))

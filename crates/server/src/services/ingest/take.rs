@@ -69,7 +69,7 @@ impl Api {
         if records.is_empty() {
             return Ok(());
         }
-        store_sightings(self.0.catalogue(), &self.0.store.feed, records).await
+        store_sightings(self.0.catalogue(), &self.0.store.feed, records, None).await
     }
 
     async fn look_at(

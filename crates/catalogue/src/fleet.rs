@@ -1,0 +1,100 @@
+//! Servers that share a catalogue: which are there, how far each one's own index is, and what all of them must do.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Row};
+use types::Day;
+
+use crate::{Catalogue, CatalogueError, engine::Lock, turn::micros};
+
+/// How far a server's own copies are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ServerPosition {
+    /// The change up to which its index is on disk.
+    pub synced: u64,
+    /// The last purge that it has carried out.
+    pub purged: u64,
+}
+
+/// A server that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LivingServer {
+    pub id: String,
+    pub at: ServerPosition,
+}
+
+impl Catalogue {
+    /// A server says that it is there. `false` if it was not known to be until now: what others deleted meanwhile it may not have
+    /// heard of, and its index must be made again.
+    pub async fn report_server(&self, id: &str, at: ServerPosition, lasts: Duration) -> Result<bool, CatalogueError> {
+        let mut tx = self.begin_alone(Lock::Servers).await?;
+        let now = self.now_sql();
+        sqlx::query(AssertSqlSafe(format!("DELETE FROM server WHERE expires <= {now}"))).execute(&mut *tx).await?;
+        let known = sqlx::query("SELECT id FROM server WHERE id = $1").bind(id).fetch_optional(&mut *tx).await?.is_some();
+        let sql = format!(
+            "INSERT INTO server (id, expires, synced, purged) VALUES ($1, {now} + $2, $3, $4)
+             ON CONFLICT (id) DO UPDATE SET expires = excluded.expires, synced = excluded.synced, purged = excluded.purged"
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(id)
+            .bind(micros(lasts))
+            .bind(at.synced.cast_signed())
+            .bind(at.purged.cast_signed())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(known)
+    }
+
+    /// Nobody waits for it any more.
+    pub async fn server_leaves(&self, id: &str) -> Result<(), CatalogueError> {
+        sqlx::query("DELETE FROM server WHERE id = $1").bind(id).execute(self.writer()).await?;
+        Ok(())
+    }
+
+    /// By id.
+    pub async fn living_servers(&self) -> Result<Vec<LivingServer>, CatalogueError> {
+        let sql = format!("SELECT id, synced, purged FROM server WHERE expires > {} ORDER BY id", self.now_sql());
+        let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(self.reader()).await?;
+        let number = |row: &crate::engine::DbRow, column: &str| -> Result<u64, CatalogueError> {
+            Ok(row.try_get::<i64, _>(column)?.unsigned_abs())
+        };
+        let server = |row| {
+            Ok(LivingServer {
+                id: sqlx::Row::try_get(row, "id")?,
+                at: ServerPosition { synced: number(row, "synced")?, purged: number(row, "purged")? },
+            })
+        };
+        rows.iter().map(server).collect()
+    }
+
+    /// Has every server write a day of its index anew; whoever is not there makes its index again when it comes back. Returns
+    /// the number by which to see who has.
+    pub async fn announce_purge(&self, day: Day) -> Result<u64, CatalogueError> {
+        let mut tx = self.begin_alone(Lock::Sightings).await?;
+        let query = sqlx::query_scalar("UPDATE sequence SET value = value + 1 WHERE name = 'change' RETURNING value");
+        let seq: i64 = query.fetch_one(&mut *tx).await?;
+        // In the same transaction: an index that was opened before knows of the purge, one that is opened later is older.
+        sqlx::query("UPDATE sequence SET value = $1 WHERE name = 'forgotten' AND value < $1").bind(seq).execute(&mut *tx).await?;
+        sqlx::query("INSERT INTO purge (seq, day) VALUES ($1, $2)").bind(seq).bind(day.0).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(seq.unsigned_abs())
+    }
+
+    /// In their order.
+    pub async fn purges_since(&self, seq: u64) -> Result<Vec<(u64, Day)>, CatalogueError> {
+        let query = sqlx::query("SELECT seq, day FROM purge WHERE seq > $1 ORDER BY seq").bind(seq.cast_signed());
+        let rows = query.fetch_all(self.reader()).await?;
+        rows.iter().map(|row| Ok((row.try_get::<i64, _>("seq")?.unsigned_abs(), Day(row.try_get("day")?)))).collect()
+    }
+
+    /// Purges that every server has carried out are of no more use.
+    pub async fn forget_purges(&self, up_to: u64) -> Result<(), CatalogueError> {
+        let sql = format!(
+            "DELETE FROM purge WHERE seq <= $1 AND seq <= COALESCE((SELECT min(purged) FROM server WHERE expires > {}), $1)",
+            self.now_sql()
+        );
+        sqlx::query(AssertSqlSafe(sql)).bind(up_to.cast_signed()).execute(self.writer()).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,322 @@
+//! Servers that share one catalogue. Each says every so often that it is there and how far its own index is; what only one may
+//! do is done by turns that run out when a server is not heard of; and what others did is followed within a second.
+//!
+//! A server that is alone, on SQLite, needs none of it: every turn is its own.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use catalogue::{Catalogue, CatalogueError, Fence, ServerPosition, Turn};
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    app::App,
+    feed::FeedError,
+    status::{Fault, chain},
+};
+
+/// A server, a job's or a turn's holder that was not heard of for so long counts as gone.
+pub(crate) const LEASE: Duration = Duration::from_secs(10);
+const RENEW: Duration = Duration::from_secs(2);
+/// How often it is looked what other servers did: a revoked certificate ends within this time.
+const FOLLOW: Duration = Duration::from_millis(500);
+/// How long another server's sweep of the crops is waited for.
+const SWEEPING: Duration = Duration::from_secs(600);
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// What only one server may do at a time.
+pub(crate) mod turns {
+    /// Deletes sightings whose time has come.
+    pub(crate) const RETENTION: &str = "retention";
+    /// Ends and purges cases.
+    pub(crate) const CASES: &str = "cases";
+    /// Adds and removes footage.
+    pub(crate) const FOOTAGE: &str = "footage";
+    /// Watches the cameras that no worker holds.
+    pub(crate) const LIVE: &str = "live";
+    /// Deletes crops without a sighting.
+    pub(crate) const SWEEP: &str = "sweep";
+}
+
+/// This server among the others.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    catalogue: Catalogue,
+    id: String,
+    shared: Option<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    place: Arc<Place>,
+    beat: JoinHandle<()>,
+}
+
+/// What it tells the others.
+#[derive(Debug, Default)]
+struct Place {
+    synced: AtomicU64,
+    purged: AtomicU64,
+    /// The others took it for gone meanwhile.
+    was_away: AtomicBool,
+}
+
+impl Place {
+    fn position(&self) -> ServerPosition {
+        ServerPosition { synced: self.synced.load(Ordering::Relaxed), purged: self.purged.load(Ordering::Relaxed) }
+    }
+}
+
+impl Fleet {
+    /// Joins those that share the catalogue, before anything is read that they could forget.
+    pub(crate) async fn join(catalogue: Catalogue) -> Result<Self, CatalogueError> {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        if !catalogue.is_shared() {
+            return Ok(Self { catalogue, id, shared: None });
+        }
+        let place = Arc::new(Place::default());
+        // It waits for nothing to be told of: what was purged until now, an index that is opened later shows.
+        let purged = catalogue.purges_since(0).await?.last().map(|(seq, _)| *seq).unwrap_or_default();
+        place.purged.store(purged, Ordering::Relaxed);
+        catalogue.report_server(&id, place.position(), LEASE).await?;
+        let beat = tokio::spawn(beat(catalogue.clone(), id.clone(), place.clone()));
+        Ok(Self { catalogue, id, shared: Some(Shared { place, beat }) })
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// The change up to which the index is on disk.
+    pub(crate) fn set_synced(&self, synced: u64) {
+        if let Some(shared) = &self.shared {
+            shared.place.synced.store(synced, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes a turn, or goes on without: `None`.
+    pub(crate) async fn turn(&self, name: &'static str) -> Result<Option<Held>, CatalogueError> {
+        if self.shared.is_none() {
+            return Ok(Some(Held(None)));
+        }
+        let turn = self.catalogue.take_turn(name, &self.id, LEASE).await?;
+        Ok(turn.map(|turn| Held(Some(Renewed::start(self.catalogue.clone(), turn)))))
+    }
+
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Busy`] if it takes longer than `patience`.
+    pub(crate) async fn wait_turn(&self, name: &'static str, patience: Duration) -> Result<Held, CatalogueError> {
+        let until = tokio::time::Instant::now() + patience;
+        loop {
+            if let Some(held) = self.turn(name).await? {
+                return Ok(held);
+            }
+            if tokio::time::Instant::now() >= until {
+                return Err(CatalogueError::Busy(format!("another server is at it: {name}").into()));
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// Returns once every server that is there has purged what was announced up to `seq`.
+    pub(crate) async fn wait_for_purges(&self, seq: u64, patience: Duration) -> Result<(), CatalogueError> {
+        if let Some(shared) = &self.shared {
+            // Its own was done before it was announced.
+            shared.place.purged.fetch_max(seq, Ordering::Relaxed);
+        }
+        let until = tokio::time::Instant::now() + patience;
+        loop {
+            let behind = self.catalogue.living_servers().await?.into_iter().find(|s| s.at.purged < seq && s.id != self.id);
+            let Some(behind) = behind else { return self.catalogue.forget_purges(seq).await };
+            if tokio::time::Instant::now() >= until {
+                return Err(CatalogueError::Busy(format!("server {} has not deleted from its index yet", behind.id).into()));
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// The others need not wait for it any more.
+    pub(crate) async fn leave(&self) -> Result<(), CatalogueError> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        shared.beat.abort();
+        self.catalogue.requeue_running(Some(&self.id)).await?;
+        self.catalogue.server_leaves(&self.id).await
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.beat.abort();
+        }
+    }
+}
+
+async fn beat(catalogue: Catalogue, id: String, place: Arc<Place>) {
+    loop {
+        tokio::time::sleep(RENEW).await;
+        match catalogue.report_server(&id, place.position(), LEASE).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!("the other servers took this one for gone: its index is made again");
+                place.synced.store(0, Ordering::Relaxed);
+                place.was_away.store(true, Ordering::Relaxed);
+            }
+            Err(error) => tracing::error!(error = %chain(&error), "the other servers don't hear of this one"),
+        }
+    }
+}
+
+/// A turn that is renewed for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Held(Option<Renewed>);
+
+#[derive(Debug)]
+struct Renewed {
+    catalogue: Catalogue,
+    turn: Turn,
+    lost: CancellationToken,
+    renewing: AbortHandle,
+}
+
+impl Renewed {
+    fn start(catalogue: Catalogue, turn: Turn) -> Self {
+        let lost = CancellationToken::new();
+        let renewing = tokio::spawn(renew(catalogue.clone(), turn.clone(), lost.clone())).abort_handle();
+        Self { catalogue, turn, lost, renewing }
+    }
+}
+
+impl Held {
+    /// What is written by this turn is refused once it is another server's.
+    pub(crate) fn fence(&self) -> Option<Fence> {
+        self.0.as_ref().map(|held| Fence::Turn(held.turn.clone()))
+    }
+
+    /// Another server has it by now.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.0.as_ref().is_some_and(|held| held.lost.is_cancelled())
+    }
+
+    /// The others may have it when this returns.
+    pub(crate) async fn leave(mut self) {
+        if let Some(held) = self.0.take() {
+            held.renewing.abort();
+            // Else it runs out by itself.
+            let _ = held.catalogue.leave_turn(&held.turn).await;
+        }
+    }
+
+    /// Tells the other servers something.
+    pub(crate) async fn say(&self, what: &[u8]) -> Result<(), CatalogueError> {
+        match &self.0 {
+            Some(held) => held.catalogue.say(&held.turn, what).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(held) = &self.0 else { return };
+        held.renewing.abort();
+        let (catalogue, turn) = (held.catalogue.clone(), held.turn.clone());
+        // Where that fails it runs out by itself.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { catalogue.leave_turn(&turn).await });
+        }
+    }
+}
+
+/// What can't be renewed, because the database is away, is kept until it is known to be another's: what is written by it is
+/// looked at anyway.
+async fn renew(catalogue: Catalogue, turn: Turn, lost: CancellationToken) {
+    loop {
+        tokio::time::sleep(RENEW).await;
+        match catalogue.renew_turn(&turn, LEASE).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!(turn = turn.name, "another server took over");
+                return lost.cancel();
+            }
+            Err(error) => tracing::error!(error = %chain(&error), turn = turn.name, "a turn is not renewed"),
+        }
+    }
+}
+
+/// Keeps this server's own copies what the others' changes say, until `stop`. Does nothing where there are no others.
+pub(crate) async fn follow(app: Arc<App>, stop: CancellationToken) {
+    let Some(shared) = &app.store.fleet.shared else { return };
+    let mut tick = tokio::time::interval(FOLLOW);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
+        if let Err(error) = app.follow_others(&shared.place).await {
+            tracing::error!(error = %chain(&error), "what other servers did is not known; trying again");
+        }
+    }
+}
+
+/// Says that this server still works on its jobs; puts down those that are another's by now.
+pub(crate) async fn keep_jobs(app: Arc<App>, stop: CancellationToken) {
+    if !app.store.fleet.is_shared() {
+        return;
+    }
+    loop {
+        tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(RENEW) => {} }
+        if let Err(error) = app.jobs.renew().await {
+            tracing::error!(error = %chain(&error), "the leases of running jobs are not renewed");
+        }
+    }
+}
+
+impl App {
+    async fn follow_others(&self, place: &Place) -> Result<(), Fault> {
+        let catalogue = self.catalogue();
+        for revoked in catalogue.revoked_identities().await? {
+            if !self.callers.is_revoked(&revoked.serial) {
+                self.callers.revoke(&revoked.serial);
+            }
+        }
+        if catalogue.audit_len().await? > self.store.log.measures().entries {
+            self.store.log.has_grown();
+        }
+        if place.was_away.load(Ordering::Relaxed) {
+            let purged = catalogue.purges_since(0).await?.last().map(|(seq, _)| *seq).unwrap_or_default();
+            self.store.rebuild_all().await?;
+            place.purged.fetch_max(purged, Ordering::Relaxed);
+            place.was_away.store(false, Ordering::Relaxed);
+        }
+        self.store.feed.catch_up().await.map_err(Fault::Feed)?;
+        for (seq, day) in catalogue.purges_since(place.purged.load(Ordering::Relaxed)).await? {
+            self.store.feed.purge_as_of(day, seq).await?;
+            place.purged.fetch_max(seq, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// Takes away crops that a crash left without a sighting, once, in the background: a bucket may hold millions.
+pub(crate) async fn sweep_crops(app: Arc<App>) {
+    let swept = async {
+        let _held = app.store.fleet.wait_turn(turns::SWEEP, SWEEPING).await?;
+        Ok::<u64, FeedError>(app.catalogue().sweep_orphans().await?)
+    };
+    match swept.await {
+        Ok(0) => {}
+        Ok(crops) => tracing::info!(crops, "crops without a sighting removed"),
+        Err(error) => tracing::error!(error = %chain(&error), "crops without a sighting are not looked for"),
+    }
+}
