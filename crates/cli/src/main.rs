@@ -4,6 +4,7 @@
 //! decides from the certificate it shows. The one secret it uses itself is the authoriser's key, which signs here and
 //! never travels.
 
+mod arenas;
 mod args;
 mod bundle;
 mod client;
@@ -38,6 +39,11 @@ fn main() -> ExitCode {
         Parsed::Wrong { failure, json } => return end(Printer::new(json), Err(failure)),
     };
     let printer = Printer::new(cli.global.json);
+    if cli.command.runs_on()
+        && let Err(error) = arenas::limit()
+    {
+        printer.note(&format!("memory may grow with every camera that comes and goes: {error}"));
+    }
     end(printer, run(cli, printer))
 }
 

@@ -14,6 +14,8 @@ mod chaos;
 mod deployment;
 #[path = "cli/export.rs"]
 mod export;
+#[path = "cli/memory.rs"]
+mod memory;
 #[path = "cli/messages.rs"]
 mod messages;
 #[path = "cli/record.rs"]
