@@ -26,6 +26,8 @@ mod gate;
 mod harness;
 #[path = "server/ingest.rs"]
 mod ingest;
+#[path = "../../media/tests/media/left.rs"]
+mod left;
 #[path = "server/lifecycle.rs"]
 mod lifecycle;
 #[path = "server/live.rs"]
