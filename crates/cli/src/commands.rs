@@ -89,6 +89,13 @@ pub(crate) enum Command {
     Models(models::Models),
 }
 
+impl Command {
+    /// It ends only when it is told to.
+    pub(crate) fn runs_on(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Ingest(_))
+    }
+}
+
 /// `models`, `eval`, `appearance`, `init`, `migrate`, `verify`, `witness` and `log verify` need no server; everything else but `serve`
 /// calls one.
 pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {

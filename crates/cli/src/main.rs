@@ -9,6 +9,7 @@
     reason = "comments of arguments are their help, where brackets mean that a part may be left out"
 )]
 
+mod arenas;
 mod args;
 mod bundle;
 mod client;
@@ -43,6 +44,11 @@ fn main() -> ExitCode {
         Parsed::Wrong { failure, json } => return end(Printer::new(json), Err(failure)),
     };
     let printer = Printer::new(cli.global.json);
+    if cli.command.runs_on()
+        && let Err(error) = arenas::limit()
+    {
+        printer.note(&format!("memory may grow with every camera that comes and goes: {error}"));
+    }
     end(printer, run(cli, printer))
 }
 

@@ -18,6 +18,8 @@ mod cluster;
 mod deployment;
 #[path = "cli/export.rs"]
 mod export;
+#[path = "cli/memory.rs"]
+mod memory;
 #[path = "cli/messages.rs"]
 mod messages;
 #[path = "cli/migrate.rs"]

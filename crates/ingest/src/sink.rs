@@ -1,4 +1,8 @@
-use std::{sync::Arc, thread, time::Duration};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use pipeline::{NewSighting, SightingSink, SinkError, Spool};
 use prost::Message as _;
@@ -10,6 +14,9 @@ use crate::error::chain;
 
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
+/// A camera that is let go, because it changes hands or the worker stops, still waits so long: where the server is back the spool
+/// has room in a moment.
+const LAST_WAIT: Duration = Duration::from_secs(5);
 
 /// Puts sightings on the spool. While that is full it holds on to them: the camera loses frames meanwhile, never a sighting.
 /// Only a worker that stops with a full spool gives up, and says how many were lost.
@@ -24,14 +31,14 @@ pub(crate) struct SpoolSink {
 impl SightingSink for SpoolSink {
     fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError> {
         let records: Vec<Vec<u8>> = batch.iter().map(|new| record(new, self.epoch)).collect();
-        let mut wait = FIRST_WAIT;
+        let (mut wait, mut last_wait) = (FIRST_WAIT, None);
         loop {
             let Err(error) = self.spool.append(&records) else {
                 self.more.notify_one();
                 batch.iter().for_each(|new| tracing::debug!(id = %new.sighting.id, epoch = self.epoch, "taken"));
                 return Ok(());
             };
-            if self.cancel.is_cancelled() {
+            if self.cancel.is_cancelled() && last_wait.get_or_insert_with(Instant::now).elapsed() >= LAST_WAIT {
                 tracing::error!(sightings = records.len(), "sightings lost: stopped while the spool did not take them");
                 return Err(SinkError(Box::new(error)));
             }

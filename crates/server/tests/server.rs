@@ -28,6 +28,8 @@ mod harness;
 mod index_server;
 #[path = "server/ingest.rs"]
 mod ingest;
+#[path = "../../media/tests/media/left.rs"]
+mod left;
 #[path = "server/lifecycle.rs"]
 mod lifecycle;
 #[path = "server/live.rs"]

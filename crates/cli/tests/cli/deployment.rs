@@ -131,6 +131,10 @@ impl Deployment {
         assert!(Command::new("kill").args(["-9", &id]).status().unwrap().success());
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.server.as_ref().unwrap().id()
+    }
+
     pub(crate) fn reap(&mut self) {
         self.server.take().unwrap().wait().unwrap();
     }

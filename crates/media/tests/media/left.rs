@@ -12,6 +12,8 @@ pub(crate) fn alone(name: &str) -> bool {
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
         .env(CHILD, "1")
+        // As `sightline` starts itself: what other arenas keep is not what is left behind.
+        .env("MALLOC_ARENA_MAX", "1")
         .status()
         .unwrap();
     assert!(status.success());

@@ -1,64 +1,20 @@
 //! Cameras that come and go leave nothing behind.
 
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use proto::v1::{self, camera_service_client::CameraServiceClient, live_service_client::LiveServiceClient};
 use tonic::transport::Channel;
 
 use crate::{
     harness::Deployed,
+    left::{self, Left, alone},
     live::{Camera, walking},
 };
 
 const AT_ONCE: usize = 10;
-const CHILD: &str = "SIGHTLINE_COMINGS_AND_GOINGS";
-
-/// In a process of its own: other tests open files and threads meanwhile.
-fn alone(name: &str) -> bool {
-    if std::env::var_os(CHILD).is_some() {
-        return true;
-    }
-    let status = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env(CHILD, "1")
-        .status()
-        .unwrap();
-    assert!(status.success());
-    false
-}
-
-fn entries(of: &str) -> usize {
-    std::fs::read_dir(format!("/proc/self/{of}")).unwrap().count()
-}
-
-/// Resident memory in MiB.
-fn memory() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
-    text.split(' ').nth(1).unwrap().parse::<f64>().unwrap() * 4.0 / 1024.0
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Left {
-    threads: usize,
-    files: usize,
-    memory: f64,
-}
-
-/// Threads and connections end a moment after they are let go.
-fn settled(limit: Option<Left>) -> Left {
-    let mut now = Left { threads: 0, files: 0, memory: 0.0 };
-    for _ in 0..600 {
-        now = Left { threads: entries("task"), files: entries("fd"), memory: memory() };
-        if limit.is_some_and(|l| now.threads <= l.threads && now.files <= l.files) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    now
-}
+const WARM_UP: usize = 200;
+/// Between two looks at the memory.
+const STEP: usize = 100;
 
 async fn watched(live: &mut LiveServiceClient<Channel>, count: usize) {
     let deadline = Instant::now() + Duration::from_secs(120);
@@ -121,11 +77,17 @@ fn cameras_that_come_and_go_leave_no_thread_and_no_descriptor() {
                 while mute.accept().is_ok() {}
             }
         };
-        rounds(20).await;
-        let before = settled(None);
-        rounds(cameras_more / AT_ONCE).await;
-        let after = settled(Some(before));
-        eprintln!("before {before:?}, after {cameras_more} cameras more {after:?}");
-        assert!(after.threads <= before.threads && after.files <= before.files, "{before:?} {after:?}");
+        rounds(WARM_UP / AT_ONCE).await;
+        let (before, mut memory) = (Left::settled(None), vec![left::resident_kib()]);
+        for _ in 0..cameras_more / STEP {
+            rounds(STEP / AT_ONCE).await;
+            memory.push(left::resident_kib());
+        }
+        let after = Left::settled(Some(before));
+        eprintln!("{before:?} before, {after:?} after {cameras_more} cameras more; every {STEP} of them KiB {memory:?}");
+        assert!(after.is_no_more_than(before), "{before:?} {after:?}");
+        // The first of them still warm it up.
+        let (warm, last) = (memory[1], memory[memory.len() - 1]);
+        assert!(last * 100 <= warm * 105, "KiB {memory:?}");
     });
 }

@@ -1,7 +1,7 @@
 //! Live cameras: a real RTSP server in a process of its own, real footage in real time.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -146,6 +146,51 @@ async fn a_live_camera_is_searchable_while_it_runs_and_comes_back_by_itself() {
     assert!(!deployed.home.root().join("secrets/cameras/gate.url").exists());
     drop(camera);
     // Dropped while it runs, the runtime would wait for a camera's thread that waits for the runtime.
+    deployed.stop().await;
+}
+
+/// A camera whose codec is changed while it is watched, in a process of its own; gone when dropped.
+struct Changing {
+    process: Child,
+    url: String,
+}
+
+impl Changing {
+    fn start() -> Self {
+        let tests = std::env::current_exe().unwrap();
+        let program = tests.ancestors().nth(2).unwrap().join("examples/rtsp_cameras");
+        let mut command = Command::new(program);
+        let mut process = command.args(["1", "--codecs"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut port = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        Self { process, url: format!("rtsp://127.0.0.1:{}/live", port.trim()) }
+    }
+
+    fn send(&mut self, codec: &str) {
+        writeln!(self.process.stdin.as_mut().unwrap(), "codec 0 {codec}").unwrap();
+    }
+}
+
+impl Drop for Changing {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_whose_codec_changes_in_mid_session_is_told_as_silent_and_comes_back_by_itself() {
+    let mut deployed = Deployed::with_cameras().await;
+    let mut camera = Changing::start();
+    set_source(&deployed, &camera.url).await;
+    let before = until(&deployed, "live", |c| c.state() == v1::CameraState::Live).await;
+    assert_eq!((before.losses, before.reason.as_str()), (0, ""));
+    camera.send("h265");
+    until(&deployed, "stalled", |c| c.state() == v1::CameraState::Stalled).await;
+    let lost = until(&deployed, "lost", |c| c.state() == v1::CameraState::Offline).await;
+    assert!(lost.reason.contains("no picture for") && lost.retry_in.is_some(), "{lost:?}");
+    let back = until(&deployed, "live again", |c| c.state() == v1::CameraState::Live && c.fps > 0.0).await;
+    assert_eq!(back.losses, 1);
     deployed.stop().await;
 }
 
