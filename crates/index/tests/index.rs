@@ -1,6 +1,6 @@
 //! The vector index on real files and on a Qdrant server: what any index must do, what a crash, a damaged folder and a server
 //! that is away must not.
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail by panicking too, and say what they skip")]
 
 #[path = "index/conformance.rs"]
 mod conformance;

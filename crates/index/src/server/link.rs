@@ -63,6 +63,7 @@ impl From<IndexError> for CallError {
 }
 
 /// What an error of the client means for whoever goes on.
+#[derive(Clone, Copy)]
 enum Fate {
     /// It may pass.
     Passing,

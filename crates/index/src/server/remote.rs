@@ -77,18 +77,19 @@ impl Remote {
         let _writer = self.writer.lock();
         for (day, entries) in by_day {
             for chunk in entries.chunks(POINTS_PER_CALL) {
-                self.put(day, chunk.iter().map(|entry| point(entry)).collect())?;
+                let points: Vec<_> = chunk.iter().map(|entry| point(entry)).collect();
+                self.put(day, &points)?;
             }
         }
         self.take(up_to);
         Ok(())
     }
 
-    fn put(&self, day: Day, points: Vec<PointStruct>) -> Result<(), IndexError> {
+    fn put(&self, day: Day, points: &[PointStruct]) -> Result<(), IndexError> {
         let mut left = RENEWED;
         loop {
             let known = self.known()?;
-            let put = self.shard_or_new(day).and_then(|shard| self.put_into(shard, points.clone()));
+            let put = self.shard_or_new(day).and_then(|shard| self.put_into(shard, points.to_vec()));
             left -= 1;
             match put {
                 // Somebody else dropped the day, or wrote it or everything anew.
