@@ -42,6 +42,7 @@ fn the_help_names_every_command() {
       reindex     Another model takes over the appearance vectors, from stored crops
       log         The record as a log that anybody can check
       verify      Check a receipt or an export, with no server and no network
+      migrate     Move an embedded deployment to a database and a store that several servers share
       witness     Run a witness: vouch that a log only ever grows
       eval        How well and how fast it sees, on your own labelled data
       appearance  How figures are compared

@@ -49,7 +49,7 @@ fn a_deployment_that_moved_through_kill_9_answers_as_before_and_its_receipts_sti
     let before = hits(&old.json(&["search", "--case", "k", "--class", "person", "--limit", "50"]));
     assert!(!before.is_empty());
     let receipt = old.path("receipt");
-    old.json(&["log", "receipt", "3", "--out", receipt.to_str().unwrap()]);
+    old.json(&["--as", "auditor", "log", "receipt", "3", "--out", receipt.to_str().unwrap()]);
 
     // The target: a folder with a configuration.
     let new = old.beside();
