@@ -92,6 +92,7 @@ impl RedactedCrop {
 
 /// Erases every face found and the head region of every person, then shrinks. Fails closed: an error means that the crop
 /// must not be used, and the raw pixels are gone with it.
+#[expect(clippy::needless_pass_by_value, reason = "who has had a crop redacted has the raw one no more")]
 pub fn redact(raw: RawCrop, subject: &Subject, finder: &mut dyn FaceFinder) -> Result<RedactedCrop, RedactError> {
     let view = raw.size();
     let mut people: Vec<Rect> = subject.people.clone();

@@ -131,6 +131,7 @@ mod tests {
     }
 
     /// The crop of a figure in a grey picture of 400x400 with one bright patch, and whether a bright pixel is stored.
+    #[expect(clippy::needless_pass_by_value, reason = "made for it")]
     fn shows_the_patch(bbox: Rect, people: Vec<Rect>, patch: Rect, finder: &mut Tall) -> bool {
         let (columns, rows) = view_region(&bbox).pixels(Size { width: 400, height: 400 }).unwrap();
         let (left, top) = (columns.start as f32, rows.start as f32);

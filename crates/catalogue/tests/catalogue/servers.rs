@@ -10,6 +10,7 @@ const LONG: Duration = Duration::from_secs(600);
 /// Over when it begins.
 const OVER: Duration = Duration::ZERO;
 
+#[expect(clippy::needless_pass_by_value, reason = "made for it")]
 fn not_ours<T: std::fmt::Debug>(answer: Result<T, CatalogueError>) -> bool {
     matches!(answer, Err(CatalogueError::NotOurs { .. }))
 }
@@ -47,7 +48,7 @@ async fn a_job_whose_server_is_not_heard_of_is_anothers_and_the_first_can_write_
     a.sweep_orphans().await.unwrap();
     assert!(a.check().await.unwrap().is_clean());
 
-    assert_eq!(b.renew_jobs("b", LONG).await.unwrap(), [second.job.clone()]);
+    assert_eq!(b.renew_jobs("b", LONG).await.unwrap(), std::slice::from_ref(&second.job));
     b.put_sightings_by(&[record(4, 4, 0)], &Fence::Job(second.clone())).await.unwrap();
     b.finish_job(&second, &JobState::Done).await.unwrap();
     assert!(not_ours(b.put_sightings_by(&[record(7, 7, 0)], &Fence::Job(second)).await));
@@ -66,7 +67,7 @@ async fn one_that_was_to_stop_when_its_server_died_is_taken_to_be_ended_and_some
     assert!(taken.job.id == dead.job && taken.job.cancelling);
     let other = take(&f.catalogue, "b", LONG).await.unwrap();
     f.catalogue.put_back(&other).await.unwrap();
-    assert_eq!(f.catalogue.take_job("b", LONG, &[other.job.clone()]).await.unwrap(), None);
+    assert_eq!(f.catalogue.take_job("b", LONG, std::slice::from_ref(&other.job)).await.unwrap(), None);
     assert_eq!(take(&f.catalogue, "c", LONG).await.unwrap().job, other.job);
     // Put back by somebody who has it no more, nothing happens.
     f.catalogue.put_back(&other).await.unwrap();
