@@ -1,6 +1,6 @@
 //! What was purged is in no file of the index any more.
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, io, path::Path};
 
 use index::{QueryVector, VectorIndex};
 use types::SightingId;
@@ -9,13 +9,24 @@ use crate::support::*;
 
 const N: u64 = 300;
 
-/// Every byte under a folder, but for empty pages.
+/// Every byte under a folder, but for empty pages. A running server's files come and go meanwhile.
 fn bytes_of(folder: &Path, into: &mut Vec<u8>) {
-    for path in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+    let there = |error: &io::Error| error.kind() != io::ErrorKind::NotFound;
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => return assert!(!there(&error), "{error}"),
+    };
+    for path in entries.map(|e| e.unwrap().path()) {
         if path.is_dir() {
             bytes_of(&path, into);
         } else {
-            let bytes = fs::read(&path).unwrap();
+            let bytes = match fs::read(&path) {
+                Ok(bytes) => bytes,
+                Err(error) => {
+                    assert!(!there(&error), "{error}");
+                    continue;
+                }
+            };
             bytes.chunks(4096).filter(|page| page.iter().any(|b| *b != 0)).for_each(|page| into.extend(page));
         }
     }
