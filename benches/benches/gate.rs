@@ -53,7 +53,7 @@ const SIGHTINGS: u64 = 5_000;
 const ROUNDS: usize = 5;
 /// Searches of a round, for each side.
 const SEARCHES: usize = 200;
-const AT_ONCE: [usize; 2] = [1, 16];
+const AT_ONCE: [usize; 3] = [1, 4, 16];
 const FROM: &str = "2026-03-01T08:00:00Z";
 const TO: &str = "2026-03-01T10:00:00Z";
 const CONFIG: &str = "[server]\nlisten = \"127.0.0.1:0\"\n\
