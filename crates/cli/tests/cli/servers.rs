@@ -242,12 +242,9 @@ async fn search(known: Known, shared: Arc<Shared>) {
 }
 
 async fn search_once(channel: Channel) -> Result<Option<(u64, u64)>, Status> {
-    let request = v1::SearchRequest {
-        case_id: CASE.into(),
-        description: Some(v1::DescriptionQuery { class: v1::Class::Car.into(), ..Default::default() }),
-        limit: 3,
-        ..Default::default()
-    };
+    // By a word: of a class alone there are soon more than a search may name.
+    let red = DescriptionQuery { class: Some(Class::Car), vehicle_colour: Some(Colour::Red), ..Default::default() };
+    let request = v1::SearchRequest { case_id: CASE.into(), description: Some((&red).into()), limit: 3, ..Default::default() };
     let mut parts = SearchServiceClient::new(channel).search(request).await?.into_inner();
     let mut ends = None;
     while let Some(part) = parts.message().await? {
