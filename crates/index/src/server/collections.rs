@@ -33,14 +33,16 @@ pub(super) fn seconds(time: Duration) -> Option<u64> {
 
 /// What the alias stands for.
 pub(super) fn target(link: &Link, alias: &str) -> Result<Option<String>, IndexError> {
-    let found = link.call("look for the index", Again::Idempotent, |client| async move { client.list_aliases().await })?;
+    let found =
+        link.call("look for the index", Again::Idempotent, (), |client, ()| async move { client.list_aliases().await })?;
     let named = |a: AliasDescription| (a.alias_name == alias).then_some(a.collection_name);
     Ok(found.aliases.into_iter().find_map(named))
 }
 
 /// Collections of this deployment: name, model (shortened) and number.
 pub(super) fn own(link: &Link) -> Result<Vec<(String, String, u64)>, IndexError> {
-    let found = link.call("list collections", Again::Idempotent, |client| async move { client.list_collections().await })?;
+    let found =
+        link.call("list collections", Again::Idempotent, (), |client, ()| async move { client.list_collections().await })?;
     let parse = |name: String| {
         let (model, made) = names::parse(&link.settings().name, &name)?;
         let (model, made) = (model.to_owned(), made);
@@ -67,18 +69,16 @@ pub(super) fn create(link: &Link, name: &str, spec: IndexSpec) -> Result<(), Ind
             ..CreateFieldIndexCollection::default()
         };
         // The same again changes nothing.
-        link.call("index a field", Again::Idempotent, move |client| {
-            let request = request.clone();
-            async move { client.create_field_index(request).await }
+        link.call("index a field", Again::Idempotent, request, |client, request| async move {
+            client.create_field_index(request).await
         })?;
     }
     Ok(())
 }
 
 pub(super) fn create_collection(link: &Link, request: CreateCollection) -> Result<(), IndexError> {
-    let made = link.call("make a collection", Again::Never, move |client| {
-        let request = request.clone();
-        async move { client.create_collection(request).await }
+    let made = link.call("make a collection", Again::Never, request, |client, request| async move {
+        client.create_collection(request).await
     });
     match made {
         Err(CallError { kind: Kind::Exists, .. }) => Ok(()),
@@ -124,18 +124,16 @@ fn collection(settings: &ServerSettings, name: &str, spec: IndexSpec, timeout: O
 /// Points the alias there, in one step wherever it pointed before.
 pub(super) fn point_alias(link: &Link, alias: &str, collection: &str) -> Result<(), IndexError> {
     let request = CreateAlias { alias_name: alias.to_owned(), collection_name: collection.to_owned() };
-    link.call("name the collection that is used", Again::Never, move |client| {
-        let request = request.clone();
-        async move { client.create_alias(request).await }
+    link.call("name the collection that is used", Again::Never, request, |client, request| async move {
+        client.create_alias(request).await
     })?;
     Ok(())
 }
 
 pub(super) fn drop_collection(link: &Link, name: &str) -> Result<(), IndexError> {
     let request = DeleteCollection { collection_name: name.to_owned(), timeout: seconds(link.patience()) };
-    let dropped = link.call("drop a collection", Again::Never, move |client| {
-        let request = request.clone();
-        async move { client.delete_collection(request).await }
+    let dropped = link.call("drop a collection", Again::Never, request, |client, request| async move {
+        client.delete_collection(request).await
     });
     match dropped {
         Err(CallError { kind: Kind::Missing, .. }) => Ok(()),
@@ -146,9 +144,8 @@ pub(super) fn drop_collection(link: &Link, name: &str) -> Result<(), IndexError>
 /// Every shard of the collection, and whether it takes changes on all the machines that are to have it.
 pub(super) fn shards(link: &Link, collection: &str) -> Result<BTreeMap<ShardName, bool>, CallError> {
     let request = CollectionClusterInfoRequest { collection_name: collection.to_owned() };
-    let info = link.call("list shards", Again::Idempotent, move |client| {
-        let request = request.clone();
-        async move { client.collection_cluster_info(request).await }
+    let info = link.call("list shards", Again::Idempotent, request, |client, request| async move {
+        client.collection_cluster_info(request).await
     })?;
     let here = info.local_shards.into_iter().map(|s| (s.shard_key, s.state));
     let there = info.remote_shards.into_iter().map(|s| (s.shard_key, s.state));
@@ -169,9 +166,8 @@ pub(super) fn create_shard(link: &Link, collection: &str, shard: ShardName) -> R
         request: Some(CreateShardKey { shard_key: Some(shard_key(shard)), ..CreateShardKey::default() }),
         timeout: seconds(link.patience()),
     };
-    let made = link.call("make a day's shard", Again::Never, move |client| {
-        let request = request.clone();
-        async move { client.create_shard_key(request).await }
+    let made = link.call("make a day's shard", Again::Never, request, |client, request| async move {
+        client.create_shard_key(request).await
     });
     if let Err(CallError { error, .. }) = made {
         // Somebody else may have made it, or this call before its answer was lost.
@@ -216,9 +212,8 @@ pub(super) fn drop_shard(link: &Link, collection: &str, shard: ShardName) -> Res
         request: Some(DeleteShardKey { shard_key: Some(shard_key(shard)) }),
         timeout: seconds(link.patience()),
     };
-    let dropped = link.call("drop a day's shard", Again::Never, move |client| {
-        let request = request.clone();
-        async move { client.delete_shard_key(request).await }
+    let dropped = link.call("drop a day's shard", Again::Never, request, |client, request| async move {
+        client.delete_shard_key(request).await
     });
     match dropped {
         Err(CallError { error, kind }) if kind != Kind::Missing || shards(link, collection)?.contains_key(&shard) => Err(error),

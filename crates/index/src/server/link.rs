@@ -95,14 +95,16 @@ impl Link {
         self.asker.settings.timeout * 4
     }
 
-    /// Waits for the answer, from any thread.
-    pub(crate) fn call<T, F>(
+    /// Makes a call, again where it may be, and waits for the answer, from any thread.
+    pub(crate) fn call<R, T, F>(
         &self,
         action: &'static str,
         again: Again,
-        request: impl Fn(Qdrant) -> F + Send + Sync + 'static,
+        request: R,
+        make: impl Fn(Qdrant, R) -> F + Send + Sync + 'static,
     ) -> Result<T, CallError>
     where
+        R: Clone + Send + Sync + 'static,
         T: Send + 'static,
         F: Future<Output = Result<T, QdrantError>> + Send,
     {
@@ -111,14 +113,14 @@ impl Link {
         let Some(runtime) = &self.runtime else { return Err(ended()) };
         runtime.spawn(async move {
             // Nobody waits any more where this fails.
-            let _ = send.send(asker.call(action, again, request).await);
+            let _ = send.send(asker.call(action, again, || make(asker.client.clone(), request.clone())).await);
         });
         answer.recv().unwrap_or_else(|_| Err(ended()))
     }
 }
 
 impl Asker {
-    async fn call<T, F>(&self, action: &'static str, again: Again, request: impl Fn(Qdrant) -> F) -> Result<T, CallError>
+    async fn call<T, F>(&self, action: &'static str, again: Again, make: impl Fn() -> F) -> Result<T, CallError>
     where
         F: Future<Output = Result<T, QdrantError>>,
     {
@@ -130,7 +132,7 @@ impl Asker {
         let mut pause = FIRST_PAUSE;
         for left in (0..tries).rev() {
             self.circuit.admit().map_err(|rest| self.resting(rest))?;
-            let reason = match timeout_at(deadline, request(self.client.clone())).await {
+            let reason = match timeout_at(deadline, make()).await {
                 Ok(Ok(answer)) => {
                     self.circuit.succeeded();
                     return Ok(answer);

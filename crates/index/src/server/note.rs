@@ -24,10 +24,8 @@ pub(super) struct Note {
 /// Makes the place for notes where there is none.
 pub(super) fn prepare(link: &Link) -> Result<(), IndexError> {
     let (settings, name) = (link.settings(), names::notes(&link.settings().name));
-    let asked = name.clone();
-    let there = link.call("look for the index", Again::Idempotent, move |client| {
-        let asked = asked.clone();
-        async move { client.collection_exists(asked).await }
+    let there = link.call("look for the index", Again::Idempotent, name.clone(), |client, name| async move {
+        client.collection_exists(name).await
     })?;
     if there {
         return Ok(());
@@ -58,9 +56,8 @@ pub(super) fn read(link: &Link, spec: &IndexSpec) -> Result<Option<Note>, IndexE
         timeout: seconds(link.settings().timeout),
         ..GetPoints::default()
     };
-    let found = link.call("read how far the index is", Again::Idempotent, move |client| {
-        let request = request.clone();
-        async move { client.get_points(request).await }
+    let found = link.call("read how far the index is", Again::Idempotent, request, |client, request| async move {
+        client.get_points(request).await
     })?;
     let Some(point) = found.result.into_iter().next() else { return Ok(None) };
     let text = |key: &str| point.payload.get(key).and_then(Value::as_str).map(String::as_str);
@@ -107,9 +104,8 @@ pub(super) fn write(link: &Link, spec: &IndexSpec, note: &Note, first: bool) -> 
         timeout: seconds(link.settings().timeout),
         ..UpsertPoints::default()
     };
-    link.call("note how far the index is", Again::Idempotent, move |client| {
-        let request = request.clone();
-        async move { client.upsert_points(request).await }
+    link.call("note how far the index is", Again::Idempotent, request, |client, request| async move {
+        client.upsert_points(request).await
     })?;
     Ok(())
 }
@@ -124,9 +120,8 @@ pub(super) fn delete(link: &Link, model: &str) -> Result<(), IndexError> {
         timeout: seconds(link.settings().timeout),
         ..DeletePoints::default()
     };
-    link.call("forget how far an index is", Again::Idempotent, move |client| {
-        let request = request.clone();
-        async move { client.delete_points(request).await }
+    link.call("forget how far an index is", Again::Idempotent, request, |client, request| async move {
+        client.delete_points(request).await
     })?;
     Ok(())
 }

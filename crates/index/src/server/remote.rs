@@ -108,9 +108,8 @@ impl Remote {
             timeout: seconds(self.link.settings().timeout),
             ..UpsertPoints::default()
         };
-        self.link.call("store sightings", Again::Idempotent, move |client| {
-            let request = request.clone();
-            async move { client.upsert_points(request).await }
+        self.link.call("store sightings", Again::Idempotent, request, |client, request| async move {
+            client.upsert_points(request).await
         })?;
         Ok(())
     }
@@ -132,9 +131,8 @@ impl Remote {
                             timeout: seconds(self.link.settings().timeout),
                             ..DeletePoints::default()
                         };
-                        self.link.call("remove sightings", Again::Idempotent, move |client| {
-                            let request = request.clone();
-                            async move { client.delete_points(request).await }
+                        self.link.call("remove sightings", Again::Idempotent, request, |client, request| async move {
+                            client.delete_points(request).await
                         })?;
                         Ok(())
                     },
@@ -181,10 +179,9 @@ impl Remote {
             |known| known.shards(query.days()),
             |shards| {
                 let request = QueryPoints { shard_key_selector: Some(only(shards)), ..request.clone() };
-                let found = self.link.call("search", Again::Idempotent, move |client| {
-                    let request = request.clone();
-                    async move { client.query(request).await }
-                })?;
+                let found = self
+                    .link
+                    .call("search", Again::Idempotent, request, |client, request| async move { client.query(request).await })?;
                 let scored =
                     |p: qdrant_client::qdrant::ScoredPoint| Some(Scored { id: sighting(p.id.as_ref())?, score: p.score });
                 Ok(found.result.into_iter().filter_map(scored).collect())
@@ -282,9 +279,8 @@ impl Remote {
                 timeout: seconds(self.link.settings().timeout),
                 ..ScrollPoints::default()
             };
-            let read = self.link.call("list sightings", Again::Idempotent, move |client| {
-                let request = request.clone();
-                async move { client.scroll(request).await }
+            let read = self.link.call("list sightings", Again::Idempotent, request, |client, request| async move {
+                client.scroll(request).await
             })?;
             each(read.result)?;
             offset = read.next_page_offset;
@@ -306,9 +302,8 @@ impl Remote {
                     timeout: seconds(self.link.settings().timeout),
                     ..CountPoints::default()
                 };
-                let counted = self.link.call("count sightings", Again::Idempotent, move |client| {
-                    let request = request.clone();
-                    async move { client.count(request).await }
+                let counted = self.link.call("count sightings", Again::Idempotent, request, |client, request| async move {
+                    client.count(request).await
                 })?;
                 Ok(counted.result.map_or(0, |r| r.count as usize))
             },
