@@ -4,7 +4,11 @@
 use sqlx::AssertSqlSafe;
 use types::Day;
 
-use crate::{Catalogue, CatalogueError, engine::Lock};
+use crate::{
+    Catalogue, CatalogueError,
+    engine::{Lock, Tx},
+    sighting::reserve,
+};
 
 impl Catalogue {
     /// Writes anew what held sightings of these days, what opened commitments, and tombstones, without what was deleted. Needs
@@ -31,10 +35,7 @@ impl Catalogue {
         let least: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *tx).await?;
         let up_to = least.map_or(up_to, |least| up_to.min(least.unsigned_abs()));
         let gone = sqlx::query("DELETE FROM tombstone WHERE seq <= $1").bind(up_to.cast_signed()).execute(&mut *tx).await?;
-        sqlx::query("UPDATE sequence SET value = $1 WHERE name = 'forgotten' AND value < $1")
-            .bind(up_to.cast_signed())
-            .execute(&mut *tx)
-            .await?;
+        note_forgotten(&mut tx, up_to).await?;
         tx.commit().await?;
         Ok(gone.rows_affected())
     }
@@ -48,9 +49,15 @@ impl Catalogue {
     /// A change that changes nothing, for its number.
     pub async fn next_change(&self) -> Result<u64, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
-        let query = sqlx::query_scalar("UPDATE sequence SET value = value + 1 WHERE name = 'change' RETURNING value");
-        let seq: i64 = query.fetch_one(&mut *tx).await?;
+        let seq = reserve(&mut tx, 1).await?;
         tx.commit().await?;
-        Ok(seq.unsigned_abs())
+        Ok(seq)
     }
+}
+
+/// Copies as of an earlier change than this can't be trusted any more.
+pub(crate) async fn note_forgotten(tx: &mut Tx, up_to: u64) -> Result<(), CatalogueError> {
+    let query = sqlx::query("UPDATE sequence SET value = $1 WHERE name = 'forgotten' AND value < $1").bind(up_to.cast_signed());
+    query.execute(&mut **tx).await?;
+    Ok(())
 }

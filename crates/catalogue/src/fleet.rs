@@ -5,7 +5,13 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Row};
 use types::Day;
 
-use crate::{Catalogue, CatalogueError, engine::Lock, turn::micros};
+use crate::{
+    Catalogue, CatalogueError,
+    engine::{DbRow, Lock},
+    erase::note_forgotten,
+    row::micros,
+    sighting::reserve,
+};
 
 /// How far a server's own copies are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -56,14 +62,10 @@ impl Catalogue {
     pub async fn living_servers(&self) -> Result<Vec<LivingServer>, CatalogueError> {
         let sql = format!("SELECT id, synced, purged FROM server WHERE expires > {} ORDER BY id", self.now_sql());
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(self.reader()).await?;
-        let number = |row: &crate::engine::DbRow, column: &str| -> Result<u64, CatalogueError> {
-            Ok(row.try_get::<i64, _>(column)?.unsigned_abs())
-        };
-        let server = |row| {
-            Ok(LivingServer {
-                id: sqlx::Row::try_get(row, "id")?,
-                at: ServerPosition { synced: number(row, "synced")?, purged: number(row, "purged")? },
-            })
+        let server = |row: &DbRow| {
+            let number = |column| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
+            let at = ServerPosition { synced: number("synced")?, purged: number("purged")? };
+            Ok(LivingServer { id: row.try_get("id")?, at })
         };
         rows.iter().map(server).collect()
     }
@@ -72,13 +74,13 @@ impl Catalogue {
     /// the number by which to see who has.
     pub async fn announce_purge(&self, day: Day) -> Result<u64, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
-        let query = sqlx::query_scalar("UPDATE sequence SET value = value + 1 WHERE name = 'change' RETURNING value");
-        let seq: i64 = query.fetch_one(&mut *tx).await?;
+        let seq = reserve(&mut tx, 1).await?;
         // In the same transaction: an index that was opened before knows of the purge, one that is opened later is older.
-        sqlx::query("UPDATE sequence SET value = $1 WHERE name = 'forgotten' AND value < $1").bind(seq).execute(&mut *tx).await?;
-        sqlx::query("INSERT INTO purge (seq, day) VALUES ($1, $2)").bind(seq).bind(day.0).execute(&mut *tx).await?;
+        note_forgotten(&mut tx, seq).await?;
+        let query = sqlx::query("INSERT INTO purge (seq, day) VALUES ($1, $2)").bind(seq.cast_signed()).bind(day.0);
+        query.execute(&mut *tx).await?;
         tx.commit().await?;
-        Ok(seq.unsigned_abs())
+        Ok(seq)
     }
 
     /// In their order.

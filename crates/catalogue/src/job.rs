@@ -7,9 +7,9 @@ use uuid::Uuid;
 use crate::{
     Catalogue, CatalogueError,
     engine::{DbRow, placeholders},
-    row::{capture, digest, time},
+    row::{capture, digest, micros, time},
     segment::forget_segments,
-    turn::{JobLease, micros},
+    turn::JobLease,
 };
 
 /// Footage to be turned into sightings. Two of these are one job if all but the path are equal.
@@ -200,7 +200,6 @@ impl Catalogue {
 
     /// Notes how far a running job is; `false` if it should stop.
     pub async fn progress_job(&self, lease: &JobLease, progress: JobProgress) -> Result<bool, CatalogueError> {
-        let length = |d: Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
         let query = sqlx::query_scalar(
             "UPDATE job SET done_us = $4, total_us = $5, sightings = $6, updated = $7
              WHERE id = $1 AND holder = $2 AND epoch = $3 AND state = 'running' RETURNING cancelling",
@@ -208,8 +207,8 @@ impl Catalogue {
         .bind(lease.job.as_str())
         .bind(&lease.holder)
         .bind(lease.epoch.cast_signed())
-        .bind(length(progress.done))
-        .bind(progress.total.map(length))
+        .bind(micros(progress.done))
+        .bind(progress.total.map(micros))
         .bind(progress.sightings.cast_signed())
         .bind(ReceiveTime::now().as_micros());
         let cancelling: Option<i64> = query.fetch_all(self.writer()).await?.pop();

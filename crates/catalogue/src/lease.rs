@@ -15,7 +15,7 @@ use self::share::{Candidate, Worker, share};
 use crate::{
     Catalogue, CatalogueError,
     engine::{DbRow, Tx},
-    row::{document, read_document, time},
+    row::{document, micros, read_document, time},
 };
 
 /// How long a row that counts no more is kept: a worker cut off for longer has its late sightings refused.
@@ -242,8 +242,4 @@ fn lease(row: &DbRow) -> Result<Lease, CatalogueError> {
         expires: time(row.try_get("expires")?)?,
         status: row.try_get("status")?,
     })
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Row, ValueRef};
 use types::{Day, ReceiveTime};
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Rows of one transaction; an appearance vector has some kilobytes.
-const BATCH: i64 = 500;
+const BATCH: usize = 500;
 /// Crops under way at once.
 const CROPS_AT_ONCE: usize = 8;
 
@@ -131,11 +131,8 @@ impl Catalogue {
     ) -> Result<(), CatalogueError> {
         let columns = to.columns_of(table).await?;
         let mut there = if table == "sequence" { 0 } else { to.count_of(table).await? };
-        loop {
-            let rows = self.page(table, key, &columns, there).await?;
-            if rows.is_empty() {
-                return to.after_copy(table).await;
-            }
+        let mut batches = self.rows_of(table, key, &columns, there).try_chunks(BATCH);
+        while let Some(rows) = batches.try_next().await.map_err(|e| e.1)? {
             let mut tx = to.begin().await?;
             for row in &rows {
                 to.insert_row(&mut tx, table, &columns, row).await?;
@@ -144,6 +141,7 @@ impl Catalogue {
             there += rows.len() as i64;
             progress(table, there.unsigned_abs());
         }
+        to.after_copy(table).await
     }
 
     async fn insert_row(&self, tx: &mut Tx, table: &str, columns: &[Column], row: &DbRow) -> Result<(), CatalogueError> {
@@ -209,36 +207,39 @@ impl Catalogue {
         Ok(sqlx::query_scalar(AssertSqlSafe(format!("SELECT count(*) FROM {table}"))).fetch_one(self.reader()).await?)
     }
 
-    async fn page(&self, table: &str, key: &str, columns: &[Column], from: i64) -> Result<Vec<DbRow>, CatalogueError> {
+    /// In one query: a page each would have the database walk over everything before it again.
+    fn rows_of(
+        &self,
+        table: &str,
+        key: &str,
+        columns: &[Column],
+        from: i64,
+    ) -> impl Stream<Item = Result<DbRow, CatalogueError>> + '_ + use<'_> {
         let names = columns.iter().map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ");
-        let sql = format!("SELECT {names} FROM {table} ORDER BY {key} LIMIT {BATCH} OFFSET {from}");
-        Ok(sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch_all(self.reader()).await?)
+        let sql = format!("SELECT {names} FROM {table} ORDER BY {key} LIMIT {} OFFSET {from}", i64::MAX);
+        sqlx::query(AssertSqlSafe(sql)).persistent(false).fetch(self.reader()).map_err(CatalogueError::from)
     }
 
     /// How many rows there are, and a digest of them: each value with its kind and its length, so that no two tables that
     /// differ have the same.
     async fn digest_of(&self, table: &str, key: &str, columns: &[Column]) -> Result<(u64, [u8; 32]), CatalogueError> {
         let (mut digest, mut count) = (Sha256::new(), 0);
-        loop {
-            let rows = self.page(table, key, columns, count).await?;
-            if rows.is_empty() {
-                return Ok((count.unsigned_abs(), digest.finalize().into()));
-            }
-            count += rows.len() as i64;
-            for row in &rows {
-                for Column { name, kind } in columns {
-                    let name = name.as_str();
-                    let bytes = match kind {
-                        Kind::Whole => whole(row, name)?.map(|n| n.to_be_bytes().to_vec()),
-                        Kind::Real => row.try_get::<Option<f64>, _>(name)?.map(|n| n.to_bits().to_be_bytes().to_vec()),
-                        Kind::Text => row.try_get::<Option<String>, _>(name)?.map(String::into_bytes),
-                        Kind::Bytes => row.try_get::<Option<Vec<u8>>, _>(name)?,
-                    };
-                    digest.update(bytes.as_ref().map_or(u64::MAX, |b| b.len() as u64).to_be_bytes());
-                    digest.update(bytes.unwrap_or_default());
-                }
+        let mut rows = self.rows_of(table, key, columns, 0);
+        while let Some(row) = rows.try_next().await? {
+            count += 1;
+            for Column { name, kind } in columns {
+                let name = name.as_str();
+                let bytes = match kind {
+                    Kind::Whole => whole(&row, name)?.map(|n| n.to_be_bytes().to_vec()),
+                    Kind::Real => row.try_get::<Option<f64>, _>(name)?.map(|n| n.to_bits().to_be_bytes().to_vec()),
+                    Kind::Text => row.try_get::<Option<String>, _>(name)?.map(String::into_bytes),
+                    Kind::Bytes => row.try_get::<Option<Vec<u8>>, _>(name)?,
+                };
+                digest.update(bytes.as_ref().map_or(u64::MAX, |b| b.len() as u64).to_be_bytes());
+                digest.update(bytes.unwrap_or_default());
             }
         }
+        Ok((count, digest.finalize().into()))
     }
 
     /// Copies every crop that is not there yet, then reads all of them on both sides and compares. Returns how many there are,

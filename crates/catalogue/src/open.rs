@@ -49,8 +49,7 @@ impl Catalogue {
     pub async fn open(config: &CatalogueConfig) -> Result<Self, CatalogueError> {
         let crops = CropStore::open(&config.crops).await?;
         let engine = Engine::open(&config.database).await?;
-        let (name, crops_change, queue) = (config.database.to_string(), tokio::sync::Mutex::default(), Queue::default());
-        Ok(Self { inner: Arc::new(Inner { name, engine, crops, crops_change, queue }) })
+        Ok(Self::of(config, engine, crops))
     }
 
     /// Opens a catalogue in a file that nobody writes to, and changes nothing of it.
@@ -63,8 +62,12 @@ impl Catalogue {
         };
         let engine = Engine::open_unchanged(file).await?;
         let crops = CropStore::open(&config.crops).await?;
+        Ok(Self::of(config, engine, crops))
+    }
+
+    fn of(config: &CatalogueConfig, engine: Engine, crops: CropStore) -> Self {
         let (name, crops_change, queue) = (config.database.to_string(), tokio::sync::Mutex::default(), Queue::default());
-        Ok(Self { inner: Arc::new(Inner { name, engine, crops, crops_change, queue }) })
+        Self { inner: Arc::new(Inner { name, engine, crops, crops_change, queue }) }
     }
 
     /// Waits for what is under way and closes the files.

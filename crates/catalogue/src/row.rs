@@ -1,5 +1,7 @@
 //! Domain values to columns and back. What can't be read back is an error that says what, never a guess.
 
+use std::time::Duration;
+
 use serde::{Serialize, de::DeserializeOwned};
 use types::{CaptureTime, Embedding, ModelDigest, ReceiveTime, SightingId};
 use uuid::Uuid;
@@ -12,6 +14,11 @@ pub(crate) fn time(micros: i64) -> Result<ReceiveTime, CatalogueError> {
 
 pub(crate) fn capture(micros: i64) -> Result<CaptureTime, CatalogueError> {
     CaptureTime::from_micros(micros).map_err(|_| CatalogueError::unreadable(format!("time {micros}")))
+}
+
+/// Half of what there is at most, so that it can be added to a time.
+pub(crate) fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
 }
 
 pub(crate) fn id(bytes: &[u8]) -> Result<SightingId, CatalogueError> {

@@ -282,7 +282,7 @@ fn validate(record: &SightingRecord) -> Result<(), CatalogueError> {
 }
 
 /// Takes the next `count` numbers of the change sequence and returns the last one taken so far.
-async fn reserve(tx: &mut Tx, count: i64) -> Result<u64, CatalogueError> {
+pub(crate) async fn reserve(tx: &mut Tx, count: i64) -> Result<u64, CatalogueError> {
     let query = sqlx::query_scalar("UPDATE sequence SET value = value + $1 WHERE name = 'change' RETURNING value").bind(count);
     let seq: i64 = query.fetch_one(&mut **tx).await?;
     Ok(seq.unsigned_abs())

@@ -6,12 +6,12 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Row};
 use types::JobId;
 
-use crate::{Catalogue, CatalogueError, engine::Tx};
+use crate::{Catalogue, CatalogueError, engine::Tx, row::micros};
 
 /// Leave to do something until it runs out, or is another server's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    pub name: &'static str,
+    pub name: String,
     pub holder: String,
     pub epoch: u64,
 }
@@ -34,7 +34,7 @@ pub enum Fence {
 
 impl Catalogue {
     /// Takes a turn that is nobody's; whoever had it before, the same holder too, has it no more. `None`: it is another's.
-    pub async fn take_turn(&self, name: &'static str, holder: &str, lasts: Duration) -> Result<Option<Turn>, CatalogueError> {
+    pub async fn take_turn(&self, name: &str, holder: &str, lasts: Duration) -> Result<Option<Turn>, CatalogueError> {
         let sql = format!(
             "INSERT INTO turn (name, holder, epoch, expires) VALUES ($1, $2, 1, {now} + $3)
              ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires = excluded.expires, epoch = turn.epoch + 1,
@@ -44,20 +44,20 @@ impl Catalogue {
         );
         let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(name).bind(holder).bind(micros(lasts));
         let epoch: Option<i64> = query.fetch_all(self.writer()).await?.pop();
-        Ok(epoch.map(|epoch| Turn { name, holder: holder.to_owned(), epoch: epoch.unsigned_abs() }))
+        Ok(epoch.map(|epoch| Turn { name: name.to_owned(), holder: holder.to_owned(), epoch: epoch.unsigned_abs() }))
     }
 
     /// Makes it last longer, also where it has run out and nobody took it. `false`: it is another's by now.
     pub async fn renew_turn(&self, turn: &Turn, lasts: Duration) -> Result<bool, CatalogueError> {
         let sql = format!("UPDATE turn SET expires = {} + $4 WHERE name = $1 AND holder = $2 AND epoch = $3", self.now_sql());
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(turn.name).bind(&turn.holder).bind(turn.epoch.cast_signed());
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(&turn.name).bind(&turn.holder).bind(turn.epoch.cast_signed());
         Ok(query.bind(micros(lasts)).execute(self.writer()).await?.rows_affected() == 1)
     }
 
     /// Others need not wait for its end. No error if it is another's by now.
     pub async fn leave_turn(&self, turn: &Turn) -> Result<(), CatalogueError> {
         sqlx::query("UPDATE turn SET expires = 0, said = NULL WHERE name = $1 AND holder = $2 AND epoch = $3")
-            .bind(turn.name)
+            .bind(&turn.name)
             .bind(&turn.holder)
             .bind(turn.epoch.cast_signed())
             .execute(self.writer())
@@ -68,7 +68,7 @@ impl Catalogue {
     /// Tells the others something, for as long as the turn lasts.
     pub async fn say(&self, turn: &Turn, what: &[u8]) -> Result<(), CatalogueError> {
         sqlx::query("UPDATE turn SET said = $4 WHERE name = $1 AND holder = $2 AND epoch = $3")
-            .bind(turn.name)
+            .bind(&turn.name)
             .bind(&turn.holder)
             .bind(turn.epoch.cast_signed())
             .bind(what)
@@ -87,7 +87,7 @@ impl Catalogue {
     /// Whether the leave still stands; nobody else gets it until the transaction ends.
     pub(crate) async fn check_fence(&self, tx: &mut Tx, fence: &Fence) -> Result<(), CatalogueError> {
         let (table, id, name, holder, epoch) = match fence {
-            Fence::Turn(Turn { name, holder, epoch }) => ("turn", "name", *name, holder, *epoch),
+            Fence::Turn(Turn { name, holder, epoch }) => ("turn", "name", name.as_str(), holder, *epoch),
             Fence::Job(JobLease { job, holder, epoch }) => ("job", "id", job.as_str(), holder, *epoch),
         };
         let running = if table == "job" { "AND state = 'running'" } else { "" };
@@ -99,8 +99,4 @@ impl Catalogue {
             None => Err(CatalogueError::NotOurs { what: format!("{table} {name}") }),
         }
     }
-}
-
-pub(crate) fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 2)
 }

@@ -105,7 +105,7 @@ impl Fleet {
     }
 
     /// Takes a turn, or goes on without: `None`.
-    pub(crate) async fn turn(&self, name: &'static str) -> Result<Option<Held>, CatalogueError> {
+    pub(crate) async fn turn(&self, name: &str) -> Result<Option<Held>, CatalogueError> {
         if self.shared.is_none() {
             return Ok(Some(Held(None)));
         }
@@ -117,7 +117,7 @@ impl Fleet {
     ///
     /// # Errors
     /// [`CatalogueError::Busy`] if it takes longer than `patience`.
-    pub(crate) async fn wait_turn(&self, name: &'static str, patience: Duration) -> Result<Held, CatalogueError> {
+    pub(crate) async fn wait_turn(&self, name: &str, patience: Duration) -> Result<Held, CatalogueError> {
         let until = tokio::time::Instant::now() + patience;
         loop {
             if let Some(held) = self.turn(name).await? {
@@ -248,10 +248,10 @@ async fn renew(catalogue: Catalogue, turn: Turn, lost: CancellationToken) {
         match catalogue.renew_turn(&turn, LEASE).await {
             Ok(true) => {}
             Ok(false) => {
-                tracing::warn!(turn = turn.name, "another server took over");
+                tracing::warn!(turn = %turn.name, "another server took over");
                 return lost.cancel();
             }
-            Err(error) => tracing::error!(error = %chain(&error), turn = turn.name, "a turn is not renewed"),
+            Err(error) => tracing::error!(error = %chain(&error), turn = %turn.name, "a turn is not renewed"),
         }
     }
 }
@@ -308,8 +308,12 @@ impl App {
     }
 }
 
-/// Takes away crops that a crash left without a sighting, once, in the background: a bucket may hold millions.
+/// Takes away crops that a crash left without a sighting, once, in the background: a bucket may hold millions. A server that is
+/// alone did so before it opened.
 pub(crate) async fn sweep_crops(app: Arc<App>) {
+    if !app.store.fleet.is_shared() {
+        return;
+    }
     let swept = async {
         let _held = app.store.fleet.wait_turn(turns::SWEEP, SWEEPING).await?;
         Ok::<u64, FeedError>(app.catalogue().sweep_orphans().await?)

@@ -207,9 +207,7 @@ impl Server {
         tasks.spawn(reindex::follow(app.clone(), stop.clone()));
         tasks.spawn(fleet::follow(app.clone(), stop.clone()));
         tasks.spawn(fleet::keep_jobs(app.clone(), stop.clone()));
-        if app.store.fleet.is_shared() {
-            tasks.spawn(fleet::sweep_crops(app.clone()));
-        }
+        tasks.spawn(fleet::sweep_crops(app.clone()));
         let watching = tokio::spawn(live.run(stop.clone()));
         tasks.spawn(publish_regularly(app.clone(), stop.clone()));
         let health_address = match config.health_listen {

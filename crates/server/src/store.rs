@@ -103,9 +103,7 @@ pub struct Store {
 
 /// Two servers that feed one index would bring back what the other deleted. One that was killed is waited for.
 async fn alone_with_index(fleet: &Fleet, name: &str) -> Result<Held, StoreError> {
-    // Lives as long as the process.
-    let turn: &'static str = Box::leak(format!("index {name}").into_boxed_str());
-    fleet.wait_turn(turn, LEASE * 2).await.map_err(|error| match error {
+    fleet.wait_turn(&format!("index {name}"), LEASE * 2).await.map_err(|error| match error {
         CatalogueError::Busy(_) => StoreError::IndexTaken { name: name.to_owned() },
         error => error.into(),
     })
