@@ -255,9 +255,7 @@ impl Scene {
         let region = view_region(&detection.bbox);
         if let Some(raw) = frame.crop(&region) {
             let (x, y) = raw.origin();
-            let stored = stored_region(&detection.bbox);
-            let within = Rect::new(stored.x - x as f32, stored.y - y as f32, stored.width, stored.height);
-            let quality = promise * sharpness(&raw, &within);
+            let quality = promise * sharpness(&raw, &stored_region(&detection.bbox).moved(-(x as f32), -(y as f32)));
             let people = people.iter().filter(|p| !p.intersect(&region).is_empty()).copied().collect();
             let candidate = Candidate { raw, detection: *detection, people, at: frame.at, taken: frame.taken, quality };
             track.candidates.offer(candidate, &keep);
@@ -356,7 +354,7 @@ impl Scene {
 impl Candidate {
     fn redact(&self, class: Class, vision: &mut Vision) -> Result<RedactedCrop, redact::RedactError> {
         let (x, y) = self.raw.origin();
-        let within = |r: &Rect| Rect::new(r.x - x as f32, r.y - y as f32, r.width, r.height);
+        let within = |r: &Rect| r.moved(-(x as f32), -(y as f32));
         let subject = Subject { class, bbox: within(&self.detection.bbox), people: self.people.iter().map(within).collect() };
         redact(self.raw.clone(), &subject, &mut vision.faces)
     }

@@ -108,7 +108,7 @@ pub fn redact(raw: RawCrop, subject: &Subject, finder: &mut dyn FaceFinder) -> R
     // From here on all is in pixels of the stored part, and the rest of the raw crop is gone.
     let raw = cut(&raw, stored);
     let size = raw.size();
-    let inside = |r: &Rect| Rect::new(r.x - stored.left as f32, r.y - stored.top as f32, r.width, r.height);
+    let inside = |r: &Rect| r.moved(-(stored.left as f32), -(stored.top as f32));
     let blocks: Vec<Block> = regions.iter().filter_map(|r| Block::outward(&inside(r), size)).collect();
 
     let mut rgb = raw.into_rgb();

@@ -36,7 +36,7 @@ pub(crate) fn faces(
         if picture.size().width.min(picture.size().height) < SLIVER && picture.size() != raw.size() {
             continue;
         }
-        let from = |r: Rect| Rect::new(r.x + block.left as f32, r.y + block.top as f32, r.width, r.height);
+        let from = |r: Rect| r.moved(block.left as f32, block.top as f32);
         found.extend(find(&picture, 0.0, finder)?.into_iter().map(from));
     }
     found.extend(find(raw, SURE_ANYWHERE, finder)?);
@@ -142,7 +142,7 @@ mod tests {
         let rgb = rows.clone().flat_map(|y| columns.clone().flat_map(move |x| [pixel(x, y); 3])).collect();
         let size = Size { width: columns.len() as u32, height: rows.len() as u32 };
         let raw = RawCrop::new(rgb, size, (left as u32, top as u32)).unwrap();
-        let inside = |r: &Rect| Rect::new(r.x - left, r.y - top, r.width, r.height);
+        let inside = |r: &Rect| r.moved(-left, -top);
         let people = people.iter().map(inside).collect();
         let crop = redact(raw, &Subject { class: Class::Person, bbox: inside(&bbox), people }, finder).unwrap();
         crop.rgb().iter().any(|v| *v > 200)

@@ -138,7 +138,7 @@ fn look(picture: RgbImage, class: Option<Class>, vision: &mut Vision) -> Result<
     let subject = subject(&seen, class)?.ok_or_else(nobody)?;
     let (raw, left, top) = cut(&picture, size, &redact::view_region(&subject.bbox)).ok_or_else(nobody)?;
     drop(picture);
-    let inside = |b: &Rect| Rect::new(b.x - left, b.y - top, b.width, b.height);
+    let inside = |b: &Rect| b.moved(-left, -top);
     let whole = Rect::new(0.0, 0.0, raw.size().width as f32, raw.size().height as f32);
     let people = seen.iter().filter(|d| d.class.group() == Group::Person).map(|d| inside(&d.bbox));
     let people = people.filter(|b| !b.intersect(&whole).is_empty()).collect();

@@ -97,6 +97,13 @@ impl Rect {
         Self::from_corners(self.x - dx, self.y - dy, self.right() + dx, self.bottom() + dy)
     }
 
+    /// The same box so much further to the right and down: into the pixels of a part of the picture with the part's origin
+    /// negated, and back with it as it is.
+    #[must_use]
+    pub fn moved(&self, dx: f32, dy: f32) -> Self {
+        Self::new(self.x + dx, self.y + dy, self.width, self.height)
+    }
+
     /// Intersection over union, 0..1; 0 where either is empty.
     pub fn iou(&self, other: &Self) -> f32 {
         let shared = self.intersect(other).area();

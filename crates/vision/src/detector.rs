@@ -173,7 +173,7 @@ impl Detector {
         let (right, bottom) = ((region.x + region.size.width) as f32, (region.y + region.size.height) as f32);
         let (width, height) = (frame.size().width as f32, frame.size().height as f32);
         found.retain_mut(|d| {
-            d.bbox = Rect::new(d.bbox.x + x, d.bbox.y + y, d.bbox.width, d.bbox.height);
+            d.bbox = d.bbox.moved(x, y);
             let inside = |at: f32, border: f32, frames: bool| frames || (at - border).abs() > CUT;
             inside(d.bbox.x, x, region.x == 0)
                 && inside(d.bbox.y, y, region.y == 0)

@@ -214,7 +214,7 @@ fn redact_boxes(
 
 /// From pixels of the frame to pixels of a crop that begins at (x, y).
 pub(in crate::commands) fn shift(r: &Rect, x: u32, y: u32) -> Rect {
-    Rect::new(r.x - x as f32, r.y - y as f32, r.width, r.height)
+    r.moved(-(x as f32), -(y as f32))
 }
 
 /// Calls `look` with every sampled frame until it says `false`.
