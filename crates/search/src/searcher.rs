@@ -229,9 +229,11 @@ impl Searcher {
 fn weigh(permit: &CasePermit, query: &SearchQuery, sighting: Sighting, likeness: Option<f32>) -> Option<Hit> {
     let words = score::words(&query.description, &sighting.description);
     let score = score::fuse(words, likeness);
+    if score <= 0.0 {
+        return None;
+    }
     let why = score::why(&query.description, &sighting.description);
-    let sighting = shown(sighting, permit);
-    (score > 0.0).then_some(Hit { sighting, score, description_score: words, appearance_score: likeness, why })
+    Some(Hit { sighting: shown(sighting, permit), score, description_score: words, appearance_score: likeness, why })
 }
 
 fn ids(list: &[Scored]) -> Vec<SightingId> {

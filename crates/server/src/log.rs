@@ -121,8 +121,7 @@ impl Log {
         }
         let head = grow(&catalogue, &tiles, before).await?;
         if let Some(mark) = mark {
-            let proof = access::log::prove_consistency(&tiles, &head, mark.size)?;
-            check_consistency(&mark, &head, &proof).map_err(|_| LogFault::Forked { by: high_water.display().to_string() })?;
+            check_beginning(&tiles, &mark, &head, || high_water.display().to_string())?;
         }
         // One that witnesses have signed already keeps their signatures.
         let note = match read_note(&tiles.checkpoint())? {
@@ -278,6 +277,13 @@ pub fn verify_folder(tiles: &FileTiles, trust: &Trust, seen: impl FnMut(u64, &[u
     let checked = trust.check(&note)?;
     verify_log(tiles, &checked.head, seen)?;
     Ok(checked)
+}
+
+/// # Errors
+/// [`LogFault::Forked`] unless what `by` has `seen` is the beginning of the log at `head`.
+fn check_beginning(tiles: &FileTiles, seen: &TreeHead, head: &TreeHead, by: impl FnOnce() -> String) -> Result<(), LogFault> {
+    let proof = access::log::prove_consistency(tiles, head, seen.size)?;
+    check_consistency(seen, head, &proof).map_err(|_| LogFault::Forked { by: by() })
 }
 
 /// Whether one checkpoint's log is the beginning of the other's, by the tiles of the longer.

@@ -74,6 +74,8 @@ impl MigrateError {
 /// What was moved, and found the same on both sides.
 #[derive(Debug)]
 pub struct Migrated {
+    /// The home folder of the first server.
+    pub home: PathBuf,
     pub tables: Vec<Moved>,
     pub crops: u64,
     pub crops_digest: [u8; 32],
@@ -137,7 +139,7 @@ pub async fn migrate(from: &Home, to: &Path, mut progress: impl FnMut(&str, u64)
     target.finish_migration(&identity).await?;
     target.close().await;
     source.close().await;
-    Ok(Migrated { tables, crops, crops_digest, entries, root: head.hash.0 })
+    Ok(Migrated { home: home.root().to_owned(), tables, crops, crops_digest, entries, root: head.hash.0 })
 }
 
 fn tempfile_in(folder: &Path) -> Result<PathBuf, MigrateError> {

@@ -315,18 +315,21 @@ impl App {
 
     /// The time that retention goes by: it does not go back, and does not leap ahead.
     async fn believed_time(&self) -> Result<ReceiveTime, Fault> {
-        let now = self.now();
-        match self.clock_leapt(now).await? {
-            Some(ahead) => Err(Fault::ClockLeapt { ahead }),
-            None => Ok(self.catalogue().see_time(now).await?),
+        match self.retention_time(self.now()).await? {
+            (_, Some(ahead)) => Err(Fault::ClockLeapt { ahead }),
+            (now, None) => Ok(now),
         }
     }
 
-    /// How far it is ahead of the latest time that was seen, where that is more than is believed.
-    pub(crate) async fn clock_leapt(&self, now: ReceiveTime) -> Result<Option<Duration>, Fault> {
+    /// The latest time that was seen, `now` by this machine's clock included; and how far that is ahead of it, where that is more
+    /// than is believed.
+    pub(crate) async fn retention_time(&self, now: ReceiveTime) -> Result<(ReceiveTime, Option<Duration>), Fault> {
         let last = self.catalogue().last_time().await?.unwrap_or(now);
         let ahead = u64::try_from(now.as_micros() - last.as_micros()).map_or(Duration::ZERO, Duration::from_micros);
-        Ok((ahead > self.config.clock_leap).then_some(ahead))
+        if ahead > self.config.clock_leap {
+            return Ok((last, Some(ahead)));
+        }
+        Ok((self.catalogue().see_time(now).await?, None))
     }
 
     /// By camera, as its owner says now.

@@ -24,6 +24,8 @@ pub(crate) struct Migrate {
 
 #[derive(Debug, Serialize)]
 struct MigratedView {
+    #[serde(skip)]
+    home: PathBuf,
     tables: Vec<TableView>,
     crops: u64,
     crops_sha256: String,
@@ -50,7 +52,7 @@ impl Migrate {
         };
         let moved = server::migrate(&Home::new(self.from), &self.to, progress).await;
         let view = MigratedView::from(moved.map_err(|e| library("migrate", &e).hint(e.hint()))?);
-        printer.answer(&view, || view.text(&self.to));
+        printer.answer(&view, || view.text());
         Ok(())
     }
 }
@@ -59,6 +61,7 @@ impl From<Migrated> for MigratedView {
     fn from(m: Migrated) -> Self {
         let tables = m.tables.into_iter().map(|t| TableView { table: t.table, rows: t.rows, sha256: hex::encode(t.digest) });
         Self {
+            home: m.home,
             tables: tables.collect(),
             crops: m.crops,
             crops_sha256: hex::encode(m.crops_digest),
@@ -69,16 +72,15 @@ impl From<Migrated> for MigratedView {
 }
 
 impl MigratedView {
-    fn text(&self, to: &std::path::Path) -> String {
+    fn text(&self) -> String {
         let rows = self.tables.iter().map(|t| t.rows).sum();
-        let home = to.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
         format!(
             "moved {}, {} and a log of {}, all the same on both sides\nroot {}\nnext: sightline --home {} serve",
             count(rows, "row"),
             count(self.crops, "crop"),
             if self.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", self.entries) },
             self.root,
-            home.display()
+            self.home.display()
         )
     }
 }

@@ -31,8 +31,8 @@ pub(crate) fn record(new: NewSighting) -> SightingRecord {
     SightingRecord { sighting, crop, embedding }
 }
 
-/// Returns when the catalogue has them for good; refused where the leave they are stored by is another server's. An index that can't take them now catches up later, and searches say so
-/// meanwhile.
+/// Returns when the catalogue has them for good; refused where the leave they are stored by is another server's. An index that
+/// can't take them now catches up later, and searches say so meanwhile.
 pub(crate) async fn store_sightings(
     catalogue: &Catalogue,
     feed: &IndexFeed,

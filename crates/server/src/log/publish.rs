@@ -2,13 +2,14 @@
 
 use std::{sync::Arc, time::Instant};
 
-use access::log::{Note, TreeHead, Trust, append, check_consistency, prove_consistency, sign_head};
+use access::log::{Note, TreeHead, Trust, append, sign_head};
 use catalogue::{Catalogue, CatalogueError};
 use futures::future::join_all;
 
 use super::{
     Asked, Log, LogFault,
     ask::Answer,
+    check_beginning,
     files::{FileTiles, write_durably},
 };
 
@@ -111,8 +112,7 @@ impl Log {
         if seen.size > head.size {
             return Err(LogFault::Older { have: head.size, seen: seen.size, by: by() });
         }
-        let proof = prove_consistency(&self.tiles, head, seen.size)?;
-        check_consistency(&seen, head, &proof).map_err(|_| LogFault::Forked { by: by() })?;
+        check_beginning(&self.tiles, &seen, head, by)?;
         Ok((note, seen))
     }
 

@@ -170,12 +170,7 @@ impl Api {
     async fn standing(&self) -> Result<v1::RetentionStatusResponse, Fault> {
         let catalogue = self.0.catalogue();
         let clock = self.0.now();
-        // Looking at it makes a clock no more believed.
-        let ahead = self.0.clock_leapt(clock).await?;
-        let now = match ahead {
-            Some(_) => catalogue.last_time().await?.unwrap_or(clock),
-            None => catalogue.see_time(clock).await?,
-        };
+        let (now, ahead) = self.0.retention_time(clock).await?;
         let schedules = self.0.schedules().await?;
         let mut days: BTreeMap<Day, (u32, Option<ReceiveTime>)> = BTreeMap::new();
         for share in catalogue.shares().await? {
