@@ -11,7 +11,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fmt, fs,
     pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -54,6 +54,7 @@ const ROUNDS: usize = 5;
 /// Searches of a round, for each side.
 const SEARCHES: usize = 200;
 const AT_ONCE: [usize; 3] = [1, 4, 16];
+const A_SECOND: [f64; 3] = [25.0, 50.0, 100.0];
 const FROM: &str = "2026-03-01T08:00:00Z";
 const TO: &str = "2026-03-01T10:00:00Z";
 const CONFIG: &str = "[server]\nlisten = \"127.0.0.1:0\"\n\
@@ -81,45 +82,85 @@ async fn run(dir: &TempDir, bare_dir: &TempDir) -> Result<()> {
 
     let durable = durable_write(dir.path())?;
     println!("{SIGHTINGS} sightings; one durable write of this disk: {durable:.2?} (median of 50)\n");
-    println!("| searches at once | without the gate, p50 / p95 | with it, p50 / p95 | it adds, p50 / p95 |");
+    println!("| searches | without the gate, p50 / p95 | with it, p50 / p95 | it adds, p50 / p95 |");
     println!("|---|---|---|---|");
-    for at_once in AT_ONCE {
+    let at_once = AT_ONCE.map(Load::AtOnce);
+    for load in at_once.into_iter().chain(A_SECOND.map(Load::ASecond)) {
         let (mut without, mut with) = (Vec::new(), Vec::new());
-        ask(&bare, at_once, 20).await?;
-        ask(&gated, at_once, 20).await?;
+        ask(&bare, load, 20).await?;
+        ask(&gated, load, 20).await?;
         for _ in 0..ROUNDS {
-            without.extend(ask(&bare, at_once, SEARCHES).await?);
-            with.extend(ask(&gated, at_once, SEARCHES).await?);
+            without.extend(ask(&bare, load, SEARCHES).await?);
+            with.extend(ask(&gated, load, SEARCHES).await?);
         }
         without.sort_unstable();
         with.sort_unstable();
         let at = |times: &[Duration], share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
         let [a50, a95, b50, b95] = [at(&without, 0.5), at(&without, 0.95), at(&with, 0.5), at(&with, 0.95)];
-        println!("| {at_once} | {a50:.2} / {a95:.2} ms | {b50:.2} / {b95:.2} ms | {:.2} / {:.2} ms |", b50 - a50, b95 - a95);
+        println!("| {load} | {a50:.2} / {a95:.2} ms | {b50:.2} / {b95:.2} ms | {:.2} / {:.2} ms |", b50 - a50, b95 - a95);
     }
     server.stop().await?;
     Ok(())
 }
 
-/// A batch of searches, so many at a time; how long each took until its last message.
-async fn ask(channel: &Channel, at_once: usize, searches: usize) -> Result<Vec<Duration>> {
+/// Who asks.
+#[derive(Debug, Clone, Copy)]
+enum Load {
+    /// So many that each ask again as soon as they are answered.
+    AtOnce(usize),
+    /// Whoever comes, so many a second on average and by chance when (a Poisson process).
+    ASecond(f64),
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AtOnce(count) => write!(f, "{count} at once"),
+            Self::ASecond(rate) => write!(f, "{rate} a second"),
+        }
+    }
+}
+
+/// A batch of searches; how long each took until its last message.
+async fn ask(channel: &Channel, load: Load, searches: usize) -> Result<Vec<Duration>> {
+    let at_once = match load {
+        Load::AtOnce(at_once) => at_once,
+        Load::ASecond(rate) => return arrive(channel, rate, searches).await,
+    };
     let one = async || -> Result<Vec<Duration>> {
-        let mut client = SearchServiceClient::new(channel.clone());
         let mut times = Vec::new();
         for _ in 0..searches / at_once {
-            let began = Instant::now();
-            let mut parts = client.search(question()).await?.into_inner();
-            let mut hits = 0;
-            while let Some(part) = parts.message().await? {
-                hits += usize::from(matches!(part.part, Some(v1::search_response::Part::Hit(_))));
-            }
-            times.push(began.elapsed());
-            ensure!(hits == 10, "{hits} hits");
+            times.push(search(channel.clone()).await?);
         }
         Ok(times)
     };
     let all = join_all((0..at_once).map(|_| one())).await;
     Ok(all.into_iter().collect::<Result<Vec<_>>>()?.concat())
+}
+
+/// The same moments for both sides; nobody waits for those before them.
+async fn arrive(channel: &Channel, rate: f64, searches: usize) -> Result<Vec<Duration>> {
+    let (mut asked, mut at, mut chance) = (Vec::new(), tokio::time::Instant::now(), 1u64);
+    for _ in 0..searches {
+        // Knuth's linear congruential generator, its upper half.
+        chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let even = (chance >> 32) as f64 / f64::from(u32::MAX);
+        at += Duration::from_secs_f64(-(even.max(1e-9)).ln() / rate);
+        tokio::time::sleep_until(at).await;
+        asked.push(tokio::spawn(search(channel.clone())));
+    }
+    join_all(asked).await.into_iter().map(|search| search?).collect()
+}
+
+async fn search(channel: Channel) -> Result<Duration> {
+    let began = Instant::now();
+    let mut parts = SearchServiceClient::new(channel).search(question()).await?.into_inner();
+    let mut hits = 0;
+    while let Some(part) = parts.message().await? {
+        hits += usize::from(matches!(part.part, Some(v1::search_response::Part::Hit(_))));
+    }
+    ensure!(hits == 10, "{hits} hits");
+    Ok(began.elapsed())
 }
 
 fn question() -> v1::SearchRequest {

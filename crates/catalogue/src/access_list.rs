@@ -1,13 +1,20 @@
 //! Who looked at a camera, for its owner: a copy of what the record says, by camera.
 
-use access::{Action, AuditEntry, Caller, Phase};
+use access::{Action, Caller, Phase};
 use sqlx::{AssertSqlSafe, Row};
 use types::{CameraId, CaseId, ReceiveTime};
 
-use crate::{Catalogue, CatalogueError, engine::Tx, row::time};
+use crate::{
+    AuditRecord, Catalogue, CatalogueError,
+    audit::record,
+    engine::{handfuls, rows},
+    row::time,
+};
 
-/// Cameras noted by one statement; the database remembers as many texts.
-const TOGETHER: usize = 32;
+/// Entries of one transaction.
+const BATCH: i64 = 256;
+/// The last entry that is in the list.
+const NOTED: &str = "SELECT value FROM sequence WHERE name = 'accesses'";
 
 /// A search or an export that covered a camera, or a crop of it that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,8 +28,9 @@ pub struct CameraAccess {
 }
 
 impl Catalogue {
-    /// The newest first, at most `limit`.
+    /// The newest first, at most `limit`; all that are on the record when this is called.
     pub async fn camera_accesses(&self, camera: &CameraId, limit: u32) -> Result<Vec<CameraAccess>, CatalogueError> {
+        self.note_accesses().await?;
         let query = sqlx::query("SELECT * FROM camera_access WHERE camera = $1 ORDER BY seq DESC LIMIT $2")
             .bind(camera.as_str())
             .bind(i64::from(limit));
@@ -40,23 +48,57 @@ impl Catalogue {
             })
             .collect()
     }
+
+    /// Copies to this list what the record has more. Not with each entry: a search of twenty cameras is twenty pages of it, and
+    /// somebody waits.
+    pub async fn note_accesses(&self) -> Result<(), CatalogueError> {
+        while self.note_some().await? {}
+        Ok(())
+    }
+
+    /// In one transaction; whether there may be more.
+    async fn note_some(&self) -> Result<bool, CatalogueError> {
+        let noted: i64 = sqlx::query_scalar(NOTED).fetch_one(self.reader()).await?;
+        if noted.unsigned_abs() >= self.audit_len().await? {
+            return Ok(false);
+        }
+        let mut tx = self.begin().await?;
+        let noted: i64 = sqlx::query_scalar(NOTED).fetch_one(&mut *tx).await?;
+        let query = sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2").bind(noted).bind(BATCH);
+        let records = query.fetch_all(&mut *tx).await?.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+        let Some(last) = records.last() else { return Ok(false) };
+        let looks: Vec<_> = records.iter().flat_map(looks).collect();
+        for some in handfuls(&looks) {
+            let sql =
+                format!("INSERT INTO camera_access (camera, seq, at, action, caller, case_id) VALUES {}", rows(6, some.len()));
+            let query = some.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, look| {
+                let query = query.bind(look.camera.as_str()).bind(look.record.receipt.seq.cast_signed());
+                let entry = &look.record.entry;
+                query.bind(entry.at.as_micros()).bind(entry.action.as_str()).bind(look.caller.uri()).bind(look.case.as_str())
+            });
+            query.execute(&mut *tx).await?;
+        }
+        sqlx::query("UPDATE sequence SET value = $1 WHERE name = 'accesses'")
+            .bind(last.receipt.seq.cast_signed())
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(true)
+    }
 }
 
-/// Notes what an entry lets somebody look at; runs in the transaction that appends it as `seq`.
-pub(crate) async fn note(tx: &mut Tx, entry: &AuditEntry, seq: u64) -> Result<(), CatalogueError> {
+/// One camera that an entry lets somebody look at.
+struct Look<'a> {
+    camera: &'a CameraId,
+    record: &'a AuditRecord,
+    caller: &'a Caller,
+    case: &'a CaseId,
+}
+
+fn looks(record: &AuditRecord) -> impl Iterator<Item = Look<'_>> {
+    let entry = &record.entry;
     let looks = entry.action.reads_sightings() && entry.phase == Phase::Begin;
-    let (true, Some(caller), Some(case)) = (looks, &entry.caller, &entry.case) else { return Ok(()) };
-    let cameras: Vec<_> = entry.detail.cameras.iter().collect();
-    for some in cameras.chunks(TOGETHER) {
-        let rows: Vec<_> = (6..6 + some.len()).map(|n| format!("(${n}, $1, $2, $3, $4, $5)")).collect();
-        let sql = format!("INSERT INTO camera_access (camera, seq, at, action, caller, case_id) VALUES {}", rows.join(", "));
-        let query = sqlx::query(AssertSqlSafe(sql))
-            .bind(seq.cast_signed())
-            .bind(entry.at.as_micros())
-            .bind(entry.action.as_str())
-            .bind(caller.uri())
-            .bind(case.as_str());
-        some.iter().fold(query, |query, camera| query.bind(camera.as_str())).execute(&mut **tx).await?;
-    }
-    Ok(())
+    let by = entry.caller.as_ref().zip(entry.case.as_ref()).filter(|_| looks);
+    by.into_iter()
+        .flat_map(move |(caller, case)| entry.detail.cameras.iter().map(move |camera| Look { camera, record, caller, case }))
 }

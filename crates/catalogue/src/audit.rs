@@ -1,16 +1,19 @@
 //! The record: entries in their order, each durable before anybody is told, many of them in one commit.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use access::{AuditEntry, AuditError, AuditLog, AuditReceipt, Matter, Sealed};
 use async_trait::async_trait;
-use sqlx::Row;
+use sqlx::{AssertSqlSafe, Row as _};
 use tokio::sync::oneshot;
 use types::CaseId;
 
 use crate::{
-    Catalogue, CatalogueError, access_list,
-    engine::{DbRow, Lock, Tx},
+    Catalogue, CatalogueError,
+    engine::{DbRow, Lock, Tx, handfuls, lists, rows},
     row::digest,
 };
 
@@ -107,19 +110,41 @@ impl Catalogue {
         }
     }
 
-    /// One transaction. A charge that is refused, or of a case that is not there, refuses its own entry alone.
+    /// One transaction. A charge that is refused, or of a case that is not there, refuses its own entry alone. As few statements
+    /// as possible, however many entries: each is a turn of the database's thread.
     async fn write(&self, entries: &[(AuditEntry, Vec<u8>)]) -> Result<Vec<Taken>, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Record).await?;
-        let mut seq = last_seq(&mut *tx).await?;
-        let mut taken = Vec::with_capacity(entries.len());
+        let Books { mut last, mut spent } = Books::open(&mut tx, entries).await?;
+        let before = spent.clone();
+        let (mut taken, mut rows) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
         for (entry, bytes) in entries {
-            if let Err(refused) = book(&mut tx, entry).await? {
-                taken.push(Err(refused));
-                continue;
+            if let (Some(charge), Some(case)) = (entry.charge, &entry.case) {
+                let booked = match spent.get_mut(case) {
+                    Some(spent) => charge.book(*spent).map(|after| *spent = after),
+                    None => Err(unavailable(CatalogueError::UnknownCase(case.clone()))),
+                };
+                if let Err(refused) = booked {
+                    taken.push(Err(refused));
+                    continue;
+                }
             }
-            seq += 1;
-            insert(&mut tx, seq, entry, bytes).await?;
-            taken.push(Ok(AuditReceipt::of(seq, bytes)));
+            last += 1;
+            rows.push(Row { seq: last.cast_signed(), entry, bytes });
+            taken.push(Ok(AuditReceipt::of(last, bytes)));
+        }
+        for (case, (queries, results)) in spent.iter().filter(|(case, after)| before.get(*case) != Some(after)) {
+            sqlx::query("UPDATE case_file SET spent_queries = $2, spent_results = $3 WHERE id = $1")
+                .bind(case.as_str())
+                .bind(queries.cast_signed())
+                .bind(results.cast_signed())
+                .execute(&mut *tx)
+                .await?;
+        }
+        for some in handfuls(&rows) {
+            insert(&mut tx, some).await?;
+        }
+        for row in &rows {
+            seal(&mut tx, row).await?;
         }
         tx.commit().await?;
         Ok(taken)
@@ -185,44 +210,74 @@ async fn last_seq<'e>(from: impl sqlx::Executor<'e, Database = sqlx::Any>) -> Re
     Ok(seq.unwrap_or_default().unsigned_abs())
 }
 
-/// Books an entry's charge; writes nothing where it is refused.
-async fn book(tx: &mut Tx, entry: &AuditEntry) -> Result<Result<(), AuditError>, CatalogueError> {
-    let (Some(charge), Some(case)) = (entry.charge, &entry.case) else { return Ok(Ok(())) };
-    let query = sqlx::query_as("SELECT spent_queries, spent_results FROM case_file WHERE id = $1").bind(case.as_str());
-    let row: Option<(i64, i64)> = query.fetch_optional(&mut **tx).await?;
-    let Some((queries, results)) = row else {
-        return Ok(Err(unavailable(CatalogueError::UnknownCase(case.clone()))));
-    };
-    let (queries, results) = match charge.book((queries.unsigned_abs(), results.unsigned_abs())) {
-        Ok(after) => after,
-        Err(refused) => return Ok(Err(refused)),
-    };
-    sqlx::query("UPDATE case_file SET spent_queries = $2, spent_results = $3 WHERE id = $1")
-        .bind(case.as_str())
-        .bind(queries.cast_signed())
-        .bind(results.cast_signed())
-        .execute(&mut **tx)
-        .await?;
-    Ok(Ok(()))
+/// What entries are booked in.
+struct Books {
+    /// The last entry.
+    last: u64,
+    /// Of each case that is charged and is there: queries and results.
+    spent: BTreeMap<CaseId, (u64, u64)>,
 }
 
-async fn insert(tx: &mut Tx, seq: u64, entry: &AuditEntry, bytes: &[u8]) -> Result<(), CatalogueError> {
-    let case = entry.case.as_ref().map(CaseId::as_str);
-    sqlx::query("INSERT INTO audit (seq, at, action, phase, case_id, entry) VALUES ($1, $2, $3, $4, $5, $6)")
-        .bind(seq.cast_signed())
-        .bind(entry.at.as_micros())
-        .bind(entry.action.as_str())
-        .bind(entry.phase.as_str())
-        .bind(case)
-        .bind(bytes)
-        .execute(&mut **tx)
-        .await?;
-    access_list::note(tx, entry, seq).await?;
-    for sealed in &entry.detail.sealed {
+impl Books {
+    async fn open(tx: &mut Tx, entries: &[(AuditEntry, Vec<u8>)]) -> Result<Self, CatalogueError> {
+        let charged: BTreeSet<_> = entries.iter().filter_map(|(e, _)| e.charge.and(e.case.as_ref())).collect();
+        let charged: Vec<_> = charged.into_iter().collect();
+        let mut books = Self { last: 0, spent: BTreeMap::new() };
+        let mut lists = lists(&charged, 1);
+        let Some((list, cases)) = lists.next() else {
+            books.last = last_seq(&mut **tx).await?;
+            return Ok(books);
+        };
+        debug_assert!(lists.next().is_none(), "a batch has no more cases than a list");
+        let sql = format!(
+            "SELECT '' AS id, COALESCE(max(seq), 0) AS one, 0 AS two FROM audit
+             UNION ALL SELECT id, spent_queries, spent_results FROM case_file WHERE id IN ({list})"
+        );
+        let query = cases.fold(sqlx::query(AssertSqlSafe(sql)), |query, case| query.bind(case.as_str()));
+        for row in query.fetch_all(&mut **tx).await? {
+            let number = |column: &str| -> Result<u64, CatalogueError> { Ok(row.try_get::<i64, _>(column)?.unsigned_abs()) };
+            match row.try_get("id")? {
+                "" => books.last = number("one")?,
+                id => {
+                    let case = CaseId::new(id).map_err(|_| CatalogueError::unreadable(format!("case {id:?}")))?;
+                    books.spent.insert(case, (number("one")?, number("two")?));
+                }
+            }
+        }
+        Ok(books)
+    }
+}
+
+struct Row<'a> {
+    seq: i64,
+    entry: &'a AuditEntry,
+    bytes: &'a [u8],
+}
+
+impl Row<'_> {
+    fn case(&self) -> Option<&str> {
+        self.entry.case.as_ref().map(CaseId::as_str)
+    }
+}
+
+async fn insert(tx: &mut Tx, some: &[Row<'_>]) -> Result<(), CatalogueError> {
+    let sql = format!("INSERT INTO audit (seq, at, action, phase, case_id, entry) VALUES {}", rows(6, some.len()));
+    let query = some.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, row| {
+        let Row { seq, entry, bytes } = row;
+        let query = query.bind(seq).bind(entry.at.as_micros()).bind(entry.action.as_str());
+        query.bind(entry.phase.as_str()).bind(row.case()).bind(*bytes)
+    });
+    query.execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// What opens an entry's commitments, beside it.
+async fn seal(tx: &mut Tx, row: &Row<'_>) -> Result<(), CatalogueError> {
+    for sealed in &row.entry.detail.sealed {
         sqlx::query("INSERT INTO sealed (seq, matter, case_id, salt, words) VALUES ($1, $2, $3, $4, $5)")
-            .bind(seq.cast_signed())
+            .bind(row.seq)
             .bind(sealed.matter.as_str())
-            .bind(case)
+            .bind(row.case())
             .bind(sealed.salt.as_slice())
             .bind(&sealed.words)
             .execute(&mut **tx)
@@ -231,7 +286,7 @@ async fn insert(tx: &mut Tx, seq: u64, entry: &AuditEntry, bytes: &[u8]) -> Resu
     Ok(())
 }
 
-fn record(row: &DbRow) -> Result<AuditRecord, CatalogueError> {
+pub(crate) fn record(row: &DbRow) -> Result<AuditRecord, CatalogueError> {
     let seq = row.try_get::<i64, _>("seq")?.unsigned_abs();
     let bytes: Vec<u8> = row.try_get("entry")?;
     let unreadable = |_| CatalogueError::BrokenRecord { seq, what: "it can't be read" };

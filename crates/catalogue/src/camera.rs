@@ -1,4 +1,7 @@
-use std::fmt;
+use std::{
+    fmt,
+    sync::{Arc, PoisonError},
+};
 
 use access::{CameraPolicy, Place, PooledCamera};
 use sqlx::Row;
@@ -11,6 +14,9 @@ use crate::{
     lease::end_lease,
     row::{document, read_document, time},
 };
+
+/// Every camera, and how many changes there had been.
+pub(crate) type Pooled = Option<(i64, Arc<[PooledCamera]>)>;
 
 /// Degrees, WGS 84.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -171,12 +177,27 @@ impl Catalogue {
         rows.iter().map(camera).collect()
     }
 
-    /// Every camera with its owner's policy, as [`access::decide()`] needs them.
-    pub async fn pooled_cameras(&self) -> Result<Vec<PooledCamera>, CatalogueError> {
-        let cameras = self.cameras().await?;
+    /// Every camera with its owner's policy, as [`access::decide()`] needs them: as they are when this is called, or newer.
+    pub async fn pooled_cameras(&self) -> Result<Arc<[PooledCamera]>, CatalogueError> {
+        let changes = sqlx::query_scalar("SELECT value FROM sequence WHERE name = 'cameras'").fetch_one(self.reader()).await?;
+        self.pooled_as_of(changes).await
+    }
+
+    /// Reads them only if they have changed since somebody did: the database counts the changes, whoever makes them.
+    pub(crate) async fn pooled_as_of(&self, changes: i64) -> Result<Arc<[PooledCamera]>, CatalogueError> {
+        let kept = || self.inner.pooled.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, cameras)) = kept().as_ref().filter(|(read, _)| *read == changes) {
+            return Ok(cameras.clone());
+        }
+        let mut tx = self.snapshot().await?;
+        let changes = sqlx::query_scalar("SELECT value FROM sequence WHERE name = 'cameras'").fetch_one(&mut *tx).await?;
+        let rows = sqlx::query("SELECT * FROM camera ORDER BY id").fetch_all(&mut *tx).await?;
+        tx.commit().await?;
         let place = |p: Position| Place::new(p.latitude, p.longitude);
         let pooled = |c: Camera| PooledCamera { id: c.id, agency: c.agency, place: c.position.and_then(place), policy: c.policy };
-        Ok(cameras.into_iter().map(pooled).collect())
+        let cameras = rows.iter().map(|row| camera(row).map(pooled)).collect::<Result<Arc<[_]>, _>>()?;
+        *kept() = Some((changes, cameras.clone()));
+        Ok(cameras)
     }
 
     /// Where its stream is; `None`: it is not watched.

@@ -1,4 +1,6 @@
-use access::{Case, CaseState};
+use std::sync::Arc;
+
+use access::{Case, CaseState, PooledCamera};
 use sqlx::Row;
 use types::{CaseId, ReceiveTime};
 
@@ -51,6 +53,20 @@ impl Catalogue {
     pub async fn case(&self, id: &CaseId) -> Result<Option<StoredCase>, CatalogueError> {
         let row = sqlx::query("SELECT * FROM case_file WHERE id = $1").bind(id.as_str()).fetch_optional(self.reader()).await?;
         row.as_ref().map(stored).transpose()
+    }
+
+    /// What decides over a search: the case, and every camera with its owner's policy. In one query, unless a camera changed
+    /// since the last.
+    pub async fn case_and_cameras(&self, id: &CaseId) -> Result<(Option<StoredCase>, Arc<[PooledCamera]>), CatalogueError> {
+        let row = sqlx::query(
+            "SELECT sequence.value AS cameras, case_file.* FROM sequence LEFT JOIN case_file ON case_file.id = $1
+             WHERE sequence.name = 'cameras'",
+        )
+        .bind(id.as_str())
+        .fetch_one(self.reader())
+        .await?;
+        let case = row.try_get::<Option<&str>, _>("id")?.map(|_| stored(&row)).transpose()?;
+        Ok((case, self.pooled_as_of(row.try_get("cameras")?).await?))
     }
 
     /// The newest first, at most `limit`; of one state if given.

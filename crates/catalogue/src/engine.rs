@@ -13,7 +13,6 @@ mod sqlite;
 use std::{fmt, path::PathBuf};
 
 use sqlx::{Any, AnyPool, any::AnyRow};
-use types::SightingId;
 
 pub use postgres::PostgresUrl;
 
@@ -261,12 +260,29 @@ pub(crate) fn placeholders(first: usize, count: usize) -> String {
     (first..first + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")
 }
 
+/// `($1, $2), ($3, $4), ..`: rows to insert together.
+pub(crate) fn rows(columns: usize, count: usize) -> String {
+    (0..count).map(|n| format!("({})", placeholders(1 + n * columns, columns))).collect::<Vec<_>>().join(", ")
+}
+
+/// Slices to insert together, each half as long as what is left or longer: of few lengths, so that the database has seen the
+/// texts before.
+pub(crate) fn handfuls<T>(mut all: &[T]) -> impl Iterator<Item = &[T]> {
+    const MOST: usize = 64;
+    std::iter::from_fn(move || {
+        let count = 1 << all.len().min(MOST).checked_ilog2()?;
+        let (some, rest) = all.split_at(count);
+        all = rest;
+        Some(some)
+    })
+}
+
 /// How many ids one query asks for: few lengths, so that the database has seen most of the texts before.
 const WIDTHS: [usize; 4] = [1, 16, 64, 256];
 
 /// Placeholders from `$first` on with the ids to bind to them, for as many queries as it takes. What a list has more than there
 /// are ids asks for the first one again.
-pub(crate) fn lists(ids: &[SightingId], first: usize) -> impl Iterator<Item = (String, impl Iterator<Item = &SightingId>)> {
+pub(crate) fn lists<T>(ids: &[T], first: usize) -> impl Iterator<Item = (String, impl Iterator<Item = &T>)> {
     ids.chunks(WIDTHS[WIDTHS.len() - 1]).map(move |some| {
         let width = WIDTHS.into_iter().find(|width| some.len() <= *width).unwrap_or(some.len());
         (placeholders(first, width), some.iter().chain(std::iter::repeat(&some[0])).take(width))

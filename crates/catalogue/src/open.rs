@@ -1,10 +1,15 @@
-use std::{fmt, path::Path, sync::Arc};
+use std::{
+    fmt,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use sqlx::migrate::MigrateError;
 
 use crate::{
     CatalogueError,
     audit::Queue,
+    camera::Pooled,
     crop::{CropStore, Crops},
     engine::{Database, Engine},
 };
@@ -36,6 +41,8 @@ pub(crate) struct Inner {
     /// Held while crops and rows change together, so that a sweep never takes a crop whose row is about to commit.
     pub(crate) crops_change: tokio::sync::Mutex<()>,
     pub(crate) queue: Queue,
+    /// As they were when somebody asked last.
+    pub(crate) pooled: Mutex<Pooled>,
 }
 
 impl fmt::Debug for Catalogue {
@@ -66,8 +73,9 @@ impl Catalogue {
     }
 
     fn of(config: &CatalogueConfig, engine: Engine, crops: CropStore) -> Self {
-        let (name, crops_change, queue) = (config.database.to_string(), tokio::sync::Mutex::default(), Queue::default());
-        Self { inner: Arc::new(Inner { name, engine, crops, crops_change, queue }) }
+        let name = config.database.to_string();
+        let (crops_change, queue, pooled) = (tokio::sync::Mutex::default(), Queue::default(), Mutex::default());
+        Self { inner: Arc::new(Inner { name, engine, crops, crops_change, queue, pooled }) }
     }
 
     /// Waits for what is under way and closes the files.

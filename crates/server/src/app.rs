@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use access::{Action, AuditDetail, Caller, Gate, Outcome, Permission, PooledCamera};
+use access::{Action, AuditDetail, Caller, Case, Gate, Outcome, Permission, PooledCamera};
 use catalogue::Catalogue;
 use search::Searcher;
 use tokio_util::sync::CancellationToken;
@@ -68,9 +68,15 @@ impl App {
         self.rules.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Every pooled camera with its owner's policy, read anew for each decision.
-    pub(crate) async fn pooled(&self) -> Result<Vec<PooledCamera>, Fault> {
+    /// Every pooled camera with its owner's policy, asked for anew for each decision.
+    pub(crate) async fn pooled(&self) -> Result<Arc<[PooledCamera]>, Fault> {
         Ok(self.catalogue().pooled_cameras().await?)
+    }
+
+    /// What decides over reading sightings, asked for anew each time: the case, and what [`Self::pooled`] says.
+    pub(crate) async fn case_and_cameras(&self, id: &CaseId) -> Result<(Option<Case>, Arc<[PooledCamera]>), Fault> {
+        let (case, cameras) = self.catalogue().case_and_cameras(id).await?;
+        Ok((case.map(|stored| stored.case), cameras))
     }
 
     /// Runs a call other than reading sightings. The role is checked and the begin is durable before `work` starts; how it

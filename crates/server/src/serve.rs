@@ -395,6 +395,9 @@ async fn publish_regularly(app: Arc<App>, stop: CancellationToken) {
         if let Err(error) = log.publish().await {
             tracing::error!(error = %chain(&error), "the log's files lag behind the record");
         }
+        if let Err(error) = app.catalogue().note_accesses().await {
+            tracing::error!(error = %chain(&error), "the lists of who looked at a camera lag behind the record");
+        }
         tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(PUBLISH_EVERY) => {} }
     }
 }

@@ -132,6 +132,96 @@ async fn a_budget_is_never_overdrawn_by_searches_at_once() {
 }
 
 #[tokio::test]
+async fn charges_of_one_commit_add_up_case_by_case() {
+    let f = fixture().await;
+    for id in ["a", "b", "c"] {
+        f.catalogue.add_case(&case(id)).await.unwrap();
+    }
+    let appends: Vec<_> = (0..60)
+        .map(|n| {
+            let (catalogue, id) = (f.catalogue.clone(), ["a", "b", "nobodys"][n % 3]);
+            tokio::spawn(async move { catalogue.append(entry(Some(id), Some(TAKE))).await })
+        })
+        .collect();
+    let (mut seqs, mut exhausted, mut unknown) = (Vec::new(), 0, 0);
+    for append in appends {
+        match append.await.unwrap() {
+            Ok(receipt) => seqs.push(receipt.seq),
+            Err(AuditError::Exhausted { .. }) => exhausted += 1,
+            Err(_) => unknown += 1,
+        }
+    }
+    seqs.sort_unstable();
+    assert_eq!(seqs, (1..=20).collect::<Vec<_>>(), "ten of each case, and no gap for those refused beside them");
+    assert_eq!((exhausted, unknown), (20, 20));
+    assert!(f.catalogue.audit_commits() < 30, "{} commits for 60 entries", f.catalogue.audit_commits());
+    for (id, queries, results) in [("a", 10, 50), ("b", 10, 50), ("c", 0, 0)] {
+        let spent = f.catalogue.case(case(id).id()).await.unwrap().unwrap().spent;
+        assert_eq!((spent.queries, spent.results), (queries, results), "{id}");
+    }
+    assert_eq!(f.catalogue.audit_bytes_since(0, 100).await.unwrap().len(), 20);
+}
+
+#[tokio::test]
+async fn a_case_comes_with_the_cameras_as_they_are_whoever_changed_them() {
+    let f = fixture().await;
+    let (here, there) = (&f.catalogue, another(&f).await);
+    here.add_case(&case("a")).await.unwrap();
+    let (a, nobodys) = (CaseId::new("a").unwrap(), CaseId::new("nobodys").unwrap());
+    let (stored, cameras) = here.case_and_cameras(&a).await.unwrap();
+    assert_eq!(stored, here.case(&a).await.unwrap());
+    assert_eq!(cameras.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["dock", "gate", "hall"]);
+    assert_eq!(here.case_and_cameras(&nobodys).await.unwrap(), (None, cameras.clone()));
+    // Nobody changed one: not read again.
+    assert!(std::sync::Arc::ptr_eq(&cameras, &here.pooled_cameras().await.unwrap()));
+
+    for paused in [true, false] {
+        there.change_camera_policy(&camera("gate"), |policy| policy.paused = paused).await.unwrap();
+        let (_, cameras) = here.case_and_cameras(&a).await.unwrap();
+        assert_eq!(cameras[1].policy.paused, paused);
+        assert_eq!(cameras, there.pooled_cameras().await.unwrap());
+    }
+    there.add_camera(&catalogue::Camera::new(camera("yard"), agency("south"))).await.unwrap();
+    assert_eq!(here.pooled_cameras().await.unwrap().len(), 4);
+    // By hand, as well as by us.
+    for (sql, left) in [("UPDATE camera SET agency = 'north' WHERE id = 'yard'", 4), ("DELETE FROM camera WHERE id = 'yard'", 3)] {
+        assert_eq!(tamper(f.dir.path(), sql).await.unwrap(), 1);
+        let cameras = here.pooled_cameras().await.unwrap();
+        assert_eq!((cameras.len(), cameras.get(3).is_none_or(|c| c.agency == agency("north"))), (left, true));
+    }
+}
+
+#[tokio::test]
+async fn who_looked_at_a_camera_is_told_from_the_record() {
+    let f = fixture().await;
+    let (here, there) = (&f.catalogue, another(&f).await);
+    let mut looked = entry(Some("a"), None);
+    looked.detail.cameras = [camera("gate"), camera("hall")].into();
+    let mut refused = looked.clone();
+    refused.phase = Phase::Denied { code: Code::Camera };
+    let mut other = looked.clone();
+    other.action = Action::PauseCamera;
+    let mut expected = Vec::new();
+    // More than are copied at once.
+    for _ in 0..150 {
+        expected.push(here.append(looked.clone()).await.unwrap().seq);
+        here.append(refused.clone()).await.unwrap();
+        here.append(other.clone()).await.unwrap();
+    }
+    expected.reverse();
+    // Two who copy at once copy once.
+    let (gate, hall) = (camera("gate"), camera("hall"));
+    let (a, b) = tokio::join!(here.camera_accesses(&gate, 1000), there.camera_accesses(&hall, 1000));
+    for seen in [a.unwrap(), b.unwrap()] {
+        assert_eq!(seen.iter().map(|a| a.seq).collect::<Vec<_>>(), expected);
+        assert!(seen.iter().all(|a| Some(&a.caller) == looked.caller.as_ref() && a.case.as_str() == "a" && a.at == looked.at));
+    }
+    assert!(here.camera_accesses(&camera("dock"), 10).await.unwrap().is_empty());
+    let last = there.append(looked).await.unwrap().seq;
+    assert_eq!(here.camera_accesses(&gate, 1).await.unwrap()[0].seq, last);
+}
+
+#[tokio::test]
 async fn the_catalogue_books_charges_as_the_reference_does() {
     let f = fixture().await;
     f.catalogue.add_case(&case("a")).await.unwrap();

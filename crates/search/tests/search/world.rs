@@ -77,7 +77,7 @@ impl World {
         for (name, agency) in [("north", "city"), ("south", "city"), ("quay", "transit")] {
             catalogue.add_camera(&Camera::new(camera(name), AgencyId::new(agency).unwrap())).await.unwrap();
         }
-        let cameras = catalogue.pooled_cameras().await.unwrap();
+        let cameras = catalogue.pooled_cameras().await.unwrap().to_vec();
         let searcher = Searcher::new(Arc::clone(&index), catalogue.clone());
         Self { searcher, catalogue, index, cameras, count: 0.into(), _folder: folder }
     }

@@ -122,9 +122,9 @@ impl Api {
             Wanted::These(_) => None,
             Wanted::FoundBy(question) => question.example.clone(),
         };
-        let case = self.0.catalogue().case(&id).await?.map(|stored| stored.case);
+        // First the count: what changes while they are read is read again.
         let rules = self.0.rules.load(Ordering::Relaxed);
-        let cameras = self.0.pooled().await?;
+        let (case, cameras) = self.0.case_and_cameras(&id).await?;
         let permit =
             self.0.gate.permit_export(&id, case.as_ref(), &cameras, &asked, example.as_ref(), caller, self.0.now()).await;
         noted();
@@ -367,10 +367,10 @@ impl Outgoing<'_> {
             return Ok(());
         }
         let permit = &ready.permit;
-        let case = api.0.catalogue().case(permit.case()).await?.ok_or_else(|| Denial::no_case(permit.case()))?;
-        let cameras = api.0.pooled().await?;
+        let (case, cameras) = api.0.case_and_cameras(permit.case()).await?;
+        let case = case.ok_or_else(|| Denial::no_case(permit.case()))?;
         let asked = SearchRequest { cameras: BTreeSet::new(), ..ready.asked.clone() };
-        let granted = decide(api.0.gate.policy(), &case.case, &cameras, &asked, permit.caller(), api.0.now())?;
+        let granted = decide(api.0.gate.policy(), &case, &cameras, &asked, permit.caller(), api.0.now())?;
         if let Some((out, _)) = ready.sightings.iter().find(|(s, _)| !granted.asked.covers(s)) {
             let code = granted.left_out.iter().find(|l| l.camera == out.camera).map_or(Why::Outside, |l| l.code);
             let reason = format!("the camera {} stopped being open to the case while the export was under way", out.camera);

@@ -109,13 +109,12 @@ impl Api {
     async fn allows(&self, permit: &CasePermit, asked: &SearchRequest, rules: &mut Rules, hit: &Hit) -> Result<bool, Fault> {
         let count = self.0.rules.load(Ordering::Relaxed);
         if count != rules.count || rules.read.elapsed() >= AGAIN {
-            let case = self.0.catalogue().case(permit.case()).await?;
-            let cameras = self.0.pooled().await?;
+            let (case, cameras) = self.0.case_and_cameras(permit.case()).await?;
             // A camera that was named and is not allowed any more keeps its own hits back, and not those of the others.
             let asked = SearchRequest { cameras: BTreeSet::new(), ..asked.clone() };
             let policy = self.0.gate.policy();
             let now = self.0.now();
-            let granted = case.and_then(|c| decide(policy, &c.case, &cameras, &asked, permit.caller(), now).ok());
+            let granted = case.and_then(|c| decide(policy, &c, &cameras, &asked, permit.caller(), now).ok());
             *rules = Rules { granted, count, read: Instant::now() };
         }
         Ok(permit.covers(&hit.sighting) && rules.granted.as_ref().is_some_and(|g| g.asked.covers(&hit.sighting)))

@@ -1,4 +1,7 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use access::{Action, AuditDetail, Code as Why, Denial, Hold, HoldAct, HoldState, Matter, Permission, PooledCamera};
 use catalogue::{DeletionRun, StoredHold};
@@ -46,7 +49,7 @@ impl RetentionService for Api {
                 let mut runs = self.0.catalogue().deletions(before, limit).await?;
                 if permission == Permission::Own {
                     let own: BTreeSet<_> =
-                        self.0.pooled().await?.into_iter().filter(|c| caller.is_of(&c.agency)).map(|c| c.id).collect();
+                        self.0.pooled().await?.iter().filter(|c| caller.is_of(&c.agency)).map(|c| c.id.clone()).collect();
                     runs.retain_mut(|run| {
                         run.deletion.cameras.retain(|camera, _| own.contains(camera));
                         !run.deletion.cameras.is_empty()
@@ -198,7 +201,7 @@ impl Api {
         })
     }
 
-    async fn stored_hold(&self, id: &HoldId) -> Result<(StoredHold, Vec<PooledCamera>), Fault> {
+    async fn stored_hold(&self, id: &HoldId) -> Result<(StoredHold, Arc<[PooledCamera]>), Fault> {
         let missing = || {
             let hint = "`sightline hold list` shows those there are";
             Denial::new(Why::NoHold, format!("there is no hold {id}"), hint)

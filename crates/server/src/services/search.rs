@@ -74,9 +74,9 @@ impl Api {
         let id = self.case_named(Action::Search, caller, &request.case_id).await?;
         let question = Question::from_message(request)?;
         let asked = question.request();
-        let case = self.0.catalogue().case(&id).await?.map(|stored| stored.case);
+        // First the count: what changes while they are read is read again.
         let rules = self.0.rules.load(Ordering::Relaxed);
-        let cameras = self.0.pooled().await?;
+        let (case, cameras) = self.0.case_and_cameras(&id).await?;
         let permit =
             self.0.gate.permit(&id, case.as_ref(), &cameras, &asked, question.example.as_ref(), caller, self.0.now()).await;
         noted();
@@ -119,9 +119,9 @@ impl Api {
     async fn crop(&self, caller: &Caller, request: v1::GetCropRequest) -> Result<v1::GetCropResponse, Fault> {
         let id = self.case_named(Action::GetCrop, caller, &request.case_id).await?;
         let wanted = proto::sighting_id(&request.sighting_id)?;
-        let case = self.0.catalogue().case(&id).await?.map(|stored| stored.case);
         let sighting = self.0.catalogue().sighting_for(&id, wanted).await?;
-        let (cameras, now) = (self.0.pooled().await?, self.0.now());
+        let (case, cameras) = self.0.case_and_cameras(&id).await?;
+        let now = self.0.now();
         let permit = self.0.gate.permit_view(&id, case.as_ref(), &cameras, wanted, sighting.as_ref(), caller, now).await;
         noted();
         let permit = permit?;
