@@ -23,6 +23,7 @@ mod pixels;
 mod probe;
 mod reader;
 mod recorded;
+mod reordered;
 mod sampling;
 mod shared;
 mod source;

@@ -17,7 +17,7 @@ use crate::{
     chain::{Chain, broken, codec_name, container_name, element, on_timeline},
     clock::{LiveClock, micros},
     completeness::{self, Completeness, Lasts},
-    pixels,
+    pixels, reordered,
     shared::Shared,
     verdict::Complaints,
 };
@@ -455,6 +455,7 @@ fn parse_rtp(pipeline: &gst::Pipeline, pad: &gst::Pad, chain: &Arc<Chain>) -> Re
     parse.connect_pad_added(move |_, pad| chain.offer(pad));
     let sink = parse.static_pad("sink").ok_or_else(|| broken("parsebin without a sink"))?;
     parse.sync_state_with_parent().map_err(broken)?;
+    reordered::watch(pad);
     pad.link(&sink).map_err(broken)?;
     Ok(())
 }

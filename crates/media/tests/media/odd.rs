@@ -61,8 +61,15 @@ fn every_codec_that_cameras_speak_is_read_at_the_sampling_rate() {
 #[test]
 fn frames_that_are_sent_out_of_order_come_out_in_the_order_they_were_taken() {
     let encode = "x264enc bframes=2 b-adapt=false speed-preset=ultrafast key-int-max=12 ! video/x-h264,profile=main";
-    let got = frames(&format!("( {LIVE} ! {encode} ! rtph264pay name=pay0 config-interval=1 )"), Sampling::all(), 30);
-    even(&got, 10.0);
+    let launch = format!("( {LIVE} ! {encode} ! rtph264pay name=pay0 config-interval=1 )");
+    for (sampling, fps) in [(Sampling::all(), 10.0), (Sampling::default(), 5.0)] {
+        let got = frames(&launch, sampling, 40);
+        even(&got, fps);
+        // As far apart as they were taken, once a group of pictures has come.
+        let at: Vec<_> = got.iter().map(|f| f.at.as_duration().as_secs_f64()).skip(15).collect();
+        let gaps: Vec<_> = at.windows(2).map(|w| w[1] - w[0]).collect();
+        assert!(gaps.iter().all(|gap| (gap * fps - 1.0).abs() < 0.3), "{gaps:?}");
+    }
 }
 
 #[test]
