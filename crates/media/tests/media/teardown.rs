@@ -16,7 +16,7 @@ fn twice(rounds: usize, mut open: impl FnMut(usize)) {
     (0..rounds).for_each(&mut open);
     let after = Left::settled(Some(before));
     eprintln!("{before:?} before, {after:?} after {rounds} readers");
-    assert!(after.is_no_more_than(before), "{before:?} {after:?}");
+    after.assert_no_more_than(before);
 }
 
 #[test]
