@@ -374,11 +374,7 @@ async fn a_deletion_that_a_full_disk_cuts_off_shows_nothing_by_halves_and_is_gon
     let filler = data.join("filler");
     let mut cut_off = 0;
     for free in [0, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 32 << 20, 90 << 20] {
-        let _ = fs::remove_file(&filler);
-        let there = rustix::fs::statvfs(data).unwrap();
-        let size = (there.f_bavail * there.f_frsize).saturating_sub(free);
-        let made = Command::new("fallocate").arg("-l").arg(size.to_string()).arg(&filler).status().unwrap();
-        assert!(made.success());
+        fill(data, &filler, free);
         sweep(&deployed).await;
         cut_off += u32::from(deployed.server.as_ref().unwrap().retention().deleted == 0);
         // Where no entry can be written, nothing is answered.
@@ -404,6 +400,19 @@ async fn a_deletion_that_a_full_disk_cuts_off_shows_nothing_by_halves_and_is_gon
     assert!(listed.iter().all(|d| d.audit_seq > 0 && d.probe.is_some_and(|p| p.found == 0)));
     assert!(deployed.check().await.clean);
     deployed.stop().await;
+}
+
+/// Leaves so many bytes free. The server may write something between the look and the file: then once more.
+fn fill(disk: &std::path::Path, filler: &std::path::Path, free: u64) {
+    for _ in 0..50 {
+        let _ = fs::remove_file(filler);
+        let there = rustix::fs::statvfs(disk).unwrap();
+        let size = (there.f_bavail * there.f_frsize).saturating_sub(free);
+        if Command::new("fallocate").arg("-l").arg(size.to_string()).arg(filler).status().unwrap().success() {
+            return;
+        }
+    }
+    panic!("the disk can't be filled");
 }
 
 struct Unmount(PathBuf);
