@@ -154,19 +154,25 @@ impl Letterbox {
             let tap = Tap::at(position, size.height as usize);
             let ([luma, u, v], line) = (&mut self.rows, &mut self.line);
             let row = |y: u32| frame.row(0, top + y as usize);
-            blend(row(tap.first), row(tap.second), tap.share, &self.columns, 1, line, luma);
+            blend::<1>(row(tap.first), row(tap.second), tap.share, &self.columns, line, luma);
             let tap = Tap::at(position / 2.0 - 0.25, chroma_rows);
             let row = |y: u32| frame.chroma_row((chroma_top + y as usize) * 2);
             let rows = (row(tap.first), row(tap.second));
-            if let (Some((u0, v0, step)), Some((u1, v1, _))) = rows {
-                blend(u0, u1, tap.share, &self.chroma, step, line, u);
-                blend(v0, v1, tap.share, &self.chroma, step, line, v);
-            } else {
-                u.fill(128.0);
-                v.fill(128.0);
+            match rows {
+                (Some((u0, v0, 1)), Some((u1, v1, _))) => {
+                    blend::<1>(u0, u1, tap.share, &self.chroma, line, u);
+                    blend::<1>(v0, v1, tap.share, &self.chroma, line, v);
+                }
+                (Some((u0, v0, _)), Some((u1, v1, _))) => {
+                    blend::<2>(u0, u1, tap.share, &self.chroma, line, u);
+                    blend::<2>(v0, v1, tap.share, &self.chroma, line, v);
+                }
+                _ => {
+                    u.fill(128.0);
+                    v.fill(128.0);
+                }
             }
-            convert.row(&mut self.rows);
-            self.put(y, nw, layout, false);
+            self.convert(y, nw, layout, &convert);
         }
         scale
     }
@@ -188,38 +194,59 @@ impl Letterbox {
                     *out = ((((across(a) * wa) >> 16) + ((across(b) * wb) >> 16) + 2) >> 2) as f32;
                 }
             }
-            self.put(y, nw, layout, true);
+            self.put(y, nw, layout);
         }
         scale
     }
 
-    /// Normalises the row of R, G, B into the tensor's planes. `exact` divides as the reference does, to the last bit: a model
-    /// in 8 bits may round the other way otherwise.
-    fn put(&mut self, y: usize, nw: usize, layout: &Layout, exact: bool) {
+    /// Converts the row of Y', Cb, Cr and normalises it into the tensor's planes.
+    fn convert(&mut self, y: usize, nw: usize, layout: &Layout, convert: &Convert) {
+        let mut planes = self.tensor.chunks_exact_mut(layout.height * layout.width);
+        let mut out = [0; 3].map(|_| planes.next().map(|plane| &mut plane[y * layout.width..][..nw]).unwrap_or_default());
+        let mut norm = [0, 1, 2].map(|c| (1.0 / layout.std[c], -layout.mean[c] / layout.std[c]));
+        if layout.bgr {
+            out.swap(0, 2);
+            norm.swap(0, 2);
+        }
+        let ([r, g, b], [luma, u, v]) = (out, &self.rows);
+        let (luma, u, v) = (&luma[..nw], &u[..nw], &v[..nw]);
+        for x in 0..nw {
+            let [red, green, blue] = convert.rgb(luma[x], u[x], v[x]);
+            r[x] = red * norm[0].0 + norm[0].1;
+            g[x] = green * norm[1].0 + norm[1].1;
+            b[x] = blue * norm[2].0 + norm[2].1;
+        }
+    }
+
+    /// Normalises the row of R, G, B into the tensor's planes. Divides as the reference does, to the last bit: a model in 8 bits
+    /// may round the other way otherwise.
+    fn put(&mut self, y: usize, nw: usize, layout: &Layout) {
         let plane = layout.height * layout.width;
         for channel in 0..3 {
             let source = &self.rows[if layout.bgr { 2 - channel } else { channel }];
             let (mean, std) = (layout.mean[channel], layout.std[channel]);
-            let (scale, offset) = (1.0 / std, -mean / std);
             let start = channel * plane + y * layout.width;
             for (out, v) in self.tensor[start..start + nw].iter_mut().zip(source) {
-                *out = if exact { (v - mean) / std } else { v * scale + offset };
+                *out = (v - mean) / std;
             }
         }
     }
 }
 
-/// One output row of one channel: two rows, `step` bytes from sample to sample. The rows are mixed first, all samples in
+/// One output row of one channel: two rows, `STEP` bytes from sample to sample. The rows are mixed first, all samples in
 /// their order, so that only two samples a pixel have to be picked.
 #[inline]
-fn blend(a: &[u8], b: &[u8], share: f32, taps: &[Tap], step: usize, line: &mut Vec<f32>, out: &mut [f32]) {
+fn blend<const STEP: usize>(a: &[u8], b: &[u8], share: f32, taps: &[Tap], line: &mut Vec<f32>, out: &mut [f32]) {
     let (Some(left), Some(right)) = (taps.first(), taps.last()) else { return };
-    let (from, to) = (left.first as usize * step, right.second as usize * step);
+    let (from, to) = (left.first as usize * STEP, right.second as usize * STEP);
     line.clear();
     line.extend(a[from..=to].iter().zip(&b[from..=to]).map(|(a, b)| f32::from(*a) + (f32::from(*b) - f32::from(*a)) * share));
+    // The neighbour that the last sample does not have: its share is nothing.
+    line.extend_from_slice(&[0.0; STEP]);
     for (out, tap) in out.iter_mut().zip(taps) {
-        let (i, j) = (tap.first as usize * step - from, tap.second as usize * step - from);
-        *out = line[i] + (line[j] - line[i]) * tap.share;
+        let at = tap.first as usize * STEP - from;
+        let pair = &line[at..=at + STEP];
+        *out = pair[0] + (pair[STEP] - pair[0]) * tap.share;
     }
 }
 
@@ -248,15 +275,11 @@ impl Convert {
         }
     }
 
+    /// 0 to 255 each.
     #[inline]
-    fn row(&self, rows: &mut [Vec<f32>; 3]) {
-        let [a, b, c] = rows;
-        for ((a, b), c) in a.iter_mut().zip(b.iter_mut()).zip(c.iter_mut()) {
-            let (luma, u, v) = ((*a - self.offset) * self.y, *b - 128.0, *c - 128.0);
-            *a = (luma + self.rv * v).clamp(0.0, 255.0);
-            *b = (luma - self.gu * u - self.gv * v).clamp(0.0, 255.0);
-            *c = (luma + self.bu * u).clamp(0.0, 255.0);
-        }
+    fn rgb(&self, luma: f32, u: f32, v: f32) -> [f32; 3] {
+        let (luma, u, v) = ((luma - self.offset) * self.y, u - 128.0, v - 128.0);
+        [luma + self.rv * v, luma - self.gu * u - self.gv * v, luma + self.bu * u].map(|c| c.clamp(0.0, 255.0))
     }
 }
 

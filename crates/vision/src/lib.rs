@@ -37,7 +37,7 @@ pub use manifest::{Decode, Input, Manifest, ManifestError, ModelEntry, Role, Run
 pub use motion::{Motion, MotionGate};
 pub use runtime::{Runtime, RuntimeError};
 pub use scene_light::SceneLight;
-pub use session::{Device, DeviceError};
+pub use session::{Device, DeviceError, time_in_models};
 pub use stature::{Stance, StatureScale};
 pub use store::{ModelState, ModelStore};
 pub use tracker::{Tracker, TrackerOptions, TrackerStep};
