@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use access::{Action, AuditDetail, AuditEntry, AuditLog, Caller, Outcome, Phase, Role};
+use access::{Action, AuditDetail, AuditEntry, AuditLog, Caller, Name, Outcome, Phase, Role};
 use catalogue::{Catalogue, RevokedIdentity};
 use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -119,6 +119,26 @@ pub fn issue(home: &Home, caller: &Caller, days: u32, out: Option<&Path>) -> Res
     Ok(NewIdentity { issued: register, home: into, needs_restart })
 }
 
+/// Issues a certificate to a service that the servers call, such as the database: they know it by these names or addresses. It
+/// names nobody, so no server takes whoever shows it for a caller, and it is on no list. Where its files lie.
+pub fn issue_to_service(
+    home: &Home,
+    name: &Name,
+    hosts: &[String],
+    days: u32,
+    out: Option<&Path>,
+) -> Result<(PathBuf, PathBuf), DeploymentError> {
+    let authority = Authority::load(&home.authority(), &home.pki().join("ca.key"))?;
+    let folder = out.map_or_else(|| home.pki().join("services"), Path::to_owned);
+    let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
+    if let Some(taken) = [&certificate, &key].into_iter().find(|f| f.exists()) {
+        return Err(DeploymentError::Taken(taken.clone()));
+    }
+    pki::private_folder(&folder).map_err(|source| DeploymentError::Io { action: "make", path: folder.clone(), source })?;
+    authority.service(hosts, days.into())?.save(&certificate, &key)?;
+    Ok((certificate, key))
+}
+
 /// Adds to the list of what was issued; on disk when it returns.
 pub(crate) fn note(home: &Home, issued: &IssuedIdentity) -> io::Result<()> {
     let mut file = fs::OpenOptions::new().create(true).append(true).open(home.register())?;
@@ -179,5 +199,32 @@ impl OfflineIdentities {
         self.log.publish().await?;
         self.catalogue.close().await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Deployment, InitOptions};
+
+    #[test]
+    fn a_service_s_certificate_names_its_hosts_and_nobody() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path().join("home"));
+        Deployment::init(&home, &InitOptions::default()).unwrap();
+        let before = home.issued().unwrap();
+        let name = Name::new("postgres").unwrap();
+        let issue = |hosts: &[&str]| {
+            let hosts: Vec<_> = hosts.iter().map(|&h| h.to_owned()).collect();
+            issue_to_service(&home, &name, &hosts, 30, None)
+        };
+        assert!(matches!(issue(&["no host name\u{e9}"]), Err(DeploymentError::Pki(_))));
+        let (certificate, key) = issue(&["postgres", "10.0.0.7"]).unwrap();
+        assert_eq!(certificate, home.pki().join("services/postgres.pem"));
+        assert!(fs::read_to_string(&key).unwrap().contains("PRIVATE KEY"));
+        let der = CertificateDer::from_pem_file(&certificate).unwrap();
+        assert!(registered(&der).is_none(), "it names a caller");
+        assert_eq!(home.issued().unwrap(), before);
+        assert!(matches!(issue(&["postgres"]), Err(DeploymentError::Taken(_))));
     }
 }

@@ -49,7 +49,7 @@ pub use config::{ApiKeyError, Config, ConfigError, IndexServer, LogConfig, TEMPL
 pub use deployment::{Deployment, DeploymentError, Home, InitOptions};
 pub use feed::FeedError;
 pub use grant_keys::GrantKeyError;
-pub use identities::{IssuedIdentity, NewIdentity, OfflineIdentities, issue};
+pub use identities::{IssuedIdentity, NewIdentity, OfflineIdentities, issue, issue_to_service};
 pub use lock::{HomeLock, LockError};
 pub use metrics::{MetricsError, WorkerMetrics};
 pub use migrate::{MigrateError, Migrated, migrate};

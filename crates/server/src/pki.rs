@@ -83,14 +83,23 @@ impl Authority {
     pub(crate) fn server(&self, names: &[String]) -> Result<Issued, PkiError> {
         let mut all: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
         all.extend(names.iter().filter(|n| !["localhost", "127.0.0.1", "::1"].contains(&n.as_str())).cloned());
-        let sans = all
+        self.host("Sightline server", all, SERVER_DAYS)
+    }
+
+    /// For these names or addresses alone.
+    pub(crate) fn service(&self, names: &[String], days: i64) -> Result<Issued, PkiError> {
+        self.host("Sightline service", names.to_vec(), days)
+    }
+
+    fn host(&self, title: &str, names: Vec<String>, days: i64) -> Result<Issued, PkiError> {
+        let sans = names
             .into_iter()
             .map(|name| match name.parse::<IpAddr>() {
                 Ok(ip) => Ok(SanType::IpAddress(ip)),
                 Err(_) => name.try_into().map(SanType::DnsName),
             })
             .collect::<Result<_, _>>()?;
-        self.issue("Sightline server", sans, ExtendedKeyUsagePurpose::ServerAuth, SERVER_DAYS)
+        self.issue(title, sans, ExtendedKeyUsagePurpose::ServerAuth, days)
     }
 
     pub(crate) fn client(&self, caller: &Caller, days: i64) -> Result<Issued, PkiError> {

@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use access::{Caller as Who, Name, Role};
 use chrono::DateTime;
@@ -34,6 +37,20 @@ pub(crate) enum Identity {
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
     },
+    /// Issue a certificate to a service that servers call, such as the database; runs where `sightline init` made the authority
+    Service {
+        /// What its files are called, and the host it is reached by unless --host says another
+        name: Name,
+        /// A name or address it is reached by; repeat for more [default: NAME]
+        #[arg(long = "host", value_name = "HOST")]
+        hosts: Vec<String>,
+        /// How long it is taken
+        #[arg(long, default_value_t = 397, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=397))]
+        days: u32,
+        /// Where its certificate and its key go [default: pki/services in the home folder]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
     /// List the certificates that were issued here
     List,
     /// From now on a certificate is not taken any more, on open connections too; there is no way back
@@ -65,6 +82,7 @@ impl Identity {
         ctx.home.must_exist()?;
         match self {
             Self::Add { name, role, agency, days, out } => add(ctx, &Who { name, organisation: agency, role }, days, out),
+            Self::Service { name, hosts, days, out } => service(ctx, &name, hosts, days, out.as_deref()),
             Self::List => list(ctx).await,
             Self::Revoke { which } => revoke(ctx, &which).await,
         }
@@ -91,6 +109,22 @@ fn add(ctx: &Context, who: &Who, days: u32, out: Option<PathBuf>) -> Outcome {
             text.push_str("\nnext: restart `sightline serve`: it reads the authorisers' keys at its start");
         }
         text
+    });
+    Ok(())
+}
+
+fn service(ctx: &Context, name: &Name, hosts: Vec<String>, days: u32, out: Option<&Path>) -> Outcome {
+    let hosts = if hosts.is_empty() { vec![name.to_string()] } else { hosts };
+    let (certificate, key) = server::issue_to_service(ctx.home.layout(), name, &hosts, days, out)
+        .map_err(|e| library("identity", &e).hint(e.hint()))?;
+    let answer = serde_json::json!({ "name": name, "hosts": hosts, "certificate": certificate, "key": key });
+    ctx.printer.answer(&answer, || {
+        format!(
+            "issued a certificate to the service at {}, good for {days} days\n  certificate  {}\n  key          {}",
+            hosts.join(", "),
+            certificate.display(),
+            key.display()
+        )
     });
     Ok(())
 }
