@@ -261,10 +261,21 @@ pub(crate) async fn follow(app: Arc<App>, stop: CancellationToken) {
     let Some(shared) = &app.store.fleet.shared else { return };
     let mut tick = tokio::time::interval(FOLLOW);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Twice a second for as long as the index or the database is away: said once.
+    let mut behind = false;
     loop {
         tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
-        if let Err(error) = app.follow_others(&shared.place).await {
-            tracing::error!(error = %chain(&error), "what other servers did is not known; trying again");
+        match app.follow_others(&shared.place).await {
+            Err(error) if !behind => {
+                tracing::error!(error = %chain(&error), "what other servers did is not taken over; trying until it is");
+                behind = true;
+            }
+            Err(error) => tracing::debug!(error = %chain(&error), "what other servers did is still not taken over"),
+            Ok(()) if behind => {
+                tracing::info!("what other servers did is taken over again");
+                behind = false;
+            }
+            Ok(()) => {}
         }
     }
 }

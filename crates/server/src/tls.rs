@@ -113,6 +113,10 @@ pub(crate) async fn accept(
             let _ = tcp.set_nodelay(true);
             match tokio::time::timeout(HANDSHAKE, acceptor.accept(tcp)).await {
                 Ok(Ok(tls)) => drop(ready.send(Ok(PeerStream::new(tls, slot))).await),
+                // A balancer that looks whether we are there, every second.
+                Ok(Err(error)) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
+                    tracing::debug!(%from, %error, "connection closed before its handshake was done");
+                }
                 Ok(Err(error)) => {
                     tracing::info!(%from, %error, "connection refused");
                     // Those who show no certificate of ours; a scanner that speaks no TLS is only in the log.
