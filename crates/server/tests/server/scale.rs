@@ -3,6 +3,8 @@
 //!
 //! `SIGHTLINE_SCALE` sightings (10000 unless told); with `SIGHTLINE_SCALE_HOME` they are kept there and made only once, and
 //! with `SIGHTLINE_SCALE_FILL=1` nothing but that is done. Interrupted, filling goes on where it was.
+//!
+//! With `SIGHTLINE_TEST_QDRANT` the index is on that server, whose files lie in `SIGHTLINE_TEST_QDRANT_STORAGE`.
 
 #[path = "scale/measure.rs"]
 mod measure;
@@ -18,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use index::{IndexQuery, IndexSpec, QueryVector, VectorIndex};
+use index::{IndexQuery, QueryVector};
 use proto::v1::{self, search_service_client::SearchServiceClient};
 use serde_json::{Value, json};
 use tonic::transport::Channel;
@@ -109,6 +111,10 @@ async fn a_case_search_among_many_sightings_finds_what_is_there() {
     report["resident_mib"]["after_ingest"] = grown(before);
     drop(channel);
     deployed.stop().await;
+    if let Some((own, mapped)) = measure::resident_of("qdrant") {
+        let mib = |bytes: u64| round(bytes as f64 / f64::from(1 << 20));
+        report["resident_mib"]["index_server"] = json!({ "own": mib(own), "mapped_files": mib(mapped) });
+    }
 
     report["index_call"] = raw(&filled, &covered, &window);
     for name in ["words", "likeness"] {
@@ -119,8 +125,10 @@ async fn a_case_search_among_many_sightings_finds_what_is_there() {
     assert_eq!(counts.0, counts.1, "catalogue and index hold different counts");
     report["stored"] = counts.0.into();
     let data = filled.home.root().join("data");
-    for name in ["crops", "index"] {
-        let (bytes, files) = disk(&data.join(name));
+    for (name, folders) in
+        [("crops", vec![data.join("crops")]), ("index", filled.collections().unwrap_or_else(|| vec![data.join("index")]))]
+    {
+        let (bytes, files) = folders.iter().map(|f| disk(f)).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         report["disk"][name] = json!({ "mb": round(bytes as f64 / 1e6), "files": files, "bytes_a_sighting": bytes / counts.0 });
     }
     let all = disk(&data).0;
@@ -234,8 +242,7 @@ fn recall(covered: &[Covered], questions: &[Question], answers: &[Vec<SightingId
 
 /// The same questions to the index alone.
 fn raw(filled: &Filled, covered: &[Covered], window: &TimeWindow) -> Value {
-    let spec = IndexSpec { model: covered[0].looks.model, appearance_len: covered[0].looks.values.len() };
-    let index = VectorIndex::open(&filled.home.root().join("data/index"), spec).unwrap();
+    let index = filled.index();
     let mut told = json!({});
     for (name, make) in [("words", by_words as fn(&Covered, &str) -> Option<Question>), ("likeness", by_likeness)] {
         let queries: Vec<_> = questions(covered, "none", make)

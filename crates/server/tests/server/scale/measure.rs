@@ -36,12 +36,23 @@ pub(crate) fn disk(folder: &Path) -> (u64, u64) {
 
 /// Resident bytes of this process: its own, and those of mapped files, which the system may take back.
 pub(crate) fn resident() -> (u64, u64) {
-    let status = fs::read_to_string("/proc/self/status").unwrap();
+    resident_in("self").unwrap()
+}
+
+/// The same of the process on this machine whose program is called so.
+pub(crate) fn resident_of(program: &str) -> Option<(u64, u64)> {
+    let ids = fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().into_string().ok());
+    let named = |id: &String| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim() == program);
+    ids.filter(named).find_map(|id| resident_in(&id))
+}
+
+fn resident_in(process: &str) -> Option<(u64, u64)> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let of = |key: &str| {
-        let line = status.lines().find(|l| l.starts_with(key)).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        let line = status.lines().find(|l| l.starts_with(key))?;
+        Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? * 1024)
     };
-    (of("RssAnon:"), of("RssFile:") + of("RssShmem:"))
+    Some((of("RssAnon:")?, of("RssFile:")? + of("RssShmem:")?))
 }
 
 /// A table of names and numbers, nested ones by their path.

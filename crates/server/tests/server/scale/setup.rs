@@ -4,11 +4,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use catalogue::{Camera, Catalogue, CatalogueConfig, Change};
-use index::{IndexSpec, VectorIndex};
+use index::{IndexSpec, Place, ServerSettings, VectorIndex};
 use proto::v1::{
     self, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient,
     footage_service_client::FootageServiceClient,
@@ -54,10 +54,51 @@ impl Filled {
         let catalogue = Catalogue::open(&CatalogueConfig::in_folder(&data)).await.unwrap();
         let rows = catalogue.sighting_count().await.unwrap();
         catalogue.close().await;
+        (rows, self.index().len().unwrap() as u64)
+    }
+
+    /// The index alone; no server of ours may be running on it.
+    pub(super) fn index(&self) -> VectorIndex {
         let (_, looks) = self.synthetic.sighting(0);
         let spec = IndexSpec { model: looks.model, appearance_len: looks.values.len() };
-        (rows, VectorIndex::open(&data.join("index"), spec).unwrap().len().unwrap() as u64)
+        let place = match qdrant(self.synthetic.len()) {
+            Some(settings) => Place::server(settings).unwrap(),
+            None => Place::folder(&self.home.root().join("data/index")),
+        };
+        place.open(spec).unwrap()
     }
+
+    /// Where a Qdrant server has the files of the index, one folder a collection; nothing where it is in the home folder.
+    pub(super) fn collections(&self) -> Option<Vec<PathBuf>> {
+        let name = format!("{}-", qdrant(self.synthetic.len())?.name);
+        let storage = PathBuf::from(std::env::var_os("SIGHTLINE_TEST_QDRANT_STORAGE")?);
+        let all = fs::read_dir(storage.join("collections")).unwrap().map(|e| e.unwrap());
+        Some(all.filter(|e| e.file_name().to_string_lossy().starts_with(&name)).map(|e| e.path()).collect())
+    }
+}
+
+/// The Qdrant server that holds the index, if one is to; `SIGHTLINE_SCALE_APPROXIMATE=1`: with its graph and int8 vectors.
+fn qdrant(count: u64) -> Option<ServerSettings> {
+    let url = std::env::var("SIGHTLINE_TEST_QDRANT").ok()?;
+    let exact = std::env::var_os("SIGHTLINE_SCALE_APPROXIMATE").is_none();
+    Some(ServerSettings {
+        url,
+        api_key: None,
+        name: format!("scale{count}{}", if exact { "" } else { "approximate" }),
+        replication: 1,
+        write_consistency: 1,
+        timeout: Duration::from_secs(60),
+        exact,
+        rest: ServerSettings::REST,
+    })
+}
+
+fn configuration(count: u64) -> String {
+    let index = qdrant(count).map(|s| {
+        let ServerSettings { url, name, timeout, exact, .. } = s;
+        format!("[index]\nurl = \"{url}\"\nname = \"{name}\"\ntimeout_ms = {}\nexact = {exact}\n", timeout.as_millis())
+    });
+    CONFIG.to_owned() + &index.unwrap_or_default()
 }
 
 /// `None` without footage, said loudly.
@@ -77,11 +118,11 @@ pub(super) async fn fill() -> Option<Filled> {
     if !progress.exists() {
         let _ = fs::remove_dir_all(home.root());
         Deployment::init(&home, &InitOptions::default()).unwrap();
-        fs::write(home.root().join("more.toml"), CONFIG).unwrap();
         add_identity(&home, "worker", &format!("sightline://{}/ingest/worker", agency_id(0)));
         pool(&home).await;
         note(&progress, 0, CaptureTime::now());
     }
+    fs::write(home.root().join("more.toml"), configuration(count)).unwrap();
     let noted: Value = serde_json::from_slice(&fs::read(&progress).unwrap()).unwrap();
     let end = CaptureTime::from_micros(noted["end_us"].as_i64().unwrap()).unwrap();
     let crops = if count > REAL_CROPS { vec![seen::crop_of(16)] } else { jpegs };
@@ -95,7 +136,7 @@ pub(super) async fn fill() -> Option<Filled> {
         // Its start takes into the index what the catalogue has more.
         let began = Instant::now();
         Deployed::in_home(home.clone()).await.stop().await;
-        let each = |t: std::time::Duration| round(t.as_secs_f64() * 1e3 / (to - done) as f64);
+        let each = |t: Duration| round(t.as_secs_f64() * 1e3 / (to - done) as f64);
         eprintln!("{to} of {count}: {} ms a sighting into the catalogue, {} into the index", each(stored), each(began.elapsed()));
         note(&progress, to, end);
         done = to;
