@@ -12,6 +12,8 @@ mod bucket;
 mod cameras;
 #[path = "cli/chaos.rs"]
 mod chaos;
+#[path = "cli/city.rs"]
+mod city;
 #[path = "../../catalogue/tests/catalogue/cluster.rs"]
 mod cluster;
 #[path = "cli/deployment.rs"]

@@ -569,6 +569,17 @@ mod tests {
     }
 
     #[test]
+    fn what_containers_are_given_is_taken() {
+        for text in [
+            include_str!("../../../deploy/sightline.toml"),
+            include_str!("../../../deploy/city/server-1.toml"),
+            include_str!("../../../deploy/city/server-2.toml"),
+        ] {
+            Config::parse(text, Path::new("sightline.toml")).unwrap();
+        }
+    }
+
+    #[test]
     fn a_bad_value_is_answered_with_file_key_and_range() {
         assert_eq!(error("[jobs]\nsample_fps = 0"), "sightline.toml: jobs.sample_fps = 0 is not between 0.1 and 60");
         assert!(error("[jobs]\nworkers = -1").contains("jobs.workers = -1 is not between 0"));

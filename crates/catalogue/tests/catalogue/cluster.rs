@@ -91,24 +91,13 @@ fn begin(tools: &Path, base: &Path) -> u16 {
     let data = base.join("data");
     let _ = fs::remove_dir_all(&data);
     fs::create_dir(&data).unwrap();
-    let root = user() == 0;
-    if root {
-        chown(&data, Some(NOBODY), Some(NOBODY)).unwrap();
-    }
-    let as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
-    let words = |program: &str, arguments: &[&str]| -> Vec<String> {
-        let program = tools.join(program).display().to_string();
-        let before = if root { &as_nobody[..] } else { &[] };
-        before.iter().map(|w| (*w).to_owned()).chain([program]).chain(arguments.iter().map(|w| (*w).to_owned())).collect()
-    };
+    hand_over(&data);
     let folder = data.to_str().unwrap();
-    let made = words("initdb", &["-D", folder, "-U", "sightline", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]);
-    let made = Command::new(&made[0]).args(&made[1..]).current_dir("/").output().unwrap();
-    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    make(tools, &["-D", folder, "-A", "trust"]);
 
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let number = port.to_string();
-    let mut server = words("postgres", &["-D", folder, "-p", &number]);
+    let mut server = words(&tools.join("postgres"), &["-D", folder, "-p", &number]);
     // What is killed here is never the machine: what the operating system has is not lost.
     for setting in
         ["listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off", "full_page_writes=off", "max_connections=300"]
@@ -136,8 +125,31 @@ fn begin(tools: &Path, base: &Path) -> u16 {
     port
 }
 
+/// A folder or a file becomes that of whoever the server runs as.
+pub(crate) fn hand_over(path: &Path) {
+    if user() == 0 {
+        chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    }
+}
+
+/// `initdb` with these arguments, for a superuser called `sightline`.
+pub(crate) fn make(tools: &Path, arguments: &[&str]) {
+    let mut made = words(&tools.join("initdb"), &["-U", "sightline", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"]);
+    made.extend(arguments.iter().map(|&a| a.to_owned()));
+    let made = Command::new(&made[0]).args(&made[1..]).current_dir("/").output().unwrap();
+    assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+}
+
+/// The command line that runs one of PostgreSQL's programs as whom it may run.
+pub(crate) fn words(program: &Path, arguments: &[&str]) -> Vec<String> {
+    let as_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let before = if user() == 0 { &as_nobody[..] } else { &[] };
+    let program = program.display().to_string();
+    before.iter().map(|&w| w.to_owned()).chain([program]).chain(arguments.iter().map(|&a| a.to_owned())).collect()
+}
+
 /// The folder of the newest PostgreSQL's programs, where Debian puts them.
-fn tools() -> Option<PathBuf> {
+pub(crate) fn tools() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?.flatten();
     let newest = versions.filter_map(|v| Some((v.file_name().to_str()?.parse::<u32>().ok()?, v.path().join("bin"))));
     newest.filter(|(_, bin)| bin.join("initdb").exists()).max().map(|(_, bin)| bin)

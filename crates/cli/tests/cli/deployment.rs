@@ -28,13 +28,15 @@ pub(crate) struct Deployment {
     dir: TempDir,
     server: Option<Child>,
     address: String,
+    /// Whose certificates the server believes, besides its callers'; `None`: the system's.
+    believed: Option<PathBuf>,
 }
 
 impl Deployment {
     /// `init`, no server yet.
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let this = Self { dir, server: None, address: String::new() };
+        let this = Self { dir, server: None, address: String::new(), believed: None };
         this.json(&["init"]);
         let config = this.home().join("sightline.toml");
         let text = fs::read_to_string(&config).unwrap();
@@ -52,11 +54,21 @@ impl Deployment {
     /// A second server of the same deployment, in a home folder of its own.
     pub(crate) fn beside(&self) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let this = Self { dir, server: None, address: String::new() };
+        let this = Self { dir, server: None, address: String::new(), believed: None };
         fs::create_dir_all(this.home()).unwrap();
         fs::copy(self.home().join("sightline.toml"), this.home().join("sightline.toml")).unwrap();
         copy(&self.home().join("pki"), &this.home().join("pki"));
         this
+    }
+
+    /// The server is to believe the stores it calls by this authority, from its next start on.
+    pub(crate) fn believe(&mut self, authority: PathBuf) {
+        self.believed = Some(authority);
+    }
+
+    /// Commands call this address: a balancer's.
+    pub(crate) fn call(&mut self, address: String) {
+        self.address = address;
     }
 
     pub(crate) fn address(&self) -> &str {
@@ -99,6 +111,9 @@ impl Deployment {
     fn serve_by(&mut self, mut command: Command) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.path("server.log")).unwrap();
         command.args(["--json", "serve", "--home"]).arg(self.home());
+        if let Some(authority) = &self.believed {
+            command.env("SSL_CERT_FILE", authority);
+        }
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
