@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Entries of one transaction.
-const BATCH: i64 = 256;
+const BATCH: i64 = 32;
 /// The last entry that is in the list.
 const NOTED: &str = "SELECT value FROM sequence WHERE name = 'accesses'";
 
@@ -56,32 +56,40 @@ impl Catalogue {
         Ok(())
     }
 
-    /// In one transaction; whether there may be more.
+    /// Whether there may be more. In one short transaction: who appends to the record waits for it.
     async fn note_some(&self) -> Result<bool, CatalogueError> {
         let noted: i64 = sqlx::query_scalar(NOTED).fetch_one(self.reader()).await?;
-        if noted.unsigned_abs() >= self.audit_len().await? {
+        let last = self.audit_len().await?.cast_signed().min(noted + BATCH);
+        if last <= noted {
             return Ok(false);
         }
-        let mut tx = self.begin().await?;
-        let noted: i64 = sqlx::query_scalar(NOTED).fetch_one(&mut *tx).await?;
-        let query = sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2").bind(noted).bind(BATCH);
-        let records = query.fetch_all(&mut *tx).await?.iter().map(record).collect::<Result<Vec<_>, _>>()?;
-        let Some(last) = records.last() else { return Ok(false) };
+        let query = sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 AND seq <= $2 AND phase = $3 ORDER BY seq")
+            .bind(noted)
+            .bind(last)
+            .bind(Phase::Begin.as_str());
+        let records = query.fetch_all(self.reader()).await?.iter().map(record).collect::<Result<Vec<_>, _>>()?;
         let looks: Vec<_> = records.iter().flat_map(looks).collect();
-        for some in handfuls(&looks) {
-            let sql =
-                format!("INSERT INTO camera_access (camera, seq, at, action, caller, case_id) VALUES {}", rows(6, some.len()));
-            let query = some.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, look| {
-                let query = query.bind(look.camera.as_str()).bind(look.record.receipt.seq.cast_signed());
-                let entry = &look.record.entry;
-                query.bind(entry.at.as_micros()).bind(entry.action.as_str()).bind(look.caller.uri()).bind(look.case.as_str())
-            });
-            query.execute(&mut *tx).await?;
-        }
-        sqlx::query("UPDATE sequence SET value = $1 WHERE name = 'accesses'")
-            .bind(last.receipt.seq.cast_signed())
+        let mut tx = self.begin().await?;
+        let ours = sqlx::query("UPDATE sequence SET value = $2 WHERE name = 'accesses' AND value = $1")
+            .bind(noted)
+            .bind(last)
             .execute(&mut *tx)
             .await?;
+        // Otherwise somebody else has copied them meanwhile.
+        if ours.rows_affected() == 1 {
+            for some in handfuls(&looks) {
+                let sql = format!(
+                    "INSERT INTO camera_access (camera, seq, at, action, caller, case_id) VALUES {}",
+                    rows(6, some.len())
+                );
+                let query = some.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, look| {
+                    let query = query.bind(look.camera.as_str()).bind(look.record.receipt.seq.cast_signed());
+                    let entry = &look.record.entry;
+                    query.bind(entry.at.as_micros()).bind(entry.action.as_str()).bind(look.caller.uri()).bind(look.case.as_str())
+                });
+                query.execute(&mut *tx).await?;
+            }
+        }
         tx.commit().await?;
         Ok(true)
     }
