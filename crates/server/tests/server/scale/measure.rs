@@ -39,10 +39,10 @@ pub(crate) fn resident() -> (u64, u64) {
     resident_in("self").unwrap()
 }
 
-/// The same of the process on this machine whose program is called so.
+/// The same of the process on this machine whose program's name begins so.
 pub(crate) fn resident_of(program: &str) -> Option<(u64, u64)> {
     let ids = fs::read_dir("/proc").unwrap().filter_map(|e| e.unwrap().file_name().into_string().ok());
-    let named = |id: &String| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim() == program);
+    let named = |id: &String| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.starts_with(program));
     ids.filter(named).find_map(|id| resident_in(&id))
 }
 
