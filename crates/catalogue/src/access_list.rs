@@ -7,14 +7,12 @@ use types::{CameraId, CaseId, ReceiveTime};
 use crate::{
     AuditRecord, Catalogue, CatalogueError,
     audit::record,
-    engine::{handfuls, rows},
+    engine::{handfuls, rows, sequence},
     row::time,
 };
 
 /// Entries of one transaction.
 const BATCH: i64 = 32;
-/// The last entry that is in the list.
-const NOTED: &str = "SELECT value FROM sequence WHERE name = 'accesses'";
 
 /// A search or an export that covered a camera, or a crop of it that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,7 +56,7 @@ impl Catalogue {
 
     /// Whether there may be more. In one short transaction: who appends to the record waits for it.
     async fn note_some(&self) -> Result<bool, CatalogueError> {
-        let noted: i64 = sqlx::query_scalar(NOTED).fetch_one(self.reader()).await?;
+        let noted = sequence(self.reader(), "accesses").await?;
         let last = self.audit_len().await?.cast_signed().min(noted + BATCH);
         if last <= noted {
             return Ok(false);

@@ -10,7 +10,7 @@ use types::{AgencyId, CameraId, ReceiveTime};
 use crate::{
     Catalogue, CatalogueError,
     agency::label,
-    engine::DbRow,
+    engine::{DbRow, sequence},
     lease::end_lease,
     row::{document, read_document, time},
 };
@@ -179,8 +179,7 @@ impl Catalogue {
 
     /// Every camera with its owner's policy, as [`access::decide()`] needs them: as they are when this is called, or newer.
     pub async fn pooled_cameras(&self) -> Result<Arc<[PooledCamera]>, CatalogueError> {
-        let changes = sqlx::query_scalar("SELECT value FROM sequence WHERE name = 'cameras'").fetch_one(self.reader()).await?;
-        self.pooled_as_of(changes).await
+        self.pooled_as_of(sequence(self.reader(), "cameras").await?).await
     }
 
     /// Reads them only if they have changed since somebody did: the database counts the changes, whoever makes them.
@@ -190,7 +189,7 @@ impl Catalogue {
             return Ok(cameras.clone());
         }
         let mut tx = self.snapshot().await?;
-        let changes = sqlx::query_scalar("SELECT value FROM sequence WHERE name = 'cameras'").fetch_one(&mut *tx).await?;
+        let changes = sequence(&mut *tx, "cameras").await?;
         let rows = sqlx::query("SELECT * FROM camera ORDER BY id").fetch_all(&mut *tx).await?;
         tx.commit().await?;
         let place = |p: Position| Place::new(p.latitude, p.longitude);

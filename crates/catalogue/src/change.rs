@@ -3,6 +3,7 @@ use types::{Day, Embedding, Sighting, SightingId};
 
 use crate::{
     Catalogue, CatalogueError,
+    engine::sequence,
     row::{embedding, id},
     sighting::sighting,
 };
@@ -67,7 +68,6 @@ impl Catalogue {
 
     /// The number of the last change; 0 before the first.
     pub async fn last_change(&self) -> Result<u64, CatalogueError> {
-        let seq: i64 = sqlx::query_scalar("SELECT value FROM sequence WHERE name = 'change'").fetch_one(self.reader()).await?;
-        Ok(seq.unsigned_abs())
+        Ok(sequence(self.reader(), "change").await?.unsigned_abs())
     }
 }

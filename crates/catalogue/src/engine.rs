@@ -255,6 +255,14 @@ impl CropsAlone<'_> {
     }
 }
 
+/// A number that only grows, by its name.
+pub(crate) async fn sequence<'e>(
+    from: impl sqlx::Executor<'e, Database = Any>,
+    name: &'static str,
+) -> Result<i64, CatalogueError> {
+    Ok(sqlx::query_scalar("SELECT value FROM sequence WHERE name = $1").bind(name).fetch_one(from).await?)
+}
+
 /// `$first, $first+1, ..`: a list to bind one by one.
 pub(crate) fn placeholders(first: usize, count: usize) -> String {
     (first..first + count).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ")

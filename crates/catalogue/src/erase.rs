@@ -6,7 +6,7 @@ use types::Day;
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::{Lock, Tx},
+    engine::{Lock, Tx, sequence},
     sighting::reserve,
 };
 
@@ -42,8 +42,7 @@ impl Catalogue {
 
     /// A copy as of an earlier change may know of sightings that nothing tells it to forget any more: it must be made again.
     pub async fn forgotten(&self) -> Result<u64, CatalogueError> {
-        let seq: i64 = sqlx::query_scalar("SELECT value FROM sequence WHERE name = 'forgotten'").fetch_one(self.reader()).await?;
-        Ok(seq.unsigned_abs())
+        Ok(sequence(self.reader(), "forgotten").await?.unsigned_abs())
     }
 
     /// A change that changes nothing, for its number.

@@ -8,7 +8,7 @@ use types::{CameraId, CaseId, Day, Embedding, ReceiveTime, SightingId};
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::{DbRow, Lock, Tx},
+    engine::{DbRow, Lock, Tx, sequence},
     row::{capture, document, embedding, id, read_document, time},
     turn::Fence,
 };
@@ -59,8 +59,7 @@ impl Catalogue {
 
     /// The latest time that was ever told to [`Self::see_time`]; `None`: none was.
     pub async fn last_time(&self) -> Result<Option<ReceiveTime>, CatalogueError> {
-        let query = sqlx::query_scalar("SELECT value FROM sequence WHERE name = 'clock'");
-        let seen: i64 = query.fetch_one(self.reader()).await?;
+        let seen = sequence(self.reader(), "clock").await?;
         if seen == 0 { Ok(None) } else { time(seen).map(Some) }
     }
 

@@ -13,7 +13,7 @@ use types::{
 
 use crate::{
     Catalogue, CatalogueError, crop,
-    engine::{CropsAlone, DbRow, Lock, Tx, lists},
+    engine::{CropsAlone, DbRow, Lock, Tx, lists, sequence},
     row::{capture, digest, document, embedding, embedding_bytes, id, read_document},
     turn::Fence,
 };
@@ -331,8 +331,7 @@ async fn buried_days(tx: &mut Tx, ids: &[SightingId]) -> Result<BTreeSet<(Sighti
 /// The time that sightings stored now get, never before the latest that was seen: where the clock was set back they would
 /// else look old.
 async fn stored_now(tx: &mut Tx) -> Result<i64, CatalogueError> {
-    let query = sqlx::query_scalar("SELECT value FROM sequence WHERE name = 'clock'");
-    let seen: i64 = query.fetch_one(&mut **tx).await?;
+    let seen = sequence(&mut **tx, "clock").await?;
     Ok(seen.max(ReceiveTime::now().as_micros()))
 }
 

@@ -99,8 +99,8 @@ impl RetentionService for Api {
         let hold = self
             .0
             .recorded_with(&caller, Action::PlaceHold, Some(&case_id), detail, async |_| {
-                let case = self.0.catalogue().case(&case_id).await?.ok_or_else(|| Denial::no_case(&case_id))?.case;
-                let pooled = self.0.pooled().await?;
+                let (case, pooled) = self.0.case_and_cameras(&case_id).await?;
+                let case = case.ok_or_else(|| Denial::no_case(&case_id))?;
                 let window = request.window.map(|w| proto::window(Some(w))).transpose()?;
                 let expires = receive_time("expires", request.expires)?;
                 let expires = expires.ok_or(proto::BadMessage::Missing { field: "expires" })?;
