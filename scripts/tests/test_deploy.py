@@ -193,7 +193,7 @@ class Compose(unittest.TestCase):
 
     def test_a_city_s_balancer_passes_on_to_every_server_and_workers_call_it(self):
         services = load(CITY)[1]
-        port = tomllib.loads((CITY / "server-1.toml").read_text())["server"]["listen"].split(":")[1]
+        port = tomllib.loads((CITY / "server.toml").read_text())["server"]["listen"].split(":")[1]
         haproxy = (CITY / "haproxy.cfg").read_text()
         servers = [name for name in services if name.startswith("server-")]
         self.assertEqual(re.findall(r"^    server (\S+) (\S+)$", haproxy, re.M), [(s, f"{s}:{port}") for s in servers])

@@ -47,6 +47,20 @@ impl Catalogue {
         Ok(epoch.map(|epoch| Turn { name: name.to_owned(), holder: holder.to_owned(), epoch: epoch.unsigned_abs() }))
     }
 
+    /// Takes a turn from whoever has it.
+    pub async fn seize_turn(&self, name: &str, holder: &str, lasts: Duration) -> Result<Turn, CatalogueError> {
+        let sql = format!(
+            "INSERT INTO turn (name, holder, epoch, expires) VALUES ($1, $2, 1, {now} + $3)
+             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires = excluded.expires, epoch = turn.epoch + 1,
+                said = NULL
+             RETURNING epoch",
+            now = self.now_sql()
+        );
+        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(name).bind(holder).bind(micros(lasts));
+        let epoch: i64 = query.fetch_one(self.writer()).await?;
+        Ok(Turn { name: name.to_owned(), holder: holder.to_owned(), epoch: epoch.unsigned_abs() })
+    }
+
     /// Makes it last longer, also where it has run out and nobody took it. `false`: it is another's by now.
     pub async fn renew_turn(&self, turn: &Turn, lasts: Duration) -> Result<bool, CatalogueError> {
         let sql = format!("UPDATE turn SET expires = {} + $4 WHERE name = $1 AND holder = $2 AND epoch = $3", self.now_sql());
@@ -65,16 +79,16 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Tells the others something, for as long as the turn lasts.
-    pub async fn say(&self, turn: &Turn, what: &[u8]) -> Result<(), CatalogueError> {
-        sqlx::query("UPDATE turn SET said = $4 WHERE name = $1 AND holder = $2 AND epoch = $3")
+    /// Tells the others something, for as long as the turn lasts. `false`: it is another's by now.
+    pub async fn say(&self, turn: &Turn, what: &[u8]) -> Result<bool, CatalogueError> {
+        let said = sqlx::query("UPDATE turn SET said = $4 WHERE name = $1 AND holder = $2 AND epoch = $3")
             .bind(&turn.name)
             .bind(&turn.holder)
             .bind(turn.epoch.cast_signed())
             .bind(what)
             .execute(self.writer())
             .await?;
-        Ok(())
+        Ok(said.rows_affected() == 1)
     }
 
     /// What whoever has a turn told last.

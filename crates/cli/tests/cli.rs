@@ -20,12 +20,16 @@ mod cluster;
 mod deployment;
 #[path = "cli/export.rs"]
 mod export;
+#[path = "cli/index_server.rs"]
+mod index_server;
 #[path = "cli/memory.rs"]
 mod memory;
 #[path = "cli/messages.rs"]
 mod messages;
 #[path = "cli/migrate.rs"]
 mod migrate;
+#[path = "../../index/tests/index/fake.rs"]
+mod qdrant;
 #[path = "cli/record.rs"]
 mod record;
 #[path = "cli/retention.rs"]

@@ -44,6 +44,8 @@ pub enum IndexError {
     Refused { url: String },
     #[error("the index server at {url} {fault}")]
     Unsuitable { url: String, fault: String },
+    #[error("{action}: another server changes the index by now")]
+    NotOurs { action: &'static str },
     #[error("{action}: the index server at {url} refuses: {reason}")]
     Server { action: &'static str, url: String, reason: String },
     #[error("{action} {path}")]

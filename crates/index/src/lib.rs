@@ -14,7 +14,8 @@
 //! nothing, so a forgotten scope can't widen a search.
 //!
 //! Two engines, one type ([`VectorIndex`]): Qdrant Edge in the process, in a folder, and a Qdrant server (`server.rs`), where a
-//! day is a shard. Everything said here holds for both but the folders.
+//! day is a shard. Everything said here holds for both but the folders. The one on a server may be open in several processes, of
+//! which one changes it, by a [`Leave`].
 //!
 //! # Qdrant Edge 0.7.2
 //! The engine in the process, seen by `bucket.rs` alone. What it lacks, and what is done about it:
@@ -34,6 +35,7 @@ mod bucket;
 mod embedded;
 mod entry;
 mod error;
+mod leave;
 mod place;
 mod query;
 mod server;
@@ -43,6 +45,7 @@ mod vector_index;
 pub use embedded::MIN_FREE_BYTES;
 pub use entry::IndexEntry;
 pub use error::IndexError;
+pub use leave::Leave;
 pub use place::Place;
 pub use query::{IndexQuery, QueryVector, Scored};
 pub use server::{ApiKey, ServerSettings};

@@ -6,7 +6,7 @@ use std::{
 use types::ModelDigest;
 
 use crate::{
-    IndexError, IndexSpec, ServerSettings, VectorIndex, embedded,
+    IndexError, IndexSpec, Leave, ServerSettings, VectorIndex, embedded,
     server::{self, Link},
 };
 
@@ -35,9 +35,14 @@ impl Place {
     /// # Errors
     /// [`IndexError::is_rebuildable`] where it can't be trusted: see [`Self::recreate`].
     pub fn open(&self, spec: IndexSpec) -> Result<VectorIndex, IndexError> {
+        self.open_by(Leave::always(), spec)
+    }
+
+    /// As [`Self::open`]; one on a server is changed by that leave alone. A folder is never shared.
+    pub fn open_by(&self, leave: Leave, spec: IndexSpec) -> Result<VectorIndex, IndexError> {
         match &self.0 {
             Where::Folder(dir) => VectorIndex::open(dir, spec),
-            Where::Server(link) => Ok(VectorIndex::on(Arc::clone(link), spec)),
+            Where::Server(link) => Ok(VectorIndex::on(Arc::clone(link), leave, spec)),
         }
     }
 

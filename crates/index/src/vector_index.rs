@@ -7,7 +7,7 @@ use std::{
 use types::{Day, ModelDigest, SightingId};
 
 use crate::{
-    IndexEntry, IndexError, IndexQuery, Scored,
+    IndexEntry, IndexError, IndexQuery, Leave, Scored,
     embedded::Embedded,
     server::{Link, Remote},
 };
@@ -57,8 +57,8 @@ impl VectorIndex {
         Ok(Self { spec, engine: Engine::Folder(Embedded::recreate(dir, spec)?) })
     }
 
-    pub(crate) fn on(link: Arc<Link>, spec: IndexSpec) -> Self {
-        Self { spec, engine: Engine::Server(Remote::new(link, spec)) }
+    pub(crate) fn on(link: Arc<Link>, leave: Leave, spec: IndexSpec) -> Self {
+        Self { spec, engine: Engine::Server(Remote::new(link, leave, spec)) }
     }
 
     pub fn spec(&self) -> IndexSpec {
@@ -85,6 +85,21 @@ impl VectorIndex {
         }
     }
 
+    /// Asks a server anew what it holds, with the next call that needs it: others may have changed it.
+    pub fn ask_anew(&self) {
+        if let Engine::Server(remote) = &self.engine {
+            remote.ask_anew();
+        }
+    }
+
+    /// Another number after a day has come or gone; [`Self::ask_anew`] wherever else the index is open.
+    pub fn shape(&self) -> u64 {
+        match &self.engine {
+            Engine::Folder(_) => 0,
+            Engine::Server(remote) => remote.shape(),
+        }
+    }
+
     /// Adds or replaces. `up_to` is the catalogue's number of the last change in (or before) this batch. Safe only after
     /// [`Self::flush`].
     ///
@@ -105,11 +120,16 @@ impl VectorIndex {
 
     /// Forgets sightings; those not there are no error. See [`Self::upsert`] for `up_to`.
     pub fn remove(&self, ids: &[(Day, SightingId)], up_to: u64) -> Result<(), IndexError> {
-        let mut by_day: BTreeMap<Day, Vec<SightingId>> = BTreeMap::new();
-        for &(day, id) in ids {
-            by_day.entry(day).or_default().push(id);
+        engine!(self, engine => engine.remove(by_day(ids), up_to))
+    }
+
+    /// Takes back what was put by a leave that no longer stood: sightings that the catalogue does not have, whoever changes the
+    /// index by now.
+    pub fn withdraw(&self, ids: &[(Day, SightingId)]) -> Result<(), IndexError> {
+        match &self.engine {
+            Engine::Folder(_) => self.remove(ids, 0),
+            Engine::Server(remote) => remote.withdraw(by_day(ids)),
         }
-        engine!(self, engine => engine.remove(by_day, up_to))
     }
 
     /// The best `limit` sightings under the filter, best first, equal scores by id. A filter that nothing can match is answered
@@ -179,4 +199,12 @@ impl VectorIndex {
     pub fn clear(&self) -> Result<(), IndexError> {
         engine!(self, engine => engine.clear())
     }
+}
+
+fn by_day(ids: &[(Day, SightingId)]) -> BTreeMap<Day, Vec<SightingId>> {
+    let mut by_day: BTreeMap<Day, Vec<SightingId>> = BTreeMap::new();
+    for &(day, id) in ids {
+        by_day.entry(day).or_default().push(id);
+    }
+    by_day
 }

@@ -471,6 +471,10 @@ impl Database {
         // It may hold a password: it is not repeated.
         let url = PostgresUrl::parse(&self.url)
             .map_err(|_| bad("database.url", "…".to_owned(), "is not a URL such as postgres://sightline@db.example/sightline"))?;
+        if url.is_clear() {
+            let fault = "has no sslmode=verify-full (or verify-ca, or require); without TLS nothing of it may leave this machine";
+            return Err(bad("database.url", "…".to_owned(), fault));
+        }
         let password = (!self.password.as_os_str().is_empty()).then_some(self.password);
         Ok(Some(DatabaseConfig { url, password }))
     }
@@ -570,11 +574,7 @@ mod tests {
 
     #[test]
     fn what_containers_are_given_is_taken() {
-        for text in [
-            include_str!("../../../deploy/sightline.toml"),
-            include_str!("../../../deploy/city/server-1.toml"),
-            include_str!("../../../deploy/city/server-2.toml"),
-        ] {
+        for text in [include_str!("../../../deploy/sightline.toml"), include_str!("../../../deploy/city/server.toml")] {
             Config::parse(text, Path::new("sightline.toml")).unwrap();
         }
     }
@@ -592,8 +592,9 @@ mod tests {
         assert!(error(witness).contains("is not a witness's key"));
         assert!(error("[missing_person]\nwindow_hours = 0").contains("missing_person.window_hours = 0 is not between 1 and 720"));
         assert!(error("[callers]\nburst = 0").contains("callers.burst = 0 is not between 1 and"));
-        assert!(error("[database]\nurl = \"postgres://db/x\"").contains("crops.url = \"\" is empty; a database that"));
+        assert!(error("[database]\nurl = \"postgres://localhost/x\"").contains("crops.url = \"\" is empty; a database that"));
         assert!(error("[crops]\nurl = \"file://crops\"").contains("is not a whole path"));
+        assert!(error("[database]\nurl = \"postgres://u:s3cret@db/x\"").contains("database.url = … has no sslmode=verify-full"));
         let database = error("[database]\nurl = \"mysql://u:s3cret@db\"");
         assert!(database.contains("database.url = … is not a URL such as") && !database.contains("s3cret"), "{database}");
         assert!(error("[crops]\nurl = \"bucket\"").contains("crops.url = \"bucket\" is not a bucket such as s3://"));

@@ -5,10 +5,10 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use catalogue::{Catalogue, CatalogueError, Fence, ServerPosition, Turn};
@@ -24,6 +24,9 @@ use crate::{
 /// A server, a job's or a turn's holder that was not heard of for so long counts as gone.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
 const RENEW: Duration = Duration::from_secs(2);
+/// Nothing that the database doesn't look at is begun by a turn that was not renewed for so long: what is under way then may still
+/// take effect.
+const STANDS: Duration = Duration::from_secs(6);
 /// How often it is looked what other servers did: a revoked certificate ends within this time.
 const FOLLOW: Duration = Duration::from_millis(500);
 /// How long another server's sweep of the crops is waited for.
@@ -56,6 +59,8 @@ pub(crate) struct Fleet {
 struct Shared {
     place: Arc<Place>,
     beat: JoinHandle<()>,
+    /// Its index is one that others have too: it is purged for all of them by whoever feeds it.
+    shares_index: bool,
 }
 
 /// What it tells the others.
@@ -75,18 +80,24 @@ impl Place {
 
 impl Fleet {
     /// Joins those that share the catalogue, before anything is read that they could forget.
-    pub(crate) async fn join(catalogue: Catalogue) -> Result<Self, CatalogueError> {
+    pub(crate) async fn join(catalogue: Catalogue, shares_index: bool) -> Result<Self, CatalogueError> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         if !catalogue.is_shared() {
             return Ok(Self { catalogue, id, shared: None });
         }
         let place = Arc::new(Place::default());
-        // It waits for nothing to be told of: what was purged until now, an index that is opened later shows.
-        let purged = catalogue.purges_since(0).await?.last().map(|(seq, _)| *seq).unwrap_or_default();
-        place.purged.store(purged, Ordering::Relaxed);
+        if !shares_index {
+            // It waits for nothing to be told of: what was purged until now, an index that is opened later shows.
+            let purged = catalogue.purges_since(0).await?.last().map(|(seq, _)| *seq).unwrap_or_default();
+            place.purged.store(purged, Ordering::Relaxed);
+        }
         catalogue.report_server(&id, place.position(), LEASE).await?;
         let beat = tokio::spawn(beat(catalogue.clone(), id.clone(), place.clone()));
-        Ok(Self { catalogue, id, shared: Some(Shared { place, beat }) })
+        Ok(Self { catalogue, id, shared: Some(Shared { place, beat, shares_index }) })
+    }
+
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -95,6 +106,11 @@ impl Fleet {
 
     pub(crate) fn is_shared(&self) -> bool {
         self.shared.is_some()
+    }
+
+    /// Whether other servers have this one's index too.
+    pub(crate) fn shares_index(&self) -> bool {
+        self.shared.as_ref().is_some_and(|shared| shared.shares_index)
     }
 
     /// The change up to which the index is on disk.
@@ -111,6 +127,15 @@ impl Fleet {
         }
         let turn = self.catalogue.take_turn(name, &self.id, LEASE).await?;
         Ok(turn.map(|turn| Held(Some(Renewed::start(self.catalogue.clone(), turn)))))
+    }
+
+    /// Takes a turn from whoever has it.
+    pub(crate) async fn seize(&self, name: &str) -> Result<Held, CatalogueError> {
+        if self.shared.is_none() {
+            return Ok(Held(None));
+        }
+        let turn = self.catalogue.seize_turn(name, &self.id, LEASE).await?;
+        Ok(Held(Some(Renewed::start(self.catalogue.clone(), turn))))
     }
 
     /// Waits for a turn.
@@ -130,15 +155,17 @@ impl Fleet {
         }
     }
 
-    /// Returns once every server that is there has purged what was announced up to `seq`.
+    /// Returns once every server that is there has, or knows that its index has, purged what was announced up to `seq`.
     pub(crate) async fn wait_for_purges(&self, seq: u64, patience: Duration) -> Result<(), CatalogueError> {
-        if let Some(shared) = &self.shared {
+        let shares_index = self.shares_index();
+        if let Some(shared) = self.shared.as_ref().filter(|_| !shares_index) {
             // Its own was done before it was announced.
             shared.place.purged.fetch_max(seq, Ordering::Relaxed);
         }
         let until = tokio::time::Instant::now() + patience;
         loop {
-            let behind = self.catalogue.living_servers().await?.into_iter().find(|s| s.at.purged < seq && s.id != self.id);
+            let living = self.catalogue.living_servers().await?.into_iter();
+            let behind = living.into_iter().find(|s| s.at.purged < seq && (shares_index || s.id != self.id));
             let Some(behind) = behind else { return self.catalogue.forget_purges(seq).await };
             if tokio::time::Instant::now() >= until {
                 return Err(CatalogueError::Busy(format!("server {} has not deleted from its index yet", behind.id).into()));
@@ -170,7 +197,7 @@ async fn beat(catalogue: Catalogue, id: String, place: Arc<Place>) {
         match catalogue.report_server(&id, place.position(), LEASE).await {
             Ok(true) => {}
             Ok(false) => {
-                tracing::warn!("the other servers took this one for gone: its index is made again");
+                tracing::warn!("the other servers took this one for gone: an index of its own is made again");
                 place.synced.store(0, Ordering::Relaxed);
                 place.was_away.store(true, Ordering::Relaxed);
             }
@@ -188,14 +215,16 @@ struct Renewed {
     catalogue: Catalogue,
     turn: Turn,
     lost: CancellationToken,
+    /// When it was last asked for, and given.
+    given: Arc<Mutex<Instant>>,
     renewing: AbortHandle,
 }
 
 impl Renewed {
     fn start(catalogue: Catalogue, turn: Turn) -> Self {
-        let lost = CancellationToken::new();
-        let renewing = tokio::spawn(renew(catalogue.clone(), turn.clone(), lost.clone())).abort_handle();
-        Self { catalogue, turn, lost, renewing }
+        let (lost, given) = (CancellationToken::new(), Arc::new(Mutex::new(Instant::now())));
+        let renewing = tokio::spawn(renew(catalogue.clone(), turn.clone(), lost.clone(), given.clone())).abort_handle();
+        Self { catalogue, turn, lost, given, renewing }
     }
 }
 
@@ -210,6 +239,18 @@ impl Held {
         self.0.as_ref().is_some_and(|held| held.lost.is_cancelled())
     }
 
+    /// Whether something may be begun by it that the database does not look at.
+    pub(crate) fn stands(&self) -> bool {
+        let Some(held) = &self.0 else { return true };
+        let given = *held.given.lock().unwrap_or_else(PoisonError::into_inner);
+        !held.lost.is_cancelled() && given.elapsed() < STANDS
+    }
+
+    /// `None` where there are no others.
+    pub(crate) fn turn(&self) -> Option<Turn> {
+        self.0.as_ref().map(|held| held.turn.clone())
+    }
+
     /// The others may have it when this returns.
     pub(crate) async fn leave(mut self) {
         if let Some(held) = self.0.take() {
@@ -222,7 +263,7 @@ impl Held {
     /// Tells the other servers something.
     pub(crate) async fn say(&self, what: &[u8]) -> Result<(), CatalogueError> {
         match &self.0 {
-            Some(held) => held.catalogue.say(&held.turn, what).await,
+            Some(held) => held.catalogue.say(&held.turn, what).await.map(drop),
             None => Ok(()),
         }
     }
@@ -242,11 +283,12 @@ impl Drop for Held {
 
 /// What can't be renewed, because the database is away, is kept until it is known to be another's: what is written by it is
 /// looked at anyway.
-async fn renew(catalogue: Catalogue, turn: Turn, lost: CancellationToken) {
+async fn renew(catalogue: Catalogue, turn: Turn, lost: CancellationToken, given: Arc<Mutex<Instant>>) {
     loop {
         tokio::time::sleep(RENEW).await;
+        let asked = Instant::now();
         match catalogue.renew_turn(&turn, LEASE).await {
-            Ok(true) => {}
+            Ok(true) => *given.lock().unwrap_or_else(PoisonError::into_inner) = asked,
             Ok(false) => {
                 tracing::warn!(turn = %turn.name, "another server took over");
                 return lost.cancel();
@@ -304,6 +346,12 @@ impl App {
         if catalogue.audit_len().await? > self.store.log.measures().entries {
             self.store.log.has_grown();
         }
+        let shares_index = self.store.fleet.shares_index();
+        if place.was_away.load(Ordering::Relaxed) && shares_index {
+            // As far as it may have missed something, and feeds the index.
+            self.store.feed.doubt();
+            place.was_away.store(false, Ordering::Relaxed);
+        }
         if place.was_away.load(Ordering::Relaxed) {
             let purged = catalogue.purges_since(0).await?.last().map(|(seq, _)| *seq).unwrap_or_default();
             self.store.rebuild_all().await?;
@@ -311,6 +359,10 @@ impl App {
             place.was_away.store(false, Ordering::Relaxed);
         }
         self.store.feed.catch_up().await.map_err(Fault::Feed)?;
+        if !self.store.feed.is_ours() {
+            place.purged.fetch_max(self.store.feed.purged(), Ordering::Relaxed);
+            return Ok(());
+        }
         for (seq, day) in catalogue.purges_since(place.purged.load(Ordering::Relaxed)).await? {
             self.store.feed.purge_as_of(day, seq).await?;
             place.purged.fetch_max(seq, Ordering::Relaxed);

@@ -1,9 +1,12 @@
 //! The index that is searched and, while another model takes over, the one beside it. Each holds the vectors of one model and
 //! of no other; a search asks one of the two and never both.
 
-use std::sync::{
-    Arc, PoisonError, RwLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use catalogue::{Catalogue, CatalogueError};
@@ -14,6 +17,7 @@ use types::{Day, SightingId};
 use crate::{
     embed_again::EmbedAgain,
     feed::{FeedError, ModelFeed},
+    feeder::Feeder,
 };
 
 /// What keeps the indexes right. Whoever asks for "the index" means the one that is searched.
@@ -32,10 +36,11 @@ impl IndexFeed {
     pub(crate) async fn open(
         catalogue: Catalogue,
         place: &Place,
+        feeder: Feeder,
         spec: IndexSpec,
         embed_again: Option<Arc<EmbedAgain>>,
     ) -> Result<Self, FeedError> {
-        let main = ModelFeed::open(catalogue.clone(), place, spec, embed_again, true).await?;
+        let main = ModelFeed::open(catalogue.clone(), place, feeder, spec, embed_again, true).await?;
         Ok(Self {
             catalogue,
             main: RwLock::new(Arc::new(main)),
@@ -67,6 +72,9 @@ impl IndexFeed {
         side.catch_up().await?;
         let main_turn = main.turn().await;
         side.catch_up().await?;
+        if !side.is_ours() {
+            return Err(FeedError::NotFed);
+        }
         commit().await?;
         let mut searched = self.main.write().unwrap_or_else(PoisonError::into_inner);
         let mut beside = self.side.write().unwrap_or_else(PoisonError::into_inner);
@@ -80,9 +88,9 @@ impl IndexFeed {
     }
 
     /// As [`Self::catch_up`], for whoever has stored something and has better to do than to wait for a server that is away: what
-    /// is asked regularly makes it good.
+    /// is asked regularly makes it good. What another server feeds, it will have soon.
     pub(crate) async fn take_new(&self) -> Result<(), FeedError> {
-        if self.away.load(Ordering::Relaxed) {
+        if self.away.load(Ordering::Relaxed) || !self.is_ours() {
             return Ok(());
         }
         self.catch_up().await.map(drop)
@@ -113,8 +121,37 @@ impl IndexFeed {
 
     /// The change up to which what is fed is on disk.
     pub(crate) fn synced(&self) -> u64 {
-        let synced = self.main().index().synced();
-        self.side().map_or(synced, |side| side.index().synced().min(synced))
+        let synced = self.main().synced();
+        self.side().map_or(synced, |side| side.synced().min(synced))
+    }
+
+    /// Whether this server feeds the one that is searched.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.main().is_ours()
+    }
+
+    /// As [`ModelFeed::doubt`], of both.
+    pub(crate) fn doubt(&self) {
+        self.main().doubt();
+        if let Some(side) = self.side() {
+            side.doubt();
+        }
+    }
+
+    pub(crate) fn purged(&self) -> u64 {
+        self.main().purged()
+    }
+
+    /// As [`ModelFeed::retire`], of both.
+    pub(crate) async fn retire(&self) {
+        self.main().retire().await;
+        if let Some(side) = self.side() {
+            side.retire().await;
+        }
+    }
+
+    pub(crate) async fn await_current(&self, patience: Duration) -> Result<(), FeedError> {
+        self.main().await_current(patience).await
     }
 
     /// Carries out a purge that another server announced as change `seq`.
@@ -145,14 +182,14 @@ impl IndexFeed {
     /// As [`ModelFeed::forget_deletions`]; while the index beside is behind, its time comes later.
     pub(crate) async fn forget_deletions(&self) -> Result<(), FeedError> {
         let behind = match self.side() {
-            Some(side) => side.index().taken() < self.catalogue.last_change().await?,
+            Some(side) => side.taken() < self.catalogue.last_change().await?,
             None => false,
         };
         self.main().forget_deletions(behind).await
     }
 
     pub(crate) async fn forget_tombstones(&self) -> Result<(), FeedError> {
-        self.main().forget_tombstones(self.side().map(|side| side.index().synced())).await
+        self.main().forget_tombstones(self.side().map(|side| side.synced())).await
     }
 
     pub(crate) async fn ids_by_day(&self) -> Result<std::collections::BTreeMap<Day, Vec<SightingId>>, FeedError> {

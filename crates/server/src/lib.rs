@@ -19,6 +19,7 @@ mod deployment;
 mod embed_again;
 pub mod export;
 mod feed;
+mod feeder;
 mod fleet;
 mod grant_keys;
 mod guard;

@@ -124,7 +124,8 @@ impl Store {
     pub(crate) async fn open_side(&self) -> Result<(), StoreError> {
         let Some(other) = self.appearance().await?.other else { return Ok(()) };
         let spec = spec_of(&self.models, &other, &self.data).await?;
-        let feed = ModelFeed::open(self.catalogue.clone(), &self.place, spec, Some(self.embed_again(&other)), false).await?;
+        let (feeder, again) = (self.feeder(spec.model), Some(self.embed_again(&other)));
+        let feed = ModelFeed::open(self.catalogue.clone(), &self.place, feeder, spec, again, false).await?;
         self.feed.set_side(Some(Arc::new(feed)));
         Ok(())
     }
@@ -184,7 +185,7 @@ impl Store {
         let Models { current, other, .. } = self.appearance().await?;
         let side = self.feed.side();
         let left = match &side {
-            Some(side) => self.catalogue.last_change().await?.saturating_sub(side.index().taken()),
+            Some(side) => self.catalogue.last_change().await?.saturating_sub(side.taken()),
             None => 0,
         };
         let place = other.as_ref().map(|m| m.place);

@@ -8,7 +8,8 @@ use std::{
 };
 
 use catalogue::{
-    AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, JobState, S3Credentials, compare_ids,
+    AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, IdDifference, JobState, S3Credentials,
+    compare_ids,
 };
 use index::Place;
 use proto::v1;
@@ -20,7 +21,8 @@ use crate::{
     deployment::Home,
     embed_again::EmbedAgain,
     feed::{FeedError, IndexFeed},
-    fleet::{Fleet, Held, LEASE, turns},
+    feeder::Feeder,
+    fleet::{Fleet, turns},
     lock::{HomeLock, LockError},
     log::{Log, LogFault},
     reindex,
@@ -30,8 +32,9 @@ use crate::{
 /// What to do where a server that holds the index is not to be had.
 pub(crate) const INDEX_AWAY: &str = "nothing is lost: sightings are stored and found once it answers; look after the server that `index.url` names, then try again";
 
-/// How long `check` waits for another server's deletion.
+/// How long `check` waits for another server's deletion, and for what it feeds the index.
 const DELETING: Duration = Duration::from_secs(60);
+const FED: Duration = Duration::from_secs(60);
 /// Findings listed in an answer; all are counted.
 const MAX_FINDINGS: usize = 1000;
 
@@ -47,8 +50,6 @@ pub enum StoreError {
     Feed(#[from] FeedError),
     #[error("a deployment is being moved into this database, and is not whole yet")]
     HalfMoved,
-    #[error("another server that shares the database has the index {name:?} on the index server")]
-    IndexTaken { name: String },
     #[error(transparent)]
     Vision(#[from] VisionError),
     #[error(transparent)]
@@ -66,7 +67,6 @@ impl StoreError {
             Self::Lock(LockError::Io { .. }) => "check that the home folder exists and that you may write there",
             Self::Log(error) => error.hint(),
             Self::HalfMoved => "finish it first: `sightline migrate`",
-            Self::IndexTaken { .. } => "give each server an `index.name` of its own: each keeps an index of its own",
             Self::Vision(error) => error.hint().unwrap_or("run `sightline models verify`"),
             Self::Catalogue(error) | Self::Feed(FeedError::Catalogue(error)) if error.hint().is_some() => {
                 error.hint().unwrap_or_default()
@@ -93,20 +93,21 @@ pub struct Store {
     pub(crate) data: PathBuf,
     /// Where the indexes are.
     pub(crate) place: Place,
+    /// What the index is called on an index server.
+    index_name: Option<String>,
     /// An index of a model that nobody uses is left behind where it was.
     pub(crate) untidy: AtomicBool,
     /// Held by whoever changes which model is searched.
     pub(crate) reindexing: tokio::sync::Mutex<()>,
-    _index: Option<Held>,
     _lock: HomeLock,
 }
 
-/// Two servers that feed one index would bring back what the other deleted. One that was killed is waited for.
-async fn alone_with_index(fleet: &Fleet, name: &str) -> Result<Held, StoreError> {
-    fleet.wait_turn(&format!("index {name}"), LEASE * 2).await.map_err(|error| match error {
-        CatalogueError::Busy(_) => StoreError::IndexTaken { name: name.to_owned() },
-        error => error.into(),
-    })
+/// Two servers that fed one index would bring back what the other deleted.
+fn feeder(fleet: &Arc<Fleet>, name: Option<&String>, model: ModelDigest) -> Feeder {
+    match name {
+        Some(name) if fleet.shares_index() => Feeder::shared(fleet.clone(), format!("index {name} {}", model.short())),
+        _ => Feeder::alone(),
+    }
 }
 
 impl Store {
@@ -120,7 +121,7 @@ impl Store {
         if catalogue.unfinished_migration().await?.is_some() {
             return Err(StoreError::HalfMoved);
         }
-        let fleet = Arc::new(Fleet::join(catalogue.clone()).await?);
+        let fleet = Arc::new(Fleet::join(catalogue.clone(), config.index_server.is_some()).await?);
         // Before anything is changed: on an older copy nothing is.
         let log = Log::open(home, &config.log, catalogue.clone()).await?;
         if !fleet.is_shared() {
@@ -140,11 +141,9 @@ impl Store {
             Some(server) => Place::server(server.settings(home.root())?).map_err(FeedError::from)?,
             None => Place::folder(&data.join("index")),
         };
-        let index = match &config.index_server {
-            Some(server) => Some(alone_with_index(&fleet, &server.name).await?),
-            None => None,
-        };
-        let feed = IndexFeed::open(catalogue.clone(), &place, spec, embed_again).await?;
+        let index_name = config.index_server.as_ref().map(|server| server.name.clone());
+        let feeder = feeder(&fleet, index_name.as_ref(), spec.model);
+        let feed = IndexFeed::open(catalogue.clone(), &place, feeder, spec, embed_again).await?;
         let store = Self {
             catalogue,
             log: Arc::new(log),
@@ -155,9 +154,9 @@ impl Store {
             configured,
             data,
             place,
+            index_name,
             untidy: AtomicBool::new(false),
             reindexing: tokio::sync::Mutex::default(),
-            _index: index,
             _lock: lock,
         };
         store.open_side().await?;
@@ -177,10 +176,16 @@ impl Store {
             }
             flushed => flushed?,
         }
+        self.feed.retire().await;
         self.log.publish().await?;
         self.fleet.leave().await?;
         self.catalogue.close().await;
         Ok(())
+    }
+
+    /// Who feeds the index of a model.
+    pub(crate) fn feeder(&self, model: ModelDigest) -> Feeder {
+        feeder(&self.fleet, self.index_name.as_ref(), model)
     }
 
     /// Makes what the index has taken durable, and lets the other servers know.
@@ -209,7 +214,7 @@ impl Store {
             return Ok(findings.answer(found));
         }
         self.catalogue.repair().await?;
-        self.feed.catch_up().await?;
+        self.feed.await_current(FED).await?;
         let vector = |f: &v1::Finding| matches!(f.kind(), v1::FindingKind::VectorMissing | v1::FindingKind::VectorOrphaned);
         if found.iter().any(vector) {
             self.feed.rebuild().await?;
@@ -230,11 +235,14 @@ impl Store {
 
     async fn findings(&self) -> Result<Findings, StoreError> {
         let report = self.catalogue.check().await?;
-        // What is in flight is no finding: both are read again if a change came between.
-        self.feed.catch_up().await?;
-        let rows = self.catalogue.ids_by_day().await?;
-        let vectors = self.feed.ids_by_day().await?;
-        let difference = compare_ids(&rows, &vectors);
+        let (mut difference, mut vectors) = self.compare().await?;
+        if !difference.is_empty() {
+            // What was in flight is no finding: it is another the second time.
+            let (again, now) = self.compare().await?;
+            difference.missing.retain(|id| again.missing.contains(id));
+            difference.surplus.retain(|id| again.surplus.contains(id));
+            vectors = now;
+        }
         let mut list = Vec::new();
         let mut add = |kind: v1::FindingKind, subject: String, message: &str| {
             list.push(v1::Finding { kind: kind.into(), subject, message: message.to_owned(), repaired: false });
@@ -263,12 +271,15 @@ impl Store {
             Err(fault) => add(v1::FindingKind::Audit, "log".to_owned(), &fault.to_string()),
         }
         let count = |n: usize| n as u64;
-        Ok(Findings {
-            sightings: report.sightings,
-            crops: report.crops,
-            vectors: count(vectors.values().map(Vec::len).sum()),
-            list,
-        })
+        Ok(Findings { sightings: report.sightings, crops: report.crops, vectors: count(vectors), list })
+    }
+
+    /// What rows and vectors differ in, and how many vectors there are.
+    async fn compare(&self) -> Result<(IdDifference, usize), StoreError> {
+        self.feed.await_current(FED).await?;
+        let rows = self.catalogue.ids_by_day().await?;
+        let vectors = self.feed.ids_by_day().await?;
+        Ok((compare_ids(&rows, &vectors), vectors.values().map(Vec::len).sum()))
     }
 }
 

@@ -4,7 +4,7 @@ use sqlx::{
     AnyPool, AssertSqlSafe, Connection, PgConnection, Row,
     any::{AnyConnectOptions, AnyPoolOptions},
     migrate::Migrator,
-    postgres::PgConnectOptions,
+    postgres::{PgConnectOptions, PgSslMode},
 };
 use types::Day;
 
@@ -29,7 +29,10 @@ const SETTINGS: &str = "
 
 /// Where a PostgreSQL database is, credentials included. Shows none of them.
 #[derive(Clone)]
-pub struct PostgresUrl(AnyConnectOptions);
+pub struct PostgresUrl {
+    options: AnyConnectOptions,
+    clear: bool,
+}
 
 impl PostgresUrl {
     /// A URL such as `postgres://sightline@db.example/sightline?sslmode=verify-full`, as libpq reads it.
@@ -40,21 +43,32 @@ impl PostgresUrl {
         if !matches!(options.database_url.scheme(), "postgres" | "postgresql") {
             return Err(bad());
         }
-        PgConnectOptions::from_str(text).map_err(|_| bad())?;
-        Ok(Self(options))
+        let read = PgConnectOptions::from_str(text).map_err(|_| bad())?;
+        let host = read.get_host();
+        let here = read.get_socket().is_some()
+            || host.starts_with('/')
+            || host == "localhost"
+            || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let tls = matches!(read.get_ssl_mode(), PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull);
+        Ok(Self { options, clear: !here && !tls })
+    }
+
+    /// Whether what is said to the database may leave this machine without TLS.
+    pub fn is_clear(&self) -> bool {
+        self.clear
     }
 
     /// With the password of its user, which takes the place of one in the URL.
     pub fn with_password(mut self, password: &str) -> Self {
         // As a parameter, since a URL without a host, of a socket, has no other place for it.
-        self.0.database_url.query_pairs_mut().append_pair("password", password);
+        self.options.database_url.query_pairs_mut().append_pair("password", password);
         self
     }
 }
 
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let url = &self.0.database_url;
+        let url = &self.options.database_url;
         let port = url.port().map(|p| format!(":{p}")).unwrap_or_default();
         write!(f, "postgres://{}{port}{}", url.host_str().unwrap_or_default(), url.path())
     }
@@ -69,7 +83,7 @@ impl fmt::Debug for PostgresUrl {
 pub(super) async fn open(url: &PostgresUrl) -> Result<Engine, CatalogueError> {
     let name = url.to_string();
     let failed = |e| CatalogueError::postgres(e, &name);
-    let options = PgConnectOptions::from_str(url.0.database_url.as_str()).map_err(failed)?;
+    let options = PgConnectOptions::from_str(url.options.database_url.as_str()).map_err(failed)?;
     let connected = tokio::time::timeout(PATIENCE, PgConnection::connect_with(&options)).await;
     let mut first = connected.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(failed)?;
     inspect(&mut first, &name).await?;
@@ -85,7 +99,7 @@ pub(super) async fn open(url: &PostgresUrl) -> Result<Engine, CatalogueError> {
                 Ok(())
             })
         })
-        .connect_with(url.0.clone())
+        .connect_with(url.options.clone())
         .await
         .map_err(failed)?;
     Ok(Engine { kind: Kind::Postgres, writer: pool.clone(), reader: pool })
@@ -172,6 +186,24 @@ mod tests {
         for bad in ["mysql://s3cret@host/x", "s3cret", "/s3cret/catalogue.db"] {
             let error = PostgresUrl::parse(bad).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_to_another_machine_is_under_tls() {
+        for (url, clear) in [
+            ("postgres://db.example/x", true),
+            ("postgres://db.example/x?sslmode=prefer", true),
+            ("postgres://10.0.0.1/x?sslmode=disable", true),
+            ("postgres://db.example/x?sslmode=require", false),
+            ("postgres://db.example/x?sslmode=verify-full", false),
+            ("postgres://localhost/x", false),
+            ("postgres://127.0.0.1:5433/x", false),
+            ("postgres://[::1]/x", false),
+            ("postgres:///x?host=/run/postgresql", false),
+            ("postgres://%2Frun%2Fpostgresql/x", false),
+        ] {
+            assert_eq!(PostgresUrl::parse(url).unwrap().is_clear(), clear, "{url}");
         }
     }
 

@@ -113,8 +113,8 @@ async fn a_turn_is_one_servers_until_it_runs_out_and_its_number_says_who_came_la
     assert!(!a.renew_turn(&first, LONG).await.unwrap());
     a.leave_turn(&first).await.unwrap();
     assert_eq!(a.take_turn("sweep", "a", LONG).await.unwrap(), None);
-    b.say(&second, b"busy").await.unwrap();
-    a.say(&first, b"mine").await.unwrap();
+    assert!(b.say(&second, b"busy").await.unwrap());
+    assert!(!a.say(&first, b"mine").await.unwrap());
     assert_eq!(a.said("sweep").await.unwrap().as_deref(), Some(&b"busy"[..]));
     b.leave_turn(&second).await.unwrap();
     assert_eq!(a.said("sweep").await.unwrap(), None);

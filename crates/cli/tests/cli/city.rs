@@ -1,6 +1,6 @@
 //! What `deploy/city` puts together, as processes of this machine: two servers with the files it gives them, but for addresses,
 //! behind its balancer, with PostgreSQL and the store of crops under TLS by certificates of the deployment's own authority. The
-//! index is each server's own in its process, unless `SIGHTLINE_TEST_QDRANT` names a server for it.
+//! index is one for both, on the server that `SIGHTLINE_TEST_QDRANT` names, or a fake of one.
 
 use std::{
     fs,
@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use crate::{
     bucket, cluster,
     deployment::{Deployment, footage},
+    index_server::IndexServer,
 };
 
 const PASSWORD: &str = "s3cret";
@@ -182,10 +183,10 @@ fn a_search_through_the_balancer_survives_the_death_of_either_server() {
 
     let ports = [free_port(), free_port()];
     // Each server's file as it is given, with this machine's addresses.
-    let index = std::env::var("SIGHTLINE_TEST_QDRANT").unwrap_or_default();
+    let index = IndexServer::start();
     let configuration = |n: usize| {
         moved(
-            given(&format!("server-{n}.toml")),
+            given("server.toml"),
             &[
                 ("0.0.0.0:7443", &format!("127.0.0.1:{}", ports[n - 1])),
                 ("127.0.0.1:7445", "127.0.0.1:0"),
@@ -194,7 +195,8 @@ fn a_search_through_the_balancer_survives_the_death_of_either_server() {
                 ("/run/secrets/postgres_password", first.path("postgres_password").to_str().unwrap()),
                 ("https://s3:7070", &format!("https://localhost:{store}")),
                 ("/run/secrets/s3_credentials", credentials.to_str().unwrap()),
-                ("https://qdrant:6334", &index),
+                ("https://qdrant:6334", &index.url),
+                ("name = \"sightline\"", &format!("name = \"{}\"", index.name)),
                 ("/run/secrets/qdrant_api_key", ""),
             ],
         )

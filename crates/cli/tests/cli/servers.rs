@@ -25,12 +25,15 @@ use types::*;
 use crate::{
     cluster,
     deployment::{Deployment, footage},
+    index_server::IndexServer,
 };
 
 const CAMERAS: [&str; 4] = ["c0", "c1", "c2", "c3"];
 const CASE: &str = "k";
 /// Sightings that a worker sends before it waits for their acknowledgement.
 const TOGETHER: usize = 8;
+/// Logged by a server that takes over the index that several have.
+const FEEDS: &str = "this server feeds the index from now on";
 
 /// What all of the load shares.
 #[derive(Default)]
@@ -298,11 +301,12 @@ fn kill_while_under_load(
 }
 
 /// Two servers of one deployment, an agency with cameras of which the owner is there too, a case over all of it, and a worker
-/// for each half of the cameras.
-fn two_servers(database: &str) -> ([Deployment; 2], [Worker; 2]) {
+/// for each half of the cameras. Each server has an index of its own, or all have the one that is given.
+fn two_servers(database: &str, index: Option<&IndexServer>) -> ([Deployment; 2], [Worker; 2]) {
     let first = Deployment::new();
+    let index = index.map(IndexServer::configuration).unwrap_or_default();
     first.configure(&format!(
-        "[database]\nurl = \"{database}\"\n[crops]\nurl = \"file://{}\"\n[callers]\ncalls_per_second = 100000.0\nburst = 100000\n
+        "{index}[database]\nurl = \"{database}\"\n[crops]\nurl = \"file://{}\"\n[callers]\ncalls_per_second = 100000.0\nburst = 100000\n
          [missing_person]\nqueries = 1000000\nresults = 1000000\n[jobs]\nworkers = 1\n",
         first.path("crops").display()
     ));
@@ -353,8 +357,19 @@ fn database(name: &str) -> Option<String> {
 
 #[test]
 fn what_one_server_is_told_the_others_know() {
-    let Some(database) = database("told") else { return };
-    let (mut servers, [worker, _]) = two_servers(&database);
+    told("told", None);
+}
+
+#[test]
+fn what_one_server_is_told_the_others_know_by_the_index_that_all_of_them_have() {
+    let index = IndexServer::start();
+    told("told_shared", Some(&index));
+    assert_eq!(index.collections().len(), 2, "one, and its notes");
+}
+
+fn told(name: &str, index: Option<&IndexServer>) {
+    let Some(database) = database(name) else { return };
+    let (mut servers, [worker, _]) = two_servers(&database, index);
     // Pushed to the first alone.
     let shared = Arc::new(Shared::default());
     shared.addresses.lock().unwrap().push(servers[0].address().to_owned());
@@ -404,12 +419,74 @@ fn what_one_server_is_told_the_others_know() {
 
 #[test]
 fn servers_killed_at_random_lose_nothing_acknowledged_and_the_log_does_not_fork() {
-    let Some(database) = database("servers") else { return };
+    killed("servers", None);
+}
+
+#[test]
+fn servers_with_one_index_killed_at_random_lose_nothing_acknowledged() {
+    killed("servers_shared", Some(&IndexServer::start()));
+}
+
+/// The one that feeds the index hangs, as with a disk that does not answer, until another has taken over and what it was about to
+/// put is deleted; then it goes on.
+#[test]
+fn a_server_that_hung_does_not_bring_back_what_was_deleted_meanwhile() {
+    let index = IndexServer::start();
+    let Some(database) = database("hung") else { return };
+    let (mut servers, [worker, _]) = two_servers(&database, Some(&index));
+    let shared = Arc::new(Shared::default());
+    // What is pushed comes to the one that does not hang.
+    let feeds = |server: &Deployment| server.log().matches(FEEDS).count();
+    servers[0].wait_for("somebody to feed the index", || feeds(&servers[0]) + feeds(&servers[1]) == 1);
+    let hangs = usize::from(feeds(&servers[1]) == 1);
+    shared.addresses.lock().unwrap().push(servers[1 - hangs].address().to_owned());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let load = runtime.spawn(worker.run(shared.clone()));
+    servers[0].wait_for("sightings", || shared.acknowledged.lock().unwrap().len() >= 64);
+    let signal = |name: &str| {
+        let process = servers[hangs].process().to_string();
+        assert!(std::process::Command::new("kill").args([name, &process]).status().unwrap().success());
+    };
+    signal("-STOP");
+    let other = &servers[1 - hangs];
+    other.wait_for("the other to take over", || feeds(other) == 1);
+    let many = shared.acknowledged.lock().unwrap().len();
+    other.wait_for("sightings", || shared.acknowledged.lock().unwrap().len() >= many + 64);
+    // All of one camera's.
+    other.json(&["camera", "policy", "c0", "--retention", "1s"]);
+    std::thread::sleep(Duration::from_secs(2));
+    shared.stop.store(true, Ordering::Relaxed);
+    runtime.block_on(load).unwrap();
+    other.wait_for("the deletion", || {
+        other.json(&["retention", "run"]);
+        other.json(&["retention", "list"])["deletions"].as_array().unwrap().iter().any(|d| !d["finished"].is_null())
+    });
+    signal("-CONT");
+    // It has heard of the turn's end, and of what there is.
+    std::thread::sleep(Duration::from_secs(3));
+    for server in &servers {
+        let check = server.json(&["check"]);
+        assert_eq!((&check["clean"], &check["vectors"]), (&true.into(), &check["sightings"]), "{check}");
+    }
+    let hits =
+        |server: &Deployment| server.json(&["search", "--case", CASE, "--class", "car", "--limit", "1000"])["hits"].clone();
+    assert_eq!(hits(&servers[0]), hits(&servers[1]));
+    assert_ne!(hits(&servers[0]).as_array().unwrap().len(), 0);
+    // A repair is the business of whoever is asked.
+    let rebuilt = servers[hangs].json(&["index", "rebuild"]);
+    assert_eq!(rebuilt["vectors"], servers[hangs].json(&["check"])["sightings"], "{rebuilt}");
+    assert_eq!(hits(&servers[0]), hits(&servers[1]));
+    servers.iter_mut().for_each(Deployment::terminate);
+    cluster::drop_database(&database);
+}
+
+fn killed(name: &str, index: Option<&IndexServer>) {
+    let Some(database) = database(name) else { return };
     let kills = std::env::var("SIGHTLINE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
     let seed = std::env::var("SIGHTLINE_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()));
     eprintln!("{kills} kills, SIGHTLINE_SEED={seed}");
 
-    let (mut servers, workers) = two_servers(&database);
+    let (mut servers, workers) = two_servers(&database, index);
     let clip = footage("pose2sim_4cam/MultiPerson/cam01.mp4");
     if let Some(clip) = &clip {
         let clip = clip.canonicalize().unwrap();

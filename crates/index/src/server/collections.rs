@@ -141,7 +141,7 @@ pub(super) fn drop_collection(link: &Link, name: &str) -> Result<(), IndexError>
     }
 }
 
-/// Every shard of the collection, and whether it takes changes on all the machines that are to have it.
+/// Every shard of the collection, and whether it takes changes on as many machines as must have them.
 pub(super) fn shards(link: &Link, collection: &str) -> Result<BTreeMap<ShardName, bool>, CallError> {
     let request = CollectionClusterInfoRequest { collection_name: collection.to_owned() };
     let info = link.call("list shards", Again::Idempotent, request, |client, request| async move {
@@ -149,14 +149,15 @@ pub(super) fn shards(link: &Link, collection: &str) -> Result<BTreeMap<ShardName
     })?;
     let here = info.local_shards.into_iter().map(|s| (s.shard_key, s.state));
     let there = info.remote_shards.into_iter().map(|s| (s.shard_key, s.state));
-    let mut found = BTreeMap::new();
+    let mut active: BTreeMap<ShardName, u32> = BTreeMap::new();
     for (key, state) in here.chain(there) {
         let Some(ShardKey { key: Some(Key::Keyword(key)) }) = key else { continue };
         if let Some(name) = ShardName::parse(&key) {
-            *found.entry(name).or_insert(true) &= state == ReplicaState::Active as i32;
+            *active.entry(name).or_default() += u32::from(state == ReplicaState::Active as i32);
         }
     }
-    Ok(found)
+    let enough = link.settings().write_consistency;
+    Ok(active.into_iter().map(|(name, active)| (name, active >= enough)).collect())
 }
 
 /// Makes a shard, or finds it there, and waits until it takes changes: a server may refuse them for a second or so.

@@ -21,13 +21,21 @@ pub(super) struct Note {
     pub(super) synced: u64,
 }
 
+/// Whether there is a place for notes.
+pub(super) fn is_prepared(link: &Link) -> Result<bool, IndexError> {
+    let name = names::notes(&link.settings().name);
+    Ok(link.call(
+        "look for the index",
+        Again::Idempotent,
+        name,
+        |client, name| async move { client.collection_exists(name).await },
+    )?)
+}
+
 /// Makes the place for notes where there is none.
 pub(super) fn prepare(link: &Link) -> Result<(), IndexError> {
     let (settings, name) = (link.settings(), names::notes(&link.settings().name));
-    let there = link.call("look for the index", Again::Idempotent, name.clone(), |client, name| async move {
-        client.collection_exists(name).await
-    })?;
-    if there {
+    if is_prepared(link)? {
         return Ok(());
     }
     // A point has to have a vector.

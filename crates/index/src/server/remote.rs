@@ -1,6 +1,12 @@
 mod structure;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use parking_lot::{Mutex, RwLock};
 use qdrant_client::qdrant::{
@@ -17,7 +23,7 @@ use super::{
     note::{self, Note},
     points::{APPEARANCE, DESCRIPTION, filter, point, point_id, sighting},
 };
-use crate::{IndexEntry, IndexError, IndexQuery, IndexSpec, QueryVector, Scored};
+use crate::{IndexEntry, IndexError, IndexQuery, IndexSpec, Leave, QueryVector, Scored};
 use structure::Known;
 
 const POINTS_PER_CALL: usize = 256;
@@ -31,8 +37,11 @@ const RENEWED: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Remote {
     link: Arc<Link>,
+    leave: Leave,
     spec: IndexSpec,
     alias: String,
+    /// Counts the changes of what is known.
+    shape: AtomicU64,
     /// What the server is known to hold; `None` until it was asked.
     known: RwLock<Option<Arc<Known>>>,
     /// Held by whoever asks what there is, or makes or drops some of it.
@@ -51,12 +60,14 @@ struct Position {
 
 impl Remote {
     /// Asks nothing yet.
-    pub(crate) fn new(link: Arc<Link>, spec: IndexSpec) -> Self {
+    pub(crate) fn new(link: Arc<Link>, leave: Leave, spec: IndexSpec) -> Self {
         let alias = names::alias(&link.settings().name, spec.model);
         Self {
             link,
+            leave,
             spec,
             alias,
+            shape: AtomicU64::new(0),
             known: RwLock::default(),
             structure: Mutex::default(),
             writer: Mutex::default(),
@@ -71,6 +82,16 @@ impl Remote {
     /// Asks the server what it holds, where that is not known yet.
     pub(crate) fn ready(&self) -> Result<(), IndexError> {
         self.known().map(drop)
+    }
+
+    pub(crate) fn ask_anew(&self) {
+        let _structure = self.structure.lock();
+        *self.known.write() = None;
+        *self.position.lock() = Position::default();
+    }
+
+    pub(crate) fn shape(&self) -> u64 {
+        self.shape.load(Ordering::Relaxed)
     }
 
     pub(crate) fn upsert(&self, by_day: BTreeMap<Day, Vec<&IndexEntry>>, up_to: u64) -> Result<(), IndexError> {
@@ -100,6 +121,7 @@ impl Remote {
     }
 
     fn put_into(&self, shard: ShardName, points: Vec<PointStruct>) -> Result<(), CallError> {
+        self.leave.check("store sightings")?;
         let request = UpsertPoints {
             collection_name: self.alias.clone(),
             wait: Some(true),
@@ -116,6 +138,18 @@ impl Remote {
 
     pub(crate) fn remove(&self, by_day: BTreeMap<Day, Vec<SightingId>>, up_to: u64) -> Result<(), IndexError> {
         let _writer = self.writer.lock();
+        self.leave.check("remove sightings")?;
+        self.delete(by_day)?;
+        self.take(up_to);
+        Ok(())
+    }
+
+    pub(crate) fn withdraw(&self, by_day: BTreeMap<Day, Vec<SightingId>>) -> Result<(), IndexError> {
+        let _writer = self.writer.lock();
+        self.delete(by_day)
+    }
+
+    fn delete(&self, by_day: BTreeMap<Day, Vec<SightingId>>) -> Result<(), IndexError> {
         for (day, ids) in by_day {
             for chunk in ids.chunks(POINTS_PER_CALL) {
                 let points: Vec<PointId> = chunk.iter().map(|id| point_id(*id)).collect();
@@ -139,7 +173,6 @@ impl Remote {
                 )?;
             }
         }
-        self.take(up_to);
         Ok(())
     }
 
@@ -224,6 +257,7 @@ impl Remote {
             return Ok(());
         }
         let collection = self.known()?.collection.clone();
+        self.leave.check("note how far the index is")?;
         note::write(&self.link, &self.spec, &Note { collection, synced: taken }, false)?;
         self.position.lock().synced = taken;
         Ok(())

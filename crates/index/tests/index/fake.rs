@@ -154,6 +154,11 @@ impl Fake {
         self.inner().stored.collection(name).unwrap().made.clone()
     }
 
+    /// So many of the other machines that have each shard are dead.
+    pub(crate) fn others_die(&self, dead: u32) {
+        self.inner().stored.dead = dead;
+    }
+
     /// Somebody deletes a collection by hand.
     pub(crate) fn lose(&self, collection: &str) {
         self.inner().stored.drop_collection(collection);

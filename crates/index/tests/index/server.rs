@@ -1,9 +1,17 @@
 //! The index on a server: what it asks for, and what it does when the server does not do its part. The server is a fake with
 //! faults on demand, but for the last test.
 
-use std::{path::Path, time::Duration, time::Instant};
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use index::{ApiKey, IndexError, IndexQuery, Place, QueryVector, ServerSettings, VectorIndex};
+use index::{ApiKey, IndexError, IndexQuery, Leave, Place, QueryVector, ServerSettings, VectorIndex};
 use tonic::Code;
 
 use crate::{
@@ -47,6 +55,94 @@ fn a_collection_is_asked_for_as_configured_and_has_its_indexes_before_its_first_
     let indexed: Vec<_> = log[..first].iter().filter_map(|l| l.strip_prefix("create_field_index ")).collect();
     assert_eq!(indexed, ["agency", "camera", "class", "first", "last"]);
     assert_eq!(fake.early_writes(), 0, "a new shard was waited for");
+}
+
+#[test]
+fn a_day_takes_changes_as_long_as_enough_of_its_machines_are_there() {
+    let fake = Fake::start();
+    let three = || {
+        open(ServerSettings {
+            replication: 3,
+            write_consistency: 2,
+            timeout: Duration::from_millis(200),
+            ..settings(&fake.url())
+        })
+    };
+    three().upsert(&[entry(1, 1, 0)], 1).unwrap();
+    fake.others_die(1);
+    // One that opens it now, on the day that is there and on a new one.
+    three().upsert(&[entry(2, 2, 0), entry(3, 3, 25 * HOUR)], 2).unwrap();
+    fake.others_die(2);
+    let error = three().upsert(&[entry(4, 4, 0)], 3).unwrap_err();
+    assert!(matches!(&error, IndexError::Away { reason, .. } if reason == "2026-03-01 is not ready"), "{error}");
+}
+
+#[test]
+fn one_that_may_not_change_it_reads_and_says_so() {
+    let fake = Fake::start();
+    let place = Place::server(settings(&fake.url())).unwrap();
+    let ours = Arc::new(AtomicBool::new(false));
+    let leave = {
+        let ours = ours.clone();
+        Leave::while_it(move || ours.load(Ordering::Relaxed))
+    };
+    let reader = place.open_by(leave, SPEC).unwrap();
+    // It makes nothing, not even what is missing.
+    assert!(reader.search(&anything()).unwrap_err().is_away());
+    assert_eq!(fake.names(), (Vec::new(), Vec::new()));
+
+    let feeder = filled(&fake);
+    assert_eq!(reader.search(&anything()).unwrap().len(), 2);
+    assert_eq!(reader.taken(), 2);
+    let asked = fake.log().len();
+    let refused = [
+        reader.upsert(&[entry(3, 3, 0)], 3),
+        reader.remove(&[(entry(1, 1, 0).day, id(1))], 3),
+        reader.drop_day(entry(1, 1, 0).day),
+        reader.clear(),
+    ];
+    assert!(refused.iter().all(|r| matches!(r, Err(IndexError::NotOurs { .. }))), "{refused:?}");
+    assert_eq!(fake.log().len(), asked, "nothing of it reaches the server");
+    let purged = reader.purge(entry(1, 1, 0).day, &[id(1)].into());
+    assert!(matches!(purged, Err(IndexError::NotOurs { .. })), "{purged:?}");
+
+    // A day more, and one that was written anew.
+    let shape = feeder.shape();
+    feeder.upsert(&[entry(3, 3, 50 * HOUR)], 3).unwrap();
+    feeder.upsert(&[entry(4, 4, 0)], 4).unwrap();
+    feeder.purge(entry(1, 1, 0).day, &[id(4)].into()).unwrap();
+    feeder.flush().unwrap();
+    assert_ne!(feeder.shape(), shape);
+    reader.ask_anew();
+    let found: BTreeSet<_> = reader.search(&anything()).unwrap().into_iter().map(|s| s.id).collect();
+    assert_eq!(found, [id(2), id(3), id(4)].into());
+
+    // It takes over from what is noted; the one before takes back what it should not have put.
+    ours.store(true, Ordering::Relaxed);
+    reader.ask_anew();
+    reader.ready().unwrap();
+    assert_eq!((reader.taken(), reader.synced()), (4, 4));
+    reader.remove(&[(entry(3, 3, 50 * HOUR).day, id(3))], 5).unwrap();
+    feeder.upsert(&[entry(3, 3, 50 * HOUR)], 5).unwrap();
+    feeder.withdraw(&[(entry(3, 3, 50 * HOUR).day, id(3))]).unwrap();
+    assert_eq!(reader.search(&anything()).unwrap().len(), 2);
+}
+
+/// Whoever fed the one before does not note of the new one what went into that.
+#[test]
+fn who_is_overtaken_by_a_rebuild_goes_on_with_what_the_new_collection_has() {
+    let fake = Fake::start();
+    let (before, rebuilds) = (filled(&fake), filled(&fake));
+    before.upsert(&[entry(5, 5, 0)], 50).unwrap();
+    rebuilds.clear().unwrap();
+    rebuilds.upsert(&[entry(1, 1, 0)], 1).unwrap();
+    rebuilds.flush().unwrap();
+    before.upsert(&[entry(6, 6, 25 * HOUR)], 1).unwrap();
+    before.flush().unwrap();
+    // As another process finds it.
+    let next = open(settings(&fake.url()));
+    next.ready().unwrap();
+    assert_eq!(next.synced(), 1);
 }
 
 #[test]

@@ -36,7 +36,9 @@ impl World {
         let key = std::env::var("SIGHTLINE_TEST_QDRANT_KEY").ok();
         let name = format!("test{:012x}", rand::random::<u64>() >> 16);
         let api_key = key.as_deref().and_then(ApiKey::new);
-        let settings = ServerSettings { name, api_key, ..settings(&url) };
+        // Of a cluster of several machines.
+        let replication = std::env::var("SIGHTLINE_TEST_QDRANT_REPLICATION").map_or(1, |n| n.parse().unwrap());
+        let settings = ServerSettings { name, api_key, replication, ..settings(&url) };
         Some(Self { place: Place::server(settings.clone()).unwrap(), _fake: None, _folder: None, rented: Some(settings) })
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Workers {
 
 /// Below whatever else the machine does: live cameras and searches come first.
 const NICE: i32 = 10;
+/// How long the end of a job waits for another server to feed the index.
+const FED: Duration = Duration::from_secs(5);
 
 impl Workers {
     pub(crate) fn start(
@@ -225,6 +227,13 @@ impl Worker {
     fn finish(&self, taken: &TakenJob, end: &JobState) -> Result<(), CatalogueError> {
         if !matches!(end, JobState::Done | JobState::Damaged(_)) {
             self.discard(&taken.job, &Fence::Job(taken.lease.clone()))?;
+        }
+        // Who is told that it is done looks for it; what another server feeds takes it a moment.
+        let feed = &self.jobs.feed;
+        if !feed.is_ours()
+            && let Err(error) = self.runtime.block_on(feed.await_current(FED))
+        {
+            tracing::warn!(error = %chain(&error), "index lags behind the catalogue");
         }
         self.runtime.block_on(self.jobs.catalogue.finish_job(&taken.lease, end)).map(drop)
     }

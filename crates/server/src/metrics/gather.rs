@@ -20,10 +20,10 @@ pub(super) async fn gather(app: &App) -> Result<(), CatalogueError> {
     jobs(app).await?;
     log(app).await?;
     let feed = &app.store.feed;
-    let behind = app.catalogue().last_change().await?.saturating_sub(feed.index().taken());
+    let behind = app.catalogue().last_change().await?.saturating_sub(feed.main().taken());
     gauge!(n::INDEX_LAG).set(behind as f64);
     gauge!(n::REINDEX_LEFT).set(match feed.side() {
-        Some(side) => app.catalogue().last_change().await?.saturating_sub(side.index().taken()) as f64,
+        Some(side) => app.catalogue().last_change().await?.saturating_sub(side.taken()) as f64,
         None => 0.0,
     });
     gauge!(n::INDEX_OTHER_MODEL).set(feed.main().other_model() as f64);

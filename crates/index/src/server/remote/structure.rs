@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use qdrant_client::qdrant::PointStruct;
@@ -69,13 +69,18 @@ impl Remote {
             Some(known) if !Arc::ptr_eq(known, was) => return Ok(Arc::clone(known)),
             _ => {}
         }
-        let (known, _) = self.learn()?;
+        let (known, synced) = self.learn()?;
+        if known.collection != was.collection {
+            // What was taken went into another.
+            *self.position.lock() = Position { synced, taken: synced };
+        }
         Ok(self.keep(known))
     }
 
     fn keep(&self, known: Known) -> Arc<Known> {
         let known = Arc::new(known);
         *self.known.write() = Some(Arc::clone(&known));
+        self.shape.fetch_add(1, Ordering::Relaxed);
         known
     }
 
@@ -87,14 +92,26 @@ impl Remote {
             change(known.days.entry(day).or_default());
             known.days.retain(|_, shards| !shards.made.is_empty());
             *slot = Some(Arc::new(known));
+            self.shape.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     fn learn(&self) -> Result<(Known, u64), IndexError> {
-        note::prepare(&self.link)?;
+        // What is asked about by others than who changes it may be half made.
+        let ours = self.leave.stands();
+        let unmade = || {
+            let (url, reason) = (self.link.settings().url.clone(), "the server that feeds it is making it just now".to_owned());
+            IndexError::Away { action: "look for the index", url, reason }
+        };
+        if ours {
+            note::prepare(&self.link)?;
+        } else if !note::is_prepared(&self.link)? {
+            return Err(unmade());
+        }
         let note = note::read(&self.link, &self.spec)?;
         let (collection, synced) = match (target(&self.link, &self.alias)?, note) {
             (Some(collection), Some(note)) if collection == note.collection => (collection, note.synced),
+            _ if !ours => return Err(unmade()),
             (None, None) => (self.make_collection(0)?, 0),
             (used, note) => {
                 let of = |note: Note| format!("is not the one that is noted ({})", note.collection);
@@ -102,7 +119,9 @@ impl Remote {
                 return Err(IndexError::Collection { collection: used.unwrap_or_else(|| self.alias.clone()), reason });
             }
         };
-        self.drop_before(&collection)?;
+        if ours {
+            self.drop_before(&collection)?;
+        }
         let mut days: BTreeMap<Day, Shards> = BTreeMap::new();
         for (shard, ready) in shards(&self.link, &collection)? {
             let day = days.entry(shard.day).or_insert_with(|| Shards { ready: true, ..Shards::default() });
@@ -134,6 +153,7 @@ impl Remote {
     /// Forgets everything, whatever state it is in: an empty collection takes the place of the one there is.
     pub(crate) fn clear(&self) -> Result<(), IndexError> {
         let (_writer, _structure) = (self.writer.lock(), self.structure.lock());
+        self.leave.check("make the index anew")?;
         note::prepare(&self.link)?;
         let short = self.spec.model.short();
         let old: Vec<_> = own(&self.link)?.into_iter().filter(|(_, model, _)| *model == short).collect();
@@ -162,6 +182,7 @@ impl Remote {
             }
             None => {
                 let shard = ShardName { day, made: 0 };
+                self.leave.check("make a day's shard")?;
                 create_shard(&self.link, &known.collection, shard)?;
                 shard
             }
@@ -180,6 +201,7 @@ impl Remote {
         let Some(made) = known.days.get(&day).map(|shards| shards.made.clone()) else { return Ok(()) };
         // The one that counts at last: cut short, none of the others comes to count.
         for made in made.into_iter().rev() {
+            self.leave.check("drop a day's shard")?;
             drop_shard(&self.link, &known.collection, ShardName { day, made })?;
             self.note_day(day, |shards| {
                 shards.made.remove(&made);
@@ -202,6 +224,7 @@ impl Remote {
             return Ok(gone);
         }
         let _structure = self.structure.lock();
+        self.leave.check("write a day anew")?;
         // What a purge before this one left behind when it was cut off.
         for made in known.days[&day].made.iter().copied().filter(|made| *made != old.made) {
             drop_shard(&self.link, &known.collection, ShardName { day, made })?;
@@ -217,7 +240,9 @@ impl Remote {
             shards.made = BTreeSet::from([fresh.made]);
             shards.ready = true;
         });
-        if let Err(error) = drop_shard(&self.link, &known.collection, old) {
+        // By then another may have stored more in the old one.
+        let dropped = self.leave.check("drop a day's shard").and_then(|()| drop_shard(&self.link, &known.collection, old));
+        if let Err(error) = dropped {
             // As long as it is there it is the one that counts; it is asked anew what there is.
             *self.known.write() = None;
             return Err(error);

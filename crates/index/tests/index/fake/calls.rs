@@ -104,14 +104,26 @@ impl Collections for Service {
         request: Request<CollectionClusterInfoRequest>,
     ) -> Answer<CollectionClusterInfoResponse> {
         let work = |s: &mut super::Stored, q: CollectionClusterInfoRequest| {
-            let mut local_shards = Vec::new();
-            for (key, shard) in &mut s.named(&q.collection_name)?.shards {
+            let (mut local_shards, mut remote_shards) = (Vec::new(), Vec::new());
+            let dead = s.dead;
+            let collection = s.named(&q.collection_name)?;
+            let others = collection.made.replication_factor.unwrap_or(1) - 1;
+            for (key, shard) in &mut collection.shards {
                 let state = if shard.looks_left == 0 { ReplicaState::Active } else { ReplicaState::Initializing };
                 shard.looks_left = shard.looks_left.saturating_sub(1);
                 let shard_key = Some(ShardKey { key: Some(shard_key::Key::Keyword(key.clone())) });
-                local_shards.push(LocalShardInfo { state: state.into(), shard_key, ..LocalShardInfo::default() });
+                local_shards.push(LocalShardInfo {
+                    state: state.into(),
+                    shard_key: shard_key.clone(),
+                    ..LocalShardInfo::default()
+                });
+                for other in 0..others {
+                    let state = if other < dead { ReplicaState::Dead } else { state };
+                    let shard_key = shard_key.clone();
+                    remote_shards.push(RemoteShardInfo { state: state.into(), shard_key, ..RemoteShardInfo::default() });
+                }
             }
-            Ok(CollectionClusterInfoResponse { local_shards, ..CollectionClusterInfoResponse::default() })
+            Ok(CollectionClusterInfoResponse { local_shards, remote_shards, ..CollectionClusterInfoResponse::default() })
         };
         self.answer("collection_cluster_info", request, |q| q.collection_name.clone(), work).await
     }

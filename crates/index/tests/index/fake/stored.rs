@@ -18,6 +18,8 @@ pub(super) struct Stored {
     pub(super) collections: BTreeMap<String, Collection>,
     pub(super) aliases: BTreeMap<String, String>,
     pub(super) early_writes: usize,
+    /// Of the other machines that each shard is said to be on.
+    pub(super) dead: u32,
 }
 
 #[derive(Debug)]

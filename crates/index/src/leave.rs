@@ -1,0 +1,35 @@
+use std::{fmt, sync::Arc};
+
+use crate::IndexError;
+
+/// Whether this process may change an index that others have open too: asked before each change. Without it, it only reads.
+#[derive(Clone)]
+pub struct Leave(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl Leave {
+    /// For an index that nobody else has.
+    pub fn always() -> Self {
+        Self(None)
+    }
+
+    /// As long as `stands` says so; it must answer at once.
+    pub fn while_it(stands: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(stands)))
+    }
+
+    pub(crate) fn stands(&self) -> bool {
+        self.0.as_ref().is_none_or(|stands| stands())
+    }
+
+    /// # Errors
+    /// [`IndexError::NotOurs`] where it does not stand.
+    pub(crate) fn check(&self, action: &'static str) -> Result<(), IndexError> {
+        if self.stands() { Ok(()) } else { Err(IndexError::NotOurs { action }) }
+    }
+}
+
+impl fmt::Debug for Leave {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Leave").field(&self.stands()).finish()
+    }
+}
