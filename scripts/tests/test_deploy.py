@@ -43,17 +43,12 @@ def command(words):
 
 class Keys(unittest.TestCase):
     def test_every_key_of_the_containers_configurations_is_one_of_the_template(self):
-        for file in [DEPLOY / "sightline.toml", *CITY.glob("server-*.toml")]:
+        for file in [DEPLOY / "sightline.toml", CITY / "server.toml"]:
             for section, keys in tomllib.loads(file.read_text()).items():
                 for key, value in keys.items():
                     self.assertIn(key, TEMPLATE.get(section, {}), f"{file.name}: {section}")
                     self.assertIs(type(value), type(TEMPLATE[section][key]), f"{file.name}: {section}.{key}")
                     self.assertNotEqual(value, TEMPLATE[section][key], f"{file.name}: {section}.{key} is the default")
-
-    def test_the_servers_of_a_city_differ_by_the_name_of_their_index_alone(self):
-        one, two = (tomllib.loads((CITY / f"server-{n}.toml").read_text()) for n in (1, 2))
-        self.assertNotEqual(one["index"].pop("name"), two["index"].pop("name"))
-        self.assertEqual(one, two)
 
 
 class Units(unittest.TestCase):
@@ -171,7 +166,7 @@ class Compose(unittest.TestCase):
         compose, services = load(CITY)
         for n in (1, 2):
             server = services[f"server-{n}"]
-            configured = tomllib.loads((CITY / f"server-{n}.toml").read_text())
+            configured = tomllib.loads((CITY / "server.toml").read_text())
             database = urllib.parse.urlsplit(configured["database"]["url"])
             query = urllib.parse.parse_qs(database.query)
             postgres = services[database.hostname]
@@ -231,11 +226,20 @@ class Compose(unittest.TestCase):
             name = metrics["environment"]["METRICS"]
             self.assertEqual(services[f"server-{n}"]["networks"]["metrics"]["aliases"], [name])
             wanted.append(f"{name}:{port}")
-            listens = tomllib.loads((CITY / f"server-{n}.toml").read_text())["metrics"]["listen"]
+            listens = tomllib.loads((CITY / "server.toml").read_text())["metrics"]["listen"]
             self.assertIn(f"server server {listens}", relay)
         jobs = yaml.safe_load((CITY / "prometheus.yml").read_text())["scrape_configs"]
         self.assertEqual(jobs[0]["static_configs"][0]["targets"], wanted)
         self.assertIn("metrics", services["prometheus"]["networks"])
+
+    def test_prometheus_finds_its_alerts(self):
+        for folder in FOLDERS:
+            mounts = {v.split(":")[1]: folder / v.split(":")[0] for v in load(folder)[1]["prometheus"]["volumes"]}
+            [configured] = [path for inside, path in mounts.items() if inside.endswith("/prometheus.yml")]
+            [rules] = yaml.safe_load(configured.read_text())["rule_files"]
+            named = [r["alert"] for g in yaml.safe_load(mounts[f"/etc/prometheus/{rules}"].read_text())["groups"] for r in g["rules"]]
+            self.assertEqual(len(named), len(set(named)))
+            self.assertIn("DeletionOverdue", named)
 
     def test_grafana_asks_prometheus(self):
         provisioned = DEPLOY / "grafana/provisioning"

@@ -1,10 +1,12 @@
 //! Keeps the index what the catalogue says. Every change reaches the index this one way, in the catalogue's order, so a
 //! crash or a failed write is made good by the next [`ModelFeed::catch_up`].
 
+mod sharing;
+
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     sync::{
-        Arc, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
@@ -17,15 +19,11 @@ use types::{Day, Embedding, SightingId};
 
 pub(crate) use crate::index_feed::IndexFeed;
 
-use crate::{
-    embed_again::EmbedAgain,
-    feeder::{Feeder, Feeds, Told},
-    status::chain,
-};
+use crate::{embed_again::EmbedAgain, feeder::Feeder, status::chain};
+use sharing::Sharing;
 
 /// Changes read from the catalogue at once; each carries a vector of some kilobytes.
 const BATCH: u32 = 512;
-const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Debug, thiserror::Error)]
 pub enum FeedError {
@@ -53,15 +51,7 @@ impl FeedError {
 pub(crate) struct ModelFeed {
     catalogue: Catalogue,
     index: Arc<VectorIndex>,
-    feeder: Feeder,
-    /// As it was last told to, or by, the others.
-    told: std::sync::Mutex<Told>,
-    /// The last purge that was carried out here.
-    purged: AtomicU64,
-    /// Put, and not known whether by a turn that still stood.
-    unconfirmed: std::sync::Mutex<Vec<(Day, SightingId)>>,
-    /// Nobody saw to it that nothing was forgotten before the index had it.
-    doubted: AtomicBool,
+    sharing: Sharing,
     /// One at a time: a later change must not be marked as taken before an earlier one is.
     turn: Mutex<()>,
     /// Sightings whose vectors another model made; they can't be compared and so are not in the index.
@@ -100,11 +90,7 @@ impl ModelFeed {
         let feed = Self {
             catalogue,
             index: Arc::new(index),
-            feeder,
-            told: std::sync::Mutex::default(),
-            purged: AtomicU64::new(0),
-            unconfirmed: std::sync::Mutex::default(),
-            doubted: AtomicBool::new(true),
+            sharing: Sharing::new(feeder),
             turn: Mutex::default(),
             other_model: AtomicU64::new(0),
             retired: AtomicBool::new(false),
@@ -125,7 +111,7 @@ impl ModelFeed {
         if at_once {
             let caught_up = self.catch_up().await?;
             self.flush().await?;
-            if self.feeder.is_ours() {
+            if self.sharing.feeder.is_ours() {
                 tracing::info!(changes = caught_up, "index is up to date");
             } else {
                 tracing::info!("another server feeds the index");
@@ -134,116 +120,6 @@ impl ModelFeed {
         }
         let _turn = self.turn.lock().await;
         if self.leads().await? { self.settle().await } else { Ok(()) }
-    }
-
-    /// Whether it is fed here. If not, what is told by whoever feeds it is heard.
-    async fn leads(&self) -> Result<bool, FeedError> {
-        match self.feeder.feeds().await? {
-            Feeds::Yes => return Ok(true),
-            Feeds::Begins => {
-                tracing::info!(model = %self.index.spec().model.short(), "this server feeds the index from now on");
-                self.index.ask_anew();
-                self.settled.store(false, Ordering::Relaxed);
-                return Ok(true);
-            }
-            Feeds::No => {}
-        }
-        self.withdraw_unconfirmed().await?;
-        self.hear().await?;
-        Ok(false)
-    }
-
-    /// Learns how far the index is that another server feeds.
-    async fn hear(&self) -> Result<(), FeedError> {
-        let Some(told) = self.feeder.hear().await? else { return Ok(()) };
-        // Whoever feeds it has held it against the catalogue, and this server has been there since.
-        self.doubted.store(false, Ordering::Relaxed);
-        let before = std::mem::replace(&mut *self.told(), told);
-        if (before.epoch, before.shape) != (told.epoch, told.shape) {
-            self.index.ask_anew();
-        }
-        self.other_model.store(told.others, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Tells the others how far it is; `false` where another server feeds it by now.
-    async fn tell(&self) -> Result<bool, FeedError> {
-        let now = Told {
-            epoch: 0,
-            shape: self.index.shape(),
-            taken: self.index.taken(),
-            synced: self.index.synced(),
-            purged: self.purged.load(Ordering::Relaxed),
-            others: self.other_model(),
-        };
-        let Some(told) = self.feeder.tell(now).await? else { return Ok(false) };
-        *self.told() = told;
-        Ok(true)
-    }
-
-    /// As [`Self::tell`] of what was just put, which is taken back where it was not for this server to put.
-    async fn confirm(&self) -> Result<(), FeedError> {
-        if !self.tell().await? {
-            return self.withdraw_unconfirmed().await;
-        }
-        self.unconfirmed().clear();
-        Ok(())
-    }
-
-    /// What was put after another server had begun to feed the index, and has no row, goes again: that server may have removed it
-    /// before it came.
-    async fn withdraw_unconfirmed(&self) -> Result<(), FeedError> {
-        let put = self.unconfirmed().clone();
-        if put.is_empty() {
-            return Ok(());
-        }
-        let ids: Vec<_> = put.iter().map(|(_, id)| *id).collect();
-        let there: BTreeSet<_> = self.catalogue.sightings(&ids).await?.into_iter().map(|s| s.id).collect();
-        let gone: Vec<_> = put.into_iter().filter(|(_, id)| !there.contains(id)).collect();
-        let index = self.index.clone();
-        blocking(move || index.withdraw(&gone)).await?;
-        self.unconfirmed().clear();
-        Ok(())
-    }
-
-    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn unconfirmed(&self) -> std::sync::MutexGuard<'_, Vec<(Day, SightingId)>> {
-        self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the others have not heard how far it is.
-    fn is_news(&self) -> bool {
-        let told = *self.told();
-        (told.taken, told.shape, told.others) != (self.index.taken(), self.index.shape(), self.other_model())
-    }
-
-    /// Whether this server feeds it.
-    pub(crate) fn is_ours(&self) -> bool {
-        self.feeder.is_ours()
-    }
-
-    /// What was deleted may have been forgotten before the index had it: that is looked at before anything else is taken.
-    pub(crate) fn doubt(&self) {
-        self.doubted.store(true, Ordering::Relaxed);
-        self.settled.store(false, Ordering::Relaxed);
-    }
-
-    /// The last purge that whoever feeds it has carried out.
-    pub(crate) fn purged(&self) -> u64 {
-        self.told().purged
-    }
-
-    /// Every change up to this number is seen by searches.
-    pub(crate) fn taken(&self) -> u64 {
-        if self.is_ours() { self.index.taken() } else { self.told().taken }
-    }
-
-    /// Every change up to this number is in it for good.
-    pub(crate) fn synced(&self) -> u64 {
-        if self.is_ours() { self.index.synced() } else { self.told().synced }
     }
 
     /// Once, before the first change is taken: an index that can't be right is emptied, so that all is taken again.
@@ -265,7 +141,7 @@ impl ModelFeed {
         .await?;
         let synced = self.index.synced();
         // A server that was there all the while was waited for, whoever fed the index.
-        let forgotten = if self.doubted.load(Ordering::Relaxed) { self.catalogue.forgotten().await? } else { 0 };
+        let forgotten = if self.sharing.doubted.load(Ordering::Relaxed) { self.catalogue.forgotten().await? } else { 0 };
         let fault = if synced > self.catalogue.last_change().await? {
             // An older copy of the catalogue was put back: the index knows things that never were.
             Some("index is ahead of the catalogue: made again")
@@ -281,7 +157,7 @@ impl ModelFeed {
             blocking(move || index.clear()).await?;
         }
         self.settled.store(true, Ordering::Relaxed);
-        self.doubted.store(false, Ordering::Relaxed);
+        self.sharing.doubted.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -302,7 +178,7 @@ impl ModelFeed {
     pub(crate) async fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
         drop(self.turn.lock().await);
-        self.feeder.stop().await;
+        self.sharing.feeder.stop().await;
     }
 
     /// Held by whoever keeps it from taking anything.
@@ -358,7 +234,7 @@ impl ModelFeed {
             return Ok(0);
         }
         self.settle().await?;
-        let shared = self.feeder.is_shared();
+        let shared = self.sharing.feeder.is_shared();
         // Before the changes: up to here there are no others.
         let numbered = if shared { self.catalogue.last_change().await? } else { 0 };
         let changes = self.catalogue.changes_since(self.index.taken(), limit).await?;
@@ -425,7 +301,7 @@ impl ModelFeed {
     /// when it returns, and one that is older than this is made again when it is opened. Returns how many vectors went.
     /// Where several servers have it, nothing is done here: whoever feeds it does so once it is announced.
     pub(crate) async fn purge_day(&self, day: Day) -> Result<u64, FeedError> {
-        if self.feeder.is_shared() {
+        if self.sharing.feeder.is_shared() {
             return Ok(0);
         }
         let _turn = self.turn.lock().await;
@@ -448,7 +324,7 @@ impl ModelFeed {
             index.flush()
         })
         .await?;
-        self.purged.fetch_max(seq, Ordering::Relaxed);
+        self.sharing.purged.fetch_max(seq, Ordering::Relaxed);
         self.tell().await.map(drop)
     }
 
@@ -463,7 +339,7 @@ impl ModelFeed {
     /// Has every deletion so far behind it for good: neither this index nor an older copy of it brings anything back. Where
     /// another index is `behind`, it still has to hear of them. Where several servers have it, a later sweep does so.
     pub(crate) async fn forget_deletions(&self, behind: bool) -> Result<(), FeedError> {
-        if self.feeder.is_shared() {
+        if self.sharing.feeder.is_shared() {
             return Ok(());
         }
         let _turn = self.turn.lock().await;
@@ -511,34 +387,18 @@ impl ModelFeed {
         Ok(self.taken() >= last && self.other_model() == 0)
     }
 
-    /// Returns once searches see every change that there is now; another server that feeds the index may take so long.
-    pub(crate) async fn await_current(&self, patience: Duration) -> Result<(), FeedError> {
-        let last = self.catalogue.last_change().await?;
-        let until = tokio::time::Instant::now() + patience;
-        loop {
-            self.catch_up().await?;
-            if self.is_ours() || self.taken() >= last {
-                return Ok(());
-            }
-            if tokio::time::Instant::now() >= until {
-                return Err(FeedError::NotFed);
-            }
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
-    }
-
     /// Forgets everything and takes it from the catalogue again; returns how many vectors there are.
     pub(crate) async fn rebuild(&self) -> Result<u64, FeedError> {
         let _turn = self.turn.lock().await;
         // What another feeds into the old one meanwhile is of no account.
-        self.feeder.seize().await?;
+        self.sharing.feeder.seize().await?;
         let announced = self.catalogue.purges_since(0).await?.last().map(|(seq, _)| *seq).unwrap_or_default();
         self.other_model.store(0, Ordering::Relaxed);
         let index = self.index.clone();
         blocking(move || index.clear()).await?;
         // Whatever was wrong with it.
         self.settled.store(true, Ordering::Relaxed);
-        self.purged.fetch_max(announced, Ordering::Relaxed);
+        self.sharing.purged.fetch_max(announced, Ordering::Relaxed);
         self.catch_up_in_turn().await?;
         self.flush().await?;
         let index = self.index.clone();

@@ -11,15 +11,17 @@ pub(crate) mod names;
 mod recorder;
 mod worker;
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
+use ::metrics::gauge;
 use catalogue::CatalogueError;
 use futures::{FutureExt, future::BoxFuture};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use types::ReceiveTime;
 
 pub use self::worker::WorkerMetrics;
-use crate::app::App;
+use crate::{app::App, tls};
 
 /// Why nothing is counted although it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +42,7 @@ type Gather = Arc<dyn Fn() -> BoxFuture<'static, Result<(), CatalogueError>> + S
 /// Starts to count and to answer whoever asks about a server; where.
 pub(crate) async fn start(
     address: SocketAddr,
+    certificate: &Path,
     app: &Arc<App>,
     stop: &CancellationToken,
     tasks: &mut JoinSet<()>,
@@ -49,11 +52,13 @@ pub(crate) async fn start(
         let app = app.clone();
         async move { gather::gather(&app).await }.boxed()
     });
-    answer(address, gather, stop, tasks).await
+    answer(address, certificate, gather, stop, tasks).await
 }
 
+/// `certificate` is what the process shows.
 async fn answer(
     address: SocketAddr,
+    certificate: &Path,
     gather: Gather,
     stop: &CancellationToken,
     tasks: &mut JoinSet<()>,
@@ -62,6 +67,13 @@ async fn answer(
     let listen = |source| MetricsError::Listen { address, source };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
+    let ends = tls::end(certificate);
+    let gather: Gather = Arc::new(move || {
+        if let Some(ends) = ends {
+            gauge!(names::CERTIFICATE_ENDS).set((ends - ReceiveTime::now().as_micros() / 1_000_000) as f64);
+        }
+        gather()
+    });
     tasks.spawn(listen::serve(listener, gather, recorder, stop.clone()));
     Ok(bound)
 }

@@ -228,7 +228,7 @@ impl Server {
         };
 
         let metrics_address = match config.metrics_listen {
-            Some(address) => Some(metrics::start(address, &app, &stop, &mut tasks).await?),
+            Some(address) => Some(metrics::start(address, &home.server_certificate(), &app, &stop, &mut tasks).await?),
             None => None,
         };
 

@@ -44,7 +44,8 @@ impl PostgresUrl {
             return Err(bad());
         }
         let read = PgConnectOptions::from_str(text).map_err(|_| bad())?;
-        let host = read.get_host();
+        // As in a URL.
+        let host = read.get_host().trim_start_matches('[').trim_end_matches(']');
         let here = read.get_socket().is_some()
             || host.starts_with('/')
             || host == "localhost"

@@ -86,7 +86,7 @@ async fn watch(ctx: &Context, secrets: CameraSecrets) -> Outcome {
     ctx.home.identity(identity)?;
     let (certificate, key) = ctx.home.layout().identity(identity);
     let options = WorkerOptions {
-        link: Link { server: server.clone(), authority: ctx.home.layout().authority(), certificate, key },
+        link: Link { server: server.clone(), authority: ctx.home.layout().authority(), certificate: certificate.clone(), key },
         spool: ctx.home.path().join("spool"),
         spool_limit: config.spool_bytes,
         secrets,
@@ -102,7 +102,7 @@ async fn watch(ctx: &Context, secrets: CameraSecrets) -> Outcome {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let worker = Worker::start(options).await.map_err(|e| library("ingest", &e).hint(e.hint()))?;
     let metrics = match config.metrics_listen {
-        Some(address) => match WorkerMetrics::start(address, worker.reader()).await {
+        Some(address) => match WorkerMetrics::start(address, &certificate, worker.reader()).await {
             Ok(started) => Some(started),
             Err(error) => {
                 worker.stop().await;

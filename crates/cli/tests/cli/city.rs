@@ -195,8 +195,7 @@ fn a_search_through_the_balancer_survives_the_death_of_either_server() {
                 ("/run/secrets/postgres_password", first.path("postgres_password").to_str().unwrap()),
                 ("https://s3:7070", &format!("https://localhost:{store}")),
                 ("/run/secrets/s3_credentials", credentials.to_str().unwrap()),
-                ("https://qdrant:6334", &index.url),
-                ("name = \"sightline\"", &format!("name = \"{}\"", index.name)),
+                ("url = \"https://qdrant:6334\"", &format!("url = \"{}\"\nname = \"{}\"", index.url, index.name)),
                 ("/run/secrets/qdrant_api_key", ""),
             ],
         )

@@ -57,6 +57,7 @@ metrics! {
     RETENTION_OVERDUE "sightline_retention_overdue" Gauge "Days whose deletion is later than the deployment allows, and deletions after which something was found."
     RETENTION_DELETED "sightline_retention_deleted_total" Counter "Sightings deleted because their time had come."
     REINDEX_LEFT "sightline_reindex_left" Gauge "Sightings that a reindex still has to embed; 0 where none runs."
+    CERTIFICATE_ENDS "sightline_certificate_ends_seconds" Gauge "Until the certificate ends that this process shows."
     INFO "sightline_info" Gauge "1; the label says which version runs."
 }
 
@@ -85,6 +86,8 @@ mod tests {
         assert_eq!(ours.len(), METRICS.len(), "a name is there twice");
         assert_eq!(named(include_str!("../../../../deploy/grafana/sightline.json")), ours, "the dashboard");
         assert_eq!(named(include_str!("../../../../docs/metrics.md")), ours, "docs/metrics.md");
+        let alerts = named(include_str!("../../../../deploy/alerts.yml"));
+        assert!(!alerts.is_empty() && alerts.is_subset(&ours), "{alerts:?}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a worker at an agency answers Prometheus: its cameras, and the spool between it and the server.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use futures::FutureExt;
 use ingest::{Reader, Readings};
@@ -20,8 +20,8 @@ pub struct WorkerMetrics {
 }
 
 impl WorkerMetrics {
-    /// Listens on an address of this machine.
-    pub async fn start(address: SocketAddr, reader: Reader) -> Result<Self, MetricsError> {
+    /// Listens on an address of this machine; `certificate` is what the worker shows its server.
+    pub async fn start(address: SocketAddr, certificate: &Path, reader: Reader) -> Result<Self, MetricsError> {
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let gather: Gather = Arc::new(move || {
             let reader = reader.clone();
@@ -34,7 +34,7 @@ impl WorkerMetrics {
             }
             .boxed()
         });
-        let address = answer(address, gather, &stop, &mut tasks).await?;
+        let address = answer(address, certificate, gather, &stop, &mut tasks).await?;
         Ok(Self { address, stop, tasks })
     }
 

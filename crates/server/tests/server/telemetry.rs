@@ -64,6 +64,8 @@ async fn prometheus_is_told_what_happened_and_nothing_about_people() {
     assert_eq!(value("sightline_sightings_stored"), sightings as f64);
     assert_eq!(value("sightline_jobs{state=\"done\"}"), 1.0);
     assert_eq!(value("sightline_index_lag_changes"), 0.0);
+    let days = value("sightline_certificate_ends_seconds") / 86_400.0;
+    assert!((395.0..=397.0).contains(&days), "{days}");
     for metric in ["sightline_audit_append_seconds_bucket", "sightline_log_entries", "sightline_footage_seconds_total"] {
         assert!(text.contains(metric), "{metric}");
     }
@@ -93,7 +95,8 @@ async fn a_workers_port_says_how_much_waits_on_its_spool_and_since_when() {
     // Nobody is there to take them.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (certificate, key) = deployed.home.identity("ingest");
-    let link = ingest::Link { server: closed.to_string(), authority: deployed.home.authority(), certificate, key };
+    let link =
+        ingest::Link { server: closed.to_string(), authority: deployed.home.authority(), certificate: certificate.clone(), key };
     let worker = ingest::Worker::start(ingest::WorkerOptions {
         link,
         spool: dir.path().to_owned(),
@@ -107,7 +110,7 @@ async fn a_workers_port_says_how_much_waits_on_its_spool_and_since_when() {
         shutdown: Duration::from_secs(1),
     });
     let worker = worker.await.unwrap();
-    let metrics = WorkerMetrics::start("127.0.0.1:0".parse().unwrap(), worker.reader()).await.unwrap();
+    let metrics = WorkerMetrics::start("127.0.0.1:0".parse().unwrap(), &certificate, worker.reader()).await.unwrap();
     let text = get(metrics.address(), "/metrics").await;
     let value = |series: &str| -> f64 {
         let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -118,6 +121,7 @@ async fn a_workers_port_says_how_much_waits_on_its_spool_and_since_when() {
     assert_eq!(value("sightline_spool_limit_bytes"), pipeline::Spool::MIN_LIMIT as f64);
     // A car is seen for a second.
     assert!((199.0..260.0).contains(&value("sightline_spool_oldest_seconds")), "{text}");
+    assert!(value("sightline_certificate_ends_seconds") > 0.0);
     assert_eq!((value("sightline_spool_refused_total"), value("sightline_sightings_refused_total")), (0.0, 0.0));
     metrics.stop().await;
     worker.stop().await;
