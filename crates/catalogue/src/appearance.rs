@@ -104,6 +104,18 @@ impl Catalogue {
         Ok(())
     }
 
+    /// Keeps the file of a model's learned step for every server; its name is made from what is in it.
+    pub async fn keep_learned(&self, name: &str, file: &[u8]) -> Result<(), CatalogueError> {
+        let query = sqlx::query("INSERT INTO learned (name, file) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
+        query.bind(name).bind(file).execute(self.writer()).await?;
+        Ok(())
+    }
+
+    /// What [`Self::keep_learned`] was given.
+    pub async fn learned(&self, name: &str) -> Result<Option<Vec<u8>>, CatalogueError> {
+        Ok(sqlx::query_scalar("SELECT file FROM learned WHERE name = $1").bind(name).fetch_optional(self.reader()).await?)
+    }
+
     /// From here on there is no way back to the previous model.
     pub async fn drop_previous_model(&self) -> Result<(), CatalogueError> {
         sqlx::query("DELETE FROM appearance_model WHERE place = 'previous'").execute(self.writer()).await?;

@@ -19,7 +19,7 @@ const BATCH: usize = 500;
 const CROPS_AT_ONCE: usize = 8;
 
 /// Every table that is moved, before those that refer to it, with its key. What a running server alone needs is not.
-const TABLES: [(&str, &str); 20] = [
+const TABLES: [(&str, &str); 21] = [
     ("agency", "id"),
     ("camera", "id"),
     ("case_file", "id"),
@@ -39,6 +39,7 @@ const TABLES: [(&str, &str); 20] = [
     ("ingest_worker", "holder"),
     ("embedding", "model, sighting"),
     ("appearance_model", "place"),
+    ("learned", "name"),
     ("sequence", "name"),
 ];
 

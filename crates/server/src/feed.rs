@@ -111,7 +111,7 @@ impl ModelFeed {
         if at_once {
             let caught_up = self.catch_up().await?;
             self.flush().await?;
-            if self.sharing.feeder.is_ours() {
+            if self.is_ours() {
                 tracing::info!(changes = caught_up, "index is up to date");
             } else {
                 tracing::info!("another server feeds the index");
@@ -234,7 +234,7 @@ impl ModelFeed {
             return Ok(0);
         }
         self.settle().await?;
-        let shared = self.sharing.feeder.is_shared();
+        let shared = self.is_shared();
         // Before the changes: up to here there are no others.
         let numbered = if shared { self.catalogue.last_change().await? } else { 0 };
         let changes = self.catalogue.changes_since(self.index.taken(), limit).await?;
@@ -301,7 +301,7 @@ impl ModelFeed {
     /// when it returns, and one that is older than this is made again when it is opened. Returns how many vectors went.
     /// Where several servers have it, nothing is done here: whoever feeds it does so once it is announced.
     pub(crate) async fn purge_day(&self, day: Day) -> Result<u64, FeedError> {
-        if self.sharing.feeder.is_shared() {
+        if self.is_shared() {
             return Ok(0);
         }
         let _turn = self.turn.lock().await;
@@ -323,9 +323,25 @@ impl ModelFeed {
             index.remove(&[], seq.max(index.taken()))?;
             index.flush()
         })
-        .await?;
-        self.sharing.purged.fetch_max(seq, Ordering::Relaxed);
-        self.tell().await.map(drop)
+        .await
+    }
+
+    /// Carries out purges that were announced where this server feeds an index that several have: all of them at once where it
+    /// `is_current`, else of what it has so far.
+    pub(crate) async fn carry_out(&self, announced: &[(u64, Day)], is_current: bool) -> Result<(), FeedError> {
+        for &(seq, day) in announced {
+            if !self.is_ours() || self.sharing.purged.load(Ordering::Relaxed) >= seq {
+                continue;
+            }
+            if is_current {
+                self.purge_as_of(day, seq).await?;
+            } else {
+                self.purge_day_so_far(day).await?;
+            }
+            self.sharing.purged.fetch_max(seq, Ordering::Relaxed);
+            self.tell().await?;
+        }
+        Ok(())
     }
 
     /// As [`Self::purge_day`] of an index that is still behind: what it has not taken yet, it takes later.
@@ -339,7 +355,7 @@ impl ModelFeed {
     /// Has every deletion so far behind it for good: neither this index nor an older copy of it brings anything back. Where
     /// another index is `behind`, it still has to hear of them. Where several servers have it, a later sweep does so.
     pub(crate) async fn forget_deletions(&self, behind: bool) -> Result<(), FeedError> {
-        if self.sharing.feeder.is_shared() {
+        if self.is_shared() {
             return Ok(());
         }
         let _turn = self.turn.lock().await;

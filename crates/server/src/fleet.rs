@@ -346,11 +346,8 @@ impl App {
         if catalogue.audit_len().await? > self.store.log.measures().entries {
             self.store.log.has_grown();
         }
-        let shares_index = self.store.fleet.shares_index();
-        if place.was_away.load(Ordering::Relaxed) && shares_index {
-            // As far as it may have missed something, and feeds the index.
-            self.store.feed.doubt();
-            place.was_away.store(false, Ordering::Relaxed);
+        if self.store.fleet.shares_index() {
+            return self.follow_shared(place).await;
         }
         if place.was_away.load(Ordering::Relaxed) {
             let purged = catalogue.purges_since(0).await?.last().map(|(seq, _)| *seq).unwrap_or_default();
@@ -359,14 +356,25 @@ impl App {
             place.was_away.store(false, Ordering::Relaxed);
         }
         self.store.feed.catch_up().await.map_err(Fault::Feed)?;
-        if !self.store.feed.is_ours() {
-            place.purged.fetch_max(self.store.feed.purged(), Ordering::Relaxed);
-            return Ok(());
-        }
         for (seq, day) in catalogue.purges_since(place.purged.load(Ordering::Relaxed)).await? {
             self.store.feed.purge_as_of(day, seq).await?;
             place.purged.fetch_max(seq, Ordering::Relaxed);
         }
+        Ok(())
+    }
+
+    /// Of an index that other servers have too.
+    async fn follow_shared(&self, place: &Place) -> Result<(), Fault> {
+        let feed = &self.store.feed;
+        if place.was_away.swap(false, Ordering::Relaxed) {
+            // As far as it may have missed something, and feeds it.
+            feed.doubt();
+        }
+        self.store.follow_models().await?;
+        feed.catch_up().await.map_err(Fault::Feed)?;
+        let announced = self.catalogue().purges_since(place.purged.load(Ordering::Relaxed)).await?;
+        feed.carry_out(&announced).await?;
+        place.purged.fetch_max(feed.purged(), Ordering::Relaxed);
         Ok(())
     }
 }

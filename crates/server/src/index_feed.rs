@@ -20,6 +20,9 @@ use crate::{
     feeder::Feeder,
 };
 
+/// How long a switch waits for another server that feeds the index.
+const FED: Duration = Duration::from_secs(60);
+
 /// What keeps the indexes right. Whoever asks for "the index" means the one that is searched.
 #[derive(Debug)]
 pub(crate) struct IndexFeed {
@@ -65,22 +68,31 @@ impl IndexFeed {
     }
 
     /// The two change places, in one step for every search that begins. `commit` makes it last: while it runs neither index
-    /// takes anything, and the one beside is not behind.
+    /// takes anything here, and the one beside is not behind.
     pub(crate) async fn swap(&self, commit: impl AsyncFnOnce() -> Result<(), CatalogueError>) -> Result<(), FeedError> {
         let (main, Some(side)) = (self.main(), self.side()) else { return Err(FeedError::Thread) };
         // All but the last few, without holding anybody up.
-        side.catch_up().await?;
+        side.await_current(FED).await?;
         let main_turn = main.turn().await;
-        side.catch_up().await?;
-        if !side.is_ours() {
-            return Err(FeedError::NotFed);
-        }
+        side.await_current(FED).await?;
         commit().await?;
+        self.exchange();
+        drop(main_turn);
+        Ok(())
+    }
+
+    /// The two change places, where that is in the catalogue already.
+    pub(crate) fn exchange(&self) {
         let mut searched = self.main.write().unwrap_or_else(PoisonError::into_inner);
         let mut beside = self.side.write().unwrap_or_else(PoisonError::into_inner);
-        *beside = Some(std::mem::replace(&mut *searched, side));
-        drop((searched, beside, main_turn));
-        Ok(())
+        if let Some(side) = beside.take() {
+            *beside = Some(std::mem::replace(&mut *searched, side));
+        }
+    }
+
+    /// Has another one searched from now on; the one before.
+    pub(crate) fn set_main(&self, main: ModelFeed) -> Arc<ModelFeed> {
+        std::mem::replace(&mut *self.main.write().unwrap_or_else(PoisonError::into_inner), Arc::new(main))
     }
 
     pub(crate) fn index(&self) -> Arc<VectorIndex> {
@@ -138,8 +150,18 @@ impl IndexFeed {
         }
     }
 
+    /// As [`ModelFeed::carry_out`], of both.
+    pub(crate) async fn carry_out(&self, announced: &[(u64, Day)]) -> Result<(), FeedError> {
+        if let Some(side) = self.side() {
+            side.carry_out(announced, false).await?;
+        }
+        self.main().carry_out(announced, true).await
+    }
+
+    /// The last purge that was carried out on both.
     pub(crate) fn purged(&self) -> u64 {
-        self.main().purged()
+        let purged = self.main().purged();
+        self.side().map_or(purged, |side| side.purged().min(purged))
     }
 
     /// As [`ModelFeed::retire`], of both.
@@ -174,7 +196,9 @@ impl IndexFeed {
     pub(crate) async fn purge_day(&self, day: Day) -> Result<u64, FeedError> {
         if let Some(side) = self.side() {
             self.catalogue.forget_embeddings().await?;
-            side.purge_day_so_far(day).await?;
+            if !side.is_shared() {
+                side.purge_day_so_far(day).await?;
+            }
         }
         self.main().purge_day(day).await
     }

@@ -46,6 +46,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const ADOPTED: u32 = 256;
 /// How long searches that began before a drop may take to end.
 const SEARCHES: Duration = Duration::from_secs(60);
+/// How long other servers' searches may read the old vectors after a switch.
+const OTHERS: Duration = Duration::from_secs(15);
 
 /// How far a reindex is.
 #[derive(Debug, Clone)]
@@ -123,10 +125,39 @@ impl Store {
     /// Opens the index beside, if there is to be one.
     pub(crate) async fn open_side(&self) -> Result<(), StoreError> {
         let Some(other) = self.appearance().await?.other else { return Ok(()) };
-        let spec = spec_of(&self.models, &other, &self.data).await?;
-        let (feeder, again) = (self.feeder(spec.model), Some(self.embed_again(&other)));
-        let feed = ModelFeed::open(self.catalogue.clone(), &self.place, feeder, spec, again, false).await?;
-        self.feed.set_side(Some(Arc::new(feed)));
+        self.feed.set_side(Some(Arc::new(self.open_feed(&other).await?)));
+        Ok(())
+    }
+
+    async fn open_feed(&self, model: &AppearanceModel) -> Result<ModelFeed, StoreError> {
+        fetch_learned(&self.catalogue, &self.data, model).await?;
+        let spec = spec_of(&self.models, model, &self.data).await?;
+        let (feeder, again) = (self.feeder(spec.model), Some(self.embed_again(model)));
+        Ok(ModelFeed::open(self.catalogue.clone(), &self.place, feeder, spec, again, false).await?)
+    }
+
+    /// Has the models searched, and made beside, that another server chose.
+    pub(crate) async fn follow_models(&self) -> Result<(), StoreError> {
+        // Else this server is at it itself.
+        let Ok(_one) = self.reindexing.try_lock() else { return Ok(()) };
+        let Models { current, other, .. } = self.appearance().await?;
+        let of = |feed: &ModelFeed| feed.index().spec().model;
+        if of(&self.feed.main()) != current.model {
+            if self.feed.side().is_some_and(|side| of(&side) == current.model) {
+                self.feed.exchange();
+            } else {
+                self.feed.set_main(self.open_feed(&current).await?).retire().await;
+            }
+            tracing::info!(model = %current.model.short(), "another model's vectors are searched from now on");
+        }
+        let side = self.feed.side();
+        if side.as_deref().map(of) != other.map(|m| m.model) {
+            self.feed.set_side(None);
+            if let Some(side) = side {
+                side.retire().await;
+            }
+            self.open_side().await?;
+        }
         Ok(())
     }
 
@@ -134,7 +165,13 @@ impl Store {
     /// kept.
     pub(crate) async fn start_reindex(&self, embedder: Option<String>, file: Option<PathBuf>) -> Result<(), Fault> {
         let appearance = match file {
-            Some(file) => Some(self.keep_learned(&file).await?),
+            Some(file) => {
+                let name = self.keep_learned(&file).await?;
+                let kept = tokio::fs::read(self.data.join("appearance").join(&name)).await;
+                let file = kept.map_err(|source| VisionError::Read { file, source }).map_err(StoreError::from)?;
+                self.catalogue.keep_learned(&name, &file).await?;
+                Some(name)
+            }
             None => None,
         };
         let mut next = AppearanceModel {
@@ -235,20 +272,30 @@ impl Store {
         }
         // Searches that began before the switch still read the old vectors.
         self.wait_for_searches().await?;
+        if self.fleet.shares_index() {
+            self.wait_for_others(self.appearance().await?.current.since).await;
+        }
         self.catalogue.drop_previous_model().await?;
         self.forget_side().await?;
         Ok(())
     }
 
-    /// Each server has its own index, and makes the next one itself when it starts: they change models one at a time.
+    /// Where each server has an index of its own, it makes the next one itself when it starts: they change models one at a time.
     pub(crate) async fn check_alone(&self) -> Result<(), Fault> {
-        if self.fleet.is_shared() && self.catalogue.living_servers().await?.len() > 1 {
+        if self.fleet.is_shared() && !self.fleet.shares_index() && self.catalogue.living_servers().await?.len() > 1 {
             return Err(precondition(
                 "other servers are running",
                 "stop all servers but this one for the reindex, then start them again",
             ));
         }
         Ok(())
+    }
+
+    /// Of the other servers', which learn of a switch in a moment.
+    async fn wait_for_others(&self, switched: ReceiveTime) {
+        let since = ReceiveTime::now().as_micros() - switched.as_micros();
+        let left = OTHERS.saturating_sub(Duration::from_micros(since.max(0).unsigned_abs()));
+        tokio::time::sleep(left).await;
     }
 
     async fn wait_for_searches(&self) -> Result<(), Fault> {
@@ -298,7 +345,8 @@ impl Store {
         let progress = self.reindex_progress().await?;
         let next = progress.other.filter(|m| m.place == ModelPlace::Next);
         let (Some(_), None, 0) = (next, progress.comparison, progress.left) else { return Ok(()) };
-        let Some(side) = self.feed.side() else { return Ok(()) };
+        // By whoever feeds it.
+        let Some(side) = self.feed.side().filter(|side| side.is_ours()) else { return Ok(()) };
         let comparison = compare::compare(&self.catalogue, &self.feed.index(), side.index()).await?;
         tracing::info!(?comparison, "models compared");
         let text = serde_json::to_string(&comparison).unwrap_or_default();
@@ -323,6 +371,27 @@ fn precondition(message: &str, hint: &'static str) -> Fault {
 fn learned(data: &Path, model: &AppearanceModel) -> Option<PathBuf> {
     // Absolute where the configuration names it.
     model.appearance.as_ref().map(|name| data.join("appearance").join(name))
+}
+
+/// Puts the file of a model's learned step where this server reads it; another one may have been given it.
+pub(crate) async fn fetch_learned(
+    catalogue: &catalogue::Catalogue,
+    data: &Path,
+    model: &AppearanceModel,
+) -> Result<(), StoreError> {
+    let (Some(name), Some(file)) = (&model.appearance, learned(data, model)) else { return Ok(()) };
+    if file.exists() {
+        return Ok(());
+    }
+    let Some(kept) = catalogue.learned(name).await? else { return Ok(()) };
+    let write = |file: PathBuf| {
+        let fresh = file.with_extension("new");
+        std::fs::create_dir_all(file.parent().unwrap_or(&file))?;
+        std::fs::write(&fresh, kept).and_then(|()| std::fs::rename(&fresh, &file))
+    };
+    let put = file.clone();
+    let written = tokio::task::spawn_blocking(move || write(put)).await.map_err(|_| FeedError::Thread)?;
+    Ok(written.map_err(|source| VisionError::Read { file, source })?)
 }
 
 /// The configuration's own.

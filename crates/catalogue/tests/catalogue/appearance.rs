@@ -30,6 +30,15 @@ async fn seqs(f: &Fixture) -> std::collections::BTreeMap<SightingId, u64> {
 }
 
 #[tokio::test]
+async fn a_learned_step_is_kept_under_its_name() {
+    let f = fixture().await;
+    f.catalogue.keep_learned("a.projection", b"\0one").await.unwrap();
+    f.catalogue.keep_learned("a.projection", b"another").await.unwrap();
+    assert_eq!(f.catalogue.learned("a.projection").await.unwrap().as_deref(), Some(&b"\0one"[..]));
+    assert_eq!(f.catalogue.learned("b.projection").await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn a_vector_of_another_model_is_kept_beside_and_given_for_that_model_alone() {
     let f = fixture().await;
     let records = [record(1, 1, 0), record(2, 2, 0)];

@@ -480,6 +480,76 @@ fn a_server_that_hung_does_not_bring_back_what_was_deleted_meanwhile() {
     cluster::drop_database(&database);
 }
 
+/// Pushes until so many more are acknowledged, on whichever of these answers.
+fn push(worker: Worker, servers: &[Deployment], many: usize, meanwhile: impl FnOnce()) {
+    let shared = Arc::new(Shared::default());
+    shared.addresses.lock().unwrap().extend(servers.iter().map(|s| s.address().to_owned()));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let load = runtime.spawn(worker.run(shared.clone()));
+    meanwhile();
+    servers[0].wait_for("sightings", || shared.acknowledged.lock().unwrap().len() >= many);
+    shared.stop.store(true, Ordering::Relaxed);
+    runtime.block_on(load).unwrap();
+    assert_eq!(*shared.wrong.lock().unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn another_model_takes_over_on_every_server_that_has_the_index() {
+    let index = IndexServer::start();
+    let Some(database) = database("models") else { return };
+    let (mut servers, [first, second]) = two_servers(&database, Some(&index));
+    push(first, &servers, 48, || {});
+    // A learned step that only one of them has been given.
+    let learned = servers[1].path("other.projection");
+    let mut bytes = vision::Projection::embedded().unwrap().write();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 0x80;
+    fs::write(&learned, bytes).unwrap();
+    let status = |n: usize| servers[n].json(&["reindex", "status"]);
+    let before = status(0)["current_sha256"].clone();
+    servers[1].json(&["reindex", "start", "--appearance", learned.to_str().unwrap()]);
+    servers[0].wait_for("the other model's vectors", || status(0)["state"] == "ready");
+    assert_eq!(index.collections().len(), 3, "two models beside each other");
+
+    // Switched by the one that was not asked to start, while sightings come to both.
+    push(second, &servers, 48, || drop(servers[0].json(&["reindex", "switch"])));
+    servers[0].wait_for("the other server's switch", || {
+        [0, 1].iter().all(|n| status(*n)["state"] == "switched" && status(*n)["left"] == 0)
+    });
+    assert_eq!(status(0)["current_sha256"], status(1)["current_sha256"]);
+    assert_ne!(status(0)["current_sha256"], before);
+    let found = |server: &Deployment, words: &[&str]| {
+        let ask = [&["search", "--case", CASE, "--class", "car", "--limit", "1000"], words].concat();
+        server.json(&ask)["hits"].as_array().unwrap().clone()
+    };
+    let check = |servers: &[Deployment; 2]| {
+        for server in servers {
+            let check = server.json(&["check"]);
+            assert_eq!((&check["clean"], &check["vectors"]), (&true.into(), &check["sightings"]), "{check}");
+        }
+        let hits = found(&servers[0], &[]);
+        assert!(hits.len() >= 96, "{}", hits.len());
+        assert_eq!(hits, found(&servers[1], &[]));
+        let like = ["--like", hits[0]["sighting"].as_str().unwrap()];
+        let alike = found(&servers[0], &like);
+        assert!(!alike.is_empty());
+        assert_eq!(alike, found(&servers[1], &like));
+    };
+    check(&servers);
+
+    servers[1].json(&["reindex", "drop"]);
+    servers[0].wait_for("the other server's drop", || [0, 1].iter().all(|n| status(*n)["state"] == "none"));
+    assert_eq!(index.collections().len(), 2, "one, and its notes");
+    check(&servers);
+    for server in &mut servers {
+        server.terminate();
+        server.serve();
+    }
+    check(&servers);
+    servers.iter_mut().for_each(Deployment::terminate);
+    cluster::drop_database(&database);
+}
+
 fn killed(name: &str, index: Option<&IndexServer>) {
     let Some(database) = database(name) else { return };
     let kills = std::env::var("SIGHTLINE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);

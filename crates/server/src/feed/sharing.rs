@@ -44,19 +44,17 @@ impl Sharing {
 impl ModelFeed {
     /// Whether it is fed here. If not, what is told by whoever feeds it is heard.
     pub(super) async fn leads(&self) -> Result<bool, FeedError> {
-        match self.sharing.feeder.feeds().await? {
-            Feeds::Yes => return Ok(true),
-            Feeds::Begins => {
-                tracing::info!(model = %self.index.spec().model.short(), "this server feeds the index from now on");
-                self.index.ask_anew();
-                self.settled.store(false, Ordering::Relaxed);
-                return Ok(true);
-            }
-            Feeds::No => {}
+        let feeds = self.sharing.feeder.feeds().await?;
+        if feeds == Feeds::Begins {
+            tracing::info!(model = %self.index.spec().model.short(), "this server feeds the index from now on");
+            self.index.ask_anew();
+            self.settled.store(false, Ordering::Relaxed);
         }
         self.withdraw_unconfirmed().await?;
-        self.hear().await?;
-        Ok(false)
+        if feeds == Feeds::No {
+            self.hear().await?;
+        }
+        Ok(feeds != Feeds::No)
     }
 
     /// Learns how far the index is that another server feeds.
@@ -64,10 +62,12 @@ impl ModelFeed {
         let Some(told) = self.sharing.feeder.hear().await? else { return Ok(()) };
         // Whoever feeds it has held it against the catalogue, and this server has been there since.
         self.sharing.doubted.store(false, Ordering::Relaxed);
-        let before = std::mem::replace(&mut *self.told(), told);
+        let before = *self.told();
         if (before.epoch, before.shape) != (told.epoch, told.shape) {
+            // Before anybody takes what is known now for all there is.
             self.index.ask_anew();
         }
+        *self.told() = told;
         self.other_model.store(told.others, Ordering::Relaxed);
         Ok(())
     }
@@ -124,6 +124,11 @@ impl ModelFeed {
     pub(super) fn is_news(&self) -> bool {
         let told = *self.told();
         (told.taken, told.shape, told.others) != (self.index.taken(), self.index.shape(), self.other_model())
+    }
+
+    /// Whether other servers have it too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.sharing.feeder.is_shared()
     }
 
     /// Whether this server feeds it.
