@@ -1,7 +1,4 @@
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use access::{Caller as Who, Name, Role};
 use chrono::DateTime;
@@ -82,15 +79,20 @@ impl Identity {
         ctx.home.must_exist()?;
         match self {
             Self::Add { name, role, agency, days, out } => add(ctx, &Who { name, organisation: agency, role }, days, out),
-            Self::Service { name, hosts, days, out } => service(ctx, &name, hosts, days, out.as_deref()),
+            Self::Service { name, hosts, days, out } => service(ctx, &name, hosts, days, out),
             Self::List => list(ctx).await,
             Self::Revoke { which } => revoke(ctx, &which).await,
         }
     }
 }
 
+/// Whole, so that what is made there can be found from anywhere.
+fn folder(out: Option<PathBuf>) -> Outcome<Option<PathBuf>> {
+    out.map(std::path::absolute).transpose().map_err(|e| Failure::because("identity", "name the folder", &e))
+}
+
 fn add(ctx: &Context, who: &Who, days: u32, out: Option<PathBuf>) -> Outcome {
-    let out = out.map(std::path::absolute).transpose().map_err(|e| Failure::because("identity", "name the folder", &e))?;
+    let out = folder(out)?;
     let new = server::issue(ctx.home.layout(), who, days, out.as_deref()).map_err(|e| library("identity", &e).hint(e.hint()))?;
     let (certificate, key) = new.home.identity(who.name.as_str());
     let answer = serde_json::json!({
@@ -113,9 +115,10 @@ fn add(ctx: &Context, who: &Who, days: u32, out: Option<PathBuf>) -> Outcome {
     Ok(())
 }
 
-fn service(ctx: &Context, name: &Name, hosts: Vec<String>, days: u32, out: Option<&Path>) -> Outcome {
+fn service(ctx: &Context, name: &Name, hosts: Vec<String>, days: u32, out: Option<PathBuf>) -> Outcome {
+    let out = folder(out)?;
     let hosts = if hosts.is_empty() { vec![name.to_string()] } else { hosts };
-    let (certificate, key) = server::issue_to_service(ctx.home.layout(), name, &hosts, days, out)
+    let (certificate, key) = server::issue_to_service(ctx.home.layout(), name, &hosts, days, out.as_deref())
         .map_err(|e| library("identity", &e).hint(e.hint()))?;
     let answer = serde_json::json!({ "name": name, "hosts": hosts, "certificate": certificate, "key": key });
     ctx.printer.answer(&answer, || {
