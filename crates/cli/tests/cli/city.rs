@@ -12,10 +12,10 @@ use std::{
 };
 
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::{
     bucket, cluster,
+    database::Database,
     deployment::{Deployment, footage},
     index_server::IndexServer,
 };
@@ -78,70 +78,34 @@ fn certificate(deployment: &Deployment, service: &str) -> (PathBuf, PathBuf) {
     (file("certificate"), file("key"))
 }
 
-/// A PostgreSQL of the test's own that takes nobody without TLS and a password.
-struct Database {
-    server: Child,
-    port: u16,
-    _folder: TempDir,
-}
-
-impl Database {
-    /// `None` where PostgreSQL is not installed.
-    fn start(deployment: &Deployment, authority: &Path) -> Option<Self> {
-        let tools = cluster::tools()?;
-        // Where the account that it runs as may go.
-        let folder = tempfile::tempdir().unwrap();
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
-        let (data, password) = (folder.path().join("data"), folder.path().join("password"));
-        fs::create_dir(&data).unwrap();
-        fs::write(&password, PASSWORD).unwrap();
-        cluster::hand_over(&data);
-        let pwfile = format!("--pwfile={}", password.display());
-        cluster::make(&tools, &["-D", data.to_str().unwrap(), "-A", "scram-sha-256", &pwfile]);
+/// A PostgreSQL of the test's own that takes nobody without TLS and a password; `None` where it is not installed.
+fn encrypted_database(deployment: &Deployment, authority: &Path) -> Option<Database> {
+    let password = deployment.path("postgres_password");
+    fs::write(&password, PASSWORD).unwrap();
+    // For `initdb`, which runs as somebody else.
+    let folder = tempfile::tempdir().unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let shown = folder.path().join("password");
+    fs::copy(&password, &shown).unwrap();
+    cluster::hand_over(&shown);
+    let pwfile = format!("--pwfile={}", shown.display());
+    let mut database = Database::start(&["-A", "scram-sha-256", &pwfile], |data| {
         let (certificate, key) = certificate(deployment, "postgres");
         for (from, to) in [(certificate, "server.crt"), (key, "server.key")] {
             fs::copy(from, data.join(to)).unwrap();
             cluster::hand_over(&data.join(to));
         }
         fs::write(data.join("pg_hba.conf"), "hostssl all all all scram-sha-256\n").unwrap();
-        let port = free_port();
-        let words = cluster::words(
-            &tools.join("postgres"),
-            &[
-                "-D",
-                data.to_str().unwrap(),
-                "-p",
-                &port.to_string(),
-                "-c",
-                "ssl=on",
-                "-c",
-                "unix_socket_directories=",
-                "-c",
-                "fsync=off",
-            ],
-        );
-        let log = fs::File::create(folder.path().join("log")).unwrap();
-        let server = Command::new(&words[0]).args(&words[1..]).current_dir("/").stdin(Stdio::null()).stderr(log).spawn().unwrap();
-        let this = Self { server, port, _folder: folder };
-        let began = Instant::now();
-        let url = format!(
-            "postgres://sightline:{PASSWORD}@localhost:{port}/postgres?sslmode=verify-full&sslrootcert={}",
-            authority.display()
-        );
-        while let Err(error) = cluster::ask(&url, "SELECT 1") {
-            assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start: {error}");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        cluster::ask(&url, "CREATE DATABASE sightline").unwrap();
-        Some(this)
-    }
-}
-
-impl Drop for Database {
-    fn drop(&mut self) {
-        let _ = Command::new("kill").args(["-QUIT", &self.server.id().to_string()]).status();
-        let _ = self.server.wait();
-    }
+        vec!["ssl=on"]
+    })?;
+    let url = format!(
+        "postgres://sightline:{PASSWORD}@localhost:{}/postgres?sslmode=verify-full&sslrootcert={}",
+        database.port,
+        authority.display()
+    );
+    database.wait(&url);
+    cluster::ask(&url, "CREATE DATABASE sightline").unwrap();
+    Some(database)
 }
 
 fn hits(answer: &Value) -> Vec<String> {
@@ -157,7 +121,7 @@ fn a_search_through_the_balancer_survives_the_death_of_either_server() {
     }
     let first = Deployment::new();
     let authority = first.home().join("pki/ca.pem");
-    let Some(database) = Database::start(&first, &authority) else {
+    let Some(database) = encrypted_database(&first, &authority) else {
         eprintln!("SKIPPED: a city: PostgreSQL is not installed (apt-get install postgresql)");
         return;
     };
@@ -179,7 +143,6 @@ fn a_search_through_the_balancer_survives_the_death_of_either_server() {
     let credentials = first.path("s3_credentials");
     let text = format!("[default]\naws_access_key_id = {}\naws_secret_access_key = {}\n", bucket::KEY, bucket::SECRET);
     fs::write(&credentials, text).unwrap();
-    fs::write(first.path("postgres_password"), PASSWORD).unwrap();
 
     let ports = [free_port(), free_port()];
     // Each server's file as it is given, with this machine's addresses.

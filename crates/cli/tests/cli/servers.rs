@@ -1,5 +1,5 @@
-//! Several servers on one PostgreSQL, killed at random while workers push, somebody searches and footage is looked at:
-//! `SIGHTLINE_KILLS=50` for the long version.
+//! Several servers on one PostgreSQL; they, it and the workers that push are killed at random while somebody searches and
+//! footage is looked at: `SIGHTLINE_KILLS=50` for the long version.
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -15,7 +15,7 @@ use std::{
 use proto::v1::{self, ingest_service_client::IngestServiceClient, search_service_client::SearchServiceClient};
 use redact::{FaceFinder, FaceFinderError, FoundFace, Subject};
 use server::log::{FileTiles, read_key, read_note, verify_growth};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tonic::{
     Status,
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
@@ -24,6 +24,7 @@ use types::*;
 
 use crate::{
     cluster,
+    database::Database,
     deployment::{Deployment, footage},
     index_server::IndexServer,
 };
@@ -45,6 +46,8 @@ struct Shared {
     acknowledged: Mutex<BTreeSet<SightingId>>,
     /// Begin and end of searches that were answered.
     answered: Mutex<Vec<(u64, u64)>>,
+    /// By which a worker dies, and comes again with what it had not heard of.
+    dies: [Notify; 2],
     /// What no client should be told, whatever is killed.
     wrong: Mutex<Vec<String>>,
 }
@@ -151,9 +154,15 @@ impl Worker {
             turn += 1;
             if let Some(address) = shared.address(turn)
                 && let Some(channel) = self.known.connect(&address).await
-                && let Err(status) = self.push_to(channel, &shared).await
             {
-                shared.told(self.name, &status);
+                let dies = &shared.dies[usize::from(self.name == "w2")];
+                let pushed = tokio::select! {
+                    pushed = self.push_to(channel, &shared) => pushed,
+                    () = dies.notified() => Ok(()),
+                };
+                if let Err(status) = pushed {
+                    shared.told(self.name, &status);
+                }
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -268,8 +277,10 @@ impl Dice {
     }
 }
 
+/// Either server, either worker, or the database.
 fn kill_while_under_load(
     servers: &mut [Deployment; 2],
+    (database, url): (&mut Database, &str),
     shared: &Shared,
     kills: u32,
     dice: &mut Dice,
@@ -279,6 +290,7 @@ fn kill_while_under_load(
         *shared.addresses.lock().unwrap() = servers.iter().filter(|s| s.is_up()).map(|s| s.address().to_owned()).collect();
     };
     up(servers);
+    let mut killed = [0; 5];
     for _ in 0..kills {
         let until = dice.below(1_500) + 300;
         for _ in 0..until / 100 {
@@ -288,14 +300,31 @@ fn kill_while_under_load(
                 checkpoints.extend(fs::read_to_string(server.home().join("log/checkpoint")).ok());
             }
         }
-        let which = dice.below(2) as usize;
-        servers[which].kill();
-        up(servers);
-        std::thread::sleep(Duration::from_millis(dice.below(1_500)));
-        servers[1 - which].must_run();
-        servers[which].serve();
-        up(servers);
+        let which = dice.below(5) as usize;
+        killed[which] += 1;
+        let pause = Duration::from_millis(dice.below(1_500));
+        match which {
+            0 | 1 => {
+                servers[which].kill();
+                up(servers);
+                std::thread::sleep(pause);
+                servers[1 - which].must_run();
+                servers[which].serve();
+                up(servers);
+            }
+            2 | 3 => shared.dies[which - 2].notify_one(),
+            _ => {
+                database.kill();
+                std::thread::sleep(pause);
+                database.again();
+                database.wait(url);
+            }
+        }
     }
+    eprintln!(
+        "killed: servers {} and {}, workers {} and {}, the database {}",
+        killed[0], killed[1], killed[2], killed[3], killed[4]
+    );
     std::thread::sleep(Duration::from_secs(2));
     servers.iter_mut().for_each(Deployment::must_run);
 }
@@ -419,12 +448,12 @@ fn told(name: &str, index: Option<&IndexServer>) {
 
 #[test]
 fn servers_killed_at_random_lose_nothing_acknowledged_and_the_log_does_not_fork() {
-    killed("servers", None);
+    killed(None);
 }
 
 #[test]
 fn servers_with_one_index_killed_at_random_lose_nothing_acknowledged() {
-    killed("servers_shared", Some(&IndexServer::start()));
+    killed(Some(&IndexServer::start()));
 }
 
 /// The one that feeds the index hangs, as with a disk that does not answer, until another has taken over and what it was about to
@@ -550,9 +579,14 @@ fn another_model_takes_over_on_every_server_that_has_the_index() {
     cluster::drop_database(&database);
 }
 
-fn killed(name: &str, index: Option<&IndexServer>) {
-    let Some(database) = database(name) else { return };
-    let kills = std::env::var("SIGHTLINE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(3);
+fn killed(index: Option<&IndexServer>) {
+    let Some(mut own) = Database::start(&["-A", "trust"], |_| Vec::new()) else {
+        eprintln!("SKIPPED: several servers: PostgreSQL is not installed (apt-get install postgresql)");
+        return;
+    };
+    let database = format!("postgres://sightline@127.0.0.1:{}/postgres", own.port);
+    own.wait(&database);
+    let kills = std::env::var("SIGHTLINE_KILLS").ok().and_then(|n| n.parse().ok()).unwrap_or(5);
     let seed = std::env::var("SIGHTLINE_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or_else(|| u64::from(std::process::id()));
     eprintln!("{kills} kills, SIGHTLINE_SEED={seed}");
 
@@ -568,7 +602,7 @@ fn killed(name: &str, index: Option<&IndexServer>) {
     load.push(runtime.spawn(search(Known::read(&servers[0].home().join("pki"), "investigator"), shared.clone())));
 
     let mut checkpoints = BTreeSet::new();
-    kill_while_under_load(&mut servers, &shared, kills, &mut Dice(seed), &mut checkpoints);
+    kill_while_under_load(&mut servers, (&mut own, &database), &shared, kills, &mut Dice(seed), &mut checkpoints);
     shared.stop.store(true, Ordering::Relaxed);
     runtime.block_on(async {
         for task in load {
@@ -621,5 +655,4 @@ fn killed(name: &str, index: Option<&IndexServer>) {
         }
     }
     servers.iter_mut().for_each(Deployment::terminate);
-    cluster::drop_database(&database);
 }
