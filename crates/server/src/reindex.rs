@@ -130,7 +130,7 @@ impl Store {
     }
 
     async fn open_feed(&self, model: &AppearanceModel) -> Result<ModelFeed, StoreError> {
-        fetch_learned(&self.catalogue, &self.data, model).await?;
+        share_learned(&self.catalogue, &self.data, model).await?;
         let spec = spec_of(&self.models, model, &self.data).await?;
         let (feeder, again) = (self.feeder(spec.model), Some(self.embed_again(model)));
         Ok(ModelFeed::open(self.catalogue.clone(), &self.place, feeder, spec, again, false).await?)
@@ -165,13 +165,7 @@ impl Store {
     /// kept.
     pub(crate) async fn start_reindex(&self, embedder: Option<String>, file: Option<PathBuf>) -> Result<(), Fault> {
         let appearance = match file {
-            Some(file) => {
-                let name = self.keep_learned(&file).await?;
-                let kept = tokio::fs::read(self.data.join("appearance").join(&name)).await;
-                let file = kept.map_err(|source| VisionError::Read { file, source }).map_err(StoreError::from)?;
-                self.catalogue.keep_learned(&name, &file).await?;
-                Some(name)
-            }
+            Some(file) => Some(self.keep_learned(&file).await?),
             None => None,
         };
         let mut next = AppearanceModel {
@@ -190,6 +184,8 @@ impl Store {
         if next.model == self.feed.index().spec().model {
             return Err(Fault::invalid("same_model", "that model makes the vectors already", "name another one"));
         }
+        // Before the others hear of it.
+        share_learned(&self.catalogue, &self.data, &next).await?;
         if !self.catalogue.begin_reindex(&next).await? {
             return Err(precondition("another model is on its way or kept already", "switch and drop, or roll back, first"));
         }
@@ -373,17 +369,23 @@ fn learned(data: &Path, model: &AppearanceModel) -> Option<PathBuf> {
     model.appearance.as_ref().map(|name| data.join("appearance").join(name))
 }
 
-/// Puts the file of a model's learned step where this server reads it; another one may have been given it.
-pub(crate) async fn fetch_learned(
+/// Sees to it that the file of a model's learned step is here and in the catalogue: one server alone may have been given it, at a
+/// time when it was not kept there.
+pub(crate) async fn share_learned(
     catalogue: &catalogue::Catalogue,
     data: &Path,
     model: &AppearanceModel,
 ) -> Result<(), StoreError> {
-    let (Some(name), Some(file)) = (&model.appearance, learned(data, model)) else { return Ok(()) };
-    if file.exists() {
-        return Ok(());
-    }
-    let Some(kept) = catalogue.learned(name).await? else { return Ok(()) };
+    let Some(name) = model.appearance.as_deref().filter(|name| !Path::new(name).is_absolute()) else { return Ok(()) };
+    let (file, kept) = (data.join("appearance").join(name), catalogue.learned(name).await?);
+    let kept = match (file.exists(), kept) {
+        (false, Some(kept)) => kept,
+        (true, None) => {
+            let here = tokio::fs::read(&file).await.map_err(|source| VisionError::Read { file, source })?;
+            return Ok(catalogue.keep_learned(name, &here).await?);
+        }
+        _ => return Ok(()),
+    };
     let write = |file: PathBuf| {
         let fresh = file.with_extension("new");
         std::fs::create_dir_all(file.parent().unwrap_or(&file))?;

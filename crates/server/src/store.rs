@@ -132,7 +132,7 @@ impl Store {
             }
         }
         let chosen = reindex::Models::read(&catalogue, &configured).await?;
-        reindex::fetch_learned(&catalogue, &data, &chosen.current).await?;
+        reindex::share_learned(&catalogue, &data, &chosen.current).await?;
         let spec = reindex::spec_of(&models, &chosen.current, &data).await?;
         let learned = chosen.current.appearance.as_ref().map(|name| data.join("appearance").join(name));
         // Only where somebody chose the model by a reindex: a configuration that was changed by mistake embeds nothing.
