@@ -164,9 +164,9 @@ class Compose(unittest.TestCase):
 
     def test_the_configuration_of_a_city_s_server_finds_the_services_it_names(self):
         compose, services = load(CITY)
+        configured = tomllib.loads((CITY / "server.toml").read_text())
         for n in (1, 2):
             server = services[f"server-{n}"]
-            configured = tomllib.loads((CITY / "server.toml").read_text())
             database = urllib.parse.urlsplit(configured["database"]["url"])
             query = urllib.parse.parse_qs(database.query)
             postgres = services[database.hostname]
@@ -226,8 +226,8 @@ class Compose(unittest.TestCase):
             name = metrics["environment"]["METRICS"]
             self.assertEqual(services[f"server-{n}"]["networks"]["metrics"]["aliases"], [name])
             wanted.append(f"{name}:{port}")
-            listens = tomllib.loads((CITY / "server.toml").read_text())["metrics"]["listen"]
-            self.assertIn(f"server server {listens}", relay)
+        listens = tomllib.loads((CITY / "server.toml").read_text())["metrics"]["listen"]
+        self.assertIn(f"server server {listens}", relay)
         jobs = yaml.safe_load((CITY / "prometheus.yml").read_text())["scrape_configs"]
         self.assertEqual(jobs[0]["static_configs"][0]["targets"], wanted)
         self.assertIn("metrics", services["prometheus"]["networks"])

@@ -10,6 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem, path::Path as Key};
 use types::{Day, SightingId};
 
+pub(crate) use s3::is_this_machine;
 pub use s3::{PlaceFault, S3Credentials, S3Place};
 
 use crate::CatalogueError;

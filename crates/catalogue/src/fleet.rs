@@ -90,6 +90,11 @@ impl Catalogue {
         rows.iter().map(|row| Ok((row.try_get::<i64, _>("seq")?.unsigned_abs(), Day(row.try_get("day")?)))).collect()
     }
 
+    /// The number of the last one that is announced; 0: none is.
+    pub async fn last_purge(&self) -> Result<u64, CatalogueError> {
+        Ok(self.purges_since(0).await?.last().map(|(seq, _)| *seq).unwrap_or_default())
+    }
+
     /// Purges that every server has carried out are of no more use.
     pub async fn forget_purges(&self, up_to: u64) -> Result<(), CatalogueError> {
         let sql = format!(

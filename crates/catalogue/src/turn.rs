@@ -35,30 +35,32 @@ pub enum Fence {
 impl Catalogue {
     /// Takes a turn that is nobody's; whoever had it before, the same holder too, has it no more. `None`: it is another's.
     pub async fn take_turn(&self, name: &str, holder: &str, lasts: Duration) -> Result<Option<Turn>, CatalogueError> {
+        let free = format!("turn.holder = excluded.holder OR turn.expires <= {}", self.now_sql());
+        self.take_turn_where(&free, name, holder, lasts).await
+    }
+
+    /// As [`Self::take_turn`], from whoever has it.
+    pub async fn seize_turn(&self, name: &str, holder: &str, lasts: Duration) -> Result<Option<Turn>, CatalogueError> {
+        self.take_turn_where("TRUE", name, holder, lasts).await
+    }
+
+    async fn take_turn_where(
+        &self,
+        condition: &str,
+        name: &str,
+        holder: &str,
+        lasts: Duration,
+    ) -> Result<Option<Turn>, CatalogueError> {
         let sql = format!(
             "INSERT INTO turn (name, holder, epoch, expires) VALUES ($1, $2, 1, {now} + $3)
              ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires = excluded.expires, epoch = turn.epoch + 1,
                 said = NULL
-             WHERE turn.holder = excluded.holder OR turn.expires <= {now} RETURNING epoch",
+             WHERE {condition} RETURNING epoch",
             now = self.now_sql()
         );
         let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(name).bind(holder).bind(micros(lasts));
         let epoch: Option<i64> = query.fetch_all(self.writer()).await?.pop();
         Ok(epoch.map(|epoch| Turn { name: name.to_owned(), holder: holder.to_owned(), epoch: epoch.unsigned_abs() }))
-    }
-
-    /// Takes a turn from whoever has it.
-    pub async fn seize_turn(&self, name: &str, holder: &str, lasts: Duration) -> Result<Turn, CatalogueError> {
-        let sql = format!(
-            "INSERT INTO turn (name, holder, epoch, expires) VALUES ($1, $2, 1, {now} + $3)
-             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires = excluded.expires, epoch = turn.epoch + 1,
-                said = NULL
-             RETURNING epoch",
-            now = self.now_sql()
-        );
-        let query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(name).bind(holder).bind(micros(lasts));
-        let epoch: i64 = query.fetch_one(self.writer()).await?;
-        Ok(Turn { name: name.to_owned(), holder: holder.to_owned(), epoch: epoch.unsigned_abs() })
     }
 
     /// Makes it last longer, also where it has run out and nobody took it. `false`: it is another's by now.

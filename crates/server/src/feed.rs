@@ -20,6 +20,7 @@ use types::{Day, Embedding, SightingId};
 pub(crate) use crate::index_feed::IndexFeed;
 
 use crate::{embed_again::EmbedAgain, feeder::Feeder, status::chain};
+pub(crate) use sharing::FED;
 use sharing::Sharing;
 
 /// Changes read from the catalogue at once; each carries a vector of some kilobytes.
@@ -313,7 +314,7 @@ impl ModelFeed {
     }
 
     /// As [`Self::purge_day`], announced as change `seq`: an index on disk that has it is not older than it.
-    pub(crate) async fn purge_as_of(&self, day: Day, seq: u64) -> Result<(), FeedError> {
+    async fn purge_as_of(&self, day: Day, seq: u64) -> Result<(), FeedError> {
         let _turn = self.turn.lock().await;
         self.catch_up_in_turn().await?;
         let keep = self.catalogue.ids(day).await?.into_iter().collect();
@@ -326,8 +327,8 @@ impl ModelFeed {
         .await
     }
 
-    /// Carries out purges that were announced where this server feeds an index that several have: all of them at once where it
-    /// `is_current`, else of what it has so far.
+    /// Carries out purges that were announced, where this server feeds the index: all of them at once where it `is_current`, else
+    /// of what it has so far.
     pub(crate) async fn carry_out(&self, announced: &[(u64, Day)], is_current: bool) -> Result<(), FeedError> {
         for &(seq, day) in announced {
             if !self.is_ours() || self.sharing.purged.load(Ordering::Relaxed) >= seq {
@@ -408,7 +409,7 @@ impl ModelFeed {
         let _turn = self.turn.lock().await;
         // What another feeds into the old one meanwhile is of no account.
         self.sharing.feeder.seize().await?;
-        let announced = self.catalogue.purges_since(0).await?.last().map(|(seq, _)| *seq).unwrap_or_default();
+        let announced = self.catalogue.last_purge().await?;
         self.other_model.store(0, Ordering::Relaxed);
         let index = self.index.clone();
         blocking(move || index.clear()).await?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use catalogue::CatalogueError;
 use index::Leave;
 use serde::{Deserialize, Serialize};
+use types::ModelDigest;
 
 use crate::fleet::{Fleet, Held};
 
@@ -45,13 +46,11 @@ struct Shared {
 }
 
 impl Feeder {
-    /// Of an index that no other server has.
-    pub(crate) fn alone() -> Self {
-        Self(None)
-    }
-
-    pub(crate) fn shared(fleet: Arc<Fleet>, turn: String) -> Self {
-        Self(Some(Shared { fleet, turn, held: Arc::default() }))
+    /// Of the index of a model: two servers that fed one would bring back what the other deleted.
+    pub(crate) fn of(fleet: &Arc<Fleet>, model: ModelDigest) -> Self {
+        let shared =
+            |name| Shared { fleet: fleet.clone(), turn: format!("index {name} {}", model.short()), held: Arc::default() };
+        Self(fleet.shared_index().map(shared))
     }
 
     pub(crate) fn is_shared(&self) -> bool {
@@ -63,14 +62,14 @@ impl Feeder {
         match &self.0 {
             Some(Shared { held, .. }) => {
                 let held = held.clone();
-                Leave::while_it(move || lock(&held).as_ref().is_some_and(Held::stands))
+                Leave::while_it(move || stands(&held))
             }
             None => Leave::always(),
         }
     }
 
     pub(crate) fn is_ours(&self) -> bool {
-        self.0.as_ref().is_none_or(|shared| lock(&shared.held).as_ref().is_some_and(Held::stands))
+        self.0.as_ref().is_none_or(|shared| stands(&shared.held))
     }
 
     /// Takes the turn where it is nobody's.
@@ -97,7 +96,7 @@ impl Feeder {
     pub(crate) async fn seize(&self) -> Result<(), CatalogueError> {
         if let Some(shared) = self.0.as_ref().filter(|_| !self.is_ours()) {
             let seized = shared.fleet.seize(&shared.turn).await?;
-            *lock(&shared.held) = Some(seized);
+            *lock(&shared.held) = seized;
         }
         Ok(())
     }
@@ -132,6 +131,10 @@ impl Feeder {
             held.leave().await;
         }
     }
+}
+
+fn stands(held: &Mutex<Option<Held>>) -> bool {
+    lock(held).as_ref().is_some_and(Held::stands)
 }
 
 fn lock(held: &Mutex<Option<Held>>) -> MutexGuard<'_, Option<Held>> {

@@ -59,8 +59,8 @@ pub(crate) struct Fleet {
 struct Shared {
     place: Arc<Place>,
     beat: JoinHandle<()>,
-    /// Its index is one that others have too: it is purged for all of them by whoever feeds it.
-    shares_index: bool,
+    /// What the index is called that others have too: it is purged for all of them by whoever feeds it.
+    index: Option<String>,
 }
 
 /// What it tells the others.
@@ -79,21 +79,21 @@ impl Place {
 }
 
 impl Fleet {
-    /// Joins those that share the catalogue, before anything is read that they could forget.
-    pub(crate) async fn join(catalogue: Catalogue, shares_index: bool) -> Result<Self, CatalogueError> {
+    /// Joins those that share the catalogue, before anything is read that they could forget; with the name of the index where that
+    /// is on a server.
+    pub(crate) async fn join(catalogue: Catalogue, index: Option<String>) -> Result<Self, CatalogueError> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         if !catalogue.is_shared() {
             return Ok(Self { catalogue, id, shared: None });
         }
         let place = Arc::new(Place::default());
-        if !shares_index {
+        if index.is_none() {
             // It waits for nothing to be told of: what was purged until now, an index that is opened later shows.
-            let purged = catalogue.purges_since(0).await?.last().map(|(seq, _)| *seq).unwrap_or_default();
-            place.purged.store(purged, Ordering::Relaxed);
+            place.purged.store(catalogue.last_purge().await?, Ordering::Relaxed);
         }
         catalogue.report_server(&id, place.position(), LEASE).await?;
         let beat = tokio::spawn(beat(catalogue.clone(), id.clone(), place.clone()));
-        Ok(Self { catalogue, id, shared: Some(Shared { place, beat, shares_index }) })
+        Ok(Self { catalogue, id, shared: Some(Shared { place, beat, index }) })
     }
 
     pub(crate) fn catalogue(&self) -> &Catalogue {
@@ -108,9 +108,14 @@ impl Fleet {
         self.shared.is_some()
     }
 
+    /// What the index is called that other servers have too.
+    pub(crate) fn shared_index(&self) -> Option<&str> {
+        self.shared.as_ref()?.index.as_deref()
+    }
+
     /// Whether other servers have this one's index too.
     pub(crate) fn shares_index(&self) -> bool {
-        self.shared.as_ref().is_some_and(|shared| shared.shares_index)
+        self.shared_index().is_some()
     }
 
     /// The change up to which the index is on disk.
@@ -125,17 +130,16 @@ impl Fleet {
         if self.shared.is_none() {
             return Ok(Some(Held(None)));
         }
-        let turn = self.catalogue.take_turn(name, &self.id, LEASE).await?;
-        Ok(turn.map(|turn| Held(Some(Renewed::start(self.catalogue.clone(), turn)))))
+        Ok(self.held(self.catalogue.take_turn(name, &self.id, LEASE).await?))
     }
 
     /// Takes a turn from whoever has it.
-    pub(crate) async fn seize(&self, name: &str) -> Result<Held, CatalogueError> {
-        if self.shared.is_none() {
-            return Ok(Held(None));
-        }
-        let turn = self.catalogue.seize_turn(name, &self.id, LEASE).await?;
-        Ok(Held(Some(Renewed::start(self.catalogue.clone(), turn))))
+    pub(crate) async fn seize(&self, name: &str) -> Result<Option<Held>, CatalogueError> {
+        Ok(self.held(self.catalogue.seize_turn(name, &self.id, LEASE).await?))
+    }
+
+    fn held(&self, turn: Option<Turn>) -> Option<Held> {
+        turn.map(|turn| Held(Some(Renewed::start(self.catalogue.clone(), turn))))
     }
 
     /// Waits for a turn.
@@ -164,8 +168,8 @@ impl Fleet {
         }
         let until = tokio::time::Instant::now() + patience;
         loop {
-            let living = self.catalogue.living_servers().await?.into_iter();
-            let behind = living.into_iter().find(|s| s.at.purged < seq && (shares_index || s.id != self.id));
+            let mut living = self.catalogue.living_servers().await?.into_iter();
+            let behind = living.find(|s| s.at.purged < seq && (shares_index || s.id != self.id));
             let Some(behind) = behind else { return self.catalogue.forget_purges(seq).await };
             if tokio::time::Instant::now() >= until {
                 return Err(CatalogueError::Busy(format!("server {} has not deleted from its index yet", behind.id).into()));
@@ -346,36 +350,24 @@ impl App {
         if catalogue.audit_len().await? > self.store.log.measures().entries {
             self.store.log.has_grown();
         }
-        if self.store.fleet.shares_index() {
-            return self.follow_shared(place).await;
-        }
+        let (feed, shared) = (&self.store.feed, self.store.fleet.shares_index());
         if place.was_away.load(Ordering::Relaxed) {
-            let purged = catalogue.purges_since(0).await?.last().map(|(seq, _)| *seq).unwrap_or_default();
-            self.store.rebuild_all().await?;
-            place.purged.fetch_max(purged, Ordering::Relaxed);
+            if shared {
+                // As far as it may have missed something, and feeds the index.
+                feed.doubt();
+            } else {
+                self.store.rebuild_all().await?;
+            }
             place.was_away.store(false, Ordering::Relaxed);
         }
-        self.store.feed.catch_up().await.map_err(Fault::Feed)?;
-        for (seq, day) in catalogue.purges_since(place.purged.load(Ordering::Relaxed)).await? {
-            self.store.feed.purge_as_of(day, seq).await?;
-            place.purged.fetch_max(seq, Ordering::Relaxed);
+        if shared {
+            self.store.follow_models().await?;
         }
-        Ok(())
-    }
-
-    /// Of an index that other servers have too.
-    async fn follow_shared(&self, place: &Place) -> Result<(), Fault> {
-        let feed = &self.store.feed;
-        if place.was_away.swap(false, Ordering::Relaxed) {
-            // As far as it may have missed something, and feeds it.
-            feed.doubt();
-        }
-        self.store.follow_models().await?;
         feed.catch_up().await.map_err(Fault::Feed)?;
-        let announced = self.catalogue().purges_since(place.purged.load(Ordering::Relaxed)).await?;
-        feed.carry_out(&announced).await?;
+        let announced = catalogue.purges_since(place.purged.load(Ordering::Relaxed)).await?;
+        let done = feed.carry_out(&announced).await;
         place.purged.fetch_max(feed.purged(), Ordering::Relaxed);
-        Ok(())
+        Ok(done?)
     }
 }
 

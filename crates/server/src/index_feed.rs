@@ -16,12 +16,9 @@ use types::{Day, SightingId};
 
 use crate::{
     embed_again::EmbedAgain,
-    feed::{FeedError, ModelFeed},
+    feed::{FED, FeedError, ModelFeed},
     feeder::Feeder,
 };
-
-/// How long a switch waits for another server that feeds the index.
-const FED: Duration = Duration::from_secs(60);
 
 /// What keeps the indexes right. Whoever asks for "the index" means the one that is searched.
 #[derive(Debug)]
@@ -174,14 +171,6 @@ impl IndexFeed {
 
     pub(crate) async fn await_current(&self, patience: Duration) -> Result<(), FeedError> {
         self.main().await_current(patience).await
-    }
-
-    /// Carries out a purge that another server announced as change `seq`.
-    pub(crate) async fn purge_as_of(&self, day: Day, seq: u64) -> Result<(), FeedError> {
-        if let Some(side) = self.side() {
-            side.purge_day_so_far(day).await?;
-        }
-        self.main().purge_as_of(day, seq).await
     }
 
     pub(crate) async fn is_current(&self) -> Result<bool, FeedError> {

@@ -34,6 +34,7 @@ use crate::{
     config::Config,
     embed_again::EmbedAgain,
     feed::{FeedError, ModelFeed},
+    feeder::Feeder,
     picture::MadeBy,
     status::{Fault, chain},
     store::{Store, StoreError},
@@ -132,7 +133,7 @@ impl Store {
     async fn open_feed(&self, model: &AppearanceModel) -> Result<ModelFeed, StoreError> {
         share_learned(&self.catalogue, &self.data, model).await?;
         let spec = spec_of(&self.models, model, &self.data).await?;
-        let (feeder, again) = (self.feeder(spec.model), Some(self.embed_again(model)));
+        let (feeder, again) = (Feeder::of(&self.fleet, spec.model), Some(self.embed_again(model)));
         Ok(ModelFeed::open(self.catalogue.clone(), &self.place, feeder, spec, again, false).await?)
     }
 
@@ -150,12 +151,8 @@ impl Store {
             }
             tracing::info!(model = %current.model.short(), "another model's vectors are searched from now on");
         }
-        let side = self.feed.side();
-        if side.as_deref().map(of) != other.map(|m| m.model) {
-            self.feed.set_side(None);
-            if let Some(side) = side {
-                side.retire().await;
-            }
+        if self.feed.side().as_deref().map(of) != other.map(|m| m.model) {
+            self.close_side().await;
             self.open_side().await?;
         }
         Ok(())
@@ -198,10 +195,7 @@ impl Store {
         let keep = move || -> Result<String, VisionError> {
             let learned = Projection::open(&file)?;
             let name = format!("{}.projection", learned.digest());
-            let read = |source| VisionError::Read { file: folder.clone(), source };
-            std::fs::create_dir_all(&folder).map_err(read)?;
-            let fresh = folder.join(format!("{name}.new"));
-            std::fs::write(&fresh, learned.write()).and_then(|()| std::fs::rename(&fresh, folder.join(&name))).map_err(read)?;
+            put_learned(&folder, &name, &learned.write())?;
             Ok(name)
         };
         let kept = tokio::task::spawn_blocking(keep).await.map_err(|_| FeedError::Thread)?;
@@ -306,11 +300,15 @@ impl Store {
         Ok(())
     }
 
-    async fn forget_side(&self) -> Result<(), StoreError> {
+    async fn close_side(&self) {
         if let Some(side) = self.feed.side() {
             self.feed.set_side(None);
             side.retire().await;
         }
+    }
+
+    async fn forget_side(&self) -> Result<(), StoreError> {
+        self.close_side().await;
         self.tidy_models().await
     }
 
@@ -364,7 +362,7 @@ fn precondition(message: &str, hint: &'static str) -> Fault {
     Fault::Caller { code: Code::FailedPrecondition, reason: "reindex", message: message.to_owned(), hint }
 }
 
-fn learned(data: &Path, model: &AppearanceModel) -> Option<PathBuf> {
+pub(crate) fn learned(data: &Path, model: &AppearanceModel) -> Option<PathBuf> {
     // Absolute where the configuration names it.
     model.appearance.as_ref().map(|name| data.join("appearance").join(name))
 }
@@ -386,14 +384,19 @@ pub(crate) async fn share_learned(
         }
         _ => return Ok(()),
     };
-    let write = |file: PathBuf| {
-        let fresh = file.with_extension("new");
-        std::fs::create_dir_all(file.parent().unwrap_or(&file))?;
-        std::fs::write(&fresh, kept).and_then(|()| std::fs::rename(&fresh, &file))
+    let (folder, name) = (data.join("appearance"), name.to_owned());
+    Ok(tokio::task::spawn_blocking(move || put_learned(&folder, &name, &kept)).await.map_err(|_| FeedError::Thread)??)
+}
+
+/// There whole, or not at all.
+fn put_learned(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), VisionError> {
+    let fresh = folder.join(format!("{name}.new"));
+    let put = || {
+        std::fs::create_dir_all(folder)?;
+        std::fs::write(&fresh, bytes)?;
+        std::fs::rename(&fresh, folder.join(name))
     };
-    let put = file.clone();
-    let written = tokio::task::spawn_blocking(move || write(put)).await.map_err(|_| FeedError::Thread)?;
-    Ok(written.map_err(|source| VisionError::Read { file, source })?)
+    put().map_err(|source| VisionError::Read { file: folder.to_owned(), source })
 }
 
 /// The configuration's own.

@@ -20,7 +20,7 @@ use crate::{
     config::{ApiKeyError, Config, CropsConfig, DatabaseConfig},
     deployment::Home,
     embed_again::EmbedAgain,
-    feed::{FeedError, IndexFeed},
+    feed::{FED, FeedError, IndexFeed},
     feeder::Feeder,
     fleet::{Fleet, turns},
     lock::{HomeLock, LockError},
@@ -32,9 +32,8 @@ use crate::{
 /// What to do where a server that holds the index is not to be had.
 pub(crate) const INDEX_AWAY: &str = "nothing is lost: sightings are stored and found once it answers; look after the server that `index.url` names, then try again";
 
-/// How long `check` waits for another server's deletion, and for what it feeds the index.
+/// How long `check` waits for another server's deletion.
 const DELETING: Duration = Duration::from_secs(60);
-const FED: Duration = Duration::from_secs(60);
 /// Findings listed in an answer; all are counted.
 const MAX_FINDINGS: usize = 1000;
 
@@ -93,21 +92,11 @@ pub struct Store {
     pub(crate) data: PathBuf,
     /// Where the indexes are.
     pub(crate) place: Place,
-    /// What the index is called on an index server.
-    index_name: Option<String>,
     /// An index of a model that nobody uses is left behind where it was.
     pub(crate) untidy: AtomicBool,
     /// Held by whoever changes which model is searched.
     pub(crate) reindexing: tokio::sync::Mutex<()>,
     _lock: HomeLock,
-}
-
-/// Two servers that fed one index would bring back what the other deleted.
-fn feeder(fleet: &Arc<Fleet>, name: Option<&String>, model: ModelDigest) -> Feeder {
-    match name {
-        Some(name) if fleet.shares_index() => Feeder::shared(fleet.clone(), format!("index {name} {}", model.short())),
-        _ => Feeder::alone(),
-    }
 }
 
 impl Store {
@@ -121,7 +110,8 @@ impl Store {
         if catalogue.unfinished_migration().await?.is_some() {
             return Err(StoreError::HalfMoved);
         }
-        let fleet = Arc::new(Fleet::join(catalogue.clone(), config.index_server.is_some()).await?);
+        let index_name = config.index_server.as_ref().map(|server| server.name.clone());
+        let fleet = Arc::new(Fleet::join(catalogue.clone(), index_name).await?);
         // Before anything is changed: on an older copy nothing is.
         let log = Log::open(home, &config.log, catalogue.clone()).await?;
         if !fleet.is_shared() {
@@ -134,7 +124,7 @@ impl Store {
         let chosen = reindex::Models::read(&catalogue, &configured).await?;
         reindex::share_learned(&catalogue, &data, &chosen.current).await?;
         let spec = reindex::spec_of(&models, &chosen.current, &data).await?;
-        let learned = chosen.current.appearance.as_ref().map(|name| data.join("appearance").join(name));
+        let learned = reindex::learned(&data, &chosen.current);
         // Only where somebody chose the model by a reindex: a configuration that was changed by mistake embeds nothing.
         let embed_again =
             chosen.chosen.then(|| Arc::new(EmbedAgain::new(models.clone(), chosen.current.embedder.clone(), learned)));
@@ -142,9 +132,7 @@ impl Store {
             Some(server) => Place::server(server.settings(home.root())?).map_err(FeedError::from)?,
             None => Place::folder(&data.join("index")),
         };
-        let index_name = config.index_server.as_ref().map(|server| server.name.clone());
-        let feeder = feeder(&fleet, index_name.as_ref(), spec.model);
-        let feed = IndexFeed::open(catalogue.clone(), &place, feeder, spec, embed_again).await?;
+        let feed = IndexFeed::open(catalogue.clone(), &place, Feeder::of(&fleet, spec.model), spec, embed_again).await?;
         let store = Self {
             catalogue,
             log: Arc::new(log),
@@ -155,7 +143,6 @@ impl Store {
             configured,
             data,
             place,
-            index_name,
             untidy: AtomicBool::new(false),
             reindexing: tokio::sync::Mutex::default(),
             _lock: lock,
@@ -182,11 +169,6 @@ impl Store {
         self.fleet.leave().await?;
         self.catalogue.close().await;
         Ok(())
-    }
-
-    /// Who feeds the index of a model.
-    pub(crate) fn feeder(&self, model: ModelDigest) -> Feeder {
-        feeder(&self.fleet, self.index_name.as_ref(), model)
     }
 
     /// Makes what the index has taken durable, and lets the other servers know.

@@ -67,6 +67,11 @@ impl fmt::Display for S3Place {
     }
 }
 
+/// Whether what is said to a host, as a URL has it but for brackets, stays here.
+pub(crate) fn is_this_machine(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 /// TLS, but to this machine.
 fn check_endpoint(endpoint: &str) -> Result<(), PlaceFault> {
     let (scheme, rest) = endpoint.split_once("://").ok_or(PlaceFault::Endpoint)?;
@@ -79,7 +84,7 @@ fn check_endpoint(endpoint: &str) -> Result<(), PlaceFault> {
     if host.is_empty() || authority.contains(['/', '@', '?', '#']) || authority.contains(char::is_whitespace) {
         return Err(PlaceFault::Endpoint);
     }
-    let here = host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let here = is_this_machine(host);
     match scheme {
         "https" => Ok(()),
         "http" if here => Ok(()),

@@ -9,7 +9,7 @@ use sqlx::{
 use types::Day;
 
 use super::{Engine, Kind, Lock, Tx};
-use crate::{CatalogueError, open::migrated};
+use crate::{CatalogueError, crop::is_this_machine, open::migrated};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
@@ -46,10 +46,7 @@ impl PostgresUrl {
         let read = PgConnectOptions::from_str(text).map_err(|_| bad())?;
         // As in a URL.
         let host = read.get_host().trim_start_matches('[').trim_end_matches(']');
-        let here = read.get_socket().is_some()
-            || host.starts_with('/')
-            || host == "localhost"
-            || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        let here = read.get_socket().is_some() || host.starts_with('/') || is_this_machine(host);
         let tls = matches!(read.get_ssl_mode(), PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull);
         Ok(Self { options, clear: !here && !tls })
     }

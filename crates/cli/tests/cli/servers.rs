@@ -400,13 +400,7 @@ fn told(name: &str, index: Option<&IndexServer>) {
     let Some(database) = database(name) else { return };
     let (mut servers, [worker, _]) = two_servers(&database, index);
     // Pushed to the first alone.
-    let shared = Arc::new(Shared::default());
-    shared.addresses.lock().unwrap().push(servers[0].address().to_owned());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    let load = runtime.spawn(worker.run(shared.clone()));
-    servers[0].wait_for("sightings", || shared.acknowledged.lock().unwrap().len() >= 16);
-    shared.stop.store(true, Ordering::Relaxed);
-    runtime.block_on(load).unwrap();
+    let shared = push(worker, &servers[..1], 16, || {});
     let pushed: BTreeSet<String> = shared.sent.lock().unwrap().iter().map(ToString::to_string).collect();
     let found = |server: &Deployment| -> BTreeMap<String, String> {
         let answer = server.json(&["search", "--case", CASE, "--class", "car", "--limit", "1000"]);
@@ -431,8 +425,7 @@ fn told(name: &str, index: Option<&IndexServer>) {
     });
     for server in &servers {
         assert!(found(server).values().all(|camera| camera == "c1"));
-        let check = server.json(&["check"]);
-        assert_eq!((&check["clean"], &check["vectors"]), (&true.into(), &check["sightings"]), "{check}");
+        assert_clean(server);
         server.json(&["log", "verify"]);
     }
 
@@ -493,10 +486,7 @@ fn a_server_that_hung_does_not_bring_back_what_was_deleted_meanwhile() {
     signal("-CONT");
     // It has heard of the turn's end, and of what there is.
     std::thread::sleep(Duration::from_secs(3));
-    for server in &servers {
-        let check = server.json(&["check"]);
-        assert_eq!((&check["clean"], &check["vectors"]), (&true.into(), &check["sightings"]), "{check}");
-    }
+    servers.iter().for_each(assert_clean);
     let hits =
         |server: &Deployment| server.json(&["search", "--case", CASE, "--class", "car", "--limit", "1000"])["hits"].clone();
     assert_eq!(hits(&servers[0]), hits(&servers[1]));
@@ -510,7 +500,7 @@ fn a_server_that_hung_does_not_bring_back_what_was_deleted_meanwhile() {
 }
 
 /// Pushes until so many more are acknowledged, on whichever of these answers.
-fn push(worker: Worker, servers: &[Deployment], many: usize, meanwhile: impl FnOnce()) {
+fn push(worker: Worker, servers: &[Deployment], many: usize, meanwhile: impl FnOnce()) -> Arc<Shared> {
     let shared = Arc::new(Shared::default());
     shared.addresses.lock().unwrap().extend(servers.iter().map(|s| s.address().to_owned()));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -520,6 +510,13 @@ fn push(worker: Worker, servers: &[Deployment], many: usize, meanwhile: impl FnO
     shared.stop.store(true, Ordering::Relaxed);
     runtime.block_on(load).unwrap();
     assert_eq!(*shared.wrong.lock().unwrap(), Vec::<String>::new());
+    shared
+}
+
+/// Catalogue, crops and index agree.
+fn assert_clean(server: &Deployment) {
+    let check = server.json(&["check"]);
+    assert_eq!((&check["clean"], &check["vectors"]), (&true.into(), &check["sightings"]), "{check}");
 }
 
 #[test]
@@ -552,10 +549,7 @@ fn another_model_takes_over_on_every_server_that_has_the_index() {
         server.json(&ask)["hits"].as_array().unwrap().clone()
     };
     let check = |servers: &[Deployment; 2]| {
-        for server in servers {
-            let check = server.json(&["check"]);
-            assert_eq!((&check["clean"], &check["vectors"]), (&true.into(), &check["sightings"]), "{check}");
-        }
+        servers.iter().for_each(assert_clean);
         let hits = found(&servers[0], &[]);
         assert!(hits.len() >= 96, "{}", hits.len());
         assert_eq!(hits, found(&servers[1], &[]));

@@ -14,6 +14,8 @@ use types::{Day, SightingId};
 use super::{FeedError, ModelFeed, blocking};
 use crate::feeder::{Feeder, Feeds, Told};
 
+/// How long another server may take to feed what somebody waits for.
+pub(crate) const FED: Duration = Duration::from_secs(60);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
