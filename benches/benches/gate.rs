@@ -204,7 +204,7 @@ async fn see(data: &std::path::Path, spec: IndexSpec) -> Result<(Catalogue, Arc<
     let crop = crop()?;
     let mut values = vec![0.0; spec.appearance_len];
     values[0] = 1.0;
-    let looks = Embedding { model: spec.model, values };
+    let looks = Embedding::new(spec.model, values)?;
     for batch in (0..SIGHTINGS).collect::<Vec<_>>().chunks(500) {
         let sightings = batch.iter().map(|n| sighting(*n, &cameras, &agency)).collect::<Result<Vec<_>>>()?;
         let entries: Vec<_> = sightings.iter().map(|s| entry(s, &looks)).collect();

@@ -326,9 +326,7 @@ impl Points {
         let cameras: Vec<CameraId> = (0..20).map(|i| CameraId::new(&format!("c{i}")).expect("an id")).collect();
         let entries = (0..count)
             .map(|i| {
-                let mut values: Vec<f32> = (0..len).map(|_| random()).collect();
-                let norm = values.iter().map(|v| v * v).sum::<f32>().sqrt();
-                values.iter_mut().for_each(|v| *v /= norm);
+                let values: Vec<f32> = (0..len).map(|_| random()).collect();
                 let first = from.plus_micros(i as i64 * 86_400_000_000 / count as i64);
                 IndexEntry {
                     id: SightingId(Uuid::from_u128(i as u128 + 1)),
@@ -339,7 +337,7 @@ impl Points {
                     first,
                     last: first,
                     description: (0..Description::VECTOR_LEN).map(|_| random().abs()).collect(),
-                    appearance: Embedding { model, values },
+                    appearance: Embedding::normalised(model, values).expect("a vector"),
                 }
             })
             .collect();
@@ -348,7 +346,7 @@ impl Points {
 
     fn spec(&self) -> IndexSpec {
         let appearance = &self.entries[0].appearance;
-        IndexSpec { model: appearance.model, appearance_len: appearance.values.len() }
+        IndexSpec { model: appearance.model(), appearance_len: appearance.values().len() }
     }
 
     /// The store first: it is closed before its folder goes.

@@ -131,7 +131,7 @@ impl Catalogue {
                 "INSERT INTO embedding (model, sighting, seq, vector) SELECT $1, id, $3, $4 FROM sighting WHERE id = $2
                  ON CONFLICT (model, sighting) DO UPDATE SET seq = excluded.seq, vector = excluded.vector",
             )
-            .bind(embedding.model.0.as_slice())
+            .bind(embedding.model().0.as_slice())
             .bind(sighting.0.as_bytes().as_slice())
             .bind(seq.cast_signed())
             .bind(embedding_bytes(embedding))
@@ -148,18 +148,9 @@ impl Catalogue {
         model: ModelDigest,
         sightings: &[SightingId],
     ) -> Result<HashMap<SightingId, (u64, Embedding)>, CatalogueError> {
-        let mut kept = HashMap::new();
-        for sighting in sightings {
-            let row: Option<(i64, Vec<u8>)> =
-                sqlx::query_as("SELECT seq, vector FROM embedding WHERE model = $1 AND sighting = $2")
-                    .bind(model.0.as_slice())
-                    .bind(sighting.0.as_bytes().as_slice())
-                    .fetch_optional(self.reader())
-                    .await?;
-            if let Some((seq, vector)) = row {
-                kept.insert(*sighting, (seq.unsigned_abs(), embedding(&model.0, &vector)?));
-            }
-        }
+        let mut tx = self.snapshot().await?;
+        let kept = kept(&mut tx, model, sightings).await?;
+        tx.commit().await?;
         Ok(kept)
     }
 
@@ -174,18 +165,24 @@ impl Catalogue {
         sightings: &[SightingId],
         model: ModelDigest,
     ) -> Result<HashMap<SightingId, Embedding>, CatalogueError> {
+        // One snapshot for both: a vector that is kept may become the sighting's own in between.
+        let mut tx = self.snapshot().await?;
         let mut found = HashMap::with_capacity(sightings.len());
         for (list, some) in lists(sightings, 2) {
             let sql = format!("SELECT id, embedding FROM sighting WHERE model = $1 AND id IN ({list})");
             let query = sqlx::query_as(AssertSqlSafe(sql)).bind(model.0.as_slice());
             let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
-            let rows: Vec<(Vec<u8>, Vec<u8>)> = query.fetch_all(self.reader()).await?;
+            let rows: Vec<(Vec<u8>, Vec<u8>)> = query.fetch_all(&mut *tx).await?;
             for (of, vector) in rows {
-                found.insert(id(&of)?, embedding(&model.0, &vector)?);
+                // One that is damaged is as good as none.
+                if let Ok(vector) = embedding(&model.0, &vector) {
+                    found.insert(id(&of)?, vector);
+                }
             }
         }
         let others: Vec<_> = sightings.iter().filter(|id| !found.contains_key(id)).copied().collect();
-        found.extend(self.kept_embeddings(model, &others).await?.into_iter().map(|(id, (_, embedding))| (id, embedding)));
+        found.extend(kept(&mut tx, model, &others).await?.into_iter().map(|(id, (_, embedding))| (id, embedding)));
+        tx.commit().await?;
         Ok(found)
     }
 
@@ -243,8 +240,30 @@ impl Catalogue {
     pub async fn sample(&self, count: u32) -> Result<Vec<SightingId>, CatalogueError> {
         let query = sqlx::query_scalar("SELECT id FROM sighting ORDER BY id LIMIT $1").bind(i64::from(count));
         let rows: Vec<Vec<u8>> = query.fetch_all(self.reader()).await?;
-        rows.iter().map(|bytes| id(bytes)).collect()
+        Ok(rows.iter().filter_map(|bytes| id(bytes).ok()).collect())
     }
+}
+
+/// Vectors that are kept, each with the change as of which it was made. One that is damaged is as good as none: it is made again.
+async fn kept(
+    tx: &mut Tx,
+    model: ModelDigest,
+    sightings: &[SightingId],
+) -> Result<HashMap<SightingId, (u64, Embedding)>, CatalogueError> {
+    let mut kept = HashMap::new();
+    for sighting in sightings {
+        let row: Option<(i64, Vec<u8>)> = sqlx::query_as("SELECT seq, vector FROM embedding WHERE model = $1 AND sighting = $2")
+            .bind(model.0.as_slice())
+            .bind(sighting.0.as_bytes().as_slice())
+            .fetch_optional(&mut **tx)
+            .await?;
+        if let Some((seq, vector)) = row
+            && let Ok(vector) = embedding(&model.0, &vector)
+        {
+            kept.insert(*sighting, (seq.unsigned_abs(), vector));
+        }
+    }
+    Ok(kept)
 }
 
 async fn insert(tx: &mut Tx, model: &AppearanceModel) -> Result<(), CatalogueError> {

@@ -4,7 +4,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use redact::RedactedCrop;
 use types::{Day, SightingId};
 
-use crate::{Catalogue, CatalogueError, crop, engine::CropsAlone};
+use crate::{Catalogue, CatalogueError, UnusableRow, crop, engine::CropsAlone};
 
 /// Crops read at once; each may be a request.
 const CROPS_AT_ONCE: usize = 8;
@@ -22,6 +22,8 @@ pub struct CheckReport {
     pub without_crop: Vec<SightingId>,
     /// Sightings whose crop is not a redacted picture of ours.
     pub unreadable_crop: Vec<SightingId>,
+    /// Rows that can't be used.
+    pub unusable: Vec<UnusableRow>,
     /// Objects in the crop store that no sighting names.
     pub orphan_crops: Vec<String>,
 }
@@ -32,6 +34,7 @@ impl CheckReport {
             && self.without_crop.is_empty()
             && self.unreadable_crop.is_empty()
             && self.orphan_crops.is_empty()
+            && self.unusable.is_empty()
     }
 }
 
@@ -75,7 +78,8 @@ const FEW: u64 = 20;
 impl Catalogue {
     /// Compares rows and crops, reads every crop, and has the database check itself. Changes nothing, and holds nobody up.
     pub async fn check(&self) -> Result<CheckReport, CatalogueError> {
-        let mut report = CheckReport { database: self.self_check().await?, ..CheckReport::default() };
+        let mut report =
+            CheckReport { database: self.self_check().await?, unusable: self.unusable_rows().await?, ..CheckReport::default() };
         let mut days: BTreeSet<Day> = self.days().await?.into_iter().collect();
         days.extend(self.inner.crops.days().await?);
         for day in days {

@@ -111,6 +111,11 @@ mod code {
 }
 
 impl CatalogueError {
+    /// Whether it is a sighting that can't be stored: no trying again would help, and others can be.
+    pub fn is_about_a_sighting(&self) -> bool {
+        matches!(self, Self::Sighting { .. } | Self::UnknownCamera(_) | Self::Invalid { .. })
+    }
+
     /// What to do about it, where the message does not say.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {

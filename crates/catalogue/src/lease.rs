@@ -9,7 +9,7 @@ use std::{
 };
 
 use sqlx::Row;
-use types::{AgencyId, CameraId, CaptureTime, ReceiveTime};
+use types::{AgencyId, CameraId, CaptureTime, ReceiveTime, Sighting};
 
 use self::share::{Candidate, Worker, share};
 use crate::{
@@ -58,6 +58,8 @@ pub enum LeaseFault {
     NotHeld,
     /// The camera had changed hands when it was seen.
     Stale,
+    /// The worker did not hold the camera yet when it was seen.
+    Early,
 }
 
 impl Catalogue {
@@ -148,9 +150,14 @@ impl Catalogue {
                 .await?;
         let mut rows = rows.iter();
         let of = |row: &DbRow| -> Result<(String, i64), CatalogueError> { Ok((row.try_get("holder")?, row.try_get("epoch")?)) };
-        match rows.next().map(of).transpose()? {
-            Some((of, at)) if of == holder && at.unsigned_abs() == epoch => {}
-            _ => return Ok(Some(LeaseFault::NotHeld)),
+        let Some(own) = rows.next() else { return Ok(Some(LeaseFault::NotHeld)) };
+        let (of, at) = of(own)?;
+        if of != holder || at.unsigned_abs() != epoch {
+            return Ok(Some(LeaseFault::NotHeld));
+        }
+        let acquired: i64 = own.try_get("acquired")?;
+        if seen.as_micros() < acquired.saturating_sub(Sighting::CLOCK_SLACK_US) {
+            return Ok(Some(LeaseFault::Early));
         }
         let Some(next) = rows.next() else { return Ok(None) };
         let changed: i64 = next.try_get("acquired")?;

@@ -30,7 +30,7 @@ pub(crate) fn digest(bytes: &[u8]) -> Result<[u8; 32], CatalogueError> {
 }
 
 pub(crate) fn embedding_bytes(embedding: &Embedding) -> Vec<u8> {
-    embedding.values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    embedding.values().iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
 pub(crate) fn embedding(model: &[u8], bytes: &[u8]) -> Result<Embedding, CatalogueError> {
@@ -38,7 +38,8 @@ pub(crate) fn embedding(model: &[u8], bytes: &[u8]) -> Result<Embedding, Catalog
     if values.is_empty() || !rest.is_empty() {
         return Err(CatalogueError::unreadable("embedding"));
     }
-    Ok(Embedding { model: ModelDigest(digest(model)?), values: values.iter().map(|v| f32::from_le_bytes(*v)).collect() })
+    let values = values.iter().map(|v| f32::from_le_bytes(*v)).collect();
+    Embedding::new(ModelDigest(digest(model)?), values).map_err(|e| CatalogueError::unreadable(format!("embedding ({e})")))
 }
 
 pub(crate) fn document(value: &impl Serialize) -> Result<String, CatalogueError> {

@@ -230,7 +230,7 @@ impl<'a> DayQuery<'a> {
             }
             QueryVector::Appearance(query) => {
                 rows.matching(&self.wanted, range, |row| {
-                    best.offer(rows.id(row), top::dot(&query.values, file.appearance(row)));
+                    best.offer(rows.id(row), top::dot(query.values(), file.appearance(row)));
                 });
             }
         }

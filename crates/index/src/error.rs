@@ -11,8 +11,6 @@ pub enum IndexError {
     Length { space: &'static str, want: usize, got: usize },
     #[error("the {space} vector is not finite")]
     NotFinite { space: &'static str },
-    #[error("the appearance vector has length {length}, not 1")]
-    NotUnit { length: f32 },
     #[error("the sighting {what}")]
     Entry { what: &'static str },
     #[error("the index of {day} at {path} is damaged; run `sightline index rebuild`, the catalogue has everything it needs")]

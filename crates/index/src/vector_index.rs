@@ -100,6 +100,11 @@ impl VectorIndex {
         }
     }
 
+    /// Why [`Self::upsert`] would refuse an entry, if it would.
+    pub fn fault(&self, entry: &IndexEntry) -> Option<IndexError> {
+        entry.validate(self.spec.model, self.spec.appearance_len).err()
+    }
+
     /// Adds or replaces. `up_to` is the catalogue's number of the last change in (or before) this batch. Safe only after
     /// [`Self::flush`].
     ///

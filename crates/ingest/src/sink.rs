@@ -59,8 +59,8 @@ pub(crate) fn record(new: &NewSighting, epoch: u64) -> Vec<u8> {
         epoch,
         sighting: Some((&new.sighting).into()),
         crop: new.crop.encode(),
-        model_sha256: new.embedding.model.to_string(),
-        appearance: new.embedding.values.clone(),
+        model_sha256: new.embedding.model().to_string(),
+        appearance: new.embedding.values().to_vec(),
     }
     .encode_to_vec()
 }
@@ -107,7 +107,7 @@ mod tests {
                 origin: SightingOrigin::Live,
             },
             crop: redact::redact(raw, &subject, &mut NoFaces).unwrap(),
-            embedding: Embedding { model: ModelDigest([1; 32]), values: vec![0.5; 64] },
+            embedding: Embedding::new(ModelDigest([1; 32]), vec![0.125; 64]).unwrap(),
         }
     }
 

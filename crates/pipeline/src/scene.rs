@@ -403,15 +403,12 @@ fn keep(options: &SceneOptions) -> Keep {
 /// The mean direction of several appearances of one figure.
 fn mean(embeddings: Vec<Embedding>) -> Option<Embedding> {
     let mut all = embeddings.into_iter();
-    let mut sum = all.next()?;
+    let first = all.next()?;
+    let (model, mut sum) = (first.model(), first.into_values());
     for next in all {
-        sum.values.iter_mut().zip(&next.values).for_each(|(a, b)| *a += b);
+        sum.iter_mut().zip(next.values()).for_each(|(a, b)| *a += b);
     }
-    let norm = sum.values.iter().map(|v| v * v).sum::<f32>().sqrt();
-    (norm > 1e-6).then(|| {
-        sum.values.iter_mut().for_each(|v| *v /= norm);
-        sum
-    })
+    Embedding::normalised(model, sum).ok()
 }
 
 /// What several pictures of one figure say together: of each part the word with the most confidence behind it, with the
@@ -455,9 +452,10 @@ mod tests {
 
     #[test]
     fn the_mean_of_appearances_is_a_unit_vector_between_them() {
-        let e = |x: f32, y: f32| Embedding { model: ModelDigest([0; 32]), values: vec![x, y] };
+        let e = |x: f32, y: f32| Embedding::new(ModelDigest([0; 32]), vec![x, y]).unwrap();
         let m = mean(vec![e(1.0, 0.0), e(0.0, 1.0)]).unwrap();
-        assert!((m.values[0] - m.values[1]).abs() < 1e-6 && (m.values[0].hypot(m.values[1]) - 1.0).abs() < 1e-6);
+        let m = m.values();
+        assert!((m[0] - m[1]).abs() < 1e-6 && (m[0].hypot(m[1]) - 1.0).abs() < 1e-6);
         assert!(mean(vec![e(1.0, 0.0), e(-1.0, 0.0)]).is_none());
     }
 }

@@ -73,7 +73,7 @@ fn two_actors_become_sightings_with_the_same_ids_in_every_run() {
     }
     for new in &first {
         assert!(new.sighting.class != Class::Person || !new.crop.erased().is_empty(), "a figure's head is always erased");
-        let norm: f32 = new.embedding.values.iter().map(|v| v * v).sum();
+        let norm: f32 = new.embedding.values().iter().map(|v| v * v).sum();
         assert!((norm - 1.0).abs() < 1e-3, "{norm}");
     }
     assert_eq!(done.progress.stats.sightings as usize, first.len());

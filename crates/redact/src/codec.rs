@@ -19,6 +19,8 @@ const MAX_BYTES: usize = 1 << 20;
 pub enum DecodeError {
     #[error("the picture has no mark of a redacted crop; only pictures written by sightline are read")]
     NoMark,
+    #[error("the picture holds more than a redacted crop, or less")]
+    More,
     #[error("the mark of the redacted crop is damaged")]
     BadMark,
     #[error("the picture is {width}x{height}, larger than any redacted crop")]
@@ -53,6 +55,9 @@ pub(crate) fn encode(crop: &RedactedCrop) -> Vec<u8> {
 
 pub(crate) fn decode(bytes: &[u8]) -> Result<RedactedCrop, DecodeError> {
     let comment = comment(bytes).ok_or(DecodeError::NoMark)?;
+    if comment.starts_with(MARK) && !is_ours(bytes) {
+        return Err(DecodeError::More);
+    }
     let mut lines =
         comment.strip_prefix(MARK).ok_or(DecodeError::NoMark)?.strip_prefix('\n').ok_or(DecodeError::BadMark)?.lines();
     let subject = lines.next().and_then(|l| l.strip_prefix("subject ")).and_then(rect).ok_or(DecodeError::BadMark)?;
@@ -76,6 +81,40 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<RedactedCrop, DecodeError> {
         }
     }
     Ok(RedactedCrop { size, rgb, erased, subject: subject.clip(size) })
+}
+
+/// Whether every segment is one that [`encode`] writes, and nothing follows the picture.
+pub(crate) fn is_ours(bytes: &[u8]) -> bool {
+    let Some(mut rest) = bytes.strip_prefix(&[0xff, 0xd8]) else { return false };
+    let mut is_first = true;
+    loop {
+        let [0xff, marker, after @ ..] = rest else { return false };
+        let Some((len, _)) = after.split_first_chunk::<2>() else { return false };
+        let len = usize::from(u16::from_be_bytes(*len));
+        if len < 2 || after.len() < len {
+            return false;
+        }
+        let content = &after[2..len];
+        let fits = match marker {
+            // The mark, once and first.
+            0xfe => is_first && content.starts_with(MARK.as_bytes()) && content.is_ascii(),
+            // JFIF without a thumbnail; tables and the frame's header.
+            0xe0 => !is_first && content.len() == 14 && content.starts_with(b"JFIF\0"),
+            0xdb | 0xc0 | 0xc4 => !is_first && content.len() <= 512,
+            0xda => {
+                // The picture itself: up to the one end, which is the end of all.
+                let scan = &after[len..];
+                let end = scan.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7));
+                return !is_first && end.is_some_and(|end| &scan[end..] == [0xff, 0xd9]);
+            }
+            _ => false,
+        };
+        if !fits {
+            return false;
+        }
+        is_first = false;
+        rest = &after[len..];
+    }
 }
 
 /// The comment right after the start of the picture.

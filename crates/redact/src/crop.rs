@@ -84,6 +84,12 @@ impl RedactedCrop {
         codec::encode(self)
     }
 
+    /// Whether bytes look in every segment like what [`Self::encode`] writes, and end with the picture. Reads no pixels, and is
+    /// quick. Nothing but a picture fits into such bytes.
+    pub fn is_ours(bytes: &[u8]) -> bool {
+        codec::is_ours(bytes)
+    }
+
     /// Reads what [`Self::encode`] wrote; a picture without the mark was not redacted here and is refused.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         codec::decode(bytes)
@@ -250,6 +256,13 @@ mod tests {
         image::codecs::jpeg::JpegEncoder::new(&mut plain).encode(&[9; 300], 10, 10, image::ExtendedColorType::Rgb8).unwrap();
         assert!(matches!(RedactedCrop::decode(&plain), Err(DecodeError::NoMark)));
         assert!(RedactedCrop::decode(&bytes[..bytes.len() / 3]).is_err());
+        for more in [b"<html>".to_vec(), vec![0], vec![0xff, 0xd9]] {
+            assert!(matches!(RedactedCrop::decode(&[&bytes[..], &more].concat()), Err(DecodeError::More)));
+        }
+        // A segment of somebody's, before the picture.
+        let at = bytes.windows(2).position(|w| w == [0xff, 0xdb]).unwrap();
+        let html = b"\xff\xe1\x00\x08<html>";
+        assert!(matches!(RedactedCrop::decode(&[&bytes[..at], html, &bytes[at..]].concat()), Err(DecodeError::More)));
         assert!(RedactedCrop::decode(b"").is_err());
     }
 

@@ -67,7 +67,7 @@ impl EmbedAgain {
             }
             let this = self.clone();
             let made = tokio::task::spawn_blocking(move || this.embed(&crops)).await.map_err(|_| FeedError::Thread)??;
-            if made.iter().any(|(_, _, e)| e.model != model) {
+            if made.iter().any(|(_, _, e)| e.model() != model) {
                 return Err(FeedError::Thread);
             }
             catalogue.put_embeddings(&made).await?;
@@ -88,7 +88,14 @@ impl EmbedAgain {
         let mut made = Vec::with_capacity(crops.len());
         for (id, seq, jpeg) in crops {
             match RedactedCrop::decode(jpeg) {
-                Ok(crop) => made.push((*id, *seq, embedder.embed(&crop)?)),
+                Ok(crop) => match embedder.embed(&crop) {
+                    Ok(embedding) => made.push((*id, *seq, embedding)),
+                    // One picture that the model can make nothing of keeps nothing else back; a model that fails at all of them does.
+                    Err(error) if crops.len() > 1 && made.is_empty() && Some(id) == crops.last().map(|(id, ..)| id) => {
+                        return Err(error);
+                    }
+                    Err(error) => tracing::warn!(%id, error = %chain(&error), "not embedded"),
+                },
                 Err(error) => tracing::warn!(%id, error = %chain(&error), "crop damaged: not embedded"),
             }
         }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use catalogue::{Catalogue, CatalogueError, Change};
+use catalogue::{Catalogue, CatalogueError, Change, SetAside, UnusableRow};
 use index::{IndexEntry, IndexError, IndexSpec, Place, VectorIndex};
 use tokio::{sync::Mutex, task::spawn_blocking};
 use types::{Day, Embedding, SightingId};
@@ -57,6 +57,8 @@ pub(crate) struct ModelFeed {
     turn: Mutex<()>,
     /// Sightings whose vectors another model made; they can't be compared and so are not in the index.
     other_model: AtomicU64,
+    /// Sightings that it could not take.
+    set_aside: AtomicU64,
     /// Nobody wants it any more: it takes nothing.
     retired: AtomicBool,
     /// It was held against the catalogue; not while a server that holds it was away from the start.
@@ -94,6 +96,7 @@ impl ModelFeed {
             sharing: Sharing::new(feeder),
             turn: Mutex::default(),
             other_model: AtomicU64::new(0),
+            set_aside: AtomicU64::new(0),
             retired: AtomicBool::new(false),
             settled: AtomicBool::new(false),
             counted: AtomicBool::new(false),
@@ -170,7 +173,8 @@ impl ModelFeed {
         }
         let index = self.index.clone();
         let vectors = blocking(move || index.len().map(|n| n as u64)).await?;
-        self.other_model.store(rows.saturating_sub(vectors), Ordering::Relaxed);
+        let aside = self.count_set_aside().await?;
+        self.other_model.store(rows.saturating_sub(vectors).saturating_sub(aside), Ordering::Relaxed);
         self.counted.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -199,6 +203,18 @@ impl ModelFeed {
     /// How many sightings another model's vectors keep out of searches by likeness.
     pub(crate) fn other_model(&self) -> u64 {
         self.other_model.load(Ordering::Relaxed)
+    }
+
+    /// How many sightings the index could not take: they are in no search.
+    pub(crate) fn set_aside(&self) -> u64 {
+        self.set_aside.load(Ordering::Relaxed)
+    }
+
+    /// As [`Self::set_aside`], asked anew.
+    pub(crate) async fn count_set_aside(&self) -> Result<u64, FeedError> {
+        let count = self.catalogue.set_aside_count(self.index.spec().model).await?;
+        self.set_aside.store(count, Ordering::Relaxed);
+        Ok(count)
     }
 
     /// Takes every change that the index lacks; returns how many there were.
@@ -251,23 +267,46 @@ impl ModelFeed {
         };
         let taken = changes.len() as u64;
         let spec = self.index.spec();
-        let (mut puts, mut removed) = (Vec::new(), Vec::new());
+        let (mut puts, mut removed, mut aside) = (Vec::new(), Vec::new(), Vec::new());
         let mut again = self.vectors_of_others(&changes).await?;
         for change in changes {
             match change {
-                Change::Put { mut row, .. } if row.embedding.model != spec.model => match again.remove(&row.sighting.id) {
+                Change::Put { seq, mut row } if row.embedding.model() != spec.model => match again.remove(&row.sighting.id) {
                     Some(embedding) => {
                         row.embedding = embedding;
-                        puts.push(entry(*row));
+                        puts.push((seq, entry(*row)));
                     }
                     None => {
                         self.other_model.fetch_add(1, Ordering::Relaxed);
                         removed.push((row.sighting.day(), row.sighting.id));
                     }
                 },
-                Change::Put { row, .. } => puts.push(entry(*row)),
+                Change::Put { seq, row } => puts.push((seq, entry(*row))),
+                Change::Unusable { seq, row } => {
+                    removed.extend(row.id().map(|id| (row.day, id)));
+                    aside.push(SetAside { row, seq });
+                }
                 Change::Removed { id, day, .. } => removed.push((day, id)),
             }
+        }
+        let mut taken_in = Vec::with_capacity(puts.len());
+        for (seq, entry) in puts {
+            // One that the index refuses keeps nothing else out.
+            let Some(fault) = self.index.fault(&entry) else {
+                taken_in.push(entry);
+                continue;
+            };
+            removed.push((entry.day, entry.id));
+            let row = UnusableRow { key: entry.id.0.as_bytes().to_vec(), day: entry.day, fault: fault.to_string() };
+            aside.push(SetAside { row, seq });
+        }
+        let puts = taken_in;
+        for SetAside { row, .. } in &aside {
+            tracing::error!(sighting = row.subject(), fault = row.fault, "set aside: the index can't take the sighting");
+        }
+        self.catalogue.set_aside(spec.model, &aside).await?;
+        if !aside.is_empty() || (!removed.is_empty() && self.set_aside() > 0) {
+            self.count_set_aside().await?;
         }
         if shared {
             self.unconfirmed().extend(puts.iter().map(|entry| (entry.day, entry.id)));
@@ -291,7 +330,7 @@ impl ModelFeed {
         let wanted: Vec<_> = changes
             .iter()
             .filter_map(|change| match change {
-                Change::Put { seq, row } if row.embedding.model != model => Some((row.sighting.id, *seq)),
+                Change::Put { seq, row } if row.embedding.model() != model => Some((row.sighting.id, *seq)),
                 _ => None,
             })
             .collect();
@@ -401,7 +440,7 @@ impl ModelFeed {
         if !self.is_ours() {
             self.hear().await?;
         }
-        Ok(self.taken() >= last && self.other_model() == 0)
+        Ok(self.taken() >= last && self.other_model() == 0 && self.set_aside() == 0)
     }
 
     /// Forgets everything and takes it from the catalogue again; returns how many vectors there are.
@@ -420,6 +459,12 @@ impl ModelFeed {
         self.flush().await?;
         let index = self.index.clone();
         blocking(move || index.len().map(|n| n as u64)).await
+    }
+
+    /// Reads the index's files again and checks them.
+    pub(crate) async fn verify(&self) -> Result<(), FeedError> {
+        let index = self.index.clone();
+        blocking(move || index.verify()).await
     }
 
     /// Every sighting in the index, by day.

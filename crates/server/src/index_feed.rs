@@ -177,6 +177,11 @@ impl IndexFeed {
         self.main().is_current().await
     }
 
+    /// Reads the files of the index that is searched again.
+    pub(crate) async fn verify(&self) -> Result<(), FeedError> {
+        self.main().verify().await
+    }
+
     pub(crate) async fn rebuild(&self) -> Result<u64, FeedError> {
         self.main().rebuild().await
     }

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use types::{JobId, ReceiveTime};
 
 pub(crate) use settings::JobSettings;
-pub(crate) use sink::{record, store_sightings};
+pub(crate) use sink::{record, store_good};
 pub(crate) use worker::{JobFailure, Workers};
 
 use self::running::Running;

@@ -359,6 +359,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
         "sightline.v1.LogService",
         "sightline.v1.RetentionService",
         retention::HEALTH,
+        retention::INDEX_HEALTH,
     ];
     for name in services {
         health.set_service_status(name, status).await;

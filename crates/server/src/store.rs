@@ -2,6 +2,7 @@
 //! `index rebuild`.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
@@ -9,7 +10,7 @@ use std::{
 
 use catalogue::{
     AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, IdDifference, JobState, S3Credentials,
-    compare_ids,
+    UnusableRow, compare_ids,
 };
 use index::Place;
 use proto::v1;
@@ -198,7 +199,10 @@ impl Store {
         }
         self.catalogue.repair().await?;
         self.feed.await_current(FED).await?;
-        let vector = |f: &v1::Finding| matches!(f.kind(), v1::FindingKind::VectorMissing | v1::FindingKind::VectorOrphaned);
+        let vector = |f: &v1::Finding| {
+            let kinds = [v1::FindingKind::VectorMissing, v1::FindingKind::VectorOrphaned, v1::FindingKind::VectorDamaged];
+            kinds.contains(&f.kind())
+        };
         if found.iter().any(vector) {
             self.feed.rebuild().await?;
         }
@@ -226,6 +230,11 @@ impl Store {
             difference.surplus.retain(|id| again.surplus.contains(id));
             vectors = now;
         }
+        // Those that the index has set aside are named as such, and not as missing.
+        let mut aside = self.catalogue.sightings_set_aside(self.feed.main().index().spec().model).await?;
+        let named: BTreeSet<_> = report.unusable.iter().chain(aside.iter().map(|a| &a.row)).filter_map(UnusableRow::id).collect();
+        difference.missing.retain(|(_, id)| !named.contains(id));
+        aside.retain(|a| !report.unusable.iter().any(|row| row.key == a.row.key));
         let mut list = Vec::new();
         let mut add = |kind: v1::FindingKind, subject: String, message: &str| {
             list.push(v1::Finding { kind: kind.into(), subject, message: message.to_owned(), repaired: false });
@@ -238,6 +247,17 @@ impl Store {
         }
         for id in &report.unreadable_crop {
             add(v1::FindingKind::CropMissing, id.to_string(), "the sighting's crop is damaged");
+        }
+        for row in &report.unusable {
+            let message = format!("the sighting is in no search: {}", row.fault);
+            add(v1::FindingKind::SightingUnusable, row.subject(), &message);
+        }
+        for aside in &aside {
+            let message = format!("the sighting is in no search: {}", aside.row.fault);
+            add(v1::FindingKind::SightingUnusable, aside.row.subject(), &message);
+        }
+        if let Err(fault) = self.feed.verify().await {
+            add(v1::FindingKind::VectorDamaged, "index".to_owned(), &chain(&fault).to_string());
         }
         for name in &report.orphan_crops {
             add(v1::FindingKind::CropOrphaned, name.clone(), "the crop belongs to no sighting");

@@ -8,6 +8,8 @@ mod attacks;
 mod attacks_callers;
 #[path = "server/attacks_owners.rs"]
 mod attacks_owners;
+#[path = "server/bad_rows.rs"]
+mod bad_rows;
 #[path = "server/comings.rs"]
 mod comings;
 #[path = "server/edge.rs"]

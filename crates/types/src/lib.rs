@@ -16,7 +16,7 @@ mod vocabulary;
 
 pub use description::{Described, Description, DescriptionQuery, QueryPart};
 pub use detection::{Detection, TrackId, TrackPoint};
-pub use embedding::{Embedding, ModelDigest, ParseDigestError};
+pub use embedding::{Embedding, EmbeddingError, ModelDigest, ParseDigestError};
 pub use frame::{ColourMatrix, Frame, FrameError, PixelFormat, PixelSource, Plane, RawCrop};
 pub use geometry::{Rect, Size};
 pub use id::{AgencyId, CameraId, CaseId, FootageDigest, HoldId, IdError, JobId, SightingId};

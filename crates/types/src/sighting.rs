@@ -31,6 +31,43 @@ impl Sighting {
     /// this far before it, and a parked car does not keep one sighting open for days.
     pub const MAX_DURATION: Duration = Duration::from_secs(600);
 
+    /// 1990-01-01, in microseconds since 1970: no footage is older.
+    pub const EARLIEST_US: i64 = 631_152_000_000_000;
+    /// How far two clocks that are looked after may differ: of a camera, a worker and a server.
+    pub const CLOCK_SLACK_US: i64 = 300_000_000;
+    /// No clock uncertainty counts for more, whoever states it.
+    const MOST_UNCERTAIN_US: i64 = 3_600_000_000;
+    /// Far above [`Self::MAX_DURATION`]; a search looks this far before its window.
+    const LONGEST_US: i64 = 3_600_000_000;
+
+    /// Why no store may take it, as the end of a sentence that begins with "the sighting". Whoever stores asks with the time
+    /// `now`; whoever reads what was stored, without.
+    pub fn fault(&self, now: Option<CaptureTime>) -> Option<&'static str> {
+        let (first, last) = (self.first.time.as_micros(), self.last.time.as_micros());
+        let latest = now.map_or(i64::MAX, |now| {
+            let uncertain = self.last.uncertainty.as_micros().min(Self::MOST_UNCERTAIN_US);
+            now.as_micros().saturating_add(uncertain).saturating_add(Self::CLOCK_SLACK_US)
+        });
+        let numbers = [self.bbox.x, self.bbox.y, self.bbox.width, self.bbox.height, self.score];
+        if last < first {
+            Some("ends before it begins")
+        } else if last - first > Self::LONGEST_US {
+            Some("lasts longer than an hour; longer tracks must be cut")
+        } else if !(first..=last).contains(&self.best.as_micros()) {
+            Some("has a crop that was seen before it began or after it ended")
+        } else if first < Self::EARLIEST_US {
+            Some("was seen before 1990: the camera's clock or the footage's start is wrong")
+        } else if last > latest {
+            Some("was seen in the future: the camera's clock or the footage's start is wrong")
+        } else if !numbers.iter().all(|v| v.is_finite()) {
+            Some("has a box or score that is not finite")
+        } else if !self.description.to_vector().iter().all(|v| v.is_finite()) {
+            Some("has a description whose confidence is not finite")
+        } else {
+            None
+        }
+    }
+
     /// The bucket it lives and is forgotten in: the UTC day it was first seen.
     pub fn day(&self) -> Day {
         self.first.time.day()

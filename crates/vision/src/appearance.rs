@@ -72,6 +72,6 @@ impl Embedder {
             let (b, c) = (parts.backbone.len(), parts.colour.len());
             output(self.parts.name(), format!("{b} values; with {c} of colour they do not fit the projection"))
         })?;
-        Ok(Embedding { model: self.digest, values })
+        Embedding::new(self.digest, values).map_err(|e| output(self.parts.name(), e.to_string()))
     }
 }

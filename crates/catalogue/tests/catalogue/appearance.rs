@@ -17,14 +17,14 @@ fn model(place: ModelPlace, digest: ModelDigest) -> AppearanceModel {
 }
 
 fn vector(first: f32) -> Embedding {
-    Embedding { model: OTHER, values: vec![first, 0.0] }
+    Embedding::normalised(OTHER, vec![first, 1.0]).unwrap()
 }
 
 async fn seqs(f: &Fixture) -> std::collections::BTreeMap<SightingId, u64> {
     let changes = f.catalogue.changes_since(0, 100).await.unwrap();
     let put = |change: &Change| match change {
         Change::Put { seq, row } => Some((row.sighting.id, *seq)),
-        Change::Removed { .. } => None,
+        Change::Unusable { .. } | Change::Removed { .. } => None,
     };
     changes.iter().filter_map(put).collect()
 }
@@ -46,7 +46,7 @@ async fn a_vector_of_another_model_is_kept_beside_and_given_for_that_model_alone
     let seqs = seqs(&f).await;
     let (a, b, own) = (records[0].sighting.id, records[1].sighting.id, &records[0].embedding);
     f.catalogue.put_embeddings(&[(a, seqs[&a], vector(1.0)), (id(99), 7, vector(0.5))]).await.unwrap();
-    assert_eq!(f.catalogue.embedding_by(a, own.model).await.unwrap().as_ref(), Some(own));
+    assert_eq!(f.catalogue.embedding_by(a, own.model()).await.unwrap().as_ref(), Some(own));
     assert_eq!(f.catalogue.embedding_by(a, OTHER).await.unwrap(), Some(vector(1.0)));
     assert_eq!(f.catalogue.embedding_by(b, OTHER).await.unwrap(), None);
     let kept = f.catalogue.kept_embeddings(OTHER, &[a, b, id(99)]).await.unwrap();

@@ -44,6 +44,7 @@ impl Follower {
                 self.seq = change.seq();
                 match change {
                     Change::Put { row, .. } => drop(self.copy.insert((row.sighting.day(), row.sighting.id), row.sighting)),
+                    Change::Unusable { row, .. } => panic!("{row:?}"),
                     Change::Removed { id, day, .. } => drop(self.copy.remove(&(day, id))),
                 }
             }

@@ -24,7 +24,8 @@ async fn fill_day(catalogue: &Catalogue, count: u64) -> Vec<SightingId> {
             }
             // Bytes that are nowhere else.
             let seed = 0.123_456 + n as f32 / 1000.0;
-            r.embedding.values = (0..256).map(|i| (seed * (i + 1) as f32).sin()).collect();
+            let values = (0..256).map(|i| (seed * (i + 1) as f32).sin()).collect();
+            r.embedding = types::Embedding::normalised(r.embedding.model(), values).unwrap();
             r
         })
         .collect();
@@ -75,7 +76,7 @@ fn holds_bytes(folder: &Path, needle: &[u8]) -> Option<std::path::PathBuf> {
 }
 
 fn bytes(embedding: &Embedding) -> Vec<u8> {
-    embedding.values.iter().take(16).flat_map(|v| v.to_le_bytes()).collect()
+    embedding.values().iter().take(16).flat_map(|v| v.to_le_bytes()).collect()
 }
 
 #[tokio::test]

@@ -61,8 +61,11 @@ async fn what_can_not_be_indexed_or_does_not_belong_is_refused_whole() {
         with(&|r| r.sighting.agency = agency("south")).await,
         with(&|r| r.sighting.last.time = r.sighting.first.time.plus_micros(-1)).await,
         with(&|r| r.sighting.last.time = r.sighting.first.time.plus_micros(2 * HOUR)).await,
-        with(&|r| r.embedding.values[0] = f32::NAN).await,
-        with(&|r| r.embedding.values.clear()).await,
+        with(&|r| r.sighting.score = f32::NAN).await,
+        with(&|r| r.sighting.description.upper.as_mut().unwrap().confidence = f32::NAN).await,
+        with(&|r| seen(r, "0206-03-01T00:00:00Z")).await,
+        with(&|r| seen(r, "1971-03-01T00:00:00Z")).await,
+        with(&|r| seen(r, "2099-03-01T00:00:00Z")).await,
         with(&|r| r.sighting.bbox.x = f32::INFINITY).await,
     ] {
         assert!(matches!(error, CatalogueError::Sighting { .. }), "{error:?}");
@@ -70,6 +73,13 @@ async fn what_can_not_be_indexed_or_does_not_belong_is_refused_whole() {
     assert_eq!(f.catalogue.sighting_count().await.unwrap(), 0);
     assert_eq!(f.catalogue.last_change().await.unwrap(), 0);
     assert!(f.catalogue.check().await.unwrap().is_clean());
+}
+
+fn seen(record: &mut catalogue::SightingRecord, at: &str) {
+    let at = at.parse().unwrap();
+    (record.sighting.first.time, record.sighting.last.time, record.sighting.best) = (at, at, at);
+    // However uncertain it says it is.
+    record.sighting.last.uncertainty = types::ClockUncertainty(std::time::Duration::from_secs(4_000_000_000));
 }
 
 #[tokio::test]
@@ -126,8 +136,8 @@ async fn cameras_keep_what_their_owners_said() {
 async fn models_do_not_mix_in_what_is_handed_out() {
     let f = fixture().await;
     let mut other = record(2, 2, 0);
-    other.embedding.model = ModelDigest([9; 32]);
+    other.embedding = types::Embedding::new(ModelDigest([9; 32]), other.embedding.into_values()).unwrap();
     f.catalogue.put_sightings(&[record(1, 1, 0), other]).await.unwrap();
-    assert_eq!(f.catalogue.embedding(id(1)).await.unwrap().unwrap().model, ModelDigest([3; 32]));
-    assert_eq!(f.catalogue.embedding(id(2)).await.unwrap().unwrap().model, ModelDigest([9; 32]));
+    assert_eq!(f.catalogue.embedding(id(1)).await.unwrap().unwrap().model(), ModelDigest([3; 32]));
+    assert_eq!(f.catalogue.embedding(id(2)).await.unwrap().unwrap().model(), ModelDigest([9; 32]));
 }

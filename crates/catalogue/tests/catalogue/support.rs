@@ -190,7 +190,7 @@ pub(crate) fn record(n: u64, seed: u64, hours: i64) -> SightingRecord {
         },
     };
     let values = vec![(seed as f32).sin(), (seed as f32).cos()];
-    SightingRecord { sighting, crop: crop(seed as u8), embedding: Embedding { model: ModelDigest([3; 32]), values } }
+    SightingRecord { sighting, crop: crop(seed as u8), embedding: Embedding::new(ModelDigest([3; 32]), values).unwrap() }
 }
 
 /// The beginning of a check on the audit record.

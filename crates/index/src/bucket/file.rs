@@ -133,7 +133,7 @@ impl Layout {
         fixed[24..32].copy_from_slice(&entry.first.as_micros().to_le_bytes());
         fixed[32..40].copy_from_slice(&entry.last.as_micros().to_le_bytes());
         fixed[40..40 + camera.len()].copy_from_slice(camera);
-        for value in entry.description.iter().chain(&entry.appearance.values) {
+        for value in entry.description.iter().chain(entry.appearance.values()) {
             bytes.extend_from_slice(&value.to_le_bytes());
         }
         self.seal(&mut bytes[start..], generation, number);

@@ -42,7 +42,7 @@ pub(super) fn point(entry: &IndexEntry) -> PointStruct {
         ("first", entry.first.as_micros().into()),
         ("last", entry.last.as_micros().into()),
     ];
-    let vectors = [(DESCRIPTION, entry.description.clone()), (APPEARANCE, entry.appearance.values.clone())];
+    let vectors = [(DESCRIPTION, entry.description.clone()), (APPEARANCE, entry.appearance.values().to_vec())];
     PointStruct {
         id: Some(point_id(entry.id)),
         payload: payload.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),

@@ -184,10 +184,10 @@ impl Remote {
     /// Best first; equal scores in any order. Where no shard can hold a match nothing is asked.
     pub(crate) fn search(&self, query: &IndexQuery) -> Result<Vec<Scored>, IndexError> {
         let (space, values) = match &query.vector {
-            QueryVector::Description(values) => (DESCRIPTION, values),
-            QueryVector::Appearance(embedding) => (APPEARANCE, &embedding.values),
+            QueryVector::Description(values) => (DESCRIPTION, values.as_slice()),
+            QueryVector::Appearance(embedding) => (APPEARANCE, embedding.values()),
         };
-        let nearest = VectorInput { variant: Some(vector_input::Variant::Dense(values.clone().into())) };
+        let nearest = VectorInput { variant: Some(vector_input::Variant::Dense(values.to_vec().into())) };
         let exact = self.is_exact();
         let request = QueryPoints {
             collection_name: self.alias.clone(),

@@ -124,18 +124,18 @@ fn an_entry_or_query_that_does_not_fit_is_refused_and_changes_nothing(world: &Wo
         change(&mut e);
         index.upsert(&[good.clone(), e], 9).unwrap_err()
     };
-    assert!(matches!(with(&|e| e.appearance.model = ModelDigest([1; 32])), IndexError::Model { .. }));
-    assert!(matches!(with(&|e| e.appearance.values.truncate(3)), IndexError::Length { got: 3, want: LEN, .. }));
-    assert!(matches!(with(&|e| e.appearance.values[0] = f32::NAN), IndexError::NotFinite { .. }));
-    assert!(matches!(with(&|e| e.appearance.values[0] = f32::INFINITY), IndexError::NotFinite { .. }));
-    assert!(matches!(with(&|e| e.appearance.values = vec![0.0; LEN]), IndexError::NotUnit { .. }));
+    assert!(matches!(
+        with(&|e| e.appearance = Embedding::new(ModelDigest([1; 32]), e.appearance.values().to_vec()).unwrap()),
+        IndexError::Model { .. }
+    ));
+    assert!(matches!(with(&|e| e.appearance = appearance(2, 3)), IndexError::Length { got: 3, want: LEN, .. }));
     assert!(matches!(with(&|e| e.description.truncate(1)), IndexError::Length { .. }));
     assert!(matches!(with(&|e| e.description[0] = f32::NAN), IndexError::NotFinite { .. }));
     assert!(matches!(with(&|e| e.day.0 += 1), IndexError::Entry { .. }));
     assert!(matches!(with(&|e| e.last = e.first.plus_micros(-1)), IndexError::Entry { .. }));
     assert!(matches!(with(&|e| e.last = e.first.plus_micros(2 * HOUR)), IndexError::Entry { .. }));
     assert_eq!((index.len().unwrap(), index.taken()), (0, 0));
-    let other = Embedding { model: ModelDigest([1; 32]), ..appearance(1, LEN) };
+    let other = Embedding::new(ModelDigest([1; 32]), appearance(1, LEN).into_values()).unwrap();
     assert!(matches!(index.search(&query(QueryVector::Appearance(other))), Err(IndexError::Model { .. })));
     assert!(matches!(index.search(&query(QueryVector::Description(vec![f32::NAN; 3]))), Err(IndexError::Length { .. })));
 }
@@ -238,7 +238,7 @@ fn models_live_beside_each_other_until_one_is_not_kept(world: &World) {
     let beside = world.place.open(other).unwrap();
     assert!(beside.is_empty().unwrap());
     let mut of_other = entry(2, 2, 0);
-    of_other.appearance = Embedding { model: other.model, values: vec![1.0, 0.0, 0.0] };
+    of_other.appearance = Embedding::new(other.model, vec![1.0, 0.0, 0.0]).unwrap();
     beside.upsert(&[of_other], 1).unwrap();
     assert_eq!((index.len().unwrap(), beside.len().unwrap()), (1, 1));
     drop(beside);

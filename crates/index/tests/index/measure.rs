@@ -48,8 +48,8 @@ fn upsert_and_search_against_a_plain_scan() {
     });
     let plain = timed(|| {
         for n in 0..SEARCHES {
-            let wanted = appearance(n, LEN).values;
-            let dot = |e: &IndexEntry| e.appearance.values.iter().zip(&wanted).map(|(a, b)| a * b).sum::<f32>();
+            let wanted = appearance(n, LEN).into_values();
+            let dot = |e: &IndexEntry| e.appearance.values().iter().zip(&wanted).map(|(a, b)| a * b).sum::<f32>();
             let mut scores: Vec<_> = entries.iter().map(dot).collect();
             scores.sort_unstable_by(|a, b| b.total_cmp(a));
             assert!(scores[49] <= scores[0]);

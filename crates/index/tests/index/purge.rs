@@ -54,7 +54,7 @@ fn some(of: &[u64]) -> impl Iterator<Item = &u64> {
 }
 
 fn vector(n: u64) -> Vec<u8> {
-    appearance(n, LEN).values.iter().flat_map(|v| v.to_le_bytes()).collect()
+    appearance(n, LEN).values().iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
 /// Ids as bytes in either order of theirs, and as text.

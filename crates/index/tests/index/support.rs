@@ -31,8 +31,7 @@ pub(crate) fn appearance(seed: u64, len: usize) -> Embedding {
         (state >> 40) as f32 / (1u64 << 24) as f32 - 0.5
     };
     let raw: Vec<f32> = (0..len).map(|_| next()).collect();
-    let length = raw.iter().map(|v| v * v).sum::<f32>().sqrt();
-    Embedding { model: MODEL, values: raw.into_iter().map(|v| v / length).collect() }
+    Embedding::normalised(MODEL, raw).unwrap()
 }
 
 pub(crate) fn description(seed: u64) -> Vec<f32> {
@@ -88,7 +87,7 @@ pub(crate) fn expected<'a>(entries: impl Iterator<Item = &'a IndexEntry>, query:
         .map(|e| {
             let score = match &query.vector {
                 QueryVector::Description(v) => dot(v, &e.description),
-                QueryVector::Appearance(v) => dot(&v.values, &e.appearance.values),
+                QueryVector::Appearance(v) => dot(v.values(), e.appearance.values()),
             };
             Scored { id: e.id, score }
         })

@@ -1638,6 +1638,10 @@ pub enum FindingKind {
     Database = 5,
     /// The audit record is not whole.
     Audit = 6,
+    /// A sighting whose row can't be used, or that the index could not take: it is in no search.
+    SightingUnusable = 7,
+    /// A file of the index is not what was written.
+    VectorDamaged = 8,
 }
 impl FindingKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1653,6 +1657,8 @@ impl FindingKind {
             Self::VectorOrphaned => "FINDING_KIND_VECTOR_ORPHANED",
             Self::Database => "FINDING_KIND_DATABASE",
             Self::Audit => "FINDING_KIND_AUDIT",
+            Self::SightingUnusable => "FINDING_KIND_SIGHTING_UNUSABLE",
+            Self::VectorDamaged => "FINDING_KIND_VECTOR_DAMAGED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1665,6 +1671,8 @@ impl FindingKind {
             "FINDING_KIND_VECTOR_ORPHANED" => Some(Self::VectorOrphaned),
             "FINDING_KIND_DATABASE" => Some(Self::Database),
             "FINDING_KIND_AUDIT" => Some(Self::Audit),
+            "FINDING_KIND_SIGHTING_UNUSABLE" => Some(Self::SightingUnusable),
+            "FINDING_KIND_VECTOR_DAMAGED" => Some(Self::VectorDamaged),
             _ => None,
         }
     }

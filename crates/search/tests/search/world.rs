@@ -37,7 +37,7 @@ pub(crate) fn camera(name: &str) -> CameraId {
 /// A unit vector at this angle from the first axis.
 pub(crate) fn looks(degrees: f32) -> Embedding {
     let radians = degrees.to_radians();
-    Embedding { model: MODEL, values: vec![radians.cos(), radians.sin(), 0.0, 0.0] }
+    Embedding::new(MODEL, vec![radians.cos(), radians.sin(), 0.0, 0.0]).unwrap()
 }
 
 pub(crate) fn wears(upper: Colour, lower: Colour, confidence: f32) -> Description {

@@ -4,14 +4,14 @@ use std::{
 };
 
 use catalogue::{Catalogue, CatalogueError, Fence, SightingRecord};
-use metrics::histogram;
+use metrics::{counter, histogram};
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     feed::IndexFeed,
-    jobs::{record, store_sightings},
+    jobs::{record, store_good},
     metrics::names,
     status::chain,
 };
@@ -36,10 +36,19 @@ impl SightingSink for PatientSink {
         let mut wait = FIRST_WAIT;
         let began = Instant::now();
         loop {
-            let stored = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records, self.fence.as_ref()));
-            let Err(error) = stored else {
-                histogram!(names::STORE_SECONDS, "origin" => "live").record(began.elapsed());
-                return Ok(());
+            let stored = self.runtime.block_on(store_good(&self.catalogue, &self.feed, &records, self.fence.as_ref()));
+            let error = match stored {
+                Err(error) => error,
+                Ok(refused) => {
+                    for (n, error) in refused {
+                        // Waiting would help nobody, and stop the camera.
+                        let sighting = &records[n].sighting;
+                        tracing::error!(camera = %sighting.camera, error = %chain(&error), "a sighting is not stored");
+                        counter!(names::SIGHTINGS_LEFT_OUT, "origin" => "live").increment(1);
+                    }
+                    histogram!(names::STORE_SECONDS, "origin" => "live").record(began.elapsed());
+                    return Ok(());
+                }
             };
             if matches!(error, CatalogueError::NotOurs { .. }) {
                 // What was seen meanwhile the other one has seen too.

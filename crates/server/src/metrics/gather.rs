@@ -27,6 +27,7 @@ pub(super) async fn gather(app: &App) -> Result<(), CatalogueError> {
         None => 0.0,
     });
     gauge!(n::INDEX_OTHER_MODEL).set(feed.main().other_model() as f64);
+    gauge!(n::INDEX_SET_ASIDE).set(feed.main().set_aside() as f64);
     let retention = app.retention.counts();
     gauge!(n::RETENTION_OVERDUE).set(retention.overdue as f64);
     counter!(n::RETENTION_DELETED).absolute(retention.deleted);

@@ -54,6 +54,8 @@ metrics! {
     WITNESS_CONTRADICTED "sightline_log_contradicted" Gauge "1 if a witness has seen another log under this key."
     INDEX_LAG "sightline_index_lag_changes" Gauge "Changes in the catalogue that searches do not see yet."
     INDEX_OTHER_MODEL "sightline_index_other_model" Gauge "Sightings that are in no search by likeness because another model made their vectors."
+    INDEX_SET_ASIDE "sightline_index_set_aside" Gauge "Sightings that the index could not take and that are in no search; `sightline check` names them."
+    SIGHTINGS_LEFT_OUT "sightline_sightings_left_out_total" Counter "Sightings that can never be stored and were left out, by origin."
     RETENTION_OVERDUE "sightline_retention_overdue" Gauge "Days whose deletion is later than the deployment allows, and deletions after which something was found."
     RETENTION_DELETED "sightline_retention_deleted_total" Counter "Sightings deleted because their time had come."
     REINDEX_LEFT "sightline_reindex_left" Gauge "Sightings that a reindex still has to embed; 0 where none runs."

@@ -74,7 +74,7 @@ async fn an_index_server_that_is_away_at_the_start_and_in_the_middle_costs_searc
     let embedder = vision::Embedder::load(&vision::ModelStore::from_env().unwrap(), None, None).unwrap();
     let mut values = vec![0.0; embedder.len()];
     values[0] = 1.0;
-    let embedding = Embedding { model: embedder.digest(), values };
+    let embedding = Embedding::new(embedder.digest(), values).unwrap();
     let record = SightingRecord { sighting: seen::car("gate", "local", 50), crop: seen::crop(), embedding };
     catalogue.put_sightings(&[record]).await.unwrap();
     catalogue.close().await;

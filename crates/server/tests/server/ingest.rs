@@ -16,11 +16,11 @@ use crate::{
     seen,
 };
 
-const ONE: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+pub(crate) const ONE: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 const TWO: &str = "01890a5d-ac96-774b-bcce-b302099a8058";
 
 /// Agency `local` with `gate`, `yard`, `quay` and `hall`, agency `other` with `far`, and a worker of each.
-async fn deployed() -> Deployed {
+pub(crate) async fn deployed() -> Deployed {
     let deployed = Deployed::with_cameras().await;
     add_identity(&deployed.home, "ingest", "sightline://local/ingest/ingest");
     add_identity(&deployed.home, "stranger", "sightline://other/ingest/stranger");
@@ -33,14 +33,14 @@ async fn deployed() -> Deployed {
     deployed
 }
 
-struct Holder {
+pub(crate) struct Holder {
     worker: &'static str,
     send: mpsc::Sender<v1::HoldRequest>,
     answers: Streaming<v1::HoldResponse>,
 }
 
 impl Holder {
-    async fn come(deployed: &Deployed, identity: &str, worker: &'static str) -> Self {
+    pub(crate) async fn come(deployed: &Deployed, identity: &str, worker: &'static str) -> Self {
         let (send, receive) = mpsc::channel(1);
         let mut client = IngestServiceClient::new(deployed.channel(identity).await);
         let answers = client.hold(ReceiverStream::new(receive)).await.unwrap().into_inner();
@@ -48,7 +48,7 @@ impl Holder {
     }
 
     /// Says that it is there; the cameras that are its own now, with their epochs.
-    async fn beat(&mut self, released: &[&str]) -> Vec<(String, u64)> {
+    pub(crate) async fn beat(&mut self, released: &[&str]) -> Vec<(String, u64)> {
         self.say(100, released, Vec::new()).await
     }
 
@@ -106,7 +106,7 @@ impl Wire {
 }
 
 /// Pushes all of them on one stream; what was refused, by number and reason.
-async fn push(deployed: &Deployed, identity: &str, messages: Vec<v1::PushRequest>) -> Vec<(u64, String)> {
+pub(crate) async fn push(deployed: &Deployed, identity: &str, messages: Vec<v1::PushRequest>) -> Vec<(u64, String)> {
     let last = messages.last().unwrap().sequence;
     let mut client = IngestServiceClient::new(deployed.channel(identity).await);
     let mut answers = client.push(tokio_stream::iter(messages)).await.unwrap().into_inner();
@@ -133,7 +133,7 @@ async fn found(deployed: &Deployed, case: &str) -> Vec<String> {
     ids
 }
 
-async fn authorised(deployed: &Deployed, id: &str, camera: &str) {
+pub(crate) async fn authorised(deployed: &Deployed, id: &str, camera: &str) {
     let at = |minutes| (chrono::Utc::now() + chrono::Duration::minutes(minutes)).to_rfc3339();
     deployed.authorised_case(id, camera, &at(-600), &at(60)).await;
 }
@@ -282,7 +282,7 @@ async fn a_worker_hands_in_nothing_but_its_own_agencys_live_sightings_with_redac
         (v1::PushRequest { crop: plain, ..wire.message(0, 1, &good) }, "not_redacted"),
         (v1::PushRequest { crop: Vec::new(), ..wire.message(0, 1, &good) }, "not_redacted"),
         (v1::PushRequest { model_sha256: "x".into(), ..wire.message(0, 1, &good) }, "bad_message"),
-        (v1::PushRequest { appearance: vec![f32::NAN], ..wire.message(0, 1, &good) }, "invalid"),
+        (v1::PushRequest { appearance: vec![f32::NAN], ..wire.message(0, 1, &good) }, "bad_vector"),
         (wire.message(0, 1, &endless), "invalid"),
         // Another camera's id would overwrite what that camera saw.
         (wire.message(0, 1, &Sighting { id: good.id, ..car("yard", "local", 3, now) }), "not_yours"),

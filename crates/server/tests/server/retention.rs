@@ -77,7 +77,7 @@ async fn catalogue(home: &Home) -> Catalogue {
 }
 
 /// Every byte under a folder, but for empty pages, with the names of the files.
-fn bytes_of(folder: &Path, into: &mut Vec<u8>) {
+pub(crate) fn bytes_of(folder: &Path, into: &mut Vec<u8>) {
     for path in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
         into.extend(path.to_str().unwrap().bytes());
         if path.is_dir() {

@@ -49,7 +49,7 @@ pub(crate) async fn cars(home: &Home, each: u64) -> Vec<SightingId> {
     let crop = crop();
     let mut values = vec![0.0; embedder.len()];
     values[0] = 1.0;
-    let embedding = Embedding { model: embedder.digest(), values };
+    let embedding = Embedding::new(embedder.digest(), values).unwrap();
     let places = (0..each).flat_map(|_| [("gate", "local"), ("yard", "local")]).chain([("quay", "other")]);
     let records: Vec<_> = places
         .enumerate()

@@ -59,7 +59,7 @@ fn dump() {
                 let word = |d: Option<types::Described<types::Colour>>| {
                     d.map_or("-".into(), |d| format!("{}:{:.2}", d.word, d.confidence))
                 };
-                let values: Vec<String> = e.values.iter().map(|v| format!("{v:.5}")).collect();
+                let values: Vec<String> = e.values().iter().map(|v| format!("{v:.5}")).collect();
                 let sub = crop.subject();
                 let erased: Vec<String> =
                     crop.erased().iter().map(|r| format!("{},{},{},{}", r.x, r.y, r.width, r.height)).collect();

@@ -81,9 +81,9 @@ fn the_appearance_is_a_unit_vector_that_does_not_change_when_the_head_is_swapped
         assert!(a.encode() == b.encode());
         let (ea, eb) = (vision.embedder.embed(&a).unwrap(), vision.embedder.embed(&b).unwrap());
         assert!(ea == eb);
-        assert_eq!(ea.values.len(), vision.embedder.len());
-        assert_eq!(ea.model, vision.embedder.digest());
-        assert!((ea.values.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-4);
+        assert_eq!(ea.values().len(), vision.embedder.len());
+        assert_eq!(ea.model(), vision.embedder.digest());
+        assert!((ea.values().iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-4);
         compared += 1;
     }
     eprintln!("{compared} figures compared");

@@ -73,7 +73,7 @@ impl RetrievalArgs {
     /// Unit vectors, `None` where there is no crop.
     fn vectors(&self, crops: &[Option<Cut>], vision: &mut Vision) -> Result<Vec<Option<Vec<f32>>>, VisionError> {
         let Some(part) = self.part else {
-            let embed = |cut: &Option<Cut>| cut.as_ref().map(|c| Ok(vision.embedder.embed(&c.crop)?.values)).transpose();
+            let embed = |cut: &Option<Cut>| cut.as_ref().map(|c| Ok(vision.embedder.embed(&c.crop)?.into_values())).transpose();
             return crops.iter().map(embed).collect();
         };
         let mut finder = PartsFinder::load(&ModelStore::from_env()?, None)?;

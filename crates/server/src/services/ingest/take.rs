@@ -1,6 +1,6 @@
 //! Sightings from a worker: looked at one by one, stored together.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use access::Caller;
 use catalogue::{CatalogueError, LeaseFault, SightingRecord};
@@ -9,7 +9,7 @@ use redact::RedactedCrop;
 use types::{AgencyId, CameraId, Embedding, Sighting, SightingOrigin};
 
 use super::holder;
-use crate::{jobs::store_sightings, services::Api, status::Fault};
+use crate::{jobs::store_good, services::Api, status::Fault};
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -43,33 +43,18 @@ impl Api {
             }
         }
         let records: Vec<SightingRecord> = good.iter().map(|(_, record)| record.clone()).collect();
-        match self.store(&records).await {
-            Err(error) if is_about_a_sighting(&error) => {
-                // One of them: the others must not wait for it.
-                for (sequence, record) in good {
-                    match self.store(std::slice::from_ref(&record)).await {
-                        Ok(()) => done.take(&record),
-                        Err(error) if is_about_a_sighting(&error) => {
-                            let refusal = Refusal { reason: "invalid", message: error.to_string() };
-                            done.refuse(sequence, record.sighting.id.to_string(), refusal);
-                        }
-                        Err(error) => return Err(error.into()),
-                    }
+        let mut refused: BTreeMap<usize, CatalogueError> =
+            store_good(self.0.catalogue(), &self.0.store.feed, &records, None).await?.into_iter().collect();
+        for (n, (sequence, record)) in good.iter().enumerate() {
+            match refused.remove(&n) {
+                None => done.take(record),
+                Some(error) => {
+                    let refusal = Refusal { reason: "invalid", message: error.to_string() };
+                    done.refuse(*sequence, record.sighting.id.to_string(), refusal);
                 }
-            }
-            stored => {
-                stored?;
-                records.iter().for_each(|record| done.take(record));
             }
         }
         Ok(done)
-    }
-
-    async fn store(&self, records: &[SightingRecord]) -> Result<(), CatalogueError> {
-        if records.is_empty() {
-            return Ok(());
-        }
-        store_sightings(self.0.catalogue(), &self.0.store.feed, records, None).await
     }
 
     async fn look_at(
@@ -84,6 +69,12 @@ impl Api {
             Ok(_) => return Ok(refuse("not_yours", "the sighting is another agency's")),
             Err(refusal) => return Ok(Err(refusal)),
         };
+        // Of other models the length is not known; they are searched by nobody until they are.
+        let spec = self.0.store.feed.main().index().spec();
+        if record.embedding.model() == spec.model && record.embedding.values().len() != spec.appearance_len {
+            let (got, want) = (record.embedding.values().len(), spec.appearance_len);
+            return Ok(refuse("bad_vector", format!("the appearance vector has {got} values, its model makes {want}")));
+        }
         let sighting = &record.sighting;
         match self.0.catalogue().camera(&sighting.camera).await {
             Ok(camera) if camera.agency == *agency => {}
@@ -94,6 +85,9 @@ impl Api {
         match self.0.catalogue().lease_fault(&sighting.camera, epoch, &worker, sighting.first.time).await? {
             None => {}
             Some(LeaseFault::NotHeld) => return Ok(refuse("stale_lease", "the camera is not this worker's under that epoch")),
+            Some(LeaseFault::Early) => {
+                return Ok(refuse("stale_lease", "the camera was not this worker's yet when this was seen"));
+            }
             Some(LeaseFault::Stale) => {
                 return Ok(refuse("stale_lease", "the camera had changed hands, or was paused, when this was seen"));
             }
@@ -121,11 +115,6 @@ impl Done {
     }
 }
 
-/// No trying again would help.
-fn is_about_a_sighting(error: &CatalogueError) -> bool {
-    matches!(error, CatalogueError::Sighting { .. } | CatalogueError::UnknownCamera(_) | CatalogueError::Invalid { .. })
-}
-
 fn read(message: v1::PushRequest) -> Result<SightingRecord, Refusal> {
     let Some(sighting) = message.sighting else { return refuse("bad_message", "sighting is missing") };
     let sighting = Sighting::try_from(sighting).or_else(|e| refuse("bad_message", e))?;
@@ -135,5 +124,6 @@ fn read(message: v1::PushRequest) -> Result<SightingRecord, Refusal> {
     // The one way a picture comes in: redact reads only what redact wrote.
     let crop = RedactedCrop::decode(&message.crop).or_else(|e| refuse("not_redacted", e))?;
     let model = message.model_sha256.parse().or_else(|e| refuse("bad_message", e))?;
-    Ok(SightingRecord { sighting, crop, embedding: Embedding { model, values: message.appearance } })
+    let embedding = Embedding::new(model, message.appearance).or_else(|e| refuse("bad_vector", e))?;
+    Ok(SightingRecord { sighting, crop, embedding })
 }

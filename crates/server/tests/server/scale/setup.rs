@@ -60,7 +60,7 @@ impl Filled {
     /// The index alone; no server of ours may be running on it.
     pub(super) fn index(&self) -> VectorIndex {
         let (_, looks) = self.synthetic.sighting(0);
-        let spec = IndexSpec { model: looks.model, appearance_len: looks.values.len() };
+        let spec = IndexSpec { model: looks.model(), appearance_len: looks.values().len() };
         let place = match qdrant(self.synthetic.len()) {
             Some(settings) => Place::server(settings).unwrap(),
             None => Place::folder(&self.home.root().join("data/index")),

@@ -70,7 +70,7 @@ impl Synthetic {
             .into_iter()
             .filter_map(|change| match change {
                 Change::Put { row, .. } => Some(*row),
-                Change::Removed { .. } => None,
+                Change::Unusable { .. } | Change::Removed { .. } => None,
             })
             .collect();
         real.sort_unstable_by_key(|r| r.sighting.id);
@@ -124,7 +124,7 @@ impl Synthetic {
         let like = figure.below(self.real.len());
         let real = &self.real[like];
         let alike = &self.alike[real.sighting.class.index()];
-        let mut values = real.embedding.values.clone();
+        let mut values = real.embedding.values().to_vec();
         let far = figure.share() * AMONG_FIGURES;
         self.shift(&mut values, alike, &mut figure, far);
         let far = (0.5 + draw.share()) * WITHIN_FIGURE;
@@ -143,13 +143,13 @@ impl Synthetic {
             origin,
             ..real.sighting.clone()
         };
-        (sighting, Embedding { model: real.embedding.model, values })
+        (sighting, Embedding::new(real.embedding.model(), values).unwrap())
     }
 
     /// Moves a vector by the difference of two real ones, and a little in all directions.
     fn shift(&self, values: &mut [f32], alike: &[usize], draw: &mut Draw, far: f32) {
         let (from, to) = (alike[draw.below(alike.len())], alike[draw.below(alike.len())]);
-        let (from, to) = (&self.real[from].embedding.values, &self.real[to].embedding.values);
+        let (from, to) = (self.real[from].embedding.values(), self.real[to].embedding.values());
         let little = 0.1 / (values.len() as f32).sqrt();
         for ((v, from), to) in values.iter_mut().zip(from).zip(to) {
             *v += far * (to - from) + little * draw.normal();

@@ -81,8 +81,8 @@ pub(super) async fn start(deployed: &Deployed, synthetic: &Arc<Synthetic>, first
                 epoch,
                 sighting: Some((&record.sighting).into()),
                 crop: record.crop.encode(),
-                model_sha256: record.embedding.model.to_string(),
-                appearance: record.embedding.values,
+                model_sha256: record.embedding.model().to_string(),
+                appearance: record.embedding.into_values(),
             };
             if send.send(message).await.is_err() {
                 return;
