@@ -4,6 +4,7 @@ import importlib.machinery
 import importlib.util
 import pathlib
 import re
+import tempfile
 import unittest
 
 SCRIPT = pathlib.Path(__file__).resolve().parent.parent / "check-architecture"
@@ -16,7 +17,7 @@ GOOD = {
     "redact": ["types"],
     "media": ["types", "gstreamer"],
     "vision": ["types", "redact", "ort"],
-    "index": ["types", "qdrant-edge"],
+    "index": ["types", "qdrant-client"],
     "access": ["types"],
     "catalogue": ["types", "redact", "access", "sqlx", "object_store"],
     "pipeline": ["types", "redact", "media", "vision"],
@@ -108,6 +109,24 @@ class Architecture(unittest.TestCase):
 
     def test_nothing_depends_on_the_command_line(self):
         self.assertIn("server -> cli: server may use access, catalogue, index, ingest, media, pipeline, proto, redact, search, types, vision", faults(server=["cli"]))
+
+
+class ReadsForNoCase(unittest.TestCase):
+    def test_a_reader_that_asks_for_no_case_is_named_and_those_that_do_are_not(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            services = root / check.ANSWERS
+            (services / "ingest").mkdir(parents=True)
+            (services / "good.rs").write_text("self.0.catalogue().crop_for(&case, id).await; catalogue.sightings_for(&case, &ids)")
+            (services / "ingest/take.rs").write_text("self.0.catalogue().sighting(id).await")
+            self.assertEqual(list(check.read_for_no_case(root)), [])
+            (services / "bad.rs").write_text("self.0\n    .catalogue()\n    .crop(id)")
+            self.assertEqual(len(list(check.read_for_no_case(root))), 1)
+
+    def test_this_workspace_reads_for_a_case_wherever_calls_are_answered(self):
+        root = SCRIPT.parent.parent
+        self.assertTrue((root / check.ANSWERS).is_dir() and (root / check.COMPARES).is_file())
+        self.assertEqual(list(check.read_for_no_case(root)), [])
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ pub(super) async fn hand_out(api: Api, answer: Answer, send: Sender) {
                 break;
             }
         }
-        let crop = match api.crop_of(hit, crops).await {
+        let crop = match api.crop_of(&permit, hit, crops).await {
             Ok(crop) => crop,
             Err(fault) => {
                 end = Err(fault);
@@ -120,11 +120,11 @@ impl Api {
         Ok(permit.covers(&hit.sighting) && rules.granted.as_ref().is_some_and(|g| g.asked.covers(&hit.sighting)))
     }
 
-    async fn crop_of(&self, hit: &Hit, wanted: bool) -> Result<Vec<u8>, Fault> {
+    async fn crop_of(&self, permit: &CasePermit, hit: &Hit, wanted: bool) -> Result<Vec<u8>, Fault> {
         if !wanted {
             return Ok(Vec::new());
         }
-        Ok(self.0.catalogue().crop(hit.sighting.id).await?.unwrap_or_default())
+        Ok(self.0.catalogue().crop_for(permit.case(), hit.sighting.id).await?.unwrap_or_default())
     }
 }
 

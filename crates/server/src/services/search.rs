@@ -126,7 +126,7 @@ impl Api {
         noted();
         let permit = permit?;
         let audit_seq = permit.receipt().seq;
-        let crop = self.0.catalogue().crop(wanted).await;
+        let crop = self.0.catalogue().crop_for(&id, wanted).await;
         let outcome = if matches!(crop, Ok(Some(_))) { Outcome::Done } else { Outcome::Failed };
         self.0.gate.complete_view(permit, outcome, self.0.now()).await?;
         let crop = crop?.ok_or_else(|| Fault::missing("no_crop", "the sighting's crop is gone", "run `sightline check`"))?;

@@ -274,6 +274,16 @@ async fn a_hold_of_two_people_keeps_sightings_for_its_case_alone_until_two_peopl
     assert_eq!(crop("other").await.unwrap_err(), (Code::PermissionDenied, "outside".into()));
     let like = v1::SearchRequest { like_sighting_id: ids[0].to_string(), ..ask("other") };
     assert_eq!(told(&deployed.search("investigator", like).await.unwrap_err()).1, "outside");
+    // Nor is it taken out under another case.
+    let export = async |case: &str| {
+        let selection = v1::SightingSelection { sighting_ids: vec![ids[0].to_string()] };
+        let selection = Some(v1::export_request::Selection::Sightings(selection));
+        let mut exports = v1::export_service_client::ExportServiceClient::new(deployed.channel("investigator").await);
+        let request = v1::ExportRequest { case_id: case.into(), selection };
+        exports.export(request).await.map(drop).map_err(|s| told(&s))
+    };
+    export("k").await.unwrap();
+    assert_eq!(export("other").await.unwrap_err(), (Code::PermissionDenied, "outside".into()));
     assert_eq!(deletions(&deployed).await[0].held, 2);
     let noted = async || deployed.record().await.iter().filter(|e| e.0 == "retention.delete").count();
     let before = noted().await;
