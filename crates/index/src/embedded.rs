@@ -3,7 +3,10 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -12,17 +15,21 @@ use types::{Day, ModelDigest, SightingId};
 
 use crate::{
     IndexEntry, IndexError, IndexQuery, IndexSpec, Scored,
-    bucket::{Bucket, remove_folder},
-    error::EngineError,
+    bucket::{self, Best, Bucket, DayQuery},
     state::{State, sync_folder},
 };
 
-/// Changes are refused while less than this is free where the index lives: the engine's mapped files would otherwise kill
-/// the process when the disk runs out.
-pub const MIN_FREE_BYTES: u64 = 96 << 20;
+/// Changes are refused while less than this is free where the index lives, so that what stands in the files can still be noted.
+pub const MIN_FREE_BYTES: u64 = 16 << 20;
 
-/// Points handed to the engine at once: searches of their day wait for all of them, and its log has a record of all of them.
-const POINTS_PER_CALL: usize = 64;
+/// Held locked by the process that has the folder open.
+const LOCK: &str = "lock";
+
+/// Sightings handed to a bucket at once: searches of their day wait while the last of them is taken into memory.
+const ENTRIES_PER_CALL: usize = 256;
+
+/// Rows that one thread looks at before it takes the next; fewer than so many are not worth a second thread.
+const ROWS_PER_TURN: usize = 16_384;
 
 /// The vectors of one model in a folder, a bucket a day.
 #[derive(Debug)]
@@ -53,23 +60,21 @@ impl Embedded {
     /// [`IndexError::Damaged`] or [`IndexError::State`] where the folder can't be trusted: see [`Self::recreate`].
     pub(crate) fn open(dir: &Path, spec: IndexSpec) -> Result<Self, IndexError> {
         let (folder, lock) = prepare(dir, &spec)?;
-        sweep(&folder)?;
-        let found = bucket_days(&folder)?;
+        let files = days(&folder)?;
         let stored = match State::load(&folder, &spec)? {
             Some(state) => state,
             // Without its state, nothing says what the buckets lack.
-            None if !found.is_empty() => {
+            None if !files.is_empty() => {
                 return Err(IndexError::State { path: folder.join(State::FILE), reason: "the file is missing".to_owned() });
             }
             None => State::empty(),
         };
-        if let Some(&day) = stored.days.difference(&found).next() {
-            let source = EngineError("the folder is missing".to_owned());
-            return Err(IndexError::Damaged { day, path: folder.join(day.to_string()), source });
-        }
-        let mut buckets = BTreeMap::new();
-        for &day in &found {
-            buckets.insert(day, Arc::new(Bucket::load(&folder, day, spec.appearance_len)?));
+        let buckets = load_all(&folder, &spec, &stored)?;
+        // What a crash left: a day or a generation that nothing names.
+        for (_, _, path) in
+            files.iter().filter(|(day, generation, _)| stored.days.get(day).map(|s| s.generation) != Some(*generation))
+        {
+            remove_file(path)?;
         }
         let writer = Writer { taken: stored.synced, stored, dirty: BTreeSet::new() };
         Ok(Self { spec, folder, buckets: RwLock::new(buckets), writer: Mutex::new(writer), _lock: lock })
@@ -78,11 +83,19 @@ impl Embedded {
     /// Throws away whatever is there, damaged or not, and opens an empty index: the first step of a rebuild.
     pub(crate) fn recreate(dir: &Path, spec: IndexSpec) -> Result<Self, IndexError> {
         let (folder, lock) = prepare(dir, &spec)?;
-        // The state first: cut short, this leaves buckets without a state, which `open` refuses.
+        // The state first: cut short, this leaves files without a state, which `open` refuses.
         remove_file(&folder.join(State::FILE))?;
-        for day in bucket_days(&folder)? {
-            delete_bucket(&folder, day)?;
+        let io = |source| IndexError::Io { action: "empty", path: folder.clone(), source };
+        for entry in fs::read_dir(&folder).map_err(io)? {
+            let path = entry.map_err(io)?.path();
+            if path.is_dir() {
+                // A day of Qdrant Edge, which was the engine before.
+                fs::remove_dir_all(&path).map_err(io)?;
+            } else if path != folder.join(LOCK) {
+                remove_file(&path)?;
+            }
         }
+        sync_folder(&folder).map_err(io)?;
         drop(lock);
         Self::open(dir, spec)
     }
@@ -94,9 +107,9 @@ impl Embedded {
             self.check_space()?;
         }
         for (day, entries) in by_day {
-            let bucket = self.bucket_or_new(&mut writer, day)?;
+            let bucket = self.bucket_or_new(&writer, day)?;
             writer.dirty.insert(day);
-            for chunk in entries.chunks(POINTS_PER_CALL) {
+            for chunk in entries.chunks(ENTRIES_PER_CALL) {
                 bucket.upsert(chunk)?;
             }
         }
@@ -109,7 +122,7 @@ impl Embedded {
         for (day, ids) in by_day {
             let Some(bucket) = self.bucket(day) else { continue };
             writer.dirty.insert(day);
-            for chunk in ids.chunks(POINTS_PER_CALL) {
+            for chunk in ids.chunks(ENTRIES_PER_CALL) {
                 bucket.remove(chunk)?;
             }
         }
@@ -119,25 +132,36 @@ impl Embedded {
 
     /// In any order.
     pub(crate) fn search(&self, query: &IndexQuery) -> Result<Vec<Scored>, IndexError> {
-        let buckets: Vec<_> = self.buckets.read().range(query.days()).map(|(_, bucket)| Arc::clone(bucket)).collect();
-        search_all(&buckets, query)
+        let buckets: Vec<_> = self.buckets.read().range(query.days()).map(|(day, bucket)| (*day, Arc::clone(bucket))).collect();
+        Ok(search_all(&buckets, query))
+    }
+
+    pub(crate) fn verify(&self) -> Result<(), IndexError> {
+        let buckets: Vec<_> = self.buckets.read().values().cloned().collect();
+        buckets.iter().try_for_each(|bucket| bucket.verify())
     }
 
     pub(crate) fn flush(&self) -> Result<(), IndexError> {
         let mut writer = self.writer.lock();
         self.check_space()?;
-        for day in writer.dirty.clone() {
-            if let Some(bucket) = self.bucket(day) {
-                bucket.flush()?;
+        let mut state = State { synced: writer.taken, days: writer.stored.days.clone() };
+        let mut replaced = Vec::new();
+        for day in &writer.dirty {
+            let Some(bucket) = self.bucket(*day) else { continue };
+            if bucket.wants_rewrite() {
+                replaced.push(bucket.rewrite()?);
             }
-            writer.dirty.remove(&day);
+            bucket.sync()?;
+            state.days.insert(*day, bucket.stored());
         }
-        if writer.stored.synced != writer.taken {
-            let state = State { synced: writer.taken, days: writer.stored.days.clone() };
+        if state != writer.stored {
+            // New files have a name of their own only once their folder is on disk.
+            sync_folder(&self.folder).map_err(|source| self.io("write to disk", source))?;
             state.store(&self.folder, &self.spec)?;
             writer.stored = state;
         }
-        Ok(())
+        writer.dirty.clear();
+        replaced.iter().try_for_each(|path| remove_file(path))
     }
 
     pub(crate) fn synced(&self) -> u64 {
@@ -153,12 +177,12 @@ impl Embedded {
     }
 
     pub(crate) fn ids(&self, day: Day) -> Result<Vec<SightingId>, IndexError> {
-        self.bucket(day).map_or_else(|| Ok(Vec::new()), |bucket| bucket.ids())
+        Ok(self.bucket(day).map(|bucket| bucket.ids()).unwrap_or_default())
     }
 
     pub(crate) fn len(&self) -> Result<usize, IndexError> {
         let buckets: Vec<_> = self.buckets.read().values().cloned().collect();
-        buckets.iter().map(|bucket| bucket.len()).sum()
+        Ok(buckets.iter().map(|bucket| bucket.len()).sum())
     }
 
     pub(crate) fn drop_day(&self, day: Day) -> Result<(), IndexError> {
@@ -169,17 +193,21 @@ impl Embedded {
     pub(crate) fn purge(&self, day: Day, keep: &BTreeSet<SightingId>) -> Result<u64, IndexError> {
         let mut writer = self.writer.lock();
         let Some(bucket) = self.bucket(day) else { return Ok(0) };
-        let (kept, surplus): (Vec<_>, Vec<_>) = bucket.ids()?.into_iter().partition(|id| keep.contains(id));
+        let (kept, surplus): (Vec<_>, Vec<_>) = bucket.ids().into_iter().partition(|id| keep.contains(id));
         if kept.is_empty() {
             self.drop_bucket(&mut writer, day)?;
             return Ok(surplus.len() as u64);
         }
         self.check_space()?;
-        for chunk in surplus.chunks(POINTS_PER_CALL) {
+        for chunk in surplus.chunks(ENTRIES_PER_CALL) {
             bucket.remove(chunk)?;
         }
-        bucket.rewrite(&self.folder, self.spec.appearance_len)?;
+        let old = bucket.rewrite()?;
         writer.dirty.remove(&day);
+        writer.stored.days.insert(day, bucket.stored());
+        writer.stored.store(&self.folder, &self.spec)?;
+        remove_file(&old)?;
+        sync_folder(&self.folder).map_err(|source| self.io("delete from", source))?;
         Ok(surplus.len() as u64)
     }
 
@@ -197,27 +225,32 @@ impl Embedded {
 
     fn drop_bucket(&self, writer: &mut Writer, day: Day) -> Result<(), IndexError> {
         let Some(bucket) = self.buckets.write().remove(&day) else { return Ok(()) };
-        bucket.close();
         writer.dirty.remove(&day);
-        if writer.stored.days.remove(&day) {
+        if writer.stored.days.remove(&day).is_some() {
             writer.stored.store(&self.folder, &self.spec)?;
         }
-        delete_bucket(&self.folder, day)
+        // Searches under way go on in the file without a name.
+        remove_file(&bucket.path())?;
+        sync_folder(&self.folder).map_err(|source| self.io("delete from", source))
+    }
+
+    fn io(&self, action: &'static str, source: io::Error) -> IndexError {
+        IndexError::Io { action, path: self.folder.clone(), source }
     }
 
     fn bucket(&self, day: Day) -> Option<Arc<Bucket>> {
         self.buckets.read().get(&day).cloned()
     }
 
-    fn bucket_or_new(&self, writer: &mut Writer, day: Day) -> Result<Arc<Bucket>, IndexError> {
+    fn bucket_or_new(&self, writer: &Writer, day: Day) -> Result<Arc<Bucket>, IndexError> {
         if let Some(bucket) = self.bucket(day) {
             return Ok(bucket);
         }
-        // A first bucket without a state would look like a lost state.
-        writer.stored.store(&self.folder, &self.spec)?;
+        if writer.stored == State::empty() {
+            // A first file without a state would look like a lost state.
+            writer.stored.store(&self.folder, &self.spec)?;
+        }
         let bucket = Arc::new(Bucket::create(&self.folder, day, self.spec.appearance_len)?);
-        writer.stored.days.insert(day);
-        writer.stored.store(&self.folder, &self.spec)?;
         self.buckets.write().insert(day, Arc::clone(&bucket));
         Ok(bucket)
     }
@@ -233,24 +266,55 @@ impl Embedded {
     }
 }
 
-/// One thread a core at most, each taking its share of the buckets.
-fn search_all(buckets: &[Arc<Bucket>], query: &IndexQuery) -> Result<Vec<Scored>, IndexError> {
-    let search = |part: &[Arc<Bucket>]| -> Result<Vec<Scored>, IndexError> {
-        part.iter().map(|bucket| bucket.search(query)).collect::<Result<Vec<_>, _>>().map(|lists| lists.concat())
+/// Opens the days side by side: each is read whole.
+fn load_all(folder: &Path, spec: &IndexSpec, stored: &State) -> Result<BTreeMap<Day, Arc<Bucket>>, IndexError> {
+    let days: Vec<_> = stored.days.iter().collect();
+    let next = AtomicUsize::new(0);
+    let load = || {
+        let mut loaded = Vec::new();
+        while let Some((day, stored)) = days.get(next.fetch_add(1, Ordering::Relaxed)) {
+            loaded.push((**day, Arc::new(Bucket::load(folder, **day, spec.appearance_len, **stored)?)));
+        }
+        Ok::<_, IndexError>(loaded)
     };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(buckets.len());
+    Ok(on_threads(days.len(), load).into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// One thread a core at most; each takes some rows of a day, then the next that nobody took.
+fn search_all(buckets: &[(Day, Arc<Bucket>)], query: &IndexQuery) -> Vec<Scored> {
+    let guards: Vec<_> = buckets.iter().map(|(day, bucket)| (*day, bucket.read())).collect();
+    let days: Vec<_> = guards.iter().map(|(day, content)| DayQuery::new(*day, content, query)).collect();
+    let turns: Vec<_> = days
+        .iter()
+        .flat_map(|day| {
+            let rows = day.rows();
+            (0..rows).step_by(ROWS_PER_TURN).map(move |from| (day, from..rows.min(from + ROWS_PER_TURN)))
+        })
+        .collect();
+    let next = AtomicUsize::new(0);
+    let limit = query.limit.min(IndexQuery::MAX_LIMIT);
+    let search = || {
+        let mut best = Best::new(limit);
+        while let Some((day, rows)) = turns.get(next.fetch_add(1, Ordering::Relaxed)) {
+            day.search(rows.clone(), &mut best);
+        }
+        best.into_kept()
+    };
+    let rows: usize = days.iter().map(DayQuery::rows).sum();
+    on_threads(rows.div_ceil(ROWS_PER_TURN), search).concat()
+}
+
+/// Does the same work on as many threads as there are cores and things to do.
+fn on_threads<T: Send>(things: usize, work: impl Fn() -> T + Sync) -> Vec<T> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(things);
     if threads <= 1 {
-        return search(buckets);
+        return vec![work()];
     }
     thread::scope(|scope| {
-        let parts: Vec<_> =
-            buckets.chunks(buckets.len().div_ceil(threads)).map(|part| scope.spawn(move || search(part))).collect();
-        let mut all = Vec::new();
-        for part in parts {
-            // A bucket turns the engine's panics into errors; any other is ours and goes on.
-            all.extend(part.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
-        }
-        Ok(all)
+        let threads: Vec<_> = (1..threads).map(|_| scope.spawn(&work)).collect();
+        let mut done = vec![work()];
+        done.extend(threads.into_iter().map(|t| t.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))));
+        done
     })
 }
 
@@ -258,7 +322,7 @@ fn prepare(dir: &Path, spec: &IndexSpec) -> Result<(PathBuf, File), IndexError> 
     let folder = dir.join(spec.model.short());
     let io = |source| IndexError::Io { action: "open", path: folder.clone(), source };
     fs::create_dir_all(&folder).map_err(io)?;
-    let lock = File::create(folder.join("lock")).map_err(io)?;
+    let lock = File::create(folder.join(LOCK)).map_err(io)?;
     match lock.try_lock() {
         Ok(()) => Ok((folder, lock)),
         Err(TryLockError::WouldBlock) => Err(IndexError::InUse { path: folder }),
@@ -266,41 +330,8 @@ fn prepare(dir: &Path, spec: &IndexSpec) -> Result<(PathBuf, File), IndexError> 
     }
 }
 
-/// Deletes what a crash left half-made or half-deleted.
-fn sweep(folder: &Path) -> Result<(), IndexError> {
-    for name in names(folder)? {
-        if name.starts_with(".new-") || name.starts_with(".old-") {
-            let path = folder.join(&name);
-            remove_folder(&path).map_err(|source| IndexError::Io { action: "delete", path, source })?;
-        }
-    }
-    Ok(())
-}
-
-fn bucket_days(folder: &Path) -> Result<BTreeSet<Day>, IndexError> {
-    Ok(names(folder)?.iter().filter_map(|name| name.parse().ok()).collect())
-}
-
-fn names(folder: &Path) -> Result<Vec<String>, IndexError> {
-    let io = |source| IndexError::Io { action: "list", path: folder.to_owned(), source };
-    let mut names = Vec::new();
-    for entry in fs::read_dir(folder).map_err(io)? {
-        names.extend(entry.map_err(io)?.file_name().into_string());
-    }
-    Ok(names)
-}
-
-/// Renamed first, so that a crash never leaves half a bucket under its name.
-fn delete_bucket(folder: &Path, day: Day) -> Result<(), IndexError> {
-    let path = folder.join(day.to_string());
-    let old = folder.join(format!(".old-{day}"));
-    let delete = || -> io::Result<()> {
-        remove_folder(&old)?;
-        fs::rename(&path, &old)?;
-        sync_folder(folder)?;
-        remove_folder(&old)
-    };
-    delete().map_err(|source| IndexError::Io { action: "delete", path: path.clone(), source })
+fn days(folder: &Path) -> Result<Vec<(Day, u64, PathBuf)>, IndexError> {
+    bucket::files(folder).map_err(|source| IndexError::Io { action: "list", path: folder.to_owned(), source })
 }
 
 fn remove_file(path: &Path) -> Result<(), IndexError> {

@@ -26,6 +26,10 @@ pub enum IndexError {
         "{path} does not say what the index beside it holds; run `sightline index rebuild`, the catalogue has everything it needs"
     )]
     State { path: PathBuf, reason: String },
+    #[error(
+        "{path} is of format {got}, this version reads {want}; run `sightline index rebuild`, the catalogue has everything it needs"
+    )]
+    Format { path: PathBuf, got: u32, want: u32 },
     #[error("another process uses the index at {path}; stop it first")]
     InUse { path: PathBuf },
     #[error("only {free} bytes are free where the index lives ({path}), {needed} are needed; free some space and try again")]
@@ -55,19 +59,12 @@ pub enum IndexError {
         #[source]
         source: std::io::Error,
     },
-    #[error("{action} in the index of {day}")]
-    Engine {
-        action: &'static str,
-        day: Day,
-        #[source]
-        source: EngineError,
-    },
 }
 
 impl IndexError {
     /// Whether rebuilding the index from the catalogue is the way out.
     pub fn is_rebuildable(&self) -> bool {
-        matches!(self, Self::Damaged { .. } | Self::State { .. } | Self::Collection { .. })
+        matches!(self, Self::Damaged { .. } | Self::State { .. } | Self::Format { .. } | Self::Collection { .. })
     }
 
     /// Whether it is the index server that has to be looked after, and nothing of this deployment.
@@ -76,7 +73,7 @@ impl IndexError {
     }
 }
 
-/// What the vector engine said.
+/// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct EngineError(pub(crate) String);

@@ -46,6 +46,13 @@ pub struct Scored {
     pub score: f32,
 }
 
+impl Scored {
+    /// The higher score first, equal scores by id.
+    pub(crate) fn better_first(a: &Self, b: &Self) -> std::cmp::Ordering {
+        b.score.total_cmp(&a.score).then(a.id.cmp(&b.id))
+    }
+}
+
 impl IndexQuery {
     /// The engine reserves memory for as many results as it is asked for.
     pub const MAX_LIMIT: usize = 100_000;

@@ -1,25 +1,26 @@
 //! What is known to be on disk: a small file, replaced whole.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     fs::{self, File},
     io::{self, Write},
     path::Path,
 };
 
 use serde::{Deserialize, Serialize};
-use types::{Day, ModelDigest};
+use types::{Day, ModelDigest, TimeError};
 
-use crate::{IndexError, IndexSpec};
+use crate::{IndexError, IndexSpec, bucket::Stored};
 
-const FORMAT: u32 = 1;
+/// 1 was the format of Qdrant Edge's folders.
+const FORMAT: u32 = 2;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
     /// Every change of the catalogue up to this number is on disk.
     pub(crate) synced: u64,
-    /// The buckets that must be there.
-    pub(crate) days: BTreeSet<Day>,
+    /// The buckets that must be there, and how much of each.
+    pub(crate) days: BTreeMap<Day, Stored>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -29,14 +30,45 @@ struct Document {
     model: String,
     appearance_len: usize,
     synced: u64,
-    days: Vec<String>,
+    days: Vec<DayDocument>,
+    /// CRC-32 of the rest, so that a changed number is noticed.
+    #[serde(default)]
+    crc32: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DayDocument {
+    day: String,
+    generation: u64,
+    records: u64,
+}
+
+impl Document {
+    fn sum(&self) -> u32 {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(self.model.as_bytes());
+        hasher.update(&self.synced.to_le_bytes());
+        for day in &self.days {
+            hasher.update(day.day.as_bytes());
+            hasher.update(&day.generation.to_le_bytes());
+            hasher.update(&day.records.to_le_bytes());
+        }
+        hasher.finalize()
+    }
+}
+
+/// What any format says.
+#[derive(Deserialize)]
+struct AnyFormat {
+    format: u32,
 }
 
 impl State {
     pub(crate) const FILE: &str = "state.json";
 
     pub(crate) fn empty() -> Self {
-        Self { synced: 0, days: BTreeSet::new() }
+        Self { synced: 0, days: BTreeMap::new() }
     }
 
     /// `None` where there is no file yet.
@@ -48,26 +80,38 @@ impl State {
             Err(source) => return Err(IndexError::Io { action: "read", path, source }),
         };
         let bad = |reason: String| IndexError::State { path: path.clone(), reason };
+        let any: AnyFormat = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
+        if any.format != FORMAT {
+            return Err(IndexError::Format { path, got: any.format, want: FORMAT });
+        }
         let doc: Document = serde_json::from_slice(&bytes).map_err(|e| bad(e.to_string()))?;
-        if doc.format != FORMAT {
-            return Err(bad(format!("format {}, this version reads {FORMAT}", doc.format)));
+        if doc.crc32 != doc.sum() {
+            return Err(bad("its checksum does not fit".to_owned()));
         }
         if doc.model.parse::<ModelDigest>().ok() != Some(spec.model) || doc.appearance_len != spec.appearance_len {
             return Err(bad("another model or vector length".to_owned()));
         }
-        let days = doc.days.iter().map(|d| d.parse()).collect::<Result<_, _>>().map_err(|e| bad(format!("{e}")))?;
+        let stored = |d: &DayDocument| Ok((d.day.parse()?, Stored { generation: d.generation, records: d.records }));
+        let days = doc.days.iter().map(stored).collect::<Result<_, TimeError>>().map_err(|e| bad(e.to_string()))?;
         Ok(Some(Self { synced: doc.synced, days }))
     }
 
     /// Durable when it returns.
     pub(crate) fn store(&self, folder: &Path, spec: &IndexSpec) -> Result<(), IndexError> {
-        let doc = Document {
+        let day = |(day, stored): (&Day, &Stored)| DayDocument {
+            day: day.to_string(),
+            generation: stored.generation,
+            records: stored.records,
+        };
+        let mut doc = Document {
             format: FORMAT,
             model: spec.model.to_string(),
             appearance_len: spec.appearance_len,
             synced: self.synced,
-            days: self.days.iter().map(Day::to_string).collect(),
+            days: self.days.iter().map(day).collect(),
+            crc32: 0,
         };
+        doc.crc32 = doc.sum();
         let path = folder.join(Self::FILE);
         let write = || -> io::Result<()> {
             let temporary = folder.join(".state.json.new");

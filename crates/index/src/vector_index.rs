@@ -140,7 +140,7 @@ impl VectorIndex {
             return Ok(Vec::new());
         }
         let mut found = engine!(self, engine => engine.search(query))?;
-        found.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+        found.sort_unstable_by(Scored::better_first);
         found.truncate(query.limit);
         Ok(found)
     }
@@ -148,6 +148,17 @@ impl VectorIndex {
     /// Makes every change taken so far last, then says so in [`Self::synced`].
     pub fn flush(&self) -> Result<(), IndexError> {
         engine!(self, engine => engine.flush())
+    }
+
+    /// Reads every file again and checks it; nothing where a server holds the index, which does that by itself.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`] where a file is not what was written.
+    pub fn verify(&self) -> Result<(), IndexError> {
+        match &self.engine {
+            Engine::Folder(embedded) => embedded.verify(),
+            Engine::Server(_) => Ok(()),
+        }
     }
 
     /// Every change of the catalogue up to this number is in it for good, as of the last flush.

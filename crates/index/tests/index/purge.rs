@@ -57,7 +57,7 @@ fn vector(n: u64) -> Vec<u8> {
     appearance(n, LEN).values.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
 
-/// The engine keeps ids as bytes in either order of theirs, and as text.
+/// Ids as bytes in either order of theirs, and as text.
 fn traces(id: SightingId) -> Vec<Vec<u8>> {
     let bytes = id.0.as_bytes().to_vec();
     vec![bytes.iter().rev().copied().collect(), bytes, id.to_string().into_bytes(), id.0.simple().to_string().into_bytes()]

@@ -207,11 +207,11 @@ async fn a_deletion_that_fails_for_too_long_fails_the_health_check_and_is_seen()
     let (deployed, _) = deployed().await;
     assert_eq!(health(&deployed).await, 1);
     keep_for(&deployed, "gate", DAY).await;
-    // Where the index would write the day anew there is a file in the way.
+    // Where the index would write the day anew there is a folder in the way.
     let index = deployed.home.root().join("data/index");
     let model = fs::read_dir(&index).unwrap().next().unwrap().unwrap().path();
-    let obstacle = model.join(".new-2026-03-01");
-    fs::write(&obstacle, "").unwrap();
+    let obstacle = model.join("2026-03-01.2.bucket");
+    fs::create_dir(&obstacle).unwrap();
     deployed.clock.set_ahead(3 * DAY);
     sweep(&deployed).await;
     assert_eq!(health(&deployed).await, 1, "late, but not too late");
@@ -226,7 +226,7 @@ async fn a_deletion_that_fails_for_too_long_fails_the_health_check_and_is_seen()
     assert_eq!(status.overdue, 1);
     assert!(deployed.record().await.contains(&("retention.delete".into(), "failed".into())));
 
-    fs::remove_file(obstacle).unwrap();
+    fs::remove_dir(obstacle).unwrap();
     let ran = service(&deployed, "operator").await.run_retention(v1::RunRetentionRequest::default()).await.unwrap().into_inner();
     assert_eq!((ran.sightings, ran.overdue, health(&deployed).await), (2, 0, 1));
     assert!(deployed.check().await.clean);
