@@ -56,7 +56,12 @@ fn run(cli: args::Cli, printer: Printer) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
         Failure::because("threads", "start the program's threads", &e).hint("is the machine out of memory or threads?")
     })?;
-    runtime.block_on(commands::run(cli.command, &ctx))
+    runtime.block_on(async {
+        match commands::run(cli.command, &ctx).await {
+            Err(failure) => Err(ctx.explained(failure).await),
+            done => done,
+        }
+    })
 }
 
 fn end(printer: Printer, outcome: Outcome) -> ExitCode {

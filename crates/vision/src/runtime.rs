@@ -37,7 +37,9 @@ pub enum RuntimeError {
 impl RuntimeError {
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::WouldTell => "start this program with ORT_DISABLE_TELEMETRY=1; `sightline` does so itself, and so does cargo here",
+            Self::WouldTell => {
+                "start this program with ORT_DISABLE_TELEMETRY=1; `sightline` does so itself, and so does cargo here"
+            }
             Self::NotFound { .. } => "run `sightline models fetch`, or set ORT_DYLIB_PATH to libonnxruntime.so 1.22 or newer",
             Self::Load { source: ort::LoadDynamicError::BadVersion { .. }, .. } => {
                 "this library is too old: run `sightline models fetch`, or unset ORT_DYLIB_PATH"
