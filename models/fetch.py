@@ -27,6 +27,8 @@ import zipfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 COPIED_AT_ONCE = 1 << 20
+# ONNX Runtime, in whatever this starts, must not call its maker.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 class Failure(Exception):

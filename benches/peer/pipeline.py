@@ -10,12 +10,15 @@ usage: taskset -c 0 python3 benches/peer/pipeline.py MODELS_DIR VIDEO... [--fps 
 """
 import argparse
 import json
+import os
 import resource
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read as the library is loaded
 import onnxruntime as ort
 import supervision as sv
 

@@ -8,10 +8,13 @@ to be quantised, over all pictures, as JSON; of the pictures nothing else is kep
 """
 
 import json
+import os
 import sys
 
 import numpy as np
 import onnx
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read as the library is loaded
 import onnxruntime
 from PIL import Image
 

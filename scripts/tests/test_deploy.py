@@ -71,6 +71,7 @@ class Units(unittest.TestCase):
         wanted = {
             "NoNewPrivileges": "yes", "ProtectSystem": "strict", "PrivateTmp": "yes", "CapabilityBoundingSet": "",
             "SystemCallFilter": "@system-service", "RestrictNamespaces": "yes", "UMask": "0077", "StateDirectoryMode": "0700",
+            "Type": "notify", "WatchdogSec": "60", "Restart": "on-failure", "IPAddressDeny": "any", "IPAddressAllow": "localhost",
         }
         for name, unit, _ in units():
             service = unit["Service"]

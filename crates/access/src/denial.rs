@@ -64,6 +64,8 @@ codes! {
     Unwitnessed = "unwitnessed",
     /// The caller's certificate was revoked.
     IdentityRevoked = "identity_revoked",
+    /// The caller's certificate has come to its end.
+    IdentityExpired = "identity_expired",
     /// The caller showed a certificate that names nobody.
     NoIdentity = "no_identity",
     /// A connection without a certificate of the deployment's own authority.

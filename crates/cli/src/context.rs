@@ -1,6 +1,16 @@
 //! What every command gets: the home folder, the printer, and a way to the server.
 
-use crate::{args::Global, client::Client, failure::Outcome, home::Home, output::Printer};
+use std::sync::{Mutex, PoisonError};
+
+use server::TurnedAway;
+
+use crate::{
+    args::Global,
+    client::Client,
+    failure::{Failure, Outcome},
+    home::Home,
+    output::Printer,
+};
 
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -8,6 +18,8 @@ pub(crate) struct Context {
     pub(crate) printer: Printer,
     server: Option<String>,
     identity: Option<String>,
+    /// The server that was called last, and as whom.
+    called: Mutex<Option<(String, String)>>,
 }
 
 /// The identity a command calls as unless `--as` names another. `sightline init` makes one of each name.
@@ -36,13 +48,32 @@ impl Caller {
 
 impl Context {
     pub(crate) fn new(global: &Global, printer: Printer) -> Outcome<Self> {
-        Ok(Self { home: Home::choose(global)?, printer, server: global.server.clone(), identity: global.identity.clone() })
+        let (server, identity) = (global.server.clone(), global.identity.clone());
+        Ok(Self { home: Home::choose(global)?, printer, server, identity, called: Mutex::default() })
     }
 
     /// Connects as `--as`, or as `usual`.
     pub(crate) async fn connect(&self, usual: Caller) -> Outcome<Client> {
         self.home.must_exist()?;
-        Client::connect(&self.home, &self.server()?, self.caller(usual)).await
+        let (server, identity) = (self.server()?, self.caller(usual));
+        *self.called.lock().unwrap_or_else(PoisonError::into_inner) = Some((server.clone(), identity.to_owned()));
+        Client::connect(&self.home, &server, identity).await
+    }
+
+    /// A server that takes no certificate of ours ends the connection, and HTTP/2 knows no more than that: asks it why.
+    pub(crate) async fn explained(&self, failure: Failure) -> Failure {
+        let called = self.called.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some((server, identity)) = called else { return failure };
+        if !["cancelled", "unavailable", "unknown", "internal", "no_server", "untrusted"].contains(&failure.reason.as_str()) {
+            return failure;
+        }
+        let (reason, what) = match server::turned_away(self.home.layout(), &server, &identity).await {
+            Some(TurnedAway::Revoked) => ("identity_revoked", "was revoked"),
+            Some(TurnedAway::Expired) => ("identity_expired", "has expired"),
+            None => return failure,
+        };
+        Failure::new(reason, format!("the certificate of the identity {identity:?} {what}"))
+            .hint("ask an operator for another one: `sightline identity add`")
     }
 
     /// `--server`, else where the home folder's own server listens.

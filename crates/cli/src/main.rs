@@ -9,12 +9,12 @@
     reason = "comments of arguments are their help, where brackets mean that a part may be left out"
 )]
 
-mod arenas;
 mod args;
 mod bundle;
 mod client;
 mod commands;
 mod context;
+mod environment;
 mod failure;
 mod fetch;
 mod home;
@@ -44,10 +44,9 @@ fn main() -> ExitCode {
         Parsed::Wrong { failure, json } => return end(Printer::new(json), Err(failure)),
     };
     let printer = Printer::new(cli.global.json);
-    if cli.command.runs_on()
-        && let Err(error) = arenas::limit()
-    {
-        printer.note(&format!("memory may grow with every camera that comes and goes: {error}"));
+    // Before there is a second thread.
+    if let Err(error) = environment::complete(cli.command.runs_on()) {
+        printer.note(&format!("could not start anew with the environment that the libraries need: {error}"));
     }
     end(printer, run(cli, printer))
 }
@@ -57,7 +56,12 @@ fn run(cli: args::Cli, printer: Printer) -> Outcome {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
         Failure::because("threads", "start the program's threads", &e).hint("is the machine out of memory or threads?")
     })?;
-    runtime.block_on(commands::run(cli.command, &ctx))
+    runtime.block_on(async {
+        match commands::run(cli.command, &ctx).await {
+            Err(failure) => Err(ctx.explained(failure).await),
+            done => done,
+        }
+    })
 }
 
 fn end(printer: Printer, outcome: Outcome) -> ExitCode {

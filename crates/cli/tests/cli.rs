@@ -32,6 +32,8 @@ mod messages;
 mod migrate;
 #[path = "../../index/tests/index/fake.rs"]
 mod qdrant;
+#[path = "cli/quiet.rs"]
+mod quiet;
 #[path = "cli/record.rs"]
 mod record;
 #[path = "cli/retention.rs"]

@@ -27,6 +27,9 @@ use crate::{
     sink::SpoolSink,
 };
 
+/// How often the cameras' threads are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// What a worker goes by.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
@@ -188,6 +191,8 @@ impl Watching {
             tokio::select! {
                 () = this.stop.cancelled() => break,
                 changed = wanted.changed() => if changed.is_err() { break },
+                // A camera's thread that ended by itself is started anew.
+                () = tokio::time::sleep(LOOK) => {}
             }
             let now = wanted.borrow_and_update().clone();
             let before = this.watchers.statuses();

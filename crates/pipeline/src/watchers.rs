@@ -5,9 +5,10 @@ use std::{
     fmt, io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
-use media::{CameraEvent, RtspSource, Sampling};
+use media::{Backoff, CameraEvent, RtspSource, Sampling};
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, ReceiveTime};
 
@@ -34,10 +35,16 @@ pub enum Kept {
 /// Makes the sink of a camera's thread; the token is cancelled when the thread is to end.
 pub type SinkFor<'a> = dyn Fn(&CameraId, &Watch, CancellationToken) -> Box<dyn SightingSink + Send> + 'a;
 
+/// A camera whose thread ended by itself is watched anew after a pause, a longer one each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
 /// The cameras that are watched, and what they do.
 pub struct Watchers {
     sampling: Sampling,
     watched: Mutex<BTreeMap<CameraId, Watched>>,
+    /// Cameras whose threads ended by themselves, and when they are watched anew.
+    broken: Mutex<BTreeMap<CameraId, (Backoff, Instant)>>,
 }
 
 struct Watched {
@@ -48,6 +55,13 @@ struct Watched {
     thread: Option<JoinHandle<()>>,
 }
 
+impl Watched {
+    /// Without being told to: it panicked.
+    fn is_broken(&self) -> bool {
+        !self.cancel.is_cancelled() && self.thread.as_ref().is_some_and(JoinHandle::is_finished)
+    }
+}
+
 impl fmt::Debug for Watchers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Watchers({} cameras)", self.lock().len())
@@ -56,7 +70,7 @@ impl fmt::Debug for Watchers {
 
 impl Watchers {
     pub fn new(sampling: Sampling) -> Self {
-        Self { sampling, watched: Mutex::default() }
+        Self { sampling, watched: Mutex::default(), broken: Mutex::default() }
     }
 
     /// What every camera is doing, by id.
@@ -80,9 +94,19 @@ impl Watchers {
         visions: Option<&Arc<VisionPool>>,
         sink: &SinkFor<'_>,
     ) -> io::Result<()> {
-        self.end(|id, watched| wanted.get(id) != Some(&watched.watch));
+        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        broken.retain(|id, _| wanted.contains_key(id));
+        for (id, _) in self.lock().iter().filter(|(_, watched)| watched.is_broken()) {
+            let entry = broken.entry(id.clone());
+            let (backoff, until) = entry.or_insert_with(|| (Backoff::new(FIRST_PAUSE, LONGEST_PAUSE), Instant::now()));
+            let pause = backoff.wait();
+            *until = Instant::now() + pause;
+            tracing::error!(camera = %id, ?pause, times = backoff.attempts(), "a live camera's thread ended by itself; it is started anew");
+        }
+        self.end(|id, watched| wanted.get(id) != Some(&watched.watch) || watched.is_broken());
         for (id, watch) in wanted {
-            if self.lock().contains_key(id) {
+            let waits = broken.get(id).is_some_and(|(_, until)| Instant::now() < *until);
+            if waits || self.lock().contains_key(id) {
                 continue;
             }
             let watched = self.start(id, watch, visions, sink)?;
@@ -144,5 +168,45 @@ impl Watchers {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CameraId, Watched>> {
         self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_whose_thread_panicked_is_watched_anew_and_the_others_go_on() {
+        let store = vision::ModelStore::from_env().unwrap();
+        let models = vision::Vision::load(&store, &vision::VisionOptions::default()).unwrap();
+        let watchers = Watchers::new(Sampling::default());
+        let watch = Watch {
+            agency: "local".parse().unwrap(),
+            source: RtspSource::new("rtsp://127.0.0.1:1/nothing").unwrap(),
+            epoch: 0,
+            kept: None,
+        };
+        let wanted: BTreeMap<CameraId, Watch> = ["gate", "yard"].map(|id| (id.parse().unwrap(), watch.clone())).into();
+        let visions = Arc::new(VisionPool::new(vec![models]));
+        let sink = |_: &CameraId, _: &Watch, _| -> Box<dyn SightingSink + Send> { Box::new(Vec::new()) };
+        let apply = || watchers.apply(&wanted, Some(&visions), &sink).unwrap();
+        apply();
+        let gate: CameraId = "gate".parse().unwrap();
+        let panicked = std::thread::Builder::new().spawn(|| panic!("on purpose")).unwrap();
+        let old = watchers.lock().get_mut(&gate).unwrap().thread.replace(panicked);
+        while !watchers.lock()[&gate].is_broken() {
+            std::thread::yield_now();
+        }
+        apply();
+        assert_eq!(watchers.broken.lock().unwrap()[&gate].0.attempts(), 1);
+        let yard = watchers.lock()[&"yard".parse::<CameraId>().unwrap()].thread.as_ref().unwrap().thread().id();
+        while !watchers.lock().contains_key(&gate) {
+            std::thread::sleep(Duration::from_millis(20));
+            apply();
+        }
+        assert!(!watchers.lock()[&gate].is_broken());
+        assert_eq!(watchers.lock()[&"yard".parse::<CameraId>().unwrap()].thread.as_ref().unwrap().thread().id(), yard);
+        watchers.stop();
+        old.unwrap().join().unwrap();
     }
 }

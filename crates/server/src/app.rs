@@ -8,8 +8,9 @@ use std::sync::{
 use access::{Action, AuditDetail, Caller, Case, Gate, Outcome, Permission, PooledCamera};
 use catalogue::Catalogue;
 use search::Searcher;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::Status;
+use tracing::Instrument as _;
 use types::{CaseId, ReceiveTime};
 
 use crate::{
@@ -47,9 +48,16 @@ pub(crate) struct App {
     pub(crate) started: ReceiveTime,
     /// The server is going down: streams end.
     pub(crate) stop: CancellationToken,
+    /// What goes on when its call is answered, and still writes to the record: a stop waits for it.
+    pub(crate) detached: TaskTracker,
 }
 
 impl App {
+    /// Goes on by itself, within the span of the call that began it.
+    pub(crate) fn detach(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.detached.spawn(task.in_current_span());
+    }
+
     pub(crate) fn catalogue(&self) -> &Catalogue {
         &self.store.catalogue
     }

@@ -9,8 +9,12 @@ use std::{
 use access::{Caller, Code, Denial};
 use tokio::sync::watch;
 
+use crate::{clock::Clock, identity::Known};
+
 /// A refusal of one caller is on the record at most this often: a flood must not become a flood of durable writes.
 const NOTED_EVERY: Duration = Duration::from_secs(10);
+/// How often it is looked whether a certificate has come to its end.
+const LOOK: Duration = Duration::from_secs(1);
 /// Callers remembered; those who do nothing are forgotten first.
 const REMEMBERED: usize = 4096;
 
@@ -23,6 +27,8 @@ pub struct CallerLimits {
     pub burst: u32,
     /// Calls under way, streams included.
     pub at_once: u32,
+    /// Connections open.
+    pub connections: u32,
 }
 
 #[derive(Debug)]
@@ -83,18 +89,30 @@ impl Callers {
         lock(&self.revoked).contains(serial)
     }
 
-    /// Returns once the certificate is revoked.
-    pub(crate) async fn until_revoked(self: Arc<Self>, serial: String) {
+    /// Why the certificate stands no more, if it does not.
+    pub(crate) fn over(&self, known: &Known, clock: &Clock) -> Option<Denial> {
+        if self.is_revoked(&known.serial) {
+            return Some(revoked(&known.caller));
+        }
+        (clock.now().as_micros() / 1_000_000 > known.ends).then(|| expired(&known.caller))
+    }
+
+    /// Returns once the certificate stands no more, with the reason.
+    pub(crate) async fn until_over(&self, known: &Known, clock: &Clock) -> Denial {
         let mut changes = self.revocations.subscribe();
-        while !self.is_revoked(&serial) {
-            // The sender lives as long as `self`.
-            let _ = changes.changed().await;
+        loop {
+            if let Some(denial) = self.over(known, clock) {
+                return denial;
+            }
+            // The sender lives as long as `self`. The clock is one that may be set.
+            tokio::select! { _ = changes.changed() => {}, () = tokio::time::sleep(LOOK) => {} }
         }
     }
 
-    pub(crate) fn admit(self: &Arc<Self>, caller: &Arc<Caller>, serial: &str, now: Instant) -> Result<Running, Refusal> {
-        if self.is_revoked(serial) {
-            return Err(Refusal { denial: revoked(caller), after: None, noted: self.is_worth_noting(caller, now) });
+    pub(crate) fn admit(self: &Arc<Self>, known: &Known, clock: &Clock, now: Instant) -> Result<Running, Refusal> {
+        let caller = &known.caller;
+        if let Some(denial) = self.over(known, clock) {
+            return Err(Refusal { denial, after: None, noted: self.is_worth_noting(caller, now) });
         }
         let mut known = lock(&self.known);
         if known.len() >= REMEMBERED && !known.contains_key(&**caller) {
@@ -116,7 +134,7 @@ impl Callers {
         Err(Refusal { denial: Denial::new(code, reason, hint), after: Some(after), noted: account.noted.note(now) })
     }
 
-    fn is_worth_noting(&self, caller: &Caller, now: Instant) -> bool {
+    pub(crate) fn is_worth_noting(&self, caller: &Caller, now: Instant) -> bool {
         lock(&self.known).entry(caller.clone()).or_insert_with(|| Account::new(&self.limits, now)).noted.note(now)
     }
 }
@@ -149,9 +167,15 @@ impl Seldom {
 }
 
 /// What the holder of a revoked certificate is told.
-pub(crate) fn revoked(caller: &Caller) -> Denial {
+fn revoked(caller: &Caller) -> Denial {
     let reason = format!("the certificate of {caller} was revoked");
     Denial::new(Code::IdentityRevoked, reason, "ask an operator for another one: `sightline identity add`")
+}
+
+/// What the holder of a certificate that is over is told.
+fn expired(caller: &Caller) -> Denial {
+    let reason = format!("the certificate of {caller} has expired");
+    Denial::new(Code::IdentityExpired, reason, "ask an operator for another one: `sightline identity add`")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -163,11 +187,16 @@ mod tests {
     use super::*;
 
     fn callers() -> Arc<Callers> {
-        Arc::new(Callers::new(CallerLimits { calls_per_second: 2.0, burst: 3, at_once: 2 }, []))
+        Arc::new(Callers::new(CallerLimits { calls_per_second: 2.0, burst: 3, at_once: 2, connections: 1 }, []))
     }
 
-    fn caller(name: &str) -> Arc<Caller> {
-        Arc::new(Caller::from_uri(&format!("sightline://a/operator/{name}")).unwrap())
+    fn clock() -> Clock {
+        Clock::default()
+    }
+
+    fn caller(name: &str) -> Arc<Known> {
+        let caller = Arc::new(Caller::from_uri(&format!("sightline://a/operator/{name}")).unwrap());
+        Arc::new(Known { caller, serial: "7f".to_owned(), ends: clock().now().as_micros() / 1_000_000 + 3600 })
     }
 
     fn refused(answer: Result<Running, Refusal>) -> (Code, bool) {
@@ -181,34 +210,44 @@ mod tests {
         let (callers, ada, start) = (callers(), caller("ada"), Instant::now());
         let at = |ms| start + Duration::from_millis(ms);
         for _ in 0..3 {
-            drop(callers.admit(&ada, "1", at(0)).unwrap());
+            drop(callers.admit(&ada, &clock(), at(0)).unwrap());
         }
-        assert_eq!(refused(callers.admit(&ada, "1", at(0))), (Code::Rate, true));
-        assert_eq!(refused(callers.admit(&ada, "2", at(400))), (Code::Rate, false));
-        assert!(callers.admit(&caller("bob"), "3", at(400)).is_ok());
+        assert_eq!(refused(callers.admit(&ada, &clock(), at(0))), (Code::Rate, true));
+        assert_eq!(refused(callers.admit(&ada, &clock(), at(400))), (Code::Rate, false));
+        assert!(callers.admit(&caller("bob"), &clock(), at(400)).is_ok());
         // Two a second: one after half of it, however often was asked meanwhile.
-        assert!(callers.admit(&ada, "1", at(500)).is_ok());
-        assert_eq!(refused(callers.admit(&ada, "1", at(501))), (Code::Rate, false));
-        assert_eq!(refused(callers.admit(&ada, "1", at(900))), (Code::Rate, false));
+        assert!(callers.admit(&ada, &clock(), at(500)).is_ok());
+        assert_eq!(refused(callers.admit(&ada, &clock(), at(501))), (Code::Rate, false));
+        assert_eq!(refused(callers.admit(&ada, &clock(), at(900))), (Code::Rate, false));
     }
 
     #[test]
     fn calls_under_way_are_bounded_until_they_end() {
         let (callers, ada, now) = (callers(), caller("ada"), Instant::now());
-        let (first, _second) = (callers.admit(&ada, "1", now).unwrap(), callers.admit(&ada, "1", now).unwrap());
-        assert_eq!(refused(callers.admit(&ada, "1", now)).0, Code::Streams);
+        let (first, _second) = (callers.admit(&ada, &clock(), now).unwrap(), callers.admit(&ada, &clock(), now).unwrap());
+        assert_eq!(refused(callers.admit(&ada, &clock(), now)).0, Code::Streams);
         drop(first);
-        assert!(callers.admit(&ada, "1", now).is_ok());
+        assert!(callers.admit(&ada, &clock(), now).is_ok());
     }
 
     #[tokio::test]
     async fn a_revocation_holds_at_once_and_wakes_who_streams() {
         let (callers, ada) = (callers(), caller("ada"));
-        let streams = tokio::spawn(callers.clone().until_revoked("7f".to_owned()));
+        let (callers_too, ada_too) = (callers.clone(), ada.clone());
+        let streams = tokio::spawn(async move { callers_too.until_over(&ada_too, &clock()).await });
         callers.revoke("80");
-        assert!(callers.admit(&ada, "7f", Instant::now()).is_ok());
+        assert!(callers.admit(&ada, &clock(), Instant::now()).is_ok());
         callers.revoke("7f");
-        streams.await.unwrap();
-        assert_eq!(callers.admit(&ada, "7f", Instant::now()).unwrap_err().denial.code, Code::IdentityRevoked);
+        assert_eq!(streams.await.unwrap().code, Code::IdentityRevoked);
+        assert_eq!(callers.admit(&ada, &clock(), Instant::now()).unwrap_err().denial.code, Code::IdentityRevoked);
+    }
+
+    #[tokio::test]
+    async fn a_certificate_that_came_to_its_end_is_over_for_calls_and_for_who_streams() {
+        let (callers, ada, clock) = (callers(), caller("ada"), clock());
+        assert!(callers.admit(&ada, &clock, Instant::now()).is_ok());
+        clock.set_ahead(Duration::from_secs(3602));
+        assert_eq!(callers.admit(&ada, &clock, Instant::now()).unwrap_err().denial.code, Code::IdentityExpired);
+        assert_eq!(callers.until_over(&ada, &clock).await.code, Code::IdentityExpired);
     }
 }

@@ -37,6 +37,7 @@ pub struct Config {
     pub traces_otlp: Option<String>,
     pub max_request_bytes: usize,
     pub max_connections: usize,
+    pub max_connections_per_address: usize,
     pub max_streams: u32,
     pub request_timeout: Duration,
     pub shutdown: Duration,
@@ -181,6 +182,7 @@ struct Server {
     listen: String,
     max_request_bytes: i64,
     max_connections: i64,
+    max_connections_per_address: i64,
     max_streams: i64,
     request_timeout_seconds: i64,
     shutdown_seconds: i64,
@@ -284,6 +286,7 @@ impl Default for Server {
             listen: "127.0.0.1:7443".to_owned(),
             max_request_bytes: 1 << 20,
             max_connections: 256,
+            max_connections_per_address: 128,
             max_streams: 64,
             request_timeout_seconds: 600,
             shutdown_seconds: 8,
@@ -416,6 +419,12 @@ impl Document {
             max_connections: whole(
                 "server.max_connections",
                 self.server.max_connections,
+                1..=100_000,
+                "is not between 1 and 100000",
+            )? as usize,
+            max_connections_per_address: whole(
+                "server.max_connections_per_address",
+                self.server.max_connections_per_address,
                 1..=100_000,
                 "is not between 1 and 100000",
             )? as usize,
@@ -566,7 +575,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 71, "{keys:?}");
+        assert_eq!(keys.len(), 73, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }

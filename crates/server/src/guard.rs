@@ -1,5 +1,5 @@
 //! What every call passes before a service sees it: a certificate that names somebody and stands, and no more calls than
-//! one caller may make. A stream ends when the certificate of its caller is revoked.
+//! one caller may make. A stream ends when the certificate of its caller is revoked or over.
 
 use std::{
     cell::Cell,
@@ -21,7 +21,7 @@ use tracing::Instrument as _;
 
 use crate::{
     app::App,
-    callers::{Refusal, Running, revoked},
+    callers::{Refusal, Running},
     identity::{Known, Peer},
     status::chain,
 };
@@ -89,7 +89,7 @@ where
             return Ok(refused.into_http());
         }
     };
-    let running = match app.callers.admit(&known.caller, &known.serial, Instant::now()) {
+    let running = match app.callers.admit(&known, &app.clock, Instant::now()) {
         Ok(running) => running,
         Err(refusal) => return Ok(refuse(&app, &known.caller, action, refusal).await.into_http()),
     };
@@ -100,9 +100,12 @@ where
             if let (true, Some(action), false) = (failed, action, NOTED.with(Cell::get)) {
                 app.note_refusal(&known.caller, action, Why::Malformed).await;
             }
-            let revoked = Box::pin(app.callers.clone().until_revoked(known.serial.clone()));
+            let over = {
+                let (app, known) = (app.clone(), known.clone());
+                Box::pin(async move { app.callers.until_over(&known, &app.clock).await })
+            };
             let action = action.unwrap_or(Action::Connect);
-            Ok(response.map(|inner| Body::new(Watched { inner, revoked, app, known, action, ended: false, _running: running })))
+            Ok(response.map(|inner| Body::new(Watched { inner, over, app, known, action, ended: false, _running: running })))
         })
         .await
 }
@@ -116,7 +119,11 @@ async fn refuse(app: &App, caller: &Caller, action: Option<Action>, refusal: Ref
 }
 
 fn told(denial: &Denial, after: Option<std::time::Duration>) -> Status {
-    let code = if denial.code == Why::IdentityRevoked { Code::Unauthenticated } else { Code::ResourceExhausted };
+    let code = if matches!(denial.code, Why::IdentityRevoked | Why::IdentityExpired) {
+        Code::Unauthenticated
+    } else {
+        Code::ResourceExhausted
+    };
     let mut status = proto::status(code, &denial.reason, denial.code.as_str(), &denial.hint);
     if let Some(after) = after {
         // As gRPC's retry design names it: milliseconds.
@@ -125,10 +132,10 @@ fn told(denial: &Denial, after: Option<std::time::Duration>) -> Status {
     status
 }
 
-/// An answer on its way to somebody whose certificate may be revoked meanwhile.
+/// An answer on its way to somebody whose certificate may be revoked, or come to its end, meanwhile.
 struct Watched {
     inner: Body,
-    revoked: BoxedFuture,
+    over: BoxedFuture,
     app: Arc<App>,
     known: Arc<Known>,
     action: Action,
@@ -136,7 +143,7 @@ struct Watched {
     _running: Running,
 }
 
-type BoxedFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+type BoxedFuture = Pin<Box<dyn Future<Output = Denial> + Send>>;
 
 impl http_body::Body for Watched {
     type Data = Bytes;
@@ -146,16 +153,16 @@ impl http_body::Body for Watched {
         if self.ended {
             return Poll::Ready(None);
         }
-        if self.revoked.as_mut().poll(cx).is_pending() {
+        let Poll::Ready(denial) = self.over.as_mut().poll(cx) else {
             return Pin::new(&mut self.inner).poll_frame(cx);
-        }
+        };
         self.ended = true;
         // Whoever makes the answer sees that nobody reads it any more.
         self.inner = Body::empty();
-        let (app, known, action) = (self.app.clone(), self.known.clone(), self.action);
-        tokio::spawn(async move { app.note_refusal(&known.caller, action, Why::IdentityRevoked).await });
+        let (app, known, action, code) = (self.app.clone(), self.known.clone(), self.action, denial.code);
+        self.app.detach(async move { app.note_refusal(&known.caller, action, code).await });
         let mut trailers = http::HeaderMap::new();
-        told(&revoked(&self.known.caller), None).add_header(&mut trailers)?;
+        told(&denial, None).add_header(&mut trailers)?;
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 
@@ -174,6 +181,13 @@ impl App {
     /// is logged and changes nothing.
     async fn note_refusal(&self, caller: &Caller, action: Action, code: Why) {
         self.note(Some(caller), action, code).await;
+    }
+
+    /// A certificate that was not taken at the door, of somebody who has shown that it is theirs.
+    pub(crate) async fn note_turned_away(&self, caller: &Caller, code: Why) {
+        if self.callers.is_worth_noting(caller, Instant::now()) {
+            self.note_refusal(caller, Action::Connect, code).await;
+        }
     }
 
     /// Somebody without a name.

@@ -148,8 +148,8 @@ pub(crate) fn note(home: &Home, issued: &IssuedIdentity) -> io::Result<()> {
 }
 
 pub(crate) fn registered(der: &[u8]) -> Option<IssuedIdentity> {
-    let (known, expires) = named(der).ok()?;
-    Some(IssuedIdentity { serial: known.serial, uri: known.caller.uri(), expires })
+    let known = named(der).ok()?;
+    Some(IssuedIdentity { serial: known.serial, uri: known.caller.uri(), expires: known.ends })
 }
 
 fn read_certificate(der: &CertificateDer<'_>) -> Option<IssuedIdentity> {

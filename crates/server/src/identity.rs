@@ -16,6 +16,8 @@ pub(crate) struct Known {
     pub(crate) caller: Arc<Caller>,
     /// The certificate's serial number in lower-case hexadecimal.
     pub(crate) serial: String,
+    /// When the certificate ends, in seconds since 1970.
+    pub(crate) ends: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +34,7 @@ pub(crate) enum IdentityError {
 
 impl Peer {
     pub(crate) fn from_certificate(der: Option<&[u8]>) -> Self {
-        Self(der.ok_or(IdentityError::NoCertificate).and_then(read).map(Arc::new))
+        Self(der.ok_or(IdentityError::NoCertificate).and_then(named).map(Arc::new))
     }
 
     pub(crate) fn known(&self) -> Result<Arc<Known>, &IdentityError> {
@@ -55,15 +57,11 @@ pub(crate) fn caller<T>(request: &Request<T>) -> Result<Arc<Caller>, Status> {
     }
 }
 
-/// Whom a certificate names, its serial number, and when it ends (seconds since 1970).
-pub(crate) fn named(der: &[u8]) -> Result<(Known, i64), IdentityError> {
+/// Whom a certificate names, its serial number, and when it ends.
+pub(crate) fn named(der: &[u8]) -> Result<Known, IdentityError> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| IdentityError::Malformed)?;
-    let known = Known { caller: Arc::new(caller_of(&certificate)?), serial: certificate.serial.to_str_radix(16) };
-    Ok((known, certificate.validity().not_after.timestamp()))
-}
-
-fn read(der: &[u8]) -> Result<Known, IdentityError> {
-    named(der).map(|(known, _)| known)
+    let (caller, ends) = (Arc::new(caller_of(&certificate)?), certificate.validity().not_after.timestamp());
+    Ok(Known { caller, serial: certificate.serial.to_str_radix(16), ends })
 }
 
 fn caller_of(certificate: &X509Certificate<'_>) -> Result<Caller, IdentityError> {

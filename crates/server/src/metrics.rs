@@ -16,12 +16,11 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use ::metrics::gauge;
 use catalogue::CatalogueError;
 use futures::{FutureExt, future::BoxFuture};
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use types::ReceiveTime;
 
 pub use self::worker::WorkerMetrics;
-use crate::{app::App, tls};
+use crate::{app::App, supervise::Parts, tls};
 
 /// Why nothing is counted although it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -45,24 +44,25 @@ pub(crate) async fn start(
     certificate: &Path,
     app: &Arc<App>,
     stop: &CancellationToken,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Parts,
 ) -> Result<SocketAddr, MetricsError> {
     let app = app.clone();
     let gather: Gather = Arc::new(move || {
         let app = app.clone();
         async move { gather::gather(&app).await }.boxed()
     });
-    answer(address, certificate, gather, stop, tasks).await
+    let (bound, serving) = answer(address, certificate, gather, stop).await?;
+    tasks.spawn("the metrics port", serving);
+    Ok(bound)
 }
 
-/// `certificate` is what the process shows.
+/// Where it answers, and what answers there. `certificate` is what the process shows.
 async fn answer(
     address: SocketAddr,
     certificate: &Path,
     gather: Gather,
     stop: &CancellationToken,
-    tasks: &mut JoinSet<()>,
-) -> Result<SocketAddr, MetricsError> {
+) -> Result<(SocketAddr, BoxFuture<'static, ()>), MetricsError> {
     let recorder = recorder::install().map_err(|e| MetricsError::Recorder(Box::new(e)))?;
     let listen = |source| MetricsError::Listen { address, source };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
@@ -74,6 +74,5 @@ async fn answer(
         }
         gather()
     });
-    tasks.spawn(listen::serve(listener, gather, recorder, stop.clone()));
-    Ok(bound)
+    Ok((bound, listen::serve(listener, gather, recorder, stop.clone()).boxed()))
 }

@@ -15,13 +15,9 @@ use proto::v1::{
     ingest_service_server::IngestServiceServer, live_service_server::LiveServiceServer, log_service_server::LogServiceServer,
     retention_service_server::RetentionServiceServer, search_service_server::SearchServiceServer,
 };
-use tokio::{
-    net::TcpListener,
-    sync::mpsc,
-    task::{JoinHandle, JoinSet},
-};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic_health::{ServingStatus, server::HealthReporter};
 use types::ReceiveTime;
 use vision::VisionOptions;
@@ -40,13 +36,16 @@ use crate::{
     live::{LiveCameras, LiveSettings},
     metrics::{self, MetricsError},
     picture::PictureReader,
+    places::PlaceLimits,
     purge::{SealedWords, sweep_regularly},
     reindex,
     retention::{self, RetentionCounts, RetentionState},
+    service,
     services::Api,
     status::chain,
     store::{Store, StoreError},
-    tls::{self, TlsError},
+    supervise::Parts,
+    tls::{self, Door, Refused, TlsError},
 };
 
 /// Checkpoints are signed at most this often, but for receipts.
@@ -78,6 +77,8 @@ pub enum ServeError {
     Metrics(#[from] MetricsError),
     #[error("start {0}")]
     Start(&'static str, #[source] std::io::Error),
+    #[error("{0} ended unexpectedly, and with it the server")]
+    Part(&'static str),
     #[error("the service ended unexpectedly")]
     Ended(#[source] tonic::transport::Error),
 }
@@ -93,7 +94,7 @@ impl ServeError {
             Self::Listen { .. } => "is another server running? set server.listen in sightline.toml to another address".to_owned(),
             Self::Media(_) => "install GStreamer and its plugins; docs say which".to_owned(),
             Self::Metrics(_) => "set metrics.listen in sightline.toml to another address".to_owned(),
-            Self::Reflection(_) | Self::Start(..) | Self::Ended(_) => "look at the log".to_owned(),
+            Self::Reflection(_) | Self::Start(..) | Self::Part(_) | Self::Ended(_) => "look at the log".to_owned(),
         }
     }
 }
@@ -106,9 +107,11 @@ pub struct Server {
     app: Arc<App>,
     health: HealthReporter,
     workers: Workers,
-    watching: JoinHandle<()>,
-    grpc: JoinHandle<Result<(), tonic::transport::Error>>,
-    tasks: JoinSet<()>,
+    /// `None` once it has ended.
+    watching: Option<JoinHandle<()>>,
+    /// `None` once it has ended.
+    grpc: Option<JoinHandle<Result<(), tonic::transport::Error>>>,
+    tasks: Parts,
     shutdown: Duration,
     home: Home,
 }
@@ -123,11 +126,26 @@ impl std::fmt::Debug for Server {
 pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
     let config = Config::load(&home.config())?;
     let signal = signal().map_err(|e| ServeError::Start("listening to signals", e))?;
-    let server = Server::start(home, config).await?;
+    let mut server = Server::start(home, config).await?;
     ready(server.address());
-    signal.await;
+    service::ready();
+    let ended = tokio::select! {
+        () = signal => None,
+        part = server.ended() => Some(part),
+        () = service::live() => None,
+    };
+    service::stopping();
     tracing::info!("stopping");
-    server.stop().await
+    let stopped = server.stop().await;
+    match ended {
+        None => stopped,
+        Some(part) => {
+            if let Err(error) = stopped {
+                tracing::error!(error = %chain(&error), "not stopped as it should be");
+            }
+            Err(ServeError::Part(part))
+        }
+    }
 }
 
 fn signal() -> std::io::Result<impl Future<Output = ()>> {
@@ -147,7 +165,9 @@ impl Server {
     /// As [`Server::start`], with another clock for what cases permit.
     pub async fn start_at(home: &Home, config: Config, clock: Clock) -> Result<Self, ServeError> {
         media::init()?;
-        let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key())?;
+        let (callers, (refused, strangers)) = (Arc::new(Callers::new(config.callers, [])), mpsc::channel(1));
+        let door = Door { callers: callers.clone(), clock: clock.clone(), refused };
+        let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), door.clone())?;
         let keys = GrantKeys::load(&home.pki().join("grant-keys"))?;
         let store = Arc::new(Store::open(home, &config).await?);
         store.log.introduce().await.map_err(StoreError::from)?;
@@ -175,7 +195,9 @@ impl Server {
             LiveSettings { workers: config.live_workers, sample_fps: config.live_sample_fps },
         ));
         let policy = Policy { authoriser_keys: Some(keys.all()), ..config.policy.clone() };
-        let revoked = store.catalogue.revoked_identities().await.map_err(StoreError::from)?;
+        for revoked in store.catalogue.revoked_identities().await.map_err(StoreError::from)? {
+            callers.revoke(&revoked.serial);
+        }
         let (health, health_service) = tonic_health::server::health_reporter();
         let app = Arc::new(App {
             gate: Gate::new(policy, store.log.clone()),
@@ -183,7 +205,7 @@ impl Server {
             pictures: PictureReader::new(store.models.clone(), vision_options(&config)),
             jobs,
             live: live.clone(),
-            callers: Arc::new(Callers::new(config.callers, revoked.into_iter().map(|r| r.serial))),
+            callers,
             strangers: Seldom::default(),
             clock,
             rules: AtomicU64::new(0),
@@ -191,32 +213,39 @@ impl Server {
             retention: RetentionState::new(health.clone()),
             started: ReceiveTime::now(),
             stop: stop.clone(),
+            detached: TaskTracker::new(),
             config: config.clone(),
             store,
         });
 
         set_health(&health, ServingStatus::Serving).await;
-        let mut tasks = JoinSet::new();
+        let mut tasks = Parts::default();
         let (send, connections) = mpsc::channel(16);
-        let (refused, strangers) = mpsc::channel(1);
-        tasks.spawn(tls::accept(listener, Arc::new(tls), config.max_connections, send, refused, stop.clone()));
-        tasks.spawn(note_strangers(app.clone(), strangers));
-        tasks.spawn(sweep_regularly(app.clone(), stop.clone()));
-        tasks.spawn(retention::sweep_regularly(app.clone(), stop.clone()));
-        tasks.spawn(flush_regularly(app.clone(), stop.clone()));
-        tasks.spawn(reindex::follow(app.clone(), stop.clone()));
-        tasks.spawn(fleet::follow(app.clone(), stop.clone()));
-        tasks.spawn(fleet::keep_jobs(app.clone(), stop.clone()));
-        tasks.spawn(fleet::sweep_crops(app.clone()));
-        let watching = tokio::spawn(live.run(stop.clone()));
-        tasks.spawn(publish_regularly(app.clone(), stop.clone()));
+        let limits = PlaceLimits {
+            all: config.max_connections,
+            per_address: config.max_connections_per_address,
+            per_caller: config.callers.connections as usize,
+        };
+        tasks.spawn("the door", tls::accept(listener, Arc::new(tls), limits, door, send, stop.clone()));
+        tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), strangers));
+        tasks.spawn("the sweep of overdue cases", sweep_regularly(app.clone(), stop.clone()));
+        tasks.spawn("retention", retention::sweep_regularly(app.clone(), stop.clone()));
+        tasks.spawn("the writing of the index", flush_regularly(app.clone(), stop.clone()));
+        tasks.spawn("reindexing", reindex::follow(app.clone(), stop.clone()));
+        if app.store.fleet.is_shared() {
+            tasks.spawn("following the other servers", fleet::follow(app.clone(), stop.clone()));
+            tasks.spawn("the leases of jobs", fleet::keep_jobs(app.clone(), stop.clone()));
+        }
+        tasks.spawn_once("the sweep of crops", fleet::sweep_crops(app.clone()));
+        let watching = Some(tokio::spawn(live.run(stop.clone())));
+        tasks.spawn("publishing", publish_regularly(app.clone(), stop.clone()));
         let health_address = match config.health_listen {
             Some(address) => {
                 let listener = listen(address).await?;
                 let bound = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
                 let only_health = tonic::transport::Server::builder().add_service(health_service.clone());
                 let stop = stop.clone();
-                tasks.spawn(async move {
+                tasks.spawn("the health port", async move {
                     let served = only_health.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled());
                     if let Err(error) = served.await {
                         tracing::error!(error = %chain(&error), "health port ended");
@@ -257,9 +286,9 @@ impl Server {
             .add_service(reflection().build_v1()?)
             .add_service(reflection().build_v1alpha()?);
         let until = stop.clone();
-        let grpc = tokio::spawn(async move {
+        let grpc = Some(tokio::spawn(async move {
             router.serve_with_incoming_shutdown(ReceiverStream::new(connections), until.cancelled_owned()).await
-        });
+        }));
         address_file::write(home, address).map_err(|e| ServeError::Start("the address file", e))?;
         tracing::info!(%address, workers = config.workers, "serving");
         let (shutdown, home) = (config.shutdown, home.clone());
@@ -298,6 +327,18 @@ impl Server {
         }
     }
 
+    /// Waits until a part of the server has ended that should not have, and says which; health says it too. Stop the server then:
+    /// it would do half of its work.
+    pub async fn ended(&mut self) -> &'static str {
+        let part = tokio::select! {
+            part = self.tasks.ended() => part,
+            () = finished(&mut self.watching) => "the live cameras",
+            () = finished(&mut self.grpc) => "the gRPC service",
+        };
+        set_health(&self.health, ServingStatus::NotServing).await;
+        part
+    }
+
     /// Takes no more calls, lets those under way finish for as long as the configuration says, puts jobs down, and makes
     /// everything durable.
     pub async fn stop(mut self) -> Result<(), ServeError> {
@@ -312,21 +353,30 @@ impl Server {
             let _ = joined.send(());
         });
         let deadline = tokio::time::Instant::now() + self.shutdown;
-        let ended = match tokio::time::timeout_at(deadline, &mut self.grpc).await {
-            Ok(Ok(ended)) => ended,
-            Ok(Err(_)) => Ok(()),
-            Err(_) => {
-                tracing::warn!("calls cut: they took too long to finish");
-                self.grpc.abort();
-                Ok(())
+        let mut ended = Ok(());
+        if let Some(mut grpc) = self.grpc {
+            match tokio::time::timeout_at(deadline, &mut grpc).await {
+                Ok(Ok(how)) => ended = how,
+                Ok(Err(_)) => {}
+                Err(_) => {
+                    tracing::warn!("calls cut: they took too long to finish");
+                    grpc.abort();
+                }
             }
-        };
+        }
         if tokio::time::timeout_at(deadline, all_joined).await.is_err() {
             tracing::warn!("a footage worker did not stop in time; the next server goes on with its job");
         }
         // Each camera publishes what it was following first.
-        if tokio::time::timeout_at(deadline, self.watching).await.is_err() {
+        if let Some(watching) = self.watching
+            && tokio::time::timeout_at(deadline, watching).await.is_err()
+        {
             tracing::warn!("a live camera did not stop in time");
+        }
+        // What they put on the record is on it before the store is shut.
+        self.app.detached.close();
+        if tokio::time::timeout_at(deadline, self.app.detached.wait()).await.is_err() {
+            tracing::warn!("streams did not end in time");
         }
         self.tasks.shutdown().await;
         self.app.store.shut().await?;
@@ -334,10 +384,26 @@ impl Server {
     }
 }
 
+/// Waits for the end of a task, and notes it.
+async fn finished<T>(task: &mut Option<JoinHandle<T>>) {
+    match task {
+        Some(running) => {
+            if let Err(error) = running.await {
+                tracing::error!(%error, "a part of the server panicked");
+            }
+            *task = None;
+        }
+        None => std::future::pending().await,
+    }
+}
+
 /// Who was turned away at the door goes on the record, though not each time.
-async fn note_strangers(app: Arc<App>, mut strangers: mpsc::Receiver<()>) {
-    while strangers.recv().await.is_some() {
-        app.note_stranger(access::Code::Untrusted).await;
+async fn note_strangers(app: Arc<App>, mut strangers: mpsc::Receiver<Refused>) {
+    while let Some(Refused { caller, code }) = strangers.recv().await {
+        match caller {
+            Some(caller) => app.note_turned_away(&caller, code).await,
+            None => app.note_stranger(code).await,
+        }
     }
 }
 
@@ -416,5 +482,31 @@ async fn flush_regularly(app: Arc<App>, stop: CancellationToken) {
         if let Err(error) = done.await {
             tracing::error!(error = %chain(&error), "index lags behind the catalogue");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus as Told, health_client::HealthClient};
+
+    use super::*;
+    use crate::{Deployment, InitOptions};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_one_of_whose_parts_panics_says_so_and_is_not_healthy() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path().join("home"));
+        Deployment::init(&home, &InitOptions::default()).unwrap();
+        let text = "[server]\nlisten = \"127.0.0.1:0\"\n[health]\nlisten = \"127.0.0.1:0\"\n[jobs]\nworkers = 1\n";
+        let mut server = Server::start(&home, Config::parse(text, &home.config()).unwrap()).await.unwrap();
+        let port = format!("http://{}", server.health_address().unwrap());
+        let channel = tonic::transport::Endpoint::from_shared(port).unwrap().connect().await.unwrap();
+        let mut health = HealthClient::new(channel);
+        let mut told = async || health.check(HealthCheckRequest::default()).await.unwrap().into_inner().status();
+        assert_eq!(told().await, Told::Serving);
+        server.tasks.spawn("retention", async { panic!("on purpose") });
+        assert_eq!(server.ended().await, "retention");
+        assert_eq!(told().await, Told::NotServing);
+        server.stop().await.unwrap();
     }
 }

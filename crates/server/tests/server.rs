@@ -40,6 +40,8 @@ mod live;
 mod log;
 #[path = "server/picture.rs"]
 mod picture;
+#[path = "server/places.rs"]
+mod places;
 #[path = "../../index/tests/index/fake.rs"]
 mod qdrant;
 #[path = "server/record.rs"]

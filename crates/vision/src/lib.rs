@@ -35,7 +35,7 @@ pub use faces::CenterFace;
 pub use letterbox::Rgb;
 pub use manifest::{Decode, Input, Manifest, ManifestError, ModelEntry, Role, RuntimeEntry, SourceFile};
 pub use motion::{Motion, MotionGate};
-pub use runtime::{Runtime, RuntimeError};
+pub use runtime::{QUIET, Runtime, RuntimeError};
 pub use scene_light::SceneLight;
 pub use session::{Device, DeviceError, time_in_models};
 pub use stature::{Stance, StatureScale};

@@ -117,7 +117,9 @@ async fn watch(ctx: &Context, secrets: CameraSecrets) -> Outcome {
         "metrics": metrics.as_ref().map(|m| m.address().to_string()),
     });
     ctx.printer.answer(&answer, || format!("watching for {server}; {} sightings wait to be sent", worker.spool().waiting));
-    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    server::service::ready();
+    tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {}, () = server::service::live() => {} }
+    server::service::stopping();
     tracing::info!("stopping");
     worker.stop().await;
     if let Some(metrics) = metrics {

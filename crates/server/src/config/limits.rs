@@ -31,11 +31,12 @@ pub(super) struct CallerKeys {
     calls_per_second: f64,
     burst: i64,
     at_once: i64,
+    connections: i64,
 }
 
 impl Default for CallerKeys {
     fn default() -> Self {
-        Self { calls_per_second: 50.0, burst: 200, at_once: 32 }
+        Self { calls_per_second: 50.0, burst: 200, at_once: 32, connections: 32 }
     }
 }
 
@@ -50,6 +51,7 @@ impl CallerKeys {
             calls_per_second: self.calls_per_second,
             burst: whole(bad, "callers.burst", self.burst, 1..=1_000_000, fault)?,
             at_once: whole(bad, "callers.at_once", self.at_once, 1..=1_000_000, fault)?,
+            connections: whole(bad, "callers.connections", self.connections, 1..=1_000_000, fault)?,
         })
     }
 }

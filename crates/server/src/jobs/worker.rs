@@ -1,6 +1,13 @@
-use std::{path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{
+    panic::{self, AssertUnwindSafe},
+    path::PathBuf,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use catalogue::{CatalogueError, Fence, Job, JobProgress, JobState, Plan, SegmentDone, TakenJob};
+use media::Backoff;
 use metrics::counter;
 use pipeline::{FootageError, FootageProgress, FootageTask, Part, SceneOptions, SceneStats, run_part};
 use tokio::runtime::Handle;
@@ -24,6 +31,9 @@ pub(crate) struct Workers {
 
 /// Below whatever else the machine does: live cameras and searches come first.
 const NICE: i32 = 10;
+/// After a panic.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long the end of a job waits for another server to feed the index.
 const FED: Duration = Duration::from_secs(5);
 
@@ -85,19 +95,33 @@ impl Worker {
         if let Err(error) = rustix::process::setpriority_process(None, NICE) {
             tracing::warn!(%error, "footage is worked on with the priority of everything else");
         }
+        let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
         while !self.stop.is_cancelled() {
-            match self.next() {
-                Ok(Some((running, part))) => self.work(&running, &part),
-                Ok(None) => {
-                    let (jobs, stop) = (self.jobs.clone(), self.stop.clone());
-                    self.runtime.block_on(async move {
-                        tokio::select! { () = jobs.wait() => {}, () = stop.cancelled() => {} }
-                    });
+            // The panic itself is in the log already.
+            match panic::catch_unwind(AssertUnwindSafe(|| self.turn())) {
+                Ok(()) => backoff.reset(),
+                Err(_) => {
+                    let pause = backoff.wait();
+                    tracing::error!(?pause, "a footage worker panicked; it goes on");
+                    thread::sleep(pause);
                 }
-                Err(error) => {
-                    tracing::error!(error = %chain(&error), "no job taken");
-                    thread::sleep(Duration::from_secs(1));
-                }
+            }
+        }
+    }
+
+    /// Looks at one part, or waits for one.
+    fn turn(&mut self) {
+        match self.next() {
+            Ok(Some((running, part))) => self.work(&running, &part),
+            Ok(None) => {
+                let (jobs, stop) = (self.jobs.clone(), self.stop.clone());
+                self.runtime.block_on(async move {
+                    tokio::select! { () = jobs.wait() => {}, () = stop.cancelled() => {} }
+                });
+            }
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "no job taken");
+                thread::sleep(Duration::from_secs(1));
             }
         }
     }
@@ -190,7 +214,13 @@ impl Worker {
         let job = &running.job;
         let span = tracing::info_span!("job", id = %job.id, camera = %job.spec.camera, part = part.number);
         let _entered = span.enter();
-        let how = self.footage(running, part);
+        let looked = panic::catch_unwind(AssertUnwindSafe(|| self.footage(running, part)));
+        let how = looked.unwrap_or_else(|_| {
+            // What the models were in the middle of is not gone on with.
+            self.vision = None;
+            let message = "looking at the footage panicked; the server's log says where";
+            Err(JobFailure::new(message, "please report it, with the log, and add the footage again").into())
+        });
         if matches!(how, Err(Ended::Cancelled)) && self.stop.is_cancelled() {
             // Left as running: the next start goes on with what is not done.
             tracing::info!("job put down: the server stops");

@@ -34,7 +34,8 @@ impl WorkerMetrics {
             }
             .boxed()
         });
-        let address = answer(address, certificate, gather, &stop, &mut tasks).await?;
+        let (address, serving) = answer(address, certificate, gather, &stop).await?;
+        tasks.spawn(serving);
         Ok(Self { address, stop, tasks })
     }
 

@@ -46,7 +46,7 @@ impl ExportService for Api {
         let caller = caller(&request)?;
         let ready = self.prepare(&caller, request.into_inner()).await.map_err(|fault| status(Action::Export, fault))?;
         let (send, receive) = mpsc::channel(1);
-        tokio::spawn(deliver(self.clone(), ready, send));
+        self.0.detach(deliver(self.clone(), ready, send));
         Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
     }
 }

@@ -98,7 +98,7 @@ impl FootageService for Api {
         // One slot: a slow watcher skips to the latest, and never holds up the work.
         let (send, receive) = tokio::sync::mpsc::channel(1);
         let api = self.clone();
-        tokio::spawn(async move {
+        self.0.detach(async move {
             let outcome = api.watch(&id, &send).await;
             let end = api.0.gate.complete(begun, outcome, AuditDetail::default(), ReceiveTime::now()).await;
             if let Err(error) = end {

@@ -43,7 +43,7 @@ impl IngestService for Api {
         let (agency, begun) = self.come_in(&caller, Action::HoldCameras).await?;
         let (send, receive) = tokio::sync::mpsc::channel(1);
         let api = self.clone();
-        tokio::spawn(async move {
+        self.0.detach(async move {
             let mut held = BTreeSet::new();
             let ended = api.hold_on(&caller, &agency, request.into_inner(), &send, &mut held).await;
             let detail = AuditDetail { cameras: held, ..AuditDetail::default() };
@@ -59,7 +59,7 @@ impl IngestService for Api {
         let (agency, begun) = self.come_in(&caller, Action::PushSightings).await?;
         let (send, receive) = tokio::sync::mpsc::channel(1);
         let api = self.clone();
-        tokio::spawn(async move {
+        self.0.detach(async move {
             let (mut cameras, mut taken) = (BTreeSet::new(), 0);
             let ended = api.take_all(&caller, &agency, request.into_inner(), &send, &mut cameras, &mut taken).await;
             let detail = AuditDetail { cameras, taken: Some(taken), ..AuditDetail::default() };

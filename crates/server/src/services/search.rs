@@ -42,7 +42,7 @@ impl SearchService for Api {
         let answer = answer.map_err(|fault| status(Action::Search, fault))?;
         // One slot: what waits in it was looked at just before.
         let (send, receive) = tokio::sync::mpsc::channel(1);
-        tokio::spawn(hand_out::hand_out(self.clone(), answer, send));
+        self.0.detach(hand_out::hand_out(self.clone(), answer, send));
         Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
     }
 

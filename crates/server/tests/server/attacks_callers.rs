@@ -7,7 +7,7 @@ use proto::v1::{
     self, admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient,
     search_service_client::SearchServiceClient,
 };
-use server::{Config, Deployment, Home, InitOptions, OfflineIdentities, issue};
+use server::{Config, Deployment, Home, InitOptions, OfflineIdentities, TurnedAway, issue, turned_away};
 use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsConnector,
@@ -45,7 +45,8 @@ async fn handshake(deployed: &Deployed, version: &'static SupportedProtocolVersi
     let name = "localhost".try_into().unwrap();
     let Ok(mut tls) = TlsConnector::from(Arc::new(config)).connect(name, tcp).await else { return false };
     // In TLS 1.3 the client learns only with the first bytes that its certificate was not taken.
-    use tokio::io::AsyncReadExt as _;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let _ = tls.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await;
     tls.read_u8().await.is_ok()
 }
 
@@ -101,16 +102,17 @@ async fn a_revoked_certificate_is_refused_on_a_connection_that_is_open_and_after
     let mut admin = AdminServiceClient::new(deployed.channel("operator").await);
     admin.revoke_certificate(request.clone()).await.unwrap();
 
-    let refused = |status: tonic::Status| assert_eq!(told(&status), (Code::Unauthenticated, "identity_revoked".into()));
-    refused(open.list_cameras(v1::ListCamerasRequest::default()).await.unwrap_err());
+    let status = open.list_cameras(v1::ListCamerasRequest::default()).await.unwrap_err();
+    assert_eq!(told(&status), (Code::Unauthenticated, "identity_revoked".into()));
     let listed = admin.list_revocations(v1::ListRevocationsRequest {}).await.unwrap().into_inner().revocations;
     assert_eq!(listed.len(), 1);
     assert_eq!((&listed[0].serial, listed[0].revoked_by.as_ref().unwrap().name.as_str()), (&request.serial, "operator"));
 
     deployed.stop().await;
     deployed.again().await;
-    let mut again = CameraServiceClient::new(deployed.channel("investigator").await);
-    refused(again.list_cameras(v1::ListCamerasRequest::default()).await.unwrap_err());
+    let address = format!("localhost:{}", deployed.address().port());
+    assert_eq!(turned_away(&deployed.home, &address, "investigator").await, Some(TurnedAway::Revoked));
+    assert_eq!(turned_away(&deployed.home, &address, "operator").await, None);
     let record = deployed.record().await;
     for entry in [("identity.revoke", "role"), ("identity.revoke", "done"), ("camera.list", "identity_revoked")] {
         assert!(record.contains(&(entry.0.into(), entry.1.into())), "{entry:?}: {record:?}");
@@ -135,9 +137,9 @@ async fn a_certificate_is_revoked_at_the_home_folder_while_no_server_runs_and_th
     offline.revoke(&issued.serial, &issued.caller().unwrap()).await.unwrap();
     offline.close().await.unwrap();
     deployed.again().await;
-    let mut cameras = CameraServiceClient::new(deployed.channel("investigator").await);
-    let status = cameras.list_cameras(v1::ListCamerasRequest::default()).await.unwrap_err();
-    assert_eq!(told(&status), (Code::Unauthenticated, "identity_revoked".into()));
+    let address = format!("localhost:{}", deployed.address().port());
+    assert_eq!(turned_away(&deployed.home, &address, "investigator").await, Some(TurnedAway::Revoked));
+    assert_eq!(turned_away(&deployed.home, &address, "operator").await, None);
     assert!(deployed.record().await.contains(&("identity.revoke".into(), "done".into())));
     assert!(deployed.check().await.clean);
 }

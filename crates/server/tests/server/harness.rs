@@ -232,7 +232,7 @@ impl Deployed {
 }
 
 /// For tests that are about something else.
-const MANY_CALLS: &str = "[callers]\ncalls_per_second = 1000000.0\nburst = 1000000\nat_once = 1000000\n";
+const MANY_CALLS: &str = "[callers]\ncalls_per_second = 1000000.0\nburst = 1000000\nat_once = 1000000\nconnections = 1000000\n";
 
 /// With what a test has put into `more.toml` of the home folder.
 pub(crate) fn config(home: &Home) -> Config {
@@ -244,7 +244,11 @@ pub(crate) fn config(home: &Home) -> Config {
     if !more.contains("[retention]") {
         more.push_str("[retention]\nclock_leap_days = 3660\n");
     }
-    let text = format!("[server]\nlisten = \"127.0.0.1:0\"\n[jobs]\nworkers = 1\n{more}");
+    if !more.contains("[server]") {
+        more.push_str("[server]\n");
+    }
+    let more = more.replacen("[server]\n", "[server]\nlisten = \"127.0.0.1:0\"\n", 1);
+    let text = format!("[jobs]\nworkers = 1\n{more}");
     Config::parse(&text, &home.config()).unwrap()
 }
 

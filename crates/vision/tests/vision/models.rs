@@ -196,3 +196,25 @@ fn detectors_that_share_a_session_find_together_what_one_finds_alone() {
         }
     });
 }
+
+#[test]
+fn a_runtime_that_would_call_its_maker_is_not_loaded() {
+    let (name, value) = vision::QUIET;
+    if std::env::var_os(name).is_none_or(|v| v != value) {
+        let error = vision::Runtime::load(&store()).unwrap_err();
+        assert!(matches!(error, vision::RuntimeError::WouldTell) && error.hint().contains(name), "{error}");
+        let loaded = std::fs::read_to_string("/proc/self/maps").unwrap();
+        assert!(!loaded.contains("libonnxruntime"), "the library is loaded all the same");
+        return;
+    }
+    // In a process of its own, without the variable.
+    for telling in [None, Some("0"), Some("")] {
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        again.args(["--exact", "models::a_runtime_that_would_call_its_maker_is_not_loaded", "--nocapture"]).env_remove(name);
+        if let Some(telling) = telling {
+            again.env(name, telling);
+        }
+        let out = again.output().unwrap();
+        assert!(out.status.success(), "{out:?}");
+    }
+}
