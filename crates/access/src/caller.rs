@@ -82,6 +82,43 @@ impl Name {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a reader could take one for the other: the same name does, and so do `alpha.`, `a1pha` and `alpha`.
+    pub fn looks_like(&self, other: &Self) -> bool {
+        skeleton(&self.0) == skeleton(&other.0)
+    }
+}
+
+/// What a name looks like: two that can be taken for one another have one skeleton. Compared, never shown.
+pub fn skeleton(name: &str) -> String {
+    let letters = name.to_lowercase().replace(['_', '.'], "-").replace(['1', 'i', '|'], "l").replace('0', "o").replace('5', "s");
+    let words: Vec<_> = letters.split('-').filter(|word| !word.is_empty()).collect();
+    words.join("-").replace("rn", "m").replace("vv", "w").replace("cl", "d")
+}
+
+/// Why an organisation can't be called so.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnclearName {
+    #[error("{0:?} ends in a dot or a dash, or has two in a row: people would not see it")]
+    Shape(String),
+    #[error("{new:?} can be taken for {there:?}, which is there already")]
+    Alike { new: String, there: String },
+}
+
+/// Whether a name may be given to an organisation beside those that are there.
+///
+/// # Errors
+/// [`UnclearName`] where people could take it for another one. The very name that is there already is fine.
+pub fn check_organisation<'a>(new: &str, there: impl IntoIterator<Item = &'a str>) -> Result<(), UnclearName> {
+    let mark = |c: char| matches!(c, '.' | '-' | '_');
+    if new.ends_with(mark) || new.split(mark).any(str::is_empty) {
+        return Err(UnclearName::Shape(shorten(new)));
+    }
+    let mine = skeleton(new);
+    match there.into_iter().find(|there| *there != new && skeleton(there) == mine) {
+        Some(there) => Err(UnclearName::Alike { new: shorten(new), there: shorten(there) }),
+        None => Ok(()),
+    }
 }
 
 impl fmt::Display for Name {
@@ -160,6 +197,20 @@ impl fmt::Display for Caller {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_organisation_that_can_be_taken_for_another_is_refused() {
+        let there = ["alpha", "modern-city", "unit-10"];
+        for new in ["alpha.", "alpha-", "modern--city"] {
+            assert!(matches!(check_organisation(new, there), Err(UnclearName::Shape(_))), "{new}");
+        }
+        for new in ["a1pha", "aipha", "modem-city", "modern.city", "modern_city", "unit-lo"] {
+            assert!(matches!(check_organisation(new, there), Err(UnclearName::Alike { .. })), "{new}");
+        }
+        for new in ["alpha", "beta", "alphas", "unit-1-0", "unit-100"] {
+            assert_eq!(check_organisation(new, there), Ok(()), "{new}");
+        }
+    }
 
     #[test]
     fn a_caller_survives_the_uri_and_nothing_else_is_one() {

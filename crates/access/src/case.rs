@@ -25,6 +25,10 @@ pub struct Authorisation {
     pub at: ReceiveTime,
     pub key: PublicKey,
     pub signature: GrantSignature,
+    /// When the certificate of whoever signed was revoked, if that was after they signed. Not part of the case as it is
+    /// stored: the catalogue fills it in from the revocations whenever a case is read.
+    #[serde(skip)]
+    pub revoked: Option<ReceiveTime>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,11 +122,14 @@ impl Case {
         now: ReceiveTime,
     ) -> Result<(), Denial> {
         Action::AuthoriseCase.check_role(by)?;
-        self.check_open_at(now)?;
-        if self.authorisations.is_empty() && self.emergency_until(policy).is_some_and(|until| now >= until) {
+        // Whoever closes an emergency does not take the review away: it may be agreed to afterwards, while that is in time.
+        if !(self.is_review_due() && self.closed.as_ref().is_some_and(|c| c.ending == Ending::Closed)) {
+            self.check_open_at(now)?;
+        }
+        if self.is_unreviewed_emergency() && now >= self.review_until(policy) {
             return Err(self.denied_too_late());
         }
-        let authorisation = Authorisation { by: by.clone(), at: now, key, signature };
+        let authorisation = Authorisation { by: by.clone(), at: now, key, signature, revoked: None };
         if self.authorisations.len() >= 2 || self.authorisations.iter().any(|a| a.by.same_person(by)) {
             let reason = format!("case {} is authorised already", self.id());
             return Err(Denial::new(Code::AlreadyAuthorised, reason, ""));
@@ -145,10 +152,13 @@ impl Case {
         Ok(())
     }
 
-    /// Says no to a case that nobody has authorised. It is over, and what was found under it is purged.
-    pub fn refuse(&mut self, by: &Caller, reason: &str, now: ReceiveTime) -> Result<(), Denial> {
+    /// Says no to a case that nobody has authorised. It is over, and what was found under it is purged: so it takes somebody
+    /// of another organisation than the requester's, as authorising does. An emergency that ended without a review is
+    /// reviewed by it.
+    pub fn refuse(&mut self, policy: &Policy, by: &Caller, reason: &str, now: ReceiveTime) -> Result<(), Denial> {
         Action::RefuseCase.check_role(by)?;
-        if self.closed.is_some() {
+        self.check_independent(policy, by, "refuse")?;
+        if self.closed.is_some() && !self.is_review_due() {
             return Err(self.denied_closed());
         }
         if !self.authorisations.is_empty() {
@@ -161,9 +171,7 @@ impl Case {
 
     /// Ends an emergency that nobody authorised in time; says whether it did. The server calls it by itself.
     pub fn lapse(&mut self, policy: &Policy, now: ReceiveTime) -> bool {
-        let due = self.closed.is_none()
-            && self.authorisations.is_empty()
-            && self.emergency_until(policy).is_some_and(|until| now >= until);
+        let due = self.closed.is_none() && self.is_unreviewed_emergency() && now >= self.review_until(policy);
         if due {
             self.end(None, now, "nobody authorised the emergency in time", Ending::Unauthorised);
         }
@@ -188,6 +196,25 @@ impl Case {
         self.closed.as_ref().is_some_and(|c| c.ending != Ending::Closed)
     }
 
+    /// Whether it is purged now: also an emergency that somebody closed, once the time to agree to it is over.
+    pub fn is_purge_due(&self, policy: &Policy, now: ReceiveTime) -> bool {
+        self.is_to_be_purged() || (self.closed.is_some() && self.is_unreviewed_emergency() && now >= self.review_until(policy))
+    }
+
+    /// Whether an emergency is over and no authoriser has said yes or no to it. Neither closing it nor time ends that.
+    pub fn is_review_due(&self) -> bool {
+        self.is_unreviewed_emergency() && self.closed.as_ref().is_some_and(|c| c.ending != Ending::Refused)
+    }
+
+    fn is_unreviewed_emergency(&self) -> bool {
+        self.grant.emergency.is_some() && self.grant.purpose == Purpose::MissingPerson && self.authorisations.is_empty()
+    }
+
+    /// Until when an emergency can be agreed to. A deployment that no longer allows emergencies still ends those there are.
+    fn review_until(&self, policy: &Policy) -> ReceiveTime {
+        self.emergency_until(policy).unwrap_or(self.grant.expires)
+    }
+
     pub(crate) fn denied_too_late(&self) -> Denial {
         let reason = format!("nobody authorised case {} in time", self.id());
         Denial::new(Code::NotAuthorised, reason, "open a new case with `sightline case open`")
@@ -196,17 +223,14 @@ impl Case {
     /// Whether one authorisation holds, as it stands now: role, person, organisation, key and signature. Checked again on
     /// every request, so that neither an edited database nor a stricter policy leaves an old answer standing.
     pub(crate) fn check_authorisation(&self, policy: &Policy, a: &Authorisation) -> Result<(), Denial> {
-        let requester = &self.grant.requester;
         if a.by.role != Role::Authoriser {
             return Err(Denial::new(Code::Role, format!("{} is not an authoriser", a.by), "have an authoriser sign the case"));
         }
-        if a.by.same_person(requester) {
-            let reason = "who asks for a case can't authorise it";
-            return Err(Denial::new(Code::SamePerson, reason, "ask another person to authorise it"));
-        }
-        if a.by.organisation == requester.organisation && !policy.same_organisation {
-            let reason = format!("requester and authoriser are both of {}", requester.organisation);
-            return Err(Denial::new(Code::SameOrganisation, reason, "ask an authoriser of another organisation"));
+        self.check_independent(policy, &a.by, "authorise")?;
+        if let Some(at) = a.revoked {
+            let reason = format!("the certificate of {}, who authorised case {}, was revoked at {at}", a.by, self.id());
+            let hint = "open a new case with `sightline case open` and have somebody else authorise it";
+            return Err(Denial::new(Code::AuthoriserRevoked, reason, hint));
         }
         let bad = |reason: &str| {
             let hint = "sign the case as it stands: `sightline case authorise`";
@@ -217,6 +241,26 @@ impl Case {
         }
         if verify_grant(&a.key, &self.grant, &a.signature).is_err() {
             return bad("the authoriser's signature does not fit the grant");
+        }
+        Ok(())
+    }
+
+    /// Whether somebody is neither the requester nor, unless the deployment allows it, of the requester's organisation.
+    fn check_independent(&self, policy: &Policy, by: &Caller, what: &str) -> Result<(), Denial> {
+        let requester = &self.grant.requester;
+        let one_organisation = by.organisation.looks_like(&requester.organisation);
+        if one_organisation && by.name.looks_like(&requester.name) {
+            let reason = format!("who asks for a case can't {what} it");
+            return Err(Denial::new(Code::SamePerson, reason, format!("ask another person to {what} it")));
+        }
+        if one_organisation && !policy.same_organisation {
+            let (theirs, asks) = (&by.organisation, &requester.organisation);
+            let reason = if theirs == asks {
+                format!("requester and authoriser are both of {asks}")
+            } else {
+                format!("the authoriser's organisation {theirs} can be taken for the requester's, {asks}")
+            };
+            return Err(Denial::new(Code::SameOrganisation, reason, "ask an authoriser of another organisation"));
         }
         Ok(())
     }

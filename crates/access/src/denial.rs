@@ -50,6 +50,8 @@ codes! {
     /// Requester and authoriser are one person.
     SamePerson = "same_person",
     SameOrganisation = "same_organisation",
+    /// The certificate of somebody who authorised the case was revoked.
+    AuthoriserRevoked = "authoriser_revoked",
     /// The caller has authorised it already.
     AlreadyAuthorised = "already_authorised",
     /// What a case asks for is empty or beyond the limits of its purpose.
@@ -66,6 +68,10 @@ codes! {
     IdentityRevoked = "identity_revoked",
     /// The caller's certificate has come to its end.
     IdentityExpired = "identity_expired",
+    /// No certificate with that serial number was issued to whom the caller names.
+    UnknownSerial = "unknown_serial",
+    /// A name that people could take for another organisation's.
+    UnclearName = "unclear_name",
     /// The caller showed a certificate that names nobody.
     NoIdentity = "no_identity",
     /// A connection without a certificate of the deployment's own authority.

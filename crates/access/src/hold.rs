@@ -194,7 +194,7 @@ fn check_second(first: &HoldAct, by: &Caller, did: &str) -> Result<(), Denial> {
         let reason = format!("who {did} a hold can't be the second person as well");
         return Err(Denial::new(Code::SamePerson, reason, "ask somebody of another organisation"));
     }
-    if first.by.organisation == by.organisation {
+    if first.by.organisation.looks_like(&by.organisation) {
         let reason = format!("both are of {}", by.organisation);
         return Err(Denial::new(Code::SameOrganisation, reason, "ask somebody of another organisation"));
     }

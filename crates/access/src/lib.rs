@@ -33,7 +33,7 @@ mod wire;
 pub use action::{Action, Permission};
 pub use area::{Area, Place};
 pub use audit::{AuditDetail, AuditEntry, AuditError, AuditLog, AuditReceipt, Charge, Outcome, Phase};
-pub use caller::{Caller, Name, NameError, Role};
+pub use caller::{Caller, Name, NameError, Role, UnclearName, check_organisation, skeleton};
 pub use camera::{CameraPolicy, Hours, PooledCamera};
 pub use case::{Authorisation, Case, CaseState, Closed, Ending};
 pub use commitment::{Commitment, Matter, Sealed};

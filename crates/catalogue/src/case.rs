@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
-use access::{Case, CaseState, PooledCamera};
+use access::{Case, CaseState, Ending, Policy, PooledCamera};
 use sqlx::Row;
 use types::{CaseId, ReceiveTime};
 
 use crate::{
     Catalogue, CatalogueError,
     engine::DbRow,
-    row::{document, read_document},
+    row::{document, read_document, time},
 };
 
 /// A case as stored.
@@ -52,7 +52,23 @@ impl Catalogue {
 
     pub async fn case(&self, id: &CaseId) -> Result<Option<StoredCase>, CatalogueError> {
         let row = sqlx::query("SELECT * FROM case_file WHERE id = $1").bind(id.as_str()).fetch_optional(self.reader()).await?;
-        row.as_ref().map(stored).transpose()
+        match row.as_ref().map(stored).transpose()? {
+            Some(case) => self.with_revocations(case).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Says of each authorisation whether its author's certificate was revoked since they gave it.
+    async fn with_revocations(&self, mut stored: StoredCase) -> Result<StoredCase, CatalogueError> {
+        for given in &mut stored.case.authorisations {
+            let revoked = sqlx::query("SELECT min(at) AS at FROM revoked_identity WHERE caller = $1 AND at >= $2")
+                .bind(given.by.uri())
+                .bind(given.at.as_micros())
+                .fetch_one(self.reader())
+                .await?;
+            given.revoked = revoked.try_get::<Option<i64>, _>("at")?.map(time).transpose()?;
+        }
+        Ok(stored)
     }
 
     /// What decides over a search: the case, and every camera with its owner's policy. In one query, unless a camera changed
@@ -65,7 +81,10 @@ impl Catalogue {
         .bind(id.as_str())
         .fetch_one(self.reader())
         .await?;
-        let case = row.try_get::<Option<&str>, _>("id")?.map(|_| stored(&row)).transpose()?;
+        let case = match row.try_get::<Option<&str>, _>("id")? {
+            Some(_) => Some(self.with_revocations(stored(&row)?).await?),
+            None => None,
+        };
         Ok((case, self.pooled_as_of(row.try_get("cameras")?).await?))
     }
 
@@ -85,11 +104,11 @@ impl Catalogue {
         Ok(cases)
     }
 
-    /// Cases that ended without anybody having agreed to them, and whose findings are still there.
-    pub async fn cases_to_purge(&self) -> Result<Vec<StoredCase>, CatalogueError> {
+    /// Cases that ended without anybody having agreed to them in time, and whose findings are still there.
+    pub async fn cases_to_purge(&self, policy: &Policy, now: ReceiveTime) -> Result<Vec<StoredCase>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM case_file WHERE state = 'closed' AND purged IS NULL");
         let mut cases = query.fetch_all(self.reader()).await?.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
-        cases.retain(|c| c.case.is_to_be_purged());
+        cases.retain(|c| c.case.is_purge_due(policy, now));
         Ok(cases)
     }
 
@@ -102,11 +121,14 @@ impl Catalogue {
     /// Replaces a case that is still at the version it was read with, so that of two who change it at once one is told.
     ///
     /// # Errors
-    /// [`CatalogueError::Conflict`] if it moved on, or if the change would alter the grant that was signed, or reopen it.
+    /// [`CatalogueError::Conflict`] if it moved on, or if the change would alter the grant that was signed, or reopen it. A
+    /// refusal is the one thing that may follow upon an end.
     pub async fn change_case(&self, before: &StoredCase, after: &Case) -> Result<StoredCase, CatalogueError> {
         let id = before.case.id();
         let conflict = || CatalogueError::Conflict { kind: "case", id: id.to_string() };
-        if after.grant != before.case.grant || (before.case.closed.is_some() && after.closed != before.case.closed) {
+        let refused_late = before.case.is_review_due() && after.closed.as_ref().is_some_and(|c| c.ending == Ending::Refused);
+        let reopened = before.case.closed.is_some() && after.closed != before.case.closed && !refused_late;
+        if after.grant != before.case.grant || reopened {
             return Err(conflict());
         }
         let query = sqlx::query(

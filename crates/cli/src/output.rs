@@ -32,7 +32,7 @@ impl Printer {
     pub(crate) fn answer<T: Serialize>(self, value: &T, human: impl FnOnce() -> String) {
         if self.json {
             match serde_json::to_string(value) {
-                Ok(line) => out(&line),
+                Ok(line) => out(&escaped(&line)),
                 Err(e) => err(&format!("error: could not write the answer as JSON: {e}")),
             }
         } else {
@@ -52,7 +52,7 @@ impl Printer {
 
     pub(crate) fn failure(self, failure: &Failure) {
         if self.json {
-            return err(&failure.json().to_string());
+            return err(&escaped(&failure.json().to_string()));
         }
         err(&format!("{} {}", self.paint("error:", "1;31"), failure.message));
         for cause in &failure.causes {
@@ -63,14 +63,15 @@ impl Printer {
         }
     }
 
-    /// Asks on a terminal; where nobody can answer, whoever typed the command has answered already.
-    pub(crate) fn confirm(self, question: &str) -> bool {
+    /// Asks on a terminal; `None` where nobody can be asked.
+    pub(crate) fn confirm(self, question: &str) -> Option<bool> {
         if self.json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-            return true;
+            return None;
         }
         let _ = write!(io::stderr().lock(), "{question} [y/N] ");
         let mut line = String::new();
-        io::stdin().read_line(&mut line).is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+        let read = io::stdin().read_line(&mut line).is_ok();
+        Some(read && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
     fn paint(self, text: &str, code: &str) -> String {
@@ -104,9 +105,38 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: &[[String; N]]) -> St
     lines.join("\n")
 }
 
-/// Text from elsewhere without control characters.
+/// Text from elsewhere without control characters; what would turn it round or not be seen is shown as `<U+202E>`.
 pub(crate) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        match c {
+            c if c.is_control() => shown.push(' '),
+            c if is_unseen(c) => shown.push_str(&format!("<U+{:04X}>", u32::from(c))),
+            c => shown.push(c),
+        }
+        shown
+    })
+}
+
+/// Characters that are not seen themselves or change how others are shown: directions, joiners, separators, tags, fillers.
+fn is_unseen(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}'
+        | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// A line of JSON that says the same and can't steer the terminal: DEL, C1 and what is not seen, in JSON's own escapes. They
+/// stand in strings alone.
+fn escaped(json: &str) -> String {
+    json.chars().fold(String::with_capacity(json.len()), |mut line, c| {
+        if c.is_control() || is_unseen(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| line.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            line.push(c);
+        }
+        line
+    })
 }
 
 /// "1 sighting", "2 sightings".
@@ -126,6 +156,20 @@ mod tests {
         gate  north [31m
         a     b
         ");
+    }
+
+    #[test]
+    fn what_is_not_seen_is_shown_before_it_is_signed() {
+        assert_eq!(plain("a\u{202e}b\u{200b}c\u{2066}d\u{feff}e\u{e0041}"), "a<U+202E>b<U+200B>c<U+2066>d<U+FEFF>e<U+E0041>");
+        assert_eq!(plain("Zo\u{eb} \u{5d0} \u{4e2d}\n\u{9b}31m"), "Zo\u{eb} \u{5d0} \u{4e2d}  31m");
+    }
+
+    #[test]
+    fn json_steers_no_terminal_and_says_the_same() {
+        let value = serde_json::json!({ "a": "x\u{9b}31m\u{7f}\u{1b}\u{202e}\u{e0041}y \u{eb}" });
+        let line = escaped(&value.to_string());
+        assert_eq!(line, "{\"a\":\"x\\u009b31m\\u007f\\u001b\\u202e\\udb40\\udc41y \u{eb}\"}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), value);
     }
 
     #[test]

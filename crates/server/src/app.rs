@@ -17,6 +17,7 @@ use crate::{
     callers::{Callers, Seldom},
     clock::Clock,
     config::Config,
+    deployment::Home,
     grant_keys::GrantKeys,
     guard::noted,
     jobs::Jobs,
@@ -33,6 +34,8 @@ pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     pub(crate) gate: Gate<Arc<Log>>,
     pub(crate) keys: GrantKeys,
+    /// Where the list of issued certificates is, if the authority is on this machine.
+    pub(crate) home: Home,
     pub(crate) pictures: PictureReader,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) live: Arc<LiveCameras>,

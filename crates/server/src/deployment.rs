@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use access::{Caller, Name, NameError, Role, log::KeyKind};
+use access::{Caller, Name, NameError, Role, UnclearName, log::KeyKind};
 
 use crate::{
     config, identities,
@@ -116,10 +116,14 @@ pub enum DeploymentError {
     Exists(PathBuf),
     #[error("{} has keys but no sightline.toml", .0.display())]
     Half(PathBuf),
-    #[error("authoriser and investigator must be of different organisations, both are of {0:?}")]
+    #[error(
+        "authoriser and investigator must be of different organisations that nobody takes for one another; both are of {0:?}"
+    )]
     SameOrganisation(String),
     #[error("an organisation can't be called so")]
     Organisation(#[from] NameError),
+    #[error("an organisation can't be called so")]
+    Unclear(#[from] UnclearName),
     #[error("{action} {}", path.display())]
     Io {
         action: &'static str,
@@ -140,7 +144,7 @@ impl DeploymentError {
         match self {
             Self::Exists(_) => "nothing was changed; use it as it is, or choose another folder with SIGHTLINE_HOME",
             Self::Half(_) => "put sightline.toml back (an empty one will do), or choose another folder with SIGHTLINE_HOME",
-            Self::SameOrganisation(_) | Self::Organisation(..) => "choose other organisations",
+            Self::SameOrganisation(_) | Self::Organisation(..) | Self::Unclear(..) => "choose other organisations",
             Self::Taken(_) => "choose another name, or revoke it first: `sightline identity revoke`",
             Self::Pki(PkiError::Read { .. }) => "identities are issued where `sightline init` made the authority: pki/ca.key",
             Self::Io { .. } => "check that the folder exists and that you may write there",
@@ -168,7 +172,9 @@ impl Deployment {
         if home.pki().exists() {
             return Err(DeploymentError::Half(home.root().to_owned()));
         }
-        if options.organisation == options.oversight {
+        access::check_organisation(&options.organisation, [])?;
+        access::check_organisation(&options.oversight, [])?;
+        if access::skeleton(&options.organisation) == access::skeleton(&options.oversight) {
             return Err(DeploymentError::SameOrganisation(options.oversight.clone()));
         }
         let io = |action, path: &Path| {

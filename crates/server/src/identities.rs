@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use access::{Action, AuditDetail, AuditEntry, AuditLog, Caller, Name, Outcome, Phase, Role};
+use access::{Action, AuditDetail, AuditEntry, AuditLog, Caller, Name, Outcome, Phase, Role, check_organisation};
 use catalogue::{Catalogue, RevokedIdentity};
 use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -91,6 +91,9 @@ pub fn issue(home: &Home, caller: &Caller, days: u32, out: Option<&Path>) -> Res
         move |source| DeploymentError::Io { action, path, source }
     };
     let authority = Authority::load(&home.authority(), &home.pki().join("ca.key"))?;
+    let there = home.issued().map_err(io("read", &home.register()))?;
+    let there: Vec<_> = there.iter().filter_map(IssuedIdentity::caller).map(|c| c.organisation).collect();
+    check_organisation(caller.organisation.as_str(), there.iter().map(Name::as_str))?;
     let into = out.map_or_else(|| home.clone(), Home::new);
     let name = caller.name.as_str();
     let (certificate, key) = into.identity(name);
@@ -206,6 +209,24 @@ impl OfflineIdentities {
 mod tests {
     use super::*;
     use crate::{Deployment, InitOptions};
+
+    #[test]
+    fn an_identity_of_an_organisation_that_can_be_taken_for_another_is_not_issued() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path().join("home"));
+        Deployment::init(&home, &InitOptions::default()).unwrap();
+        let of = |organisation: &str| Caller::from_uri(&format!("sightline://{organisation}/authoriser/mallory")).unwrap();
+        let there = home.issued().unwrap()[0].caller().unwrap().organisation;
+        let alike = format!("{}", there).replace('l', "1");
+        assert_ne!(alike, there.as_str());
+        let before = home.issued().unwrap();
+        for organisation in [format!("{there}."), alike] {
+            let refused = issue(&home, &of(&organisation), 1, None);
+            assert!(matches!(refused, Err(DeploymentError::Unclear(_))), "{organisation}: {refused:?}");
+        }
+        assert_eq!(home.issued().unwrap(), before);
+        issue(&home, &of(there.as_str()), 1, None).unwrap();
+    }
 
     #[test]
     fn a_service_s_certificate_names_its_hosts_and_nobody() {

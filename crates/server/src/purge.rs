@@ -72,7 +72,7 @@ impl App {
             }
             self.rules_changed();
         }
-        for stored in self.catalogue().cases_to_purge().await? {
+        for stored in self.catalogue().cases_to_purge(self.gate.policy(), self.now()).await? {
             self.purge_case(stored.case.id()).await?;
         }
         Ok(())

@@ -202,6 +202,7 @@ impl Server {
         let app = Arc::new(App {
             gate: Gate::new(policy, store.log.clone()),
             keys,
+            home: home.clone(),
             pictures: PictureReader::new(store.models.clone(), vision_options(&config)),
             jobs,
             live: live.clone(),

@@ -106,7 +106,8 @@ fn denied(action: Action, code: access::Code) -> Code {
         (_, Why::NoHold) | (Action::PlaceHold, Why::NoCase) => Code::NotFound,
         (_, Why::HoldState) => Code::FailedPrecondition,
         (Action::OpenCase | Action::PlaceHold, Why::Limits) => Code::InvalidArgument,
-        (Action::OpenCase, Why::Camera) => Code::NotFound,
+        (Action::OpenCase, Why::Camera) | (_, Why::UnknownSerial) => Code::NotFound,
+        (_, Why::UnclearName) => Code::InvalidArgument,
         (
             Action::AuthoriseCase | Action::CloseCase | Action::RefuseCase,
             Why::Closed | Why::Expired | Why::NotYetValid | Why::AlreadyAuthorised,

@@ -90,7 +90,7 @@ pub(crate) fn authorised(grant: Grant) -> Case {
 pub(crate) fn sign(case: &mut Case, by: &Caller) {
     let signature = sign_grant(&key(by), &case.grant);
     let authorisation =
-        access::Authorisation { by: by.clone(), at: case.grant.opened, key: PublicKey::from(&key(by)), signature };
+        access::Authorisation { by: by.clone(), at: case.grant.opened, key: PublicKey::from(&key(by)), signature, revoked: None };
     case.authorisations.push(authorisation);
 }
 

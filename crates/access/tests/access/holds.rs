@@ -81,7 +81,7 @@ fn a_hold_stays_within_an_authorised_case_and_ends() {
 #[test]
 fn a_hold_of_a_case_that_was_refused_is_none() {
     let mut case = Case::requested(grant());
-    case.refuse(&authoriser(), "no", now()).unwrap();
+    case.refuse(&access::Policy::default(), &authoriser(), "no", now()).unwrap();
     sign(&mut case, &second());
     assert_eq!(place(&case, &[], None, 24, &authoriser()).unwrap_err().code, Code::NotAuthorised);
 }

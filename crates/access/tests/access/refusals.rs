@@ -164,6 +164,78 @@ fn an_emergency_is_searched_at_once_only_where_a_deployment_says_so_and_only_for
     assert!(!ask(&authorised(case.grant), 48).unwrap().emergency);
 }
 
+fn emergency() -> (Policy, Case) {
+    let case = Case::requested(Grant { emergency: Some("it is freezing".to_owned()), ..grant() });
+    (Policy { emergency: Some(std::time::Duration::from_secs(24 * 3600)), ..policy() }, case)
+}
+
+#[test]
+fn closing_an_emergency_leaves_its_purge_and_its_review_due() {
+    let (policy, mut case) = emergency();
+    case.close(&investigator(), "found", at(30)).unwrap();
+    assert!(case.is_review_due() && !case.is_purge_due(&policy, at(47)) && case.is_purge_due(&policy, at(48)));
+    // A deployment that no longer allows emergencies purges it too.
+    assert!(case.is_purge_due(&Policy::default(), at(72)));
+
+    let agree = |case: &mut Case, hour| {
+        let (key, signature) = (key(&authoriser()), access::sign_grant(&key(&authoriser()), &case.grant));
+        case.authorise(&policy, &authoriser(), PublicKey::from(&key), signature, at(hour)).map_err(|d| d.code)
+    };
+    let mut agreed = case.clone();
+    agree(&mut agreed, 47).unwrap();
+    assert!(!agreed.is_review_due() && !agreed.is_purge_due(&policy, at(500)));
+    assert_eq!(code(&agreed, &request()), Code::Closed, "it stays closed");
+    assert_eq!(agree(&mut case, 48), Err(Code::NotAuthorised));
+    let mut refused = case.clone();
+    refused.refuse(&policy, &authoriser(), "no ground", at(400)).unwrap();
+    assert!(!refused.is_review_due() && refused.is_purge_due(&policy, at(400)));
+    assert_eq!(refused.refuse(&policy, &authoriser(), "again", at(400)).unwrap_err().code, Code::Closed);
+
+    // What was authorised, and what is no emergency, ends as it always did.
+    for mut case in [authorised(case.grant.clone()), Case::requested(grant())] {
+        case.close(&investigator(), "found", at(30)).unwrap();
+        assert!(!case.is_review_due() && !case.is_purge_due(&policy, at(500)));
+    }
+}
+
+#[test]
+fn an_emergency_ends_also_where_emergencies_are_no_longer_allowed() {
+    let (_, case) = emergency();
+    assert!(!case.clone().lapse(&policy(), at(71)));
+    assert!(case.clone().lapse(&policy(), at(72)));
+}
+
+#[test]
+fn a_refusal_comes_from_another_organisation_than_the_requester_s() {
+    let refuse =
+        |by: &access::Caller, policy: &Policy| Case::requested(grant()).refuse(policy, by, "no", now()).map_err(|d| d.code);
+    for organisation in ["police", "po1ice", "police."] {
+        let colleague = caller("otto", organisation, Role::Authoriser);
+        assert_eq!(refuse(&colleague, &policy()), Err(Code::SameOrganisation), "{organisation}");
+        assert_eq!(refuse(&colleague, &Policy { same_organisation: true, ..policy() }), Ok(()));
+        let same = caller("ida", organisation, Role::Authoriser);
+        assert_eq!(refuse(&same, &Policy { same_organisation: true, ..policy() }), Err(Code::SamePerson));
+    }
+    assert_eq!(refuse(&authoriser(), &policy()), Ok(()));
+}
+
+#[test]
+fn an_organisation_that_looks_like_the_requester_s_does_not_authorise() {
+    for organisation in ["po1ice", "police."] {
+        let mut case = Case::requested(grant());
+        sign(&mut case, &caller("otto", organisation, Role::Authoriser));
+        assert_eq!(code(&case, &request()), Code::SameOrganisation);
+    }
+}
+
+#[test]
+fn what_a_revoked_authoriser_granted_permits_nothing() {
+    let mut case = authorised(grant());
+    sign(&mut case, &second());
+    case.authorisations[0].revoked = Some(at(29));
+    assert_eq!(code(&case, &request()), Code::AuthoriserRevoked);
+}
+
 #[test]
 fn a_crop_is_shown_only_where_a_search_would_have_found_it() {
     let case = authorised(grant());

@@ -78,6 +78,54 @@ async fn of_two_who_change_a_case_at_once_one_is_told() {
 }
 
 #[tokio::test]
+async fn a_closed_emergency_is_purged_in_its_time_and_may_still_be_refused() {
+    let f = fixture().await;
+    let mut emergency = case("a");
+    emergency.grant.emergency = Some("it is freezing".to_owned());
+    let read = f.catalogue.add_case(&emergency).await.unwrap();
+    let policy = Policy { emergency: Some(std::time::Duration::from_secs(24 * 3600)), ..Policy::default() };
+    let at = |hours: i64| ReceiveTime::from_micros(START + hours * HOUR).unwrap();
+    let mut closed = read.case.clone();
+    closed.close(&caller("ines", "police", Role::Investigator), "found", at(1)).unwrap();
+    let closed = f.catalogue.change_case(&read, &closed).await.unwrap();
+    assert!(f.catalogue.cases_to_purge(&policy, at(23)).await.unwrap().is_empty());
+    assert_eq!(f.catalogue.cases_to_purge(&policy, at(24)).await.unwrap(), [closed.clone()]);
+    let mut refused = closed.case.clone();
+    refused.refuse(&policy, &caller("otto", "court", Role::Authoriser), "no ground", at(2)).unwrap();
+    let refused = f.catalogue.change_case(&closed, &refused).await.unwrap();
+    assert_eq!(f.catalogue.cases_to_purge(&policy, at(3)).await.unwrap(), [refused.clone()]);
+    // And that is the end of it.
+    assert!(matches!(f.catalogue.change_case(&refused, &closed.case).await, Err(CatalogueError::Conflict { .. })));
+}
+
+#[tokio::test]
+async fn a_case_says_whose_certificate_was_revoked_since_they_signed() {
+    let f = fixture().await;
+    let at = |hours: i64| ReceiveTime::from_micros(START + hours * HOUR).unwrap();
+    let mut signed = case("a");
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let otto = caller("otto", "court", Role::Authoriser);
+    let signature = sign_grant(&key, &signed.grant);
+    signed.authorise(&Policy::default(), &otto, PublicKey::from(&key), signature, at(2)).unwrap();
+    f.catalogue.add_case(&signed).await.unwrap();
+    let revoked = async || {
+        let case = f.catalogue.case(signed.id()).await.unwrap().unwrap();
+        assert_eq!(f.catalogue.case_and_cameras(signed.id()).await.unwrap().0.as_ref(), Some(&case));
+        case.case.authorisations[0].revoked
+    };
+    let revoke = async |serial: &str, whom: &Caller, hours| {
+        let identity = catalogue::RevokedIdentity { serial: serial.into(), caller: whom.clone(), at: at(hours), by: None };
+        f.catalogue.revoke_identity(&identity).await.unwrap();
+    };
+    // Somebody else's, and one that was renewed before.
+    revoke("01", &caller("vera", "court", Role::Authoriser), 3).await;
+    revoke("02", &otto, 1).await;
+    assert_eq!(revoked().await, None);
+    revoke("03", &otto, 3).await;
+    assert_eq!(revoked().await, Some(at(3)));
+}
+
+#[tokio::test]
 async fn the_record_comes_back_as_it_was() {
     let f = fixture().await;
     f.catalogue.add_case(&case("a")).await.unwrap();

@@ -46,11 +46,11 @@ pub(crate) enum Case {
     /// Put your name under a case: shows its scope, then signs it with your key, here
     Authorise {
         case: CaseId,
-        /// Do not ask whether to sign
+        /// Do not ask whether to sign; needed where there is no terminal to ask on
         #[arg(long)]
         yes: bool,
     },
-    /// Say no to a case that nobody has authorised; what was found under it is purged
+    /// Say no to a case that nobody has authorised, also to an emergency that is over; what was found under it is purged
     Refuse {
         case: CaseId,
         /// Why, for the record
@@ -223,8 +223,14 @@ async fn authorise(mut service: CaseServiceClient<Channel>, ctx: &Context, id: &
     let grant = signing::grant_of(id, &fetch(&mut service, id).await?)?;
     let shown = CaseView::from(signing::as_case(&grant)).scope_in_words();
     ctx.printer.note(&format!("what you authorise with your signature:\n{}", shown.trim_end()));
-    if !yes && !ctx.printer.confirm("sign it?") {
-        return Err(Failure::new("not_signed", "nothing was signed"));
+    let said = if yes { Some(true) } else { ctx.printer.confirm("sign it?") };
+    match said {
+        Some(true) => {}
+        Some(false) => return Err(Failure::new("not_signed", "nothing was signed")),
+        None => {
+            let hint = "read what it says, then sign it on a terminal, or with --yes";
+            return Err(Failure::new("not_signed", "nothing was signed: nobody could be asked here").hint(hint));
+        }
     }
     let signature = signing::sign(&ctx.home, ctx.caller(Caller::Authoriser), &grant)?;
     let request = v1::AuthoriseCaseRequest { case_id: id.to_string(), signature };

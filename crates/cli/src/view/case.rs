@@ -70,6 +70,8 @@ pub(crate) struct CaseView {
     authorisations: Vec<AuthorisationView>,
     /// Why it could not wait for an authoriser.
     emergency: Option<String>,
+    /// Whether it was an emergency that is over and that no authoriser has said yes or no to.
+    review_due: bool,
     closed: Option<String>,
     closed_reason: Option<String>,
     /// `closed`, `refused` or `unauthorised`.
@@ -105,6 +107,9 @@ impl From<v1::Case> for CaseView {
         let scope = c.scope.unwrap_or_default();
         let window = scope.window.unwrap_or_default();
         let budget = c.budget.unwrap_or_default();
+        let unreviewed = !c.emergency.is_empty()
+            && c.authorisations.is_empty()
+            && matches!(v1::CaseEnding::try_from(c.ending), Ok(v1::CaseEnding::Closed | v1::CaseEnding::Unauthorised));
         Self {
             id: c.id,
             state: case_state_word(c.state),
@@ -128,6 +133,7 @@ impl From<v1::Case> for CaseView {
             created: times::json(c.created),
             expires: times::json(c.expires),
             authorisations: c.authorisations.into_iter().map(Into::into).collect(),
+            review_due: unreviewed,
             emergency: (!c.emergency.is_empty()).then_some(c.emergency),
             closed: times::json(c.closed),
             closed_reason: (!c.closed_reason.is_empty()).then_some(c.closed_reason),
@@ -145,7 +151,8 @@ impl CaseView {
         }
         let row = |c: &Self| {
             let expires = c.expires.as_ref().map_or_else(String::new, |t| times::short(t, 0));
-            [c.id.clone(), c.state.clone(), c.purpose.clone(), c.places(), c.window(), expires]
+            let state = if c.review_due { format!("{}, review due", c.state) } else { c.state.clone() };
+            [c.id.clone(), state, c.purpose.clone(), c.places(), c.window(), expires]
         };
         table(["CASE", "STATE", "PURPOSE", "CAMERAS", "WINDOW", "EXPIRES"], &cases.iter().map(row).collect::<Vec<_>>())
     }
@@ -202,6 +209,10 @@ impl CaseView {
         if let Some(at) = &self.closed {
             let why = self.closed_reason.as_ref().map_or_else(String::new, |why| format!(": {}", plain(why)));
             let _ = writeln!(text, "  {:<12} {}{why}", "closed", times::short(at, 0));
+        }
+        if self.review_due {
+            let how = "an emergency that is over and that no authoriser has said yes or no to";
+            let _ = writeln!(text, "  {:<12} {how}: `sightline case refuse` or, in time, `authorise`", "review due");
         }
         text
     }

@@ -43,6 +43,7 @@ fn footage_becomes_sightings_that_only_an_authorised_case_finds() {
     deployment.open_case("k1", &SCOPE);
     deployment.refused(&search("k1", &[]));
     deployment.refused(&["case", "authorise", "k1", "--as", "investigator"]);
+    assert_eq!(deployment.refused(&["case", "authorise", "k1"])["reason"], "not_signed", "nobody could be asked");
     let case = deployment.authorise("k1");
     assert_eq!(case["state"], "authorised");
 

@@ -1,4 +1,4 @@
-use access::{Action, AuditDetail, Caller, Matter};
+use access::{Action, AuditDetail, Caller, Code as Why, Denial, Matter};
 use catalogue::{JobState, RevokedIdentity};
 use proto::v1::{self, admin_service_server::AdminService};
 use tonic::{Request, Response, Status};
@@ -139,10 +139,13 @@ impl AdminService for Api {
                 }
                 let hint = "name whom the certificate names: sightline://ORGANISATION/ROLE/NAME";
                 let whom = Caller::from_uri(&uri).map_err(|e| Fault::invalid("uri", e.to_string(), hint))?;
+                self.check_issued(&serial, &whom)?;
                 let by = Some((*caller).clone());
                 let revoked = RevokedIdentity { serial: serial.clone(), caller: whom, at: self.0.now(), by };
                 self.0.catalogue().revoke_identity(&revoked).await?;
                 self.0.callers.revoke(&serial);
+                // What a revoked authoriser granted permits nothing any more: whoever streams looks again.
+                self.0.rules_changed();
                 Ok(revoked)
             })
             .await?;
@@ -165,6 +168,21 @@ impl AdminService for Api {
 }
 
 impl Api {
+    /// Whether the authority issued the certificate to that identity. Where the authority is on another machine, the operator
+    /// there has looked: `sightline identity revoke` reads its list.
+    fn check_issued(&self, serial: &str, whom: &Caller) -> Result<(), Fault> {
+        let issued = self.0.home.issued().map_err(|e| {
+            tracing::error!(error = %e, "the list of issued certificates can't be read");
+            Denial::new(Why::UnknownSerial, "the list of issued certificates can't be read", "have pki/issued.jsonl put back")
+        })?;
+        if issued.is_empty() || issued.iter().any(|i| i.serial == serial && i.uri == whom.uri()) {
+            return Ok(());
+        }
+        let reason = format!("no certificate {serial} was issued to {whom}");
+        let hint = "`sightline identity list` shows the serial numbers and whom they name";
+        Err(Denial::new(Why::UnknownSerial, reason, hint).into())
+    }
+
     /// A call about the reindex; what it is like afterwards.
     async fn reindexing(
         &self,

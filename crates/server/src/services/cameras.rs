@@ -1,4 +1,4 @@
-use access::{Action, AuditDetail, CameraPolicy, Code as Why, Denial, Matter, Permission};
+use access::{Action, AuditDetail, CameraPolicy, Code as Why, Denial, Matter, Permission, check_organisation};
 use catalogue::Camera;
 use proto::v1::{self, camera_service_server::CameraService};
 use tonic::{Request, Response, Status};
@@ -26,6 +26,10 @@ impl CameraService for Api {
             .0
             .recorded(&caller, Action::AddAgency, None, detail, async |_| {
                 let id = AgencyId::new(&request.id).map_err(proto::BadMessage::from)?;
+                let there = self.0.catalogue().agencies().await?;
+                check_organisation(id.as_str(), there.iter().map(|a| a.id.as_str())).map_err(|e| {
+                    Denial::new(Why::UnclearName, e.to_string(), "choose a name that nobody can take for another")
+                })?;
                 let title = if request.title.trim().is_empty() { id.as_str() } else { &request.title };
                 Ok(self.0.catalogue().add_agency(&id, title).await?)
             })

@@ -148,7 +148,7 @@ impl CaseService for Api {
             .recorded(&caller, Action::RefuseCase, Some(&id), detail, async |_| {
                 let before = self.stored(&id).await?;
                 let mut after = before.case.clone();
-                after.refuse(&caller, &request.reason, self.0.now())?;
+                after.refuse(self.0.gate.policy(), &caller, &request.reason, self.0.now())?;
                 let refused = self.0.catalogue().change_case(&before, &after).await?.case;
                 self.0.rules_changed();
                 // Where this is cut off, the next sweep does it again.

@@ -100,6 +100,14 @@ async fn a_revoked_certificate_is_refused_on_a_connection_that_is_open_and_after
     let status = AdminServiceClient::new(deployed.channel("investigator").await).revoke_certificate(request.clone()).await;
     assert_eq!(told(&status.unwrap_err()), (Code::PermissionDenied, "role".into()));
     let mut admin = AdminServiceClient::new(deployed.channel("operator").await);
+    // One that nobody has, and somebody's under another name.
+    let auditor = serial(&deployed.home, "auditor");
+    let unknown = v1::RevokeCertificateRequest { serial: "7f".into(), ..request.clone() };
+    let other = v1::RevokeCertificateRequest { uri: auditor.uri, ..request.clone() };
+    for wrong in [unknown, other] {
+        let status = admin.revoke_certificate(wrong).await.unwrap_err();
+        assert_eq!(told(&status), (Code::NotFound, "unknown_serial".into()));
+    }
     admin.revoke_certificate(request.clone()).await.unwrap();
 
     let status = open.list_cameras(v1::ListCamerasRequest::default()).await.unwrap_err();
@@ -114,7 +122,12 @@ async fn a_revoked_certificate_is_refused_on_a_connection_that_is_open_and_after
     assert_eq!(turned_away(&deployed.home, &address, "investigator").await, Some(TurnedAway::Revoked));
     assert_eq!(turned_away(&deployed.home, &address, "operator").await, None);
     let record = deployed.record().await;
-    for entry in [("identity.revoke", "role"), ("identity.revoke", "done"), ("camera.list", "identity_revoked")] {
+    for entry in [
+        ("identity.revoke", "role"),
+        ("identity.revoke", "unknown_serial"),
+        ("identity.revoke", "done"),
+        ("camera.list", "identity_revoked"),
+    ] {
         assert!(record.contains(&(entry.0.into(), entry.1.into())), "{entry:?}: {record:?}");
     }
 

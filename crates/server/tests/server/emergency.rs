@@ -79,6 +79,41 @@ async fn an_emergency_is_searched_at_once_and_closes_after_a_day_that_nobody_aut
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_emergency_that_its_requester_closes_is_purged_and_stays_to_be_reviewed() {
+    let deployed = deployed().await;
+    open(&deployed, "k", v1::Purpose::MissingPerson).await.unwrap();
+    deployed.search("investigator", ask("k")).await.unwrap();
+    let mut cases = CaseServiceClient::new(deployed.channel("investigator").await);
+    cases.close_case(v1::CloseCaseRequest { case_id: "k".into(), reason: "found".into() }).await.unwrap();
+    let purged = async || deployed.record().await.iter().filter(|e| e.0 == "case.purge" && e.1 == "done").count();
+    deployed.server.as_ref().unwrap().sweep().await;
+    assert_eq!(purged().await, 0, "an authoriser may still agree to it");
+    deployed.clock.set_ahead(25 * HOUR);
+    deployed.server.as_ref().unwrap().sweep().await;
+    deployed.server.as_ref().unwrap().sweep().await;
+    assert_eq!(purged().await, 1);
+    // However late, an authoriser says what they think of it.
+    let mut cases = CaseServiceClient::new(deployed.channel("authoriser").await);
+    cases.refuse_case(v1::RefuseCaseRequest { case_id: "k".into(), reason: "no ground".into() }).await.unwrap();
+    assert_eq!(get(&deployed, "k").await.ending(), v1::CaseEnding::Refused);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_stops_once_the_authoriser_s_certificate_is_revoked() {
+    let deployed = deployed().await;
+    let case = open(&deployed, "k", v1::Purpose::MissingPerson).await.unwrap();
+    deployed.authorise("authoriser", &case).await.unwrap();
+    deployed.search("investigator", ask("k")).await.unwrap();
+    let issued = deployed.home.issued_to("authoriser").unwrap();
+    let request = v1::RevokeCertificateRequest { serial: issued.serial, uri: issued.uri };
+    let mut admin = proto::v1::admin_service_client::AdminServiceClient::new(deployed.channel("operator").await);
+    admin.revoke_certificate(request).await.unwrap();
+    let status = deployed.search("investigator", ask("k")).await.unwrap_err();
+    assert_eq!(told(&status), (Code::PermissionDenied, "authoriser_revoked".into()));
+    assert!(deployed.record().await.contains(&("search".into(), "authoriser_revoked".into())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_emergency_that_is_authorised_in_time_goes_on() {
     let deployed = deployed().await;
     let case = open(&deployed, "k", v1::Purpose::MissingPerson).await.unwrap();

@@ -91,8 +91,9 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             owner().await.list_camera_accesses(request).await.unwrap();
         }
         "AdminService/RevokeCertificate" => {
-            let uri = "sightline://local/auditor/nobody".to_owned();
-            let request = v1::RevokeCertificateRequest { serial: "7f".into(), uri };
+            let nobody = access::Caller::from_uri("sightline://local/auditor/nobody").unwrap();
+            let issued = server::issue(&deployed.home, &nobody, 1, None).unwrap().issued;
+            let request = v1::RevokeCertificateRequest { serial: issued.serial, uri: issued.uri };
             admin("operator").await.revoke_certificate(request).await.unwrap();
         }
         "AdminService/ListRevocations" => {
