@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Row, ValueRef};
-use types::{Day, ReceiveTime};
+use types::{Day, ReceiveTime, SightingId};
 
 use crate::{
     Catalogue, CatalogueError,
@@ -61,6 +61,16 @@ enum Kind {
     Bytes,
 }
 
+/// How far the move of a deployment to this place is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum MoveState {
+    /// It begins, or goes on where it was cut off.
+    UnderWay,
+    /// It finished before. Servers may have changed what was moved since, so nothing may be copied again.
+    Finished,
+}
+
 struct Column {
     name: String,
     kind: Kind,
@@ -73,16 +83,19 @@ impl Catalogue {
         Ok(query.fetch_optional(self.reader()).await?)
     }
 
-    /// Marks this catalogue as the place that `source` moves to.
+    /// Marks this catalogue as the place that `source` moves to, and says whether that move has finished already.
     ///
     /// # Errors
-    /// [`CatalogueError::NotEmpty`] unless it is empty, or the same source is on its way here already.
-    pub async fn begin_migration(&self, source: &str) -> Result<(), CatalogueError> {
+    /// [`CatalogueError::NotEmpty`] unless it is empty, or the same source moves or moved here.
+    pub async fn begin_migration(&self, source: &str) -> Result<MoveState, CatalogueError> {
         let mut tx = self.begin().await?;
         let before: Option<(String, Option<i64>)> =
             sqlx::query_as("SELECT source, finished FROM migration").fetch_optional(&mut *tx).await?;
         match before {
-            Some((from, None)) if from == source => return Ok(tx.commit().await?),
+            Some((from, finished)) if from == source => {
+                tx.commit().await?;
+                return Ok(if finished.is_some() { MoveState::Finished } else { MoveState::UnderWay });
+            }
             Some(_) => return Err(CatalogueError::NotEmpty { what: "another deployment was moved there" }),
             None => {}
         }
@@ -93,7 +106,8 @@ impl Catalogue {
             }
         }
         sqlx::query("INSERT INTO migration (source, finished) VALUES ($1, NULL)").bind(source).execute(&mut *tx).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        Ok(MoveState::UnderWay)
     }
 
     /// Servers may start on it now.
@@ -119,6 +133,17 @@ impl Catalogue {
                 return Err(CatalogueError::NotTheSame { what: format!("the table {table}") });
             }
             moved.push(Moved { table, rows: here.0, digest: here.1 });
+        }
+        Ok(moved)
+    }
+
+    /// What [`Self::move_rows`] said of a move that finished: every table of the source, in the columns of the target. Only the
+    /// source is read.
+    pub async fn moved_rows(&self, to: &Self) -> Result<Vec<Moved>, CatalogueError> {
+        let mut moved = Vec::with_capacity(TABLES.len());
+        for (table, key) in TABLES {
+            let (rows, digest) = self.digest_of(table, key, &to.columns_of(table).await?).await?;
+            moved.push(Moved { table, rows, digest });
         }
         Ok(moved)
     }
@@ -283,13 +308,34 @@ impl Catalogue {
                 progress("crops", done);
             }
         }
-        let mut digest = Sha256::new();
-        for (id, crop) in &all {
-            digest.update(id.0.as_bytes());
-            digest.update(crop);
-        }
-        Ok((done, digest.finalize().into()))
+        Ok((done, digest_of_crops(&all)))
     }
+
+    /// What [`Self::move_crops`] said of a move that finished. Only the source is read.
+    ///
+    /// # Errors
+    /// [`CatalogueError::NotTheSame`] where the source lacks a crop.
+    pub async fn moved_crops(&self) -> Result<(u64, [u8; 32]), CatalogueError> {
+        let mut all = BTreeMap::new();
+        for day in self.days().await? {
+            for id in self.ids(day).await? {
+                let gone = || CatalogueError::NotTheSame { what: format!("the crop of sighting {id}") };
+                let crop = self.inner.crops.get(day, id).await?.ok_or_else(gone)?;
+                all.insert(id, Sha256::digest(&crop));
+            }
+        }
+        Ok((all.len() as u64, digest_of_crops(&all)))
+    }
+}
+
+/// One digest over the digests of all crops, by sighting.
+fn digest_of_crops<D: AsRef<[u8]>>(all: &BTreeMap<SightingId, D>) -> [u8; 32] {
+    let mut digest = Sha256::new();
+    for (id, crop) in all {
+        digest.update(id.0.as_bytes());
+        digest.update(crop.as_ref());
+    }
+    digest.finalize().into()
 }
 
 /// A whole number, of 32 bits or of 64.

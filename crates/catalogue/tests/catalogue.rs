@@ -8,3 +8,4 @@ include!("catalogue/suite.rs");
 
 #[path = "catalogue/files.rs"]
 mod files;
+mod moved;

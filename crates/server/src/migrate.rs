@@ -7,7 +7,7 @@ use std::{
 };
 
 use access::log::TreeHead;
-use catalogue::{Catalogue, CatalogueConfig, CatalogueError, Moved};
+use catalogue::{Catalogue, CatalogueConfig, CatalogueError, MoveState, Moved};
 
 use crate::{
     config::{Config, ConfigError},
@@ -76,6 +76,8 @@ impl MigrateError {
 pub struct Migrated {
     /// The home folder of the first server.
     pub home: PathBuf,
+    /// The move was finished by an earlier process. Nothing was copied; the rest is read from the source.
+    pub finished_before: bool,
     pub tables: Vec<Moved>,
     pub crops: u64,
     pub crops_digest: [u8; 32],
@@ -119,7 +121,15 @@ pub async fn migrate(from: &Home, to: &Path, mut progress: impl FnMut(&str, u64)
     let target = Catalogue::open(&catalogue_config(&home, &config)?).await?;
     // As long as both say the same it is the same move.
     let identity = format!("{}/{}/{}", hex::encode(head.hash.0), head.size, source.last_change().await?);
-    target.begin_migration(&identity).await?;
+    // A process that is killed after its last commit never said that it was done; the next one does.
+    if target.begin_migration(&identity).await? == MoveState::Finished {
+        let tables = source.moved_rows(&target).await?;
+        let (crops, crops_digest) = source.moved_crops().await?;
+        target.close().await;
+        source.close().await;
+        let (home, root) = (home.root().to_owned(), head.hash.0);
+        return Ok(Migrated { home, finished_before: true, tables, crops, crops_digest, entries: head.size, root });
+    }
     for part in ["pki", "secrets"] {
         copy_folder(&from.root().join(part), &home.root().join(part), Before::Same)?;
     }
@@ -139,7 +149,8 @@ pub async fn migrate(from: &Home, to: &Path, mut progress: impl FnMut(&str, u64)
     target.finish_migration(&identity).await?;
     target.close().await;
     source.close().await;
-    Ok(Migrated { home: home.root().to_owned(), tables, crops, crops_digest, entries, root: head.hash.0 })
+    let (home, root) = (home.root().to_owned(), head.hash.0);
+    Ok(Migrated { home, finished_before: false, tables, crops, crops_digest, entries, root })
 }
 
 fn tempfile_in(folder: &Path) -> Result<PathBuf, MigrateError> {

@@ -388,15 +388,10 @@ pub(crate) async fn share_learned(
     Ok(tokio::task::spawn_blocking(move || put_learned(&folder, &name, &kept)).await.map_err(|_| FeedError::Thread)??)
 }
 
-/// There whole, or not at all.
+/// There whole, or not at all, also after a power cut.
 fn put_learned(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), VisionError> {
-    let fresh = folder.join(format!("{name}.new"));
-    let put = || {
-        std::fs::create_dir_all(folder)?;
-        std::fs::write(&fresh, bytes)?;
-        std::fs::rename(&fresh, folder.join(name))
-    };
-    put().map_err(|source| VisionError::Read { file: folder.to_owned(), source })
+    let file = folder.join(name);
+    crate::log::write_durably(&file, bytes).map_err(|source| VisionError::Read { file, source })
 }
 
 /// The configuration's own.

@@ -11,7 +11,8 @@ use crate::{
 };
 
 /// Reads the source and changes nothing of it; its server must not run. What is in the target must be this move, cut off
-/// before: it goes on where it was. Every row, every crop and the log are compared afterwards.
+/// before: it goes on where it was. Every row, every crop and the log are compared afterwards. A move that finished says so
+/// again, and copies nothing.
 #[derive(Debug, Args)]
 pub(crate) struct Migrate {
     /// The home folder of the embedded deployment
@@ -26,6 +27,7 @@ pub(crate) struct Migrate {
 struct MigratedView {
     #[serde(skip)]
     home: PathBuf,
+    finished_before: bool,
     tables: Vec<TableView>,
     crops: u64,
     crops_sha256: String,
@@ -62,6 +64,7 @@ impl From<Migrated> for MigratedView {
         let tables = m.tables.into_iter().map(|t| TableView { table: t.table, rows: t.rows, sha256: hex::encode(t.digest) });
         Self {
             home: m.home,
+            finished_before: m.finished_before,
             tables: tables.collect(),
             crops: m.crops,
             crops_sha256: hex::encode(m.crops_digest),
@@ -75,7 +78,8 @@ impl MigratedView {
     fn text(&self) -> String {
         let rows = self.tables.iter().map(|t| t.rows).sum();
         format!(
-            "moved {}, {} and a log of {}, all the same on both sides\nroot {}\nnext: sightline --home {} serve",
+            "{} {}, {} and a log of {}, all the same on both sides\nroot {}\nnext: sightline --home {} serve",
+            if self.finished_before { "this move is complete, nothing was copied again; it moved" } else { "moved" },
             count(rows, "row"),
             count(self.crops, "crop"),
             if self.entries == 1 { "1 entry".to_owned() } else { format!("{} entries", self.entries) },

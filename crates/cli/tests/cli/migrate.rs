@@ -105,8 +105,13 @@ fn a_deployment_that_moved_through_kill_9_answers_as_before_and_its_receipts_sti
     assert!(moved["crops"].as_u64().unwrap() > 0 && moved["entries"].as_u64().unwrap() > 3, "{moved}");
     let untouched = source.iter().all(|(path, bytes)| fs::read(path).is_ok_and(|now| now == *bytes) || path.ends_with("lock"));
     assert!(untouched, "the source was changed");
-    // It is there now, whole.
-    refused("the target is not empty");
+    // It is there now, whole: the same move says so again, and another one is refused.
+    let again = spoken(&migrate().output().unwrap());
+    assert_eq!(again.0, 0, "{again:?}");
+    let mut again: Value = serde_json::from_str(&again.1).unwrap();
+    assert_eq!(again["finished_before"], true);
+    again["finished_before"] = moved["finished_before"].clone();
+    assert_eq!(again, moved);
 
     let mut new = new;
     new.serve();
@@ -116,5 +121,11 @@ fn a_deployment_that_moved_through_kill_9_answers_as_before_and_its_receipts_sti
     new.json(&["verify", receipt.to_str().unwrap()]);
     new.json(&["log", "verify"]);
     new.terminate();
+
+    // The source went on by itself: what it is now was never moved.
+    old.serve();
+    old.json(&["camera", "add", "yard", "--agency", "transit", "--title", "Yard"]);
+    old.terminate();
+    refused("the target is not empty");
     cluster::drop_database(&database);
 }
