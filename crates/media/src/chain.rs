@@ -7,7 +7,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
-use crate::{MediaError, Sampling, pixels::FORMATS, sampling::Sampler, shared::Shared};
+use crate::{MediaError, Sampling, allowed, pixels::FORMATS, sampling::Sampler, shared::Shared};
 
 /// Frames that may wait for the reader.
 pub(crate) const WAITING: u32 = 4;
@@ -225,7 +225,7 @@ fn position(pad: &gst::Pad, time: gst::ClockTime, shared: &Shared) -> Option<gst
     if shared.from_inside { segment.position_from_stream_time(time) } else { segment.position_from_running_time(time) }
 }
 
-/// The best software decoder. Hardware ones need surfaces, drivers and a limited number of sessions: not by accident.
+/// The best decoder of those that are allowed, which are software. Hardware ones need surfaces, drivers and a limited number of sessions: not by accident.
 fn decoder_for(caps: &gst::Caps) -> Option<gst::ElementFactory> {
     if caps.structure(0).is_some_and(|s| s.name() == "video/x-raw") {
         return gst::ElementFactory::find("identity");
@@ -233,7 +233,7 @@ fn decoder_for(caps: &gst::Caps) -> Option<gst::ElementFactory> {
     let kinds = gst::ElementFactoryType::DECODER | gst::ElementFactoryType::MEDIA_VIDEO | gst::ElementFactoryType::MEDIA_IMAGE;
     let factories = gst::ElementFactory::factories_with_type(kinds, gst::Rank::MARGINAL);
     let best = |fits: &dyn Fn(&gst::ElementFactory) -> bool| {
-        let software = factories.iter().filter(|f| !f.metadata("klass").is_some_and(|klass| klass.contains("Hardware")));
+        let software = factories.iter().filter(|f| allowed::decoder(&f.name()));
         software.filter(|f| fits(f)).max_by_key(|f| i32::from(f.rank())).cloned()
     };
     // All caps before any: a decoder for pictures with transparency takes "any" VP9 and then refuses most of it.

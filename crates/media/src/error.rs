@@ -13,6 +13,9 @@ pub enum MediaError {
     Empty { input: String },
     #[error("{input}: this is not footage ({what}); give a video file, whatever its name ends in")]
     NotMedia { input: String, what: String },
+    /// What was decoded may be neither the file that was there before nor the one that is there now.
+    #[error("{input}: the file was written to or renamed while it was read; leave it alone and add it again")]
+    Changed { input: String },
     #[error("{input}: there is sound but no picture; export it again with its video")]
     NoVideo { input: String },
     /// The file was cut. Frames up to `at` were delivered; `of` is the duration it announces, if it does.

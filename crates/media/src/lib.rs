@@ -13,12 +13,14 @@
 //! This crate does not reconnect (the caller does, by [`CameraState`] and [`Backoff`]), writes nothing to disk, decodes no
 //! sound, and never prints a camera's credentials or its full address.
 
+mod allowed;
 mod backoff;
 mod camera;
 mod chain;
 mod clock;
 mod completeness;
 mod error;
+mod handle;
 mod pixels;
 mod probe;
 mod reader;
@@ -33,7 +35,8 @@ pub use backoff::Backoff;
 pub use camera::{CameraEvent, CameraState};
 pub use clock::CameraClock;
 pub use error::MediaError;
-pub use probe::{FootageInfo, probe};
+pub use handle::{FileStamp, Footage};
+pub use probe::{FootageInfo, probe, probe_footage};
 pub use reader::FrameReader;
 pub use recorded::recorded;
 pub use sampling::Sampling;

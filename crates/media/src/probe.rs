@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use types::{CaptureTime, ClockUncertainty, Size, TimeSource, TimeStamp};
 
-use crate::{FrameReader, MediaError, Sampling};
+use crate::{Footage, FrameReader, MediaError, Sampling};
 
 /// What a file holds. One picture was decoded to learn it, so a file that passes can be read.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,10 +29,24 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Opens the file and decodes its first picture. A file that is cut but has a readable part passes: reading it ends in
 /// [`MediaError::Truncated`].
 pub fn probe(path: &Path) -> Result<FootageInfo, MediaError> {
+    probe_footage(&Footage::open(path)?)
+}
+
+/// As [`probe`], of a file that was opened.
+pub fn probe_footage(footage: &Footage) -> Result<FootageInfo, MediaError> {
+    let (reader, size) = first_picture(footage)?;
+    Ok(reader.info(size))
+}
+
+/// A reader that has read the first picture, and that picture's size.
+pub(crate) fn first_picture(footage: &Footage) -> Result<(FrameReader, Size), MediaError> {
     let start = TimeStamp { time: CaptureTime::now(), uncertainty: ClockUncertainty::default(), source: TimeSource::Given };
-    let mut reader = FrameReader::open_file(path, Sampling::all(), start)?;
+    let mut reader = FrameReader::open_footage(footage, Sampling::all(), start)?;
     match reader.next(PATIENCE)? {
-        Some(frame) => Ok(reader.info(frame.size())),
-        None => Err(MediaError::NotMedia { input: path.display().to_string(), what: "it holds no picture".into() }),
+        Some(frame) => {
+            let size = frame.size();
+            Ok((reader, size))
+        }
+        None => Err(MediaError::NotMedia { input: footage.input(), what: "it holds no picture".into() }),
     }
 }

@@ -13,7 +13,7 @@ use gstreamer_app as gst_app;
 use types::{Frame, MediaTime, ReceiveTime, Size, TimeStamp};
 
 use crate::{
-    CameraClock, FootageInfo, MediaError, ReaderStats, RtspSource, Sampling, Source, Transport,
+    CameraClock, Footage, FootageInfo, MediaError, ReaderStats, RtspSource, Sampling, Source, Transport, allowed,
     chain::{Chain, broken, codec_name, container_name, element, on_timeline},
     clock::{LiveClock, micros},
     completeness::{self, Completeness, Lasts},
@@ -44,6 +44,8 @@ enum Origin {
         start: TimeStamp,
         completeness: Completeness,
         lasts: Lasts,
+        /// The handle lives while GStreamer reads by its name.
+        _footage: Footage,
     },
     Camera {
         clock: LiveClock,
@@ -68,7 +70,12 @@ const LIFELESS: u32 = 10;
 impl FrameReader {
     /// Starts reading a file. `start` is the capture time of its first frame.
     pub fn open_file(path: &Path, sampling: Sampling, start: TimeStamp) -> Result<Self, MediaError> {
-        let mut reader = Self::made_for_file(path, sampling, start, false)?;
+        Self::open_footage(&Footage::open(path)?, sampling, start)
+    }
+
+    /// As [`Self::open_file`], of a file that was opened.
+    pub fn open_footage(footage: &Footage, sampling: Sampling, start: TimeStamp) -> Result<Self, MediaError> {
+        let mut reader = Self::made_for_file(footage, sampling, start, false)?;
         reader.start()?;
         Ok(reader)
     }
@@ -77,7 +84,17 @@ impl FrameReader {
     /// were read from its beginning; so are the frames but for the first, which the sampling rate may choose otherwise.
     /// For files of which [`FootageInfo::seekable`] says so.
     pub fn open_file_from(path: &Path, sampling: Sampling, start: TimeStamp, from: Duration) -> Result<Self, MediaError> {
-        let mut reader = Self::made_for_file(path, sampling, start, true)?;
+        Self::open_footage_from(&Footage::open(path)?, sampling, start, from)
+    }
+
+    /// As [`Self::open_file_from`], of a file that was opened.
+    pub fn open_footage_from(
+        footage: &Footage,
+        sampling: Sampling,
+        start: TimeStamp,
+        from: Duration,
+    ) -> Result<Self, MediaError> {
+        let mut reader = Self::made_for_file(footage, sampling, start, true)?;
         reader.jump(from)?;
         reader.start()?;
         Ok(reader)
@@ -102,14 +119,14 @@ impl FrameReader {
         })
     }
 
-    fn made_for_file(path: &Path, sampling: Sampling, start: TimeStamp, from_inside: bool) -> Result<Self, MediaError> {
+    fn made_for_file(footage: &Footage, sampling: Sampling, start: TimeStamp, from_inside: bool) -> Result<Self, MediaError> {
         crate::init()?;
-        let input = path.display().to_string();
-        let (completeness, lasts) = look(path, &input)?;
+        let input = footage.input();
+        let (completeness, lasts) = look(footage)?;
         let source = element("filesrc")?;
-        source.set_property("location", path);
-        let parse = element("parsebin")?;
-        let origin = Origin::File { start, completeness, lasts };
+        source.set_property("location", footage.name());
+        let parse = allowed::parsebin()?;
+        let origin = Origin::File { start, completeness, lasts, _footage: footage.clone() };
         Self::new(
             input,
             origin,
@@ -333,6 +350,11 @@ impl FrameReader {
         }
     }
 
+    /// Where what is to be decoded comes in, once something is.
+    pub(crate) fn decoder_pad(&self) -> Option<gst::Pad> {
+        self.shared.found().decoder.upgrade()
+    }
+
     /// Whether reading can begin inside. Only containers with an index and one line of time that never starts again: elsewhere
     /// a jump lands who knows where.
     fn seekable(&self) -> bool {
@@ -404,20 +426,13 @@ fn clock_time(duration: Duration) -> gst::ClockTime {
     gst::ClockTime::try_from(duration).unwrap_or(gst::ClockTime::from_seconds(3600))
 }
 
-fn look(path: &Path, input: &str) -> Result<(Completeness, Lasts), MediaError> {
-    let unreadable = |what: String| MediaError::Unreadable { input: input.to_owned(), what };
-    let from_io = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => MediaError::Missing { input: input.to_owned() },
-        _ => unreadable(error.kind().to_string()),
-    };
-    let metadata = path.metadata().map_err(from_io)?;
-    if !metadata.is_file() {
-        return Err(unreadable("not a file".into()));
+fn look(footage: &Footage) -> Result<(Completeness, Lasts), MediaError> {
+    let input = || footage.input();
+    let from_io = |error: io::Error| MediaError::Unreadable { input: input(), what: error.kind().to_string() };
+    if footage.file().metadata().map_err(from_io)?.len() == 0 {
+        return Err(MediaError::Empty { input: input() });
     }
-    if metadata.len() == 0 {
-        return Err(MediaError::Empty { input: input.to_owned() });
-    }
-    completeness::look(path).map_err(from_io)
+    completeness::look(&footage.name()).map_err(from_io)
 }
 
 fn rtspsrc(camera: &RtspSource) -> Result<gst::Element, MediaError> {
@@ -449,7 +464,7 @@ fn rtspsrc(camera: &RtspSource) -> Result<gst::Element, MediaError> {
 }
 
 fn parse_rtp(pipeline: &gst::Pipeline, pad: &gst::Pad, chain: &Arc<Chain>) -> Result<(), MediaError> {
-    let parse = element("parsebin")?;
+    let parse = allowed::parsebin()?;
     pipeline.add(&parse).map_err(broken)?;
     let chain = chain.clone();
     parse.connect_pad_added(move |_, pad| chain.offer(pad));

@@ -3,28 +3,26 @@
 use std::path::Path;
 
 use gstreamer as gst;
-use gstreamer_pbutils::{Discoverer, prelude::*};
+use gstreamer::prelude::*;
 use types::CaptureTime;
 
-use crate::MediaError;
+use crate::{MediaError, probe::first_picture};
 
 /// The date and time in the container's tags, such as MP4's creation time; `None` where there is none, or no time of day, or
 /// the epoch of a recorder whose clock was never set. It is what the recorder's clock said, at the beginning or the end.
 pub fn recorded(path: &Path) -> Result<Option<CaptureTime>, MediaError> {
-    crate::init()?;
-    let input = path.display().to_string();
-    let broken = |what: String| MediaError::Unreadable { input: input.clone(), what };
-    let absolute = std::path::absolute(path).map_err(|e| broken(e.to_string()))?;
-    let uri = gst::glib::filename_to_uri(&absolute, None).map_err(|e| broken(e.to_string()))?;
-    let discoverer = Discoverer::new(gst::ClockTime::from_seconds(30)).map_err(|e| broken(e.to_string()))?;
-    let info = discoverer.discover_uri(&uri).map_err(|e| broken(e.to_string()))?;
-    let containers = info.container_streams().into_iter().filter_map(|c| c.tags());
-    let tags = containers.chain(info.video_streams().into_iter().filter_map(|v| v.tags()));
-    let Some(time) = tags.filter_map(|tags| Some(tags.get::<gst::tags::DateTime>()?.get())).next() else { return Ok(None) };
+    let (reader, _) = first_picture(&crate::Footage::open(path)?)?;
+    let pad = reader.decoder_pad();
+    let tags: Vec<gst::TagList> =
+        (0..).map_while(|i| pad.as_ref()?.sticky_event::<gst::event::Tag>(i)).map(|event| event.tag_owned()).collect();
+    let of = |scope| tags.iter().filter(move |t| t.scope() == scope);
+    let mut all = of(gst::TagScope::Global).chain(of(gst::TagScope::Stream));
+    let Some(time) = all.find_map(|tags| Some(tags.get::<gst::tags::DateTime>()?.get())) else { return Ok(None) };
     if !time.has_time() {
         return Ok(None);
     }
-    let text = time.to_iso8601_string().map_err(|e| broken(e.to_string()))?;
+    let text = time.to_iso8601_string();
+    let text = text.map_err(|e| MediaError::Unreadable { input: path.display().to_string(), what: e.to_string() })?;
     // Not without its zone, and not from before there were such recorders.
     let parsed: Option<CaptureTime> = text.parse().ok();
     Ok(parsed.filter(|t| t.as_micros() > EARLIEST_US))

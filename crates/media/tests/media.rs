@@ -13,6 +13,8 @@ mod live;
 mod made;
 #[path = "media/odd.rs"]
 mod odd;
+#[path = "media/playlist.rs"]
+mod playlist;
 #[path = "media/server.rs"]
 mod server;
 #[path = "media/support.rs"]

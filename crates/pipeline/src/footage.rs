@@ -1,11 +1,8 @@
 //! One archived file from its first frame to its last.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use media::{FootageInfo, FrameReader, MediaError, Sampling};
+use media::{Footage, FootageInfo, FrameReader, MediaError, Sampling};
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, FootageDigest, TimeStamp};
 use vision::Vision;
@@ -19,7 +16,8 @@ use crate::{
 /// A file to index.
 #[derive(Debug, Clone)]
 pub struct FootageTask {
-    pub path: PathBuf,
+    /// Opened once: what was hashed is what is decoded.
+    pub footage: Footage,
     pub camera: CameraId,
     pub agency: AgencyId,
     pub digest: FootageDigest,
@@ -94,7 +92,7 @@ pub fn run_footage(
     progress: &mut dyn FnMut(FootageProgress),
     cancel: &CancellationToken,
 ) -> Result<FootageSummary, FootageError> {
-    let info = media::probe(&task.path)?;
+    let info = media::probe_footage(&task.footage)?;
     run_part(task, &Part::WHOLE, &info, vision, sink, progress, cancel)
 }
 
@@ -112,8 +110,8 @@ pub fn run_part(
     let began = Instant::now();
     let sampling = task.sampling.clone();
     let mut reader = match part.read_from() {
-        Duration::ZERO => FrameReader::open_file(&task.path, sampling, task.start)?,
-        from => FrameReader::open_file_from(&task.path, sampling, task.start, from)?,
+        Duration::ZERO => FrameReader::open_footage(&task.footage, sampling, task.start)?,
+        from => FrameReader::open_footage_from(&task.footage, sampling, task.start, from)?,
     };
     let total = part.to.or(info.duration).map(|to| part.done(to));
     let origin = SceneOrigin::Footage { digest: task.digest, start: task.start };

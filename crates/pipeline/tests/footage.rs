@@ -43,7 +43,7 @@ fn vision() -> Vision {
 fn task(path: &Path) -> FootageTask {
     let time: CaptureTime = "2026-03-01T23:59:59Z".parse().unwrap();
     FootageTask {
-        path: path.to_owned(),
+        footage: media::Footage::open(path).unwrap(),
         camera: CameraId::new("gate").unwrap(),
         agency: AgencyId::new("transit").unwrap(),
         digest: FootageDigest([7; 32]),
@@ -86,7 +86,7 @@ fn two_actors_become_sightings_with_the_same_ids_in_every_run() {
 
 /// Every sighting of the parts of a clip, each looked at on its own.
 fn in_parts(task: &FootageTask, seconds: u64, vision: &mut Vision) -> Vec<NewSighting> {
-    let info = media::probe(&task.path).unwrap();
+    let info = media::probe_footage(&task.footage).unwrap();
     let mut all = Vec::new();
     for part in Part::cut(&info, Duration::from_secs(seconds)) {
         let mut sink: Vec<NewSighting> = Vec::new();

@@ -55,6 +55,8 @@ pub struct Config {
     /// About how long the parts are in which long footage is looked at.
     pub segment_seconds: u32,
     pub max_queued: u32,
+    /// The folder beneath which an agency's footage lies.
+    pub footage_roots: std::collections::BTreeMap<types::AgencyId, PathBuf>,
     pub sample_fps: f64,
     /// Looks at live cameras at once.
     pub live_workers: usize,
@@ -165,6 +167,7 @@ struct Document {
     index: index_server::IndexKeys,
     log: Log,
     jobs: Jobs,
+    footage: Footage,
     live: Live,
     ingest: Ingest,
     models: Models,
@@ -252,6 +255,12 @@ struct Jobs {
     segment_seconds: i64,
     max_queued: i64,
     sample_fps: f64,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Footage {
+    roots: std::collections::BTreeMap<String, PathBuf>,
 }
 
 #[derive(Deserialize)]
@@ -441,6 +450,7 @@ impl Document {
             segment_seconds: whole("jobs.segment_seconds", self.jobs.segment_seconds, 20..=3600, "is not between 20 and 3600")?
                 as u32,
             max_queued: whole("jobs.max_queued", self.jobs.max_queued, 1..=1_000_000, "is not between 1 and 1000000")? as u32,
+            footage_roots: self.footage.validate(&bad)?,
             sample_fps: self.jobs.sample_fps,
             live_workers: workers("live.workers", self.live.workers)?,
             live_sample_fps: self.live.sample_fps,
@@ -469,6 +479,19 @@ impl Document {
                 authoriser_keys: None,
             },
         })
+    }
+}
+
+impl Footage {
+    fn validate(self, bad: &impl Bad) -> Result<std::collections::BTreeMap<types::AgencyId, PathBuf>, ConfigError> {
+        let root = |(agency, root): (String, PathBuf)| {
+            let fault = "is not AGENCY = \"/whole/path\"";
+            match types::AgencyId::new(&agency) {
+                Ok(id) if root.is_absolute() => Ok((id, root)),
+                _ => Err(bad("footage.roots", format!("{agency} = {:?}", root.display().to_string()), fault)),
+            }
+        };
+        self.roots.into_iter().map(root).collect()
     }
 }
 
@@ -575,7 +598,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 73, "{keys:?}");
+        assert_eq!(keys.len(), 74, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -591,6 +614,7 @@ mod tests {
     #[test]
     fn a_bad_value_is_answered_with_file_key_and_range() {
         assert_eq!(error("[jobs]\nsample_fps = 0"), "sightline.toml: jobs.sample_fps = 0 is not between 0.1 and 60");
+        assert!(error("[footage]\nroots = { a = \"b\" }").contains("footage.roots = a = \"b\" is not AGENCY = "));
         assert!(error("[jobs]\nworkers = -1").contains("jobs.workers = -1 is not between 0"));
         assert!(error("[server]\nlisten = \"here\"").contains("server.listen = \"here\" is not an address"));
         assert!(error("[health]\nlisten = \"0.0.0.0:80\"").contains("not a loopback address"));

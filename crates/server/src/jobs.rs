@@ -26,6 +26,7 @@ use self::running::Running;
 use crate::{
     feed::IndexFeed,
     fleet::{Fleet, LEASE, turns},
+    footage_files::{FileWork, FootageRoots},
     status::{Fault, chain},
 };
 
@@ -42,6 +43,9 @@ pub(crate) struct Jobs {
     feed: Arc<IndexFeed>,
     fleet: Arc<Fleet>,
     max_queued: u32,
+    pub(crate) roots: FootageRoots,
+    /// For what blocks on files while somebody waits for an answer.
+    pub(crate) files: FileWork,
     /// Jobs whose files are not on this machine, and since when that is known: other servers may have them.
     elsewhere: Mutex<HashMap<JobId, Instant>>,
     /// Bounded by the number of workers, plus the last progress of jobs that ended in this process, at most
@@ -72,12 +76,20 @@ impl std::fmt::Debug for Jobs {
 }
 
 impl Jobs {
-    pub(crate) fn new(catalogue: Catalogue, feed: Arc<IndexFeed>, fleet: Arc<Fleet>, max_queued: u32) -> Self {
+    pub(crate) fn new(
+        catalogue: Catalogue,
+        feed: Arc<IndexFeed>,
+        fleet: Arc<Fleet>,
+        max_queued: u32,
+        roots: FootageRoots,
+    ) -> Self {
         Self {
             catalogue,
             feed,
             fleet,
             max_queued,
+            roots,
+            files: FileWork::default(),
             elsewhere: Mutex::default(),
             live: Mutex::default(),
             work: Notify::new(),

@@ -21,6 +21,7 @@ pub mod export;
 mod feed;
 mod feeder;
 mod fleet;
+mod footage_files;
 mod grant_keys;
 mod guard;
 mod identities;

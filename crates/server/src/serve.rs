@@ -30,6 +30,7 @@ use crate::{
     config::{Config, ConfigError},
     deployment::Home,
     fleet,
+    footage_files::FootageRoots,
     grant_keys::{GrantKeyError, GrantKeys},
     guard::GuardLayer,
     jobs::{Jobs, Workers},
@@ -182,7 +183,9 @@ impl Server {
             appearance: store.learned(sees.sees()),
             ..vision_options(&config)
         };
-        let jobs = Arc::new(Jobs::new(store.catalogue.clone(), store.feed.clone(), store.fleet.clone(), config.max_queued));
+        let roots = FootageRoots::new(config.footage_roots.clone());
+        let jobs =
+            Arc::new(Jobs::new(store.catalogue.clone(), store.feed.clone(), store.fleet.clone(), config.max_queued, roots));
         let workers = Workers::start(config.workers, &jobs, &store.models, &vision.clone(), stop.clone())
             .map_err(|e| ServeError::Start("the footage workers", e))?;
         let live = Arc::new(LiveCameras::new(

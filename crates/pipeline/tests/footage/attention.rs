@@ -50,7 +50,7 @@ fn who_stands_still_for_minutes_is_not_forgotten_though_nothing_moves() {
 fn an_empty_street_costs_a_look_every_few_seconds_and_leaves_nothing_behind() {
     let Some(mut frozen) = frozen() else { return };
     let mut vision = vision();
-    let task = task(std::path::Path::new("none"));
+    let task = task(&std::env::current_exe().unwrap());
     let origin = SceneOrigin::Footage { digest: task.digest, start: task.start };
     let mut scene = Scene::new(task.camera, task.agency, origin, SceneOptions::default());
     let black = crate::black(types::Size { width: 320, height: 240 }, &frozen(0));
@@ -74,7 +74,7 @@ fn four_streams_on_one_bundle_of_models_stay_under_400_mib() {
             std::thread::spawn(move || {
                 let origin = SceneOrigin::Footage { digest: task.digest, start: task.start };
                 let mut scene = Scene::new(task.camera, task.agency, origin, SceneOptions::default());
-                let mut reader = FrameReader::open_file(&task.path, Sampling::default(), task.start).unwrap();
+                let mut reader = FrameReader::open_footage(&task.footage, Sampling::default(), task.start).unwrap();
                 let mut ready = 0;
                 while let Some(frame) = reader.next(Duration::from_secs(120)).unwrap() {
                     ready += pool.with(|vision| scene.frame(&frame, vision)).unwrap().len();

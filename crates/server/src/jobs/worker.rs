@@ -1,6 +1,6 @@
 use std::{
     panic::{self, AssertUnwindSafe},
-    path::PathBuf,
+    path::Path,
     sync::Arc,
     thread,
     time::Duration,
@@ -20,7 +20,11 @@ use super::{
     running::{Left, Running},
     sink::CatalogueSink,
 };
-use crate::{metrics::names, status::chain};
+use crate::{
+    footage_files::{Alive, digest},
+    metrics::names,
+    status::chain,
+};
 
 /// The threads that do the jobs.
 #[derive(Debug)]
@@ -144,7 +148,8 @@ impl Worker {
             }
         };
         if running.is_done() {
-            self.end(&taken, Ok(None));
+            drop(active);
+            self.end(&taken, read_what_was_added(&running).map(|()| None));
             return Ok(None);
         }
         let part = running.take();
@@ -161,8 +166,9 @@ impl Worker {
         let Some(settings) = JobSettings::from_text(&job.spec.settings) else {
             return Err(JobFailure::new("another version of Sightline queued this job", "add the footage again").into());
         };
+        let footage = self.jobs.roots.open(&camera.agency, Path::new(&job.spec.path)).map_err(|e| JobFailure::of_media(&e))?;
         let task = FootageTask {
-            path: PathBuf::from(&job.spec.path),
+            footage,
             camera: camera.id,
             agency: camera.agency,
             digest: job.spec.footage,
@@ -175,10 +181,11 @@ impl Worker {
             keep_readable: settings.keep_readable,
             scene: SceneOptions::default(),
         };
-        let info = media::probe(&task.path).map_err(|e| JobFailure::of_media(&e))?;
+        let info = media::probe_footage(&task.footage).map_err(|e| JobFailure::of_media(&e))?;
         let cancel = self.jobs.live(&job.id).map_or_else(|| self.stop.child_token(), |live| live.cancel);
         let running = Running::new(taken, task, info, settings.segment(), cancel);
-        let recipe = self.recipe();
+        // Parts of a file that was written to in between are not parts of one file.
+        let recipe = format!("{} {}", self.recipe(), running.task.footage.stamp());
         let plan = self.jobs.catalogue.plan_job(&running.lease, &recipe, running.parts());
         match self.runtime.block_on(plan)? {
             Plan::GoesOn(done) => {
@@ -227,6 +234,7 @@ impl Worker {
             return;
         }
         if let Left::Over(how) = running.leave(part, how) {
+            let how = how.and_then(|damage| read_what_was_added(running).map(|()| damage));
             self.jobs.active().retain(|r| !Arc::ptr_eq(r, running));
             self.end(&TakenJob { job: job.clone(), lease: running.lease.clone() }, how);
         }
@@ -314,6 +322,16 @@ impl Worker {
         tracing::info!(seconds = p.done.as_secs_f64(), speed = p.speed(), sightings = p.stats.sightings, "part done");
         Ok((p.stats, p.done, summary.damage.as_ref().map(JobFailure::of_media)))
     }
+}
+
+/// Compares the digest of what was decoded with that of what was added, through the handle that was decoded.
+fn read_what_was_added(running: &Running) -> Result<(), Ended> {
+    let task = &running.task;
+    let failed = |e: media::MediaError| Ended::from(JobFailure::of_media(&e));
+    if digest(&task.footage, &Alive::default()).map_err(failed)? == task.digest {
+        return Ok(());
+    }
+    Err(failed(media::MediaError::Changed { input: task.footage.path().display().to_string() }))
 }
 
 /// Tells the counters what is new.

@@ -1,5 +1,4 @@
 use std::{
-    io::Read,
     path::{Path, PathBuf},
     pin::Pin,
     time::Duration,
@@ -10,13 +9,13 @@ use catalogue::{Job, JobState, NewJob};
 use futures::Stream;
 use media::MediaError;
 use proto::v1::{self, footage_service_server::FootageService};
-use sha2::{Digest, Sha256};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
-use types::{CameraId, CaptureTime, FootageDigest, JobId, ReceiveTime};
+use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ReceiveTime};
 
 use super::{Api, cameras::not_yours, convert::moment};
 use crate::{
+    footage_files::{Alive, FootageRoots, digest},
     identity::caller,
     jobs::{JobFailure, JobSettings, finished},
     log::sealed,
@@ -51,8 +50,16 @@ impl FootageService for Api {
                 let start = start(&request)?;
                 let settings = self.settings(&request)?;
                 let path = PathBuf::from(&request.path);
-                let footage =
-                    tokio::task::spawn_blocking(move || inspect(&path)).await.map_err(|_| crate::feed::FeedError::Thread)??;
+                if !path.is_absolute() {
+                    let message = format!("{} is not an absolute path", path.display());
+                    return Err(Fault::invalid("path", message, "give the whole path on the server's machine"));
+                }
+                let (roots, agency) = (self.0.jobs.roots.clone(), camera.agency);
+                // An owner has what the server's configuration gives the agency, and nothing else of the machine.
+                if permission == Permission::Own && !roots.has(&agency) {
+                    return Err(no_file(&path));
+                }
+                let footage = self.0.jobs.files.run(move |alive| inspect(&roots, &agency, &path, alive)).await?;
                 let new = NewJob { camera: camera.id, footage, path: request.path, start, settings: settings.to_text() };
                 self.0.jobs.add(&new).await
             })
@@ -303,39 +310,31 @@ fn start(request: &v1::AddFootageRequest) -> Result<CaptureTime, Fault> {
 }
 
 /// The file's digest, if it is footage at all. What only reading it to the end can tell is the job's to say.
-fn inspect(path: &Path) -> Result<FootageDigest, Fault> {
-    if !path.is_absolute() {
-        let message = format!("{} is not an absolute path", path.display());
-        return Err(Fault::invalid("path", message, "give the whole path on the server's machine"));
-    }
-    let unreadable = |e: &std::io::Error| match e.kind() {
-        std::io::ErrorKind::NotFound => Fault::missing(
-            "file_missing",
-            format!("{}: there is no such file on the server's machine", path.display()),
-            "check the path",
-        ),
-        _ => Fault::Caller {
-            code: Code::PermissionDenied,
-            reason: "file_unreadable",
-            message: format!("{}: the server can't read it ({e})", path.display()),
-            hint: "let the account that the server runs under read the file",
-        },
-    };
-    let mut file = std::fs::File::open(path).map_err(|e| unreadable(&e))?;
-    if !file.metadata().map_err(|e| unreadable(&e))?.is_file() {
-        return Err(Fault::invalid("path", format!("{} is not a file", path.display()), "give a video file"));
-    }
-    if let Err(error) = media::probe(path) {
+fn inspect(roots: &FootageRoots, agency: &AgencyId, path: &Path, alive: &Alive) -> Result<FootageDigest, Fault> {
+    let footage = roots.open(agency, path).map_err(|_| no_file(path))?;
+    alive.tick();
+    if let Err(error) = media::probe_footage(&footage) {
         refuse(&error)?;
     }
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer).map_err(|e| unreadable(&e))? {
-            0 => return Ok(FootageDigest(hash.finalize().into())),
-            n => hash.update(&buffer[..n]),
-        }
-    }
+    alive.tick();
+    digest(&footage, alive).map_err(|e| match e {
+        MediaError::Changed { .. } => Fault::Caller {
+            code: Code::FailedPrecondition,
+            reason: "file_changed",
+            message: JobFailure::of_media(&e).message,
+            hint: "add it when nobody writes to it any more",
+        },
+        _ => no_file(path),
+    })
+}
+
+/// The one answer for what is not there, may not be read, lies outside, or is no file: it tells nothing about other files.
+fn no_file(path: &Path) -> Fault {
+    Fault::missing(
+        "file_missing",
+        format!("{}: there is no such file on the server's machine that may be added for this camera", path.display()),
+        "check that it is a video file, that the server's account may read it, and footage.roots of the configuration",
+    )
 }
 
 /// Whether there is no use in queueing the file.
@@ -343,9 +342,8 @@ fn refuse(error: &MediaError) -> Result<(), Fault> {
     let failure = JobFailure::of_media(error);
     let refused = |code, reason, hint| Err(Fault::Caller { code, reason, message: failure.message.clone(), hint });
     match error {
-        MediaError::Missing { .. } => refused(Code::NotFound, "file_missing", "check the path"),
-        MediaError::Unreadable { .. } => {
-            refused(Code::PermissionDenied, "file_unreadable", "check that it is a file and that the server may read it")
+        MediaError::Missing { .. } | MediaError::Unreadable { .. } => {
+            refused(Code::NotFound, "file_missing", "check that it is a file and that the server may read it")
         }
         MediaError::Empty { .. } => refused(Code::InvalidArgument, "file_empty", "copy it again from the recorder"),
         MediaError::NotMedia { .. } => {

@@ -104,7 +104,7 @@ async fn bad_footage_is_refused_or_fails_with_what_to_do_and_leaves_nothing() {
     };
     assert_eq!(add(dir.path().join("none.mp4"), "gate", START).await, (Code::NotFound, "file_missing".into()));
     assert_eq!(add("relative.mp4".into(), "gate", START).await, (Code::InvalidArgument, "path".into()));
-    assert_eq!(add(dir.path().into(), "gate", START).await, (Code::InvalidArgument, "path".into()));
+    assert_eq!(add(dir.path().into(), "gate", START).await, (Code::NotFound, "file_missing".into()));
     assert_eq!(add(file("empty.mp4", b""), "gate", START).await, (Code::InvalidArgument, "file_empty".into()));
     let bad = file("garbage.mp4", &garbage);
     assert_eq!(add(bad.clone(), "gate", START).await, (Code::InvalidArgument, "not_footage".into()));
@@ -152,4 +152,82 @@ async fn the_readable_part_of_a_damaged_file_is_kept_only_on_request_and_the_job
     assert!(job.error.contains("cut.avi"), "{job:?}");
     let check = deployed.check().await;
     assert!(check.clean && check.sightings == job.progress.unwrap().sightings && check.sightings > 0, "{check:?}");
+}
+
+/// What a camera owner is told about a path: without the path, which they gave themselves.
+async fn owner_is_told(deployed: &Deployed, path: &std::path::Path) -> Result<v1::Job, (Code, String, String)> {
+    let request = v1::AddFootageRequest {
+        path: path.to_str().unwrap().to_owned(),
+        camera_id: "gate".into(),
+        start: Some(crate::harness::time(START)),
+        ..Default::default()
+    };
+    let added = FootageServiceClient::new(deployed.channel("camera-owner").await).add_footage(request).await;
+    added.map(|a| a.into_inner().job.unwrap()).map_err(|status| {
+        let (code, reason) = told(&status);
+        (code, reason, status.message().replace(path.to_str().unwrap(), "PATH"))
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_adds_what_lies_beneath_the_agencys_root_and_is_told_nothing_of_other_files() {
+    let Some(clip) = clip() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (root, other) = (dir.path().join("local"), dir.path().join("other"));
+    fs::create_dir(&root).unwrap();
+    fs::create_dir(&other).unwrap();
+    fs::copy(&clip, root.join("mine.mp4")).unwrap();
+    fs::copy(&clip, other.join("theirs.mp4")).unwrap();
+    fs::write(other.join("secret.txt"), "secret").unwrap();
+    std::os::unix::fs::symlink(other.join("theirs.mp4"), root.join("link.mp4")).unwrap();
+    let fifo = root.join("fifo.mp4");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+
+    let unconfigured = Deployed::with_cameras().await;
+    let nothing = owner_is_told(&unconfigured, &root.join("none.mp4")).await.unwrap_err();
+    assert_eq!((nothing.0, nothing.1.as_str()), (Code::NotFound, "file_missing"));
+    assert_eq!(owner_is_told(&unconfigured, &root.join("mine.mp4")).await.unwrap_err(), nothing);
+
+    let more = format!("[footage]\nroots = {{ local = {root:?} }}\n");
+    let deployed = Deployed::configured(&more, async |_| {}).await;
+    deployed.add_cameras().await;
+    for path in [
+        root.join("none.mp4"),
+        root.join("link.mp4"),
+        root.join("../other/theirs.mp4"),
+        other.join("theirs.mp4"),
+        other.join("secret.txt"),
+        other.join("none.mp4"),
+        other.clone(),
+        root.clone(),
+        fifo,
+        "/dev/null".into(),
+        "/proc/self/root/etc/passwd".into(),
+    ] {
+        assert_eq!(owner_is_told(&deployed, &path).await.unwrap_err(), nothing, "{}", path.display());
+        let operator = deployed.add(&path, "gate", START).await.unwrap_err();
+        assert_eq!(told(&operator), (Code::NotFound, "file_missing".into()), "{}", path.display());
+    }
+    let job = owner_is_told(&deployed, &root.join("mine.mp4")).await.unwrap();
+    let job = deployed.wait(&job.id).await;
+    assert_eq!(job.state(), v1::JobState::Done, "{} {}", job.error, job.hint);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_takes_the_name_of_what_was_added_is_not_indexed_under_its_digest() {
+    let Some(clip) = clip() else { return };
+    let mut deployed = Deployed::with_cameras().await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.mp4");
+    fs::copy(&clip, &path).unwrap();
+    let job = deployed.add(&path, "gate", START).await.unwrap().job.unwrap();
+    deployed.stop().await;
+    fs::copy(clip.with_file_name("cam02.mp4"), dir.path().join("b.mp4")).unwrap();
+    fs::rename(dir.path().join("b.mp4"), &path).unwrap();
+    deployed.again().await;
+    let job = deployed.wait(&job.id).await;
+    assert_eq!(job.state(), v1::JobState::Failed);
+    assert!(job.error.contains("was written to or renamed") && !job.hint.is_empty(), "{job:?}");
+    let check = deployed.check().await;
+    assert!(check.clean && check.sightings == 0 && check.crops == 0, "{check:?}");
 }

@@ -38,13 +38,17 @@ impl Deployed {
     /// Agency `local` with the cameras `gate` and `yard`.
     pub(crate) async fn with_cameras() -> Self {
         let deployed = Self::start().await;
-        let mut cameras = CameraServiceClient::new(deployed.channel("operator").await);
+        deployed.add_cameras().await;
+        deployed
+    }
+
+    pub(crate) async fn add_cameras(&self) {
+        let mut cameras = CameraServiceClient::new(self.channel("operator").await);
         cameras.add_agency(v1::AddAgencyRequest { id: "local".into(), title: "Local".into() }).await.unwrap();
         for id in ["gate", "yard"] {
             let request = v1::AddCameraRequest { id: id.into(), agency_id: "local".into(), ..Default::default() };
             cameras.add_camera(request).await.unwrap();
         }
-        deployed
     }
 
     pub(crate) async fn start() -> Self {
