@@ -8,4 +8,5 @@ include!("catalogue/suite.rs");
 
 #[path = "catalogue/files.rs"]
 mod files;
+#[path = "catalogue/moved.rs"]
 mod moved;
