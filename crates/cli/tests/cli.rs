@@ -42,6 +42,8 @@ mod retention;
 mod servers;
 #[path = "cli/throughput.rs"]
 mod throughput;
+#[path = "cli/upgrade.rs"]
+mod upgrade;
 #[path = "cli/whole_path.rs"]
 mod whole_path;
 #[path = "cli/worker.rs"]
