@@ -52,7 +52,7 @@ impl Catalogue {
 
     pub async fn case(&self, id: &CaseId) -> Result<Option<StoredCase>, CatalogueError> {
         let row = sqlx::query("SELECT * FROM case_file WHERE id = $1").bind(id.as_str()).fetch_optional(self.reader()).await?;
-        row.as_ref().map(stored).transpose()
+        row.as_ref().map(|row| self.as_recorded(row)).transpose()
     }
 
     /// What decides over a search: the case, and every camera with its owner's policy. In one query, unless a camera changed
@@ -65,7 +65,7 @@ impl Catalogue {
         .bind(id.as_str())
         .fetch_one(self.reader())
         .await?;
-        let case = row.try_get::<Option<&str>, _>("id")?.map(|_| stored(&row)).transpose()?;
+        let case = row.try_get::<Option<&str>, _>("id")?.map(|_| self.as_recorded(&row)).transpose()?;
         Ok((case, self.pooled_as_of(row.try_get("cameras")?).await?))
     }
 
@@ -74,13 +74,13 @@ impl Catalogue {
         let query = sqlx::query("SELECT * FROM case_file WHERE $1 IS NULL OR state = $1 ORDER BY opened DESC, id LIMIT $2")
             .bind(state.map(CaseState::as_str))
             .bind(i64::from(limit));
-        query.fetch_all(self.reader()).await?.iter().map(stored).collect()
+        query.fetch_all(self.reader()).await?.iter().map(|row| self.as_recorded(row)).collect()
     }
 
     /// Emergencies that nobody has authorised or closed yet.
     pub async fn open_emergencies(&self) -> Result<Vec<StoredCase>, CatalogueError> {
         let rows = sqlx::query("SELECT * FROM case_file WHERE state = 'requested'").fetch_all(self.reader()).await?;
-        let mut cases = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+        let mut cases = rows.iter().map(|row| self.as_recorded(row)).collect::<Result<Vec<_>, _>>()?;
         cases.retain(|c| c.case.grant.emergency.is_some());
         Ok(cases)
     }
@@ -124,7 +124,8 @@ impl Catalogue {
     }
 }
 
-fn stored(row: &DbRow) -> Result<StoredCase, CatalogueError> {
+/// As the table has it. Whoever decides by it asks [`Catalogue::as_recorded`].
+pub(crate) fn stored(row: &DbRow) -> Result<StoredCase, CatalogueError> {
     let id: String = row.try_get("id")?;
     let case: Case = read_document(row.try_get("document")?, || format!("case {id:?}"))?;
     // The columns are only copies; where they differ somebody edited one of the two.
