@@ -10,6 +10,8 @@ mod attacks_callers;
 mod attacks_owners;
 #[path = "server/comings.rs"]
 mod comings;
+#[path = "server/damaged.rs"]
+mod damaged;
 #[path = "server/edge.rs"]
 mod edge;
 #[path = "server/emergency.rs"]
