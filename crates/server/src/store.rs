@@ -256,6 +256,13 @@ impl Store {
         for found in self.catalogue.check_record().await? {
             add(v1::FindingKind::Audit, found.subject, &found.message);
         }
+        if let Some(path) = self.log.missing_mark() {
+            let message = format!(
+                "{} was missing at the start: whether this is the newest copy of the log can't be told by it. It was made anew",
+                path.display()
+            );
+            add(v1::FindingKind::Audit, "high-water mark".to_owned(), &message);
+        }
         match self.log.verify().await {
             Ok(_) => {}
             Err(LogFault::Catalogue(error)) if !matches!(error, CatalogueError::BrokenRecord { .. }) => return Err(error.into()),
