@@ -54,6 +54,15 @@ impl Catalogue {
         Ok(())
     }
 
+    /// Makes this list again from the whole record.
+    pub(crate) async fn note_accesses_again(&self) -> Result<(), CatalogueError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("DELETE FROM camera_access").execute(&mut *tx).await?;
+        sqlx::query("UPDATE sequence SET value = 0 WHERE name = 'accesses'").execute(&mut *tx).await?;
+        tx.commit().await?;
+        self.note_accesses().await
+    }
+
     /// Whether there may be more. In one short transaction: who appends to the record waits for it.
     async fn note_some(&self) -> Result<bool, CatalogueError> {
         let noted = sequence(self.reader(), "accesses").await?;
@@ -61,11 +70,9 @@ impl Catalogue {
         if last <= noted {
             return Ok(false);
         }
-        let query = sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 AND seq <= $2 AND phase = $3 ORDER BY seq")
-            .bind(noted)
-            .bind(last)
-            .bind(Phase::Begin.as_str());
-        let records = query.fetch_all(self.reader()).await?.iter().map(record).collect::<Result<Vec<_>, _>>()?;
+        let query = sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 AND seq <= $2 ORDER BY seq").bind(noted).bind(last);
+        // One that can't be read stops nothing: `check` names it.
+        let records: Vec<_> = query.fetch_all(self.reader()).await?.iter().filter_map(|row| record(row).ok()).collect();
         let looks: Vec<_> = records.iter().flat_map(looks).collect();
         let mut tx = self.begin().await?;
         let ours = sqlx::query("UPDATE sequence SET value = $2 WHERE name = 'accesses' AND value = $1")
@@ -94,14 +101,14 @@ impl Catalogue {
 }
 
 /// One camera that an entry lets somebody look at.
-struct Look<'a> {
-    camera: &'a CameraId,
-    record: &'a AuditRecord,
-    caller: &'a Caller,
-    case: &'a CaseId,
+pub(crate) struct Look<'a> {
+    pub(crate) camera: &'a CameraId,
+    pub(crate) record: &'a AuditRecord,
+    pub(crate) caller: &'a Caller,
+    pub(crate) case: &'a CaseId,
 }
 
-fn looks(record: &AuditRecord) -> impl Iterator<Item = Look<'_>> {
+pub(crate) fn looks(record: &AuditRecord) -> impl Iterator<Item = Look<'_>> {
     let entry = &record.entry;
     let looks = entry.action.reads_sightings() && entry.phase == Phase::Begin;
     let by = entry.caller.as_ref().zip(entry.case.as_ref()).filter(|_| looks);

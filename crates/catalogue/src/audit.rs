@@ -147,17 +147,37 @@ impl Catalogue {
             seal(&mut tx, row).await?;
         }
         tx.commit().await?;
+        self.recorded().follow(rows.iter().map(|row| (row.seq.unsigned_abs(), row.entry)));
         Ok(taken)
     }
 
-    /// The entries after `seq`, in order, at most `limit`; those of one case if given.
+    /// The entries after `seq`, in order, at most `limit`; those of one case if given. Which those are the entries say, not the
+    /// columns beside them.
+    ///
+    /// # Errors
+    /// [`CatalogueError::BrokenRecord`] where a case is given and an entry can't be read: it may be one of the case.
     pub async fn audit_since(&self, seq: u64, case: Option<&CaseId>, limit: u32) -> Result<Vec<AuditRecord>, CatalogueError> {
-        let query =
-            sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 AND ($2 IS NULL OR case_id = $2) ORDER BY seq LIMIT $3")
+        let Some(case) = case else {
+            let query = sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2")
                 .bind(seq.cast_signed())
-                .bind(case.map(CaseId::as_str))
                 .bind(i64::from(limit));
-        query.fetch_all(self.reader()).await?.iter().map(record).collect()
+            return query.fetch_all(self.reader()).await?.iter().map(record).collect();
+        };
+        let mut of_case = self.entries_of(case).await?;
+        if let Some(seq) = self.recorded().unreadable() {
+            return Err(CatalogueError::BrokenRecord { seq, what: "it can't be read" });
+        }
+        of_case.retain(|of_case| *of_case > seq.cast_signed());
+        of_case.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        let mut records = Vec::with_capacity(of_case.len());
+        for (list, some) in lists(&of_case, 1) {
+            let sql = format!("SELECT seq, entry FROM audit WHERE seq IN ({list}) ORDER BY seq");
+            let query = some.fold(sqlx::query(AssertSqlSafe(sql)), |query, seq| query.bind(*seq));
+            for row in query.fetch_all(self.reader()).await? {
+                records.push(record(&row)?);
+            }
+        }
+        Ok(records)
     }
 
     /// The bytes of the entries after `seq`, in order and without a gap, at most `limit`.
@@ -198,10 +218,16 @@ impl Catalogue {
     }
 
     /// Forgets what opens the commitments of a case: what was written is from then on in no entry and nowhere beside them.
+    /// Which entries are the case's the entries say, not the columns beside them.
     /// Returns how many.
     pub async fn erase_salts(&self, case: &CaseId) -> Result<u64, CatalogueError> {
-        let query = sqlx::query("DELETE FROM sealed WHERE case_id = $1").bind(case.as_str());
-        Ok(query.execute(self.writer()).await?.rows_affected())
+        let mut gone = 0;
+        for (list, some) in lists(&self.entries_of(case).await?, 1) {
+            let sql = format!("DELETE FROM sealed WHERE seq IN ({list})");
+            let query = some.fold(sqlx::query(AssertSqlSafe(sql)), |query, seq| query.bind(*seq));
+            gone += query.execute(self.writer()).await?.rows_affected();
+        }
+        Ok(gone)
     }
 }
 
@@ -294,7 +320,7 @@ pub(crate) fn record(row: &DbRow) -> Result<AuditRecord, CatalogueError> {
     Ok(AuditRecord { entry, receipt: AuditReceipt::of(seq, &bytes), bytes })
 }
 
-fn sealed(row: &DbRow) -> Result<Sealed, CatalogueError> {
+pub(crate) fn sealed(row: &DbRow) -> Result<Sealed, CatalogueError> {
     let matter: &str = row.try_get("matter")?;
     let matter = Matter::parse(matter).ok_or_else(|| CatalogueError::unreadable(format!("commitment of {matter:?}")))?;
     Ok(Sealed { matter, salt: digest(row.try_get("salt")?)?, words: row.try_get("words")? })

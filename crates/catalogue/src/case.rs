@@ -52,7 +52,7 @@ impl Catalogue {
 
     pub async fn case(&self, id: &CaseId) -> Result<Option<StoredCase>, CatalogueError> {
         let row = sqlx::query("SELECT * FROM case_file WHERE id = $1").bind(id.as_str()).fetch_optional(self.reader()).await?;
-        match row.as_ref().map(stored).transpose()? {
+        match row.as_ref().map(|row| self.as_recorded(row)).transpose()? {
             Some(case) => self.with_revocations(case).await.map(Some),
             None => Ok(None),
         }
@@ -82,7 +82,7 @@ impl Catalogue {
         .fetch_one(self.reader())
         .await?;
         let case = match row.try_get::<Option<&str>, _>("id")? {
-            Some(_) => Some(self.with_revocations(stored(&row)?).await?),
+            Some(_) => Some(self.with_revocations(self.as_recorded(&row)?).await?),
             None => None,
         };
         Ok((case, self.pooled_as_of(row.try_get("cameras")?).await?))
@@ -93,13 +93,13 @@ impl Catalogue {
         let query = sqlx::query("SELECT * FROM case_file WHERE $1 IS NULL OR state = $1 ORDER BY opened DESC, id LIMIT $2")
             .bind(state.map(CaseState::as_str))
             .bind(i64::from(limit));
-        query.fetch_all(self.reader()).await?.iter().map(stored).collect()
+        query.fetch_all(self.reader()).await?.iter().map(|row| self.as_recorded(row)).collect()
     }
 
     /// Emergencies that nobody has authorised or closed yet.
     pub async fn open_emergencies(&self) -> Result<Vec<StoredCase>, CatalogueError> {
         let rows = sqlx::query("SELECT * FROM case_file WHERE state = 'requested'").fetch_all(self.reader()).await?;
-        let mut cases = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+        let mut cases = rows.iter().map(|row| self.as_recorded(row)).collect::<Result<Vec<_>, _>>()?;
         cases.retain(|c| c.case.grant.emergency.is_some());
         Ok(cases)
     }
@@ -107,7 +107,8 @@ impl Catalogue {
     /// Cases that ended without anybody having agreed to them in time, and whose findings are still there.
     pub async fn cases_to_purge(&self, policy: &Policy, now: ReceiveTime) -> Result<Vec<StoredCase>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM case_file WHERE state = 'closed' AND purged IS NULL");
-        let mut cases = query.fetch_all(self.reader()).await?.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+        let mut cases =
+            query.fetch_all(self.reader()).await?.iter().map(|row| self.as_recorded(row)).collect::<Result<Vec<_>, _>>()?;
         cases.retain(|c| c.case.is_purge_due(policy, now));
         Ok(cases)
     }
@@ -146,7 +147,8 @@ impl Catalogue {
     }
 }
 
-fn stored(row: &DbRow) -> Result<StoredCase, CatalogueError> {
+/// As the table has it. Whoever decides by it asks [`Catalogue::as_recorded`].
+pub(crate) fn stored(row: &DbRow) -> Result<StoredCase, CatalogueError> {
     let id: String = row.try_get("id")?;
     let case: Case = read_document(row.try_get("document")?, || format!("case {id:?}"))?;
     // The columns are only copies; where they differ somebody edited one of the two.

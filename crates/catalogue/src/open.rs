@@ -12,6 +12,7 @@ use crate::{
     camera::Pooled,
     crop::{CropStore, Crops},
     engine::{Database, Engine},
+    recorded::Recorded,
 };
 
 /// Where a catalogue lives.
@@ -43,6 +44,8 @@ pub(crate) struct Inner {
     pub(crate) queue: Queue,
     /// As they were when somebody asked last.
     pub(crate) pooled: Mutex<Pooled>,
+    /// As far as it was read.
+    pub(crate) recorded: Mutex<Recorded>,
 }
 
 impl fmt::Debug for Catalogue {
@@ -75,7 +78,8 @@ impl Catalogue {
     fn of(config: &CatalogueConfig, engine: Engine, crops: CropStore) -> Self {
         let name = config.database.to_string();
         let (crops_change, queue, pooled) = (tokio::sync::Mutex::default(), Queue::default(), Mutex::default());
-        Self { inner: Arc::new(Inner { name, engine, crops, crops_change, queue, pooled }) }
+        let recorded = Mutex::default();
+        Self { inner: Arc::new(Inner { name, engine, crops, crops_change, queue, pooled, recorded }) }
     }
 
     /// Waits for what is under way and closes the files.

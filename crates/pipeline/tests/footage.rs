@@ -150,7 +150,7 @@ fn a_cancelled_file_stops_and_a_missing_one_is_an_error() {
     cancel.cancel();
     let stopped = run_footage(&task(&path), &mut vision, &mut Vec::new(), &mut |_| (), &cancel);
     assert!(matches!(stopped, Err(FootageError::Cancelled)));
-    assert!(matches!(run(&task(Path::new("no-such-file.mp4")), &mut vision), Err(FootageError::Media(_))));
+    assert!(matches!(media::Footage::open(Path::new("no-such-file.mp4")), Err(media::MediaError::Missing { .. })));
 }
 
 #[test]

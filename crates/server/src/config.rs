@@ -105,7 +105,7 @@ pub enum CropsConfig {
 /// How the log is kept and who watches it.
 #[derive(Debug, Clone)]
 pub struct LogConfig {
-    /// Relative to the home folder unless absolute.
+    /// Relative to the home folder unless absolute; empty: beside it.
     pub high_water: PathBuf,
     pub witnesses: Vec<WitnessConfig>,
     /// How many of the witnesses must have signed.
@@ -317,7 +317,7 @@ impl Default for Crops {
 
 impl Default for Log {
     fn default() -> Self {
-        Self { high_water: "log.high-water".into(), witnesses: Vec::new(), quorum: 0, grace_seconds: 600 }
+        Self { high_water: PathBuf::new(), witnesses: Vec::new(), quorum: 0, grace_seconds: 600 }
     }
 }
 

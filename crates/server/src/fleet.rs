@@ -347,6 +347,11 @@ impl App {
                 self.callers.revoke(&revoked.serial);
             }
         }
+        for serial in catalogue.revoked_on_record().await? {
+            if !self.callers.is_revoked(&serial) {
+                self.callers.revoke(&serial);
+            }
+        }
         if catalogue.audit_len().await? > self.store.log.measures().entries {
             self.store.log.has_grown();
         }

@@ -13,6 +13,7 @@ mod fault;
 mod files;
 mod http;
 mod keys;
+pub(crate) mod mark;
 mod publish;
 mod witness;
 
@@ -59,6 +60,8 @@ pub(crate) struct Log {
     tiles: FileTiles,
     /// A copy of the newest checkpoint, elsewhere than the log: what a restored backup of the log does not restore.
     high_water: PathBuf,
+    /// There were entries when it was opened, and no such copy.
+    mark_was_missing: bool,
     signer: NoteSigner,
     witnesses: Vec<Asked>,
     quorum: usize,
@@ -101,12 +104,18 @@ impl Log {
     pub(crate) async fn open(home: &crate::Home, config: &LogConfig, catalogue: Catalogue) -> Result<Self, LogFault> {
         let signer = read_signer(&home.log_key())?;
         let tiles = FileTiles::new(home.log());
-        let high_water = home.root().join(&config.high_water);
+        let high_water = mark::place(home, config);
+        let earlier = mark::earlier(home, &high_water);
         let trust = Trust { log: signer.key().clone(), witnesses: Vec::new(), quorum: 0 };
         let checkpoint = checked(&trust, &tiles.checkpoint())?;
-        let mark = checked(&trust, &high_water)?;
+        let marks = [Some(high_water.clone()), earlier.clone()].into_iter().flatten();
+        let marks = marks.map(|path| Ok((checked(&trust, &path)?, path))).collect::<Result<Vec<_>, LogFault>>()?;
         let have = catalogue.audit_len().await?;
-        for (path, seen) in [(tiles.checkpoint(), checkpoint), (high_water.clone(), mark)] {
+        let mark_was_missing = have > 0 && marks.iter().all(|(seen, _)| seen.is_none());
+        if mark_was_missing {
+            tracing::warn!(path = %high_water.display(), entries = have, "the log's high-water mark is missing: whether this is the newest copy of the log can't be told by it");
+        }
+        for (seen, path) in marks.iter().chain([&(checkpoint, tiles.checkpoint())]) {
             if let Some(seen) = seen.filter(|seen| seen.size > have) {
                 return Err(LogFault::Older { have, seen: seen.size, by: path.display().to_string() });
             }
@@ -120,8 +129,10 @@ impl Log {
             }
         }
         let head = grow(&catalogue, &tiles, before).await?;
-        if let Some(mark) = mark {
-            check_beginning(&tiles, &mark, &head, || high_water.display().to_string())?;
+        for (mark, path) in &marks {
+            if let Some(mark) = mark {
+                check_beginning(&tiles, mark, &head, || path.display().to_string())?;
+            }
         }
         // One that witnesses have signed already keeps their signatures.
         let note = match read_note(&tiles.checkpoint())? {
@@ -134,6 +145,7 @@ impl Log {
             catalogue,
             tiles,
             high_water,
+            mark_was_missing,
             signer,
             witnesses: witnesses.collect::<Result<_, _>>()?,
             quorum: config.quorum,
@@ -144,6 +156,10 @@ impl Log {
         };
         let note = log.state().note.clone();
         log.write_checkpoint(&note).await?;
+        // Only now that the new one has what it said.
+        if let Some(path) = earlier.filter(|path| path.exists()) {
+            std::fs::remove_file(&path).map_err(|source| LogFault::Io { action: "remove", path, source })?;
+        }
         Ok(log)
     }
 
@@ -162,6 +178,11 @@ impl Log {
             missing: state.missing.filter(|_| self.quorum > 0).map(|since| since.elapsed()),
             contradicted: state.contradicted,
         }
+    }
+
+    /// Where the high-water mark should have been when the log was opened, if it was not there.
+    pub(crate) fn missing_mark(&self) -> Option<&Path> {
+        self.mark_was_missing.then_some(&self.high_water)
     }
 
     pub(crate) fn head(&self) -> TreeHead {

@@ -13,7 +13,7 @@ use crate::{
     config::{Config, ConfigError},
     deployment::Home,
     lock::{HomeLock, LockError},
-    log::{FileTiles, Log, LogFault, grow, write_durably},
+    log::{FileTiles, Log, LogFault, grow, mark, write_durably},
     store::catalogue_config,
 };
 
@@ -136,7 +136,10 @@ pub async fn migrate(from: &Home, to: &Path, mut progress: impl FnMut(&str, u64)
     copy_folder(&source_data.join("appearance"), &home.root().join(&config.data).join("appearance"), Before::Same)?;
     // These may have grown here already, and are checked when the log is opened.
     copy_folder(&from.log(), &home.log(), Before::Kept)?;
-    copy_file(&from.root().join(&source_config.log.high_water), &home.root().join(&config.log.high_water), Before::Kept)?;
+    let (source_mark, mark) = (mark::place(from, &source_config.log), mark::place(&home, &config.log));
+    for source_mark in [Some(source_mark.clone()), mark::earlier(from, &source_mark)].into_iter().flatten() {
+        copy_file(&source_mark, &mark, Before::Kept)?;
+    }
 
     let tables = source.move_rows(&target, &mut progress).await?;
     let (crops, crops_digest) = source.move_crops(&target, &mut progress).await?;

@@ -222,6 +222,9 @@ impl Server {
             store,
         });
 
+        for serial in app.catalogue().revoked_on_record().await.map_err(StoreError::from)? {
+            app.callers.revoke(&serial);
+        }
         set_health(&health, ServingStatus::Serving).await;
         let mut tasks = Parts::default();
         let (send, connections) = mpsc::channel(16);

@@ -115,6 +115,10 @@ impl Store {
         let fleet = Arc::new(Fleet::join(catalogue.clone(), index_name).await?);
         // Before anything is changed: on an older copy nothing is.
         let log = Log::open(home, &config.log, catalogue.clone()).await?;
+        // What the record says decides, also where somebody changed the rows.
+        for found in catalogue.check_state().await? {
+            tracing::error!(subject = found.subject, "not what the record says: {}", found.message);
+        }
         if !fleet.is_shared() {
             undo_cut_off_jobs(&catalogue).await?;
             let swept = catalogue.sweep_orphans().await?;
@@ -197,6 +201,7 @@ impl Store {
         if !repair || found.is_empty() {
             return Ok(findings.answer(found));
         }
+        self.catalogue.repair_record().await?;
         self.catalogue.repair().await?;
         self.feed.await_current(FED).await?;
         let vector = |f: &v1::Finding| {
@@ -267,6 +272,16 @@ impl Store {
         }
         for (_, id) in &difference.surplus {
             add(v1::FindingKind::VectorOrphaned, id.to_string(), "the index knows a sighting that is not there");
+        }
+        for found in self.catalogue.check_record().await? {
+            add(v1::FindingKind::Audit, found.subject, &found.message);
+        }
+        if let Some(path) = self.log.missing_mark() {
+            let message = format!(
+                "{} was missing at the start: whether this is the newest copy of the log can't be told by it. It was made anew",
+                path.display()
+            );
+            add(v1::FindingKind::Audit, "high-water mark".to_owned(), &message);
         }
         match self.log.verify().await {
             Ok(_) => {}

@@ -12,6 +12,8 @@ mod attacks_owners;
 mod bad_rows;
 #[path = "server/comings.rs"]
 mod comings;
+#[path = "server/damaged.rs"]
+mod damaged;
 #[path = "server/edge.rs"]
 mod edge;
 #[path = "server/emergency.rs"]

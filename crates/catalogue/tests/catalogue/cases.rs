@@ -356,6 +356,125 @@ async fn what_was_written_can_be_forgotten_and_the_entry_stays() {
     assert_eq!(f.catalogue.audit_bytes_since(0, 10).await.unwrap(), before);
 }
 
+async fn without_triggers(dir: &std::path::Path) {
+    let without = match crate::ENGINE {
+        Engine::Sqlite => "DROP TRIGGER audit_is_never_changed; DROP TRIGGER audit_is_never_shortened;",
+        Engine::Postgres => "DROP FUNCTION audit_is_append_only CASCADE",
+    };
+    tamper(dir, without).await.unwrap();
+}
+
+#[tokio::test]
+async fn columns_beside_an_entry_decide_nothing_and_an_edited_one_is_named() {
+    let f = fixture().await;
+    for id in ["a", "b"] {
+        f.catalogue.add_case(&case(id)).await.unwrap();
+    }
+    let sealed = Sealed { matter: Matter::Reason, salt: [5; 32], words: "lost at the quay".to_owned() };
+    for id in ["a", "b", "a"] {
+        let mut e = entry(Some(id), None);
+        e.detail = e.detail.seal(sealed.clone());
+        f.catalogue.append(e).await.unwrap();
+    }
+    assert_eq!(f.catalogue.check_record().await.unwrap(), []);
+    without_triggers(f.dir.path()).await;
+    tamper(f.dir.path(), "UPDATE audit SET case_id = 'b' WHERE seq = 1").await.unwrap();
+    tamper(f.dir.path(), "UPDATE audit SET case_id = 'a' WHERE seq = 2").await.unwrap();
+    tamper(f.dir.path(), "UPDATE audit SET phase = 'done' WHERE seq = 3").await.unwrap();
+    tamper(f.dir.path(), "UPDATE sealed SET case_id = NULL WHERE seq = 1").await.unwrap();
+    tamper(f.dir.path(), "UPDATE sealed SET case_id = 'a' WHERE seq = 2").await.unwrap();
+    tamper(f.dir.path(), "UPDATE sealed SET words = 'lost elsewhere' WHERE seq = 3").await.unwrap();
+    // The one that wrote them, and one that reads them anew.
+    for catalogue in [f.catalogue.clone(), another(&f).await] {
+        let of_a = catalogue.audit_since(0, Some(case("a").id()), 10).await.unwrap();
+        assert_eq!(of_a.iter().map(|r| r.receipt.seq).collect::<Vec<_>>(), [1, 3]);
+        let found = catalogue.check_record().await.unwrap();
+        let named: Vec<_> = found.iter().map(|f| f.subject.as_str()).collect();
+        assert_eq!(named, ["entry 1", "entry 2", "entry 3", "entry 1", "entry 2", "entry 3"], "{found:?}");
+    }
+    assert_eq!(f.catalogue.erase_salts(case("a").id()).await.unwrap(), 2);
+    assert_eq!(f.catalogue.sealed(2).await.unwrap(), [sealed], "another case's stay");
+    assert!(f.catalogue.sealed(1).await.unwrap().is_empty(), "the case's go, whatever their column says");
+}
+
+#[tokio::test]
+async fn a_case_that_the_record_closed_is_closed_whatever_its_row_says() {
+    let f = fixture().await;
+    let before = f.catalogue.add_case(&case("a")).await.unwrap();
+    let mut ended = before.case.clone();
+    ended.close(&caller("ines", "police", Role::Investigator), "found", ReceiveTime::now()).unwrap();
+    let close = |phase| AuditEntry { action: Action::CloseCase, phase, detail: AuditDetail::default(), ..entry(Some("a"), None) };
+    let begin = f.catalogue.append(close(Phase::Begin)).await.unwrap().seq;
+    f.catalogue.change_case(&before, &ended).await.unwrap();
+    f.catalogue.append(close(Phase::Complete { begin, outcome: Outcome::Done })).await.unwrap();
+    assert_eq!(f.catalogue.check_record().await.unwrap(), []);
+    let open: &'static str = Box::leak(
+        format!("UPDATE case_file SET state = 'requested', document = '{}'", serde_json::to_string(&before.case).unwrap())
+            .into_boxed_str(),
+    );
+    assert_eq!(tamper(f.dir.path(), open).await.unwrap(), 1);
+    let new = another(&f).await;
+    new.follow_record().await.unwrap();
+    for catalogue in [f.catalogue.clone(), new] {
+        assert_eq!(catalogue.case(case("a").id()).await.unwrap().unwrap().case.state(), CaseState::Closed);
+        let (decides, _) = catalogue.case_and_cameras(case("a").id()).await.unwrap();
+        assert_eq!(decides.unwrap().case.state(), CaseState::Closed);
+        let found = catalogue.check_record().await.unwrap();
+        assert_eq!(found.iter().map(|f| f.subject.as_str()).collect::<Vec<_>>(), ["case a"], "{found:?}");
+    }
+    f.catalogue.repair_record().await.unwrap();
+    assert_eq!(f.catalogue.check_record().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_revocation_whose_row_was_deleted_is_read_from_the_record_and_named() {
+    let f = fixture().await;
+    let at = ReceiveTime::now();
+    let detail = AuditDetail { serial: Some("7f".to_owned()), ..AuditDetail::default() };
+    let entry = |phase, detail| AuditEntry { action: Action::RevokeIdentity, phase, detail, ..entry(None, None) };
+    let begin = f.catalogue.append(entry(Phase::Begin, detail)).await.unwrap().seq;
+    let whom = caller("ines", "police", Role::Investigator);
+    let revoked = catalogue::RevokedIdentity { serial: "7f".to_owned(), caller: whom, at, by: None };
+    f.catalogue.revoke_identity(&revoked).await.unwrap();
+    let end = Phase::Complete { begin, outcome: Outcome::Done };
+    f.catalogue.append(entry(end, AuditDetail::default())).await.unwrap();
+    assert_eq!(f.catalogue.check_record().await.unwrap(), []);
+    assert_eq!(tamper(f.dir.path(), "DELETE FROM revoked_identity").await.unwrap(), 1);
+    for catalogue in [f.catalogue.clone(), another(&f).await] {
+        assert_eq!(catalogue.revoked_on_record().await.unwrap(), ["7f"]);
+        let found = catalogue.check_record().await.unwrap();
+        assert_eq!(found.iter().map(|f| f.subject.as_str()).collect::<Vec<_>>(), ["certificate 7f"], "{found:?}");
+    }
+    f.catalogue.revoke_identity(&revoked).await.unwrap();
+    assert_eq!(f.catalogue.check_record().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_list_of_who_looked_that_was_changed_is_named_and_made_again() {
+    for sql in [
+        "DELETE FROM camera_access WHERE seq = 2",
+        "UPDATE camera_access SET caller = 'sightline://police/investigator/otto' WHERE seq = 1",
+        "UPDATE camera_access SET case_id = 'b' WHERE seq = 3",
+        "INSERT INTO camera_access SELECT camera, 9000, at, action, caller, case_id FROM camera_access WHERE seq = 1",
+        "DELETE FROM camera_access",
+    ] {
+        let f = fixture().await;
+        f.catalogue.add_case(&case("a")).await.unwrap();
+        for _ in 0..3 {
+            f.catalogue.append(entry(Some("a"), None)).await.unwrap();
+        }
+        assert_eq!(f.catalogue.check_record().await.unwrap(), []);
+        let before = f.catalogue.camera_accesses(&camera("gate"), 10).await.unwrap();
+        assert_eq!(before.len(), 3);
+        tamper(f.dir.path(), sql).await.unwrap();
+        let found = f.catalogue.check_record().await.unwrap();
+        assert_eq!(found.iter().map(|f| f.subject.as_str()).collect::<Vec<_>>(), ["camera gate"], "{sql}: {found:?}");
+        f.catalogue.repair_record().await.unwrap();
+        assert_eq!(f.catalogue.check_record().await.unwrap(), [], "{sql}");
+        assert_eq!(f.catalogue.camera_accesses(&camera("gate"), 10).await.unwrap(), before, "{sql}");
+    }
+}
+
 #[tokio::test]
 async fn an_entry_is_on_disk_when_its_receipt_is_given() {
     let f = fixture().await;

@@ -110,13 +110,9 @@ fn lie(kind: u8, number: f32, time: i64, bytes: &[u8], mut message: v1::PushRequ
         8 => message.crop.extend_from_slice(bytes),
         9 => message.crop = bytes.to_vec(),
         10 => sighting.detections = time as u32,
-        _ => message.model_sha256 = hex(bytes),
+        _ => message.model_sha256 = String::from_utf8_lossy(bytes).into_owned(),
     }
     message
-}
-
-fn hex(bytes: &[u8]) -> String {
-    (0..32).map(|n| format!("{:02x}", bytes.get(n).unwrap_or(&0))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

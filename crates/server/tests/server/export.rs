@@ -375,3 +375,24 @@ async fn the_server_keeps_nothing_of_an_export_but_its_entries() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_column_of_the_record_leaves_no_search_out_of_an_export() {
+    let (mut deployed, _) = deployed(2).await;
+    case(&deployed, "k").await;
+    let Selection::Search(search) = found(3) else { unreachable!() };
+    let request_of_search = v1::SearchRequest { case_id: "k".into(), ..search };
+    let (_, searched) = deployed.search("investigator", request_of_search).await.unwrap();
+    let seq = searched.audit_seq;
+    let edit =
+        format!("DROP TRIGGER audit_is_never_changed; UPDATE audit SET case_id = NULL, action = 'status' WHERE seq = {seq}");
+    crate::damaged::tamper(&deployed.home, &edit).await;
+    for _ in 0..2 {
+        let (files, _) = export(&deployed, "investigator", request("k", found(3))).await.unwrap();
+        let checked = check(&files, &trust(&deployed)).unwrap();
+        assert!(checked.manifest.record.iter().any(|l| l.entry == seq && l.action == "search"), "{:?}", checked.manifest.record);
+        assert_eq!(crate::damaged::named(&deployed).await, [format!("entry {seq}")]);
+        deployed.stop().await;
+        deployed.again().await;
+    }
+}

@@ -251,6 +251,43 @@ async fn a_server_on_an_older_copy_of_its_log_refuses_to_start() {
     server::log::verify_growth(&FileTiles::new(deployed.home.log()), &trust(&deployed), &note, &now).unwrap();
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_high_water_mark_lies_beside_the_home_folder_and_one_inside_is_taken_over() {
+    let mut deployed = Deployed::with_cameras().await;
+    let home = deployed.home.root().to_owned();
+    let (beside, inside) = (home.with_extension("high-water"), home.join("log.high-water"));
+    assert!(beside.exists() && !inside.exists());
+    deployed.stop().await;
+
+    // As an earlier version left it; with one beside it too both count.
+    fs::rename(&beside, &inside).unwrap();
+    let older = home.with_extension("older");
+    copy_folder(&home, &older);
+    deployed.again().await;
+    assert!(beside.exists() && !inside.exists());
+    assert!(deployed.check().await.clean);
+    fill(&deployed, 3).await;
+    deployed.stop().await;
+
+    // The whole home folder is an older copy, its own mark too.
+    fs::remove_dir_all(&home).unwrap();
+    copy_folder(&older, &home);
+    let error = Server::start(&deployed.home, config(&deployed.home)).await.unwrap_err();
+    let ServeError::Store(StoreError::Log(LogFault::Older { by, .. })) = &error else { panic!("{error:?}") };
+    assert!(by.ends_with("home.high-water"), "{by}");
+    assert!(inside.exists(), "nothing was changed");
+
+    // Without any mark it starts, and says so until the next start.
+    fs::remove_file(&inside).unwrap();
+    fs::remove_file(&beside).unwrap();
+    deployed.again().await;
+    let check = deployed.check().await;
+    assert_eq!(check.findings.iter().map(|f| f.subject.as_str()).collect::<Vec<_>>(), ["high-water mark"], "{check:?}");
+    deployed.stop().await;
+    deployed.again().await;
+    assert!(deployed.check().await.clean);
+}
+
 pub(super) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(|e| e.unwrap()) {

@@ -90,6 +90,7 @@ async fn a_witness_cosigns_receipts_and_knows_an_older_copy_and_a_fork_of_the_lo
 
     // Every file of the home folder is older, the high-water mark too: the witness is not.
     fs::remove_dir_all(&home).unwrap();
+    fs::remove_file(home.with_extension("high-water")).unwrap();
     copy_folder(&older, &home);
     let fault = older_than_witness(&deployed).await;
     assert!(matches!(&fault, LogFault::Older { by, .. } if by.contains("witness.example")), "{fault:?}");
