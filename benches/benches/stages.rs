@@ -1,5 +1,5 @@
 //! Every stage against its own limit, in turn in one run: decode against `gst-launch-1.0`, the models against bare ONNX
-//! sessions, the index against bare Qdrant Edge, the whole path against the sum of decoding and models.
+//! sessions, the index against a plain scan in memory, the whole path against the sum of decoding and models.
 //!
 //! `cargo bench --workspace --bench stages -- "$PWD/VIDEO"` prints a table; quote its ratios, not its milliseconds.
 
