@@ -204,6 +204,10 @@ fn a_search_through_the_balancer_survives_the_death_of_either_server() {
 
     for n in [0, 1] {
         servers[n].kill();
+        // The balancer looks once a second; a call that it gave to the dead server before may fail, and is made again.
+        callers.wait_for("the balancer to see that the server is gone", || {
+            callers.command(&search).arg("--json").output().unwrap().status.success()
+        });
         for _ in 0..5 {
             assert_eq!(hits(&callers.json(&search)), wanted, "without server {}", n + 1);
         }
