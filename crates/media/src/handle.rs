@@ -129,6 +129,7 @@ fn stamp(file: &File) -> io::Result<FileStamp> {
     })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "an error, as map_err gives it")]
 fn refused(path: &Path, error: io::Error) -> MediaError {
     let input = path.display().to_string();
     match error.kind() {

@@ -105,7 +105,7 @@ pub(crate) fn is_ours(bytes: &[u8]) -> bool {
                 // The picture itself: up to the one end, which is the end of all.
                 let scan = &after[len..];
                 let end = scan.windows(2).position(|pair| pair[0] == 0xff && !matches!(pair[1], 0 | 0xd0..=0xd7));
-                return !is_first && end.is_some_and(|end| &scan[end..] == [0xff, 0xd9]);
+                return !is_first && end.is_some_and(|end| scan[end..] == [0xff, 0xd9]);
             }
             _ => false,
         };

@@ -25,12 +25,15 @@ impl From<IpAddr> for Network {
     }
 }
 
+/// The next number, and what is pending by number.
+type Numbered = (u64, BTreeMap<u64, (Network, CancellationToken)>);
+
 /// Connections of which nobody knows yet whose they are.
 #[derive(Debug)]
 pub(crate) struct Pending {
     most: usize,
     /// In the order they came.
-    all: Mutex<(u64, BTreeMap<u64, (Network, CancellationToken)>)>,
+    all: Mutex<Numbered>,
 }
 
 /// A place among them; given back when it is dropped.

@@ -262,7 +262,7 @@ impl Store {
             add(v1::FindingKind::SightingUnusable, aside.row.subject(), &message);
         }
         if let Err(fault) = self.feed.verify().await {
-            add(v1::FindingKind::VectorDamaged, "index".to_owned(), &chain(&fault).to_string());
+            add(v1::FindingKind::VectorDamaged, "index".to_owned(), &chain(&fault));
         }
         for name in &report.orphan_crops {
             add(v1::FindingKind::CropOrphaned, name.clone(), "the crop belongs to no sighting");

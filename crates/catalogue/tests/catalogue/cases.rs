@@ -89,11 +89,11 @@ async fn a_closed_emergency_is_purged_in_its_time_and_may_still_be_refused() {
     closed.close(&caller("ines", "police", Role::Investigator), "found", at(1)).unwrap();
     let closed = f.catalogue.change_case(&read, &closed).await.unwrap();
     assert!(f.catalogue.cases_to_purge(&policy, at(23)).await.unwrap().is_empty());
-    assert_eq!(f.catalogue.cases_to_purge(&policy, at(24)).await.unwrap(), [closed.clone()]);
+    assert_eq!(f.catalogue.cases_to_purge(&policy, at(24)).await.unwrap(), std::slice::from_ref(&closed));
     let mut refused = closed.case.clone();
     refused.refuse(&policy, &caller("otto", "court", Role::Authoriser), "no ground", at(2)).unwrap();
     let refused = f.catalogue.change_case(&closed, &refused).await.unwrap();
-    assert_eq!(f.catalogue.cases_to_purge(&policy, at(3)).await.unwrap(), [refused.clone()]);
+    assert_eq!(f.catalogue.cases_to_purge(&policy, at(3)).await.unwrap(), std::slice::from_ref(&refused));
     // And that is the end of it.
     assert!(matches!(f.catalogue.change_case(&refused, &closed.case).await, Err(CatalogueError::Conflict { .. })));
 }
