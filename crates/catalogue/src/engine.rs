@@ -7,6 +7,7 @@
 //! committed it; and `persistent(false)` where an `f64` may be missing, since `Any` (0.9) says `f32` of a missing one and
 //! PostgreSQL remembers that for the next.
 
+mod migrations;
 mod postgres;
 mod sqlite;
 

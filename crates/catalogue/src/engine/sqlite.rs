@@ -1,4 +1,4 @@
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::LazyLock, time::Duration};
 
 use sqlx::{
     AnyPool, ConnectOptions, Connection, Row, SqliteConnection,
@@ -7,10 +7,13 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::{Engine, Kind};
+use super::{
+    Engine, Kind,
+    migrations::{SQLITE, migrator},
+};
 use crate::{CatalogueError, open::migrated};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrator(SQLITE));
 
 /// As the first migration sets it.
 const APPLICATION_ID: i64 = 0x5367_6874;
