@@ -69,6 +69,7 @@ def main():
             say(f"\nthe deployment is kept: SIGHTLINE_HOME={home} {options.binary} serve")
         else:
             shutil.rmtree(home, ignore_errors=True)
+            home.with_name(f"{home.name}.high-water").unlink(missing_ok=True)  # lies beside a home folder
     if options.json:
         print(json.dumps(result))
     return 0
