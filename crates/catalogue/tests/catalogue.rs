@@ -8,5 +8,9 @@ include!("catalogue/suite.rs");
 
 #[path = "catalogue/files.rs"]
 mod files;
+#[path = "catalogue/full_disk.rs"]
+mod full_disk;
 #[path = "catalogue/moved.rs"]
 mod moved;
+#[path = "catalogue/small_disk.rs"]
+mod small_disk;

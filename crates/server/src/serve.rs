@@ -468,6 +468,8 @@ async fn publish_regularly(app: Arc<App>, stop: CancellationToken) {
         tokio::select! { () = stop.cancelled() => return, () = log.grown() => {}, () = again => {} }
         if let Err(error) = log.publish().await {
             tracing::error!(error = %chain(&error), "the log's files lag behind the record");
+            // Also where nothing new comes: there may be room for it by then.
+            log.has_grown();
         }
         if let Err(error) = app.catalogue().note_accesses().await {
             tracing::error!(error = %chain(&error), "the lists of who looked at a camera lag behind the record");

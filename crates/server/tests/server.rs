@@ -24,6 +24,8 @@ mod export;
 mod footage;
 #[path = "server/freshness.rs"]
 mod freshness;
+#[path = "server/full_disk.rs"]
+mod full_disk;
 #[path = "server/gate.rs"]
 mod gate;
 #[path = "server/harness.rs"]
@@ -56,6 +58,8 @@ mod retention;
 mod scale;
 #[path = "server/seen.rs"]
 mod seen;
+#[path = "../../catalogue/tests/catalogue/small_disk.rs"]
+mod small_disk;
 #[path = "server/telemetry.rs"]
 mod telemetry;
 #[path = "server/witness.rs"]

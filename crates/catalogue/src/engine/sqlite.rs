@@ -1,7 +1,7 @@
 use std::{path::Path, sync::LazyLock, time::Duration};
 
 use sqlx::{
-    AnyPool, ConnectOptions, Connection, Row, SqliteConnection,
+    AnyConnection, AnyPool, ConnectOptions, Connection, Row, SqliteConnection,
     any::{AnyConnectOptions, AnyPoolOptions},
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
@@ -78,6 +78,19 @@ pub(super) async fn open_unchanged(path: &Path) -> Result<Engine, CatalogueError
     Ok(Engine { kind: Kind::Sqlite, writer: reader.clone(), reader })
 }
 
+/// Every connection passes here when it is given back, whoever had it and whatever failed. SQLite ends a transaction by itself
+/// when it finds no room or can't read or write; `sqlx` then fails to roll back and goes on believing in it, and refuses to begin
+/// another. Such a connection is thrown away, and the next caller gets a new one.
+async fn is_settled(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    // What was dropped without a commit is rolled back only now.
+    connection.ping().await?;
+    let settled = !connection.is_in_transaction();
+    if !settled {
+        tracing::warn!("a change to the catalogue failed half-way; its connection to the database is made anew");
+    }
+    Ok(settled)
+}
+
 async fn pool(size: u32, options: &SqliteConnectOptions) -> Result<AnyPool, sqlx::Error> {
     AnyPoolOptions::new()
         .max_connections(size)
@@ -90,6 +103,7 @@ async fn pool(size: u32, options: &SqliteConnectOptions) -> Result<AnyPool, sqlx
                 Ok(())
             })
         })
+        .after_release(|connection, _| Box::pin(is_settled(connection)))
         .connect_with(AnyConnectOptions::from_url(&options.to_url_lossy())?)
         .await
 }
