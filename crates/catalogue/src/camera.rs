@@ -11,7 +11,6 @@ use crate::{
     Catalogue, CatalogueError,
     agency::label,
     engine::{DbRow, sequence},
-    lease::end_lease,
     row::{document, read_document, time},
 };
 
@@ -228,7 +227,7 @@ impl Catalogue {
             .execute(&mut *tx)
             .await?;
         if camera.policy.paused || camera.policy.revoked {
-            end_lease(&mut tx, id).await?;
+            self.end_lease(&mut tx, id).await?;
         }
         tx.commit().await?;
         Ok(camera)

@@ -13,7 +13,8 @@ mod sqlite;
 
 use std::{fmt, path::PathBuf};
 
-use sqlx::{Any, AnyPool, any::AnyRow};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, any::AnyRow};
+use types::ReceiveTime;
 
 pub use postgres::PostgresUrl;
 
@@ -132,6 +133,36 @@ impl Catalogue {
         match self.inner.engine.kind {
             Kind::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
             Kind::Postgres => "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
+        }
+    }
+
+    /// The database's time, which decides about leave. PostgreSQL tells it, so that servers whose clocks differ agree; a file of
+    /// SQLite has one process, whose clock is the database's. Asked after a lock was waited for, it is not before what was done
+    /// under that lock.
+    pub(crate) async fn time(&self, connection: &mut AnyConnection) -> Result<ReceiveTime, CatalogueError> {
+        match self.inner.engine.kind {
+            Kind::Sqlite => Ok(ReceiveTime::now()),
+            Kind::Postgres => {
+                let sql = format!("SELECT {}", self.now_sql());
+                crate::row::time(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await?)
+            }
+        }
+    }
+
+    /// Ends a query for a row that stays the last of its kind until the transaction ends: see [`Self::succeed_sql`].
+    pub(crate) fn last_sql(&self) -> &'static str {
+        match self.inner.engine.kind {
+            Kind::Sqlite => "",
+            // What changes in the row meanwhile does no harm.
+            Kind::Postgres => "FOR KEY SHARE",
+        }
+    }
+
+    /// Ends a query for a row that another one is to follow: waits for those that rely on it as the last.
+    pub(crate) fn succeed_sql(&self) -> &'static str {
+        match self.inner.engine.kind {
+            Kind::Sqlite => "",
+            Kind::Postgres => "FOR UPDATE",
         }
     }
 

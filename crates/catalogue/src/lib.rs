@@ -60,7 +60,7 @@ pub use error::{CatalogueError, Cause};
 pub use fleet::{LivingServer, ServerPosition};
 pub use hold::StoredHold;
 pub use job::{AddedJob, Job, JobProgress, JobState, NewJob, TakenJob};
-pub use lease::{Lease, LeaseFault, LeaseRequest};
+pub use lease::{CameraLease, Lease, LeaseFault, LeaseRequest, Leases};
 pub use migrate::{MoveState, Moved};
 pub use open::{Catalogue, CatalogueConfig};
 pub use published::Publishing;

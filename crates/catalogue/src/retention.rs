@@ -33,8 +33,6 @@ pub struct DeletionRun {
     pub begun: ReceiveTime,
     /// With the number of the audit entry that ends it.
     pub finished: Option<(ReceiveTime, u64)>,
-    /// By what leave it is carried out; looked at with each change. Not stored.
-    pub by: Option<Fence>,
 }
 
 /// A sighting that is gone from the catalogue.
@@ -159,11 +157,15 @@ impl Catalogue {
     /// Deletes the next sightings of the day that were stored before their camera's time and that no hold keeps, and what
     /// a hold kept that keeps it no longer. The rows, and the run's account of them, are one transaction. Empty: there is no
     /// more.
-    pub async fn delete_due(&self, run: &mut DeletionRun, holds: &[Hold], now: ReceiveTime) -> Result<Vec<Gone>, CatalogueError> {
+    pub async fn delete_due(
+        &self,
+        run: &mut DeletionRun,
+        holds: &[Hold],
+        now: ReceiveTime,
+        fence: &Fence,
+    ) -> Result<Vec<Gone>, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
-        if let Some(fence) = &run.by {
-            self.check_fence(&mut tx, fence).await?;
-        }
+        self.check_fence(&mut tx, fence).await?;
         let mut deletion = run.deletion.clone();
         let mut gone = Vec::new();
         'cameras: for (camera, before) in &run.deletion.stored_before {
@@ -216,8 +218,14 @@ impl Catalogue {
     }
 
     /// Closes the account of a deletion; `seq` is the audit entry that ends it.
-    pub async fn finish_deletion(&self, run: &DeletionRun, at: ReceiveTime, seq: u64) -> Result<(), CatalogueError> {
-        let mut tx = self.begin_as(run).await?;
+    pub async fn finish_deletion(
+        &self,
+        run: &DeletionRun,
+        at: ReceiveTime,
+        seq: u64,
+        fence: &Fence,
+    ) -> Result<(), CatalogueError> {
+        let mut tx = self.begin_by(fence).await?;
         sqlx::query("UPDATE deletion SET finished = $2, seq = $3, document = $4 WHERE id = $1")
             .bind(run.id)
             .bind(at.as_micros())
@@ -229,17 +237,15 @@ impl Catalogue {
     }
 
     /// Keeps what is known of a deletion that did not come to its end.
-    pub async fn save_deletion(&self, run: &DeletionRun) -> Result<(), CatalogueError> {
-        let mut tx = self.begin_as(run).await?;
+    pub async fn save_deletion(&self, run: &DeletionRun, fence: &Fence) -> Result<(), CatalogueError> {
+        let mut tx = self.begin_by(fence).await?;
         store(&mut tx, run.id, &run.deletion).await?;
         Ok(tx.commit().await?)
     }
 
-    async fn begin_as(&self, run: &DeletionRun) -> Result<Tx, CatalogueError> {
+    async fn begin_by(&self, fence: &Fence) -> Result<Tx, CatalogueError> {
         let mut tx = self.begin().await?;
-        if let Some(fence) = &run.by {
-            self.check_fence(&mut tx, fence).await?;
-        }
+        self.check_fence(&mut tx, fence).await?;
         Ok(tx)
     }
 }
@@ -321,7 +327,6 @@ fn run(row: &DbRow) -> Result<DeletionRun, CatalogueError> {
         deletion: read_document(row.try_get("document")?, || format!("deletion {id}"))?,
         begun: time(row.try_get("begun")?)?,
         finished,
-        by: None,
     })
 }
 

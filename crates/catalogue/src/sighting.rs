@@ -43,19 +43,11 @@ pub struct Discarded {
 impl Catalogue {
     /// Stores sightings, all or none; one that is there already is replaced. Durable when it returns, with the number of
     /// the last change.
-    pub async fn put_sightings(&self, records: &[SightingRecord]) -> Result<u64, CatalogueError> {
-        self.store(records, None).await
-    }
-
-    /// As [`Self::put_sightings`], by leave.
     ///
     /// # Errors
-    /// [`CatalogueError::NotOurs`] if somebody else has it by now.
-    pub async fn put_sightings_by(&self, records: &[SightingRecord], fence: &Fence) -> Result<u64, CatalogueError> {
-        self.store(records, Some(fence)).await
-    }
-
-    async fn store(&self, records: &[SightingRecord], fence: Option<&Fence>) -> Result<u64, CatalogueError> {
+    /// [`CatalogueError::NotOurs`] if somebody else has the leave by now, [`CatalogueError::Lease`] if it does not cover one of
+    /// them.
+    pub async fn put_sightings(&self, records: &[SightingRecord], fence: &Fence) -> Result<u64, CatalogueError> {
         for record in records {
             validate(record)?;
         }
@@ -72,9 +64,7 @@ impl Catalogue {
             .await?;
 
         let mut tx = self.go_on_with_sightings(begun).await?;
-        if let Some(fence) = fence {
-            self.check_fence(&mut tx, fence).await?;
-        }
+        self.check_fence_for(&mut tx, fence, records.values().map(|r| &r.sighting)).await?;
         for day in records.values().map(|r| r.sighting.day()).collect::<BTreeSet<_>>() {
             self.make_day(&mut tx, day).await?;
         }
@@ -115,31 +105,18 @@ impl Catalogue {
     }
 
     /// Takes away everything that came from a file: for a job that failed, or footage added by mistake.
-    pub async fn discard_footage(&self, camera: &CameraId, footage: FootageDigest) -> Result<Discarded, CatalogueError> {
-        self.discard_file(camera, footage, None).await
-    }
-
-    /// As [`Self::discard_footage`], by leave.
-    pub async fn discard_footage_by(
+    ///
+    /// # Errors
+    /// [`CatalogueError::NotOurs`] if somebody else has the leave by now.
+    pub async fn discard_footage(
         &self,
         camera: &CameraId,
         footage: FootageDigest,
         fence: &Fence,
     ) -> Result<Discarded, CatalogueError> {
-        self.discard_file(camera, footage, Some(fence)).await
-    }
-
-    async fn discard_file(
-        &self,
-        camera: &CameraId,
-        footage: FootageDigest,
-        fence: Option<&Fence>,
-    ) -> Result<Discarded, CatalogueError> {
         let alone = self.crops_alone().await?;
         let mut tx = self.begin_alone(Lock::Sightings).await?;
-        if let Some(fence) = fence {
-            self.check_fence(&mut tx, fence).await?;
-        }
+        self.check_fence(&mut tx, fence).await?;
         let rows = sqlx::query_as("SELECT id, day FROM sighting WHERE camera = $1 AND footage = $2 ORDER BY id")
             .bind(camera.as_str())
             .bind(footage.0.as_slice())

@@ -135,10 +135,9 @@ impl LiveCameras {
         let Some(leave) = &*held else { return Ok(()) };
         let fence = leave.fence();
         let (cameras, leases) = (self.catalogue.cameras().await?, self.catalogue.last_leases().await?);
-        let now = ReceiveTime::now();
         let mut wanted = BTreeMap::new();
         for camera in cameras {
-            if let Some(watch) = self.watch(&camera).filter(|_| !self.is_a_workers(leases.get(&camera.id), now)) {
+            if let Some(watch) = self.watch(&camera).filter(|_| !self.is_a_workers(leases.last.get(&camera.id), leases.now)) {
                 wanted.insert(camera.id, watch);
             }
         }

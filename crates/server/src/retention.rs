@@ -99,7 +99,7 @@ impl App {
         let _turn = self.store.deleting.lock().await;
         // Of several servers one deletes; all of them see what is overdue.
         let done = match self.store.fleet.turn(turns::RETENTION).await? {
-            Some(held) => self.delete_due(held.fence()).await,
+            Some(held) => self.delete_due(&held.fence()).await,
             None => Ok(Vec::new()),
         };
         let overdue = match self.overdue().await {
@@ -127,13 +127,11 @@ impl App {
         done
     }
 
-    async fn delete_due(&self, by: Option<Fence>) -> Result<Vec<DeletionRun>, Fault> {
+    async fn delete_due(&self, by: &Fence) -> Result<Vec<DeletionRun>, Fault> {
         let catalogue = self.catalogue();
         let now = self.believed_time().await?;
         let holds = catalogue.standing_holds().await?;
-        let mut cut_off = catalogue.open_deletions().await?;
-        cut_off.iter_mut().for_each(|run| run.by.clone_from(&by));
-        let mut done = self.carry_out(cut_off, true, &holds, now).await?;
+        let mut done = self.carry_out(catalogue.open_deletions().await?, true, &holds, now, by).await?;
         let cameras = catalogue.cameras().await?;
         let cutoffs = self.config.retention.cutoffs(cameras.iter().map(|c| (&c.id, &c.policy)), now);
         let mut days = due(&catalogue.shares().await?, &cutoffs);
@@ -151,9 +149,9 @@ impl App {
                 ids: IdDigest::default(),
                 probe: None,
             };
-            runs.push(DeletionRun { by: by.clone(), ..catalogue.begin_deletion(&deletion, now).await? });
+            runs.push(catalogue.begin_deletion(&deletion, now).await?);
         }
-        done.extend(self.carry_out(runs, false, &holds, now).await?);
+        done.extend(self.carry_out(runs, false, &holds, now, by).await?);
         if done.is_empty() {
             // Else that was done with them.
             self.store.feed.forget_tombstones().await?;
@@ -168,6 +166,7 @@ impl App {
         again: bool,
         holds: &[Hold],
         now: ReceiveTime,
+        by: &Fence,
     ) -> Result<Vec<DeletionRun>, Fault> {
         if runs.is_empty() {
             return Ok(Vec::new());
@@ -176,7 +175,7 @@ impl App {
         let days: Vec<_> = runs.iter().map(|run| run.deletion.day).collect();
         for run in runs {
             let begin = self.note_deletion(&run.deletion, Phase::Begin).await?;
-            match self.empty(run, begin, again, holds, now).await {
+            match self.empty(run, begin, again, holds, now, by).await {
                 Ok(day) => emptied.push(day),
                 Err((run, fault)) => {
                     self.note_deletion(&run.deletion, Phase::Complete { begin, outcome: Outcome::Failed }).await?;
@@ -202,11 +201,11 @@ impl App {
                     let day = run.deletion.day;
                     if !clean {
                         tracing::error!(%day, found = probe.found, "what was deleted can still be found; deleted again later");
-                        self.catalogue().save_deletion(&run).await?;
+                        self.catalogue().save_deletion(&run, by).await?;
                         continue;
                     }
                     let sightings = run.deletion.sightings();
-                    self.catalogue().finish_deletion(&run, now, seq).await?;
+                    self.catalogue().finish_deletion(&run, now, seq, by).await?;
                     run.finished = Some((now, seq));
                     self.retention.deleted.fetch_add(gone.len() as u64, Ordering::Relaxed);
                     tracing::info!(%day, sightings, whole = run.deletion.whole, "sightings deleted: their time had come");
@@ -250,10 +249,11 @@ impl App {
         again: bool,
         holds: &[Hold],
         now: ReceiveTime,
+        by: &Fence,
     ) -> Result<Emptied, (DeletionRun, Fault)> {
         let (mut gone, mut sample) = (Vec::new(), Vec::new());
         loop {
-            match self.catalogue().delete_due(&mut run, holds, now).await {
+            match self.catalogue().delete_due(&mut run, holds, now, by).await {
                 Ok(chunk) if chunk.is_empty() => break,
                 Ok(chunk) => {
                     for Gone { id, embedding } in chunk {

@@ -120,7 +120,7 @@ impl Store {
             tracing::error!(subject = found.subject, "not what the record says: {}", found.message);
         }
         if !fleet.is_shared() {
-            undo_cut_off_jobs(&catalogue).await?;
+            undo_cut_off_jobs(&catalogue, &fleet).await?;
             let swept = catalogue.sweep_orphans().await?;
             if swept > 0 {
                 tracing::info!(crops = swept, "crops without a sighting removed");
@@ -383,11 +383,12 @@ async fn configured_model(models: &ModelStore, config: &Config, data: &Path) -> 
 }
 
 /// A job that was running when the process died goes on; one that somebody wanted stopped leaves nothing.
-async fn undo_cut_off_jobs(catalogue: &Catalogue) -> Result<(), CatalogueError> {
+async fn undo_cut_off_jobs(catalogue: &Catalogue, fleet: &Fleet) -> Result<(), CatalogueError> {
     let jobs = catalogue.jobs(u32::MAX).await?;
     for job in jobs.into_iter().filter(|j| j.state == JobState::Running) {
         if job.cancelling {
-            catalogue.discard_footage(&job.spec.camera, job.spec.footage).await?;
+            let held = fleet.wait_turn(turns::FOOTAGE, DELETING).await?;
+            catalogue.discard_footage(&job.spec.camera, job.spec.footage, &held.fence()).await?;
         }
         tracing::info!(job = %job.id, cancelled = job.cancelling, "job was cut off");
     }

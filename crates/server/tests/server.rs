@@ -10,6 +10,8 @@ mod attacks_callers;
 mod attacks_owners;
 #[path = "server/bad_rows.rs"]
 mod bad_rows;
+#[path = "../../catalogue/tests/catalogue/cluster.rs"]
+mod cluster;
 #[path = "server/comings.rs"]
 mod comings;
 #[path = "server/damaged.rs"]

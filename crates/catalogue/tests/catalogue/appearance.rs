@@ -42,7 +42,7 @@ async fn a_learned_step_is_kept_under_its_name() {
 async fn a_vector_of_another_model_is_kept_beside_and_given_for_that_model_alone() {
     let f = fixture().await;
     let records = [record(1, 1, 0), record(2, 2, 0)];
-    f.catalogue.put_sightings(&records).await.unwrap();
+    put(&f.catalogue, &records).await.unwrap();
     let seqs = seqs(&f).await;
     let (a, b, own) = (records[0].sighting.id, records[1].sighting.id, &records[0].embedding);
     f.catalogue.put_embeddings(&[(a, seqs[&a], vector(1.0)), (id(99), 7, vector(0.5))]).await.unwrap();
@@ -61,11 +61,11 @@ async fn a_vector_of_another_model_is_kept_beside_and_given_for_that_model_alone
 async fn a_vector_becomes_the_sightings_own_unless_the_sighting_has_changed_since() {
     let f = fixture().await;
     let records = [record(1, 1, 0), record(2, 2, 0)];
-    f.catalogue.put_sightings(&records).await.unwrap();
+    put(&f.catalogue, &records).await.unwrap();
     let before = seqs(&f).await;
     let (a, b) = (records[0].sighting.id, records[1].sighting.id);
     f.catalogue.put_embeddings(&[(a, before[&a], vector(1.0)), (b, before[&b], vector(-1.0))]).await.unwrap();
-    f.catalogue.put_sightings(&records[1..]).await.unwrap();
+    put(&f.catalogue, &records[1..]).await.unwrap();
     assert_eq!(f.catalogue.adopt_embeddings(OTHER, 1).await.unwrap(), 1);
     while f.catalogue.adopt_embeddings(OTHER, 1).await.unwrap() > 0 {}
     assert_eq!(f.catalogue.embedding(a).await.unwrap(), Some(vector(1.0)));

@@ -22,12 +22,12 @@ async fn write_until_killed() {
     for n in from.. {
         // Three at a time, one of them replaced by the next round; now and then a file is discarded.
         let batch: Vec<_> = (n * 2..n * 2 + 3).map(|n| record(n, n, n as i64 % 50)).collect();
-        catalogue.put_sightings(&batch).await.unwrap();
+        put(&catalogue, &batch).await.unwrap();
         say(&format!("put {n}"));
         let receipt = catalogue.append(entry()).await.unwrap();
         say(&format!("entry {}", receipt.seq));
         if n % 10 == 9 {
-            catalogue.discard_footage(&camera("gate"), footage(1)).await.unwrap();
+            discard_footage(&catalogue, &camera("gate"), footage(1)).await.unwrap();
             say(&format!("discard {n}"));
         }
     }

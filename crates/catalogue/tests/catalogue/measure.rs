@@ -21,9 +21,10 @@ async fn sightings_and_entries_against_a_bare_fsync() {
     let crop_bytes = crop(1).encode().len();
     let batches: Vec<Vec<_>> =
         (0..BATCHES).map(|b| (b * BATCH..(b + 1) * BATCH).map(|n| record(n, n, n as i64 % 20)).collect()).collect();
+    let leave = leave(&f.catalogue).await;
     let start = Instant::now();
     for batch in &batches {
-        f.catalogue.put_sightings(batch).await.unwrap();
+        f.catalogue.put_sightings(batch, &leave).await.unwrap();
     }
     let put = start.elapsed();
 

@@ -29,7 +29,7 @@ async fn fill_day(catalogue: &Catalogue, count: u64) -> Vec<SightingId> {
             r
         })
         .collect();
-    catalogue.put_sightings(&records).await.unwrap();
+    put(catalogue, &records).await.unwrap();
     records.into_iter().map(|r| r.sighting.id).collect()
 }
 
@@ -47,17 +47,18 @@ fn deletion(cutoffs: &[(&str, ReceiveTime)]) -> Deletion {
 
 /// Deletes what there is to delete, and says what it was.
 async fn run(catalogue: &Catalogue, what: &Deletion, holds: &[Hold], at: ReceiveTime) -> (Deletion, Vec<Gone>) {
+    let fence = leave(catalogue).await;
     let mut run = catalogue.begin_deletion(what, at).await.unwrap();
     let mut all = Vec::new();
     loop {
-        let gone = catalogue.delete_due(&mut run, holds, at).await.unwrap();
+        let gone = catalogue.delete_due(&mut run, holds, at, &fence).await.unwrap();
         if gone.is_empty() {
             break;
         }
         all.extend(gone);
     }
     catalogue.delete_crops(what.day).await.unwrap();
-    catalogue.finish_deletion(&run, at, 1).await.unwrap();
+    catalogue.finish_deletion(&run, at, 1, &fence).await.unwrap();
     (run.deletion, all)
 }
 
@@ -286,10 +287,11 @@ async fn delete_until_killed() {
         writeln!(out, "\n{line}").unwrap();
         out.flush().unwrap();
     };
+    let fence = leave(&catalogue).await;
     say("deleting");
-    while !catalogue.delete_due(&mut run, &[], at).await.unwrap().is_empty() {}
+    while !catalogue.delete_due(&mut run, &[], at, &fence).await.unwrap().is_empty() {}
     catalogue.delete_crops(run.deletion.day).await.unwrap();
-    catalogue.finish_deletion(&run, at, 1).await.unwrap();
+    catalogue.finish_deletion(&run, at, 1, &fence).await.unwrap();
 }
 
 /// However often it is killed, every sighting is either whole or gone, the account is of exactly those that are gone, and the

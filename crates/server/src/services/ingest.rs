@@ -185,7 +185,6 @@ impl Api {
             most: message.max_cameras,
             released: super::convert::camera_ids(&message.released_ids)?,
             status,
-            now: self.0.now(),
             lasts: LEASE,
         })
     }

@@ -82,9 +82,9 @@ impl LiveService for Api {
 impl Api {
     /// What the agencies' workers told last. Where one is not heard of any more, that is the state of its cameras.
     async fn of_workers(&self) -> Result<BTreeMap<CameraId, v1::CameraStatus>, Fault> {
-        let (leases, now) = (self.0.catalogue().last_leases().await?, self.0.now());
+        let leases = self.0.catalogue().last_leases().await?;
         let mut cameras = BTreeMap::new();
-        for (id, lease) in leases {
+        for (id, lease) in leases.last {
             let Some(worker) = lease.holder.split('#').next().and_then(|uri| Caller::from_uri(uri).ok()) else { continue };
             let told = lease.status.and_then(|told| v1::CameraStatus::decode(&*told).ok());
             let mut status = told.unwrap_or_else(|| v1::CameraStatus {
@@ -94,7 +94,7 @@ impl Api {
                 worker: worker.name.to_string(),
                 ..v1::CameraStatus::default()
             });
-            if lease.expires <= now {
+            if lease.expires <= leases.now {
                 status.state = v1::CameraState::Offline.into();
                 status.reason = format!("its worker {} is not heard of", status.worker);
                 (status.since, status.retry_in, status.fps, status.fps_decoded) = (moment(lease.expires), None, 0.0, 0.0);

@@ -1,6 +1,8 @@
 //! Sightings put into a home folder before its server starts, with crops of noise.
 
-use catalogue::{Camera, Catalogue, CatalogueConfig, SightingRecord};
+use std::time::Duration;
+
+use catalogue::{Camera, Catalogue, CatalogueConfig, Fence, SightingRecord};
 use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject};
 use server::Home;
 use types::*;
@@ -59,9 +61,14 @@ pub(crate) async fn cars(home: &Home, each: u64) -> Vec<SightingId> {
         })
         .collect();
     let ids = records.iter().map(|r| r.sighting.id).collect();
-    catalogue.put_sightings(&records).await.unwrap();
+    catalogue.put_sightings(&records, &leave(&catalogue).await).await.unwrap();
     catalogue.close().await;
     ids
+}
+
+/// Leave to write, for tests that are about something else.
+pub(crate) async fn leave(catalogue: &Catalogue) -> Fence {
+    catalogue.seize_turn("test", "test", Duration::from_secs(600)).await.unwrap().unwrap().into()
 }
 
 pub(crate) fn car(camera: &str, agency: &str, n: u64) -> Sighting {

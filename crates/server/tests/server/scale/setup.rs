@@ -161,9 +161,10 @@ async fn pool(home: &Home) {
 
 async fn store(home: &Home, synthetic: &Synthetic, range: std::ops::Range<u64>) {
     let catalogue = Catalogue::open(&CatalogueConfig::in_folder(&home.root().join("data"))).await.unwrap();
+    let leave = seen::leave(&catalogue).await;
     for from in range.clone().step_by(BATCH as usize) {
         let records: Vec<_> = (from..(from + BATCH).min(range.end)).map(|n| synthetic.record(n)).collect();
-        catalogue.put_sightings(&records).await.unwrap();
+        catalogue.put_sightings(&records, &leave).await.unwrap();
     }
     catalogue.close().await;
 }
