@@ -28,6 +28,8 @@ mod freshness;
 mod gate;
 #[path = "server/harness.rs"]
 mod harness;
+#[path = "server/identities.rs"]
+mod identities;
 #[path = "server/index_server.rs"]
 mod index_server;
 #[path = "server/ingest.rs"]
