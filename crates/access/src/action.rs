@@ -112,6 +112,14 @@ pub enum Action {
     HoldCameras,
     #[serde(rename = "ingest.push")]
     PushSightings,
+    /// The server itself: it saw a certificate that the record did not know.
+    #[serde(rename = "identity.issue")]
+    IssueIdentity,
+    /// The server itself: from here on signatures with this key count.
+    #[serde(rename = "grant_key.trust")]
+    TrustGrantKey,
+    #[serde(rename = "grant_key.drop")]
+    DropGrantKey,
     /// Somebody comes in; on the record only where they were turned away.
     #[serde(rename = "connect")]
     Connect,
@@ -127,7 +135,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 55] = [
         Self::Search,
         Self::GetCrop,
         Self::Export,
@@ -179,6 +187,9 @@ impl Action {
         Self::ListHolds,
         Self::HoldCameras,
         Self::PushSightings,
+        Self::IssueIdentity,
+        Self::TrustGrantKey,
+        Self::DropGrantKey,
         Self::Connect,
     ];
 
@@ -235,6 +246,9 @@ impl Action {
             Self::ListHolds => "hold.list",
             Self::HoldCameras => "ingest.hold",
             Self::PushSightings => "ingest.push",
+            Self::IssueIdentity => "identity.issue",
+            Self::TrustGrantKey => "grant_key.trust",
+            Self::DropGrantKey => "grant_key.drop",
             Self::Connect => "connect",
         }
     }
@@ -277,6 +291,7 @@ impl Action {
             Self::HoldCameras | Self::PushSightings => [No, No, No, No, No, Own],
             // Nobody asks for these: the server does them by itself.
             Self::PurgeCase | Self::DeleteSightings | Self::Connect => [No, No, No, No, No, No],
+            Self::IssueIdentity | Self::TrustGrantKey | Self::DropGrantKey => [No, No, No, No, No, No],
         };
         row[role as usize]
     }

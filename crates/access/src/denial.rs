@@ -64,6 +64,10 @@ codes! {
     HoldState = "hold_state",
     /// Too few witnesses look on.
     Unwitnessed = "unwitnessed",
+    /// As many emergencies in a day as one person may open.
+    EmergencyQuota = "emergency_quota",
+    /// As many cases wait as one person may have waiting.
+    WaitingQuota = "waiting_quota",
     /// The caller's certificate was revoked.
     IdentityRevoked = "identity_revoked",
     /// The caller's certificate has come to its end.

@@ -44,7 +44,7 @@ pub use gate::{Begun, Gate, GateError};
 pub use grant::{Grant, GrantError, GrantSignature, PublicKey, SigningKey, sign_grant, signing_key_from_pem, verify_grant};
 pub use hold::{Hold, HoldAct, HoldState};
 pub use memory::MemoryLog;
-pub use open::{check_open, may_see_case};
+pub use open::{check_open, check_quotas, may_see_case};
 pub use permit::CasePermit;
 pub use policy::{Limits, Policy, Purpose};
 pub use retention::{Retention, Schedule};

@@ -27,27 +27,31 @@ pub struct Spent {
 }
 
 impl Catalogue {
+    /// As [`Self::add_case`], unless its requester has as many as one person may have: of two who add one at once the quota
+    /// holds, on all servers.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Denied`], with what the requester is told.
+    pub async fn add_case_within(&self, policy: &Policy, case: &Case) -> Result<StoredCase, CatalogueError> {
+        let grant = &case.grant;
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query("SELECT * FROM case_file WHERE organisation = $1 AND (state = 'requested' OR opened > $2)")
+            .bind(grant.requester.organisation.as_str())
+            .bind(grant.opened.plus_micros(-86_400_000_000).as_micros())
+            .fetch_all(&mut *tx)
+            .await?;
+        // One that can't be read stops nobody: `check` names it.
+        let there: Vec<_> = rows.iter().filter_map(|row| self.as_recorded(row).ok()).collect();
+        access::check_quotas(policy, grant, there.iter().map(|stored| &stored.case)).map_err(CatalogueError::Denied)?;
+        let added = insert(&mut *tx, case).await?;
+        tx.commit().await?;
+        Ok(added)
+    }
+
     /// # Errors
     /// [`CatalogueError::Exists`] if the id is taken: a signature fits one case.
     pub async fn add_case(&self, case: &Case) -> Result<StoredCase, CatalogueError> {
-        let grant = &case.grant;
-        let added = sqlx::query(
-            "INSERT INTO case_file (id, version, state, purpose, organisation, opened, expires, document)
-             VALUES ($1, 1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-        )
-        .bind(case.id().as_str())
-        .bind(case.state().as_str())
-        .bind(grant.purpose.as_str())
-        .bind(grant.requester.organisation.as_str())
-        .bind(grant.opened.as_micros())
-        .bind(grant.expires.as_micros())
-        .bind(document(case)?)
-        .execute(self.writer())
-        .await?;
-        if added.rows_affected() == 0 {
-            return Err(CatalogueError::Exists { kind: "case", id: case.id().to_string() });
-        }
-        Ok(StoredCase { case: case.clone(), version: 1, spent: Spent::default() })
+        insert(self.writer(), case).await
     }
 
     pub async fn case(&self, id: &CaseId) -> Result<Option<StoredCase>, CatalogueError> {
@@ -145,6 +149,27 @@ impl Catalogue {
             None => Err(conflict()),
         }
     }
+}
+
+async fn insert<'e>(executor: impl sqlx::Executor<'e, Database = sqlx::Any>, case: &Case) -> Result<StoredCase, CatalogueError> {
+    let grant = &case.grant;
+    let added = sqlx::query(
+        "INSERT INTO case_file (id, version, state, purpose, organisation, opened, expires, document)
+         VALUES ($1, 1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+    )
+    .bind(case.id().as_str())
+    .bind(case.state().as_str())
+    .bind(grant.purpose.as_str())
+    .bind(grant.requester.organisation.as_str())
+    .bind(grant.opened.as_micros())
+    .bind(grant.expires.as_micros())
+    .bind(document(case)?)
+    .execute(executor)
+    .await?;
+    if added.rows_affected() == 0 {
+        return Err(CatalogueError::Exists { kind: "case", id: case.id().to_string() });
+    }
+    Ok(StoredCase { case: case.clone(), version: 1, spent: Spent::default() })
 }
 
 /// As the table has it. Whoever decides by it asks [`Catalogue::as_recorded`].

@@ -17,6 +17,9 @@ pub enum CatalogueError {
     UnknownJob(JobId),
     #[error("there is already {kind} {id}")]
     Exists { kind: &'static str, id: String },
+    /// More than one person may have.
+    #[error(transparent)]
+    Denied(access::Denial),
     #[error("{kind} {id} was changed by somebody else meanwhile; look again and retry")]
     Conflict { kind: &'static str, id: String },
     #[error("job {id} is {state}; it can't become {wanted}")]

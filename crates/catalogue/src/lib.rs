@@ -33,6 +33,7 @@ mod error;
 mod fleet;
 mod hold;
 mod job;
+mod known;
 mod lease;
 mod migrate;
 mod open;

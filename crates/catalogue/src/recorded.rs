@@ -18,6 +18,7 @@ use crate::{
     audit::{record, sealed},
     case::stored,
     engine::{DbRow, sequence},
+    known::Known,
 };
 
 /// Rows read at once.
@@ -50,6 +51,7 @@ pub(crate) struct Recorded {
     begun: BTreeMap<u64, String>,
     /// The serial number, and the entry that says so.
     revoked: BTreeMap<String, u64>,
+    pub(crate) known: Known,
 }
 
 impl Recorded {
@@ -79,6 +81,7 @@ impl Recorded {
         if let Some(case) = &entry.case {
             self.of_case.entry(case.clone()).or_default().push(seq.cast_signed());
         }
+        self.known.take(entry);
         match (entry.action, &entry.phase) {
             (Action::RevokeIdentity, Phase::Begin) => {
                 if let Some(serial) = &entry.detail.serial {

@@ -34,6 +34,8 @@ pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     pub(crate) gate: Gate<Arc<Log>>,
     pub(crate) keys: GrantKeys,
+    /// Held by whoever puts a certificate on the record.
+    pub(crate) knowing: tokio::sync::Mutex<()>,
     /// Where the list of issued certificates is, if the authority is on this machine.
     pub(crate) home: Home,
     pub(crate) pictures: PictureReader,

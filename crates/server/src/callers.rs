@@ -196,7 +196,12 @@ mod tests {
 
     fn caller(name: &str) -> Arc<Known> {
         let caller = Arc::new(Caller::from_uri(&format!("sightline://a/operator/{name}")).unwrap());
-        Arc::new(Known { caller, serial: "7f".to_owned(), ends: clock().now().as_micros() / 1_000_000 + 3600 })
+        Arc::new(Known {
+            caller,
+            serial: "7f".to_owned(),
+            key_sha256: "00".to_owned(),
+            ends: clock().now().as_micros() / 1_000_000 + 3600,
+        })
     }
 
     fn refused(answer: Result<Running, Refusal>) -> (Code, bool) {

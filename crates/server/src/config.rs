@@ -473,6 +473,8 @@ impl Document {
             policy: Policy {
                 same_organisation: self.cases.same_organisation,
                 emergency: self.cases.emergency(&bad)?,
+                emergencies_a_day: self.cases.emergencies_a_day(&bad)?,
+                waiting_cases: self.cases.waiting_cases(&bad)?,
                 missing_person: self.missing_person.validate(Purpose::MissingPerson, &bad)?,
                 serious_incident: self.serious_incident.validate(Purpose::SeriousIncident, &bad)?,
                 disaster: self.disaster.validate(Purpose::Disaster, &bad)?,
@@ -598,7 +600,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 74, "{keys:?}");
+        assert_eq!(keys.len(), 76, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }

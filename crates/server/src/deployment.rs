@@ -203,7 +203,14 @@ fn make_keys(home: &Home, options: &InitOptions) -> Result<Vec<Caller>, Deployme
     }
     let authority = Authority::new()?;
     authority.save(&home.authority(), &home.pki().join("ca.key"))?;
-    authority.server(&options.names)?.save(&home.server_certificate(), &home.server_key())?;
+    let hosts = pki::server_hosts(&options.names);
+    let server = authority.server(&hosts)?;
+    identities::note_service(home, &Name::new("server")?, &hosts, &server.der).map_err(|source| DeploymentError::Io {
+        action: "write",
+        path: home.pki(),
+        source,
+    })?;
+    server.save(&home.server_certificate(), &home.server_key())?;
     // Two deployments of one organisation have two logs.
     let name = format!("sightline.{}.{}", options.organisation, hex::encode(rand::random::<[u8; 4]>()));
     log::make_key(&name, KeyKind::Log, &home.log_key())?;

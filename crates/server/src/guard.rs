@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use access::{Action, AuditDetail, AuditEntry, AuditLog, Caller, Code as Why, Denial, Phase};
+use access::{Action, AuditDetail, AuditEntry, AuditLog, Caller, Code as Why, Denial, GateError, Phase};
 use http_body::{Frame, SizeHint};
 use tonic::{
     Code, Status,
@@ -23,7 +23,7 @@ use crate::{
     app::App,
     callers::{Refusal, Running},
     identity::{Known, Peer},
-    status::chain,
+    status::{chain, status},
 };
 
 tokio::task_local! {
@@ -93,6 +93,9 @@ where
         Ok(running) => running,
         Err(refusal) => return Ok(refuse(&app, &known.caller, action, refusal).await.into_http()),
     };
+    if let Err(error) = app.know(&known).await {
+        return Ok(status(action.unwrap_or(Action::Connect), GateError::Audit(error).into()).into_http());
+    }
     NOTED
         .scope(Cell::new(false), async move {
             let response = inner.call(request).await?;

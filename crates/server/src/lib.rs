@@ -28,6 +28,7 @@ mod identities;
 mod identity;
 mod index_feed;
 mod jobs;
+mod known;
 mod live;
 mod lock;
 pub mod log;

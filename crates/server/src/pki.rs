@@ -79,11 +79,9 @@ impl Authority {
             .save(certificate, key)
     }
 
-    /// For localhost, 127.0.0.1, ::1 and these names or addresses.
-    pub(crate) fn server(&self, names: &[String]) -> Result<Issued, PkiError> {
-        let mut all: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
-        all.extend(names.iter().filter(|n| !["localhost", "127.0.0.1", "::1"].contains(&n.as_str())).cloned());
-        self.host("Sightline server", all, SERVER_DAYS)
+    /// For these names or addresses: [`server_hosts`].
+    pub(crate) fn server(&self, hosts: &[String]) -> Result<Issued, PkiError> {
+        self.host("Sightline server", hosts.to_vec(), SERVER_DAYS)
     }
 
     /// For these names or addresses alone.
@@ -121,6 +119,13 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Issued { der: certificate.der().to_vec(), certificate: certificate.pem(), key: key.serialize_pem() })
     }
+}
+
+/// What a server is called: localhost, 127.0.0.1, ::1 and these names or addresses.
+pub(crate) fn server_hosts(names: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+    all.extend(names.iter().filter(|n| !["localhost", "127.0.0.1", "::1"].contains(&n.as_str())).cloned());
+    all
 }
 
 fn params(title: &str, sans: Vec<SanType>, days: i64) -> Result<CertificateParams, PkiError> {

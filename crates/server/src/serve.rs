@@ -31,9 +31,10 @@ use crate::{
     deployment::Home,
     fleet,
     footage_files::FootageRoots,
-    grant_keys::{GrantKeyError, GrantKeys},
+    grant_keys::{FoundKeys, GrantKeyError},
     guard::GuardLayer,
     jobs::{Jobs, Workers},
+    known::follow_lists,
     live::{LiveCameras, LiveSettings},
     metrics::{self, MetricsError},
     picture::PictureReader,
@@ -169,9 +170,10 @@ impl Server {
         let (callers, (refused, strangers)) = (Arc::new(Callers::new(config.callers, [])), mpsc::channel(1));
         let door = Door { callers: callers.clone(), clock: clock.clone(), refused };
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), door.clone())?;
-        let keys = GrantKeys::load(&home.pki().join("grant-keys"))?;
+        let keys = FoundKeys::load(&home.pki().join("grant-keys"))?;
         let store = Arc::new(Store::open(home, &config).await?);
         store.log.introduce().await.map_err(StoreError::from)?;
+        let keys = keys.trust(&store.catalogue, &store.log, clock.now()).await?;
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
 
@@ -205,6 +207,7 @@ impl Server {
         let app = Arc::new(App {
             gate: Gate::new(policy, store.log.clone()),
             keys,
+            knowing: tokio::sync::Mutex::default(),
             home: home.clone(),
             pictures: PictureReader::new(store.models.clone(), vision_options(&config)),
             jobs,
@@ -225,6 +228,7 @@ impl Server {
         for serial in app.catalogue().revoked_on_record().await.map_err(StoreError::from)? {
             app.callers.revoke(&serial);
         }
+        app.know_issued().await.map_err(StoreError::from)?;
         set_health(&health, ServingStatus::Serving).await;
         let mut tasks = Parts::default();
         let (send, connections) = mpsc::channel(16);
@@ -235,6 +239,7 @@ impl Server {
         };
         tasks.spawn("the door", tls::accept(listener, Arc::new(tls), limits, door, send, stop.clone()));
         tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), strangers));
+        tasks.spawn("the record of who was issued a certificate", follow_lists(app.clone(), stop.clone()));
         tasks.spawn("the sweep of overdue cases", sweep_regularly(app.clone(), stop.clone()));
         tasks.spawn("retention", retention::sweep_regularly(app.clone(), stop.clone()));
         tasks.spawn("the writing of the index", flush_regularly(app.clone(), stop.clone()));

@@ -107,6 +107,7 @@ fn denied(action: Action, code: access::Code) -> Code {
         (_, Why::HoldState) => Code::FailedPrecondition,
         (Action::OpenCase | Action::PlaceHold, Why::Limits) => Code::InvalidArgument,
         (Action::OpenCase, Why::Camera) | (_, Why::UnknownSerial) => Code::NotFound,
+        (_, Why::EmergencyQuota | Why::WaitingQuota) => Code::ResourceExhausted,
         (_, Why::UnclearName) => Code::InvalidArgument,
         (
             Action::AuthoriseCase | Action::CloseCase | Action::RefuseCase,

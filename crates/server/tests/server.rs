@@ -32,6 +32,8 @@ mod full_disk;
 mod gate;
 #[path = "server/harness.rs"]
 mod harness;
+#[path = "server/identities.rs"]
+mod identities;
 #[path = "server/index_server.rs"]
 mod index_server;
 #[path = "server/ingest.rs"]

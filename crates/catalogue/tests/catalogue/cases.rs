@@ -99,6 +99,29 @@ async fn a_closed_emergency_is_purged_in_its_time_and_may_still_be_refused() {
 }
 
 #[tokio::test]
+async fn a_quota_holds_for_cases_that_are_opened_at_once() {
+    let f = fixture().await;
+    let servers = [f.catalogue.clone(), another(&f).await];
+    let policy = Policy { waiting_cases: 5, ..Policy::default() };
+    let added: Vec<_> = (0..40)
+        .map(|n| {
+            let (catalogue, policy) = (servers[n % 2].clone(), policy.clone());
+            tokio::spawn(async move { catalogue.add_case_within(&policy, &case(&format!("c{n}"))).await })
+        })
+        .collect();
+    let mut there = 0;
+    for added in added {
+        match added.await.unwrap() {
+            Ok(_) => there += 1,
+            Err(CatalogueError::Denied(denial)) => assert_eq!(denial.code, Code::WaitingQuota),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert_eq!(there, 5);
+    assert_eq!(f.catalogue.cases(None, 100).await.unwrap().len(), 5);
+}
+
+#[tokio::test]
 async fn a_case_says_whose_certificate_was_revoked_since_they_signed() {
     let f = fixture().await;
     let at = |hours: i64| ReceiveTime::from_micros(START + hours * HOUR).unwrap();

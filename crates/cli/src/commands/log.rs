@@ -1,7 +1,7 @@
 use std::{fs, path::PathBuf};
 
 use access::{
-    AuditEntry,
+    AuditDetail, AuditEntry,
     log::{Note, NoteKey, Trust},
 };
 use clap::{Args, Subcommand};
@@ -199,6 +199,19 @@ impl From<v1::AuditRecord> for EntryView {
     }
 }
 
+impl EntryView {
+    /// The case; or whom a certificate names, or whose a grant key is, with the key's fingerprint.
+    fn about(&self) -> String {
+        let detail = self.canonical.get("detail").cloned().unwrap_or_default();
+        let detail: AuditDetail = serde_json::from_value(detail).unwrap_or_default();
+        let whom = detail.identity.map(|who| who.uri()).or(detail.service.map(|s| s.to_string())).or(detail.key_owner);
+        match (whom, detail.key_sha256) {
+            (Some(whom), Some(key)) => format!("{whom} key {}", key.chars().take(16).collect::<String>()),
+            _ => self.case.clone(),
+        }
+    }
+}
+
 async fn list(ctx: &Context, after_seq: u64, limit: u32) -> Outcome {
     let mut service = ctx.connect(Caller::Auditor).await?.admin();
     let entries = service.list_audit(v1::ListAuditRequest { after_seq, limit }).await?.into_inner().entries;
@@ -207,9 +220,9 @@ async fn list(ctx: &Context, after_seq: u64, limit: u32) -> Outcome {
         let row = |e: &EntryView| {
             let time = e.time.as_ref().map_or_else(String::new, |t| times::short(t, 0));
             let caller = e.caller.as_ref().map_or_else(|| "the server".to_owned(), PartyView::text);
-            [e.entry.to_string(), time, caller, e.action.clone(), e.outcome.clone(), e.case.clone()]
+            [e.entry.to_string(), time, caller, e.action.clone(), e.outcome.clone(), e.about()]
         };
-        table(["ENTRY", "TIME", "CALLER", "ACTION", "OUTCOME", "CASE"], &entries.iter().map(row).collect::<Vec<_>>())
+        table(["ENTRY", "TIME", "CALLER", "ACTION", "OUTCOME", "ABOUT"], &entries.iter().map(row).collect::<Vec<_>>())
     });
     Ok(())
 }

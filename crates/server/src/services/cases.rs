@@ -1,7 +1,7 @@
 use std::str::FromStr;
 
 use access::{Action, AuditDetail, Case, Code as Why, Denial, Grant, GrantSignature, Matter, check_open, may_see_case};
-use catalogue::StoredCase;
+use catalogue::{CatalogueError, StoredCase};
 use proto::v1::{self, case_service_server::CaseService};
 use tonic::{Request, Response, Status};
 use types::{CaseId, ReceiveTime};
@@ -53,7 +53,11 @@ impl CaseService for Api {
                 };
                 check_open(self.0.gate.policy(), &grant, &self.0.pooled().await?, &caller, opened)?;
                 let ending = granted(&grant);
-                Ok((self.0.catalogue().add_case(&Case::requested(grant)).await?.case, ending))
+                match self.0.catalogue().add_case_within(self.0.gate.policy(), &Case::requested(grant)).await {
+                    Ok(added) => Ok((added.case, ending)),
+                    Err(CatalogueError::Denied(denial)) => Err(denial.into()),
+                    Err(error) => Err(error.into()),
+                }
             })
             .await?;
         Ok(Response::new(v1::OpenCaseResponse { case: Some(case_message(self.0.gate.policy(), &case)) }))
