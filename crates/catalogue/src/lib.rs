@@ -38,6 +38,7 @@ mod migrate;
 mod open;
 mod published;
 mod recorded;
+mod resume;
 mod retention;
 mod revoked;
 mod row;
