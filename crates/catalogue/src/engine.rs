@@ -114,6 +114,11 @@ impl Engine {
     }
 }
 
+/// Copies the SQLite file of a catalogue as it is at one moment.
+pub(crate) async fn copy_file(from: &std::path::Path, to: &std::path::Path) -> Result<(), CatalogueError> {
+    sqlite::copy(from, to).await
+}
+
 impl Catalogue {
     pub(crate) fn reader(&self) -> &AnyPool {
         &self.inner.engine.reader

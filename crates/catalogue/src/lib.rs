@@ -39,6 +39,7 @@ mod migrate;
 mod open;
 mod published;
 mod recorded;
+mod resume;
 mod retention;
 mod revoked;
 mod row;

@@ -3,9 +3,11 @@
 mod agency;
 mod appearance;
 mod archive;
+mod backup;
 mod camera;
 mod case;
 mod check;
+mod doctor;
 mod eval;
 mod export;
 mod hold;
@@ -14,10 +16,12 @@ mod index;
 mod ingest;
 mod init;
 mod log;
+mod man;
 mod migrate;
 mod models;
 mod query;
 mod reindex;
+mod restore;
 mod retention;
 mod search;
 mod serve;
@@ -76,6 +80,10 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     /// Move an embedded deployment to a database and a store that several servers share
     Migrate(migrate::Migrate),
+    /// Copy a deployment that lies in one folder, while its server runs
+    Backup(backup::Backup),
+    /// Make a deployment of a backup again, in an empty home folder
+    Restore(restore::Restore),
     /// Run a witness: vouch that a log only ever grows
     Witness(witness::Witness),
     /// How well and how fast it sees, on your own labelled data
@@ -87,6 +95,12 @@ pub(crate) enum Command {
     /// The models and the runtime: what is pinned, what is here
     #[command(subcommand)]
     Models(models::Models),
+    /// What of this machine and the home folder is not as it should be, and what to do
+    Doctor(doctor::Doctor),
+    /// Write the man pages
+    Man(man::Man),
+    /// Print what completes command lines in a shell
+    Completions(man::Completions),
 }
 
 impl Command {
@@ -96,7 +110,8 @@ impl Command {
     }
 }
 
-/// `models`, `eval`, `appearance`, `init`, `migrate`, `verify`, `witness` and `log verify` need no server; everything else but `serve`
+/// `models`, `eval`, `appearance`, `init`, `migrate`, `backup`, `restore`, `verify`, `witness`,
+/// `doctor`, `man`, `completions` and `log verify` need no server; everything else but `serve`
 /// calls one.
 pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
     match command {
@@ -118,9 +133,14 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Log(c) => c.run(ctx).await,
         Command::Verify(c) => c.run(ctx),
         Command::Migrate(c) => c.run(ctx).await,
+        Command::Backup(c) => c.run(ctx).await,
+        Command::Restore(c) => c.run(ctx).await,
         Command::Witness(c) => c.run(ctx).await,
         Command::Eval(c) => c.run(ctx),
         Command::Appearance(c) => c.run(ctx),
         Command::Models(c) => c.run(ctx).await,
+        Command::Doctor(c) => c.run(ctx).await,
+        Command::Man(c) => c.run(ctx),
+        Command::Completions(c) => c.run(ctx),
     }
 }

@@ -6,6 +6,8 @@
 
 #[path = "cli/archive.rs"]
 mod archive;
+#[path = "cli/backup.rs"]
+mod backup;
 #[path = "../../catalogue/tests/catalogue/bucket.rs"]
 mod bucket;
 #[path = "cli/cameras.rs"]
@@ -30,6 +32,8 @@ mod memory;
 mod messages;
 #[path = "cli/migrate.rs"]
 mod migrate;
+#[path = "cli/package.rs"]
+mod package;
 #[path = "../../index/tests/index/fake.rs"]
 mod qdrant;
 #[path = "cli/quiet.rs"]

@@ -183,7 +183,7 @@ impl Deployment {
         };
         // Beside the final name, so that a failure leaves no half-made deployment that looks whole.
         let scratch = Home::new(home.root().join(".init"));
-        fs::create_dir_all(home.root()).map_err(io("make", home.root()))?;
+        pki::private_folder(home.root()).map_err(io("make", home.root()))?;
         if scratch.root().exists() {
             fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
         }

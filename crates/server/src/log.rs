@@ -302,7 +302,12 @@ pub fn verify_folder(tiles: &FileTiles, trust: &Trust, seen: impl FnMut(u64, &[u
 
 /// # Errors
 /// [`LogFault::Forked`] unless what `by` has `seen` is the beginning of the log at `head`.
-fn check_beginning(tiles: &FileTiles, seen: &TreeHead, head: &TreeHead, by: impl FnOnce() -> String) -> Result<(), LogFault> {
+pub(crate) fn check_beginning(
+    tiles: &FileTiles,
+    seen: &TreeHead,
+    head: &TreeHead,
+    by: impl FnOnce() -> String,
+) -> Result<(), LogFault> {
     let proof = access::log::prove_consistency(tiles, head, seen.size)?;
     check_consistency(seen, head, &proof).map_err(|_| LogFault::Forked { by: by() })
 }
@@ -325,7 +330,7 @@ pub fn read_note(path: &Path) -> Result<Option<Note>, LogFault> {
     Ok(Some(text.parse::<Note>().map_err(access::log::LogError::from)?))
 }
 
-fn checked(trust: &Trust, path: &Path) -> Result<Option<TreeHead>, LogFault> {
+pub(crate) fn checked(trust: &Trust, path: &Path) -> Result<Option<TreeHead>, LogFault> {
     read_note(path)?.map(|note| Ok(trust.check(&note)?.head)).transpose()
 }
 

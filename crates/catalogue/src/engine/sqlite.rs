@@ -91,6 +91,23 @@ async fn is_settled(connection: &mut AnyConnection) -> Result<bool, sqlx::Error>
     Ok(settled)
 }
 
+/// Writes a copy to a file that is not there yet. One transaction reads all of it, so that it is of one moment; a copy that is cut
+/// off is no catalogue. It holds nothing that was deleted, as `VACUUM` copies rows and not pages.
+pub(super) async fn copy(from: &Path, to: &Path) -> Result<(), CatalogueError> {
+    if !from.is_file() {
+        return Err(CatalogueError::NotACatalogue { database: from.display().to_string() });
+    }
+    let Some(target) = to.to_str() else {
+        return Err(CatalogueError::invalid("the copy's path is not UTF-8:", &to.display().to_string()));
+    };
+    let failed = |e| CatalogueError::database(e, from);
+    let options = SqliteConnectOptions::new().filename(from).read_only(true).busy_timeout(BUSY_TIMEOUT);
+    inspect_by(&options, from).await?;
+    let mut connection: SqliteConnection = options.connect().await.map_err(failed)?;
+    sqlx::query("VACUUM INTO $1").bind(target).execute(&mut connection).await.map_err(failed)?;
+    connection.close().await.map_err(failed)
+}
+
 async fn pool(size: u32, options: &SqliteConnectOptions) -> Result<AnyPool, sqlx::Error> {
     AnyPoolOptions::new()
         .max_connections(size)
