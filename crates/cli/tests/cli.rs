@@ -10,6 +10,8 @@ mod archive;
 mod bucket;
 #[path = "cli/cameras.rs"]
 mod cameras;
+#[path = "cli/bounded.rs"]
+mod bounded;
 #[path = "cli/chaos.rs"]
 mod chaos;
 #[path = "cli/city.rs"]

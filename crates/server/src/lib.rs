@@ -12,6 +12,7 @@
 
 mod address_file;
 mod app;
+mod bounded;
 mod callers;
 mod clock;
 mod config;
@@ -50,6 +51,7 @@ mod tls;
 mod traces;
 
 pub use callers::CallerLimits;
+pub use bounded::{open_file, read_at_most};
 pub use clock::Clock;
 pub use config::{ApiKeyError, Config, ConfigError, IndexServer, LogConfig, TEMPLATE, WitnessConfig};
 pub use deployment::{Deployment, DeploymentError, Home, InitOptions};
