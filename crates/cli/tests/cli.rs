@@ -32,6 +32,8 @@ mod memory;
 mod messages;
 #[path = "cli/migrate.rs"]
 mod migrate;
+#[path = "cli/modes.rs"]
+mod modes;
 #[path = "../../index/tests/index/fake.rs"]
 mod qdrant;
 #[path = "cli/quiet.rs"]

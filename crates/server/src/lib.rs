@@ -58,7 +58,7 @@ pub use deployment::{Deployment, DeploymentError, Home, InitOptions};
 pub use feed::FeedError;
 pub use grant_keys::GrantKeyError;
 pub use identities::{IssuedIdentity, NewIdentity, OfflineIdentities, issue, issue_to_service};
-pub use lock::{HomeLock, LockError};
+pub use lock::{HomeLock, LockError, check_mode};
 pub use metrics::{MetricsError, WorkerMetrics};
 pub use migrate::{MigrateError, Migrated, migrate};
 pub use pki::PkiError;

@@ -88,7 +88,7 @@ impl ServeError {
     pub fn hint(&self) -> String {
         match self {
             Self::Config(error) => error.hint(),
-            Self::Store(error) => error.hint().to_owned(),
+            Self::Store(error) => error.hint().into_owned(),
             Self::Tls(_) | Self::GrantKeys(_) => {
                 "the files under pki/ were made by `sightline init`; put back what is missing".to_owned()
             }

@@ -81,7 +81,7 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
         }
         Fault::Store(error) => {
             let hint = error.hint();
-            ours(Code::Internal, "store", &error, hint)
+            ours(Code::Internal, "store", &error, &hint)
         }
         Fault::Secret(error) => ours(Code::Internal, "secret", &error, "check the server's disk"),
         Fault::Search(error) => of_search(&error),

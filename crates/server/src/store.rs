@@ -2,6 +2,7 @@
 //! `index rebuild`.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
@@ -59,12 +60,9 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Lock(LockError::InUse { .. }) => {
-                "stop it first; `check` and `index rebuild` ask a running server by themselves"
-            }
-            Self::Lock(LockError::Io { .. }) => "check that the home folder exists and that you may write there",
+    pub fn hint(&self) -> Cow<'static, str> {
+        let hint = match self {
+            Self::Lock(error) => return error.hint().into(),
             Self::Log(error) => error.hint(),
             Self::HalfMoved => "finish it first: `sightline migrate`",
             Self::Vision(error) => error.hint().unwrap_or("run `sightline models verify`"),
@@ -74,7 +72,8 @@ impl StoreError {
             Self::ApiKey(_) => "write the key into the file that `index.api_key_file` names, readable by the server alone",
             Self::Feed(error) if error.is_away() => INDEX_AWAY,
             Self::Catalogue(_) | Self::Feed(_) | Self::Audit(_) => "check the disk, then run `sightline check`",
-        }
+        };
+        hint.into()
     }
 }
 
