@@ -33,6 +33,7 @@ mod error;
 mod fleet;
 mod hold;
 mod job;
+mod latest;
 mod lease;
 mod migrate;
 mod open;

@@ -72,6 +72,7 @@ impl App {
 
     pub(crate) fn now(&self) -> ReceiveTime {
         self.clock.now()
+    /// For what is refused or allowed; what can't be undone goes by [`Self::settled`].
     }
 
     /// A camera's policy or a case has changed.

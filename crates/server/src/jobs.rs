@@ -24,6 +24,7 @@ pub(crate) use worker::{JobFailure, Workers};
 
 use self::running::Running;
 use crate::{
+    clock::Settled,
     feed::IndexFeed,
     fleet::{Fleet, LEASE, turns},
     footage_files::{FileWork, FootageRoots},
@@ -174,14 +175,14 @@ impl Jobs {
 
     /// Takes away what a job that has ended had stored, and the job; how many sightings that were. Its footage can then be
     /// added again, with another start too.
-    pub(crate) async fn remove(&self, job: &Job) -> Result<u64, Fault> {
+    pub(crate) async fn remove(&self, job: &Job, now: Settled) -> Result<u64, Fault> {
         let _one = self.adding.lock().await;
         let _held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
         let job = &self.catalogue.job(&job.id).await?;
         if !job.state.is_final() {
             return Err(wrong_state(job, "cancel it first: `sightline archive cancel`"));
         }
-        self.check_holds(job).await?;
+        self.check_holds(job, now).await?;
         let gone = self.discard(job, None).await?;
         self.catalogue.remove_job(&job.id).await?;
         self.forget(&job.id);
@@ -190,8 +191,8 @@ impl Jobs {
     }
 
     /// What two people keep, one can't take away.
-    async fn check_holds(&self, job: &Job) -> Result<(), Fault> {
-        let (now, start) = (ReceiveTime::now(), job.spec.start);
+    async fn check_holds(&self, job: &Job, Settled(now): Settled) -> Result<(), Fault> {
+        let start = job.spec.start;
         let length = job.progress.total.unwrap_or(job.progress.done).max(job.progress.done);
         let end = start.plus_micros(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
         let holds = self.catalogue.standing_holds().await?;

@@ -50,6 +50,8 @@ use crate::{
 };
 
 /// Checkpoints are signed at most this often, but for receipts.
+/// Entries of the record that are asked for the latest time.
+const LAST_ENTRIES: u32 = 1_000;
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// Witnesses that were silent are asked this often.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
@@ -202,6 +204,8 @@ impl Server {
             callers.revoke(&revoked.serial);
         }
         let (health, health_service) = tonic_health::server::health_reporter();
+        let latest = store.catalogue.last_time().await.map_err(StoreError::from)?;
+        clock.begin(config.clock_leap, latest, &store.catalogue.last_recorded(LAST_ENTRIES).await.map_err(StoreError::from)?);
         let app = Arc::new(App {
             gate: Gate::new(policy, store.log.clone()),
             keys,

@@ -64,3 +64,5 @@ mod small_disk;
 mod telemetry;
 #[path = "server/witness.rs"]
 mod witness;
+#[path = "server/wrong_clock.rs"]
+mod wrong_clock;

@@ -72,7 +72,7 @@ impl RetentionService for Api {
             .0
             .recorded(&caller, Action::RunRetention, None, detail, async |_| {
                 if clock_is_right {
-                    self.0.catalogue().set_time(self.0.now()).await?;
+                    self.0.catalogue().set_time(self.0.clock.is_right()).await?;
                 }
                 let runs = self.0.sweep_retention().await?;
                 Ok(v1::RunRetentionResponse {
@@ -172,8 +172,8 @@ impl RetentionService for Api {
 impl Api {
     async fn standing(&self) -> Result<v1::RetentionStatusResponse, Fault> {
         let catalogue = self.0.catalogue();
-        let clock = self.0.now();
-        let (now, ahead) = self.0.retention_time(clock).await?;
+        let (now, ahead) = self.0.retention_time().await?;
+        let clock = self.0.clock.raw();
         let schedules = self.0.schedules().await?;
         let mut days: BTreeMap<Day, (u32, Option<ReceiveTime>)> = BTreeMap::new();
         for share in catalogue.shares().await? {
@@ -189,7 +189,9 @@ impl Api {
             due: due.and_then(moment),
             overdue: due.is_some_and(|due| due.plus_micros(grace) <= now),
         };
-        let behind = u64::try_from(now.as_micros() - clock.as_micros()).ok().filter(|us| *us > 0);
+        let behind = u64::try_from(now.as_micros() - clock.as_micros()).ok();
+        // Less is how well two clocks of one machine agree.
+        let behind = behind.filter(|us| *us > 1_000_000);
         Ok(v1::RetentionStatusResponse {
             buckets: days.into_iter().map(bucket).collect(),
             overdue: self.0.retention.counts().overdue,
