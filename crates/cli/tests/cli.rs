@@ -6,12 +6,12 @@
 
 #[path = "cli/archive.rs"]
 mod archive;
+#[path = "cli/bounded.rs"]
+mod bounded;
 #[path = "../../catalogue/tests/catalogue/bucket.rs"]
 mod bucket;
 #[path = "cli/cameras.rs"]
 mod cameras;
-#[path = "cli/bounded.rs"]
-mod bounded;
 #[path = "cli/chaos.rs"]
 mod chaos;
 #[path = "cli/city.rs"]

@@ -107,10 +107,9 @@ impl Jobs {
     pub(crate) async fn add(&self, new: &NewJob) -> Result<(Job, bool), Fault> {
         let _one = self.adding.lock().await;
         let _held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
-        let jobs = self.catalogue.jobs(u32::MAX).await?;
-        let same = |j: &&Job| j.spec.camera == new.camera && j.spec.footage == new.footage && j.id != new.id();
+        let jobs = self.catalogue.jobs_of(&new.camera, &new.footage).await?;
         let kept = |j: &&Job| !matches!(j.state, JobState::Failed(_) | JobState::Cancelled);
-        if let Some(other) = jobs.iter().filter(kept).find(same) {
+        if let Some(other) = jobs.iter().filter(kept).find(|j| j.id != new.id()) {
             let message = format!(
                 "this footage of camera {} is there already as job {}, which starts at {} or has other settings",
                 new.camera, other.id, other.spec.start
@@ -122,9 +121,9 @@ impl Jobs {
                 hint: "footage is added once a camera; see `sightline archive list`",
             });
         }
-        let queued = jobs.iter().filter(|j| j.state == JobState::Queued).count();
+        let queued = self.catalogue.job_counts().await?.queued;
         let is_new = !jobs.iter().any(|j| j.id == new.id());
-        if is_new && queued >= self.max_queued as usize {
+        if is_new && queued >= u64::from(self.max_queued) {
             return Err(Fault::Caller {
                 code: tonic::Code::ResourceExhausted,
                 reason: "queue_full",

@@ -33,6 +33,7 @@ use crate::{
     footage_files::FootageRoots,
     grant_keys::{GrantKeyError, GrantKeys},
     guard::GuardLayer,
+    handed_out::HandedOut,
     jobs::{Jobs, Workers},
     live::{LiveCameras, LiveSettings},
     metrics::{self, MetricsError},
@@ -49,9 +50,9 @@ use crate::{
     tls::{self, Door, Refused, TlsError},
 };
 
-/// Checkpoints are signed at most this often, but for receipts.
 /// Entries of the record that are asked for the latest time.
 const LAST_ENTRIES: u32 = 1_000;
+/// Checkpoints are signed at most this often, but for receipts.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// Witnesses that were silent are asked this often.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
@@ -203,14 +204,15 @@ impl Server {
         for revoked in store.catalogue.revoked_identities().await.map_err(StoreError::from)? {
             callers.revoke(&revoked.serial);
         }
-        let (health, health_service) = tonic_health::server::health_reporter();
         let latest = store.catalogue.last_time().await.map_err(StoreError::from)?;
         clock.begin(config.clock_leap, latest, &store.catalogue.last_recorded(LAST_ENTRIES).await.map_err(StoreError::from)?);
+        let (health, health_service) = tonic_health::server::health_reporter();
         let app = Arc::new(App {
             gate: Gate::new(policy, store.log.clone()),
             keys,
             home: home.clone(),
             pictures: PictureReader::new(store.models.clone(), vision_options(&config)),
+            handed_out: HandedOut::default(),
             jobs,
             live: live.clone(),
             callers,

@@ -107,7 +107,7 @@ fn denied(action: Action, code: access::Code) -> Code {
         (_, Why::HoldState) => Code::FailedPrecondition,
         (Action::OpenCase | Action::PlaceHold, Why::Limits) => Code::InvalidArgument,
         (Action::OpenCase, Why::Camera) | (_, Why::UnknownSerial) => Code::NotFound,
-        (_, Why::UnclearName) => Code::InvalidArgument,
+        (_, Why::UnclearName | Why::TooLarge) => Code::InvalidArgument,
         (
             Action::AuthoriseCase | Action::CloseCase | Action::RefuseCase,
             Why::Closed | Why::Expired | Why::NotYetValid | Why::AlreadyAuthorised,

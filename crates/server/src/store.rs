@@ -10,8 +10,8 @@ use std::{
 };
 
 use catalogue::{
-    AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, IdDifference, JobState, S3Credentials,
-    UnusableRow, compare_ids,
+    AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, IdDifference, S3Credentials, UnusableRow,
+    compare_ids,
 };
 use index::Place;
 use proto::v1;
@@ -383,8 +383,7 @@ async fn configured_model(models: &ModelStore, config: &Config, data: &Path) -> 
 
 /// A job that was running when the process died goes on; one that somebody wanted stopped leaves nothing.
 async fn undo_cut_off_jobs(catalogue: &Catalogue) -> Result<(), CatalogueError> {
-    let jobs = catalogue.jobs(u32::MAX).await?;
-    for job in jobs.into_iter().filter(|j| j.state == JobState::Running) {
+    for job in catalogue.running_jobs().await? {
         if job.cancelling {
             catalogue.discard_footage(&job.spec.camera, job.spec.footage).await?;
         }

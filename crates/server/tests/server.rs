@@ -12,6 +12,8 @@ mod attacks_owners;
 mod bad_rows;
 #[path = "server/comings.rs"]
 mod comings;
+#[path = "server/crops.rs"]
+mod crops;
 #[path = "server/damaged.rs"]
 mod damaged;
 #[path = "server/edge.rs"]
@@ -38,6 +40,8 @@ mod ingest;
 mod left;
 #[path = "server/lifecycle.rs"]
 mod lifecycle;
+#[path = "server/lists.rs"]
+mod lists;
 #[path = "server/live.rs"]
 mod live;
 #[path = "server/log.rs"]

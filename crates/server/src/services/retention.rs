@@ -4,7 +4,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, Code as Why, Denial, Hold, HoldAct, HoldState, Matter, Permission, PooledCamera};
-use catalogue::{DeletionRun, StoredHold};
+use catalogue::{DeletionRun, HoldPlace, StoredHold};
 use proto::v1::{self, retention_service_server::RetentionService};
 use tonic::{Request, Response, Status};
 use types::{CaseId, Day, HoldId, ReceiveTime};
@@ -16,12 +16,14 @@ use super::{
 use crate::{
     identity::caller,
     log::sealed,
+    paging::{MOST, Page},
     retention::{ends, micros},
     status::{Fault, status},
 };
 
 const DEFAULT_LISTED: u32 = 100;
-const MAX_LISTED: u32 = 1000;
+/// Rows read at once, of which a caller may see some.
+const BATCH: u32 = 500;
 
 #[tonic::async_trait]
 impl RetentionService for Api {
@@ -41,24 +43,32 @@ impl RetentionService for Api {
     ) -> Result<Response<v1::ListDeletionsResponse>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
-        let limit = if request.limit == 0 { DEFAULT_LISTED } else { request.limit.min(MAX_LISTED) };
         let before = i64::try_from(request.before).ok().filter(|n| *n > 0);
-        let deletions = self
+        let (deletions, next_page_token) = self
             .0
             .recorded(&caller, Action::ListDeletions, None, AuditDetail::default(), async |permission| {
-                let mut runs = self.0.catalogue().deletions(before, limit).await?;
-                if permission == Permission::Own {
-                    let own: BTreeSet<_> =
-                        self.0.pooled().await?.iter().filter(|c| caller.is_of(&c.agency)).map(|c| c.id.clone()).collect();
-                    runs.retain_mut(|run| {
-                        run.deletion.cameras.retain(|camera, _| own.contains(camera));
-                        !run.deletion.cameras.is_empty()
-                    });
+                let page = Page::of("deletions", request.before, request.limit, DEFAULT_LISTED, &request.page_token)?;
+                let pooled = self.0.pooled().await?;
+                let own = || pooled.iter().filter(|c| caller.is_of(&c.agency)).map(|c| c.id.clone()).collect::<BTreeSet<_>>();
+                let own = (permission == Permission::Own).then(own);
+                let (mut after, mut runs) = (page.after.or(before), Vec::new());
+                // Until the page is full, however many are of others' cameras alone.
+                while runs.len() < page.rows() as usize {
+                    let mut some = self.0.catalogue().deletions(after, BATCH).await?;
+                    let Some(last) = some.last() else { break };
+                    after = Some(last.id);
+                    if let Some(own) = &own {
+                        some.retain_mut(|run| {
+                            run.deletion.cameras.retain(|camera, _| own.contains(camera));
+                            !run.deletion.cameras.is_empty()
+                        });
+                    }
+                    runs.append(&mut some);
                 }
-                Ok(runs)
+                Ok(page.cut(runs, |run| run.id, |run| Some(deletion(&run))))
             })
             .await?;
-        Ok(Response::new(v1::ListDeletionsResponse { deletions: deletions.iter().map(deletion).collect() }))
+        Ok(Response::new(v1::ListDeletionsResponse { deletions, next_page_token }))
     }
 
     async fn run_retention(
@@ -155,17 +165,24 @@ impl RetentionService for Api {
             "" => None,
             id => Some(CaseId::new(id).map_err(|e| status(Action::ListHolds, Fault::Message(e.into())))?),
         };
-        let holds = self
+        let now = self.0.now();
+        let (holds, next_page_token) = self
             .0
             .recorded(&caller, Action::ListHolds, case.as_ref(), AuditDetail::default(), async |_| {
                 let pooled = self.0.pooled().await?;
-                let mut holds = self.0.catalogue().holds(case.as_ref()).await?;
-                holds.retain(|h| h.hold.is_for(&caller, &pooled));
-                Ok(holds)
+                let page = Page::of("holds", &case, request.page_size, MOST, &request.page_token)?;
+                let (mut after, mut holds) = (page.after.clone(), Vec::new());
+                while holds.len() < page.rows() as usize {
+                    let mut some = self.0.catalogue().holds_page(case.as_ref(), after.as_ref(), BATCH).await?;
+                    let Some(last) = some.last() else { break };
+                    after = Some(HoldPlace::of(last));
+                    some.retain(|h| h.hold.is_for(&caller, &pooled));
+                    holds.append(&mut some);
+                }
+                Ok(page.cut(holds, HoldPlace::of, |h| Some(hold_message(&h.hold, now))))
             })
             .await?;
-        let now = self.0.now();
-        Ok(Response::new(v1::ListHoldsResponse { holds: holds.iter().map(|h| hold_message(&h.hold, now)).collect() }))
+        Ok(Response::new(v1::ListHoldsResponse { holds, next_page_token }))
     }
 }
 
