@@ -84,8 +84,10 @@ codes! {
     Rate = "rate",
     /// More calls at once than one caller may make.
     Streams = "streams",
-    /// The request can't be read, is too large, or says something that means nothing.
+    /// The request can't be read, or says something that means nothing.
     Malformed = "malformed",
+    /// The request, or a field of it, holds more than it may.
+    TooLarge = "too_large",
 }
 
 impl fmt::Display for Code {

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use access::{Case, CaseState, Ending, Policy, PooledCamera};
+use access::{Case, Ending, Policy, PooledCamera};
 use sqlx::Row;
 use types::{CaseId, ReceiveTime};
 
@@ -90,14 +90,6 @@ impl Catalogue {
             None => None,
         };
         Ok((case, self.pooled_as_of(row.try_get("cameras")?).await?))
-    }
-
-    /// The newest first, at most `limit`; of one state if given.
-    pub async fn cases(&self, state: Option<CaseState>, limit: u32) -> Result<Vec<StoredCase>, CatalogueError> {
-        let query = sqlx::query("SELECT * FROM case_file WHERE $1 IS NULL OR state = $1 ORDER BY opened DESC, id LIMIT $2")
-            .bind(state.map(CaseState::as_str))
-            .bind(i64::from(limit));
-        query.fetch_all(self.reader()).await?.iter().map(|row| self.as_recorded(row)).collect()
     }
 
     /// Emergencies that nobody has authorised or closed yet.

@@ -171,6 +171,21 @@ impl Catalogue {
         }
     }
 
+    /// How soon a case wants somebody's look, as an expression over its row: 0, an emergency that nobody has reviewed; 1, a case
+    /// that waits for an authoriser; 2, any other. The index of the lists has the same text.
+    pub(crate) fn urgency_sql(&self) -> &'static str {
+        match self.inner.engine.kind {
+            Kind::Sqlite => {
+                "(CASE WHEN json_valid(document) = 0 THEN 2
+        WHEN json_extract(document, '$.grant.emergency') IS NOT NULL AND purpose = 'missing_person'
+            AND COALESCE(json_array_length(document, '$.authorisations'), 0) = 0
+            AND COALESCE(json_extract(document, '$.closed.ending'), 'closed') <> 'refused' THEN 0
+        WHEN state = 'requested' THEN 1 ELSE 2 END)"
+            }
+            Kind::Postgres => "case_urgency(document, purpose, state)",
+        }
+    }
+
     /// Ends a query for a row that nobody else may change until the transaction ends.
     pub(crate) fn keep_sql(&self) -> &'static str {
         match self.inner.engine.kind {

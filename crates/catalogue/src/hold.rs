@@ -42,13 +42,6 @@ impl Catalogue {
         row.as_ref().map(stored).transpose()
     }
 
-    /// The newest first; of one case if given.
-    pub async fn holds(&self, case: Option<&CaseId>) -> Result<Vec<StoredHold>, CatalogueError> {
-        let query = sqlx::query("SELECT * FROM hold WHERE $1 = '' OR case_id = $1 ORDER BY placed DESC, id")
-            .bind(case.map_or("", CaseId::as_str));
-        query.fetch_all(self.reader()).await?.iter().map(stored).collect()
-    }
-
     /// Those that two people agreed to and that are not released. Whether their time is over is for the caller to see.
     pub async fn standing_holds(&self) -> Result<Vec<Hold>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM hold WHERE state IN ('placed', 'release_asked') ORDER BY id");
@@ -107,7 +100,7 @@ impl Catalogue {
     }
 }
 
-fn stored(row: &DbRow) -> Result<StoredHold, CatalogueError> {
+pub(crate) fn stored(row: &DbRow) -> Result<StoredHold, CatalogueError> {
     let id: String = row.try_get("id")?;
     let hold: Hold = read_document(row.try_get("document")?, || format!("hold {id:?}"))?;
     let state: &str = row.try_get("state")?;

@@ -8,6 +8,8 @@
 mod archive;
 #[path = "cli/backup.rs"]
 mod backup;
+#[path = "cli/bounded.rs"]
+mod bounded;
 #[path = "../../catalogue/tests/catalogue/bucket.rs"]
 mod bucket;
 #[path = "cli/cameras.rs"]
@@ -34,6 +36,8 @@ mod messages;
 mod migrate;
 #[path = "cli/package.rs"]
 mod package;
+#[path = "cli/modes.rs"]
+mod modes;
 #[path = "../../index/tests/index/fake.rs"]
 mod qdrant;
 #[path = "cli/quiet.rs"]

@@ -20,6 +20,7 @@ use crate::{
     deployment::Home,
     grant_keys::GrantKeys,
     guard::noted,
+    handed_out::HandedOut,
     jobs::Jobs,
     live::LiveCameras,
     log::Log,
@@ -39,6 +40,7 @@ pub(crate) struct App {
     /// Where the list of issued certificates is, if the authority is on this machine.
     pub(crate) home: Home,
     pub(crate) pictures: PictureReader,
+    pub(crate) handed_out: HandedOut,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) live: Arc<LiveCameras>,
     pub(crate) config: Config,
@@ -72,6 +74,7 @@ impl App {
         Searcher::new(self.store.feed.index(), self.catalogue().clone())
     }
 
+    /// For what is refused or allowed; what can't be undone goes by [`Self::settled`].
     pub(crate) fn now(&self) -> ReceiveTime {
         self.clock.now()
     }

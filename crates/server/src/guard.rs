@@ -101,7 +101,7 @@ where
             let response = inner.call(request).await?;
             let failed = response.headers().get("grpc-status").is_some_and(|status| status != "0");
             if let (true, Some(action), false) = (failed, action, NOTED.with(Cell::get)) {
-                app.note_refusal(&known.caller, action, Why::Malformed).await;
+                app.note_refusal(&known.caller, action, why_not_read(response.headers())).await;
             }
             let over = {
                 let (app, known) = (app.clone(), known.clone());
@@ -214,6 +214,14 @@ impl App {
             tracing::error!(error = %chain(&error), "a refusal is not on the record");
         }
     }
+}
+
+/// Why no service came to see a request: the decoder refused it.
+fn why_not_read(answer: &http::HeaderMap) -> Why {
+    let says = |header: &str, word: &str| answer.get(header).is_some_and(|value| value.as_bytes() == word.as_bytes());
+    // By a bound of a field; or by the length of the whole message, as tonic says it.
+    let by_length = says("grpc-status", "11");
+    if says(proto::REASON, proto::bounds::TOO_LARGE) || by_length { Why::TooLarge } else { Why::Malformed }
 }
 
 /// What a call asks for; `None` for what reads and changes nothing of ours: health and reflection.

@@ -25,6 +25,7 @@ pub(crate) use worker::{JobFailure, Workers};
 
 use self::active::Active;
 use crate::{
+    clock::Settled,
     feed::IndexFeed,
     fleet::{Fleet, LEASE, turns},
     footage_files::{FileWork, FootageRoots},
@@ -106,10 +107,9 @@ impl Jobs {
     pub(crate) async fn add(&self, new: &NewJob) -> Result<(Job, bool), Fault> {
         let _one = self.adding.lock().await;
         let _held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
-        let jobs = self.catalogue.jobs(u32::MAX).await?;
-        let same = |j: &&Job| j.spec.camera == new.camera && j.spec.footage == new.footage && j.id != new.id();
+        let jobs = self.catalogue.jobs_of(&new.camera, &new.footage).await?;
         let kept = |j: &&Job| !matches!(j.state, JobState::Failed(_) | JobState::Cancelled);
-        if let Some(other) = jobs.iter().filter(kept).find(same) {
+        if let Some(other) = jobs.iter().filter(kept).find(|j| j.id != new.id()) {
             let message = format!(
                 "this footage of camera {} is there already as job {}, which starts at {} or has other settings",
                 new.camera, other.id, other.spec.start
@@ -121,9 +121,9 @@ impl Jobs {
                 hint: "footage is added once a camera; see `sightline archive list`",
             });
         }
-        let queued = jobs.iter().filter(|j| j.state == JobState::Queued).count();
+        let queued = self.catalogue.job_counts().await?.queued;
         let is_new = !jobs.iter().any(|j| j.id == new.id());
-        if is_new && queued >= self.max_queued as usize {
+        if is_new && queued >= u64::from(self.max_queued) {
             return Err(Fault::Caller {
                 code: tonic::Code::ResourceExhausted,
                 reason: "queue_full",
@@ -174,14 +174,14 @@ impl Jobs {
 
     /// Takes away what a job that has ended had stored, and the job; how many sightings that were. Its footage can then be
     /// added again, with another start too.
-    pub(crate) async fn remove(&self, job: &Job) -> Result<u64, Fault> {
+    pub(crate) async fn remove(&self, job: &Job, now: Settled) -> Result<u64, Fault> {
         let _one = self.adding.lock().await;
         let held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
         let job = &self.catalogue.job(&job.id).await?;
         if !job.state.is_final() {
             return Err(wrong_state(job, "cancel it first: `sightline archive cancel`"));
         }
-        self.check_holds(job).await?;
+        self.check_holds(job, now).await?;
         let gone = self.discard(job, &held.fence()).await?;
         self.catalogue.remove_job(&job.id).await?;
         self.forget(&job.id);
@@ -190,8 +190,8 @@ impl Jobs {
     }
 
     /// What two people keep, one can't take away.
-    async fn check_holds(&self, job: &Job) -> Result<(), Fault> {
-        let (now, start) = (ReceiveTime::now(), job.spec.start);
+    async fn check_holds(&self, job: &Job, Settled(now): Settled) -> Result<(), Fault> {
+        let start = job.spec.start;
         let length = job.progress.total.unwrap_or(job.progress.done).max(job.progress.done);
         let end = start.plus_micros(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
         let holds = self.catalogue.standing_holds().await?;

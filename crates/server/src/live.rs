@@ -152,7 +152,7 @@ impl LiveCameras {
         };
         tokio::task::spawn_blocking(apply).await.map_err(|_| LiveError::Thread)??;
         if self.fleet.is_shared() {
-            leave.say(&v1::CameraStatusResponse { cameras: self.messages() }.encode_to_vec()).await?;
+            leave.say(&v1::CameraStatusResponse { cameras: self.messages(), ..Default::default() }.encode_to_vec()).await?;
         }
         Ok(())
     }

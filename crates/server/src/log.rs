@@ -43,8 +43,10 @@ pub use self::{
     witness::Witness,
 };
 pub(crate) use self::{files::write_durably, publish::grow};
-use crate::{config::LogConfig, metrics::names};
+use crate::{bounded::read_all, config::LogConfig, metrics::names};
 
+/// A checkpoint with more witnesses than anybody has.
+const MOST_NOTE: u64 = 1 << 20;
 /// Entries compared at once when the whole log is checked.
 const PAGE: u32 = 4096;
 
@@ -322,8 +324,12 @@ pub fn verify_growth(tiles: &FileTiles, trust: &Trust, from: &Note, to: &Note) -
 
 /// A checkpoint, unchecked; `None` where there is no file.
 pub fn read_note(path: &Path) -> Result<Option<Note>, LogFault> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+    let text = match read_all(path, MOST_NOTE).map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        Ok(Err(error)) => {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
+            return Err(LogFault::Io { action: "read", path: path.to_owned(), source });
+        }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(LogFault::Io { action: "read", path: path.to_owned(), source }),
     };

@@ -53,6 +53,7 @@ impl MigrateError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Lock(LockError::InUse { .. }) => "stop its server first; nothing may change meanwhile".to_owned(),
+            Self::Lock(error @ LockError::Open { .. }) => error.hint(),
             Self::Lock(_) | Self::Io { .. } => "check the folders and that you may read and write there".to_owned(),
             Self::Catalogue(CatalogueError::NotEmpty { .. }) => {
                 "nothing was changed; give it an empty database, or go on with the move that was begun there".to_owned()

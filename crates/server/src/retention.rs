@@ -23,6 +23,7 @@ use types::{CameraId, Day, Embedding, ReceiveTime, SightingId, TimeWindow};
 
 use crate::{
     app::App,
+    clock::{Believed, Settled},
     fleet::turns,
     status::{Fault, chain},
 };
@@ -129,7 +130,7 @@ impl App {
 
     async fn delete_due(&self, by: &Fence) -> Result<Vec<DeletionRun>, Fault> {
         let catalogue = self.catalogue();
-        let now = self.believed_time().await?;
+        let now = self.settled().await?.0;
         let holds = catalogue.standing_holds().await?;
         let mut done = self.carry_out(catalogue.open_deletions().await?, true, &holds, now, by).await?;
         let cameras = catalogue.cameras().await?;
@@ -315,7 +316,7 @@ impl App {
 
     /// How many days are later than they may be, and how many deletions did not come to their end.
     async fn overdue(&self) -> Result<u64, Fault> {
-        let now = self.believed_time().await?;
+        let now = self.settled().await?.0;
         let late = |at: ReceiveTime| at.plus_micros(micros(self.config.retention.grace)) <= now;
         let schedules = self.schedules().await?;
         let shares = self.catalogue().shares().await?;
@@ -325,23 +326,27 @@ impl App {
         Ok(days.len() as u64 + open.iter().filter(stuck).count() as u64)
     }
 
-    /// The time that retention goes by: it does not go back, and does not leap ahead.
-    async fn believed_time(&self) -> Result<ReceiveTime, Fault> {
-        match self.retention_time(self.now()).await? {
-            (_, Some(ahead)) => Err(Fault::ClockLeapt { ahead }),
-            (now, None) => Ok(now),
+    /// The time for what can't be undone: it does not go back, and a leap ahead does not move it.
+    pub(crate) async fn settled(&self) -> Result<Settled, Fault> {
+        match self.retention_time().await? {
+            (_, Some(ahead)) if ahead > self.config.clock_leap => Err(Fault::ClockLeapt { ahead }),
+            (now, _) => Ok(Settled(now)),
         }
     }
 
-    /// The latest time that was seen, `now` by this machine's clock included; and how far that is ahead of it, where that is more
-    /// than is believed.
-    pub(crate) async fn retention_time(&self, now: ReceiveTime) -> Result<(ReceiveTime, Option<Duration>), Fault> {
-        let last = self.catalogue().last_time().await?.unwrap_or(now);
-        let ahead = u64::try_from(now.as_micros() - last.as_micros()).map_or(Duration::ZERO, Duration::from_micros);
-        if ahead > self.config.clock_leap {
-            return Ok((last, Some(ahead)));
+    /// The latest time that was settled, on any server; and how far this machine's clock is ahead of it, where it leapt.
+    pub(crate) async fn retention_time(&self) -> Result<(ReceiveTime, Option<Duration>), Fault> {
+        let last = self.catalogue().last_time().await?;
+        let (now, ahead) = match self.clock.believed() {
+            Believed::Leapt(ahead) => return Ok((last.unwrap_or_else(|| self.clock.raw()), Some(ahead))),
+            Believed::Time { settled, ahead } => (settled.0, ahead),
+        };
+        let last = last.unwrap_or(now);
+        let unseen = u64::try_from(now.as_micros() - last.as_micros()).map_or(Duration::ZERO, Duration::from_micros);
+        if unseen > self.config.clock_leap {
+            return Ok((last, Some(unseen)));
         }
-        Ok((self.catalogue().see_time(now).await?, None))
+        Ok((self.catalogue().see_time(now).await?, ahead))
     }
 
     /// By camera, as its owner says now.

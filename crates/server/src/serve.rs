@@ -33,6 +33,7 @@ use crate::{
     footage_files::FootageRoots,
     grant_keys::{FoundKeys, GrantKeyError},
     guard::GuardLayer,
+    handed_out::HandedOut,
     jobs::{Jobs, Workers},
     known::follow_lists,
     live::{LiveCameras, LiveSettings},
@@ -50,6 +51,8 @@ use crate::{
     tls::{self, Door, Refused, TlsError},
 };
 
+/// Entries of the record that are asked for the latest time.
+const LAST_ENTRIES: u32 = 1_000;
 /// Checkpoints are signed at most this often, but for receipts.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// Witnesses that were silent are asked this often.
@@ -89,7 +92,7 @@ impl ServeError {
     pub fn hint(&self) -> String {
         match self {
             Self::Config(error) => error.hint(),
-            Self::Store(error) => error.hint().to_owned(),
+            Self::Store(error) => error.hint().into_owned(),
             Self::Tls(_) | Self::GrantKeys(_) => {
                 "the files under pki/ were made by `sightline init`; put back what is missing".to_owned()
             }
@@ -203,6 +206,8 @@ impl Server {
         for revoked in store.catalogue.revoked_identities().await.map_err(StoreError::from)? {
             callers.revoke(&revoked.serial);
         }
+        let latest = store.catalogue.last_time().await.map_err(StoreError::from)?;
+        clock.begin(config.clock_leap, latest, &store.catalogue.last_recorded(LAST_ENTRIES).await.map_err(StoreError::from)?);
         let (health, health_service) = tonic_health::server::health_reporter();
         let app = Arc::new(App {
             gate: Gate::new(policy, store.log.clone()),
@@ -210,6 +215,7 @@ impl Server {
             knowing: tokio::sync::Mutex::default(),
             home: home.clone(),
             pictures: PictureReader::new(store.models.clone(), vision_options(&config)),
+            handed_out: HandedOut::default(),
             jobs,
             live: live.clone(),
             callers,

@@ -2,6 +2,7 @@
 //! `index rebuild`.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{Arc, atomic::AtomicBool},
@@ -9,8 +10,8 @@ use std::{
 };
 
 use catalogue::{
-    AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, IdDifference, JobState, S3Credentials,
-    UnusableRow, compare_ids,
+    AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, IdDifference, S3Credentials, UnusableRow,
+    compare_ids,
 };
 use index::Place;
 use proto::v1;
@@ -59,12 +60,9 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Lock(LockError::InUse { .. }) => {
-                "stop it first; `check` and `index rebuild` ask a running server by themselves"
-            }
-            Self::Lock(LockError::Io { .. }) => "check that the home folder exists and that you may write there",
+    pub fn hint(&self) -> Cow<'static, str> {
+        let hint = match self {
+            Self::Lock(error) => return error.hint().into(),
             Self::Log(error) => error.hint(),
             Self::HalfMoved => "finish it first: `sightline migrate`",
             Self::Vision(error) => error.hint().unwrap_or("run `sightline models verify`"),
@@ -74,7 +72,8 @@ impl StoreError {
             Self::ApiKey(_) => "write the key into the file that `index.api_key_file` names, readable by the server alone",
             Self::Feed(error) if error.is_away() => INDEX_AWAY,
             Self::Catalogue(_) | Self::Feed(_) | Self::Audit(_) => "check the disk, then run `sightline check`",
-        }
+        };
+        hint.into()
     }
 }
 
@@ -384,8 +383,7 @@ async fn configured_model(models: &ModelStore, config: &Config, data: &Path) -> 
 
 /// A job that was running when the process died goes on; one that somebody wanted stopped leaves nothing.
 async fn undo_cut_off_jobs(catalogue: &Catalogue, fleet: &Fleet) -> Result<(), CatalogueError> {
-    let jobs = catalogue.jobs(u32::MAX).await?;
-    for job in jobs.into_iter().filter(|j| j.state == JobState::Running) {
+    for job in catalogue.running_jobs().await? {
         if job.cancelling {
             let held = fleet.wait_turn(turns::FOOTAGE, DELETING).await?;
             catalogue.discard_footage(&job.spec.camera, job.spec.footage, &held.fence()).await?;

@@ -14,6 +14,8 @@ mod bad_rows;
 mod cluster;
 #[path = "server/comings.rs"]
 mod comings;
+#[path = "server/crops.rs"]
+mod crops;
 #[path = "server/damaged.rs"]
 mod damaged;
 #[path = "server/edge.rs"]
@@ -42,6 +44,8 @@ mod ingest;
 mod left;
 #[path = "server/lifecycle.rs"]
 mod lifecycle;
+#[path = "server/lists.rs"]
+mod lists;
 #[path = "server/live.rs"]
 mod live;
 #[path = "server/log.rs"]
@@ -68,3 +72,5 @@ mod small_disk;
 mod telemetry;
 #[path = "server/witness.rs"]
 mod witness;
+#[path = "server/wrong_clock.rs"]
+mod wrong_clock;

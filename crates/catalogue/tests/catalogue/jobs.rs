@@ -36,7 +36,7 @@ async fn the_same_footage_added_twice_is_one_job() {
     ] {
         assert!(matches!(f.catalogue.add_job(&other).await.unwrap(), AddedJob::New(_)), "{other:?}");
     }
-    assert_eq!(f.catalogue.jobs(100).await.unwrap().len(), 5);
+    assert_eq!(f.catalogue.jobs_page(None, None, None, 100).await.unwrap().len(), 5);
     let unknown = NewJob { camera: camera("nowhere"), ..job(1) };
     assert!(matches!(f.catalogue.add_job(&unknown).await, Err(CatalogueError::UnknownCamera(_))));
 }

@@ -16,6 +16,8 @@ mod crash;
 mod history;
 #[path = "jobs.rs"]
 mod jobs;
+#[path = "lists.rs"]
+mod lists;
 #[path = "leases.rs"]
 mod leases;
 #[path = "measure.rs"]

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
-use proto::v1::{self, live_service_client::LiveServiceClient};
+use proto::v1::{self, camera_service_client::CameraServiceClient, live_service_client::LiveServiceClient};
 use tonic::transport::Channel;
 use types::{AgencyId, CameraId};
 
@@ -9,6 +9,7 @@ use super::case::Purpose;
 use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome},
+    pages::{self, Listed, Shown},
     times::{BadArgument, parse_duration},
     view::{AccessView, CameraView, LiveView},
 };
@@ -59,6 +60,8 @@ pub(crate) enum Camera {
         /// Only those of this agency
         #[arg(long)]
         agency: Option<AgencyId>,
+        #[command(flatten)]
+        shown: Shown,
     },
     /// Change what others may do with one of your cameras; what is not named stays as it is
     #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
@@ -89,8 +92,8 @@ pub(crate) enum Camera {
     /// Who looked at one of your cameras, when and under which case
     Accesses {
         camera: CameraId,
-        /// At most so many, the newest first
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        /// At most so many, the newest first; 0: all of them
+        #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
     },
     /// List the cameras
@@ -98,6 +101,8 @@ pub(crate) enum Camera {
         /// Only those of this agency
         #[arg(long)]
         agency: Option<AgencyId>,
+        #[command(flatten)]
+        shown: Shown,
     },
 }
 
@@ -137,10 +142,15 @@ impl Camera {
                 changed(ctx, service.revoke_camera(request).await?.into_inner().camera, "nobody searches it any more");
             }
             Self::Accesses { camera, limit } => {
-                let request = v1::ListCameraAccessesRequest { camera_id: camera.to_string(), limit };
-                let accesses = service.list_camera_accesses(request).await?.into_inner().accesses;
-                let accesses: Vec<AccessView> = accesses.into_iter().map(Into::into).collect();
-                ctx.printer.answer(&serde_json::json!({ "accesses": accesses }), || AccessView::table(&accesses));
+                let accesses = pages::read(limit, async |limit, page_token| {
+                    let request = v1::ListCameraAccessesRequest { camera_id: camera.to_string(), limit, page_token };
+                    let page = service.list_camera_accesses(request).await?.into_inner();
+                    Ok((page.accesses, page.next_page_token))
+                });
+                let accesses: Listed<AccessView> = accesses.await?.into();
+                let json = serde_json::json!({ "accesses": accesses.rows, "more": accesses.more });
+                ctx.printer.answer(&json, || AccessView::table(&accesses.rows));
+                accesses.note(ctx);
             }
             Self::Add { id, agency, title, purposes, sensitive, retention, hours, position, source } => {
                 let policy = v1::CameraPolicy {
@@ -180,21 +190,39 @@ impl Camera {
                     }
                 });
             }
-            Self::Status { agency } => {
+            Self::Status { agency, shown } => {
                 let agency_id = agency.map_or_else(String::new, |a| a.to_string());
-                let cameras = client.live().camera_status(v1::CameraStatusRequest { agency_id }).await?.into_inner().cameras;
-                let cameras: Vec<LiveView> = cameras.into_iter().map(Into::into).collect();
-                ctx.printer.answer(&serde_json::json!({ "cameras": cameras }), || LiveView::table(&cameras));
+                let mut live = client.live();
+                let cameras = pages::read(shown.limit, async |page_size, page_token| {
+                    let request = v1::CameraStatusRequest { agency_id: agency_id.clone(), page_size, page_token };
+                    let page = live.camera_status(request).await?.into_inner();
+                    Ok((page.cameras, page.next_page_token))
+                });
+                let cameras: Listed<LiveView> = cameras.await?.into();
+                let json = serde_json::json!({ "cameras": cameras.rows, "more": cameras.more });
+                ctx.printer.answer(&json, || LiveView::table(&cameras.rows));
+                cameras.note(ctx);
             }
-            Self::List { agency } => {
+            Self::List { agency, shown } => {
                 let agency_id = agency.map_or_else(String::new, |a| a.to_string());
-                let cameras = service.list_cameras(v1::ListCamerasRequest { agency_id }).await?.into_inner().cameras;
-                let cameras: Vec<CameraView> = cameras.into_iter().map(Into::into).collect();
-                ctx.printer.answer(&serde_json::json!({ "cameras": cameras }), || CameraView::table(&cameras));
+                let cameras: Listed<CameraView> = list(&mut service, &agency_id, shown.limit).await?.into();
+                let json = serde_json::json!({ "cameras": cameras.rows, "more": cameras.more });
+                ctx.printer.answer(&json, || CameraView::table(&cameras.rows));
+                cameras.note(ctx);
             }
         }
         Ok(())
     }
+}
+
+/// The cameras of an agency, or of all where it is empty.
+pub(super) async fn list(service: &mut CameraServiceClient<Channel>, agency_id: &str, limit: u32) -> Outcome<Listed<v1::Camera>> {
+    let cameras = pages::read(limit, async |page_size, page_token| {
+        let request = v1::ListCamerasRequest { agency_id: agency_id.to_owned(), page_size, page_token };
+        let page = service.list_cameras(request).await?.into_inner();
+        Ok((page.cameras, page.next_page_token))
+    });
+    cameras.await
 }
 
 /// As given, or from standard input where it is "-".

@@ -14,6 +14,7 @@ use crate::{
     args,
     context::{Caller, Context},
     failure::{Failure, Outcome},
+    pages::{self, Listed, Shown},
     signing,
     times::{self, parse_duration, parse_time},
     view::CaseView,
@@ -57,11 +58,13 @@ pub(crate) enum Case {
         #[arg(long, default_value = "not authorised")]
         reason: String,
     },
-    /// List the cases you may see, the newest first
+    /// List the cases you may see: emergencies that nobody has reviewed, then those that wait, then the others; the newest first
     List {
         /// Only those in this state
         #[arg(long, value_enum)]
         state: Option<State>,
+        #[command(flatten)]
+        shown: Shown,
     },
     /// Show one case
     Show { case: CaseId },
@@ -163,16 +166,21 @@ impl Case {
                 let case: CaseView = service.refuse_case(request).await?.into_inner().case.unwrap_or_default().into();
                 printer.answer(&case, || format!("refused case {}: it permits nothing, and what was found is purged", case.id));
             }
-            Self::List { state } => {
+            Self::List { state, shown } => {
                 let state = match state {
                     None => v1::CaseState::Unspecified,
                     Some(State::Requested) => v1::CaseState::Requested,
                     Some(State::Authorised) => v1::CaseState::Authorised,
                     Some(State::Closed) => v1::CaseState::Closed,
                 };
-                let cases = service.list_cases(v1::ListCasesRequest { state: state.into() }).await?.into_inner().cases;
-                let cases: Vec<CaseView> = cases.into_iter().map(Into::into).collect();
-                printer.answer(&serde_json::json!({ "cases": cases }), || CaseView::table(&cases));
+                let cases = pages::read(shown.limit, async |page_size, page_token| {
+                    let request = v1::ListCasesRequest { state: state.into(), page_size, page_token };
+                    let page = service.list_cases(request).await?.into_inner();
+                    Ok((page.cases, page.next_page_token))
+                });
+                let cases: Listed<CaseView> = cases.await?.into();
+                printer.answer(&serde_json::json!({ "cases": cases.rows, "more": cases.more }), || CaseView::table(&cases.rows));
+                cases.note(ctx);
             }
             Self::Show { case } => {
                 let case: CaseView = fetch(&mut service, &case).await?.into();

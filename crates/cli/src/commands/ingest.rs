@@ -6,7 +6,10 @@ use server::{Config, WorkerMetrics};
 use tokio::signal::unix::{SignalKind, signal};
 use types::CameraId;
 
-use super::{camera::address, serve::log_to_stderr};
+use super::{
+    camera::address,
+    serve::{as_root, log_to_stderr},
+};
 use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome, library},
@@ -77,6 +80,9 @@ fn source(ctx: &Context, secrets: &CameraSecrets, camera: &CameraId, url: Option
 
 async fn watch(ctx: &Context, secrets: CameraSecrets) -> Outcome {
     log_to_stderr(ctx.printer, None);
+    as_root(ctx.printer, "sightline-ingest.service");
+    // Its spool holds sightings.
+    server::check_mode(ctx.home.path()).map_err(|e| library("home", &e).hint(e.hint()))?;
     let file = ctx.home.layout().config();
     // A worker's home folder needs none.
     let config = if file.exists() { Config::load(&file) } else { Config::parse("", &file) };

@@ -14,6 +14,7 @@ use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome, library},
     output::{count, table},
+    pages::{self, Listed},
     times,
     view::PartyView,
 };
@@ -27,8 +28,8 @@ pub(crate) enum Log {
         /// Entries after this one
         #[arg(long, value_name = "N", default_value_t = 0)]
         after: u64,
-        /// At most so many
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        /// At most so many; 0: all of them
+        #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
     },
     /// Fetch the receipt of an entry, which `sightline verify` checks
@@ -214,16 +215,20 @@ impl EntryView {
 
 async fn list(ctx: &Context, after_seq: u64, limit: u32) -> Outcome {
     let mut service = ctx.connect(Caller::Auditor).await?.admin();
-    let entries = service.list_audit(v1::ListAuditRequest { after_seq, limit }).await?.into_inner().entries;
-    let entries: Vec<EntryView> = entries.into_iter().map(Into::into).collect();
-    ctx.printer.answer(&serde_json::json!({ "entries": entries }), || {
+    let entries = pages::read(limit, async |limit, page_token| {
+        let page = service.list_audit(v1::ListAuditRequest { after_seq, limit, page_token }).await?.into_inner();
+        Ok((page.entries, page.next_page_token))
+    });
+    let entries: Listed<EntryView> = entries.await?.into();
+    ctx.printer.answer(&serde_json::json!({ "entries": entries.rows, "more": entries.more }), || {
         let row = |e: &EntryView| {
             let time = e.time.as_ref().map_or_else(String::new, |t| times::short(t, 0));
             let caller = e.caller.as_ref().map_or_else(|| "the server".to_owned(), PartyView::text);
             [e.entry.to_string(), time, caller, e.action.clone(), e.outcome.clone(), e.about()]
         };
-        table(["ENTRY", "TIME", "CALLER", "ACTION", "OUTCOME", "ABOUT"], &entries.iter().map(row).collect::<Vec<_>>())
+        table(["ENTRY", "TIME", "CALLER", "ACTION", "OUTCOME", "ABOUT"], &entries.rows.iter().map(row).collect::<Vec<_>>())
     });
+    entries.note(ctx);
     Ok(())
 }
 

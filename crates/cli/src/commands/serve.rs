@@ -26,6 +26,7 @@ impl Serve {
             .transpose()
             .map_err(|e| library("traces", &e).hint("check traces.otlp in sightline.toml, or leave it empty"))?;
         log_to_stderr(ctx.printer, traces.as_ref());
+        as_root(ctx.printer, "sightline.service");
         let printer = ctx.printer;
         let ready = |address: std::net::SocketAddr| {
             printer.answer(&serde_json::json!({ "listening": address.to_string() }), || format!("listening on {address}"));
@@ -35,6 +36,16 @@ impl Serve {
             let _ = tokio::task::spawn_blocking(move || traces.shut()).await;
         }
         served.map_err(|e| library("serve", &e).hint(e.hint()))
+    }
+}
+
+/// Warns whoever runs what goes on as root: it needs no right of root's.
+pub(super) fn as_root(printer: Printer, unit: &str) {
+    if rustix::process::geteuid().is_root() {
+        printer.note(&format!(
+            "warning: this runs as root, which it need not; deploy/systemd/{unit} runs it as a user of its own, with less to reach:\n  \
+             useradd --system sightline && systemctl enable --now {unit}"
+        ));
     }
 }
 

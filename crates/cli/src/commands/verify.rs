@@ -1,7 +1,4 @@
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use access::{
     AuditEntry,
@@ -88,7 +85,7 @@ fn answer_export(ctx: &Context, trust: &Trust, files: usize, export: &CheckedExp
 }
 
 fn answer_receipt(ctx: &Context, trust: &Trust, path: &Path) -> Outcome {
-    let text = fs::read_to_string(path).map_err(|e| {
+    let text = bundle::read_receipt(path).map_err(|e| {
         Failure::because("receipt_unreadable", format!("read {}", path.display()), &e).hint("name a receipt's file")
     })?;
     let not_valid = |e: &access::log::LogError| {

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -55,7 +56,7 @@ impl Deployment {
     pub(crate) fn beside(&self) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let this = Self { dir, server: None, address: String::new(), believed: None };
-        fs::create_dir_all(this.home()).unwrap();
+        fs::DirBuilder::new().mode(0o700).create(this.home()).unwrap();
         fs::copy(self.home().join("sightline.toml"), this.home().join("sightline.toml")).unwrap();
         copy(&self.home().join("pki"), &this.home().join("pki"));
         this
@@ -105,6 +106,11 @@ impl Deployment {
     pub(crate) fn serve_on(&mut self, cores: &str) {
         let mut command = Command::new("taskset");
         command.args(["--cpu-list", cores, env!("CARGO_BIN_EXE_sightline")]).env_remove("RUST_LOG").stdin(Stdio::null());
+        self.serve_by(command);
+    }
+
+    /// As [`Self::serve`], by another command that starts the program.
+    pub(crate) fn serve_under(&mut self, command: Command) {
         self.serve_by(command);
     }
 

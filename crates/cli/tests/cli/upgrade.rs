@@ -4,7 +4,7 @@
 //! cameras of two agencies, 25 sightings, an open and a closed case, a revoked certificate, an export, what a search found.
 //! Its keys are for nothing else. Its certificates end, so the test issues new ones by its authority.
 
-use std::{fs, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt as _, process::Command};
 
 use serde_json::Value;
 
@@ -19,6 +19,8 @@ fn a_home_folder_of_9a762c7_is_opened_with_everything_that_was_in_it() {
     let unpacked = d.path("upgrade");
     assert!(Command::new("tar").args(["-xJf", archive, "-C"]).arg(d.path("")).status().unwrap().success());
     fs::rename(unpacked.join("home"), &home).unwrap();
+    // As the notes for those who upgrade say.
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
     d.json(&["identity", "service", "server"]);
     for role in ["operator", "investigator", "auditor"] {
         d.json(&["identity", "add", &format!("new-{role}"), "--role", role, "--agency", "local"]);

@@ -584,16 +584,25 @@ pub struct GetCaseResponse {
     #[prost(message, optional, tag = "1")]
     pub case: ::core::option::Option<Case>,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListCasesRequest {
     /// Unspecified: every state.
     #[prost(enumeration = "CaseState", tag = "1")]
     pub state: i32,
+    /// Of a page, 1 to 1000; 0: 1000. A page may have fewer although there are more.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListCasesResponse {
     #[prost(message, repeated, tag = "1")]
     pub cases: ::prost::alloc::vec::Vec<Case>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CloseCaseRequest {
@@ -801,7 +810,7 @@ pub mod case_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CaseService/OpenCase",
             );
@@ -829,7 +838,7 @@ pub mod case_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CaseService/AuthoriseCase",
             );
@@ -854,7 +863,7 @@ pub mod case_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CaseService/GetCase",
             );
@@ -863,7 +872,8 @@ pub mod case_service_client {
                 .insert(GrpcMethod::new("sightline.v1.CaseService", "GetCase"));
             self.inner.unary(req, path, codec).await
         }
-        /// Those the caller may see, the newest first, at most 1000.
+        /// Those the caller may see, page by page: emergencies that nobody has reviewed first, then those that wait for an
+        /// authoriser, then the others, each the newest first. Errors: INVALID_ARGUMENT (a token of another list or question).
         pub async fn list_cases(
             &mut self,
             request: impl tonic::IntoRequest<super::ListCasesRequest>,
@@ -879,7 +889,7 @@ pub mod case_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CaseService/ListCases",
             );
@@ -904,7 +914,7 @@ pub mod case_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CaseService/CloseCase",
             );
@@ -930,7 +940,7 @@ pub mod case_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CaseService/RefuseCase",
             );
@@ -981,7 +991,8 @@ pub mod case_service_server {
             &self,
             request: tonic::Request<super::GetCaseRequest>,
         ) -> std::result::Result<tonic::Response<super::GetCaseResponse>, tonic::Status>;
-        /// Those the caller may see, the newest first, at most 1000.
+        /// Those the caller may see, page by page: emergencies that nobody has reviewed first, then those that wait for an
+        /// authoriser, then the others, each the newest first. Errors: INVALID_ARGUMENT (a token of another list or question).
         async fn list_cases(
             &self,
             request: tonic::Request<super::ListCasesRequest>,
@@ -1115,7 +1126,7 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = OpenCaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1160,7 +1171,7 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AuthoriseCaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1205,7 +1216,7 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetCaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1250,7 +1261,7 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListCasesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1295,7 +1306,7 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CloseCaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1340,7 +1351,7 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RefuseCaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1466,19 +1477,25 @@ pub struct RebuildIndexResponse {
     #[prost(message, optional, tag = "2")]
     pub elapsed: ::core::option::Option<::prost_types::Duration>,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAuditRequest {
     /// Entries after this one; 0: from the first.
     #[prost(uint64, tag = "1")]
     pub after_seq: u64,
-    /// At most so many, 1 to 1000; 0: 100.
+    /// Of a page, 1 to 1000; 0: 100.
     #[prost(uint32, tag = "2")]
     pub limit: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListAuditResponse {
     #[prost(message, repeated, tag = "1")]
     pub entries: ::prost::alloc::vec::Vec<AuditRecord>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AuditRecord {
@@ -1820,7 +1837,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/Status",
             );
@@ -1842,7 +1859,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/Check",
             );
@@ -1867,7 +1884,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/RebuildIndex",
             );
@@ -1892,7 +1909,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/ListAudit",
             );
@@ -1919,7 +1936,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/RevokeCertificate",
             );
@@ -1946,7 +1963,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/ListRevocations",
             );
@@ -1973,7 +1990,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/StartReindex",
             );
@@ -1998,7 +2015,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/GetReindex",
             );
@@ -2024,7 +2041,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/SwitchReindex",
             );
@@ -2049,7 +2066,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/RollBackReindex",
             );
@@ -2074,7 +2091,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/DropReindex",
             );
@@ -2293,7 +2310,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StatusSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2337,7 +2354,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CheckSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2382,7 +2399,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RebuildIndexSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2427,7 +2444,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListAuditSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2473,7 +2490,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RevokeCertificateSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2518,7 +2535,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListRevocationsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2563,7 +2580,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StartReindexSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2608,7 +2625,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetReindexSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2653,7 +2670,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SwitchReindexSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2699,7 +2716,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RollBackReindexSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2744,7 +2761,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DropReindexSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2901,12 +2918,21 @@ pub struct ListCamerasRequest {
     /// Empty: of every agency.
     #[prost(string, tag = "1")]
     pub agency_id: ::prost::alloc::string::String,
+    /// Of a page, 1 to 1000; 0: 1000. A page may have fewer although there are more.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListCamerasResponse {
     /// By id.
     #[prost(message, repeated, tag = "1")]
     pub cameras: ::prost::alloc::vec::Vec<Camera>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetCameraPolicyRequest {
@@ -2970,15 +2996,21 @@ pub struct RevokeCameraResponse {
 pub struct ListCameraAccessesRequest {
     #[prost(string, tag = "1")]
     pub camera_id: ::prost::alloc::string::String,
-    /// At most so many, 1 to 1000; 0: 100.
+    /// Of a page, 1 to 1000; 0: 100.
     #[prost(uint32, tag = "2")]
     pub limit: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListCameraAccessesResponse {
     /// The newest first.
     #[prost(message, repeated, tag = "1")]
     pub accesses: ::prost::alloc::vec::Vec<CameraAccess>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CameraAccess {
@@ -3103,7 +3135,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/AddAgency",
             );
@@ -3128,7 +3160,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/ListAgencies",
             );
@@ -3154,7 +3186,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/AddCamera",
             );
@@ -3179,7 +3211,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/ListCameras",
             );
@@ -3205,7 +3237,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/SetCameraPolicy",
             );
@@ -3232,7 +3264,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/PauseCamera",
             );
@@ -3257,7 +3289,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/ResumeCamera",
             );
@@ -3282,7 +3314,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/RevokeCamera",
             );
@@ -3308,7 +3340,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/ListCameraAccesses",
             );
@@ -3517,7 +3549,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AddAgencySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3562,7 +3594,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListAgenciesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3607,7 +3639,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AddCameraSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3652,7 +3684,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListCamerasSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3698,7 +3730,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetCameraPolicySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3743,7 +3775,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PauseCameraSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3788,7 +3820,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ResumeCameraSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3833,7 +3865,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RevokeCameraSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3879,7 +3911,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListCameraAccessesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4290,7 +4322,7 @@ pub mod search_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.SearchService/Search",
             );
@@ -4317,7 +4349,7 @@ pub mod search_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.SearchService/GetCrop",
             );
@@ -4478,7 +4510,7 @@ pub mod search_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SearchSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4523,7 +4555,7 @@ pub mod search_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetCropSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4766,7 +4798,7 @@ pub mod export_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.ExportService/Export",
             );
@@ -4916,7 +4948,7 @@ pub mod export_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ExportSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5078,16 +5110,25 @@ pub struct GetJobResponse {
     #[prost(message, optional, tag = "1")]
     pub job: ::core::option::Option<Job>,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListJobsRequest {
     /// Unspecified: every state.
     #[prost(enumeration = "JobState", tag = "1")]
     pub state: i32,
+    /// Of a page, 1 to 1000; 0: 1000. A page may have fewer although there are more.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListJobsResponse {
     #[prost(message, repeated, tag = "1")]
     pub jobs: ::prost::alloc::vec::Vec<Job>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchJobRequest {
@@ -5283,7 +5324,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/AddFootage",
             );
@@ -5305,7 +5346,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/GetJob",
             );
@@ -5314,7 +5355,7 @@ pub mod footage_service_client {
                 .insert(GrpcMethod::new("sightline.v1.FootageService", "GetJob"));
             self.inner.unary(req, path, codec).await
         }
-        /// The newest first, at most 1000.
+        /// The newest first, page by page.
         pub async fn list_jobs(
             &mut self,
             request: impl tonic::IntoRequest<super::ListJobsRequest>,
@@ -5330,7 +5371,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/ListJobs",
             );
@@ -5355,7 +5396,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/WatchJob",
             );
@@ -5380,7 +5421,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/CancelJob",
             );
@@ -5405,7 +5446,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/RetryJob",
             );
@@ -5431,7 +5472,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/RemoveFootage",
             );
@@ -5472,7 +5513,7 @@ pub mod footage_service_server {
             &self,
             request: tonic::Request<super::GetJobRequest>,
         ) -> std::result::Result<tonic::Response<super::GetJobResponse>, tonic::Status>;
-        /// The newest first, at most 1000.
+        /// The newest first, page by page.
         async fn list_jobs(
             &self,
             request: tonic::Request<super::ListJobsRequest>,
@@ -5624,7 +5665,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AddFootageSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5669,7 +5710,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetJobSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5714,7 +5755,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListJobsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5760,7 +5801,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchJobSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5805,7 +5846,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CancelJobSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5850,7 +5891,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RetryJobSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5895,7 +5936,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RemoveFootageSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5967,12 +6008,21 @@ pub struct CameraStatusRequest {
     /// Empty: of every agency.
     #[prost(string, tag = "1")]
     pub agency_id: ::prost::alloc::string::String,
+    /// Of a page, 1 to 1000; 0: 1000. A page may have fewer although there are more.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CameraStatusResponse {
     /// By camera.
     #[prost(message, repeated, tag = "1")]
     pub cameras: ::prost::alloc::vec::Vec<CameraStatus>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CameraStatus {
@@ -6184,7 +6234,7 @@ pub mod live_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.LiveService/SetCameraSource",
             );
@@ -6209,7 +6259,7 @@ pub mod live_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.LiveService/CameraStatus",
             );
@@ -6359,7 +6409,7 @@ pub mod live_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetCameraSourceSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -6404,7 +6454,7 @@ pub mod live_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CameraStatusSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -6658,7 +6708,7 @@ pub mod ingest_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.IngestService/Hold",
             );
@@ -6686,7 +6736,7 @@ pub mod ingest_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.IngestService/Push",
             );
@@ -6848,7 +6898,7 @@ pub mod ingest_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = HoldSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -6894,7 +6944,7 @@ pub mod ingest_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PushSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7074,7 +7124,7 @@ pub mod log_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.LogService/GetReceipt",
             );
@@ -7216,7 +7266,7 @@ pub mod log_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetReceiptSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7293,8 +7343,8 @@ pub struct RetentionStatusResponse {
     /// How long sightings live where the camera's owner says nothing.
     #[prost(message, optional, tag = "6")]
     pub default_retention: ::core::option::Option<::prost_types::Duration>,
-    /// How far this machine's clock is ahead of the latest time it showed before, where that is more than the deployment
-    /// believes: nothing is deleted until RunRetention says that the clock is right.
+    /// How far this machine's clock is ahead of the time that deletion goes by, where it leapt. A leap moves that time once it has
+    /// stood for as long as it was; one that is larger than the deployment believes, once RunRetention says that the clock is right.
     #[prost(message, optional, tag = "7")]
     pub clock_ahead: ::core::option::Option<::prost_types::Duration>,
 }
@@ -7312,19 +7362,25 @@ pub struct Bucket {
     #[prost(bool, tag = "4")]
     pub overdue: bool,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListDeletionsRequest {
     /// Those before this one; 0: from the newest on.
     #[prost(uint64, tag = "1")]
     pub before: u64,
-    /// At most so many, 1 to 1000; 0: 100.
+    /// Of a page, 1 to 1000; 0: 100.
     #[prost(uint32, tag = "2")]
     pub limit: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListDeletionsResponse {
     #[prost(message, repeated, tag = "1")]
     pub deletions: ::prost::alloc::vec::Vec<Deletion>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Deletion {
@@ -7478,11 +7534,20 @@ pub struct ListHoldsRequest {
     /// Only those of this case.
     #[prost(string, tag = "1")]
     pub case_id: ::prost::alloc::string::String,
+    /// Of a page, 1 to 1000; 0: 1000. A page may have fewer although there are more.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListHoldsResponse {
     #[prost(message, repeated, tag = "1")]
     pub holds: ::prost::alloc::vec::Vec<Hold>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -7629,7 +7694,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/RetentionStatus",
             );
@@ -7657,7 +7722,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/ListDeletions",
             );
@@ -7685,7 +7750,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/RunRetention",
             );
@@ -7715,7 +7780,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/PlaceHold",
             );
@@ -7741,7 +7806,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/ConfirmHold",
             );
@@ -7768,7 +7833,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/ReleaseHold",
             );
@@ -7793,7 +7858,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/ListHolds",
             );
@@ -7990,7 +8055,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RetentionStatusSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8036,7 +8101,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListDeletionsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8082,7 +8147,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RunRetentionSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8127,7 +8192,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PlaceHoldSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8172,7 +8237,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ConfirmHoldSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8217,7 +8282,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReleaseHoldSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8262,7 +8327,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListHoldsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

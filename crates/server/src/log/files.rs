@@ -6,7 +6,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use access::log::{StoreError, TileStore};
+use access::log::{MAX_ENTRY, StoreError, TileStore};
+
+use crate::bounded::read_all;
+
+/// A full bundle of the longest entries there can be.
+const MOST: u64 = 256 * (MAX_ENTRY as u64 + 2);
 
 /// The folder of a log, laid out as C2SP `tlog-tiles`: `checkpoint`, `tile/0/000`, `tile/entries/000.p/5`.
 #[derive(Debug, Clone)]
@@ -29,7 +34,7 @@ impl FileTiles {
 
 impl TileStore for FileTiles {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match fs::read(self.path(path)) {
+        match read_all(&self.path(path), MOST) {
             Ok(bytes) => Ok(Some(bytes)),
             // A file where a folder should be is as good as nothing there.
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),

@@ -1,6 +1,6 @@
 use std::str::FromStr;
 
-use access::{Action, AuditDetail, Case, Code as Why, Denial, Grant, GrantSignature, Matter, check_open, may_see_case};
+use access::{Action, AuditDetail, Case, Code as Why, Denial, Grant, GrantSignature, Matter, Role, check_open, may_see_case};
 use catalogue::{CatalogueError, StoredCase};
 use proto::v1::{self, case_service_server::CaseService};
 use tonic::{Request, Response, Status};
@@ -13,10 +13,9 @@ use super::{
 use crate::{
     identity::caller,
     log::sealed,
+    paging::{MOST, Page},
     status::{Fault, status},
 };
-
-const MAX_LISTED: u32 = 1000;
 
 #[tonic::async_trait]
 impl CaseService for Api {
@@ -110,17 +109,26 @@ impl CaseService for Api {
     async fn list_cases(&self, request: Request<v1::ListCasesRequest>) -> Result<Response<v1::ListCasesResponse>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
-        let cases = self
+        let (cases, next_page_token) = self
             .0
             .recorded(&caller, Action::ListCases, None, AuditDetail::default(), async |_| {
-                let mut cases = self.0.catalogue().cases(state_from(request.state)?, MAX_LISTED).await?;
-                cases.retain(|c| may_see_case(&c.case, &caller));
-                Ok(cases)
+                let state = state_from(request.state)?;
+                let page = Page::of("cases", request.state, request.page_size, MOST, &request.page_token)?;
+                let own = (caller.role == Role::Investigator).then(|| caller.organisation.as_str());
+                let cases = self.0.catalogue().cases_page(state, own, page.after.as_ref(), page.rows()).await?;
+                Ok(page.cut(
+                    cases,
+                    |(_, place)| place.clone(),
+                    |(case, _)| {
+                        let case = case?.case;
+                        // The columns that chose it are copies.
+                        let shown = may_see_case(&case, &caller) && state.is_none_or(|state| case.state() == state);
+                        shown.then(|| case_message(self.0.gate.policy(), &case))
+                    },
+                ))
             })
             .await?;
-        Ok(Response::new(v1::ListCasesResponse {
-            cases: cases.iter().map(|c| case_message(self.0.gate.policy(), &c.case)).collect(),
-        }))
+        Ok(Response::new(v1::ListCasesResponse { cases, next_page_token }))
     }
 
     async fn close_case(&self, request: Request<v1::CloseCaseRequest>) -> Result<Response<v1::CloseCaseResponse>, Status> {

@@ -261,6 +261,7 @@ async fn deliver(api: Api, ready: Ready, send: Sender) {
     let permit = ready.permit;
     let (case, caller, begin, unauthorised) =
         (permit.case().clone(), permit.caller().clone(), permit.receipt().seq, permit.granted().emergency);
+    api.0.handed_out.note(&case, &handed);
     let left_out_camera_ids = permit.granted().left_out.iter().map(|l| l.camera.to_string()).collect();
     let now = api.0.now();
     let last = match sent {

@@ -11,6 +11,7 @@ use types::{AgencyId, CameraId};
 use super::{Api, cameras::not_yours, convert::moment};
 use crate::{
     identity::caller,
+    paging::{MOST, Page},
     status::{Fault, status},
 };
 
@@ -55,12 +56,13 @@ impl LiveService for Api {
         request: Request<v1::CameraStatusRequest>,
     ) -> Result<Response<v1::CameraStatusResponse>, Status> {
         let caller = caller(&request)?;
-        let agency = match request.into_inner().agency_id.as_str() {
+        let request = request.into_inner();
+        let agency = match request.agency_id.as_str() {
             "" => None,
             id => Some(AgencyId::new(id).map_err(|e| status(Action::CameraStatus, Fault::Message(e.into())))?),
         };
         let detail = AuditDetail { agency: agency.clone(), ..AuditDetail::default() };
-        let cameras = self
+        let (cameras, next_page_token) = self
             .0
             .recorded(&caller, Action::CameraStatus, None, detail, async |permission| {
                 let mut cameras = self.of_workers().await?;
@@ -71,11 +73,12 @@ impl LiveService for Api {
                     let Ok(of) = AgencyId::new(&status.agency_id) else { return false };
                     agency.as_ref().is_none_or(|a| *a == of) && (permission == Permission::Yes || caller.is_of(&of))
                 });
-                Ok(cameras)
+                let page = Page::<CameraId>::of("status", &agency, request.page_size, MOST, &request.page_token)?;
+                let next = cameras.into_iter().filter(|(id, _)| page.after.as_ref().is_none_or(|after| id > after));
+                Ok(page.cut(next.take(page.rows() as usize).collect(), |(id, _)| id.clone(), |(_, status)| Some(status)))
             })
             .await?;
-        let cameras = cameras.into_values().collect();
-        Ok(Response::new(v1::CameraStatusResponse { cameras }))
+        Ok(Response::new(v1::CameraStatusResponse { cameras, next_page_token }))
     }
 }
 

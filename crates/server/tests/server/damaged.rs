@@ -88,7 +88,7 @@ async fn deleted_rows_of_who_looked_are_named_and_made_again() {
     assert_eq!(named(&deployed).await, ["camera gate"]);
     let mut admin = AdminServiceClient::new(deployed.channel("operator").await);
     assert!(admin.check(v1::CheckRequest { repair: true }).await.unwrap().into_inner().clean);
-    let request = v1::ListCameraAccessesRequest { camera_id: "gate".into(), limit: 0 };
+    let request = v1::ListCameraAccessesRequest { camera_id: "gate".into(), limit: 0, ..Default::default() };
     let mut owner = CameraServiceClient::new(deployed.channel("camera-owner").await);
     assert_eq!(owner.list_camera_accesses(request).await.unwrap().into_inner().accesses.len(), 1);
 }

@@ -282,7 +282,7 @@ async fn an_export_goes_no_further_than_a_search_and_takes_from_the_same_budget(
     }
 
     let mut owner = CameraServiceClient::new(deployed.channel("camera-owner").await);
-    let accesses = v1::ListCameraAccessesRequest { camera_id: "gate".into(), limit: 0 };
+    let accesses = v1::ListCameraAccessesRequest { camera_id: "gate".into(), limit: 0, ..Default::default() };
     owner.pause_camera(v1::PauseCameraRequest { camera_id: "gate".into() }).await.unwrap();
     let (files, summary) = export(&deployed, "investigator", request("k", found(5))).await.unwrap();
     assert_eq!((summary.sightings, summary.left_out_camera_ids.as_slice()), (1, &["gate".to_owned()][..]));

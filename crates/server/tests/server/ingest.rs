@@ -476,3 +476,15 @@ fn a_sighting_keeps_its_id_on_the_wire() {
     let car = car("gate", "local", 1, CaptureTime::now());
     assert_eq!(v1::Sighting::from(&car).id.parse::<SightingId>().unwrap(), car.id);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_on_a_stream_that_holds_more_than_it_may_is_refused_told_and_on_the_record() {
+    let deployed = deployed().await;
+    let mut client = IngestServiceClient::new(deployed.channel("ingest").await);
+    let camera_ids = (0..20_000).map(|n| format!("c-{n}")).collect();
+    let request = v1::HoldRequest { worker_id: ONE.into(), camera_ids, ..Default::default() };
+    let mut answers = client.hold(tokio_stream::iter([request])).await.unwrap().into_inner();
+    assert_eq!(told(&answers.message().await.unwrap_err()), (Code::InvalidArgument, "too_large".into()));
+    let record = deployed.record().await;
+    assert!(record.iter().any(|(_, outcome)| outcome == "too_large"), "{record:?}");
+}

@@ -296,7 +296,7 @@ async fn the_high_water_mark_lies_beside_the_home_folder_and_one_inside_is_taken
 }
 
 pub(super) fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
+    std::os::unix::fs::DirBuilderExt::mode(fs::DirBuilder::new().recursive(true), 0o700).create(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(|e| e.unwrap()) {
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {

@@ -87,7 +87,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             owner().await.revoke_camera(v1::RevokeCameraRequest { camera_id: "yard".into() }).await.unwrap();
         }
         "CameraService/ListCameraAccesses" => {
-            let request = v1::ListCameraAccessesRequest { camera_id: "gate".into(), limit: 0 };
+            let request = v1::ListCameraAccessesRequest { camera_id: "gate".into(), limit: 0, ..Default::default() };
             owner().await.list_camera_accesses(request).await.unwrap();
         }
         "AdminService/RevokeCertificate" => {

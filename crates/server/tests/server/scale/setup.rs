@@ -237,7 +237,8 @@ async fn tracklets(home: &Home) -> (Vec<Change>, Vec<RedactedCrop>, Value) {
             crops.push(RedactedCrop::decode(&jpeg).unwrap());
         }
     }
-    let footage_us: i64 = catalogue.jobs(1000).await.unwrap().iter().map(|j| j.progress.done.as_micros() as i64).sum();
+    let footage_us: i64 =
+        catalogue.jobs_page(None, None, None, 1000).await.unwrap().iter().map(|j| j.progress.done.as_micros() as i64).sum();
     catalogue.close().await;
     assert!(crops.len() >= 50, "{} real tracklets are too few to draw from", crops.len());
     let told = json!({
