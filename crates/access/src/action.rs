@@ -112,6 +112,9 @@ pub enum Action {
     HoldCameras,
     #[serde(rename = "ingest.push")]
     PushSightings,
+    /// The server itself: what is seen from here on, and what is not there any more. One entry, in the transaction of the rows.
+    #[serde(rename = "sightings.commit")]
+    CommitSightings,
     /// Somebody comes in; on the record only where they were turned away.
     #[serde(rename = "connect")]
     Connect,
@@ -127,7 +130,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 53] = [
         Self::Search,
         Self::GetCrop,
         Self::Export,
@@ -179,6 +182,7 @@ impl Action {
         Self::ListHolds,
         Self::HoldCameras,
         Self::PushSightings,
+        Self::CommitSightings,
         Self::Connect,
     ];
 
@@ -235,6 +239,7 @@ impl Action {
             Self::ListHolds => "hold.list",
             Self::HoldCameras => "ingest.hold",
             Self::PushSightings => "ingest.push",
+            Self::CommitSightings => "sightings.commit",
             Self::Connect => "connect",
         }
     }
@@ -276,7 +281,7 @@ impl Action {
             Self::PlaceHold | Self::ConfirmHold | Self::ReleaseHold | Self::ListHolds => [No, Yes, Own, No, Yes, No],
             Self::HoldCameras | Self::PushSightings => [No, No, No, No, No, Own],
             // Nobody asks for these: the server does them by itself.
-            Self::PurgeCase | Self::DeleteSightings | Self::Connect => [No, No, No, No, No, No],
+            Self::PurgeCase | Self::DeleteSightings | Self::CommitSightings | Self::Connect => [No, No, No, No, No, No],
         };
         row[role as usize]
     }

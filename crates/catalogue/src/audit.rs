@@ -147,7 +147,7 @@ impl Catalogue {
             seal(&mut tx, row).await?;
         }
         tx.commit().await?;
-        self.recorded().follow(rows.iter().map(|row| (row.seq.unsigned_abs(), row.entry)));
+        self.followed(rows.iter().map(|row| (row.seq.unsigned_abs(), row.entry))).await;
         Ok(taken)
     }
 
@@ -229,6 +229,14 @@ impl Catalogue {
         }
         Ok(gone)
     }
+}
+
+/// Adds one entry, without a charge and without anything to open its commitments, to a change that holds [`Lock::Record`].
+pub(crate) async fn append_in(tx: &mut Tx, entry: AuditEntry) -> Result<(u64, AuditEntry), CatalogueError> {
+    let bytes = entry.to_bytes().map_err(|e| CatalogueError::Database(Box::new(e)))?;
+    let seq = last_seq(&mut **tx).await? + 1;
+    insert(tx, &[Row { seq: seq.cast_signed(), entry: &entry, bytes: &bytes }]).await?;
+    Ok((seq, entry))
 }
 
 async fn last_seq<'e>(from: impl sqlx::Executor<'e, Database = sqlx::Any>) -> Result<u64, CatalogueError> {

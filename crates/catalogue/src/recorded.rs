@@ -50,16 +50,25 @@ pub(crate) struct Recorded {
     begun: BTreeMap<u64, String>,
     /// The serial number, and the entry that says so.
     revoked: BTreeMap<String, u64>,
+    /// The first entry that says that every sighting is committed to.
+    whole: Option<u64>,
 }
 
 impl Recorded {
-    /// Takes entries that were just written, if it has read all before them.
-    pub(crate) fn follow<'a>(&mut self, entries: impl Iterator<Item = (u64, &'a AuditEntry)>) {
+    /// Takes entries that were just written, if it has read all before them. Otherwise `false`.
+    fn follow<'a>(&mut self, entries: impl Iterator<Item = (u64, &'a AuditEntry)>) -> bool {
         for (seq, entry) in entries {
-            if seq == self.upto + 1 {
-                self.take(seq, Some(entry));
+            if seq > self.upto + 1 {
+                return false;
             }
+            self.take(seq, Some(entry));
         }
+        true
+    }
+
+    /// The first entry that says that every sighting is committed to.
+    pub(crate) fn whole(&self) -> Option<u64> {
+        self.whole
     }
 
     /// The first entry that can't be read.
@@ -78,6 +87,9 @@ impl Recorded {
         };
         if let Some(case) = &entry.case {
             self.of_case.entry(case.clone()).or_default().push(seq.cast_signed());
+        }
+        if entry.detail.seen.as_ref().is_some_and(|seen| seen.whole) {
+            self.whole.get_or_insert(seq);
         }
         match (entry.action, &entry.phase) {
             (Action::RevokeIdentity, Phase::Begin) => {
@@ -111,6 +123,14 @@ impl Recorded {
 impl Catalogue {
     pub(crate) fn recorded(&self) -> MutexGuard<'_, Recorded> {
         self.inner.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes entries that were just written, and what somebody else wrote before them.
+    pub(crate) async fn followed<'a>(&self, entries: impl Iterator<Item = (u64, &'a AuditEntry)>) {
+        let all = self.recorded().follow(entries);
+        if !all && let Err(error) = self.follow_record().await {
+            tracing::error!(%error, "the record was not read to its end: what it says counts once it is");
+        }
     }
 
     /// Reads what the record has more than was read of it. Call it before the first decision, and where other servers may have

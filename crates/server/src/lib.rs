@@ -38,6 +38,7 @@ mod pki;
 mod places;
 mod probe;
 mod purge;
+mod record_health;
 mod reindex;
 mod retention;
 mod serve;
