@@ -58,6 +58,13 @@ pub struct Salts {
     pub stature: [u8; 16],
 }
 
+impl std::fmt::Debug for Salts {
+    /// Without them: who has them can test what a sighting may have been.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Salts")
+    }
+}
+
 impl Salts {
     pub fn to_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];

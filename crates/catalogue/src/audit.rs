@@ -116,6 +116,17 @@ impl Catalogue {
         let mut tx = self.begin_alone(Lock::Record).await?;
         let Books { mut last, mut spent } = Books::open(&mut tx, entries).await?;
         let before = spent.clone();
+        // What the record says was taken counts as well, whatever somebody made of the row: nobody else writes to it meanwhile.
+        if !spent.is_empty() {
+            if self.recorded().upto() < last {
+                self.follow_record().await?;
+            }
+            let recorded = self.recorded();
+            for (case, (queries, results)) in &mut spent {
+                let taken = recorded.spent(case);
+                (*queries, *results) = ((*queries).max(taken.queries), (*results).max(taken.results));
+            }
+        }
         let (mut taken, mut rows) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
         for (entry, bytes) in entries {
             if let (Some(charge), Some(case)) = (entry.charge, &entry.case) {

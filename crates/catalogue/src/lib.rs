@@ -40,6 +40,7 @@ mod open;
 mod prove_seen;
 mod published;
 mod recorded;
+mod recorded_state;
 mod retention;
 mod revoked;
 mod row;

@@ -7,13 +7,13 @@ use std::{
     sync::{MutexGuard, PoisonError},
 };
 
-use access::{Action, AuditEntry, Closed, Ending, Outcome, Phase};
+use access::{Action, AuditEntry, CameraPolicy, Charge, Closed, Ending, Outcome, Phase};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 use types::{CameraId, CaseId};
 
 use crate::{
-    Catalogue, CatalogueError, StoredCase,
+    Catalogue, CatalogueError, Spent, StoredCase,
     access_list::looks,
     audit::{record, sealed},
     case::stored,
@@ -52,6 +52,9 @@ pub(crate) struct Recorded {
     revoked: BTreeMap<String, u64>,
     /// The first entry that says that every sighting is committed to.
     whole: Option<u64>,
+    spent: HashMap<CaseId, Spent>,
+    /// What owners said last, with the entry; `None`: an entry of an earlier version says that they did, and not what.
+    policies: BTreeMap<CameraId, Option<(u64, CameraPolicy)>>,
 }
 
 impl Recorded {
@@ -64,6 +67,25 @@ impl Recorded {
             self.take(seq, Some(entry));
         }
         true
+    }
+
+    /// How far it was read.
+    pub(crate) fn upto(&self) -> u64 {
+        self.upto
+    }
+
+    /// What the entries of a case took from its budgets.
+    pub(crate) fn spent(&self, case: &CaseId) -> Spent {
+        self.spent.get(case).copied().unwrap_or_default()
+    }
+
+    /// What the owner of a camera said last, and in which entry, where it is known.
+    pub(crate) fn policy(&self, camera: &CameraId) -> Option<(u64, CameraPolicy)> {
+        match self.policies.get(camera) {
+            Some(told) => told.clone(),
+            // Nobody said anything.
+            None => Some((0, CameraPolicy::default())),
+        }
     }
 
     /// The first entry that says that every sighting is committed to.
@@ -90,6 +112,23 @@ impl Recorded {
         }
         if entry.detail.seen.as_ref().is_some_and(|seen| seen.whole) {
             self.whole.get_or_insert(seq);
+        }
+        if let (Some(case), Some(charge)) = (&entry.case, &entry.charge) {
+            let spent = self.spent.entry(case.clone()).or_default();
+            match charge {
+                Charge::Take { queries, results, .. } => {
+                    spent.queries = spent.queries.saturating_add(u64::from(*queries));
+                    spent.results = spent.results.saturating_add(u64::from(*results));
+                }
+                Charge::GiveBack { results } => spent.results = spent.results.saturating_sub(u64::from(*results)),
+            }
+        }
+        let of_policy = [Action::SetCameraPolicy, Action::PauseCamera, Action::ResumeCamera, Action::RevokeCamera];
+        for camera in entry.detail.cameras.iter().filter(|_| of_policy.contains(&entry.action)) {
+            match &entry.detail.policy {
+                Some(policy) => drop(self.policies.insert(camera.clone(), Some((seq, policy.clone())))),
+                None => drop(self.policies.entry(camera.clone()).or_insert(None)),
+            }
         }
         match (entry.action, &entry.phase) {
             (Action::RevokeIdentity, Phase::Begin) => {
@@ -201,6 +240,7 @@ impl Catalogue {
                 format!("entry {seq} of the record revoked it and its row is gone; it is refused all the same. Revoke it again");
             found.push(RecordDifference { subject: format!("certificate {serial}"), message });
         }
+        found.extend(self.check_budgets_and_policies().await?);
         Ok(found)
     }
 
@@ -312,6 +352,7 @@ impl Catalogue {
                 self.change_case(&closed, &closed.case).await?;
             }
         }
+        self.repair_budgets_and_policies().await?;
         if found.iter().any(|f| f.subject.starts_with("camera")) {
             self.note_accesses_again().await?;
         }

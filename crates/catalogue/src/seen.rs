@@ -71,7 +71,7 @@ impl Place {
 #[must_use = "whoever follows the record is told after the commit"]
 #[derive(Default)]
 pub(crate) struct Committed {
-    entries: Vec<(u64, AuditEntry)>,
+    pub(crate) entries: Vec<(u64, AuditEntry)>,
 }
 
 impl Committed {
