@@ -120,6 +120,9 @@ pub enum Action {
     TrustGrantKey,
     #[serde(rename = "grant_key.drop")]
     DropGrantKey,
+    /// The server itself: what is seen from here on, and what is not there any more. One entry, in the transaction of the rows.
+    #[serde(rename = "sightings.commit")]
+    CommitSightings,
     /// Somebody comes in; on the record only where they were turned away.
     #[serde(rename = "connect")]
     Connect,
@@ -135,7 +138,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 55] = [
+    pub const ALL: [Self; 56] = [
         Self::Search,
         Self::GetCrop,
         Self::Export,
@@ -190,6 +193,7 @@ impl Action {
         Self::IssueIdentity,
         Self::TrustGrantKey,
         Self::DropGrantKey,
+        Self::CommitSightings,
         Self::Connect,
     ];
 
@@ -249,6 +253,7 @@ impl Action {
             Self::IssueIdentity => "identity.issue",
             Self::TrustGrantKey => "grant_key.trust",
             Self::DropGrantKey => "grant_key.drop",
+            Self::CommitSightings => "sightings.commit",
             Self::Connect => "connect",
         }
     }
@@ -290,8 +295,8 @@ impl Action {
             Self::PlaceHold | Self::ConfirmHold | Self::ReleaseHold | Self::ListHolds => [No, Yes, Own, No, Yes, No],
             Self::HoldCameras | Self::PushSightings => [No, No, No, No, No, Own],
             // Nobody asks for these: the server does them by itself.
-            Self::PurgeCase | Self::DeleteSightings | Self::Connect => [No, No, No, No, No, No],
             Self::IssueIdentity | Self::TrustGrantKey | Self::DropGrantKey => [No, No, No, No, No, No],
+            Self::PurgeCase | Self::DeleteSightings | Self::CommitSightings | Self::Connect => [No, No, No, No, No, No],
         };
         row[role as usize]
     }

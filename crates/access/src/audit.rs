@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use types::{AgencyId, CameraId, CaseId, Class, HoldId, JobId, QueryPart, ReceiveTime, SightingId, TimeWindow};
 
-use crate::{Action, Budgets, Caller, Code, Commitment, Deletion, Example, LeftOut, Matter, Name, Sealed, SearchRequest, log};
+use crate::{
+    Action, Budgets, Caller, CameraPolicy, Code, Commitment, Deletion, Example, LeftOut, Matter, Name, Sealed, SearchRequest, Seen,
+    log,
+};
 
 /// One line of the record. No free text and no picture: who, what, under which case, how far, and how it ended. What
 /// somebody wrote or showed is there as a [`Commitment`] alone.
@@ -130,6 +133,12 @@ pub struct AuditDetail {
     /// Sightings that a worker handed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken: Option<u64>,
+    /// What the owner lets others do with the cameras from here on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<CameraPolicy>,
+    /// What commits to sightings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
     /// What was handed out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<u32>,

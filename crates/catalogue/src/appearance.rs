@@ -196,21 +196,27 @@ impl Catalogue {
                 .bind(i64::from(limit))
                 .fetch_all(&mut *tx)
                 .await?;
+        let mut adopted = Vec::with_capacity(rows.len());
         for (sighting, seq, vector) in &rows {
-            sqlx::query("UPDATE sighting SET model = $1, embedding = $2 WHERE id = $3 AND seq = $4")
+            let done = sqlx::query("UPDATE sighting SET model = $1, embedding = $2 WHERE id = $3 AND seq = $4")
                 .bind(model.0.as_slice())
                 .bind(vector.as_slice())
                 .bind(sighting.as_slice())
                 .bind(*seq)
                 .execute(&mut *tx)
                 .await?;
+            if done.rows_affected() > 0 {
+                adopted.push(sighting.clone());
+            }
             sqlx::query("DELETE FROM embedding WHERE model = $1 AND sighting = $2")
                 .bind(model.0.as_slice())
                 .bind(sighting.as_slice())
                 .execute(&mut *tx)
                 .await?;
         }
+        let committed = self.commit_adopted(&mut tx, &adopted).await?;
         tx.commit().await?;
+        self.committed(committed).await;
         Ok(rows.len() as u64)
     }
 

@@ -12,6 +12,7 @@ use crate::{
     agency::label,
     engine::{DbRow, sequence},
     row::{document, read_document, time},
+    seen::Committed,
 };
 
 /// Every camera, and how many changes there had been.
@@ -160,20 +161,26 @@ impl Catalogue {
         if added.rows_affected() == 0 {
             return Err(CatalogueError::Exists { kind: "camera", id: camera.id.to_string() });
         }
-        Ok(tx.commit().await?)
+        // Otherwise the record says by its silence that it is the usual one.
+        let other = camera.policy != CameraPolicy::default();
+        let committed = if other { self.commit_policy(&mut tx, camera).await? } else { Committed::default() };
+        tx.commit().await?;
+        self.committed(committed).await;
+        Ok(())
     }
 
     /// # Errors
     /// [`CatalogueError::UnknownCamera`].
     pub async fn camera(&self, id: &CameraId) -> Result<Camera, CatalogueError> {
         let row = sqlx::query("SELECT * FROM camera WHERE id = $1").bind(id.as_str()).fetch_optional(self.reader()).await?;
-        row.as_ref().map_or_else(|| Err(CatalogueError::UnknownCamera(id.clone())), camera)
+        let camera = row.as_ref().map_or_else(|| Err(CatalogueError::UnknownCamera(id.clone())), camera)?;
+        self.camera_as_recorded(camera).await
     }
 
     /// By id.
     pub async fn cameras(&self) -> Result<Vec<Camera>, CatalogueError> {
         let rows = sqlx::query("SELECT * FROM camera ORDER BY id").fetch_all(self.reader()).await?;
-        rows.iter().map(camera).collect()
+        self.cameras_as_recorded(rows.iter().map(camera).collect::<Result<_, _>>()?).await
     }
 
     /// Every camera with its owner's policy, as [`access::decide()`] needs them: as they are when this is called, or newer.
@@ -193,7 +200,8 @@ impl Catalogue {
         tx.commit().await?;
         let place = |p: Position| Place::new(p.latitude, p.longitude);
         let pooled = |c: Camera| PooledCamera { id: c.id, agency: c.agency, place: c.position.and_then(place), policy: c.policy };
-        let cameras = rows.iter().map(|row| camera(row).map(pooled)).collect::<Result<Arc<[_]>, _>>()?;
+        let cameras = self.cameras_as_recorded(rows.iter().map(camera).collect::<Result<_, _>>()?).await?;
+        let cameras: Arc<[_]> = cameras.into_iter().map(pooled).collect();
         *kept() = Some((changes, cameras.clone()));
         Ok(cameras)
     }
@@ -219,7 +227,9 @@ impl Catalogue {
     ) -> Result<Camera, CatalogueError> {
         let mut tx = self.begin().await?;
         let row = sqlx::query("SELECT * FROM camera WHERE id = $1").bind(id.as_str()).fetch_optional(&mut *tx).await?;
-        let mut camera = row.as_ref().map_or_else(|| Err(CatalogueError::UnknownCamera(id.clone())), camera)?;
+        let camera = row.as_ref().map_or_else(|| Err(CatalogueError::UnknownCamera(id.clone())), camera)?;
+        // What somebody made of the row does not become what the owner said.
+        let mut camera = self.camera_as_recorded(camera).await?;
         change(&mut camera.policy);
         sqlx::query("UPDATE camera SET policy = $2 WHERE id = $1")
             .bind(id.as_str())
@@ -229,7 +239,9 @@ impl Catalogue {
         if camera.policy.paused || camera.policy.revoked {
             self.end_lease(&mut tx, id).await?;
         }
+        let committed = self.commit_policy(&mut tx, &camera).await?;
         tx.commit().await?;
+        self.committed(committed).await;
         Ok(camera)
     }
 }

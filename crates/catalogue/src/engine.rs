@@ -221,6 +221,14 @@ impl Catalogue {
         }
     }
 
+    /// Waits for one more turn, in a change that is begun: [`Lock::Record`] is always the last.
+    pub(crate) async fn lock_in(&self, tx: &mut Tx, what: Lock) -> Result<(), CatalogueError> {
+        match self.inner.engine.kind {
+            Kind::Sqlite => Ok(()),
+            Kind::Postgres => postgres::lock(tx, what).await,
+        }
+    }
+
     /// Reads that see one moment.
     pub(crate) async fn snapshot(&self) -> Result<Tx, CatalogueError> {
         match self.inner.engine.kind {

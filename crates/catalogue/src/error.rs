@@ -38,6 +38,8 @@ pub enum CatalogueError {
     Sighting { id: SightingId, what: &'static str },
     #[error("sighting {id} is not its worker's to hand in: {fault}")]
     Lease { id: SightingId, fault: LeaseFault },
+    #[error("sighting {id} is not as it was stored: {what}")]
+    NotAsStored { id: SightingId, what: &'static str },
     #[error("the disk is full; nothing of this change was stored. Free some space where the catalogue lives and try again")]
     DiskFull(#[source] Cause),
     #[error("the catalogue {path} is damaged; restore it from a backup (the file is left as it is)")]

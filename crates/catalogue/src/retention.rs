@@ -10,6 +10,7 @@ use crate::{
     Catalogue, CatalogueError,
     engine::{DbRow, Lock, Tx, sequence},
     row::{capture, document, embedding, id, read_document, time},
+    seen::Place,
     turn::Fence,
 };
 
@@ -167,10 +168,10 @@ impl Catalogue {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
         self.check_fence(&mut tx, fence).await?;
         let mut deletion = run.deletion.clone();
-        let mut gone = Vec::new();
+        let (mut gone, mut places) = (Vec::new(), Vec::new());
         'cameras: for (camera, before) in &run.deletion.stored_before {
             while let rows @ [_, ..] = &*sqlx::query(
-                "SELECT id, camera, first_us, last_us, model, embedding FROM sighting s
+                "SELECT id, camera, first_us, last_us, model, embedding, batch, leaf FROM sighting s
                  WHERE day = $1 AND camera = $2 AND stored < $3 AND NOT EXISTS (SELECT 1 FROM held WHERE held.id = s.id)
                  ORDER BY stored, id LIMIT $4",
             )
@@ -181,7 +182,7 @@ impl Catalogue {
             .fetch_all(&mut *tx)
             .await?
             {
-                take(&mut tx, rows, holds, now, &mut deletion, &mut gone).await?;
+                places.extend(take(&mut tx, rows, holds, now, &mut deletion, &mut gone).await?);
                 if !gone.is_empty() {
                     break 'cameras;
                 }
@@ -189,13 +190,13 @@ impl Catalogue {
         }
         if gone.is_empty() {
             let rows = sqlx::query(
-                "SELECT id, camera, first_us, last_us, model, embedding FROM sighting s
+                "SELECT id, camera, first_us, last_us, model, embedding, batch, leaf FROM sighting s
                  WHERE day = $1 AND EXISTS (SELECT 1 FROM held WHERE held.id = s.id) ORDER BY id",
             )
             .bind(deletion.day.0)
             .fetch_all(&mut *tx)
             .await?;
-            take(&mut tx, &rows, holds, now, &mut deletion, &mut gone).await?;
+            places.extend(take(&mut tx, &rows, holds, now, &mut deletion, &mut gone).await?);
         }
         let left = sqlx::query("SELECT day FROM sighting WHERE day = $1 LIMIT 1").bind(deletion.day.0).fetch_optional(&mut *tx);
         deletion.whole = left.await?.is_none();
@@ -204,7 +205,9 @@ impl Catalogue {
         }
         deletion.held = held_of(&mut tx, deletion.day).await?;
         store(&mut tx, run.id, &deletion).await?;
+        let committed = self.commit_gone(&mut tx, places).await?;
         tx.commit().await?;
+        self.committed(committed).await;
         run.deletion = deletion;
         Ok(gone)
     }
@@ -250,7 +253,7 @@ impl Catalogue {
     }
 }
 
-/// Deletes what no hold keeps, and notes what one does.
+/// Deletes what no hold keeps, and notes what one does. Returns where the leaves of what it deleted are.
 async fn take(
     tx: &mut Tx,
     rows: &[DbRow],
@@ -258,7 +261,8 @@ async fn take(
     now: ReceiveTime,
     deletion: &mut Deletion,
     gone: &mut Vec<Gone>,
-) -> Result<(), CatalogueError> {
+) -> Result<Vec<Place>, CatalogueError> {
+    let mut places = Vec::new();
     for row in rows {
         let sighting = id(row.try_get("id")?)?;
         let cases = keeping(holds, row, now)?;
@@ -267,10 +271,11 @@ async fn take(
             delete(tx, sighting).await?;
             *deletion.cameras.entry(camera(row)?).or_default() += 1;
             deletion.ids.add(sighting);
+            places.extend(Place::of(row)?);
             gone.push(Gone { id: sighting, embedding: embedding(row.try_get("model")?, row.try_get("embedding")?)? });
         }
     }
-    Ok(())
+    Ok(places)
 }
 
 /// The cases whose holds keep a sighting.

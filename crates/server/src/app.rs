@@ -26,6 +26,7 @@ use crate::{
     log::Log,
     picture::PictureReader,
     purge::CasePurge,
+    record_health::RecordHealth,
     retention::RetentionState,
     status::{Fault, status},
     store::Store,
@@ -52,6 +53,7 @@ pub(crate) struct App {
     pub(crate) rules: AtomicU64,
     pub(crate) purges: Vec<Arc<dyn CasePurge>>,
     pub(crate) retention: RetentionState,
+    pub(crate) record_health: RecordHealth,
     pub(crate) started: ReceiveTime,
     /// The server is going down: streams end.
     pub(crate) stop: CancellationToken,

@@ -44,6 +44,7 @@ mod pki;
 mod places;
 mod probe;
 mod purge;
+mod record_health;
 mod reindex;
 mod restore;
 mod retention;

@@ -274,7 +274,7 @@ impl Log {
 
     /// Resolves when there is something new to publish.
     pub(crate) async fn grown(&self) {
-        self.grown.notified().await;
+        tokio::select! { () = self.grown.notified() => {}, () = self.catalogue.record_grown() => {} }
     }
 }
 

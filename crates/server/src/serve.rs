@@ -41,6 +41,7 @@ use crate::{
     picture::PictureReader,
     places::PlaceLimits,
     purge::{SealedWords, sweep_regularly},
+    record_health::{self, RecordHealth},
     reindex,
     retention::{self, RetentionCounts, RetentionState},
     service,
@@ -224,6 +225,7 @@ impl Server {
             rules: AtomicU64::new(0),
             purges: vec![Arc::new(SealedWords(store.catalogue.clone()))],
             retention: RetentionState::new(health.clone()),
+            record_health: RecordHealth::new(health.clone()),
             started: ReceiveTime::now(),
             stop: stop.clone(),
             detached: TaskTracker::new(),
@@ -236,6 +238,7 @@ impl Server {
         }
         app.know_issued().await.map_err(StoreError::from)?;
         set_health(&health, ServingStatus::Serving).await;
+        app.record_health.tell(&app.store).await;
         let mut tasks = Parts::default();
         let (send, connections) = mpsc::channel(16);
         let limits = PlaceLimits {
@@ -255,6 +258,7 @@ impl Server {
             tasks.spawn("the leases of jobs", fleet::keep_jobs(app.clone(), stop.clone()));
         }
         tasks.spawn_once("the sweep of crops", fleet::sweep_crops(app.clone()));
+        tasks.spawn_once("committing to what was found", record_health::commit_found(app.clone(), stop.clone()));
         let watching = Some(tokio::spawn(live.run(stop.clone())));
         tasks.spawn("publishing", publish_regularly(app.clone(), stop.clone()));
         let health_address = match config.health_listen {
@@ -444,6 +448,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
         "sightline.v1.RetentionService",
         retention::HEALTH,
         retention::INDEX_HEALTH,
+        record_health::HEALTH,
     ];
     for name in services {
         health.set_service_status(name, status).await;

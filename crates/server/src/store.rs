@@ -5,7 +5,10 @@ use std::{
     borrow::Cow,
     collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -27,7 +30,7 @@ use crate::{
     fleet::{Fleet, turns},
     lock::{HomeLock, LockError},
     log::{Log, LogFault},
-    reindex,
+    record_health, reindex,
     status::chain,
 };
 
@@ -94,6 +97,8 @@ pub struct Store {
     pub(crate) place: Place,
     /// An index of a model that nobody uses is left behind where it was.
     pub(crate) untidy: AtomicBool,
+    /// What is stored is not what the record says, as far as anybody looked.
+    pub(crate) differs: AtomicBool,
     /// Held by whoever changes which model is searched.
     pub(crate) reindexing: tokio::sync::Mutex<()>,
     _lock: HomeLock,
@@ -115,9 +120,7 @@ impl Store {
         // Before anything is changed: on an older copy nothing is.
         let log = Log::open(home, &config.log, catalogue.clone()).await?;
         // What the record says decides, also where somebody changed the rows.
-        for found in catalogue.check_state().await? {
-            tracing::error!(subject = found.subject, "not what the record says: {}", found.message);
-        }
+        let differs = record_health::differs(&catalogue).await?;
         if !fleet.is_shared() {
             undo_cut_off_jobs(&catalogue, &fleet).await?;
             let swept = catalogue.sweep_orphans().await?;
@@ -148,6 +151,7 @@ impl Store {
             data,
             place,
             untidy: AtomicBool::new(false),
+            differs: AtomicBool::new(differs),
             reindexing: tokio::sync::Mutex::default(),
             _lock: lock,
         };
@@ -197,6 +201,7 @@ impl Store {
         let _held = self.fleet.wait_turn(turns::RETENTION, DELETING).await?;
         let mut findings = self.findings().await?;
         let found = std::mem::take(&mut findings.list);
+        self.differs.store(found.iter().any(record_health::is_about_the_record), Ordering::Relaxed);
         if !repair || found.is_empty() {
             return Ok(findings.answer(found));
         }
@@ -211,6 +216,7 @@ impl Store {
             self.feed.rebuild().await?;
         }
         let left = self.findings().await?;
+        self.differs.store(left.list.iter().any(record_health::is_about_the_record), Ordering::Relaxed);
         let is_left = |f: &v1::Finding| left.list.iter().any(|l| l.kind == f.kind && l.subject == f.subject);
         let list = found.into_iter().map(|f| v1::Finding { repaired: !is_left(&f), ..f }).collect();
         let clean = left.list.is_empty();
@@ -263,6 +269,9 @@ impl Store {
         if let Err(fault) = self.feed.verify().await {
             add(v1::FindingKind::VectorDamaged, "index".to_owned(), &chain(&fault));
         }
+        for changed in &report.changed {
+            add(v1::FindingKind::SightingChanged, changed.subject.clone(), &changed.message);
+        }
         for name in &report.orphan_crops {
             add(v1::FindingKind::CropOrphaned, name.clone(), "the crop belongs to no sighting");
         }
@@ -288,7 +297,14 @@ impl Store {
             Err(fault) => add(v1::FindingKind::Audit, "log".to_owned(), &fault.to_string()),
         }
         let count = |n: usize| n as u64;
-        Ok(Findings { sightings: report.sightings, crops: report.crops, vectors: count(vectors), list })
+        Ok(Findings {
+            sightings: report.sightings,
+            crops: report.crops,
+            vectors: count(vectors),
+            committed: report.committed,
+            uncommitted: report.uncommitted,
+            list,
+        })
     }
 
     /// What rows and vectors differ in, and how many vectors there are.
@@ -304,6 +320,8 @@ struct Findings {
     sightings: u64,
     crops: u64,
     vectors: u64,
+    committed: u64,
+    uncommitted: u64,
     list: Vec<v1::Finding>,
 }
 
@@ -318,6 +336,8 @@ impl Findings {
             vectors: self.vectors,
             findings: list,
             findings_total,
+            committed: self.committed,
+            uncommitted: self.uncommitted,
         }
     }
 }

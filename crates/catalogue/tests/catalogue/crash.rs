@@ -98,7 +98,8 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
         let report = catalogue.check().await.unwrap();
         assert!(report.is_clean(), "{report:?}");
         let audit = catalogue.audit_bytes_since(0, u32::MAX).await.unwrap().len() as u64;
-        assert!(audit == entries || audit == entries + 1, "{audit} entries, {entries} acknowledged");
+        // After the last one that was told of: one of a discard, one of a put, and one that was appended.
+        assert!((entries..=entries + 3).contains(&audit), "{audit} entries, {entries} acknowledged");
         entries = audit;
         // The next round starts from what is known.
         there.clear();

@@ -24,6 +24,8 @@ mod leases;
 mod measure;
 #[path = "retention.rs"]
 mod retention;
+#[path = "seen.rs"]
+mod seen;
 #[path = "segments.rs"]
 mod segments;
 #[path = "sightings.rs"]

@@ -1454,6 +1454,12 @@ pub struct CheckResponse {
     /// How many there are in all.
     #[prost(uint64, tag = "6")]
     pub findings_total: u64,
+    /// Sightings that the record commits to.
+    #[prost(uint64, tag = "7")]
+    pub committed: u64,
+    /// Sightings that were stored before the record committed to any, and that it does not commit to yet. No finding.
+    #[prost(uint64, tag = "8")]
+    pub uncommitted: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Finding {
@@ -1659,6 +1665,8 @@ pub enum FindingKind {
     SightingUnusable = 7,
     /// A file of the index is not what was written.
     VectorDamaged = 8,
+    /// What is stored of a sighting is not what the record commits to, or a sighting that it commits to is missing.
+    SightingChanged = 9,
 }
 impl FindingKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1676,6 +1684,7 @@ impl FindingKind {
             Self::Audit => "FINDING_KIND_AUDIT",
             Self::SightingUnusable => "FINDING_KIND_SIGHTING_UNUSABLE",
             Self::VectorDamaged => "FINDING_KIND_VECTOR_DAMAGED",
+            Self::SightingChanged => "FINDING_KIND_SIGHTING_CHANGED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1690,6 +1699,7 @@ impl FindingKind {
             "FINDING_KIND_AUDIT" => Some(Self::Audit),
             "FINDING_KIND_SIGHTING_UNUSABLE" => Some(Self::SightingUnusable),
             "FINDING_KIND_VECTOR_DAMAGED" => Some(Self::VectorDamaged),
+            "FINDING_KIND_SIGHTING_CHANGED" => Some(Self::SightingChanged),
             _ => None,
         }
     }

@@ -44,6 +44,7 @@ impl AdminService for Api {
             .0
             .recorded(&caller, action, None, AuditDetail::default(), async |_| Ok(self.0.store.check(repair).await?))
             .await?;
+        self.0.record_health.tell(&self.0.store).await;
         Ok(Response::new(answer))
     }
 
