@@ -10,6 +10,7 @@
 //! A failed check names what does not fit and never says why it might: a flipped disk bit and a forger look the same.
 
 mod authentic;
+mod event;
 mod note;
 mod receipt;
 mod seal;
@@ -17,6 +18,7 @@ mod store;
 mod tree;
 mod trust;
 
+pub use event::{sign_event, verify_event};
 pub use note::{KeyKind, Note, NoteError, NoteKey, NoteSignature, NoteSigner};
 pub use receipt::Receipt;
 pub use seal::Seal;

@@ -19,10 +19,11 @@ const BATCH: usize = 500;
 const CROPS_AT_ONCE: usize = 8;
 
 /// Every table that is moved, before those that refer to it, with its key. What a running server alone needs is not.
-const TABLES: [(&str, &str); 21] = [
+const TABLES: [(&str, &str); 22] = [
     ("agency", "id"),
     ("camera", "id"),
     ("case_file", "id"),
+    ("case_event", "seq"),
     ("audit", "seq"),
     ("sealed", "seq, matter"),
     ("camera_access", "camera, seq"),

@@ -10,6 +10,8 @@ mod archive;
 mod bucket;
 #[path = "cli/cameras.rs"]
 mod cameras;
+#[path = "cli/case_watch.rs"]
+mod case_watch;
 #[path = "cli/chaos.rs"]
 mod chaos;
 #[path = "cli/city.rs"]

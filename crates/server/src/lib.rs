@@ -34,6 +34,7 @@ mod lock;
 pub mod log;
 mod metrics;
 mod migrate;
+mod notify;
 mod picture;
 mod pki;
 mod places;
@@ -52,7 +53,7 @@ mod traces;
 
 pub use callers::CallerLimits;
 pub use clock::Clock;
-pub use config::{ApiKeyError, Config, ConfigError, IndexServer, LogConfig, TEMPLATE, WitnessConfig};
+pub use config::{ApiKeyError, Config, ConfigError, IndexServer, LogConfig, NotifyConfig, TEMPLATE, WitnessConfig};
 pub use deployment::{Deployment, DeploymentError, Home, InitOptions};
 pub use feed::FeedError;
 pub use grant_keys::GrantKeyError;
@@ -60,6 +61,7 @@ pub use identities::{IssuedIdentity, NewIdentity, OfflineIdentities, issue, issu
 pub use lock::{HomeLock, LockError};
 pub use metrics::{MetricsError, WorkerMetrics};
 pub use migrate::{MigrateError, Migrated, migrate};
+pub use notify::HookError;
 pub use pki::PkiError;
 pub use probe::{TurnedAway, turned_away};
 pub use retention::RetentionCounts;

@@ -42,6 +42,8 @@ mod lifecycle;
 mod live;
 #[path = "server/log.rs"]
 mod log;
+#[path = "server/notify.rs"]
+mod notify;
 #[path = "server/picture.rs"]
 mod picture;
 #[path = "server/places.rs"]

@@ -16,7 +16,7 @@ use crate::{
     failure::{Failure, Outcome},
     signing,
     times::{self, parse_duration, parse_time},
-    view::CaseView,
+    view::{CaseView, EventView},
 };
 
 /// Why a case may exist.
@@ -62,6 +62,12 @@ pub(crate) enum Case {
         /// Only those in this state
         #[arg(long, value_enum)]
         state: Option<State>,
+    },
+    /// Tell what happens to cases, as it happens: one line each, until it is stopped
+    Watch {
+        /// Begin after this event [default: what happens from now on]
+        #[arg(long, value_name = "N")]
+        after: Option<u64>,
     },
     /// Show one case
     Show { case: CaseId },
@@ -140,8 +146,11 @@ fn part() -> impl TypedValueParser<Value = QueryPart> {
 
 impl Case {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
-        let usual =
-            if matches!(self, Self::Authorise { .. } | Self::Refuse { .. }) { Caller::Authoriser } else { Caller::Investigator };
+        let usual = if matches!(self, Self::Authorise { .. } | Self::Refuse { .. } | Self::Watch { .. }) {
+            Caller::Authoriser
+        } else {
+            Caller::Investigator
+        };
         let mut service = ctx.connect(usual).await?.cases();
         let printer = ctx.printer;
         match self {
@@ -173,6 +182,14 @@ impl Case {
                 let cases = service.list_cases(v1::ListCasesRequest { state: state.into() }).await?.into_inner().cases;
                 let cases: Vec<CaseView> = cases.into_iter().map(Into::into).collect();
                 printer.answer(&serde_json::json!({ "cases": cases }), || CaseView::table(&cases));
+            }
+            Self::Watch { after } => {
+                let request = v1::WatchCasesRequest { after: after.unwrap_or_default() };
+                let mut events = service.watch_cases(request).await?.into_inner();
+                while let Some(told) = events.message().await? {
+                    let event: EventView = told.event.unwrap_or_default().into();
+                    printer.answer(&event, || event.text());
+                }
             }
             Self::Show { case } => {
                 let case: CaseView = fetch(&mut service, &case).await?.into();
