@@ -34,6 +34,8 @@ pub enum Action {
     GetCase,
     #[serde(rename = "case.list")]
     ListCases,
+    #[serde(rename = "case.watch")]
+    WatchCases,
     #[serde(rename = "case.close")]
     CloseCase,
     #[serde(rename = "footage.add")]
@@ -152,6 +154,7 @@ impl Action {
         Self::AuthoriseCase,
         Self::GetCase,
         Self::ListCases,
+        Self::WatchCases,
         Self::CloseCase,
         Self::AddFootage,
         Self::GetJob,
@@ -212,6 +215,7 @@ impl Action {
             Self::AuthoriseCase => "case.authorise",
             Self::GetCase => "case.get",
             Self::ListCases => "case.list",
+            Self::WatchCases => "case.watch",
             Self::CloseCase => "case.close",
             Self::AddFootage => "footage.add",
             Self::GetJob => "job.get",
@@ -274,6 +278,7 @@ impl Action {
             Self::OpenCase => [Yes, No, No, No, No, No],
             Self::AuthoriseCase => [No, Own, No, No, No, No],
             Self::GetCase | Self::ListCases => [Own, Yes, No, No, Yes, No],
+            Self::WatchCases => [No, Yes, Own, No, No, No],
             Self::CloseCase => [Own, Yes, No, No, No, No],
             Self::AddFootage | Self::GetJob | Self::ListJobs | Self::WatchJob | Self::CancelJob => [No, No, Own, Yes, No, No],
             Self::RetryJob | Self::RemoveFootage => [No, No, Own, Yes, No, No],

@@ -11,6 +11,7 @@
 
 mod authentic;
 mod batch;
+mod event;
 mod note;
 mod receipt;
 mod seal;
@@ -19,6 +20,7 @@ mod tree;
 mod trust;
 
 pub use batch::{batch_root, check_in_batch, prove_in_batch};
+pub use event::{sign_event, verify_event};
 pub use note::{KeyKind, Note, NoteError, NoteKey, NoteSignature, NoteSigner};
 pub use receipt::Receipt;
 pub use seal::Seal;

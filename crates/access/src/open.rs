@@ -126,3 +126,13 @@ pub fn may_see_case(case: &Case, caller: &Caller) -> bool {
         Role::CameraOwner | Role::Operator | Role::Ingest => false,
     }
 }
+
+/// Whether the caller is told what happens to the case: authorisers of every one, and owners of those that cover a camera of
+/// theirs. `cameras` are all that are pooled.
+pub fn may_watch_case(case: &Case, cameras: &[PooledCamera], caller: &Caller) -> bool {
+    match caller.role {
+        Role::Authoriser => true,
+        Role::CameraOwner => cameras.iter().any(|c| caller.is_of(&c.agency) && case.grant.scope.covers_camera(c)),
+        Role::Investigator | Role::Auditor | Role::Operator | Role::Ingest => false,
+    }
+}

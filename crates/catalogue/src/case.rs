@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use access::{Case, Ending, Policy, PooledCamera};
+use access::{Case, CaseEvent, CaseState, Ending, Policy, PooledCamera};
 use sqlx::Row;
 use types::{CaseId, ReceiveTime};
 
 use crate::{
-    Catalogue, CatalogueError,
-    engine::DbRow,
+    Catalogue, CatalogueError, case_event,
+    engine::{DbRow, Tx},
     row::{document, read_document, time},
 };
 
@@ -43,7 +43,7 @@ impl Catalogue {
         // One that can't be read stops nobody: `check` names it.
         let there: Vec<_> = rows.iter().filter_map(|row| self.as_recorded(row).ok()).collect();
         access::check_quotas(policy, grant, there.iter().map(|stored| &stored.case)).map_err(CatalogueError::Denied)?;
-        let added = insert(&mut *tx, case).await?;
+        let added = insert(&mut tx, policy, case).await?;
         tx.commit().await?;
         Ok(added)
     }
@@ -51,7 +51,10 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError::Exists`] if the id is taken: a signature fits one case.
     pub async fn add_case(&self, case: &Case) -> Result<StoredCase, CatalogueError> {
-        insert(self.writer(), case).await
+        let mut tx = self.begin().await?;
+        let added = insert(&mut tx, &Policy::default(), case).await?;
+        tx.commit().await?;
+        Ok(added)
     }
 
     pub async fn case(&self, id: &CaseId) -> Result<Option<StoredCase>, CatalogueError> {
@@ -135,15 +138,21 @@ impl Catalogue {
         .bind(before.version.cast_signed())
         .bind(after.state().as_str())
         .bind(document(after)?);
-        match query.fetch_all(self.writer()).await?.pop() {
-            Some(row) => stored(&row),
-            None if self.case(id).await?.is_none() => Err(CatalogueError::UnknownCase(id.clone())),
-            None => Err(conflict()),
+        let mut tx = self.begin().await?;
+        if let Some(row) = query.fetch_optional(&mut *tx).await? {
+            case_event::note(&mut tx, &CaseEvent::of_change(&before.case, after)).await?;
+            tx.commit().await?;
+            return stored(&row);
+        }
+        drop(tx);
+        match self.case(id).await? {
+            None => Err(CatalogueError::UnknownCase(id.clone())),
+            Some(_) => Err(conflict()),
         }
     }
 }
 
-async fn insert<'e>(executor: impl sqlx::Executor<'e, Database = sqlx::Any>, case: &Case) -> Result<StoredCase, CatalogueError> {
+async fn insert(tx: &mut Tx, policy: &Policy, case: &Case) -> Result<StoredCase, CatalogueError> {
     let grant = &case.grant;
     let added = sqlx::query(
         "INSERT INTO case_file (id, version, state, purpose, organisation, opened, expires, document)
@@ -156,11 +165,12 @@ async fn insert<'e>(executor: impl sqlx::Executor<'e, Database = sqlx::Any>, cas
     .bind(grant.opened.as_micros())
     .bind(grant.expires.as_micros())
     .bind(document(case)?)
-    .execute(executor)
+    .execute(&mut **tx)
     .await?;
     if added.rows_affected() == 0 {
         return Err(CatalogueError::Exists { kind: "case", id: case.id().to_string() });
     }
+    case_event::note(tx, &[CaseEvent::of_opening(policy, case)]).await?;
     Ok(StoredCase { case: case.clone(), version: 1, spent: Spent::default() })
 }
 

@@ -23,9 +23,15 @@ impl Known {
         }
         let AuditDetail { serial, key_sha256: Some(key), key_owner, .. } = &entry.detail else { return };
         match (entry.action, serial, key_owner) {
-            (Action::IssueIdentity, Some(serial), _) => drop(self.certificates.insert((serial.clone(), key.clone()))),
-            (Action::TrustGrantKey, _, Some(owner)) => drop(self.grant_keys.insert((owner.clone(), key.clone()))),
-            (Action::DropGrantKey, _, Some(owner)) => drop(self.grant_keys.remove(&(owner.clone(), key.clone()))),
+            (Action::IssueIdentity, Some(serial), _) => {
+                self.certificates.insert((serial.clone(), key.clone()));
+            }
+            (Action::TrustGrantKey, _, Some(owner)) => {
+                self.grant_keys.insert((owner.clone(), key.clone()));
+            }
+            (Action::DropGrantKey, _, Some(owner)) => {
+                self.grant_keys.remove(&(owner.clone(), key.clone()));
+            }
             _ => {}
         }
     }

@@ -23,6 +23,7 @@ const TABLES: [(&str, &str); 22] = [
     ("agency", "id"),
     ("camera", "id"),
     ("case_file", "id"),
+    ("case_event", "seq"),
     ("audit", "seq"),
     ("sealed", "seq, matter"),
     ("commitment", "entry"),

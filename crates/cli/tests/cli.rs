@@ -14,6 +14,8 @@ mod bounded;
 mod bucket;
 #[path = "cli/cameras.rs"]
 mod cameras;
+#[path = "cli/case_watch.rs"]
+mod case_watch;
 #[path = "cli/chaos.rs"]
 mod chaos;
 #[path = "cli/city.rs"]

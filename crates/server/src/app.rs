@@ -24,6 +24,7 @@ use crate::{
     jobs::Jobs,
     live::LiveCameras,
     log::Log,
+    notify::Notify,
     picture::PictureReader,
     purge::CasePurge,
     record_health::RecordHealth,
@@ -49,6 +50,8 @@ pub(crate) struct App {
     /// Entries about people without a name.
     pub(crate) strangers: Seldom,
     pub(crate) clock: Clock,
+    /// How those are told who answer for cases.
+    pub(crate) notify: Notify,
     /// Counts changes of what may be searched, so that whoever streams looks again.
     pub(crate) rules: AtomicU64,
     pub(crate) purges: Vec<Arc<dyn CasePurge>>,

@@ -15,11 +15,13 @@ use serde::Deserialize;
 
 mod index_server;
 mod limits;
+mod notify;
 
 use self::limits::Bad;
 use crate::callers::CallerLimits;
 
 pub use index_server::{ApiKeyError, IndexServer};
+pub use notify::NotifyConfig;
 
 /// The file `sightline init` writes: every key with its meaning and default.
 pub const TEMPLATE: &str = include_str!("config/sightline.toml");
@@ -51,6 +53,8 @@ pub struct Config {
     /// `None`: the index is in this process.
     pub index_server: Option<IndexServer>,
     pub log: LogConfig,
+    /// Who is told what happens to cases, besides those who watch.
+    pub notify: Option<NotifyConfig>,
     pub workers: usize,
     /// About how long the parts are in which long footage is looked at.
     pub segment_seconds: u32,
@@ -166,6 +170,7 @@ struct Document {
     crops: Crops,
     index: index_server::IndexKeys,
     log: Log,
+    notify: notify::NotifyKeys,
     jobs: Jobs,
     footage: Footage,
     live: Live,
@@ -446,6 +451,7 @@ impl Document {
             crops,
             index_server: self.index.validate(&bad)?,
             log,
+            notify: self.notify.validate(&bad)?,
             workers: workers("jobs.workers", self.jobs.workers)?,
             segment_seconds: whole("jobs.segment_seconds", self.jobs.segment_seconds, 20..=3600, "is not between 20 and 3600")?
                 as u32,
@@ -600,7 +606,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 76, "{keys:?}");
+        assert_eq!(keys.len(), 78, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -640,6 +646,9 @@ mod tests {
         assert!(told.contains("is not an address such as http://127.0.0.1:6334") && !told.contains("secret"), "{told}");
         assert!(error("[index]\nname = \"a-b\"").contains("index.name = \"a-b\" is not 1 to 32 small letters and digits"));
         assert!(error("[index]\nwrite_consistency = 2").contains("index.write_consistency = 2 is not between 1 and"));
+        let hook = error("[notify]\nurl = \"http://hooks.example/s3cret\"");
+        assert!(hook.contains("notify.url = … is not") && !hook.contains("s3cret"), "{hook}");
+        assert!(error("[notify]\nca_file = \"ca.pem\"").contains("notify.ca_file"));
         assert!(error("[models]\ndevice = \"gpu\"").contains("models.device = \"gpu\" is not cpu, cuda or cuda:NUMBER"));
         assert!(error("[server]\nlisen = \"x\"").contains("unknown field `lisen`"));
     }

@@ -44,6 +44,8 @@ pub(crate) mod turns {
     pub(crate) const CASES: &str = "cases";
     /// Adds and removes footage.
     pub(crate) const FOOTAGE: &str = "footage";
+    /// Tells the configured address what happens to cases.
+    pub(crate) const NOTIFY: &str = "notify";
     /// Watches the cameras that no worker holds.
     pub(crate) const LIVE: &str = "live";
     /// Deletes crops without a sighting.

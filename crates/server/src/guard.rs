@@ -244,6 +244,7 @@ fn action_of(path: &str) -> Option<Action> {
         ("CaseService", "AuthoriseCase") => Action::AuthoriseCase,
         ("CaseService", "GetCase") => Action::GetCase,
         ("CaseService", "ListCases") => Action::ListCases,
+        ("CaseService", "WatchCases") => Action::WatchCases,
         ("CaseService", "CloseCase") => Action::CloseCase,
         ("CaseService", "RefuseCase") => Action::RefuseCase,
         ("FootageService", "AddFootage") => Action::AddFootage,

@@ -11,7 +11,7 @@
 mod ask;
 mod fault;
 mod files;
-mod http;
+pub(crate) mod http;
 mod keys;
 pub(crate) mod mark;
 mod publish;
@@ -31,6 +31,7 @@ use access::{
     },
 };
 use async_trait::async_trait;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use catalogue::Catalogue;
 use metrics::histogram;
 use tokio::sync::Notify;
@@ -233,6 +234,11 @@ impl Log {
             entries.into_iter().map(one).collect()
         });
         made.await.map_err(|_| LogFault::Thread)?
+    }
+
+    /// The log's signature under what is told to another system, in base64.
+    pub(crate) fn sign_event(&self, text: &str) -> Result<String, LogError> {
+        Ok(BASE64_STANDARD.encode(access::log::sign_event(&self.signer, text)?))
     }
 
     /// The log's signature under an export.

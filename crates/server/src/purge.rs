@@ -67,12 +67,18 @@ impl App {
                 Ok(0)
             });
             match ended.await {
-                Ok(()) => tracing::info!(case = %id, "nobody authorised the emergency in time: closed"),
+                Ok(()) => {
+                    self.notify.changed();
+                    tracing::info!(case = %id, "nobody authorised the emergency in time: closed");
+                }
                 // Somebody was faster; the next round sees what it is now.
                 Err(Fault::Catalogue(catalogue::CatalogueError::Conflict { .. })) => {}
                 Err(fault) => return Err(fault),
             }
             self.rules_changed();
+        }
+        if self.catalogue().remind_of_cases(self.gate.policy(), self.now()).await? > 0 {
+            self.notify.changed();
         }
         for stored in self.catalogue().cases_to_purge(self.gate.policy(), now).await? {
             self.purge_case(stored.case.id()).await?;

@@ -38,6 +38,7 @@ use crate::{
     known::follow_lists,
     live::{LiveCameras, LiveSettings},
     metrics::{self, MetricsError},
+    notify::{self, Hook, HookError, Notify},
     picture::PictureReader,
     places::PlaceLimits,
     purge::{SealedWords, sweep_regularly},
@@ -81,6 +82,8 @@ pub enum ServeError {
     Reflection(#[from] tonic_reflection::server::Error),
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    #[error(transparent)]
+    Hook(#[from] HookError),
     #[error("start {0}")]
     Start(&'static str, #[source] std::io::Error),
     #[error("{0} ended unexpectedly, and with it the server")]
@@ -99,6 +102,7 @@ impl ServeError {
             }
             Self::Listen { .. } => "is another server running? set server.listen in sightline.toml to another address".to_owned(),
             Self::Media(_) => "install GStreamer and its plugins; docs say which".to_owned(),
+            Self::Hook(_) => "look at notify.ca_file in sightline.toml".to_owned(),
             Self::Metrics(_) => "set metrics.listen in sightline.toml to another address".to_owned(),
             Self::Reflection(_) | Self::Start(..) | Self::Part(_) | Self::Ended(_) => "look at the log".to_owned(),
         }
@@ -175,6 +179,7 @@ impl Server {
         let door = Door { callers: callers.clone(), clock: clock.clone(), refused };
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), door.clone())?;
         let keys = FoundKeys::load(&home.pki().join("grant-keys"))?;
+        let hook = config.notify.as_ref().map(|notify| Hook::new(home, notify)).transpose()?;
         let store = Arc::new(Store::open(home, &config).await?);
         store.log.introduce().await.map_err(StoreError::from)?;
         let keys = keys.trust(&store.catalogue, &store.log, clock.now()).await?;
@@ -222,6 +227,7 @@ impl Server {
             callers,
             strangers: Seldom::default(),
             clock,
+            notify: Notify::new(health.clone()),
             rules: AtomicU64::new(0),
             purges: vec![Arc::new(SealedWords(store.catalogue.clone()))],
             retention: RetentionState::new(health.clone()),
@@ -236,7 +242,10 @@ impl Server {
         for serial in app.catalogue().revoked_on_record().await.map_err(StoreError::from)? {
             app.callers.revoke(&serial);
         }
-        app.know_issued().await.map_err(StoreError::from)?;
+        // Where that fails it is tried again, and nobody is answered before.
+        if let Err(error) = app.know_issued().await {
+            tracing::error!(error = %chain(&error), "what was issued is not on the record yet");
+        }
         set_health(&health, ServingStatus::Serving).await;
         app.record_health.tell(&app.store).await;
         let mut tasks = Parts::default();
@@ -249,6 +258,10 @@ impl Server {
         tasks.spawn("the door", tls::accept(listener, Arc::new(tls), limits, door, send, stop.clone()));
         tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), strangers));
         tasks.spawn("the record of who was issued a certificate", follow_lists(app.clone(), stop.clone()));
+        if let Some(hook) = hook {
+            app.catalogue().begin_notifying().await.map_err(StoreError::from)?;
+            tasks.spawn("telling who answers for cases", notify::tell_regularly(app.clone(), hook, stop.clone()));
+        }
         tasks.spawn("the sweep of overdue cases", sweep_regularly(app.clone(), stop.clone()));
         tasks.spawn("retention", retention::sweep_regularly(app.clone(), stop.clone()));
         tasks.spawn("the writing of the index", flush_regularly(app.clone(), stop.clone()));
@@ -449,6 +462,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
         retention::HEALTH,
         retention::INDEX_HEALTH,
         record_health::HEALTH,
+        notify::HEALTH,
     ];
     for name in services {
         health.set_service_status(name, status).await;

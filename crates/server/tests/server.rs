@@ -50,6 +50,8 @@ mod lists;
 mod live;
 #[path = "server/log.rs"]
 mod log;
+#[path = "server/notify.rs"]
+mod notify;
 #[path = "server/picture.rs"]
 mod picture;
 #[path = "server/places.rs"]

@@ -209,6 +209,7 @@ fn a_person_opens_so_many_emergencies_a_day_and_has_so_many_cases_waiting() {
     assert_eq!(ask(again(30), &[&closed]), Ok(()));
     assert_eq!(ask(again(30), &[&closed, &closed]), Err(Code::EmergencyQuota), "closing them gives none back");
     assert_eq!(ask(again(48), &[&closed, &closed]), Ok(()), "a day later");
+    assert_eq!(ask(again(2), &[&closed, &closed]), Err(Code::EmergencyQuota), "a clock that is put back gives none back");
     assert_eq!(ask(grant(), &[&closed, &closed]), Ok(()), "what waits for an authoriser is no emergency");
     let (waits, done) = (Case::requested(grant()), authorised(grant()));
     assert_eq!(ask(grant(), &[&waits, &waits, &done, &closed]), Ok(()));

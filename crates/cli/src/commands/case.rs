@@ -17,7 +17,7 @@ use crate::{
     pages::{self, Listed, Shown},
     signing,
     times::{self, parse_duration, parse_time},
-    view::CaseView,
+    view::{CaseView, EventView},
 };
 
 /// Why a case may exist.
@@ -65,6 +65,12 @@ pub(crate) enum Case {
         state: Option<State>,
         #[command(flatten)]
         shown: Shown,
+    },
+    /// Tell what happens to cases, as it happens: one line each, until it is stopped
+    Watch {
+        /// Begin after this event [default: what happens from now on]
+        #[arg(long, value_name = "N")]
+        after: Option<u64>,
     },
     /// Show one case
     Show { case: CaseId },
@@ -143,8 +149,11 @@ fn part() -> impl TypedValueParser<Value = QueryPart> {
 
 impl Case {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
-        let usual =
-            if matches!(self, Self::Authorise { .. } | Self::Refuse { .. }) { Caller::Authoriser } else { Caller::Investigator };
+        let usual = if matches!(self, Self::Authorise { .. } | Self::Refuse { .. } | Self::Watch { .. }) {
+            Caller::Authoriser
+        } else {
+            Caller::Investigator
+        };
         let mut service = ctx.connect(usual).await?.cases();
         let printer = ctx.printer;
         match self {
@@ -181,6 +190,14 @@ impl Case {
                 let cases: Listed<CaseView> = cases.await?.into();
                 printer.answer(&serde_json::json!({ "cases": cases.rows, "more": cases.more }), || CaseView::table(&cases.rows));
                 cases.note(ctx);
+            }
+            Self::Watch { after } => {
+                let request = v1::WatchCasesRequest { after: after.unwrap_or_default() };
+                let mut events = service.watch_cases(request).await?.into_inner();
+                while let Some(told) = events.message().await? {
+                    let event: EventView = told.event.unwrap_or_default().into();
+                    printer.answer(&event, || event.text());
+                }
             }
             Self::Show { case } => {
                 let case: CaseView = fetch(&mut service, &case).await?.into();

@@ -604,6 +604,35 @@ pub struct ListCasesResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchCasesRequest {
+    /// The number of the last event that was seen; 0: what happens from now on.
+    #[prost(uint64, tag = "1")]
+    pub after: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchCasesResponse {
+    #[prost(message, optional, tag = "1")]
+    pub event: ::core::option::Option<CaseEvent>,
+}
+/// What happened to a case. Nothing about people, and nothing that somebody wrote but the case's id.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseEvent {
+    /// Only grows; not all numbers are of cases that the caller may see.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(enumeration = "CaseEventKind", tag = "2")]
+    pub kind: i32,
+    #[prost(string, tag = "3")]
+    pub case_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "Purpose", tag = "4")]
+    pub purpose: i32,
+    #[prost(message, optional, tag = "5")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Until when somebody may do something about it, or it permits searches.
+    #[prost(message, optional, tag = "6")]
+    pub deadline: ::core::option::Option<::prost_types::Timestamp>,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CloseCaseRequest {
     #[prost(string, tag = "1")]
@@ -694,6 +723,62 @@ impl CaseEnding {
             "CASE_ENDING_CLOSED" => Some(Self::Closed),
             "CASE_ENDING_REFUSED" => Some(Self::Refused),
             "CASE_ENDING_UNAUTHORISED" => Some(Self::Unauthorised),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CaseEventKind {
+    Unspecified = 0,
+    /// It was opened and waits to be authorised.
+    Opened = 1,
+    /// It was opened and may be searched before anybody authorised it.
+    Emergency = 2,
+    /// Nobody has authorised it for hours.
+    Waiting = 3,
+    Authorised = 4,
+    /// It ends soon.
+    Expiring = 5,
+    Closed = 6,
+    Refused = 7,
+    /// An emergency that nobody authorised in time.
+    Unauthorised = 8,
+    /// An emergency ended, and no authoriser has said yes or no to it.
+    ReviewDue = 9,
+}
+impl CaseEventKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CASE_EVENT_KIND_UNSPECIFIED",
+            Self::Opened => "CASE_EVENT_KIND_OPENED",
+            Self::Emergency => "CASE_EVENT_KIND_EMERGENCY",
+            Self::Waiting => "CASE_EVENT_KIND_WAITING",
+            Self::Authorised => "CASE_EVENT_KIND_AUTHORISED",
+            Self::Expiring => "CASE_EVENT_KIND_EXPIRING",
+            Self::Closed => "CASE_EVENT_KIND_CLOSED",
+            Self::Refused => "CASE_EVENT_KIND_REFUSED",
+            Self::Unauthorised => "CASE_EVENT_KIND_UNAUTHORISED",
+            Self::ReviewDue => "CASE_EVENT_KIND_REVIEW_DUE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CASE_EVENT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "CASE_EVENT_KIND_OPENED" => Some(Self::Opened),
+            "CASE_EVENT_KIND_EMERGENCY" => Some(Self::Emergency),
+            "CASE_EVENT_KIND_WAITING" => Some(Self::Waiting),
+            "CASE_EVENT_KIND_AUTHORISED" => Some(Self::Authorised),
+            "CASE_EVENT_KIND_EXPIRING" => Some(Self::Expiring),
+            "CASE_EVENT_KIND_CLOSED" => Some(Self::Closed),
+            "CASE_EVENT_KIND_REFUSED" => Some(Self::Refused),
+            "CASE_EVENT_KIND_UNAUTHORISED" => Some(Self::Unauthorised),
+            "CASE_EVENT_KIND_REVIEW_DUE" => Some(Self::ReviewDue),
             _ => None,
         }
     }
@@ -794,7 +879,8 @@ pub mod case_service_client {
         /// Opens a case; it permits nothing until it is authorised, unless it is an emergency: then it permits searches at
         /// once, for as long as the deployment says (24 h), and nothing after that.
         /// Roles: investigator. Errors: ALREADY_EXISTS, INVALID_ARGUMENT (the scope is empty or beyond the limits of its
-        /// purpose), NOT_FOUND (a camera or agency of the scope).
+        /// purpose), NOT_FOUND (a camera or agency of the scope), RESOURCE_EXHAUSTED (as many emergencies in 24 h, or waiting cases, as
+        /// one person may have).
         pub async fn open_case(
             &mut self,
             request: impl tonic::IntoRequest<super::OpenCaseRequest>,
@@ -898,6 +984,33 @@ pub mod case_service_client {
                 .insert(GrpcMethod::new("sightline.v1.CaseService", "ListCases"));
             self.inner.unary(req, path, codec).await
         }
+        /// What happens to cases from now on, or after an event that was seen before; ends with the caller's certificate.
+        /// Roles: authoriser (every case), camera owner (cases that cover a camera of theirs). Errors: OUT_OF_RANGE (the events after
+        /// `after` are not all kept any more).
+        pub async fn watch_cases(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchCasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchCasesResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CaseService/WatchCases",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.CaseService", "WatchCases"));
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// Ends a case for good. Roles: its requester, authoriser. Errors: NOT_FOUND, FAILED_PRECONDITION (closed already).
         pub async fn close_case(
             &mut self,
@@ -967,7 +1080,8 @@ pub mod case_service_server {
         /// Opens a case; it permits nothing until it is authorised, unless it is an emergency: then it permits searches at
         /// once, for as long as the deployment says (24 h), and nothing after that.
         /// Roles: investigator. Errors: ALREADY_EXISTS, INVALID_ARGUMENT (the scope is empty or beyond the limits of its
-        /// purpose), NOT_FOUND (a camera or agency of the scope).
+        /// purpose), NOT_FOUND (a camera or agency of the scope), RESOURCE_EXHAUSTED (as many emergencies in 24 h, or waiting cases, as
+        /// one person may have).
         async fn open_case(
             &self,
             request: tonic::Request<super::OpenCaseRequest>,
@@ -1000,6 +1114,19 @@ pub mod case_service_server {
             tonic::Response<super::ListCasesResponse>,
             tonic::Status,
         >;
+        /// Server streaming response type for the WatchCases method.
+        type WatchCasesStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchCasesResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What happens to cases from now on, or after an event that was seen before; ends with the caller's certificate.
+        /// Roles: authoriser (every case), camera owner (cases that cover a camera of theirs). Errors: OUT_OF_RANGE (the events after
+        /// `after` are not all kept any more).
+        async fn watch_cases(
+            &self,
+            request: tonic::Request<super::WatchCasesRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WatchCasesStream>, tonic::Status>;
         /// Ends a case for good. Roles: its requester, authoriser. Errors: NOT_FOUND, FAILED_PRECONDITION (closed already).
         async fn close_case(
             &self,
@@ -1272,6 +1399,52 @@ pub mod case_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.CaseService/WatchCases" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchCasesSvc<T: CaseService>(pub Arc<T>);
+                    impl<
+                        T: CaseService,
+                    > tonic::server::ServerStreamingService<super::WatchCasesRequest>
+                    for WatchCasesSvc<T> {
+                        type Response = super::WatchCasesResponse;
+                        type ResponseStream = T::WatchCasesStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchCasesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CaseService>::watch_cases(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchCasesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

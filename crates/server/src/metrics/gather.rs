@@ -31,6 +31,8 @@ pub(super) async fn gather(app: &App) -> Result<(), CatalogueError> {
     let retention = app.retention.counts();
     gauge!(n::RETENTION_OVERDUE).set(retention.overdue as f64);
     counter!(n::RETENTION_DELETED).absolute(retention.deleted);
+    gauge!(n::NOTIFY_WAITING).set(app.notify.waiting() as f64);
+    gauge!(n::NOTIFY_OLDEST).set(app.notify.oldest(app.now()).as_secs_f64());
     gauge!(n::SIGHTINGS_STORED).set(app.catalogue().sighting_count().await? as f64);
     Ok(())
 }

@@ -8,6 +8,7 @@ use types::{CaseId, ReceiveTime};
 
 use super::{
     Api,
+    case_watch::CaseEvents,
     convert::{budgets_from, case_message, purpose_from, receive_time, scope_from, state_from},
 };
 use crate::{
@@ -53,7 +54,10 @@ impl CaseService for Api {
                 check_open(self.0.gate.policy(), &grant, &self.0.pooled().await?, &caller, opened)?;
                 let ending = granted(&grant);
                 match self.0.catalogue().add_case_within(self.0.gate.policy(), &Case::requested(grant)).await {
-                    Ok(added) => Ok((added.case, ending)),
+                    Ok(added) => {
+                        self.0.notify.changed();
+                        Ok((added.case, ending))
+                    }
                     Err(CatalogueError::Denied(denial)) => Err(denial.into()),
                     Err(error) => Err(error.into()),
                 }
@@ -87,7 +91,9 @@ impl CaseService for Api {
                 let mut after = before.case.clone();
                 after.authorise(self.0.gate.policy(), &caller, key, signature, self.0.now())?;
                 let ending = granted(&after.grant);
-                Ok((self.0.catalogue().change_case(&before, &after).await?.case, ending))
+                let authorised = self.0.catalogue().change_case(&before, &after).await?.case;
+                self.0.notify.changed();
+                Ok((authorised, ending))
             })
             .await?;
         Ok(Response::new(v1::AuthoriseCaseResponse { case: Some(case_message(self.0.gate.policy(), &case)) }))
@@ -131,6 +137,13 @@ impl CaseService for Api {
         Ok(Response::new(v1::ListCasesResponse { cases, next_page_token }))
     }
 
+    type WatchCasesStream = CaseEvents;
+
+    async fn watch_cases(&self, request: Request<v1::WatchCasesRequest>) -> Result<Response<CaseEvents>, Status> {
+        let caller = caller(&request)?;
+        Ok(Response::new(self.watch_cases_as(caller, request.into_inner().after).await?))
+    }
+
     async fn close_case(&self, request: Request<v1::CloseCaseRequest>) -> Result<Response<v1::CloseCaseResponse>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
@@ -144,6 +157,7 @@ impl CaseService for Api {
                 after.close(&caller, &request.reason, self.0.now())?;
                 let closed = self.0.catalogue().change_case(&before, &after).await?.case;
                 self.0.rules_changed();
+                self.0.notify.changed();
                 Ok(closed)
             })
             .await?;
@@ -163,6 +177,7 @@ impl CaseService for Api {
                 after.refuse(self.0.gate.policy(), &caller, &request.reason, self.0.now())?;
                 let refused = self.0.catalogue().change_case(&before, &after).await?.case;
                 self.0.rules_changed();
+                self.0.notify.changed();
                 // Where this is cut off, the next sweep does it again.
                 self.0.purge_case(&id).await?;
                 Ok(refused)
