@@ -21,6 +21,7 @@ mod reindex;
 mod retention;
 mod search;
 mod serve;
+mod status;
 mod verify;
 mod witness;
 
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Init(init::Init),
     /// Run the server
     Serve(serve::Serve),
+    /// One screen: health, cameras, jobs, sightings, disk, and what is due
+    Status(status::Status),
     /// Watch an agency's cameras where they hang
     Ingest(ingest::Ingest),
     /// Identities: who may call, and whose certificate is not taken any more
@@ -102,6 +105,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
     match command {
         Command::Init(c) => c.run(ctx),
         Command::Serve(c) => c.run(ctx).await,
+        Command::Status(c) => c.run(ctx).await,
         Command::Ingest(c) => c.run(ctx).await,
         Command::Identity(c) => c.run(ctx).await,
         Command::Agency(c) => c.run(ctx).await,

@@ -40,6 +40,8 @@ mod record;
 mod retention;
 #[path = "cli/servers.rs"]
 mod servers;
+#[path = "cli/status.rs"]
+mod status;
 #[path = "cli/throughput.rs"]
 mod throughput;
 #[path = "cli/upgrade.rs"]

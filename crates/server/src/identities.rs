@@ -65,6 +65,11 @@ impl Home {
         text.lines().map(|line| serde_json::from_str(line).map_err(io::Error::other)).collect()
     }
 
+    /// When the server's certificate ends, in seconds since 1970; `None` where there is none here.
+    pub fn server_certificate_ends(&self) -> Option<i64> {
+        crate::tls::end(&self.server_certificate())
+    }
+
     /// The certificate that lies here under a name.
     pub fn issued_to(&self, name: &str) -> Option<IssuedIdentity> {
         let der = CertificateDer::from_pem_file(self.identity(name).0).ok()?;
