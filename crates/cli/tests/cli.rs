@@ -22,6 +22,8 @@ mod database;
 mod deployment;
 #[path = "cli/export.rs"]
 mod export;
+#[path = "cli/first_search.rs"]
+mod first_search;
 #[path = "cli/index_server.rs"]
 mod index_server;
 #[path = "cli/memory.rs"]
