@@ -35,8 +35,6 @@ pub(crate) enum Command {
     Init(init::Init),
     /// Run the server
     Serve(serve::Serve),
-    /// One screen: health, cameras, jobs, sightings, disk, and what is due
-    Status(status::Status),
     /// Watch an agency's cameras where they hang
     Ingest(ingest::Ingest),
     /// Identities: who may call, and whose certificate is not taken any more
@@ -64,6 +62,8 @@ pub(crate) enum Command {
     /// Legal holds: what two people keep longer
     #[command(subcommand)]
     Hold(hold::Hold),
+    /// One screen: health, cameras, jobs, sightings, disk, and what is due
+    Status(status::Status),
     /// Compare catalogue, crops and index
     Check(check::Check),
     /// The search index
@@ -105,7 +105,6 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
     match command {
         Command::Init(c) => c.run(ctx),
         Command::Serve(c) => c.run(ctx).await,
-        Command::Status(c) => c.run(ctx).await,
         Command::Ingest(c) => c.run(ctx).await,
         Command::Identity(c) => c.run(ctx).await,
         Command::Agency(c) => c.run(ctx).await,
@@ -116,6 +115,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Export(c) => c.run(ctx).await,
         Command::Retention(c) => c.run(ctx).await,
         Command::Hold(c) => c.run(ctx).await,
+        Command::Status(c) => c.run(ctx).await,
         Command::Check(c) => c.run(ctx).await,
         Command::Index(c) => c.run(ctx).await,
         Command::Reindex(c) => c.run(ctx).await,

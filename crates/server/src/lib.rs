@@ -62,7 +62,7 @@ pub use migrate::{MigrateError, Migrated, migrate};
 pub use pki::PkiError;
 pub use probe::{TurnedAway, turned_away};
 pub use retention::RetentionCounts;
-pub use serve::{HEALTH_SERVICES, ServeError, Server, serve, vision_options};
+pub use serve::{ServeError, Server, health_services, serve, vision_options};
 pub use store::{Store, StoreError, models};
 pub use tls::TlsError;
 pub use traces::{TraceError, Traces};

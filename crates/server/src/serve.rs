@@ -419,24 +419,27 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
 }
 
 /// What `grpc.health.v1` knows by name. The empty one is the server as a whole.
-pub const HEALTH_SERVICES: [&str; 13] = [
-    "",
-    "sightline.v1.SearchService",
-    "sightline.v1.ExportService",
-    "sightline.v1.CameraService",
-    "sightline.v1.CaseService",
-    "sightline.v1.FootageService",
-    "sightline.v1.LiveService",
-    "sightline.v1.IngestService",
-    "sightline.v1.AdminService",
-    "sightline.v1.LogService",
-    "sightline.v1.RetentionService",
-    retention::HEALTH,
-    retention::INDEX_HEALTH,
-];
+pub fn health_services() -> Vec<&'static str> {
+    let services = [
+        "",
+        "sightline.v1.SearchService",
+        "sightline.v1.ExportService",
+        "sightline.v1.CameraService",
+        "sightline.v1.CaseService",
+        "sightline.v1.FootageService",
+        "sightline.v1.LiveService",
+        "sightline.v1.IngestService",
+        "sightline.v1.AdminService",
+        "sightline.v1.LogService",
+        "sightline.v1.RetentionService",
+        retention::HEALTH,
+        retention::INDEX_HEALTH,
+    ];
+    services.to_vec()
+}
 
 async fn set_health(health: &HealthReporter, status: ServingStatus) {
-    for name in HEALTH_SERVICES {
+    for name in health_services() {
         health.set_service_status(name, status).await;
     }
 }

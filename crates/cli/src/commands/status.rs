@@ -124,7 +124,7 @@ async fn gather(ctx: &Context, client: &Client) -> Outcome<StatusView> {
 async fn health(client: &Client) -> Outcome<Vec<HealthView>> {
     let mut service = client.health();
     let mut all = Vec::new();
-    for name in server::HEALTH_SERVICES {
+    for name in server::health_services() {
         let answer = service.check(HealthCheckRequest { service: name.to_owned() }).await?.into_inner();
         all.push(HealthView { service: name.to_owned(), serving: answer.status() == ServingStatus::Serving });
     }

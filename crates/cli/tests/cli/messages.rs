@@ -27,7 +27,6 @@ fn the_help_names_every_command() {
     Commands:
       init        Make a deployment: its folder, configuration, certificates and keys
       serve       Run the server
-      status      One screen: health, cameras, jobs, sightings, disk, and what is due
       ingest      Watch an agency's cameras where they hang
       identity    Identities: who may call, and whose certificate is not taken any more
       agency      Agencies that pool cameras
@@ -38,6 +37,7 @@ fn the_help_names_every_command() {
       export      Take possible sightings out of the deployment, sealed
       retention   Sightings end: what is due, and what was deleted
       hold        Legal holds: what two people keep longer
+      status      One screen: health, cameras, jobs, sightings, disk, and what is due
       check       Compare catalogue, crops and index
       index       The search index
       reindex     Another model takes over the appearance vectors, from stored crops
