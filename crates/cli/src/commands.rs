@@ -25,6 +25,7 @@ mod restore;
 mod retention;
 mod search;
 mod serve;
+mod status;
 mod verify;
 mod witness;
 
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     /// Legal holds: what two people keep longer
     #[command(subcommand)]
     Hold(hold::Hold),
+    /// One screen: health, cameras, jobs, sightings, disk, and what is due
+    Status(status::Status),
     /// Compare catalogue, crops and index
     Check(check::Check),
     /// The search index
@@ -127,6 +130,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Export(c) => c.run(ctx).await,
         Command::Retention(c) => c.run(ctx).await,
         Command::Hold(c) => c.run(ctx).await,
+        Command::Status(c) => c.run(ctx).await,
         Command::Check(c) => c.run(ctx).await,
         Command::Index(c) => c.run(ctx).await,
         Command::Reindex(c) => c.run(ctx).await,

@@ -14,6 +14,8 @@ mod bundle;
 mod client;
 mod commands;
 mod context;
+#[cfg(test)]
+mod documented;
 mod environment;
 mod failure;
 mod fetch;

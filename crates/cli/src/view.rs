@@ -8,6 +8,7 @@ mod hit;
 mod job;
 mod live;
 mod retention;
+mod status;
 
 pub(crate) use accesses::AccessView;
 pub(crate) use camera::{AgencyView, CameraView};
@@ -18,6 +19,7 @@ pub(crate) use job::JobView;
 pub(crate) use live::LiveView;
 use proto::v1;
 pub(crate) use retention::{DeletionView, HoldView, RetentionView};
+pub(crate) use status::{CertificateView, DiskView, DueView, HealthView, JobsView, LeftOutView, StatusView, StoredView};
 
 /// `CASE_STATE_REQUESTED` of prefix `CASE_STATE_` is "requested".
 fn lower(name: &str, prefix: &str) -> String {

@@ -28,6 +28,8 @@ mod database;
 mod deployment;
 #[path = "cli/export.rs"]
 mod export;
+#[path = "cli/first_search.rs"]
+mod first_search;
 #[path = "cli/index_server.rs"]
 mod index_server;
 #[path = "cli/memory.rs"]
@@ -50,6 +52,8 @@ mod record;
 mod retention;
 #[path = "cli/servers.rs"]
 mod servers;
+#[path = "cli/status.rs"]
+mod status;
 #[path = "cli/throughput.rs"]
 mod throughput;
 #[path = "cli/upgrade.rs"]

@@ -82,6 +82,11 @@ impl Home {
         lines(&self.register())
     }
 
+    /// When the server's certificate ends, in seconds since 1970; `None` where there is none here.
+    pub fn server_certificate_ends(&self) -> Option<i64> {
+        crate::tls::end(&self.server_certificate())
+    }
+
     /// The certificate that lies here under a name.
     pub fn issued_to(&self, name: &str) -> Option<IssuedIdentity> {
         let der = CertificateDer::from_pem_file(self.identity(name).0).ok()?;

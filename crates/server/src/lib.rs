@@ -76,7 +76,7 @@ pub use pki::PkiError;
 pub use probe::{TurnedAway, turned_away};
 pub use restore::{Again, RestoreError, RestoreOptions, Restored, restore};
 pub use retention::RetentionCounts;
-pub use serve::{ServeError, Server, serve, vision_options};
+pub use serve::{ServeError, Server, health_services, serve, vision_options};
 pub use store::{Store, StoreError, models};
 pub use tls::TlsError;
 pub use traces::{TraceError, Traces};

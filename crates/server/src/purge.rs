@@ -77,7 +77,7 @@ impl App {
             }
             self.rules_changed();
         }
-        if self.catalogue().remind_of_cases(self.gate.policy(), self.now()).await? > 0 {
+        if self.catalogue().remind_of_cases(self.gate.policy(), now).await? > 0 {
             self.notify.changed();
         }
         for stored in self.catalogue().cases_to_purge(self.gate.policy(), now).await? {

@@ -446,7 +446,8 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
 }
 
-async fn set_health(health: &HealthReporter, status: ServingStatus) {
+/// What `grpc.health.v1` knows by name. The empty one is the server as a whole.
+pub fn health_services() -> Vec<&'static str> {
     let services = [
         "",
         "sightline.v1.SearchService",
@@ -464,7 +465,11 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
         record_health::HEALTH,
         notify::HEALTH,
     ];
-    for name in services {
+    services.to_vec()
+}
+
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    for name in health_services() {
         health.set_service_status(name, status).await;
     }
 }

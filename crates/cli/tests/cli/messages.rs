@@ -37,6 +37,7 @@ fn the_help_names_every_command() {
       export       Take possible sightings out of the deployment, sealed
       retention    Sightings end: what is due, and what was deleted
       hold         Legal holds: what two people keep longer
+      status       One screen: health, cameras, jobs, sightings, disk, and what is due
       check        Compare catalogue, crops and index
       index        The search index
       reindex      Another model takes over the appearance vectors, from stored crops
