@@ -21,6 +21,7 @@ mod migrate;
 mod models;
 mod query;
 mod reindex;
+mod reload;
 mod restore;
 mod retention;
 mod search;
@@ -38,6 +39,8 @@ pub(crate) enum Command {
     Init(init::Init),
     /// Run the server
     Serve(serve::Serve),
+    /// Have the running server take its certificates and its configuration anew
+    Reload(reload::Reload),
     /// Watch an agency's cameras where they hang
     Ingest(ingest::Ingest),
     /// Identities: who may call, and whose certificate is not taken any more
@@ -110,7 +113,7 @@ impl Command {
     }
 }
 
-/// `models`, `eval`, `appearance`, `init`, `migrate`, `backup`, `restore`, `verify`, `witness`,
+/// `models`, `eval`, `appearance`, `init`, `migrate`, `backup`, `restore`, `reload`, `verify`, `witness`,
 /// `doctor`, `man`, `completions` and `log verify` need no server; everything else but `serve`
 /// calls one.
 pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
@@ -133,6 +136,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Log(c) => c.run(ctx).await,
         Command::Verify(c) => c.run(ctx),
         Command::Migrate(c) => c.run(ctx).await,
+        Command::Reload(c) => c.run(ctx).await,
         Command::Backup(c) => c.run(ctx).await,
         Command::Restore(c) => c.run(ctx).await,
         Command::Witness(c) => c.run(ctx).await,

@@ -40,6 +40,8 @@ mod qdrant;
 mod quiet;
 #[path = "cli/record.rs"]
 mod record;
+#[path = "cli/reload.rs"]
+mod reload;
 #[path = "cli/retention.rs"]
 mod retention;
 #[path = "cli/servers.rs"]

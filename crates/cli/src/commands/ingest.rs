@@ -76,7 +76,7 @@ fn source(ctx: &Context, secrets: &CameraSecrets, camera: &CameraId, url: Option
 }
 
 async fn watch(ctx: &Context, secrets: CameraSecrets) -> Outcome {
-    log_to_stderr(ctx.printer, None);
+    let _ = log_to_stderr(ctx.printer, None, None);
     let file = ctx.home.layout().config();
     // A worker's home folder needs none.
     let config = if file.exists() { Config::load(&file) } else { Config::parse("", &file) };

@@ -27,6 +27,7 @@ fn the_help_names_every_command() {
     Commands:
       init         Make a deployment: its folder, configuration, certificates and keys
       serve        Run the server
+      reload       Have the running server take its certificates and its configuration anew
       ingest       Watch an agency's cameras where they hang
       identity     Identities: who may call, and whose certificate is not taken any more
       agency       Agencies that pool cameras
