@@ -19,7 +19,7 @@ mod trust;
 
 pub use note::{KeyKind, Note, NoteError, NoteKey, NoteSignature, NoteSigner};
 pub use receipt::Receipt;
-pub use seal::Seal;
+pub use seal::{Seal, check_backup_seal, seal_backup};
 pub use store::{MemoryTiles, StoreError, TileStore};
 pub use tlog_tiles::Hash;
 pub use tree::{

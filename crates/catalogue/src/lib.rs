@@ -66,6 +66,7 @@ pub use migrate::{MoveState, Moved};
 pub use open::{Catalogue, CatalogueConfig};
 pub use published::Publishing;
 pub use recorded::RecordDifference;
+pub use resume::Look;
 pub use retention::{DeletionRun, Gone, Share, due};
 pub use revoked::RevokedIdentity;
 pub use segment::{Plan, SegmentDone};

@@ -44,6 +44,8 @@ mod record;
 mod reload;
 #[path = "cli/retention.rs"]
 mod retention;
+#[path = "cli/rollback.rs"]
+mod rollback;
 #[path = "cli/servers.rs"]
 mod servers;
 #[path = "cli/throughput.rs"]

@@ -52,6 +52,7 @@ mod store;
 mod supervise;
 mod tls;
 mod traces;
+mod upgrade;
 
 pub use backup::{Backup, BackupError, backup};
 pub use callers::CallerLimits;
@@ -74,3 +75,4 @@ pub use serve::{ServeError, Server, serve, vision_options};
 pub use store::{Store, StoreError, models};
 pub use tls::TlsError;
 pub use traces::{TraceError, Traces};
+pub use upgrade::{Plan, UpgradeError, Upgraded, plan_upgrade, roll_back, upgrade};

@@ -48,6 +48,7 @@ use crate::{
     store::{Store, StoreError},
     supervise::Parts,
     tls::{self, Door, Handshakes, Refused, TlsError},
+    upgrade::OldCopies,
 };
 
 /// Checkpoints are signed at most this often, but for receipts.
@@ -229,7 +230,7 @@ impl Server {
             strangers: Seldom::default(),
             clock,
             rules: AtomicU64::new(0),
-            purges: vec![Arc::new(SealedWords(store.catalogue.clone()))],
+            purges: vec![Arc::new(SealedWords(store.catalogue.clone())), Arc::new(OldCopies(store.data.clone()))],
             retention: RetentionState::new(health.clone()),
             started: ReceiveTime::now(),
             stop: stop.clone(),

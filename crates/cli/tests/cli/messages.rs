@@ -46,6 +46,7 @@ fn the_help_names_every_command() {
       migrate      Move an embedded deployment to a database and a store that several servers share
       backup       Copy a deployment that lies in one folder, while its server runs
       restore      Make a deployment of a backup again, in an empty home folder
+      upgrade      Bring a deployment up to this version, or go back to the one before
       witness      Run a witness: vouch that a log only ever grows
       eval         How well and how fast it sees, on your own labelled data
       appearance   How figures are compared
