@@ -26,6 +26,7 @@ mod restore;
 mod retention;
 mod search;
 mod serve;
+mod upgrade;
 mod verify;
 mod witness;
 
@@ -87,6 +88,8 @@ pub(crate) enum Command {
     Backup(backup::Backup),
     /// Make a deployment of a backup again, in an empty home folder
     Restore(restore::Restore),
+    /// Bring a deployment up to this version, or go back to the one before
+    Upgrade(upgrade::Upgrade),
     /// Run a witness: vouch that a log only ever grows
     Witness(witness::Witness),
     /// How well and how fast it sees, on your own labelled data
@@ -113,7 +116,7 @@ impl Command {
     }
 }
 
-/// `models`, `eval`, `appearance`, `init`, `migrate`, `backup`, `restore`, `reload`, `verify`, `witness`,
+/// `models`, `eval`, `appearance`, `init`, `migrate`, `backup`, `restore`, `upgrade`, `reload`, `verify`, `witness`,
 /// `doctor`, `man`, `completions` and `log verify` need no server; everything else but `serve`
 /// calls one.
 pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
@@ -138,6 +141,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Migrate(c) => c.run(ctx).await,
         Command::Reload(c) => c.run(ctx).await,
         Command::Backup(c) => c.run(ctx).await,
+        Command::Upgrade(c) => c.run(ctx).await,
         Command::Restore(c) => c.run(ctx).await,
         Command::Witness(c) => c.run(ctx).await,
         Command::Eval(c) => c.run(ctx),
