@@ -23,7 +23,7 @@ pub use batch::{batch_root, check_in_batch, prove_in_batch};
 pub use event::{sign_event, verify_event};
 pub use note::{KeyKind, Note, NoteError, NoteKey, NoteSignature, NoteSigner};
 pub use receipt::Receipt;
-pub use seal::Seal;
+pub use seal::{Seal, check_backup_seal, seal_backup};
 pub use store::{MemoryTiles, StoreError, TileStore};
 pub use tlog_tiles::Hash;
 pub use tree::{

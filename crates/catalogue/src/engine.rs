@@ -114,6 +114,11 @@ impl Engine {
     }
 }
 
+/// Looks at the SQLite file of a catalogue.
+pub(crate) async fn look_at(file: &std::path::Path) -> Result<Option<crate::Look>, CatalogueError> {
+    sqlite::look(file).await
+}
+
 /// Copies the SQLite file of a catalogue as it is at one moment.
 pub(crate) async fn copy_file(from: &std::path::Path, to: &std::path::Path) -> Result<(), CatalogueError> {
     sqlite::copy(from, to).await

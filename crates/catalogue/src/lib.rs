@@ -77,6 +77,7 @@ pub use open::{Catalogue, CatalogueConfig};
 pub use prove_seen::SeenProof;
 pub use published::Publishing;
 pub use recorded::RecordDifference;
+pub use resume::Look;
 pub use retention::{DeletionRun, Gone, Share, due};
 pub use revoked::RevokedIdentity;
 pub use segment::{Plan, SegmentDone};

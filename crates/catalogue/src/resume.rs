@@ -10,7 +10,26 @@ use crate::{Catalogue, CatalogueError, engine, engine::Lock};
 /// Entries of one transaction.
 const BATCH: usize = 500;
 
+/// What the database of a catalogue in a file says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// The newest change of its tables that was carried out.
+    pub schema: i64,
+    /// The newest that this version knows.
+    pub newest: i64,
+    /// Entries of the record.
+    pub entries: u64,
+    /// As in [`Catalogue::last_change`].
+    pub last_change: u64,
+    pub sightings: u64,
+}
+
 impl Catalogue {
+    /// Looks at a database of any version without changing it; `None` where there is none.
+    pub async fn look_at(file: &Path) -> Result<Option<Look>, CatalogueError> {
+        engine::look_at(file).await
+    }
+
     /// Writes the database in the file `from`, as it is at one moment, to the file `to`, which must not be there. Servers may read
     /// and write it meanwhile; a deletion that wants the database's files written anew waits and is tried again.
     ///

@@ -21,11 +21,13 @@ mod migrate;
 mod models;
 mod query;
 mod reindex;
+mod reload;
 mod restore;
 mod retention;
 mod search;
 mod serve;
 mod status;
+mod upgrade;
 mod verify;
 mod witness;
 
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Init(init::Init),
     /// Run the server
     Serve(serve::Serve),
+    /// Have the running server take its certificates and its configuration anew
+    Reload(reload::Reload),
     /// Watch an agency's cameras where they hang
     Ingest(ingest::Ingest),
     /// Identities: who may call, and whose certificate is not taken any more
@@ -87,6 +91,8 @@ pub(crate) enum Command {
     Backup(backup::Backup),
     /// Make a deployment of a backup again, in an empty home folder
     Restore(restore::Restore),
+    /// Bring a deployment up to this version, or go back to the one before
+    Upgrade(upgrade::Upgrade),
     /// Run a witness: vouch that a log only ever grows
     Witness(witness::Witness),
     /// How well and how fast it sees, on your own labelled data
@@ -113,7 +119,7 @@ impl Command {
     }
 }
 
-/// `models`, `eval`, `appearance`, `init`, `migrate`, `backup`, `restore`, `verify`, `witness`,
+/// `models`, `eval`, `appearance`, `init`, `migrate`, `backup`, `restore`, `upgrade`, `reload`, `verify`, `witness`,
 /// `doctor`, `man`, `completions` and `log verify` need no server; everything else but `serve`
 /// calls one.
 pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
@@ -137,7 +143,9 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Log(c) => c.run(ctx).await,
         Command::Verify(c) => c.run(ctx),
         Command::Migrate(c) => c.run(ctx).await,
+        Command::Reload(c) => c.run(ctx).await,
         Command::Backup(c) => c.run(ctx).await,
+        Command::Upgrade(c) => c.run(ctx).await,
         Command::Restore(c) => c.run(ctx).await,
         Command::Witness(c) => c.run(ctx).await,
         Command::Eval(c) => c.run(ctx),

@@ -48,8 +48,12 @@ mod qdrant;
 mod quiet;
 #[path = "cli/record.rs"]
 mod record;
+#[path = "cli/reload.rs"]
+mod reload;
 #[path = "cli/retention.rs"]
 mod retention;
+#[path = "cli/rollback.rs"]
+mod rollback;
 #[path = "cli/servers.rs"]
 mod servers;
 #[path = "cli/status.rs"]

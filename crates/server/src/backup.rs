@@ -10,7 +10,7 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use access::log::{LogError, TreeHead, Trust, sign_head};
+use access::log::{LogError, TreeHead, Trust, seal_backup, sign_head};
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -26,6 +26,8 @@ use crate::{
 pub(crate) const MANIFEST: &str = "backup.json";
 /// Every other file with its SHA-256, as `sha256sum --check` reads it.
 pub(crate) const SUMS: &str = "SHA256SUMS";
+/// The log's signature under the manifest's SHA-256.
+pub(crate) const SEAL: &str = "seal.txt";
 /// There until a backup is whole.
 const UNFINISHED: &str = "unfinished";
 /// What this version writes and reads.
@@ -184,10 +186,12 @@ pub async fn backup(
         bytes: copy.bytes,
         sums: hex::encode(Sha256::digest(copy.lines.as_bytes())),
     };
+    let text = serde_json::to_string_pretty(&backup).map_err(|e| io_error("write", &to.join(MANIFEST))(e.into()))? + "\n";
+    let seal = seal_backup(Sha256::digest(text.as_bytes()).into(), &read_signer(&home.log_key())?)?;
+    copy.write(SEAL, seal.to_string().as_bytes())?;
     // Everything before the one file that says that it is whole.
     sync(to)?;
-    let text = serde_json::to_string_pretty(&backup).map_err(|e| io_error("write", &to.join(MANIFEST))(e.into()))?;
-    write_durably(&to.join(MANIFEST), format!("{text}\n").as_bytes()).map_err(io_error("write", &to.join(MANIFEST)))?;
+    write_durably(&to.join(MANIFEST), text.as_bytes()).map_err(io_error("write", &to.join(MANIFEST)))?;
     make_private(&to.join(MANIFEST))?;
     let marker = to.join(UNFINISHED);
     fs::remove_file(&marker).map_err(io_error("remove", &marker))?;

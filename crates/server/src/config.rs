@@ -12,11 +12,14 @@ use access::{
 };
 use catalogue::{PlaceFault, PostgresUrl, S3Place};
 use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
 
 mod index_server;
+mod keys;
 mod limits;
 mod notify;
 
+pub(crate) use self::keys::Keys;
 use self::limits::Bad;
 use crate::callers::CallerLimits;
 
@@ -43,6 +46,8 @@ pub struct Config {
     pub max_streams: u32,
     pub request_timeout: Duration,
     pub shutdown: Duration,
+    /// What is logged; `None`: as the environment says.
+    pub log_filter: Option<String>,
     /// Relative to the home folder unless absolute.
     pub data: PathBuf,
     pub index_flush: Duration,
@@ -85,6 +90,8 @@ pub struct Config {
     pub clock_leap: Duration,
     /// What cases may be, whatever their grants say; the authorisers' keys come with the home folder.
     pub policy: Policy,
+    /// Every key with its value, to see which of them another configuration changes.
+    pub(crate) keys: Keys,
 }
 
 /// A PostgreSQL database for the catalogue.
@@ -194,6 +201,7 @@ struct Server {
     max_streams: i64,
     request_timeout_seconds: i64,
     shutdown_seconds: i64,
+    log: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -304,6 +312,7 @@ impl Default for Server {
             max_streams: 64,
             request_timeout_seconds: 600,
             shutdown_seconds: 8,
+            log: String::new(),
         }
     }
 }
@@ -353,7 +362,9 @@ impl Config {
     /// `file` is for messages only.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
         let parse = |source| ConfigError::Parse { file: file.to_owned(), source: Box::new(source) };
-        toml::from_str::<Document>(text).map_err(parse)?.build_and_validate(file)
+        let config = toml::from_str::<Document>(text).map_err(parse)?.build_and_validate(file)?;
+        let parse = |source| ConfigError::Parse { file: file.to_owned(), source: Box::new(source) };
+        Ok(Config { keys: Keys::of(text).map_err(parse)?, ..config })
     }
 }
 
@@ -407,6 +418,10 @@ impl Document {
             text => text.parse().map_err(|_| bad("models.device", format!("{text:?}"), "is not cpu, cuda or cuda:NUMBER"))?,
         };
         let log = self.log.build_and_validate(file)?;
+        let log_filter = name(self.server.log);
+        if let Some(filter) = log_filter.as_ref().filter(|filter| EnvFilter::try_new(filter).is_err()) {
+            return Err(bad("server.log", format!("{filter:?}"), "is not a filter such as info or error,server=debug"));
+        }
         let database = self.database.validate(&bad)?;
         let crops = self.crops.validate(&bad)?;
         if database.is_some() && crops.is_none() {
@@ -445,6 +460,7 @@ impl Document {
             max_streams: whole("server.max_streams", self.server.max_streams, 1..=10_000, "is not between 1 and 10000")? as u32,
             request_timeout: seconds("server.request_timeout_seconds", self.server.request_timeout_seconds, 1..=86_400)?,
             shutdown: seconds("server.shutdown_seconds", self.server.shutdown_seconds, 1..=300)?,
+            log_filter,
             data: self.storage.data,
             index_flush: seconds("storage.index_flush_seconds", self.storage.index_flush_seconds, 1..=3600)?,
             database,
@@ -486,6 +502,7 @@ impl Document {
                 disaster: self.disaster.validate(Purpose::Disaster, &bad)?,
                 authoriser_keys: None,
             },
+            keys: Keys::default(),
         })
     }
 }
@@ -606,7 +623,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 78, "{keys:?}");
+        assert_eq!(keys.len(), 79, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -624,6 +641,7 @@ mod tests {
         assert_eq!(error("[jobs]\nsample_fps = 0"), "sightline.toml: jobs.sample_fps = 0 is not between 0.1 and 60");
         assert!(error("[footage]\nroots = { a = \"b\" }").contains("footage.roots = a = \"b\" is not AGENCY = "));
         assert!(error("[jobs]\nworkers = -1").contains("jobs.workers = -1 is not between 0"));
+        assert!(error("[server]\nlog = \"server=loud\"").contains("server.log = \"server=loud\" is not a filter such as"));
         assert!(error("[server]\nlisten = \"here\"").contains("server.listen = \"here\" is not an address"));
         assert!(error("[health]\nlisten = \"0.0.0.0:80\"").contains("not a loopback address"));
         assert!(error("[metrics]\nlisten = \"0.0.0.0:80\"").contains("not a loopback address"));

@@ -89,14 +89,18 @@ pub async fn doctor(home: &Home) -> Vec<Finding> {
         return found;
     }
     found.extend(modes(home));
-    let config = match Config::load(&home.config()) {
+    let file = home.config();
+    // A worker's folder needs none.
+    let read = if file.exists() { Config::load(&file) } else { Config::parse("", &file) };
+    let config = match read {
         Ok(config) => config,
         Err(error) => {
             found.push(Finding::fail("configuration", chain(&error), error.hint()));
             return found;
         }
     };
-    found.push(Finding::ok("configuration", home.config().display().to_string()));
+    let says = if file.exists() { file.display().to_string() } else { "there is none; every key has its default".to_owned() };
+    found.push(Finding::ok("configuration", says));
     let data = home.root().join(&config.data);
     found.push(room(&data));
     found.push(disk(&data));
@@ -284,18 +288,13 @@ fn disk(data: &Path) -> Finding {
 }
 
 fn certificates(home: &Home) -> Vec<Finding> {
-    let mut files = vec![
-        (
-            "certificate of the authority".to_owned(),
-            home.authority(),
-            "make a new deployment's authority in time: every identity is issued by it",
-        ),
-        (
-            "certificate of the server".to_owned(),
-            home.server_certificate(),
-            "`sightline identity service server --host HOST...` where pki/ca.key is, then put the files in place of pki/server.pem and server.key",
-        ),
-    ];
+    let renew = "make a new deployment's authority in time: every identity is issued by it";
+    let mut files = vec![("certificate of the authority".to_owned(), home.authority(), renew)];
+    // A worker's folder has none.
+    if home.server_certificate().exists() || home.server_key().exists() {
+        let renew = "`sightline identity service server --host HOST...` where pki/ca.key is, then put the files in place of pki/server.pem and server.key, and `sightline reload`";
+        files.push(("certificate of the server".to_owned(), home.server_certificate(), renew));
+    }
     for name in home.identities() {
         files.push((format!("certificate of {name}"), home.identity(&name).0, "issue another: `sightline identity add`"));
     }

@@ -4,7 +4,10 @@ mod sink;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -42,7 +45,9 @@ pub(crate) struct LiveCameras {
     fleet: Arc<Fleet>,
     /// The leave to watch; of several servers one has it.
     held: tokio::sync::Mutex<Option<Held>>,
-    workers: usize,
+    settings: Mutex<LiveSettings>,
+    /// Others than those that the cameras are watched by.
+    other_settings: AtomicBool,
     /// Loaded with the first camera.
     visions: Mutex<Option<Arc<VisionPool>>>,
     watchers: Watchers,
@@ -57,6 +62,12 @@ pub(crate) struct LiveSettings {
     /// Looks at once.
     pub(crate) workers: usize,
     pub(crate) sample_fps: f64,
+}
+
+impl LiveSettings {
+    pub(crate) fn of(config: &crate::Config) -> Self {
+        Self { workers: config.live_workers, sample_fps: config.live_sample_fps }
+    }
 }
 
 impl LiveCameras {
@@ -77,12 +88,24 @@ impl LiveCameras {
             secrets,
             fleet,
             held: tokio::sync::Mutex::default(),
-            workers: settings.workers.max(1),
+            settings: Mutex::new(settings),
+            other_settings: AtomicBool::new(false),
             visions: Mutex::default(),
             watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }),
             started: Instant::now(),
             changed: Notify::new(),
         }
+    }
+
+    /// Every camera is opened anew by these.
+    pub(crate) fn set(&self, settings: LiveSettings) {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+        self.other_settings.store(true, Ordering::Release);
+        self.changed();
+    }
+
+    fn settings(&self) -> LiveSettings {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn secrets(&self) -> &CameraSecrets {
@@ -143,6 +166,11 @@ impl LiveCameras {
         }
         let (this, runtime) = (self.clone(), Handle::current());
         let apply = move || {
+            if this.other_settings.swap(false, Ordering::AcqRel) {
+                this.watchers.stop();
+                *this.visions.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                this.watchers.set_sampling(Sampling { fps: this.settings().sample_fps, ..Sampling::default() });
+            }
             let visions = if wanted.values().any(|w| w.kept.is_none()) { Some(this.load()?) } else { None };
             let sink = |_: &CameraId, _: &Watch, cancel| -> Box<dyn SightingSink + Send> {
                 let (catalogue, feed) = (this.catalogue.clone(), this.feed.clone());
@@ -201,7 +229,7 @@ impl LiveCameras {
         if let Some(loaded) = &*visions {
             return Ok(loaded.clone());
         }
-        let loaded = Arc::new(VisionPool::new(Vision::load_many(&self.models, &self.options, self.workers)?));
+        let loaded = Arc::new(VisionPool::new(Vision::load_many(&self.models, &self.options, self.settings().workers.max(1))?));
         *visions = Some(loaded.clone());
         Ok(loaded)
     }

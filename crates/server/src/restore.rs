@@ -13,14 +13,14 @@ use std::{
 
 use access::{
     Action, AuditEntry, Deletion, IdDigest, Outcome, Phase,
-    log::{LogError, TreeHead, Trust},
+    log::{LogError, TreeHead, Trust, check_backup_seal},
 };
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, due};
 use sha2::{Digest, Sha256};
 use types::{CameraId, Day, JobId, ReceiveTime};
 
 use crate::{
-    backup::{Backup, BackupError, DATABASE, FORMAT, MANIFEST, SUMS, digest, embedded, is_inside, sync},
+    backup::{Backup, BackupError, DATABASE, FORMAT, MANIFEST, SEAL, SUMS, digest, embedded, is_inside, sync},
     config::Config,
     deployment::Home,
     lock::{HomeLock, LockError},
@@ -139,7 +139,7 @@ pub async fn restore(
     options: &RestoreOptions,
     progress: &mut (dyn FnMut(&str, u64) + Send),
 ) -> Result<Restored, RestoreError> {
-    let backup = read_manifest(&options.from)?;
+    let (backup, manifest) = read_manifest(&options.from)?;
     private_folder(home.root()).map_err(failed("make", home.root()))?;
     let _lock = HomeLock::acquire(home.root())?;
     let scratch = Home::new(home.root().join(".restore"));
@@ -155,6 +155,11 @@ pub async fn restore(
         return Err(RestoreError::NoKey);
     }
     let key = read_signer(&scratch.log_key())?.key().clone();
+    let seal = options.from.join(SEAL);
+    let note = fs::read_to_string(&seal).map_err(failed("read", &seal))?;
+    if check_backup_seal(&note, manifest, &key).is_err() {
+        return Err(RestoreError::Damaged { file: seal, what: "it is not the log's seal of this backup" });
+    }
     let trust = Trust { log: key, witnesses: Vec::new(), quorum: 0 };
     let config = embedded(&scratch.config())?;
     let data = home.root().join(&config.data);
@@ -241,7 +246,8 @@ async fn put_right(
     })
 }
 
-fn read_manifest(from: &Path) -> Result<Backup, RestoreError> {
+/// With its SHA-256.
+fn read_manifest(from: &Path) -> Result<(Backup, [u8; 32]), RestoreError> {
     let no_backup = |what: String| RestoreError::NoBackup { folder: from.to_owned(), what };
     let file = from.join(MANIFEST);
     let text = match fs::read_to_string(&file) {
@@ -257,7 +263,8 @@ fn read_manifest(from: &Path) -> Result<Backup, RestoreError> {
         }
         _ => {}
     }
-    serde_json::from_value(value).map_err(|e| no_backup(format!("{MANIFEST}: {e}")))
+    let backup = serde_json::from_value(value).map_err(|e| no_backup(format!("{MANIFEST}: {e}")))?;
+    Ok((backup, Sha256::digest(text.as_bytes()).into()))
 }
 
 /// Nothing but what a restore that was cut off left, which is cleared.

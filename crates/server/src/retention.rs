@@ -98,6 +98,7 @@ impl App {
     /// Deletes what is due, and says whether anything is overdue afterwards. Returns the runs that came to their end.
     pub(crate) async fn sweep_retention(&self) -> Result<Vec<DeletionRun>, Fault> {
         let _turn = self.store.deleting.lock().await;
+        crate::upgrade::forget_old(&self.store.data, self.now()).map_err(crate::store::StoreError::from)?;
         // Of several servers one deletes; all of them see what is overdue.
         let done = match self.store.fleet.turn(turns::RETENTION).await? {
             Some(held) => self.delete_due(&held.fence()).await,
@@ -185,6 +186,8 @@ impl App {
             }
         }
         let erased = async {
+            // What was deleted is in a copy from before an upgrade too.
+            crate::upgrade::forget(&self.store.data).map_err(crate::store::StoreError::from)?;
             self.purge_everywhere(emptied.iter().map(|e| e.run.deletion.day)).await?;
             self.store.feed.forget_deletions().await?;
             Ok::<_, Fault>(self.catalogue().erase(&days).await?)

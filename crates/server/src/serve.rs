@@ -40,17 +40,19 @@ use crate::{
     metrics::{self, MetricsError},
     notify::{self, Hook, HookError, Notify},
     picture::PictureReader,
-    places::PlaceLimits,
+    places::{PlaceLimits, Places},
     purge::{SealedWords, sweep_regularly},
     record_health::{self, RecordHealth},
     reindex,
+    reload::{self, Reloadable},
     retention::{self, RetentionCounts, RetentionState},
     service,
     services::Api,
     status::chain,
     store::{Store, StoreError},
     supervise::Parts,
-    tls::{self, Door, Refused, TlsError},
+    tls::{self, Door, Handshakes, Refused, TlsError},
+    upgrade::OldCopies,
 };
 
 /// Entries of the record that are asked for the latest time.
@@ -124,6 +126,7 @@ pub struct Server {
     tasks: Parts,
     shutdown: Duration,
     home: Home,
+    pub(crate) reloadable: Reloadable,
 }
 
 impl std::fmt::Debug for Server {
@@ -132,17 +135,27 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// Serves a home folder by its configuration until SIGTERM or SIGINT. `ready` is told the address once calls are answered.
-pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+/// Serves a home folder by its configuration until SIGTERM or SIGINT, and takes its files anew at SIGHUP. `ready` is told the address
+/// once calls are answered; `log` is told what to log once that changes, `None` being what the environment says.
+pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr), log: impl Fn(Option<&str>)) -> Result<(), ServeError> {
     let config = Config::load(&home.config())?;
+    let mut again = hang_up().map_err(|e| ServeError::Start("listening to signals", e))?;
     let signal = signal().map_err(|e| ServeError::Start("listening to signals", e))?;
     let mut server = Server::start(home, config).await?;
+    server.note_certificates();
+    reload::begin(home).map_err(|e| ServeError::Start("the file that says what a reload did", e))?;
     ready(server.address());
     service::ready();
-    let ended = tokio::select! {
-        () = signal => None,
-        part = server.ended() => Some(part),
-        () = service::live() => None,
+    tokio::pin!(signal);
+    let alive = service::live();
+    tokio::pin!(alive);
+    let ended = loop {
+        tokio::select! {
+            () = &mut signal => break None,
+            part = server.ended() => break Some(part),
+            () = &mut alive => break None,
+            _ = again.recv() => reload::at_signal(&server, &log),
+        }
     };
     service::stopping();
     tracing::info!("stopping");
@@ -156,6 +169,10 @@ pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr)) -> Result<(), Se
             Err(ServeError::Part(part))
         }
     }
+}
+
+fn hang_up() -> std::io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
 }
 
 fn signal() -> std::io::Result<impl Future<Output = ()>> {
@@ -206,7 +223,7 @@ impl Server {
             store.models.clone(),
             vision.clone(),
             CameraSecrets::new(&home.root().join("secrets/cameras")),
-            LiveSettings { workers: config.live_workers, sample_fps: config.live_sample_fps },
+            LiveSettings::of(&config),
         ));
         let policy = Policy { authoriser_keys: Some(keys.all()), ..config.policy.clone() };
         for revoked in store.catalogue.revoked_identities().await.map_err(StoreError::from)? {
@@ -229,7 +246,7 @@ impl Server {
             clock,
             notify: Notify::new(health.clone()),
             rules: AtomicU64::new(0),
-            purges: vec![Arc::new(SealedWords(store.catalogue.clone()))],
+            purges: vec![Arc::new(SealedWords(store.catalogue.clone())), Arc::new(OldCopies(store.data.clone()))],
             retention: RetentionState::new(health.clone()),
             record_health: RecordHealth::new(health.clone()),
             started: ReceiveTime::now(),
@@ -250,12 +267,9 @@ impl Server {
         app.record_health.tell(&app.store).await;
         let mut tasks = Parts::default();
         let (send, connections) = mpsc::channel(16);
-        let limits = PlaceLimits {
-            all: config.max_connections,
-            per_address: config.max_connections_per_address,
-            per_caller: config.callers.connections as usize,
-        };
-        tasks.spawn("the door", tls::accept(listener, Arc::new(tls), limits, door, send, stop.clone()));
+        let (handshakes, places) = (Handshakes::new(tls), Places::new(PlaceLimits::of(&config)));
+        let reloadable = Reloadable::new(&config, handshakes.clone(), places.clone(), door.clone());
+        tasks.spawn("the door", tls::accept(listener, handshakes, places, door, send, stop.clone()));
         tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), strangers));
         tasks.spawn("the record of who was issued a certificate", follow_lists(app.clone(), stop.clone()));
         if let Some(hook) = hook {
@@ -327,7 +341,32 @@ impl Server {
         address_file::write(home, address).map_err(|e| ServeError::Start("the address file", e))?;
         tracing::info!(%address, workers = config.workers, "serving");
         let (shutdown, home) = (config.shutdown, home.clone());
-        Ok(Self { address, health_address, metrics_address, app, health, workers, watching, grpc, tasks, shutdown, home })
+        Ok(Self {
+            address,
+            health_address,
+            metrics_address,
+            app,
+            health,
+            workers,
+            watching,
+            grpc,
+            tasks,
+            shutdown,
+            home,
+            reloadable,
+        })
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+
+    pub(crate) fn live(&self) -> &LiveCameras {
+        &self.app.live
+    }
+
+    pub(crate) fn callers(&self) -> &Callers {
+        &self.app.callers
     }
 
     /// Where it answers; the port that was free where the configuration says 0.
@@ -380,6 +419,7 @@ impl Server {
         set_health(&self.health, ServingStatus::NotServing).await;
         self.app.stop.cancel();
         address_file::remove(&self.home);
+        reload::end(&self.home);
         let workers = self.workers;
         // A thread of its own: the runtime would wait for one of its threads however long a worker takes.
         let (joined, all_joined) = tokio::sync::oneshot::channel();

@@ -32,6 +32,7 @@ use crate::{
     log::{Log, LogFault},
     record_health, reindex,
     status::chain,
+    upgrade::{self, UpgradeError},
 };
 
 /// What to do where a server that holds the index is not to be had.
@@ -60,6 +61,8 @@ pub enum StoreError {
     ApiKey(#[from] ApiKeyError),
     #[error(transparent)]
     Audit(#[from] access::AuditError),
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
 }
 
 impl StoreError {
@@ -67,6 +70,8 @@ impl StoreError {
         let hint = match self {
             Self::Lock(error) => return error.hint().into(),
             Self::Log(error) => error.hint(),
+            Self::Upgrade(UpgradeError::NoRoom { .. }) => "nothing was changed; make room where data/ lies, then start again",
+            Self::Upgrade(_) => "nothing was changed; `sightline upgrade --check` says more",
             Self::HalfMoved => "finish it first: `sightline migrate`",
             Self::Vision(error) => error.hint().unwrap_or("run `sightline models verify`"),
             Self::Catalogue(error) | Self::Feed(FeedError::Catalogue(error)) if error.hint().is_some() => {
@@ -111,6 +116,9 @@ impl Store {
         let models = models(config)?;
         let data = home.root().join(&config.data);
         let configured = configured_model(&models, config, &data).await?;
+        if config.database.is_none() {
+            upgrade::copy_before(&data).await?;
+        }
         let catalogue = Catalogue::open(&catalogue_config(home, config)?).await?;
         if catalogue.unfinished_migration().await?.is_some() {
             return Err(StoreError::HalfMoved);

@@ -11,7 +11,7 @@ use super::{
     Engine, Kind,
     migrations::{SQLITE, migrator},
 };
-use crate::{CatalogueError, open::migrated};
+use crate::{CatalogueError, Look, open::migrated};
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrator(SQLITE));
 
@@ -89,6 +89,43 @@ async fn is_settled(connection: &mut AnyConnection) -> Result<bool, sqlx::Error>
         tracing::warn!("a change to the catalogue failed half-way; its connection to the database is made anew");
     }
     Ok(settled)
+}
+
+/// What a file says of itself, read without changing a byte of it. `None`: it is not there, or a process was killed while making it.
+pub(super) async fn look(path: &Path) -> Result<Option<Look>, CatalogueError> {
+    if !path.metadata().is_ok_and(|m| m.len() > 0) {
+        return Ok(None);
+    }
+    let failed = |e| CatalogueError::database(e, path);
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+    inspect_by(&options, path).await?;
+    let mut connection: SqliteConnection = options.connect().await.map_err(failed)?;
+    let tables: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name IN ('_sqlx_migrations', 'audit', 'sighting')")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(failed)?;
+    if tables < 3 {
+        return Ok(None);
+    }
+    let row = sqlx::query(
+        "SELECT (SELECT max(version) FROM _sqlx_migrations WHERE success), (SELECT COALESCE(max(seq), 0) FROM audit),
+                (SELECT COALESCE(max(value), 0) FROM sequence WHERE name = 'change'), (SELECT count(*) FROM sighting)",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .map_err(failed)?;
+    let number = |column: usize| row.try_get::<Option<i64>, _>(column).map(Option::unwrap_or_default).map_err(failed);
+    let newest = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or_default();
+    let look = Look {
+        schema: number(0)?,
+        newest,
+        entries: number(1)?.unsigned_abs(),
+        last_change: number(2)?.unsigned_abs(),
+        sightings: number(3)?.unsigned_abs(),
+    };
+    connection.close().await.map_err(failed)?;
+    Ok(Some(look))
 }
 
 /// Writes a copy to a file that is not there yet. One transaction reads all of it, so that it is of one moment; a copy that is cut

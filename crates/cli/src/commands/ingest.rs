@@ -79,10 +79,10 @@ fn source(ctx: &Context, secrets: &CameraSecrets, camera: &CameraId, url: Option
 }
 
 async fn watch(ctx: &Context, secrets: CameraSecrets) -> Outcome {
-    log_to_stderr(ctx.printer, None);
     as_root(ctx.printer, "sightline-ingest.service");
     // Its spool holds sightings.
     server::check_mode(ctx.home.path()).map_err(|e| library("home", &e).hint(e.hint()))?;
+    let _ = log_to_stderr(ctx.printer, None, None);
     let file = ctx.home.layout().config();
     // A worker's home folder needs none.
     let config = if file.exists() { Config::load(&file) } else { Config::parse("", &file) };

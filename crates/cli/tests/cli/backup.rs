@@ -165,6 +165,9 @@ fn a_backup_without_keys_that_was_changed_or_is_not_whole_is_no_deployment() {
     let manifest = fs::read_to_string(dir.join("backup.json")).unwrap();
     fs::write(dir.join("backup.json"), manifest.replace("\"format\": 1", "\"format\": 9")).unwrap();
     refused(&all, "of format 9");
+    // Whoever changes files and their digests has no key to seal them with.
+    fs::write(dir.join("backup.json"), manifest.replace("\"without_crop\": 0", "\"without_crop\": 9")).unwrap();
+    refused(&all, "seal of this backup");
     fs::remove_file(dir.join("backup.json")).unwrap();
     refused(&all, "no backup.json");
     fs::write(dir.join("backup.json"), &manifest).unwrap();

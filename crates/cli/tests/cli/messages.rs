@@ -27,6 +27,7 @@ fn the_help_names_every_command() {
     Commands:
       init         Make a deployment: its folder, configuration, certificates and keys
       serve        Run the server
+      reload       Have the running server take its certificates and its configuration anew
       ingest       Watch an agency's cameras where they hang
       identity     Identities: who may call, and whose certificate is not taken any more
       agency       Agencies that pool cameras
@@ -46,6 +47,7 @@ fn the_help_names_every_command() {
       migrate      Move an embedded deployment to a database and a store that several servers share
       backup       Copy a deployment that lies in one folder, while its server runs
       restore      Make a deployment of a backup again, in an empty home folder
+      upgrade      Bring a deployment up to this version, or go back to the one before
       witness      Run a witness: vouch that a log only ever grows
       eval         How well and how fast it sees, on your own labelled data
       appearance   How figures are compared

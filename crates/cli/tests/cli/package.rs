@@ -75,6 +75,7 @@ fn doctor_names_each_thing_that_is_not_as_it_should_be_and_what_to_do() {
     for check in well["checks"].as_array().unwrap() {
         assert_eq!(check["state"] == "ok", check["to_do"].is_null(), "{check}");
     }
+    d.furnish(&["hall"]);
     d.terminate();
     let mark = d.path("home.high-water");
     fs::rename(&mark, d.path("elsewhere")).unwrap();

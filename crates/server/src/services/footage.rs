@@ -132,7 +132,10 @@ impl FootageService for Api {
         request: Request<v1::RemoveFootageRequest>,
     ) -> Result<Response<v1::RemoveFootageResponse>, Status> {
         let caller = caller(&request)?;
-        let work = async |job: Job| Ok((self.0.jobs.remove(&job, self.0.settled().await?).await?, job));
+        let work = async |job: Job| {
+            crate::upgrade::forget(&self.0.store.data).map_err(crate::store::StoreError::from)?;
+            Ok((self.0.jobs.remove(&job, self.0.settled().await?).await?, job))
+        };
         let (sightings, job) = self.one(&caller, Action::RemoveFootage, &request.into_inner().job_id, work).await?;
         Ok(Response::new(v1::RemoveFootageResponse { job: Some(self.job_message(&job)), sightings }))
     }
