@@ -195,7 +195,11 @@ impl Server {
             store.models.clone(),
             vision.clone(),
             CameraSecrets::new(&home.root().join("secrets/cameras")),
-            LiveSettings { workers: config.live_workers, sample_fps: config.live_sample_fps },
+            LiveSettings {
+                workers: config.live_workers,
+                sample_fps: config.live_sample_fps,
+                networks: config.live_networks.clone(),
+            },
         ));
         let policy = Policy { authoriser_keys: Some(keys.all()), ..config.policy.clone() };
         for revoked in store.catalogue.revoked_identities().await.map_err(StoreError::from)? {
