@@ -70,6 +70,8 @@ pub struct Config {
     /// Looks at live cameras at once.
     pub live_workers: usize,
     pub live_sample_fps: f64,
+    /// Where cameras may be.
+    pub live_networks: media::Networks,
     /// Of a worker: how much may wait on its disk.
     pub spool_bytes: u64,
     /// Of a worker: cameras at once.
@@ -281,6 +283,7 @@ struct Footage {
 struct Live {
     workers: i64,
     sample_fps: f64,
+    networks: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -343,7 +346,7 @@ impl Default for Jobs {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { workers: 0, sample_fps: 5.0 }
+        Self { workers: 0, sample_fps: 5.0, networks: Vec::new() }
     }
 }
 
@@ -476,6 +479,7 @@ impl Document {
             sample_fps: self.jobs.sample_fps,
             live_workers: workers("live.workers", self.live.workers)?,
             live_sample_fps: self.live.sample_fps,
+            live_networks: self.live.networks(&bad)?,
             spool_bytes: whole("ingest.spool_mib", self.ingest.spool_mib, 1..=1 << 20, "is not between 1 and 1048576")? << 20,
             max_cameras: match whole("ingest.max_cameras", self.ingest.max_cameras, 0..=100_000, "is not between 0 and 100000")? {
                 0 => u32::MAX,
@@ -517,6 +521,16 @@ impl Footage {
             }
         };
         self.roots.into_iter().map(root).collect()
+    }
+}
+
+impl Live {
+    fn networks(&self, bad: &impl Bad) -> Result<media::Networks, ConfigError> {
+        let network = |text: &String| {
+            let fault = "is not a network such as 192.168.7.0/24 or fd00:7::/64";
+            text.parse::<media::Network>().map_err(|_| bad("live.networks", format!("{text:?}"), fault))
+        };
+        Ok(media::Networks::new(self.networks.iter().map(network).collect::<Result<Vec<_>, _>>()?))
     }
 }
 
@@ -623,7 +637,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 79, "{keys:?}");
+        assert_eq!(keys.len(), 80, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -640,6 +654,8 @@ mod tests {
     fn a_bad_value_is_answered_with_file_key_and_range() {
         assert_eq!(error("[jobs]\nsample_fps = 0"), "sightline.toml: jobs.sample_fps = 0 is not between 0.1 and 60");
         assert!(error("[footage]\nroots = { a = \"b\" }").contains("footage.roots = a = \"b\" is not AGENCY = "));
+        let network = error("[live]\nnetworks = [\"10.0.0.0/8\", \"10.1.2.3/8\"]");
+        assert!(network.contains("live.networks = \"10.1.2.3/8\" is not a network such as"), "{network}");
         assert!(error("[jobs]\nworkers = -1").contains("jobs.workers = -1 is not between 0"));
         assert!(error("[server]\nlog = \"server=loud\"").contains("server.log = \"server=loud\" is not a filter such as"));
         assert!(error("[server]\nlisten = \"here\"").contains("server.listen = \"here\" is not an address"));

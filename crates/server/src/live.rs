@@ -13,8 +13,8 @@ use std::{
 
 use catalogue::{Camera, Catalogue, CatalogueError, Lease};
 use ingest::camera_status;
-use media::{RtspSource, Sampling};
-use pipeline::{CameraSecrets, Kept, LiveStatus, SightingSink, VisionPool, Watch, Watchers};
+use media::{Networks, Sampling};
+use pipeline::{CameraSecrets, Kept, KeptAddress, LiveStatus, SightingSink, VisionPool, Watch, Watchers};
 use prost::Message as _;
 use proto::v1;
 use tokio::{runtime::Handle, sync::Notify};
@@ -42,6 +42,7 @@ pub(crate) struct LiveCameras {
     models: ModelStore,
     options: VisionOptions,
     secrets: CameraSecrets,
+    networks: Networks,
     fleet: Arc<Fleet>,
     /// The leave to watch; of several servers one has it.
     held: tokio::sync::Mutex<Option<Held>>,
@@ -57,16 +58,22 @@ pub(crate) struct LiveCameras {
 }
 
 /// How cameras are looked at.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct LiveSettings {
     /// Looks at once.
     pub(crate) workers: usize,
     pub(crate) sample_fps: f64,
+    /// Where they may be.
+    pub(crate) networks: Networks,
 }
 
 impl LiveSettings {
     pub(crate) fn of(config: &crate::Config) -> Self {
-        Self { workers: config.live_workers, sample_fps: config.live_sample_fps }
+        Self {
+            workers: config.live_workers,
+            sample_fps: config.live_sample_fps,
+            networks: config.live_networks.clone(),
+        }
     }
 }
 
@@ -86,6 +93,7 @@ impl LiveCameras {
             models,
             options,
             secrets,
+            networks: settings.networks,
             fleet,
             held: tokio::sync::Mutex::default(),
             settings: Mutex::new(settings),
@@ -110,6 +118,11 @@ impl LiveCameras {
 
     pub(crate) fn secrets(&self) -> &CameraSecrets {
         &self.secrets
+    }
+
+    /// Where cameras may be.
+    pub(crate) fn networks(&self) -> &Networks {
+        &self.networks
     }
 
     /// Somebody changed a camera: it is looked at anew at once.
@@ -211,7 +224,10 @@ impl LiveCameras {
     fn watch(&self, camera: &Camera) -> Option<Watch> {
         let address = camera.source.as_ref()?;
         let built = match self.secrets.address(&camera.id) {
-            Ok(with_secrets) => RtspSource::new(with_secrets.as_deref().unwrap_or(address.as_str())).map_err(|e| e.to_string()),
+            Ok(kept) => {
+                let address = kept.unwrap_or_else(|| KeptAddress { url: address.as_str().to_owned(), basic_without_tls: false });
+                address.source(&self.networks).map_err(|e| e.to_string())
+            }
             Err(error) => Err(chain(&error)),
         };
         let built =

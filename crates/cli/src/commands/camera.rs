@@ -44,6 +44,9 @@ pub(crate) enum Camera {
         /// Where its live stream is, as for `sightline camera source`
         #[arg(long, value_name = "URL")]
         source: Option<String>,
+        /// As for `sightline camera source`
+        #[arg(long, requires = "source")]
+        basic_without_tls: bool,
     },
     /// Say where a camera's live stream is; watching begins at once
     Source {
@@ -54,6 +57,10 @@ pub(crate) enum Camera {
         /// Watch it no more
         #[arg(long, conflicts_with = "url")]
         none: bool,
+        /// Let the password itself be sent without TLS, where everybody on the line can read it, to a camera that knows nothing but
+        /// Basic
+        #[arg(long, conflicts_with = "none")]
+        basic_without_tls: bool,
     },
     /// Show what the live cameras are doing
     Status {
@@ -152,7 +159,7 @@ impl Camera {
                 ctx.printer.answer(&json, || AccessView::table(&accesses.rows));
                 accesses.note(ctx);
             }
-            Self::Add { id, agency, title, purposes, sensitive, retention, hours, position, source } => {
+            Self::Add { id, agency, title, purposes, sensitive, retention, hours, position, source, basic_without_tls } => {
                 let policy = v1::CameraPolicy {
                     purposes: purposes.into_iter().map(|p| v1::Purpose::from(p).into()).collect(),
                     sensitive,
@@ -171,7 +178,7 @@ impl Camera {
                 let camera: CameraView = service.add_camera(request).await?.into_inner().camera.unwrap_or_default().into();
                 let live = source.is_some();
                 if let Some(url) = source {
-                    set_source(&mut client.live(), &id, &url).await?;
+                    set_source(&mut client.live(), &id, &url, basic_without_tls).await?;
                 }
                 ctx.printer.answer(&camera, || {
                     let next =
@@ -179,8 +186,8 @@ impl Camera {
                     format!("added camera {id} of {agency}\nnext: sightline {next}")
                 });
             }
-            Self::Source { camera, url, none: _ } => {
-                set_source(&mut client.live(), &camera, url.as_deref().unwrap_or_default()).await?;
+            Self::Source { camera, url, none: _, basic_without_tls } => {
+                set_source(&mut client.live(), &camera, url.as_deref().unwrap_or_default(), basic_without_tls).await?;
                 let watched = url.is_some();
                 ctx.printer.answer(&serde_json::json!({ "camera": camera.to_string(), "watched": watched }), || {
                     if watched {
@@ -236,9 +243,9 @@ pub(super) fn address(url: &str) -> Outcome<String> {
     Ok(read.trim().to_owned())
 }
 
-async fn set_source(live: &mut LiveServiceClient<Channel>, camera: &CameraId, url: &str) -> Outcome {
+async fn set_source(live: &mut LiveServiceClient<Channel>, camera: &CameraId, url: &str, basic_without_tls: bool) -> Outcome {
     let url = address(url)?;
-    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: camera.to_string(), url }).await?;
+    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: camera.to_string(), url, basic_without_tls }).await?;
     Ok(())
 }
 

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use access::{Action, AuditDetail, Caller, Permission};
 use catalogue::SourceUrl;
-use media::RtspSource;
+use pipeline::KeptAddress;
 use prost::Message as _;
 use proto::v1::{self, live_service_server::LiveService};
 use tonic::{Request, Response, Status};
@@ -31,18 +31,11 @@ impl LiveService for Api {
                 if permission == Permission::Own && !caller.is_of(&camera.agency) {
                     return Err(not_yours(&camera.agency).into());
                 }
-                let (source, secret) = match request.url.trim() {
-                    "" => (None, None),
-                    url => {
-                        let hint = "give the address of the camera's RTSP stream";
-                        RtspSource::new(url).map_err(|e| Fault::invalid("source", e.to_string(), hint))?;
-                        let (source, had_secrets) = SourceUrl::parse(url)?;
-                        (Some(source), had_secrets.then_some(url))
-                    }
-                };
+                let kept = KeptAddress { url: request.url.trim().to_owned(), basic_without_tls: request.basic_without_tls };
+                let (source, secret) = if kept.url.is_empty() { (None, None) } else { self.source(&kept).await? };
                 // Without the old address first: new credentials are never sent to it.
                 self.0.catalogue().set_camera_source(&id, None).await?;
-                self.0.live.secrets().keep(&id, secret)?;
+                self.0.live.secrets().keep(&id, secret.then_some(&kept))?;
                 self.0.catalogue().set_camera_source(&id, source.as_ref()).await?;
                 self.0.live.changed();
                 Ok(())
@@ -83,6 +76,23 @@ impl LiveService for Api {
 }
 
 impl Api {
+    /// What everybody may read of an address, and whether that is not all of it.
+    async fn source(&self, kept: &KeptAddress) -> Result<(Option<SourceUrl>, bool), Fault> {
+        let hint = "give the address of the camera's RTSP stream";
+        let camera = kept.source(self.0.live.networks()).map_err(|e| Fault::invalid("source", e.to_string(), hint))?;
+        if camera.is_outside().await {
+            let what = "the camera's address is in no network that cameras may be in";
+            let hint = "whoever runs the server names its network under [live] networks in sightline.toml";
+            return Err(Fault::invalid("source", what.to_owned(), hint));
+        }
+        if kept.basic_without_tls && !camera.has_credentials() {
+            let what = "basic_without_tls is about a password, and the address has none";
+            return Err(Fault::invalid("source", what.to_owned(), "write it as rtsp://user:password@host/path"));
+        }
+        let (source, had_secrets) = SourceUrl::parse(&kept.url)?;
+        Ok((Some(source), had_secrets))
+    }
+
     /// What the agencies' workers told last. Where one is not heard of any more, that is the state of its cameras.
     async fn of_workers(&self) -> Result<BTreeMap<CameraId, v1::CameraStatus>, Fault> {
         let leases = self.0.catalogue().last_leases().await?;

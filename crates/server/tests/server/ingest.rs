@@ -427,7 +427,9 @@ async fn a_camera_is_watched_by_its_worker_or_by_the_server_and_its_status_says_
     // Nobody answers there; the watching is what counts.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("rtsp://127.0.0.1:{closed}/live");
-    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: "gate".into(), url: url.clone() }).await.unwrap();
+    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: "gate".into(), url: url.clone(), ..Default::default() })
+        .await
+        .unwrap();
     let status = async |live: &mut LiveServiceClient<_>| {
         let all = live.camera_status(v1::CameraStatusRequest::default()).await.unwrap().into_inner().cameras;
         all.into_iter().find(|c| c.camera_id == "gate")
@@ -463,7 +465,9 @@ async fn a_camera_is_watched_by_its_worker_or_by_the_server_and_its_status_says_
     // A password that only the server has: the camera is the server's own.
     drop(one);
     let secret = url.replace("rtsp://", "rtsp://operator:secret@");
-    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: "gate".into(), url: secret }).await.unwrap();
+    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: "gate".into(), url: secret, ..Default::default() })
+        .await
+        .unwrap();
     let (send, receive) = mpsc::channel(1);
     let mut client = IngestServiceClient::new(deployed.channel("ingest").await);
     let mut answers = client.hold(ReceiverStream::new(receive)).await.unwrap().into_inner();

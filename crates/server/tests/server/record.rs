@@ -153,7 +153,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             footage().await.remove_footage(v1::RemoveFootageRequest { job_id }).await.unwrap_err();
         }
         "LiveService/SetCameraSource" => {
-            let request = v1::SetCameraSourceRequest { camera_id: "yard".into(), url: String::new() };
+            let request = v1::SetCameraSourceRequest { camera_id: "yard".into(), url: String::new(), ..Default::default() };
             live().await.set_camera_source(request).await.unwrap();
         }
         "LiveService/CameraStatus" => drop(live().await.camera_status(v1::CameraStatusRequest::default()).await.unwrap()),
