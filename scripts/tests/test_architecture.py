@@ -112,20 +112,19 @@ class Architecture(unittest.TestCase):
 
 
 class ReadsForNoCase(unittest.TestCase):
-    def test_a_reader_that_asks_for_no_case_is_named_and_those_that_do_are_not(self):
+    def test_the_door_to_reads_for_no_case_is_not_opened_where_calls_are_answered(self):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
             services = root / check.ANSWERS
             (services / "ingest").mkdir(parents=True)
-            (services / "good.rs").write_text("self.0.catalogue().crop_for(&case, id).await; catalogue.sightings_for(&case, &ids)")
-            (services / "ingest/take.rs").write_text("self.0.catalogue().sighting(id).await")
+            (services / "good.rs").write_text("self.0.catalogue().crop_for(&permit, id).await; catalogue.sightings_for(&permit, &ids)")
             self.assertEqual(list(check.read_for_no_case(root)), [])
-            (services / "bad.rs").write_text("self.0\n    .catalogue()\n    .crop(id)")
+            (services / "ingest/bad.rs").write_text("self.0\n    .catalogue()\n    .maintenance(Reason::Check)\n    .crop(id)")
             self.assertEqual(len(list(check.read_for_no_case(root))), 1)
 
     def test_this_workspace_reads_for_a_case_wherever_calls_are_answered(self):
         root = SCRIPT.parent.parent
-        self.assertTrue((root / check.ANSWERS).is_dir() and (root / check.COMPARES).is_file())
+        self.assertTrue((root / check.ANSWERS).is_dir())
         self.assertEqual(list(check.read_for_no_case(root)), [])
 
 

@@ -28,6 +28,7 @@ mod permit;
 mod policy;
 mod retention;
 mod scope;
+mod undecided;
 mod wire;
 
 pub use action::{Action, Permission};
@@ -49,3 +50,4 @@ pub use permit::CasePermit;
 pub use policy::{Limits, Policy, Purpose};
 pub use retention::{Retention, Schedule};
 pub use scope::{Budgets, Scope};
+pub use undecided::Undecided;

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::Catalogue;
+use catalogue::{Catalogue, Reason};
 use redact::RedactedCrop;
 use types::{Embedding, ModelDigest, SightingId};
 use vision::{Embedder, ModelStore, VisionError};
@@ -50,7 +50,7 @@ impl EmbedAgain {
         wanted: &[(SightingId, u64)],
     ) -> Result<Vec<(SightingId, Embedding)>, FeedError> {
         let ids: Vec<SightingId> = wanted.iter().map(|(id, _)| *id).collect();
-        let mut kept = catalogue.kept_embeddings(model, &ids).await?;
+        let mut kept = catalogue.maintenance(Reason::Reindex).kept_embeddings(model, &ids).await?;
         let (mut all, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
         for &(id, seq) in wanted {
             match kept.remove(&id).filter(|(as_of, _)| *as_of == seq) {
@@ -63,7 +63,7 @@ impl EmbedAgain {
             let mut crops = Vec::with_capacity(some.len());
             for &(id, seq) in some {
                 // Gone meanwhile: its removal is the next change.
-                crops.extend(catalogue.crop(id).await?.map(|jpeg| (id, seq, jpeg)));
+                crops.extend(catalogue.maintenance(Reason::Reindex).crop(id).await?.map(|jpeg| (id, seq, jpeg)));
             }
             let this = self.clone();
             let made = tokio::task::spawn_blocking(move || this.embed(&crops)).await.map_err(|_| FeedError::Thread)??;

@@ -15,7 +15,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Schedule};
-use catalogue::{DeletionRun, Fence, Gone, Share, due};
+use catalogue::{DeletionRun, Fence, Gone, Reason, Share, due};
 use index::{IndexQuery, QueryVector};
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -285,7 +285,7 @@ impl App {
         let catalogue = self.catalogue();
         let mut found = catalogue.stray_crops(deletion.day).await?;
         for page in gone.chunks(PAGE) {
-            found += catalogue.sightings(page).await?.len() as u64;
+            found += catalogue.maintenance(Reason::Deletion).sightings(page).await?.len() as u64;
         }
         let index = self.store.feed.index().clone();
         let spec = index.spec();

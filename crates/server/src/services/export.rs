@@ -165,7 +165,7 @@ impl Api {
         match wanted {
             Wanted::These(ids) => {
                 for id in ids {
-                    let found = self.0.catalogue().sighting_for(permit.case(), id).await?.filter(|s| permit.covers(s));
+                    let found = self.0.catalogue().sighting_for(permit, id).await?.filter(|s| permit.covers(s));
                     sightings.push((found.ok_or_else(|| Denial::outside(permit.case()))?, None));
                 }
             }
@@ -181,7 +181,7 @@ impl Api {
         let mut crops = Vec::with_capacity(sightings.len());
         for (sighting, _) in &sightings {
             let gone = || Fault::missing("no_crop", format!("the crop of {} is gone", sighting.id), "run `sightline check`");
-            crops.push(self.0.catalogue().crop_for(permit.case(), sighting.id).await?.ok_or_else(gone)?);
+            crops.push(self.0.catalogue().crop_for(permit, sighting.id).await?.ok_or_else(gone)?);
         }
         Ok((selection, sightings, crops))
     }
