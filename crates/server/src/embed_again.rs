@@ -85,20 +85,23 @@ impl EmbedAgain {
             Some(embedder) => embedder,
             none => none.insert(Embedder::load(&self.models, self.embedder.as_deref(), self.appearance.as_deref())?),
         };
-        let mut made = Vec::with_capacity(crops.len());
+        let (mut made, mut failed, mut last) = (Vec::with_capacity(crops.len()), 0, None);
         for (id, seq, jpeg) in crops {
             match RedactedCrop::decode(jpeg) {
                 Ok(crop) => match embedder.embed(&crop) {
                     Ok(embedding) => made.push((*id, *seq, embedding)),
-                    // One picture that the model can make nothing of keeps nothing else back; a model that fails at all of them does.
-                    Err(error) if crops.len() > 1 && made.is_empty() && Some(id) == crops.last().map(|(id, ..)| id) => {
-                        return Err(error);
+                    Err(error) => {
+                        tracing::warn!(%id, error = %chain(&error), "not embedded");
+                        (failed, last) = (failed + 1, Some(error));
                     }
-                    Err(error) => tracing::warn!(%id, error = %chain(&error), "not embedded"),
                 },
                 Err(error) => tracing::warn!(%id, error = %chain(&error), "crop damaged: not embedded"),
             }
         }
-        Ok(made)
+        // One picture that the model can make nothing of keeps nothing else back; a model that fails at all of several does.
+        match last {
+            Some(error) if made.is_empty() && failed > 1 => Err(error),
+            _ => Ok(made),
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Keeps the index what the catalogue says. Every change reaches the index this one way, in the catalogue's order, so a
 //! crash or a failed write is made good by the next [`ModelFeed::catch_up`].
 
+pub(crate) mod health;
 mod sharing;
 
 use std::{

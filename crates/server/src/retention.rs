@@ -36,9 +36,6 @@ const PAGE: usize = 1_000;
 /// Not serving while a deletion is overdue.
 pub(crate) const HEALTH: &str = "sightline.Retention";
 
-/// Not serving while there are sightings that the index could not take. Searches go on without them.
-pub(crate) const INDEX_HEALTH: &str = "sightline.Index";
-
 /// How deletion stands, for metrics and health.
 pub(crate) struct RetentionState {
     overdue: AtomicU64,
@@ -115,15 +112,6 @@ impl App {
         }
         let status = if overdue == 0 { ServingStatus::Serving } else { ServingStatus::NotServing };
         self.retention.health.set_service_status(HEALTH, status).await;
-        let whole = match self.store.feed.main().count_set_aside().await {
-            Ok(count) => count == 0,
-            Err(error) => {
-                tracing::error!(error = %chain(&error), "what the index has set aside can't be told");
-                false
-            }
-        };
-        let status = if whole { ServingStatus::Serving } else { ServingStatus::NotServing };
-        self.retention.health.set_service_status(INDEX_HEALTH, status).await;
         done
     }
 

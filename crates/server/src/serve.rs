@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError},
     deployment::Home,
-    fleet,
+    feed, fleet,
     footage_files::FootageRoots,
     grant_keys::{GrantKeyError, GrantKeys},
     guard::GuardLayer,
@@ -237,6 +237,7 @@ impl Server {
         tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), strangers));
         tasks.spawn("the sweep of overdue cases", sweep_regularly(app.clone(), stop.clone()));
         tasks.spawn("retention", retention::sweep_regularly(app.clone(), stop.clone()));
+        tasks.spawn("the health of the index", feed::health::tell_regularly(app.clone(), health.clone(), stop.clone()));
         tasks.spawn("the writing of the index", flush_regularly(app.clone(), stop.clone()));
         tasks.spawn("reindexing", reindex::follow(app.clone(), stop.clone()));
         if app.store.fleet.is_shared() {
@@ -432,7 +433,7 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
         "sightline.v1.LogService",
         "sightline.v1.RetentionService",
         retention::HEALTH,
-        retention::INDEX_HEALTH,
+        feed::health::HEALTH,
     ];
     for name in services {
         health.set_service_status(name, status).await;
