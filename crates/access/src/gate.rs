@@ -1,8 +1,8 @@
-use types::{CaseId, ReceiveTime, Sighting, SightingId};
+use types::{CaseId, ReceiveTime, SightingId};
 
 use crate::{
     Action, AuditDetail, AuditEntry, AuditError, AuditLog, AuditReceipt, Caller, Case, CasePermit, Charge, Code, Denial, Example,
-    Granted, Outcome, Permission, Phase, Policy, PooledCamera, SearchRequest, decide, decide_view,
+    Granted, Outcome, Permission, Phase, Policy, PooledCamera, SearchRequest, Undecided, decide, decide_view,
 };
 
 /// The one way in: decides, writes down what it decided, and only then lets through.
@@ -114,7 +114,7 @@ impl<L: AuditLog> Gate<L> {
         case: Option<&Case>,
         cameras: &[PooledCamera],
         sighting_id: SightingId,
-        sighting: Option<&Sighting>,
+        sighting: Option<&Undecided>,
         caller: &Caller,
         now: ReceiveTime,
     ) -> Result<CasePermit, GateError> {
@@ -149,7 +149,7 @@ impl<L: AuditLog> Gate<L> {
         results: u32,
     ) -> Result<CasePermit, GateError> {
         let decision = Action::GetCrop.check_role(caller).and_then(|_| match (case, sighting) {
-            (Some(case), Some(sighting)) => decide_view(&self.policy, case, cameras, sighting, caller, now),
+            (Some(case), Some(sighting)) => decide_view(&self.policy, case, cameras, sighting.sighting(), caller, now),
             // A sighting that is not there is answered like one out of scope, for those who may ask at all.
             (Some(case), None) => {
                 decide(&self.policy, case, cameras, &SearchRequest { limit: 1, ..SearchRequest::default() }, caller, now)

@@ -30,6 +30,7 @@ mod policy;
 mod retention;
 mod scope;
 pub mod seen;
+mod undecided;
 mod wire;
 
 pub use action::{Action, Permission};
@@ -53,3 +54,4 @@ pub use policy::{Limits, Policy, Purpose};
 pub use retention::{Retention, Schedule};
 pub use scope::{Budgets, Scope};
 pub use seen::Seen;
+pub use undecided::Undecided;

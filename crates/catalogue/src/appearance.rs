@@ -143,7 +143,7 @@ impl Catalogue {
     }
 
     /// Vectors of `model` that are kept for these sightings, each with the change as of which it was made.
-    pub async fn kept_embeddings(
+    pub(crate) async fn kept_embeddings(
         &self,
         model: ModelDigest,
         sightings: &[SightingId],
@@ -154,13 +154,8 @@ impl Catalogue {
         Ok(kept)
     }
 
-    /// The sighting's vector by this model, its own or one that is kept; never another model's.
-    pub async fn embedding_by(&self, sighting: SightingId, model: ModelDigest) -> Result<Option<Embedding>, CatalogueError> {
-        Ok(self.embeddings_by(&[sighting], model).await?.remove(&sighting))
-    }
-
-    /// As [`Self::embedding_by`], of those that have one.
-    pub async fn embeddings_by(
+    /// The sightings' vectors by this model, their own or kept; never another model's. Of those that have one.
+    pub(crate) async fn embeddings_by(
         &self,
         sightings: &[SightingId],
         model: ModelDigest,

@@ -5,7 +5,7 @@ use object_store::path::Path as Key;
 use redact::RedactedCrop;
 use types::{Day, SightingId};
 
-use crate::{Catalogue, CatalogueError, RecordDifference, UnusableRow, crop, crop::beside_of, engine::CropsAlone};
+use crate::{Catalogue, CatalogueError, Fence, RecordDifference, UnusableRow, crop, crop::beside_of, engine::CropsAlone};
 
 /// Crops read at once; each may be a request.
 const CROPS_AT_ONCE: usize = 8;
@@ -182,14 +182,14 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError::RepairRefused`] if half of the sightings or more have no crop: a folder that is not mounted looks
     /// just like that.
-    pub async fn repair(&self) -> Result<Repaired, CatalogueError> {
+    pub async fn repair(&self, fence: &Fence) -> Result<Repaired, CatalogueError> {
         let report = self.check().await?;
         let lost: Vec<_> = report.without_crop.iter().chain(&report.unreadable_crop).copied().collect();
         let missing = lost.len() as u64;
         if report.sightings >= FEW && missing * 2 >= report.sightings {
             return Err(CatalogueError::RepairRefused { missing, rows: report.sightings, crops: self.inner.crops.describe() });
         }
-        let sightings_removed = self.discard_sightings(&lost).await?.sightings;
+        let sightings_removed = self.discard_sightings(&lost, fence).await?.sightings;
         Ok(Repaired { sightings_removed, orphan_crops_removed: self.sweep_orphans().await? })
     }
 

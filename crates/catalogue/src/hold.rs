@@ -1,12 +1,11 @@
 use access::{Hold, HoldState};
-use sqlx::{AssertSqlSafe, Row};
-use types::{CaseId, HoldId, Sighting, SightingId};
+use sqlx::Row;
+use types::{CaseId, HoldId};
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::{DbRow, lists},
+    engine::DbRow,
     row::{document, read_document},
-    sighting::{COLUMNS, sighting},
 };
 
 /// A legal hold as stored.
@@ -62,41 +61,6 @@ impl Catalogue {
         .bind(document(after)?);
         let changed = query.fetch_all(self.writer()).await?;
         changed.first().map_or_else(|| Err(CatalogueError::Conflict { kind: "hold", id: after.id.to_string() }), stored)
-    }
-
-    /// A sighting as a case finds it: one whose time has come is there for the cases alone whose holds keep it.
-    pub async fn sighting_for(&self, case: &CaseId, id: SightingId) -> Result<Option<Sighting>, CatalogueError> {
-        Ok(self.sightings_for(case, &[id]).await?.pop())
-    }
-
-    /// As [`Self::sighting_for`], in any order; those not there for the case are left out.
-    pub async fn sightings_for(&self, case: &CaseId, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
-        let mut found = Vec::with_capacity(ids.len());
-        for (list, some) in lists(ids, 2) {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM sighting WHERE id IN ({list})
-                 AND (NOT EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id)
-                      OR EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id AND case_id = $1))"
-            );
-            let query = sqlx::query(AssertSqlSafe(sql)).bind(case.as_str());
-            let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
-            for row in &query.fetch_all(self.reader()).await? {
-                match sighting(row) {
-                    Ok(sighting) => found.push(sighting),
-                    // `check` names it; the others are none the worse for it.
-                    Err(error) => tracing::error!(%error, "a sighting is left out: its row is damaged"),
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// The crop of a sighting that is there for a case, as [`Self::crop`].
-    pub async fn crop_for(&self, case: &CaseId, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
-        match self.sighting_for(case, id).await? {
-            Some(_) => self.crop(id).await,
-            None => Ok(None),
-        }
     }
 }
 

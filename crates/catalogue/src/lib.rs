@@ -17,6 +17,9 @@
 //! one catalogue: what only one may change at a time has a lock (`engine::Lock`), and crops and rows change together under
 //! one too. What takes longer than a transaction is done by leave that runs out: a job's lease, a [`Turn`]; what is written by
 //! leave that somebody else has by now is refused in the transaction that would write it ([`Fence`]).
+//!
+//! Sightings, crops and vectors are read with an [`access::CasePermit`], within what its case covers. What is read for no case goes
+//! through one door that says why, [`Catalogue::maintenance`].
 
 mod access_list;
 mod agency;
@@ -39,13 +42,15 @@ mod known;
 mod latest;
 mod lease;
 mod list;
+mod maintenance;
 mod migrate;
 mod open;
+mod permitted;
 mod prove_seen;
 mod published;
 mod recorded;
-mod resume;
 mod recorded_state;
+mod resume;
 mod retention;
 mod revoked;
 mod row;
@@ -72,6 +77,7 @@ pub use hold::StoredHold;
 pub use job::{AddedJob, Job, JobProgress, JobState, NewJob, TakenJob};
 pub use lease::{CameraLease, Lease, LeaseFault, LeaseRequest, Leases};
 pub use list::{CasePlace, HoldPlace, JobCounts, JobPlace};
+pub use maintenance::{Maintenance, Reason};
 pub use migrate::{MoveState, Moved};
 pub use open::{Catalogue, CatalogueConfig};
 pub use prove_seen::SeenProof;

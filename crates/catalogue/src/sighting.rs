@@ -16,6 +16,7 @@ use crate::{
     engine::{CropsAlone, DbRow, Lock, Tx, lists, sequence},
     row::{capture, digest, document, embedding, embedding_bytes, id, read_document},
     seen::{Leaf, Place},
+    row::{capture, digest, document, embedding_bytes, id, read_document},
     turn::Fence,
 };
 
@@ -137,9 +138,13 @@ impl Catalogue {
     }
 
     /// Takes away sightings by id; those not there are no error.
-    pub async fn discard_sightings(&self, ids: &[SightingId]) -> Result<Discarded, CatalogueError> {
+    ///
+    /// # Errors
+    /// [`CatalogueError::NotOurs`] if somebody else has the leave by now.
+    pub async fn discard_sightings(&self, ids: &[SightingId], fence: &Fence) -> Result<Discarded, CatalogueError> {
         let alone = self.crops_alone().await?;
         let mut tx = self.begin_alone(Lock::Sightings).await?;
+        self.check_fence(&mut tx, fence).await?;
         let mut rows = Vec::new();
         for id in ids {
             let query = sqlx::query("SELECT id, day, batch, leaf FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
@@ -173,26 +178,11 @@ impl Catalogue {
         Ok(Discarded { sightings: gone.len() as u64, seq })
     }
 
-    /// In the order asked; those not there, and those whose rows are damaged, are left out.
-    pub async fn sightings(&self, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
-        let mut found = HashMap::with_capacity(ids.len());
-        for (list, some) in lists(ids, 1) {
-            let query = sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM sighting WHERE id IN ({list})")));
-            let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
-            for row in &query.fetch_all(self.reader()).await? {
-                match sighting(row) {
-                    Ok(sighting) => drop(found.insert(sighting.id, sighting)),
-                    // `check` names it; the others are none the worse for it.
-                    Err(error) => tracing::error!(%error, "a sighting is left out: its row is damaged"),
-                }
-            }
-        }
-        Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
-    }
-
-    pub async fn sighting(&self, id: SightingId) -> Result<Option<Sighting>, CatalogueError> {
-        let query = sqlx::query("SELECT * FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
-        query.fetch_optional(self.reader()).await?.as_ref().map(sighting).transpose()
+    /// Whether a sighting's id is that of another one: of another camera, or of footage.
+    pub async fn is_anothers(&self, live: &Sighting) -> Result<bool, CatalogueError> {
+        let query = sqlx::query("SELECT id FROM sighting WHERE id = $1 AND (camera <> $2 OR footage IS NOT NULL)");
+        let query = query.bind(live.id.0.as_bytes().as_slice()).bind(live.camera.as_str());
+        Ok(query.fetch_optional(self.reader()).await?.is_some())
     }
 
     /// How many sightings there are.
@@ -203,7 +193,7 @@ impl Catalogue {
 
     /// The redacted crop as JPEG, as [`RedactedCrop::decode`] reads it; `None` without such a sighting, and where what is stored is
     /// not a crop of ours.
-    pub async fn crop(&self, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
+    pub(crate) async fn crop_of(&self, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
         let crop = self.crop_as_stored(id).await?;
         // `check` names one that is not as we write them; nobody is shown it.
         Ok(crop.filter(|jpeg| {
@@ -213,12 +203,6 @@ impl Catalogue {
             }
             ours
         }))
-    }
-
-    pub async fn embedding(&self, id: SightingId) -> Result<Option<Embedding>, CatalogueError> {
-        let query = sqlx::query_as("SELECT model, embedding FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
-        let row: Option<(Vec<u8>, Vec<u8>)> = query.fetch_optional(self.reader()).await?;
-        row.map(|(model, values)| embedding(&model, &values)).transpose()
     }
 
     /// The days that hold sightings, in order.
@@ -394,6 +378,12 @@ async fn insert(
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Those that can be read: `check` names the others, and nothing else is the worse for them.
+pub(crate) fn readable(rows: &[DbRow]) -> impl Iterator<Item = Sighting> {
+    let damaged = |error: &CatalogueError| tracing::error!(%error, "a sighting is left out: its row is damaged");
+    rows.iter().filter_map(move |row| sighting(row).inspect_err(damaged).ok())
 }
 
 pub(crate) fn sighting(row: &DbRow) -> Result<Sighting, CatalogueError> {

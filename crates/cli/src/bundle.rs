@@ -51,10 +51,11 @@ pub(crate) fn write(out: &Path, files: &Files) -> Outcome {
         for (path, bytes) in files {
             let file = made.join(path);
             fs::create_dir_all(file.parent().unwrap_or(&made)).map_err(failed)?;
+            // Synced together, before it gets its name.
             fs::write(file, bytes).map_err(failed)?;
         }
     }
-    fs::rename(&made, out).map_err(failed)
+    durable::publish(&made, out).map_err(failed)
 }
 
 /// Whether it can be an export: a folder, or a file that begins like a ZIP.

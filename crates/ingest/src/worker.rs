@@ -230,13 +230,10 @@ fn worker_id(spool: &Path) -> Result<String, WorkerError> {
         return Ok(known.to_string());
     }
     let fresh = Uuid::now_v7();
-    let write = || {
-        let new = spool.join("worker.new");
-        fs::write(&new, fresh.to_string())?;
-        fs::File::open(&new)?.sync_all()?;
-        fs::rename(&new, &file)?;
-        fs::File::open(spool)?.sync_all()
-    };
-    write().map_err(|source| pipeline::SpoolError::Io { action: "write to", path: file.clone(), source })?;
+    durable::write(&file, fresh.to_string().as_bytes()).map_err(|source| pipeline::SpoolError::Io {
+        action: "write to",
+        path: file,
+        source,
+    })?;
     Ok(fresh.to_string())
 }

@@ -3,8 +3,6 @@
 
 use std::{
     fmt, fs, io,
-    io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -73,22 +71,9 @@ impl CameraSecrets {
     pub fn keep(&self, camera: &CameraId, address: Option<&KeptAddress>) -> Result<(), SecretError> {
         let file = self.file(camera);
         let Some(address) = address else {
-            return match fs::remove_file(&file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault("forget", camera, error)),
-                _ => Ok(()),
-            };
+            return durable::remove(&file).map_err(|error| fault("forget", camera, error));
         };
-        let write = || {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
-            let fresh = file.with_extension("new");
-            // Of a write that was cut off.
-            let _ = fs::remove_file(&fresh);
-            let mut opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-            opened.write_all(address.written().as_bytes())?;
-            opened.sync_all()?;
-            fs::rename(&fresh, &file)
-        };
-        write().map_err(|error| fault("keep", camera, error))
+        durable::write_private(&file, address.written().as_bytes()).map_err(|error| fault("keep", camera, error))
     }
 
     /// The address that is kept for the camera, if one is.

@@ -19,7 +19,7 @@ use types::{Day, ReceiveTime, SightingId};
 use crate::{
     config::{Config, ConfigError, CropsConfig},
     deployment::Home,
-    log::{FileTiles, LogFault, check_beginning, grow, read_key, read_note, read_signer, write_durably},
+    log::{FileTiles, LogFault, check_beginning, grow, read_key, read_note, read_signer},
 };
 
 /// What a backup is, in its folder; written last, so that a folder without one is no backup.
@@ -191,7 +191,7 @@ pub async fn backup(
     copy.write(SEAL, seal.to_string().as_bytes())?;
     // Everything before the one file that says that it is whole.
     sync(to)?;
-    write_durably(&to.join(MANIFEST), text.as_bytes()).map_err(io_error("write", &to.join(MANIFEST)))?;
+    durable::write(&to.join(MANIFEST), text.as_bytes()).map_err(io_error("write", &to.join(MANIFEST)))?;
     make_private(&to.join(MANIFEST))?;
     let marker = to.join(UNFINISHED);
     fs::remove_file(&marker).map_err(io_error("remove", &marker))?;
@@ -235,7 +235,7 @@ fn begin(to: &Path) -> Result<(), BackupError> {
             }
         }
     }
-    write_durably(&marker, b"").map_err(io_error("write", &marker))
+    durable::write(&marker, b"").map_err(io_error("write", &marker))
 }
 
 fn room_for(database: &Path, to: &Path) -> Result<(), BackupError> {
@@ -341,7 +341,7 @@ async fn copy_log(
     }
     let note = note.map_or_else(|| sign_head(&signer, &head), Ok)?;
     let path = tiles.checkpoint();
-    write_durably(&path, note.to_string().as_bytes()).map_err(io_error("write", &path))?;
+    durable::write(&path, note.to_string().as_bytes()).map_err(io_error("write", &path))?;
     Ok(head)
 }
 

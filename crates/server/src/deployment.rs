@@ -196,8 +196,8 @@ impl Deployment {
         }
         let identities = make_keys(&scratch, options)?;
         pki::write_public(&scratch.config(), config::TEMPLATE).map_err(io("write", &scratch.config()))?;
-        fs::rename(scratch.pki(), home.pki()).map_err(io("make", &home.pki()))?;
-        fs::rename(scratch.config(), home.config()).map_err(io("make", &home.config()))?;
+        durable::publish(&scratch.pki(), &home.pki()).map_err(io("make", &home.pki()))?;
+        durable::publish(&scratch.config(), &home.config()).map_err(io("make", &home.config()))?;
         fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
         Ok(Self { home: home.clone(), identities })
     }

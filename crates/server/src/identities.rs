@@ -99,7 +99,7 @@ impl Home {
         for file in [certificate, key] {
             let mut aside = file.clone().into_os_string();
             aside.push(".revoked");
-            fs::rename(&file, aside)?;
+            durable::rename(&file, Path::new(&aside))?;
         }
         Ok(())
     }

@@ -37,13 +37,13 @@ use metrics::histogram;
 use tokio::sync::Notify;
 
 use self::ask::Witness as Asked;
+pub(crate) use self::publish::grow;
 pub use self::{
     fault::LogFault,
     files::FileTiles,
     keys::{make_key, public_half, read_key, read_signer},
     witness::Witness,
 };
-pub(crate) use self::{files::write_durably, publish::grow};
 use crate::{bounded::read_all, config::LogConfig, metrics::names};
 
 /// A checkpoint with more witnesses than anybody has.

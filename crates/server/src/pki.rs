@@ -2,7 +2,6 @@
 
 use std::{
     fs, io,
-    io::Write,
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -167,15 +166,7 @@ pub(crate) fn write_private(file: &Path, text: &str) -> io::Result<()> {
 
 /// Never over what is there; never readable by more than `mode` says, not even for a moment.
 fn write(file: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut file = options.open(file)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    durable::create(file, text.as_bytes(), mode)
 }
 
 /// Makes a folder that only its owner can enter.

@@ -17,7 +17,6 @@ use crate::{
     deployment::Home,
     live::LiveSettings,
     lock::{HomeLock, LockError},
-    log::write_durably,
     places::{PlaceLimits, Places},
     serve::Server,
     status::chain,
@@ -144,7 +143,7 @@ fn read(home: &Home) -> Option<Said> {
 }
 
 fn write(home: &Home, said: &Said) -> io::Result<()> {
-    write_durably(&place(home), &serde_json::to_vec(said)?)
+    durable::write(&place(home), &serde_json::to_vec(said)?)
 }
 
 /// This server takes SIGHUP; one that does not would end at it.

@@ -401,7 +401,7 @@ async fn go_on(
     // With its witnesses' signatures.
     let note = read_note(&newer.checkpoint())?.ok_or_else(|| LogFault::NoCheckpoint { path: newer.checkpoint() })?;
     let path = tiles.checkpoint();
-    crate::log::write_durably(&path, note.to_string().as_bytes()).map_err(failed("write", &path))?;
+    durable::write(&path, note.to_string().as_bytes()).map_err(failed("write", &path))?;
     Ok(entries)
 }
 

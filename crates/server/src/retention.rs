@@ -15,7 +15,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Schedule};
-use catalogue::{DeletionRun, Fence, Gone, Share, due};
+use catalogue::{DeletionRun, Fence, Gone, Reason, Share, due};
 use index::{IndexQuery, QueryVector};
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -36,9 +36,6 @@ const PURGES: std::time::Duration = std::time::Duration::from_secs(120);
 const PAGE: usize = 1_000;
 /// Not serving while a deletion is overdue.
 pub(crate) const HEALTH: &str = "sightline.Retention";
-
-/// Not serving while there are sightings that the index could not take. Searches go on without them.
-pub(crate) const INDEX_HEALTH: &str = "sightline.Index";
 
 /// How deletion stands, for metrics and health.
 pub(crate) struct RetentionState {
@@ -117,15 +114,6 @@ impl App {
         }
         let status = if overdue == 0 { ServingStatus::Serving } else { ServingStatus::NotServing };
         self.retention.health.set_service_status(HEALTH, status).await;
-        let whole = match self.store.feed.main().count_set_aside().await {
-            Ok(count) => count == 0,
-            Err(error) => {
-                tracing::error!(error = %chain(&error), "what the index has set aside can't be told");
-                false
-            }
-        };
-        let status = if whole { ServingStatus::Serving } else { ServingStatus::NotServing };
-        self.retention.health.set_service_status(INDEX_HEALTH, status).await;
         done
     }
 
@@ -289,7 +277,7 @@ impl App {
         let catalogue = self.catalogue();
         let mut found = catalogue.stray_crops(deletion.day).await?;
         for page in gone.chunks(PAGE) {
-            found += catalogue.sightings(page).await?.len() as u64;
+            found += catalogue.maintenance(Reason::Deletion).sightings(page).await?.len() as u64;
         }
         let index = self.store.feed.index().clone();
         let spec = index.spec();

@@ -29,7 +29,7 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError},
     deployment::Home,
-    fleet,
+    feed, fleet,
     footage_files::FootageRoots,
     grant_keys::{FoundKeys, GrantKeyError},
     guard::GuardLayer,
@@ -278,6 +278,7 @@ impl Server {
         }
         tasks.spawn("the sweep of overdue cases", sweep_regularly(app.clone(), stop.clone()));
         tasks.spawn("retention", retention::sweep_regularly(app.clone(), stop.clone()));
+        tasks.spawn("the health of the index", feed::health::tell_regularly(app.clone(), health.clone(), stop.clone()));
         tasks.spawn("the writing of the index", flush_regularly(app.clone(), stop.clone()));
         tasks.spawn("reindexing", reindex::follow(app.clone(), stop.clone()));
         if app.store.fleet.is_shared() {
@@ -501,9 +502,9 @@ pub fn health_services() -> Vec<&'static str> {
         "sightline.v1.LogService",
         "sightline.v1.RetentionService",
         retention::HEALTH,
-        retention::INDEX_HEALTH,
         record_health::HEALTH,
         notify::HEALTH,
+        feed::health::HEALTH,
     ];
     services.to_vec()
 }

@@ -206,7 +206,7 @@ impl Store {
     /// Compares catalogue, crops and index; with `repair`, puts right what can be.
     pub async fn check(&self, repair: bool) -> Result<v1::CheckResponse, StoreError> {
         let _turn = self.deleting.lock().await;
-        let _held = self.fleet.wait_turn(turns::RETENTION, DELETING).await?;
+        let held = self.fleet.wait_turn(turns::RETENTION, DELETING).await?;
         let mut findings = self.findings().await?;
         let found = std::mem::take(&mut findings.list);
         self.differs.store(found.iter().any(record_health::is_about_the_record), Ordering::Relaxed);
@@ -214,7 +214,7 @@ impl Store {
             return Ok(findings.answer(found));
         }
         self.catalogue.repair_record().await?;
-        self.catalogue.repair().await?;
+        self.catalogue.repair(&held.fence()).await?;
         self.feed.await_current(FED).await?;
         let vector = |f: &v1::Finding| {
             let kinds = [v1::FindingKind::VectorMissing, v1::FindingKind::VectorOrphaned, v1::FindingKind::VectorDamaged];

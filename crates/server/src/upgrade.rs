@@ -18,7 +18,6 @@ use crate::{
     backup::{BackupError, DATABASE, digest, embedded, sync},
     deployment::Home,
     lock::{HomeLock, LockError},
-    log::write_durably,
     pki::private_folder,
 };
 
@@ -235,7 +234,7 @@ pub(crate) async fn copy_before(data: &Path) -> Result<(), UpgradeError> {
         sha256: hex::encode(sha256),
     };
     let text = serde_json::to_vec_pretty(&note).map_err(|e| failed("write", &places.note)(e.into()))?;
-    write_durably(&places.note, &text).map_err(failed("write", &places.note))?;
+    durable::write(&places.note, &text).map_err(failed("write", &places.note))?;
     tracing::info!(from = look.schema, to = look.newest, copy = %places.copy.display(), "the catalogue was copied before its tables are changed");
     Ok(())
 }

@@ -55,9 +55,9 @@ async fn a_bucket_that_is_gone_is_not_taken_for_sightings_without_crops() {
     fs::remove_dir_all(bucket_root(f.dir.path()).join(BUCKET)).unwrap();
     let gone = |error: &CatalogueError| matches!(error, CatalogueError::CropStore { fault: CropFault::NoBucket, .. });
     for error in [
-        f.catalogue.crop(id(1)).await.map(drop).unwrap_err(),
+        all(&f.catalogue).crop(id(1)).await.map(drop).unwrap_err(),
         f.catalogue.check().await.map(drop).unwrap_err(),
-        f.catalogue.repair().await.map(drop).unwrap_err(),
+        f.catalogue.repair(&leave(&f.catalogue).await).await.map(drop).unwrap_err(),
         f.catalogue.sweep_orphans().await.map(drop).unwrap_err(),
         put(&f.catalogue, &[record(9, 9, 0)]).await.map(drop).unwrap_err(),
     ] {
@@ -80,7 +80,7 @@ async fn a_day_of_many_crops_goes_by_its_prefix_and_no_other_part_of_the_bucket_
     fs::write(beside.join("theirs.jpg"), b"theirs").unwrap();
     let day = records[0].sighting.day();
     let ids: Vec<_> = records.iter().map(|r| r.sighting.id).take(1_050).collect();
-    assert_eq!(f.catalogue.discard_sightings(&ids).await.unwrap().sightings, 1_050);
+    assert_eq!(discard(&f.catalogue, &ids).await.unwrap().sightings, 1_050);
     assert_eq!(f.catalogue.stray_crops(day).await.unwrap(), 0);
     let report = f.catalogue.check().await.unwrap();
     assert!(report.is_clean() && report.crops == 50, "{report:?}");

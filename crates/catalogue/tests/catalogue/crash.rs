@@ -89,7 +89,7 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
         let catalogue = open(f.dir.path()).await;
         catalogue.sweep_orphans().await.unwrap();
         for (&n, &wanted) in &there {
-            let found = catalogue.sighting(id(n)).await.unwrap();
+            let found = all(&catalogue).sighting(id(n)).await.unwrap();
             assert!(found.is_some() == wanted || maybe(n), "sighting {n} after {last}: {found:?}");
             if let Some(found) = found {
                 assert_eq!(found, record(n, n, n as i64 % 50).sighting);

@@ -135,7 +135,7 @@ async fn tombstones_and_purges_stay_until_every_server_that_is_there_has_them() 
     assert!(c.report_server("a", ServerPosition::default(), LONG).await.unwrap());
     assert!(!c.report_server("b", ServerPosition::default(), LONG).await.unwrap());
     put(c, &[record(1, 1, 0)]).await.unwrap();
-    c.discard_sightings(&[id(1)]).await.unwrap();
+    discard(c, &[id(1)]).await.unwrap();
     let day = record(1, 1, 0).sighting.day();
     let purge = c.announce_purge(day).await.unwrap();
     assert_eq!(c.forgotten().await.unwrap(), purge);

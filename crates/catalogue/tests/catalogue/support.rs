@@ -6,7 +6,7 @@ use std::{
 };
 
 use catalogue::{
-    Camera, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, Discarded, Fence, PostgresUrl, S3Credentials, S3Place,
+    Camera, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, Discarded, Fence, Maintenance, PostgresUrl, Reason, S3Credentials, S3Place,
     SightingRecord,
 };
 use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject, redact};
@@ -138,6 +138,15 @@ pub(crate) async fn leave(catalogue: &Catalogue) -> Fence {
 
 pub(crate) async fn put(catalogue: &Catalogue, records: &[SightingRecord]) -> Result<u64, CatalogueError> {
     catalogue.put_sightings(records, &leave(catalogue).await).await
+}
+
+/// Reads for no case.
+pub(crate) fn all(catalogue: &Catalogue) -> Maintenance<'_> {
+    catalogue.maintenance(Reason::Check)
+}
+
+pub(crate) async fn discard(catalogue: &Catalogue, ids: &[SightingId]) -> Result<Discarded, CatalogueError> {
+    catalogue.discard_sightings(ids, &leave(catalogue).await).await
 }
 
 pub(crate) async fn discard_footage(

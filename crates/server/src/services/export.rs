@@ -176,7 +176,7 @@ impl Api {
         match wanted {
             Wanted::These(ids) => {
                 for id in ids {
-                    let found = self.0.catalogue().sighting_for(permit.case(), id).await?.filter(|s| permit.covers(s));
+                    let found = self.0.catalogue().sighting_for(permit, id).await?.filter(|s| permit.covers(s));
                     sightings.push((found.ok_or_else(|| Denial::outside(permit.case()))?, None));
                 }
             }
@@ -205,7 +205,7 @@ impl Api {
         let catalogue = self.0.catalogue();
         let mut tries = 0;
         loop {
-            let what = match catalogue.crop_for(permit.case(), sighting.id).await? {
+            let what = match catalogue.crop_for(permit, sighting.id).await? {
                 None => "its crop is gone, or not the one that was stored".to_owned(),
                 Some(crop) => match catalogue.prove_seen(sighting, &crop).await {
                     Ok(proof) => return Ok((crop, proof)),
@@ -221,7 +221,7 @@ impl Api {
             }
             tries += 1;
             tokio::time::sleep(AGAIN / 4).await;
-            let again = catalogue.sighting_for(permit.case(), sighting.id).await?.filter(|s| permit.covers(s));
+            let again = catalogue.sighting_for(permit, sighting.id).await?;
             *sighting = again.ok_or_else(|| Denial::outside(permit.case()))?;
         }
     }

@@ -125,7 +125,7 @@ impl Api {
         if !wanted {
             return Ok(Vec::new());
         }
-        Ok(self.0.catalogue().crop_for(permit.case(), hit.sighting.id).await?.unwrap_or_default())
+        Ok(self.0.catalogue().crop_for(permit, hit.sighting.id).await?.unwrap_or_default())
     }
 }
 

@@ -119,7 +119,7 @@ impl Api {
     async fn crop(&self, caller: &Caller, request: v1::GetCropRequest) -> Result<v1::GetCropResponse, Fault> {
         let id = self.case_named(Action::GetCrop, caller, &request.case_id).await?;
         let wanted = proto::sighting_id(&request.sighting_id)?;
-        let sighting = self.0.catalogue().sighting_for(&id, wanted).await?;
+        let sighting = self.0.catalogue().sighting_to_decide(&id, wanted).await?;
         let (case, cameras) = self.0.case_and_cameras(&id).await?;
         let now = self.0.now();
         let gate = &self.0.gate;
@@ -131,7 +131,7 @@ impl Api {
         noted();
         let permit = permit?;
         let audit_seq = permit.receipt().seq;
-        let crop = self.0.catalogue().crop_for(&id, wanted).await;
+        let crop = self.0.catalogue().crop_for(&permit, wanted).await;
         let outcome = if matches!(crop, Ok(Some(_))) { Outcome::Done } else { Outcome::Failed };
         self.0.gate.complete_view(permit, outcome, self.0.now()).await?;
         if outcome == Outcome::Done {

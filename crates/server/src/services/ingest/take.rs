@@ -95,9 +95,7 @@ impl Api {
             return Ok(refuse(STALE, fault));
         }
         // An id says where a sighting is from; one that is there already is replaced only by a later state of itself.
-        if let Some(before) = self.0.catalogue().sighting(sighting.id).await?
-            && (before.camera != sighting.camera || before.origin != SightingOrigin::Live)
-        {
+        if self.0.catalogue().is_anothers(sighting).await? {
             return Ok(refuse("not_yours", "the id is another sighting's"));
         }
         Ok(Ok((record, lease)))

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Camera, Catalogue, CatalogueConfig, Change};
+use catalogue::{Camera, Catalogue, CatalogueConfig, Change, Reason};
 use index::{IndexSpec, Place, ServerSettings, VectorIndex};
 use proto::v1::{
     self, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient,
@@ -228,11 +228,11 @@ fn find(folder: &Path, clips: &mut Vec<PathBuf>) {
 /// What the archive path made of the clips, its crops, and what both come to.
 async fn tracklets(home: &Home) -> (Vec<Change>, Vec<RedactedCrop>, Value) {
     let catalogue = Catalogue::open(&CatalogueConfig::in_folder(&home.root().join("data"))).await.unwrap();
-    let changes = catalogue.changes_since(0, 100_000).await.unwrap();
+    let changes = catalogue.maintenance(Reason::Check).changes_since(0, 100_000).await.unwrap();
     let (mut crops, mut bytes) = (Vec::new(), 0);
     for change in &changes {
         if let Change::Put { row, .. } = change {
-            let jpeg = catalogue.crop(row.sighting.id).await.unwrap().unwrap();
+            let jpeg = catalogue.maintenance(Reason::Check).crop(row.sighting.id).await.unwrap().unwrap();
             bytes += jpeg.len();
             crops.push(RedactedCrop::decode(&jpeg).unwrap());
         }
