@@ -221,7 +221,7 @@ impl Api {
             }
             tries += 1;
             tokio::time::sleep(AGAIN / 4).await;
-            let again = catalogue.sighting_for(permit, sighting.id).await?;
+            let again = catalogue.sighting_for(permit, sighting.id).await?.filter(|s| permit.covers(s));
             *sighting = again.ok_or_else(|| Denial::outside(permit.case()))?;
         }
     }
