@@ -15,7 +15,9 @@ fn main() -> io::Result<()> {
         // Relative to the package as it is compiled: a build folder shared by several clones must not remember one of them.
         let list: String = names
             .iter()
-            .map(|name| format!("({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/migrations/{engine}/{name}\"))),\n"))
+            .map(|name| {
+                format!("({name:?}, include_str!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/migrations/{engine}/{name}\"))),\n")
+            })
             .collect();
         fs::write(Path::new(&out).join(format!("{engine}.rs")), format!("&[{list}]"))?;
     }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use types::{AgencyId, CameraId, CaseId, Class, HoldId, JobId, QueryPart, ReceiveTime, SightingId, TimeWindow};
 
 use crate::{
-    Action, Budgets, Caller, CameraPolicy, Code, Commitment, Deletion, Example, LeftOut, Matter, Name, Sealed, SearchRequest, Seen,
-    log,
+    Action, Budgets, Caller, CameraPolicy, Code, Commitment, Deletion, Example, LeftOut, Matter, Name, Sealed, SearchRequest,
+    Seen, log,
 };
 
 /// One line of the record. No free text and no picture: who, what, under which case, how far, and how it ended. What

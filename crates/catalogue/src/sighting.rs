@@ -15,8 +15,8 @@ use crate::{
     Catalogue, CatalogueError, crop,
     engine::{CropsAlone, DbRow, Lock, Tx, lists, sequence},
     row::{capture, digest, document, embedding, embedding_bytes, id, read_document},
-    seen::{Leaf, Place},
     row::{capture, digest, document, embedding_bytes, id, read_document},
+    seen::{Leaf, Place},
     turn::Fence,
 };
 

@@ -38,10 +38,10 @@ mod memory;
 mod messages;
 #[path = "cli/migrate.rs"]
 mod migrate;
-#[path = "cli/package.rs"]
-mod package;
 #[path = "cli/modes.rs"]
 mod modes;
+#[path = "cli/package.rs"]
+mod package;
 #[path = "../../index/tests/index/fake.rs"]
 mod qdrant;
 #[path = "cli/quiet.rs"]

@@ -69,11 +69,7 @@ pub(crate) struct LiveSettings {
 
 impl LiveSettings {
     pub(crate) fn of(config: &crate::Config) -> Self {
-        Self {
-            workers: config.live_workers,
-            sample_fps: config.live_sample_fps,
-            networks: config.live_networks.clone(),
-        }
+        Self { workers: config.live_workers, sample_fps: config.live_sample_fps, networks: config.live_networks.clone() }
     }
 }
 
