@@ -1002,7 +1002,7 @@ pub mod case_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CaseService/WatchCases",
             );
@@ -1434,7 +1434,7 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchCasesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -6181,8 +6181,13 @@ pub struct SetCameraSourceRequest {
     /// rtsp://\[user:password@\]host\[:port\]/path, rtsps:// or, for RTP over UDP, rtspu://; empty: watched no more. Where a
     /// camera has a smaller second stream, that one is enough. User and password are kept apart from it,
     /// readable by the server alone, and never told again.
+    /// Of its parameters no value is told again either.
     #[prost(string, tag = "2")]
     pub url: ::prost::alloc::string::String,
+    /// Lets the password itself be sent over a line without TLS, where everybody on it can read it, to a camera that knows nothing but
+    /// Basic. Otherwise such a camera is not watched, and its status says so.
+    #[prost(bool, tag = "3")]
+    pub basic_without_tls: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetCameraSourceResponse {}
