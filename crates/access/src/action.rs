@@ -140,7 +140,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 57] = [
         Self::Search,
         Self::GetCrop,
         Self::Export,

@@ -129,7 +129,7 @@ impl<L: AuditLog> Gate<L> {
         case: Option<&Case>,
         cameras: &[PooledCamera],
         sighting_id: SightingId,
-        sighting: Option<&Sighting>,
+        sighting: Option<&Undecided>,
         caller: &Caller,
         now: ReceiveTime,
     ) -> Result<CasePermit, GateError> {
@@ -143,7 +143,7 @@ impl<L: AuditLog> Gate<L> {
         case: Option<&Case>,
         cameras: &[PooledCamera],
         sighting_id: SightingId,
-        sighting: Option<&Sighting>,
+        sighting: Option<&Undecided>,
         caller: &Caller,
         now: ReceiveTime,
         results: u32,

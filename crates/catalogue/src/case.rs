@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use access::{Case, CaseEvent, CaseState, Ending, Policy, PooledCamera};
+use access::{Case, CaseEvent, Ending, Policy, PooledCamera};
 use sqlx::Row;
 use types::{CaseId, ReceiveTime};
 

@@ -1,6 +1,6 @@
 use access::{Hold, HoldState};
 use sqlx::Row;
-use types::{CaseId, HoldId};
+use types::HoldId;
 
 use crate::{
     Catalogue, CatalogueError,

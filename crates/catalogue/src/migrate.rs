@@ -19,7 +19,7 @@ const BATCH: usize = 500;
 const CROPS_AT_ONCE: usize = 8;
 
 /// Every table that is moved, before those that refer to it, with its key. What a running server alone needs is not.
-const TABLES: [(&str, &str); 22] = [
+const TABLES: [(&str, &str); 23] = [
     ("agency", "id"),
     ("camera", "id"),
     ("case_file", "id"),

@@ -14,7 +14,6 @@ use types::{
 use crate::{
     Catalogue, CatalogueError, crop,
     engine::{CropsAlone, DbRow, Lock, Tx, lists, sequence},
-    row::{capture, digest, document, embedding, embedding_bytes, id, read_document},
     row::{capture, digest, document, embedding_bytes, id, read_document},
     seen::{Leaf, Place},
     turn::Fence,

@@ -313,7 +313,7 @@ async fn without(
         }
     }
     make_private(&again)?;
-    fs::rename(&again, &database).map_err(io_error("write", &database))?;
+    durable::rename(&again, &database).map_err(io_error("write", &database))?;
     Ok(left)
 }
 

@@ -269,7 +269,7 @@ pub async fn roll_back(home: &Home) -> Result<Upgraded, UpgradeError> {
             fs::remove_file(&side).map_err(failed("remove", &side))?;
         }
     }
-    fs::rename(&places.copy, &places.database).map_err(failed("put in place", &places.database))?;
+    durable::rename(&places.copy, &places.database).map_err(failed("put in place", &places.database))?;
     sync(&data)?;
     forget(&data)?;
     // Derived, and perhaps in a form that the version before does not know.
