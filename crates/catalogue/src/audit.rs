@@ -119,7 +119,7 @@ impl Catalogue {
         // What the record says was taken counts as well, whatever somebody made of the row: nobody else writes to it meanwhile.
         if !spent.is_empty() {
             if self.recorded().upto() < last {
-                self.follow_record().await?;
+                self.follow_record_in(&mut tx).await?;
             }
             let recorded = self.recorded();
             for (case, (queries, results)) in &mut spent {

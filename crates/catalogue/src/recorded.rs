@@ -17,7 +17,7 @@ use crate::{
     access_list::looks,
     audit::{record, sealed},
     case::stored,
-    engine::{DbRow, sequence},
+    engine::{DbRow, Tx, sequence},
     known::Known,
 };
 
@@ -181,16 +181,31 @@ impl Catalogue {
         loop {
             let upto = self.recorded().upto.cast_signed();
             let query = sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2").bind(upto).bind(PAGE);
-            let rows = query.fetch_all(self.reader()).await?;
-            let mut recorded = self.recorded();
-            for row in &rows {
-                let seq = row.try_get::<i64, _>("seq")?.unsigned_abs();
-                recorded.take(seq, record(row).ok().map(|record| record.entry).as_ref());
-            }
-            if (rows.len() as i64) < PAGE {
+            if self.read_on(&query.fetch_all(self.reader()).await?)? {
                 return Ok(());
             }
         }
+    }
+
+    /// As [`Self::follow_record`], in a change that is begun: it waits for no other connection.
+    pub(crate) async fn follow_record_in(&self, tx: &mut Tx) -> Result<(), CatalogueError> {
+        loop {
+            let upto = self.recorded().upto.cast_signed();
+            let query = sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2").bind(upto).bind(PAGE);
+            if self.read_on(&query.fetch_all(&mut **tx).await?)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether these were the last.
+    fn read_on(&self, rows: &[DbRow]) -> Result<bool, CatalogueError> {
+        let mut recorded = self.recorded();
+        for row in rows {
+            let seq = row.try_get::<i64, _>("seq")?.unsigned_abs();
+            recorded.take(seq, record(row).ok().map(|record| record.entry).as_ref());
+        }
+        Ok((rows.len() as i64) < PAGE)
     }
 
     /// The numbers of a case's entries, in order.

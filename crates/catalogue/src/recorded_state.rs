@@ -103,7 +103,7 @@ impl Catalogue {
     ) -> Result<(Vec<(String, Spent, Spent)>, Vec<(Camera, u64, CameraPolicy)>), CatalogueError> {
         let mut tx = self.begin().await?;
         self.lock_in(&mut tx, Lock::Record).await?;
-        self.follow_record().await?;
+        self.follow_record_in(&mut tx).await?;
         let mut cases = Vec::new();
         for row in sqlx::query("SELECT * FROM case_file ORDER BY id").fetch_all(&mut *tx).await? {
             // One that can't be read is named as such.
