@@ -23,7 +23,6 @@ use tonic::Code;
 use crate::harness::Deployed;
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
-const DAY: Duration = Duration::from_secs(86_400);
 /// Far more than any wait that the server makes; only a server that is held up for good runs into it.
 const LONG: Duration = Duration::from_secs(120);
 
