@@ -32,7 +32,7 @@ impl LiveService for Api {
                     return Err(not_yours(&camera.agency).into());
                 }
                 let kept = KeptAddress { url: request.url.trim().to_owned(), basic_without_tls: request.basic_without_tls };
-                let (source, secret) = if kept.url.is_empty() { (None, None) } else { self.source(&kept).await? };
+                let (source, secret) = if kept.url.is_empty() { (None, false) } else { self.source(&kept).await? };
                 // Without the old address first: new credentials are never sent to it.
                 self.0.catalogue().set_camera_source(&id, None).await?;
                 self.0.live.secrets().keep(&id, secret.then_some(&kept))?;
