@@ -302,7 +302,7 @@ async fn without(
         return Ok(left);
     }
     let catalogue = Catalogue::open(copy).await?;
-    catalogue.discard_sightings(&deleted).await?;
+    catalogue.discard_sightings(&deleted, &crate::restore::whole(&catalogue).await?).await?;
     catalogue.close().await;
     // Once more, so that their bytes are gone too.
     let (database, again) = (to.join(DATABASE), to.join("catalogue.db.new"));

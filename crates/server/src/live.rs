@@ -42,7 +42,6 @@ pub(crate) struct LiveCameras {
     models: ModelStore,
     options: VisionOptions,
     secrets: CameraSecrets,
-    networks: Networks,
     fleet: Arc<Fleet>,
     /// The leave to watch; of several servers one has it.
     held: tokio::sync::Mutex<Option<Held>>,
@@ -89,13 +88,12 @@ impl LiveCameras {
             models,
             options,
             secrets,
-            networks: settings.networks,
             fleet,
             held: tokio::sync::Mutex::default(),
+            watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }),
             settings: Mutex::new(settings),
             other_settings: AtomicBool::new(false),
             visions: Mutex::default(),
-            watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }),
             started: Instant::now(),
             changed: Notify::new(),
         }
@@ -109,7 +107,7 @@ impl LiveCameras {
     }
 
     fn settings(&self) -> LiveSettings {
-        *self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) fn secrets(&self) -> &CameraSecrets {
@@ -117,8 +115,8 @@ impl LiveCameras {
     }
 
     /// Where cameras may be.
-    pub(crate) fn networks(&self) -> &Networks {
-        &self.networks
+    pub(crate) fn networks(&self) -> Networks {
+        self.settings().networks
     }
 
     /// Somebody changed a camera: it is looked at anew at once.
@@ -219,10 +217,11 @@ impl LiveCameras {
     /// What to watch, if the camera has an address that can be used.
     fn watch(&self, camera: &Camera) -> Option<Watch> {
         let address = camera.source.as_ref()?;
+        let networks = self.networks();
         let built = match self.secrets.address(&camera.id) {
             Ok(kept) => {
                 let address = kept.unwrap_or_else(|| KeptAddress { url: address.as_str().to_owned(), basic_without_tls: false });
-                address.source(&self.networks).map_err(|e| e.to_string())
+                address.source(&networks).map_err(|e| e.to_string())
             }
             Err(error) => Err(chain(&error)),
         };

@@ -9,13 +9,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use access::{
     Action, AuditEntry, Deletion, IdDigest, Outcome, Phase,
     log::{LogError, TreeHead, Trust, check_backup_seal},
 };
-use catalogue::{Catalogue, CatalogueConfig, CatalogueError, due};
+use catalogue::{Catalogue, CatalogueConfig, CatalogueError, Fence, due};
 use sha2::{Digest, Sha256};
 use types::{CameraId, Day, JobId, ReceiveTime};
 
@@ -477,6 +478,7 @@ impl Recorded {
 
     /// Footage that was removed, and words of cases that nobody agreed to. Returns how many sightings were deleted.
     async fn take_away(&self, catalogue: &Catalogue) -> Result<u64, RestoreError> {
+        let fence = whole(catalogue).await?;
         let mut deleted = 0;
         for id in &self.jobs {
             // One that was added after the backup is not there.
@@ -485,7 +487,7 @@ impl Recorded {
                 Err(CatalogueError::UnknownJob(_)) => continue,
                 Err(error) => return Err(error.into()),
             };
-            deleted += catalogue.discard_footage(&job.spec.camera, job.spec.footage).await?.sightings;
+            deleted += catalogue.discard_footage(&job.spec.camera, job.spec.footage, &fence).await?.sightings;
             let job = if job.state.is_final() { job } else { catalogue.cancel_job(id).await? };
             if job.state.is_final() {
                 catalogue.remove_job(id).await?;
@@ -527,6 +529,14 @@ fn is_to_do_again(action: Action) -> bool {
     )
 }
 
+/// Leave to delete in a catalogue that no server has opened yet: a copy, or one that is being restored.
+pub(crate) async fn whole(catalogue: &Catalogue) -> Result<Fence, CatalogueError> {
+    match catalogue.seize_turn("copy", "copy", Duration::from_secs(86_400)).await? {
+        Some(turn) => Ok(turn.into()),
+        None => Err(CatalogueError::NotOurs { what: "the copy".to_owned() }),
+    }
+}
+
 /// Deletes what is due of these days, rows and crops. The accounts stay open: the first sweep of the server that starts here looks
 /// for what was deleted and puts it on the record.
 async fn delete(
@@ -535,13 +545,14 @@ async fn delete(
     now: ReceiveTime,
 ) -> Result<u64, RestoreError> {
     let holds = catalogue.standing_holds().await?;
+    let fence = whole(catalogue).await?;
     let mut deleted = 0;
     for (day, stored_before) in days {
         let (cameras, ids) = (BTreeMap::new(), IdDigest::default());
         let deletion = Deletion { day, whole: false, stored_before, cameras, held: 0, ids, probe: None };
         let mut run = catalogue.begin_deletion(&deletion, now).await?;
         loop {
-            let gone = catalogue.delete_due(&mut run, &holds, now).await?;
+            let gone = catalogue.delete_due(&mut run, &holds, now, &fence).await?;
             if gone.is_empty() {
                 break;
             }

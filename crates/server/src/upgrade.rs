@@ -65,6 +65,7 @@ impl UpgradeError {
             Self::Backup(BackupError::Shared { .. }) => "stop all servers, copy the database with `pg_dump --format=custom`, and start one of the new version: it brings the tables up to date".to_owned(),
             Self::Backup(error) => error.hint(),
             Self::Lock(LockError::InUse { .. }) => "stop the server first".to_owned(),
+            Self::Lock(error @ LockError::Open { .. }) => error.hint(),
             Self::Lock(LockError::Io { .. }) | Self::Io { .. } => "check the disk, and run it as the server's account".to_owned(),
             Self::Catalogue(error) => error.hint().unwrap_or("nothing was changed; check the disk, then try again").to_owned(),
             Self::NoRoom { .. } => "nothing was changed; make room where data/ lies, then try again".to_owned(),

@@ -79,7 +79,7 @@ impl Api {
     /// What everybody may read of an address, and whether that is not all of it.
     async fn source(&self, kept: &KeptAddress) -> Result<(Option<SourceUrl>, bool), Fault> {
         let hint = "give the address of the camera's RTSP stream";
-        let camera = kept.source(self.0.live.networks()).map_err(|e| Fault::invalid("source", e.to_string(), hint))?;
+        let camera = kept.source(&self.0.live.networks()).map_err(|e| Fault::invalid("source", e.to_string(), hint))?;
         if camera.is_outside().await {
             let what = "the camera's address is in no network that cameras may be in";
             let hint = "whoever runs the server names its network under [live] networks in sightline.toml";
