@@ -115,7 +115,6 @@ impl Catalogue {
     async fn write(&self, entries: &[(AuditEntry, Vec<u8>)]) -> Result<Vec<Taken>, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Record).await?;
         let Books { mut last, mut spent } = Books::open(&mut tx, entries).await?;
-        let before = spent.clone();
         // What the record says was taken counts as well, whatever somebody made of the row: nobody else writes to it meanwhile.
         if !spent.is_empty() {
             if self.recorded().upto() < last {
@@ -124,9 +123,13 @@ impl Catalogue {
             let recorded = self.recorded();
             for (case, (queries, results)) in &mut spent {
                 let taken = recorded.spent(case);
+                if (*queries, *results) != (taken.queries, taken.results) {
+                    tracing::error!(%case, "what a case used of its budgets is not what the record says: the larger counts");
+                }
                 (*queries, *results) = ((*queries).max(taken.queries), (*results).max(taken.results));
             }
         }
+        let before = spent.clone();
         let (mut taken, mut rows) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
         for (entry, bytes) in entries {
             if let (Some(charge), Some(case)) = (entry.charge, &entry.case) {
