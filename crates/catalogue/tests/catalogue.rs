@@ -6,6 +6,8 @@ const CROPS: support::Store = support::Store::Folder;
 
 include!("catalogue/suite.rs");
 
+#[path = "catalogue/copy.rs"]
+mod copy;
 #[path = "catalogue/files.rs"]
 mod files;
 #[path = "catalogue/full_disk.rs"]

@@ -11,7 +11,7 @@ fn caller(name: &str, organisation: &str, role: Role) -> Caller {
     Caller { name: Name::new(name).unwrap(), organisation: Name::new(organisation).unwrap(), role }
 }
 
-fn case(id: &str) -> Case {
+pub(crate) fn case(id: &str) -> Case {
     let opened = ReceiveTime::from_micros(START).unwrap();
     Case::requested(Grant {
         case: CaseId::new(id).unwrap(),
