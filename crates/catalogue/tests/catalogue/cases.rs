@@ -119,7 +119,7 @@ async fn a_quota_holds_for_cases_that_are_opened_at_once() {
         }
     }
     assert_eq!(there, 5);
-    assert_eq!(f.catalogue.cases(None, 100).await.unwrap().len(), 5);
+    assert_eq!(f.catalogue.cases_page(None, None, None, 100).await.unwrap().len(), 5);
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ async fn a_copy_made_while_others_write_is_of_one_moment_and_lacks_nothing_of_it
         written.push(tokio::spawn(async move {
             for n in (0..).take_while(|_| !stop.load(Ordering::Relaxed)) {
                 // A sighting, then the entry that says so.
-                catalogue.put_sightings(&[record(writer * 10_000 + n, n, 0)]).await.unwrap();
+                put(&catalogue, &[record(writer * 10_000 + n, n, 0)]).await.unwrap();
                 catalogue.append(entry()).await.unwrap();
             }
         }));

@@ -44,7 +44,7 @@ async fn write(catalogue: &Catalogue, kind: &str, n: u64, running: &TakenJob) ->
         }
         "sightings" => {
             let some: Vec<_> = (n * 40..n * 40 + 40).map(|n| record(n, n, 0)).collect();
-            catalogue.put_sightings(&some).await?;
+            catalogue.put_sightings(&some, &running.lease.clone().into()).await?;
         }
         "job added" => drop(catalogue.add_job(&job(100_000 + n)).await?),
         "job taken" => drop(catalogue.take_job("two", LASTS, &[]).await?),

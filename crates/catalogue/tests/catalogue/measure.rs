@@ -32,7 +32,7 @@ async fn sightings_and_entries_against_a_bare_fsync() {
     let singly: Vec<_> = (0..100).map(|n| record(100_000 + n, n, 3)).collect();
     let start = Instant::now();
     for one in singly.chunks(1) {
-        f.catalogue.put_sightings(one).await.unwrap();
+        f.catalogue.put_sightings(one, &leave).await.unwrap();
     }
     let single = start.elapsed() / 100;
 

@@ -52,7 +52,7 @@ async fn filled() -> Fixture {
     let f = fixture().await;
     let mut records: Vec<_> = (0..4).map(|n| record(n, n * 50, 0)).collect();
     records[2].sighting.description.stature = Some(Described::new(Stature::ALL[0], 0.5));
-    f.catalogue.put_sightings(&records).await.unwrap();
+    put(&f.catalogue, &records).await.unwrap();
     assert!(f.catalogue.check().await.unwrap().is_clean());
     f
 }
@@ -60,7 +60,7 @@ async fn filled() -> Fixture {
 #[tokio::test]
 async fn every_batch_that_is_stored_is_one_entry_with_the_root_over_its_leaves() {
     let f = filled().await;
-    f.catalogue.put_sightings(&[record(7, 7, 1)]).await.unwrap();
+    put(&f.catalogue, &[record(7, 7, 1)]).await.unwrap();
     let entries = entries(&f).await;
     let seen: Vec<_> = entries.iter().map(|e| e.detail.seen.clone().unwrap()).collect();
     assert_eq!(seen.iter().map(|s| (s.count, s.whole, s.found)).collect::<Vec<_>>(), [(4, true, false), (1, false, false)]);
@@ -88,7 +88,7 @@ async fn exchanged_crops_a_moved_time_and_a_zeroed_vector_are_named() {
     let named = named(&f).await;
     assert_eq!(named.iter().map(|(s, _)| s.clone()).collect::<BTreeSet<_>>(), [id(0).to_string(), id(1).to_string()].into());
     assert!(named.len() == 2 && named.iter().all(|(_, m)| m.contains("its crop is not the one that was stored")), "{named:?}");
-    assert_eq!(f.catalogue.crop(id(0)).await.unwrap(), None, "nobody is shown another's picture");
+    assert_eq!(all(&f.catalogue).crop(id(0)).await.unwrap(), None, "nobody is shown another's picture");
     fs::write(crop_file(&f, 0), &a).unwrap();
     fs::write(crop_file(&f, 1), &b).unwrap();
     assert!(f.catalogue.check().await.unwrap().is_clean());
@@ -127,7 +127,7 @@ async fn a_missing_row_and_a_foreign_row_are_named() {
     assert!(f.catalogue.check().await.unwrap().is_clean());
 
     // One that was deleted comes back as it was.
-    f.catalogue.discard_sightings(&[id(1)]).await.unwrap();
+    discard(&f.catalogue, &[id(1)]).await.unwrap();
     assert!(f.catalogue.check().await.unwrap().is_clean());
     fs::write(crop_file(&f, 1), crop(1).encode()).unwrap();
     run(&f, &back).await;
@@ -139,7 +139,7 @@ async fn a_sighting_put_back_as_it_was_before_it_was_replaced_is_named() {
     let f = filled().await;
     run(&f, "CREATE TABLE before AS SELECT * FROM sighting").await;
     let old_crop = fs::read(crop_file(&f, 1)).unwrap();
-    f.catalogue.put_sightings(&[record(1, 90, 0)]).await.unwrap();
+    put(&f.catalogue, &[record(1, 90, 0)]).await.unwrap();
     assert!(f.catalogue.check().await.unwrap().is_clean());
     run(&f, &format!("DELETE FROM sighting WHERE id = {0}; INSERT INTO sighting SELECT * FROM before WHERE id = {0}", key(1))).await;
     fs::write(crop_file(&f, 1), old_crop).unwrap();
@@ -153,11 +153,11 @@ async fn the_salt_goes_with_the_sighting_and_a_batch_with_its_last() {
     let count = async |sql: &str| -> i64 {
         sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(&mut raw(f.dir.path()).await).await.unwrap()
     };
-    assert_eq!(f.catalogue.discard_footage(&camera("gate"), footage(1)).await.unwrap().sightings, 1);
+    assert_eq!(discard_footage(&f.catalogue, &camera("gate"), footage(1)).await.unwrap().sightings, 1);
     assert_eq!(count("SELECT count(*) FROM sighting WHERE salt IS NOT NULL").await, 3);
     assert_eq!(count("SELECT count(*) FROM commitment").await, 1);
     assert!(f.catalogue.check().await.unwrap().is_clean());
-    f.catalogue.discard_sightings(&[id(0), id(2), id(3)]).await.unwrap();
+    discard(&f.catalogue, &[id(0), id(2), id(3)]).await.unwrap();
     assert_eq!(count("SELECT count(*) FROM commitment").await, 0);
     assert!(f.catalogue.check().await.unwrap().is_clean());
 }
@@ -177,7 +177,7 @@ async fn vectors_of_a_model_that_takes_over_are_committed_to_and_no_change_is_hi
     // Somebody changes one before, row and digests.
     run(&f, &format!("UPDATE sighting SET detections = detections + 1, digests = (SELECT digests FROM sighting WHERE id = {}) WHERE id = {}", key(0), key(3))).await;
     while f.catalogue.adopt_embeddings(other, 3).await.unwrap() > 0 {}
-    assert_eq!(f.catalogue.embedding(id(0)).await.unwrap(), Some(vector));
+    assert_eq!(all(&f.catalogue).embedding(id(0)).await.unwrap(), Some(vector));
     let report = f.catalogue.check().await.unwrap();
     assert_eq!(report.committed, 4);
     assert!(report.changed.iter().all(|found| found.subject == id(3).to_string()) && !report.changed.is_empty(), "{report:?}");
@@ -189,7 +189,7 @@ async fn vectors_of_a_model_that_takes_over_are_committed_to_and_no_change_is_hi
 async fn what_was_stored_before_is_no_finding_until_it_is_committed_to_as_it_was_found() {
     let f = fixture().await;
     // As an earlier version has left it: rows without a commitment, and a record without one.
-    f.catalogue.put_sightings(&(0..300).map(|n| record(n, n, 0)).collect::<Vec<_>>()).await.unwrap();
+    put(&f.catalogue, &(0..300).map(|n| record(n, n, 0)).collect::<Vec<_>>()).await.unwrap();
     let forget = match ENGINE {
         Engine::Sqlite => "DROP TRIGGER audit_is_never_shortened; DELETE FROM audit;",
         Engine::Postgres => "DROP TRIGGER audit_is_never_shortened ON audit; DELETE FROM audit;",
@@ -201,8 +201,8 @@ async fn what_was_stored_before_is_no_finding_until_it_is_committed_to_as_it_was
     let report = f.catalogue.check().await.unwrap();
     assert!(report.is_clean() && (report.committed, report.uncommitted) == (0, 300), "{report:?}");
     // Replaced, stored and deleted meanwhile; and one without its crop.
-    f.catalogue.put_sightings(&[record(5, 99, 0), record(400, 1, 0)]).await.unwrap();
-    f.catalogue.discard_sightings(&[id(6)]).await.unwrap();
+    put(&f.catalogue, &[record(5, 99, 0), record(400, 1, 0)]).await.unwrap();
+    discard(&f.catalogue, &[id(6)]).await.unwrap();
     let lost = fs::read(crop_file(&f, 7)).unwrap();
     fs::remove_file(crop_file(&f, 7)).unwrap();
     f.catalogue.commit_found_now(&[id(8), id(5)]).await.unwrap();
@@ -221,7 +221,7 @@ async fn what_was_stored_before_is_no_finding_until_it_is_committed_to_as_it_was
     // From here on a row that nothing commits to is a finding, be it one that could not be committed to.
     assert_eq!(named(&f).await.iter().map(|(s, _)| s.clone()).collect::<Vec<_>>(), [id(7).to_string()]);
     assert!(!f.catalogue.has_uncommitted().await.unwrap());
-    f.catalogue.put_sightings(&[record(7, 7, 0)]).await.unwrap();
+    put(&f.catalogue, &[record(7, 7, 0)]).await.unwrap();
     assert!(f.catalogue.check().await.unwrap().is_clean());
     run(&f, &format!("UPDATE sighting SET detections = detections + 1 WHERE id = {}", key(9))).await;
     assert!(named_of(&f, 9).await.contains("what its row says"));
@@ -236,15 +236,15 @@ async fn a_crop_that_a_killed_process_was_replacing_is_the_old_one_before_the_co
     fs::write(&beside, &new).unwrap();
     assert_eq!(f.catalogue.check().await.unwrap().orphan_crops.len(), 1);
     f.catalogue.sweep_orphans().await.unwrap();
-    assert!(!beside.exists() && f.catalogue.crop(id(1)).await.unwrap() == Some(old.clone()));
+    assert!(!beside.exists() && all(&f.catalogue).crop(id(1)).await.unwrap() == Some(old.clone()));
     // Killed after it.
-    f.catalogue.put_sightings(&[record(1, 200, 0)]).await.unwrap();
+    put(&f.catalogue, &[record(1, 200, 0)]).await.unwrap();
     assert!(!beside.exists());
     let new = fs::read(crop_file(&f, 1)).unwrap();
     assert_ne!(old, new);
     fs::write(&beside, &new).unwrap();
     fs::write(crop_file(&f, 1), &old).unwrap();
-    assert_eq!(f.catalogue.crop(id(1)).await.unwrap(), Some(new.clone()));
+    assert_eq!(all(&f.catalogue).crop(id(1)).await.unwrap(), Some(new.clone()));
     assert!(f.catalogue.check().await.unwrap().is_clean());
     f.catalogue.sweep_orphans().await.unwrap();
     assert!(!beside.exists() && fs::read(crop_file(&f, 1)).unwrap() == new);
