@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Runs of leaves that one entry says are gone: far below what an entry may be long.
-const RUNS: usize = 1_500;
+const RUNS: usize = 1_000;
 /// Bytes of a leaf.
 pub(crate) const LEAF: usize = 32;
 /// Sightings that are committed to together as they were found.
@@ -315,7 +315,7 @@ impl Catalogue {
 /// Whether nothing commits to exactly so many.
 async fn uncommitted_is(tx: &mut Tx, count: usize) -> Result<bool, CatalogueError> {
     let found: i64 =
-        sqlx::query_scalar("SELECT count(*) FROM (SELECT 1 AS one FROM sighting WHERE batch IS NULL LIMIT $1) AS some")
+        sqlx::query_scalar("SELECT count(*) FROM (SELECT 1 AS one FROM sighting WHERE batch IS NULL LIMIT $1) AS few")
             .bind(count as i64 + 1)
             .fetch_one(&mut **tx)
             .await?;
