@@ -120,6 +120,11 @@ fn split(line: &str) -> Vec<Vec<String>> {
 
 /// The words after `sightline`, where a command calls it; redirections are the shell's.
 fn arguments(words: &[String]) -> Option<Vec<String>> {
+    // An account and a service of that name are not the program.
+    let words = if words.first().is_some_and(|w| w == "sudo") { words.get(3..)? } else { words };
+    if words.first().is_some_and(|w| w == "systemctl") {
+        return None;
+    }
     let at = words.iter().position(|w| w == "sightline")?;
     // A container's other program.
     (!words[..at].iter().any(|w| w == "--entrypoint"))
