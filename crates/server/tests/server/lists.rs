@@ -40,14 +40,17 @@ async fn all(deployed: &Deployed, identity: &str, page_size: u32) -> Vec<String>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cases_of_one_person_hide_nobody_elses_and_emergencies_come_first() {
-    let deployed = Deployed::with_cameras().await;
+    let deployed = Deployed::configured("[cases]\nwaiting_cases = 1000\n", async |_: &server::Home| {}).await;
+    deployed.add_cameras().await;
     add_identity(&deployed.home, "other", "sightline://rescue/investigator/other");
+    // One person may not have so many waiting.
+    add_identity(&deployed.home, "second", "sightline://local/investigator/second");
     let mut other = CaseServiceClient::new(deployed.channel("other").await);
     other.open_case(asks("theirs".into(), "")).await.unwrap();
     other.open_case(asks("theirs-now".into(), "it is freezing")).await.unwrap();
-    let mut flood = CaseServiceClient::new(deployed.channel("investigator").await);
+    let mut flood = [deployed.channel("investigator").await, deployed.channel("second").await].map(CaseServiceClient::new);
     for n in 0..1_010 {
-        flood.open_case(asks(format!("flood-{n}"), "")).await.unwrap();
+        flood[n % 2].open_case(asks(format!("flood-{n}"), "")).await.unwrap();
     }
     assert_eq!(all(&deployed, "other", 0).await, ["theirs-now", "theirs"]);
     let seen = all(&deployed, "authoriser", 400).await;
