@@ -75,10 +75,15 @@ pub(crate) fn read(path: &Path) -> Outcome<Files> {
         return Err(too_large());
     }
     let bytes = fs::read(path).map_err(failed)?;
-    unpack(&bytes).filter(|files| pack(files).is_some_and(|again| again == bytes)).ok_or_else(|| {
+    open(&bytes).ok_or_else(|| {
         Failure::new("not_verified", format!("{} is not the file that was written", path.display()))
             .hint("if it was unpacked and packed again, unpack it and verify the folder")
     })
+}
+
+/// The files of a ZIP that is, to the last byte, as [`pack`] writes it.
+pub(crate) fn open(zip: &[u8]) -> Option<Files> {
+    unpack(zip).filter(|files| pack(files).is_some_and(|again| again == zip))
 }
 
 fn too_large() -> Failure {
