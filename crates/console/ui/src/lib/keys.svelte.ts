@@ -11,6 +11,8 @@ export interface Key {
 }
 
 let lists = $state.raw<Key[][]>([]);
+// An effect that read what it changes would run for ever.
+let registered: Key[][] = [];
 
 export const keys = {
   get all() {
@@ -20,9 +22,11 @@ export const keys = {
 
 /** The view's keys for as long as it is there; call it in an effect. */
 export function useKeys(list: Key[]) {
-  lists = [...lists, list];
+  registered = [...registered, list];
+  lists = registered;
   return () => {
-    lists = lists.filter((one) => one !== list);
+    registered = registered.filter((one) => one !== list);
+    lists = registered;
   };
 }
 

@@ -25,6 +25,7 @@ export const is = (...roles: Role[]) => roles.includes(me.answer?.role ?? Role.U
 
 /** What is told once and for all, such as a verdict that was given: read out, and shown nowhere. */
 let said = $state("");
+let last = "";
 export const voice = {
   get said() {
     return said;
@@ -32,5 +33,6 @@ export const voice = {
 };
 export function say(text: string) {
   // The same words twice are read twice.
-  said = said === text ? `${text}\u00a0` : text;
+  last = last === text ? `${text}\u00a0` : text;
+  said = last;
 }

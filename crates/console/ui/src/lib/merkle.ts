@@ -1,7 +1,6 @@
 // The record, checked in the browser: RFC 6962 hashing, C2SP proofs and signed notes. Nothing here trusts the server.
 
-import { hex } from "./words";
-
+const hex = (bytes: Uint8Array) => Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
 const encoder = new TextEncoder();
 
 async function sha256(...parts: Uint8Array[]): Promise<Uint8Array> {
@@ -22,8 +21,11 @@ const nodeHash = (left: Uint8Array, right: Uint8Array) => sha256(NODE, left, rig
 
 const equal = (a: Uint8Array, b: Uint8Array) => a.length === b.length && a.every((v, i) => v === b[i]);
 
+/** One text alone says these bytes: others that a browser would read as well are refused. */
 function base64(text: string): Uint8Array {
-  return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  const bytes = atob(text);
+  if (btoa(bytes) !== text) throw new Error("that is not base64 as it is written");
+  return Uint8Array.from(bytes, (c) => c.charCodeAt(0));
 }
 
 /** The root over these leaves, in their order. */
@@ -89,12 +91,13 @@ export async function checkpoint(note: string, key: LogKey): Promise<Head> {
   const split = note.lastIndexOf("\n\n");
   if (split < 0) throw new Error("the checkpoint has no signature");
   const text = note.slice(0, split + 1);
-  const lines = note.slice(split + 2).split("\n").filter(Boolean);
+  if (!note.endsWith("\n")) throw new Error("the checkpoint is cut off");
+  const lines = note.slice(split + 2, -1).split("\n");
   const imported = await crypto.subtle.importKey("raw", key.key as BufferSource, { name: "Ed25519" }, false, ["verify"]);
   let signed = false;
   for (const line of lines) {
-    const [dash, name, signature] = line.split(" ");
-    if (dash !== "\u2014" || !name || !signature) throw new Error("a signature of the checkpoint is malformed");
+    const [dash, name, signature, more] = line.split(" ");
+    if (dash !== "\u2014" || !name || !signature || more !== undefined) throw new Error("a signature of the checkpoint is malformed");
     const bytes = base64(signature);
     if (name !== key.name || hex(bytes.slice(0, 4)) !== key.id) continue;
     const fits = await crypto.subtle.verify({ name: "Ed25519" }, imported, bytes.slice(4), encoder.encode(text));
@@ -102,8 +105,8 @@ export async function checkpoint(note: string, key: LogKey): Promise<Head> {
     signed = true;
   }
   if (!signed) throw new Error("the log has not signed this checkpoint");
-  const [origin, size, hash] = text.split("\n");
-  if (origin !== key.name || !/^(0|[1-9]\d{0,14})$/.test(size ?? "") || !hash) throw new Error("the checkpoint is malformed");
+  const [origin, size, hash, ...rest] = text.split("\n");
+  if (rest.length !== 1 || origin !== key.name || !/^(0|[1-9]\d{0,14})$/.test(size ?? "") || !hash) throw new Error("the checkpoint is malformed");
   const rootHash = base64(hash);
   if (rootHash.length !== 32) throw new Error("the checkpoint's root is malformed");
   return { size: Number(size), root: rootHash };
@@ -131,6 +134,7 @@ export function receipt(text: string): Receipt {
 export async function verify(text: string, key: LogKey, entry: Uint8Array): Promise<{ head: Head; index: number }> {
   const r = receipt(text);
   const head = await checkpoint(r.note, key);
+  if (r.extra && !equal(r.extra, entry)) throw new Error("the receipt is of another entry");
   if (!(await included(await leafHash(entry), r.index, head.size, r.proof, head.root))) {
     throw new Error("the proof does not lead from the entry to the log's root");
   }

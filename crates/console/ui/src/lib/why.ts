@@ -29,6 +29,7 @@ export function matched(hit: Hit): string[] {
     return { text: `${text} (${sure(confidence)})`, confidence };
   });
   const list = words.sort((a, b) => b.confidence - a.confidence).map((w) => w.text);
+  if (!list.length && hit.appearanceScore === undefined && hit.sighting) list.push(`is a ${className(hit.sighting.class)} (${sure(hit.sighting.score)})`);
   if (hit.appearanceScore !== undefined) list.push(`looks like the example (${Math.round(hit.appearanceScore * 100)} of 100)`);
   return list;
 }

@@ -22,7 +22,15 @@ export const carriedName = (c: Carried) => word(Carried, c);
 export const statureName = (s: Stature) => word(Stature, s);
 export const purposeName = (p: Purpose) => word(Purpose, p);
 export const roleName = (r: Role) => word(Role, r);
-export const partName = (p: DescriptionPart) => word(DescriptionPart, p);
+export const partName = (p: DescriptionPart) =>
+  ({
+    [DescriptionPart.UNSPECIFIED]: "unknown",
+    [DescriptionPart.UPPER]: "colour above the waist",
+    [DescriptionPart.LOWER]: "colour below the waist",
+    [DescriptionPart.CARRYING]: "what is carried",
+    [DescriptionPart.VEHICLE_COLOUR]: "colour of a vehicle",
+    [DescriptionPart.STATURE]: "stature",
+  })[p] ?? "unknown";
 
 export const party = (p: Party | undefined) => (p ? plain(`${p.name} (${roleName(p.role)}, ${p.organisation})`) : "the server");
 
