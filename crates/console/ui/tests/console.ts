@@ -16,7 +16,7 @@ const words = ["--home", home, "--server", needed("SIGHTLINE_SERVER"), "--json"]
 
 /** One command of the CLI, which must do it; its answer. */
 export function sightline(...more: string[]): Record<string, unknown> {
-  const done = spawnSync(binary, [...words, ...more], { encoding: "utf8", env: { ...process.env, SIGHTLINE_HOME: "" } });
+  const done = spawnSync(binary, [...words, ...more], { encoding: "utf8" });
   if (done.status !== 0) throw new Error(`sightline ${more.join(" ")}: ${done.stderr}`);
   return JSON.parse(done.stdout) as Record<string, unknown>;
 }
