@@ -52,11 +52,11 @@ for (const width of [320, 1280]) {
       await page.keyboard.press("Enter");
       await page.keyboard.press("Enter");
       await expect(page.getByText("Every sighting in scope was compared")).toBeVisible();
-      await page.getByRole("option").first().focus();
+      await page.getByRole("listbox", { name: "Hits" }).getByRole("option").first().focus();
       for (const key of ["y", "n", "u", "t", "c"]) await page.keyboard.press(key);
       await page.getByLabel("Show").selectOption("all");
       await everyLook(page);
-      await page.getByRole("option").nth(3).focus();
+      await page.getByRole("listbox", { name: "Hits" }).getByRole("option").nth(3).focus();
       await page.keyboard.press("v");
       await everyLook(page);
       await page.keyboard.press("Escape");

@@ -39,7 +39,8 @@ export function press(event: KeyboardEvent) {
   for (const key of keys.all) {
     if (!key.run || !key.keys.includes(event.key)) continue;
     if (inDialog && !(key.within && inDialog.matches(key.within))) continue;
-    if (key.within && !target?.closest(key.within) && !inDialog?.matches(key.within)) continue;
+    // Nothing has the focus: whoever presses a key of the list means the list.
+    if (key.within && target !== document.body && !target?.closest(key.within) && !inDialog) continue;
     // Enter and space are the button's or the link's own.
     if ((event.key === "Enter" || event.key === " ") && target?.closest("a, button, summary, input, [role=option]")) continue;
     event.preventDefault();
