@@ -51,7 +51,7 @@ impl Links {
 }
 
 impl Console {
-    /// Listens on 127.0.0.1 and [::1], both: whoever else held one of them would be shown the link's secret by a browser that
+    /// Listens on `127.0.0.1` and `[::1]`, both: whoever else held one of them would be shown the link's secret by a browser that
     /// asks there. `port` 0: one that is free on both.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Attacks on the door: what another page, another user of the machine or another name for the machine may try.
 
 // Clippy knows test functions, not their helpers.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::{future::Future, pin::Pin, sync::Arc};
 

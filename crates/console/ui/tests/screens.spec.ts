@@ -10,9 +10,9 @@ const looks = [
 ];
 
 async function everyLook(page: Page) {
-  for (const { colorScheme, forcedColors } of looks) {
+  for (const [look, { colorScheme, forcedColors }] of looks.entries()) {
     await page.emulateMedia({ colorScheme, forcedColors, reducedMotion: "reduce" });
-    await accessible(page);
+    await accessible(page, look > 0);
   }
   await page.emulateMedia({ colorScheme: "light", forcedColors: "none" });
 }
