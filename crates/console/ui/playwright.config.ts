@@ -6,11 +6,12 @@ export default defineConfig({
   outputDir: process.env["SIGHTLINE_TEST_OUTPUT"] ?? "test-results",
   workers: 1,
   retries: 0,
-  timeout: 120_000,
-  expect: { timeout: 30_000 },
+  // Nothing here is decided by a time: these only end what hangs, on a machine that is busy.
+  timeout: 900_000,
+  expect: { timeout: 120_000 },
   reporter: [["list"]],
   use: {
-    actionTimeout: 30_000,
+    actionTimeout: 120_000,
     viewport: { width: 1280, height: 800 },
     timezoneId: "UTC",
     launchOptions: {

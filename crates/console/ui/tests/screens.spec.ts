@@ -22,7 +22,6 @@ for (const width of [320, 1280]) {
     test.use({ viewport: { width, height: 800 } });
 
     test("the investigator's screens", async ({ as }) => {
-      test.slow();
       const page = await as("investigator");
       await expect(page.getByRole("link", { name: "found-1" })).toBeVisible();
       await everyLook(page);

@@ -5,6 +5,7 @@ import { expect, test } from "./console";
 test("a server that is away is said, and nothing that was found is lost", async ({ as }) => {
   const page = await as("investigator");
   await page.getByRole("link", { name: "found-1" }).click();
+  await expect(page.getByText("What are you looking for?")).toBeVisible();
   await page.keyboard.press("/");
   await page.keyboard.type("person");
   await page.keyboard.press("Enter");
