@@ -74,6 +74,31 @@ test("an investigator finds, judges and takes sightings out, sealed", async ({ a
   expect(sightline("verify", receipt)).toMatchObject({ verified: true });
 });
 
+test("an investigator looks for more like a sighting, and a file that is no picture is refused here", async ({ as }) => {
+  const page = await as("investigator");
+  await tabTo(page, "found-1", "link");
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("What are you looking for?")).toBeVisible();
+  await page.keyboard.press("/");
+  await page.keyboard.type("person");
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Enter");
+  const hits = page.getByRole("listbox", { name: "Hits" }).getByRole("option");
+  await expect(hits.first()).toContainText("is a person");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("h");
+  await expect(hits.first()).toBeFocused();
+  await page.keyboard.press("l");
+  await expect(page.getByRole("button", { name: /^like sighting/ })).toBeVisible();
+  await page.keyboard.press("Enter");
+  await expect(hits.first()).toContainText("looks like the example");
+  const file = { name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("no picture") };
+  await page.getByLabel("Example picture").setInputFiles(file);
+  await expect(page.getByRole("alert")).toContainText("neither a JPEG nor a PNG");
+  await page.getByLabel("Example picture").setInputFiles({ ...file, name: "broken.png", mimeType: "image/png" });
+  await expect(page.getByRole("alert")).toContainText("can't be read");
+});
+
 test("an investigator asks for a case, and it permits nothing yet", async ({ as }) => {
   const page = await as("investigator");
   await expect(page.getByRole("heading", { name: "Cases" })).toBeVisible();
