@@ -71,20 +71,3 @@ async fn away(local: &dyn Local, error: &tonic::transport::Error) -> Response<Bo
     };
     status.into_http()
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_of_the_pages_choosing_reaches_the_server() {
-        let mut headers = HeaderMap::new();
-        for name in ["content-type", "grpc-timeout", "x-console-key", "cookie", "origin", "authorization", "x-sightline-anything"]
-        {
-            headers.insert(HeaderName::from_static(name), hyper::header::HeaderValue::from_static("1"));
-        }
-        let mut crossed: Vec<_> = crossing(&headers).keys().map(ToString::to_string).collect();
-        crossed.sort();
-        assert_eq!(crossed, ["content-type", "grpc-timeout"]);
-    }
-}

@@ -3,15 +3,30 @@
 // Clippy knows test functions, not their helpers.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
 
 use console::{Console, Links, Local, Refusal};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
 };
-use tonic::transport::Endpoint;
+use tonic::{
+    Status,
+    body::Body,
+    codegen::{
+        Service,
+        http::{Request, Response},
+    },
+    server::NamedService,
+    transport::Endpoint,
+};
 
 /// Keys that sign by prefixing, so that a test sees what was signed.
 #[derive(Debug)]
@@ -55,7 +70,11 @@ struct Door {
 impl Door {
     /// With nobody behind it: what reaches the server is answered "unavailable".
     async fn open() -> Self {
-        let channel = Endpoint::from_static("http://127.0.0.1:9").connect_lazy();
+        Self::before("http://127.0.0.1:9".into()).await
+    }
+
+    async fn before(server: String) -> Self {
+        let channel = Endpoint::from_shared(server).unwrap().connect_lazy();
         let console = Console::bind(0, channel, Arc::new(Fake)).await.unwrap();
         let links = console.links();
         let host = links.make().strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
@@ -136,6 +155,48 @@ async fn a_call_that_lacks_nothing_is_forwarded() {
     let answer = door.ask("POST", SEARCH, &call(&door).await, &[0; 5]).await;
     assert_eq!(answer.code, 200);
     assert!(answer.head.contains("grpc-status: 14") && answer.head.contains("sightline-reason: no_server"), "{}", answer.head);
+}
+
+/// A server that notes the headers of what it is asked, and answers nothing.
+#[derive(Debug, Clone, Default)]
+struct Noting(Arc<Mutex<Vec<String>>>);
+
+impl Service<Request<Body>> for Noting {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        self.0.lock().unwrap().extend(request.headers().keys().map(ToString::to_string));
+        std::future::ready(Ok(Status::ok("").into_http()))
+    }
+}
+
+impl NamedService for Noting {
+    const NAME: &'static str = "sightline.v1.SearchService";
+}
+
+#[tokio::test]
+async fn nothing_of_the_pages_choosing_reaches_the_server() {
+    let (noting, listener) = (Noting::default(), TcpListener::bind("127.0.0.1:0").await.unwrap());
+    let server = format!("http://{}", listener.local_addr().unwrap());
+    let serve = tonic::transport::Server::builder().add_service(noting.clone());
+    tokio::spawn(serve.serve_with_incoming(tokio_stream::wrappers::TcpListenerStream::new(listener)));
+    let door = Door::before(server).await;
+    let mut headers = call(&door).await;
+    for name in ["cookie", "authorization", "x-sightline-anything", "forwarded", "grpc-timeout"] {
+        headers.push((name, "1S".into()));
+    }
+    let answer = door.ask("POST", SEARCH, &headers, &[0; 5]).await;
+    assert!(answer.head.contains("grpc-status: 0"), "{}", answer.head);
+    let mut crossed = noting.0.lock().unwrap().clone();
+    crossed.sort();
+    // The door's own HTTP/2 says how long the body is; `te` and the `user-agent` are the door's as well.
+    assert_eq!(crossed, ["content-length", "content-type", "grpc-timeout", "te", "user-agent"]);
 }
 
 #[tokio::test]
