@@ -70,6 +70,7 @@ def main():
             say(f"and in a browser:       SIGHTLINE_HOME={home} {options.binary} console")
         else:
             shutil.rmtree(home, ignore_errors=True)
+            home.with_name(f"{home.name}.high-water").unlink(missing_ok=True)  # lies beside a home folder
     if options.json:
         print(json.dumps(result))
     return 0

@@ -109,25 +109,47 @@ class Architecture(unittest.TestCase):
         self.assertEqual(found, ["portal: this crate is not in the table of scripts/check-architecture"])
 
     def test_nothing_depends_on_the_command_line(self):
-        self.assertIn("server -> cli: server may use access, catalogue, index, ingest, media, pipeline, proto, redact, search, types, vision", faults(server=["cli"]))
+        self.assertIn("server -> cli: server may use access, catalogue, durable, index, ingest, media, pipeline, proto, redact, search, types, vision", faults(server=["cli"]))
 
 
 class ReadsForNoCase(unittest.TestCase):
-    def test_a_reader_that_asks_for_no_case_is_named_and_those_that_do_are_not(self):
+    def test_the_door_to_reads_for_no_case_is_not_opened_where_calls_are_answered(self):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
             services = root / check.ANSWERS
             (services / "ingest").mkdir(parents=True)
-            (services / "good.rs").write_text("self.0.catalogue().crop_for(&case, id).await; catalogue.sightings_for(&case, &ids)")
-            (services / "ingest/take.rs").write_text("self.0.catalogue().sighting(id).await")
+            (services / "good.rs").write_text("self.0.catalogue().crop_for(&permit, id).await; catalogue.sightings_for(&permit, &ids)")
             self.assertEqual(list(check.read_for_no_case(root)), [])
-            (services / "bad.rs").write_text("self.0\n    .catalogue()\n    .crop(id)")
+            (services / "ingest/bad.rs").write_text("self.0\n    .catalogue()\n    .maintenance(Reason::Check)\n    .crop(id)")
             self.assertEqual(len(list(check.read_for_no_case(root))), 1)
 
     def test_this_workspace_reads_for_a_case_wherever_calls_are_answered(self):
         root = SCRIPT.parent.parent
-        self.assertTrue((root / check.ANSWERS).is_dir() and (root / check.COMPARES).is_file())
+        self.assertTrue((root / check.ANSWERS).is_dir())
         self.assertEqual(list(check.read_for_no_case(root)), [])
+
+
+class WritesByHand(unittest.TestCase):
+    def test_a_file_written_by_hand_is_named_unless_it_is_listed_or_a_test(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            source = root / "crates/server/src"
+            source.mkdir(parents=True)
+            (source / "good.rs").write_text("durable::write(&file, bytes)?;\n#[cfg(test)]\nmod tests { fs::write(a, b); }")
+            (source / "listed.rs").write_text("fs::write(&file, bytes)?;")
+            allowed = {"crates/server/src/listed.rs": "a reason"}
+            self.assertEqual(list(check.written_by_hand(root, allowed)), [])
+            for by_hand in ("fs::write(&f, b)", "File::create(&f)", "fs::rename(&a, &b)", "OpenOptions::new()"):
+                (source / "bad.rs").write_text(f"\n{by_hand}")
+                found = list(check.written_by_hand(root, allowed))
+                self.assertEqual(len(found), 1)
+                self.assertIn("crates/server/src/bad.rs:2:", found[0])
+            (source / "bad.rs").unlink()
+            (source / "listed.rs").write_text("")
+            self.assertEqual(len(list(check.written_by_hand(root, allowed))), 1, "what is listed for nothing")
+
+    def test_this_workspace_writes_its_files_through_one_crate(self):
+        self.assertEqual(list(check.written_by_hand(SCRIPT.parent.parent)), [])
 
 
 if __name__ == "__main__":

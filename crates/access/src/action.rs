@@ -34,6 +34,8 @@ pub enum Action {
     GetCase,
     #[serde(rename = "case.list")]
     ListCases,
+    #[serde(rename = "case.watch")]
+    WatchCases,
     #[serde(rename = "case.close")]
     CloseCase,
     #[serde(rename = "footage.add")]
@@ -112,6 +114,17 @@ pub enum Action {
     HoldCameras,
     #[serde(rename = "ingest.push")]
     PushSightings,
+    /// The server itself: it saw a certificate that the record did not know.
+    #[serde(rename = "identity.issue")]
+    IssueIdentity,
+    /// The server itself: from here on signatures with this key count.
+    #[serde(rename = "grant_key.trust")]
+    TrustGrantKey,
+    #[serde(rename = "grant_key.drop")]
+    DropGrantKey,
+    /// The server itself: what is seen from here on, and what is not there any more. One entry, in the transaction of the rows.
+    #[serde(rename = "sightings.commit")]
+    CommitSightings,
     /// Somebody comes in; on the record only where they were turned away.
     #[serde(rename = "connect")]
     Connect,
@@ -127,7 +140,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 57] = [
         Self::Search,
         Self::GetCrop,
         Self::Export,
@@ -141,6 +154,7 @@ impl Action {
         Self::AuthoriseCase,
         Self::GetCase,
         Self::ListCases,
+        Self::WatchCases,
         Self::CloseCase,
         Self::AddFootage,
         Self::GetJob,
@@ -179,6 +193,10 @@ impl Action {
         Self::ListHolds,
         Self::HoldCameras,
         Self::PushSightings,
+        Self::IssueIdentity,
+        Self::TrustGrantKey,
+        Self::DropGrantKey,
+        Self::CommitSightings,
         Self::Connect,
     ];
 
@@ -197,6 +215,7 @@ impl Action {
             Self::AuthoriseCase => "case.authorise",
             Self::GetCase => "case.get",
             Self::ListCases => "case.list",
+            Self::WatchCases => "case.watch",
             Self::CloseCase => "case.close",
             Self::AddFootage => "footage.add",
             Self::GetJob => "job.get",
@@ -235,6 +254,10 @@ impl Action {
             Self::ListHolds => "hold.list",
             Self::HoldCameras => "ingest.hold",
             Self::PushSightings => "ingest.push",
+            Self::IssueIdentity => "identity.issue",
+            Self::TrustGrantKey => "grant_key.trust",
+            Self::DropGrantKey => "grant_key.drop",
+            Self::CommitSightings => "sightings.commit",
             Self::Connect => "connect",
         }
     }
@@ -255,6 +278,7 @@ impl Action {
             Self::OpenCase => [Yes, No, No, No, No, No],
             Self::AuthoriseCase => [No, Own, No, No, No, No],
             Self::GetCase | Self::ListCases => [Own, Yes, No, No, Yes, No],
+            Self::WatchCases => [No, Yes, Own, No, No, No],
             Self::CloseCase => [Own, Yes, No, No, No, No],
             Self::AddFootage | Self::GetJob | Self::ListJobs | Self::WatchJob | Self::CancelJob => [No, No, Own, Yes, No, No],
             Self::RetryJob | Self::RemoveFootage => [No, No, Own, Yes, No, No],
@@ -276,7 +300,8 @@ impl Action {
             Self::PlaceHold | Self::ConfirmHold | Self::ReleaseHold | Self::ListHolds => [No, Yes, Own, No, Yes, No],
             Self::HoldCameras | Self::PushSightings => [No, No, No, No, No, Own],
             // Nobody asks for these: the server does them by itself.
-            Self::PurgeCase | Self::DeleteSightings | Self::Connect => [No, No, No, No, No, No],
+            Self::IssueIdentity | Self::TrustGrantKey | Self::DropGrantKey => [No, No, No, No, No, No],
+            Self::PurgeCase | Self::DeleteSightings | Self::CommitSightings | Self::Connect => [No, No, No, No, No, No],
         };
         row[role as usize]
     }

@@ -4,7 +4,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use types::{AgencyId, CameraId, CaseId, Class, HoldId, JobId, QueryPart, ReceiveTime, SightingId, TimeWindow};
 
-use crate::{Action, Budgets, Caller, Code, Commitment, Deletion, Example, LeftOut, Matter, Sealed, SearchRequest, log};
+use crate::{
+    Action, Budgets, Caller, CameraPolicy, Code, Commitment, Deletion, Example, LeftOut, Matter, Name, Sealed, SearchRequest,
+    Seen, log,
+};
 
 /// One line of the record. No free text and no picture: who, what, under which case, how far, and how it ended. What
 /// somebody wrote or showed is there as a [`Commitment`] alone.
@@ -97,9 +100,24 @@ pub struct AuditDetail {
     /// The entry of which a receipt was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<u64>,
-    /// Of the certificate revoked, in hexadecimal.
+    /// Of the certificate issued or revoked, in hexadecimal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub serial: Option<String>,
+    /// Whom a certificate names that was issued.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Caller>,
+    /// What a certificate is called that names hosts and nobody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<Name>,
+    /// The hosts that it names.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub hosts: BTreeSet<String>,
+    /// Fingerprint of a certificate's key or of a grant key: SHA-256 of its public half (SPKI, DER), in hexadecimal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_sha256: Option<String>,
+    /// Whose signature a grant key makes: `organisation.name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_owner: Option<String>,
     /// The legal hold it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldId>,
@@ -115,6 +133,12 @@ pub struct AuditDetail {
     /// Sightings that a worker handed in.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub taken: Option<u64>,
+    /// What the owner lets others do with the cameras from here on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<CameraPolicy>,
+    /// What commits to sightings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<Seen>,
     /// What was handed out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub results: Option<u32>,

@@ -32,6 +32,27 @@ pub struct CameraPolicy {
     pub retention_seconds: Option<u64>,
 }
 
+impl CameraPolicy {
+    /// What both let others do, where `self` is what the owner said and `other` is what somebody made of it. How long sightings
+    /// live is for the owner alone to say: what is deleted too early does not come back.
+    #[must_use]
+    pub fn stricter(&self, other: &Self) -> Self {
+        let Self { purposes, hours, paused, revoked, sensitive, retention_seconds } = self;
+        let (hours, apart) = match (hours, &other.hours) {
+            (None, either) | (either, None) => (either.clone(), false),
+            (Some(one), Some(two)) => (Some(*one), one != two),
+        };
+        Self {
+            purposes: purposes.intersection(&other.purposes).copied().collect(),
+            hours,
+            paused: *paused || other.paused || apart,
+            revoked: *revoked || other.revoked,
+            sensitive: *sensitive || other.sensitive,
+            retention_seconds: *retention_seconds,
+        }
+    }
+}
+
 impl Default for CameraPolicy {
     fn default() -> Self {
         Self {

@@ -64,6 +64,10 @@ codes! {
     HoldState = "hold_state",
     /// Too few witnesses look on.
     Unwitnessed = "unwitnessed",
+    /// As many emergencies in a day as one person may open.
+    EmergencyQuota = "emergency_quota",
+    /// As many cases wait as one person may have waiting.
+    WaitingQuota = "waiting_quota",
     /// The caller's certificate was revoked.
     IdentityRevoked = "identity_revoked",
     /// The caller's certificate has come to its end.
@@ -80,8 +84,10 @@ codes! {
     Rate = "rate",
     /// More calls at once than one caller may make.
     Streams = "streams",
-    /// The request can't be read, is too large, or says something that means nothing.
+    /// The request can't be read, or says something that means nothing.
     Malformed = "malformed",
+    /// The request, or a field of it, holds more than it may.
+    TooLarge = "too_large",
 }
 
 impl fmt::Display for Code {

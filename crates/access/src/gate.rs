@@ -1,8 +1,8 @@
-use types::{CaseId, ReceiveTime, Sighting, SightingId};
+use types::{CaseId, ReceiveTime, SightingId};
 
 use crate::{
     Action, AuditDetail, AuditEntry, AuditError, AuditLog, AuditReceipt, Caller, Case, CasePermit, Charge, Code, Denial, Example,
-    Granted, Outcome, Permission, Phase, Policy, PooledCamera, SearchRequest, decide, decide_view,
+    Granted, Outcome, Permission, Phase, Policy, PooledCamera, SearchRequest, Undecided, decide, decide_view,
 };
 
 /// The one way in: decides, writes down what it decided, and only then lets through.
@@ -102,10 +102,11 @@ impl<L: AuditLog> Gate<L> {
             None => Err(Denial::no_case(id)),
         });
         let detail = AuditDetail::of_request(request, example);
-        self.mint(action, id, case, decision, detail, caller, now).await
+        self.mint(action, id, case, decision, detail, Taken { queries: 1, results: None }, caller, now).await
     }
 
-    /// Leave to look at one sighting. `sighting` is what the catalogue has under the id asked for.
+    /// Leave to look at one sighting, which counts as a result of the case. `sighting` is what the catalogue has under the id
+    /// asked for.
     #[expect(clippy::too_many_arguments, reason = "all of it decides, and a struct would only be taken apart here")]
     pub async fn permit_view(
         &self,
@@ -113,12 +114,42 @@ impl<L: AuditLog> Gate<L> {
         case: Option<&Case>,
         cameras: &[PooledCamera],
         sighting_id: SightingId,
-        sighting: Option<&Sighting>,
+        sighting: Option<&Undecided>,
         caller: &Caller,
         now: ReceiveTime,
     ) -> Result<CasePermit, GateError> {
+        self.view(id, case, cameras, sighting_id, sighting, caller, now, 1).await
+    }
+
+    /// As [`Self::permit_view`], of a sighting that was handed out as a result of the case before: it counts once.
+    #[expect(clippy::too_many_arguments, reason = "as above")]
+    pub async fn permit_view_again(
+        &self,
+        id: &CaseId,
+        case: Option<&Case>,
+        cameras: &[PooledCamera],
+        sighting_id: SightingId,
+        sighting: Option<&Undecided>,
+        caller: &Caller,
+        now: ReceiveTime,
+    ) -> Result<CasePermit, GateError> {
+        self.view(id, case, cameras, sighting_id, sighting, caller, now, 0).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the shared body of the two above")]
+    async fn view(
+        &self,
+        id: &CaseId,
+        case: Option<&Case>,
+        cameras: &[PooledCamera],
+        sighting_id: SightingId,
+        sighting: Option<&Undecided>,
+        caller: &Caller,
+        now: ReceiveTime,
+        results: u32,
+    ) -> Result<CasePermit, GateError> {
         let decision = Action::GetCrop.check_role(caller).and_then(|_| match (case, sighting) {
-            (Some(case), Some(sighting)) => decide_view(&self.policy, case, cameras, sighting, caller, now),
+            (Some(case), Some(sighting)) => decide_view(&self.policy, case, cameras, sighting.sighting(), caller, now),
             // A sighting that is not there is answered like one out of scope, for those who may ask at all.
             (Some(case), None) => {
                 decide(&self.policy, case, cameras, &SearchRequest { limit: 1, ..SearchRequest::default() }, caller, now)
@@ -127,7 +158,8 @@ impl<L: AuditLog> Gate<L> {
             (None, _) => Err(Denial::no_case(id)),
         });
         let detail = AuditDetail { sighting: Some(sighting_id), ..AuditDetail::default() };
-        self.mint(Action::GetCrop, id, case, decision, detail, caller, now).await
+        let taken = Taken { queries: 0, results: Some(results) };
+        self.mint(Action::GetCrop, id, case, decision, detail, taken, caller, now).await
     }
 
     #[expect(clippy::too_many_arguments, reason = "the shared end of the two above")]
@@ -138,6 +170,7 @@ impl<L: AuditLog> Gate<L> {
         case: Option<&Case>,
         decision: Result<Granted, Denial>,
         mut detail: AuditDetail,
+        taken: Taken,
         caller: &Caller,
         now: ReceiveTime,
     ) -> Result<CasePermit, GateError> {
@@ -161,13 +194,14 @@ impl<L: AuditLog> Gate<L> {
         detail.left_out = AuditDetail::of_left_out(&granted.left_out);
         detail.window = Some(granted.asked.window);
         detail.emergency = granted.emergency;
-        let charge = (action != Action::GetCrop).then_some(Charge::Take {
-            queries: 1,
-            results: granted.limit,
-            within: case.grant.budgets,
-        });
+        let results = taken.results.unwrap_or(granted.limit);
+        let within = case.grant.budgets;
+        let charge = (taken.queries > 0 || results > 0).then_some(Charge::Take { queries: taken.queries, results, within });
+        if let Some(denial) = too_large(&entry(Phase::Begin, detail.clone(), charge)) {
+            return Err(self.refuse(entry(Phase::Denied { code: denial.code }, detail, None), denial).await);
+        }
         match self.log.append(entry(Phase::Begin, detail.clone(), charge)).await {
-            Ok(receipt) => Ok(CasePermit::mint(action, id.clone(), caller.clone(), granted, receipt)),
+            Ok(receipt) => Ok(CasePermit::mint(action, id.clone(), caller.clone(), granted, receipt, results)),
             Err(exhausted @ AuditError::Exhausted { .. }) => {
                 let hint = "ask for fewer results, or open a new case";
                 let denial = Denial::new(Code::Budget, exhausted.to_string(), hint);
@@ -204,6 +238,10 @@ impl<L: AuditLog> Gate<L> {
                     detail,
                     charge: None,
                 };
+                if let Some(denial) = too_large(&entry) {
+                    let phase = Phase::Denied { code: denial.code };
+                    return Err(self.refuse(AuditEntry { phase, ..entry }, denial).await);
+                }
                 let receipt = self.log.append(entry).await.map_err(GateError::Audit)?;
                 Ok(Begun { permission, receipt, caller, action, case })
             }
@@ -227,7 +265,11 @@ impl<L: AuditLog> Gate<L> {
         self.refuse(entry, denial).await
     }
 
-    async fn refuse(&self, entry: AuditEntry, denial: Denial) -> GateError {
+    async fn refuse(&self, mut entry: AuditEntry, denial: Denial) -> GateError {
+        // What does not fit is left out: that it was refused must not be.
+        if too_large(&entry).is_some() {
+            entry.detail = AuditDetail::default();
+        }
         match self.log.append(entry).await {
             Ok(_) => GateError::Denied(denial),
             Err(error) => GateError::Audit(error),
@@ -293,9 +335,10 @@ impl<L: AuditLog> Gate<L> {
         self.log.append(entry).await.map_err(GateError::Audit)
     }
 
-    /// Ends a viewing on the record; the permit is gone.
+    /// Ends a viewing on the record, and gives back what was taken for one that showed nothing; the permit is gone.
     pub async fn complete_view(&self, permit: CasePermit, outcome: Outcome, now: ReceiveTime) -> Result<AuditReceipt, GateError> {
-        let (action, case, caller, begin, _) = permit.into_parts();
+        let (action, case, caller, begin, reserved) = permit.into_parts();
+        let unused = if outcome == Outcome::Done { 0 } else { reserved };
         let entry = AuditEntry {
             at: now,
             caller: Some(caller),
@@ -303,8 +346,24 @@ impl<L: AuditLog> Gate<L> {
             phase: Phase::Complete { begin: begin.seq, outcome },
             case: Some(case),
             detail: AuditDetail::default(),
-            charge: None,
+            charge: (unused > 0).then_some(Charge::GiveBack { results: unused }),
         };
         self.log.append(entry).await.map_err(GateError::Audit)
     }
+}
+
+/// What a permit takes from the budgets of its case.
+struct Taken {
+    queries: u32,
+    /// `None`: as many as it may hand out.
+    results: Option<u32>,
+}
+
+/// A request that no entry of the record can hold: what can't be recorded does not happen, and that it was asked is recorded.
+fn too_large(entry: &AuditEntry) -> Option<Denial> {
+    let fits = entry.to_bytes().map_or(true, |bytes| bytes.len() <= crate::log::MAX_ENTRY);
+    (!fits).then(|| {
+        let reason = "the request names more than an entry of the record can hold";
+        Denial::new(Code::TooLarge, reason, "name fewer cameras, or ask in several parts")
+    })
 }

@@ -10,6 +10,8 @@
 //! A failed check names what does not fit and never says why it might: a flipped disk bit and a forger look the same.
 
 mod authentic;
+mod batch;
+mod event;
 mod note;
 mod receipt;
 mod seal;
@@ -17,9 +19,11 @@ mod store;
 mod tree;
 mod trust;
 
+pub use batch::{batch_root, check_in_batch, prove_in_batch};
+pub use event::{sign_event, verify_event};
 pub use note::{KeyKind, Note, NoteError, NoteKey, NoteSignature, NoteSigner};
 pub use receipt::Receipt;
-pub use seal::Seal;
+pub use seal::{Seal, check_backup_seal, seal_backup};
 pub use store::{MemoryTiles, StoreError, TileStore};
 pub use tlog_tiles::Hash;
 pub use tree::{

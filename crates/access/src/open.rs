@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use types::{QueryPart, ReceiveTime};
 
-use crate::{Action, Caller, Case, Code, Denial, Grant, Policy, PooledCamera, Role};
+use crate::{Action, Caller, Case, CaseState, Code, Denial, Grant, Policy, PooledCamera, Role};
 
 /// The longest legal basis, reason or emergency, in bytes.
 const MAX_TEXT: usize = 2_000;
@@ -93,11 +93,46 @@ pub(crate) fn check_limits(policy: &Policy, grant: &Grant, cameras: &[PooledCame
     Ok(())
 }
 
+/// How many cases a person may have waiting, and how many emergencies they may open in a day. `others` are the cases that
+/// are there, anybody's.
+///
+/// # Errors
+/// A refusal with [`Code::EmergencyQuota`] or [`Code::WaitingQuota`].
+pub fn check_quotas<'a>(policy: &Policy, grant: &Grant, others: impl IntoIterator<Item = &'a Case>) -> Result<(), Denial> {
+    let day_ago = grant.opened.plus_micros(-86_400_000_000);
+    let (mut emergencies, mut waiting) = (0, 0);
+    for case in others.into_iter().filter(|c| c.grant.requester.same_person(&grant.requester)) {
+        emergencies += u32::from(case.grant.emergency.is_some() && case.grant.opened > day_ago);
+        waiting += u32::from(case.state() == CaseState::Requested && case.grant.expires > grant.opened);
+    }
+    if grant.emergency.is_some() && emergencies >= policy.emergencies_a_day {
+        let reason =
+            format!("you opened {emergencies} emergencies in the last 24 hours, and may open {}", policy.emergencies_a_day);
+        let hint = "open the case without --emergency and have it authorised, or ask a colleague";
+        return Err(Denial::new(Code::EmergencyQuota, reason, hint));
+    }
+    if waiting >= policy.waiting_cases {
+        let reason = format!("{waiting} cases of yours wait to be authorised, and {} may", policy.waiting_cases);
+        return Err(Denial::new(Code::WaitingQuota, reason, "have one authorised, or close one: `sightline case close`"));
+    }
+    Ok(())
+}
+
 /// Whether the caller may know that the case exists.
 pub fn may_see_case(case: &Case, caller: &Caller) -> bool {
     match caller.role {
         Role::Investigator => case.grant.requester.organisation == caller.organisation,
         Role::Authoriser | Role::Auditor => true,
         Role::CameraOwner | Role::Operator | Role::Ingest => false,
+    }
+}
+
+/// Whether the caller is told what happens to the case: authorisers of every one, and owners of those that cover a camera of
+/// theirs. `cameras` are all that are pooled.
+pub fn may_watch_case(case: &Case, cameras: &[PooledCamera], caller: &Caller) -> bool {
+    match caller.role {
+        Role::Authoriser => true,
+        Role::CameraOwner => cameras.iter().any(|c| caller.is_of(&c.agency) && case.grant.scope.covers_camera(c)),
+        Role::Investigator | Role::Auditor | Role::Operator | Role::Ingest => false,
     }
 }

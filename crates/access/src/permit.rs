@@ -27,8 +27,14 @@ pub struct CasePermit {
 }
 
 impl CasePermit {
-    pub(crate) fn mint(action: Action, case: CaseId, caller: Caller, granted: Granted, receipt: AuditReceipt) -> Self {
-        let reserved = granted.limit;
+    pub(crate) fn mint(
+        action: Action,
+        case: CaseId,
+        caller: Caller,
+        granted: Granted,
+        receipt: AuditReceipt,
+        reserved: u32,
+    ) -> Self {
         Self { action, case, caller, granted, receipt, reserved }
     }
 

@@ -92,6 +92,10 @@ pub struct Policy {
     /// How long a missing-person case may be searched before it is authorised, if it was opened as an emergency. `None`:
     /// no search before authorisation.
     pub emergency: Option<Duration>,
+    /// Emergencies that one person may open in 24 hours, whatever became of them.
+    pub emergencies_a_day: u32,
+    /// Cases of one person that may wait to be authorised at a time.
+    pub waiting_cases: u32,
     /// The keys of the authorisers this deployment knows. `None`: any key whose owner came with a certificate of an
     /// authoriser when they signed.
     pub authoriser_keys: Option<Vec<PublicKey>>,
@@ -105,6 +109,8 @@ impl Default for Policy {
             disaster: Limits::strict(Purpose::Disaster),
             same_organisation: false,
             emergency: None,
+            emergencies_a_day: 3,
+            waiting_cases: 20,
             authoriser_keys: None,
         }
     }

@@ -26,11 +26,17 @@ pub struct CameraAccess {
 }
 
 impl Catalogue {
-    /// The newest first, at most `limit`; all that are on the record when this is called.
-    pub async fn camera_accesses(&self, camera: &CameraId, limit: u32) -> Result<Vec<CameraAccess>, CatalogueError> {
+    /// The newest first, at most `limit`; before an entry, if one is given. All that are on the record when this is called.
+    pub async fn camera_accesses(
+        &self,
+        camera: &CameraId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<CameraAccess>, CatalogueError> {
         self.note_accesses().await?;
-        let query = sqlx::query("SELECT * FROM camera_access WHERE camera = $1 ORDER BY seq DESC LIMIT $2")
+        let query = sqlx::query("SELECT * FROM camera_access WHERE camera = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3")
             .bind(camera.as_str())
+            .bind(before.map_or(i64::MAX, u64::cast_signed))
             .bind(i64::from(limit));
         let unreadable = || CatalogueError::unreadable(format!("an access to camera {camera}"));
         let rows = query.fetch_all(self.reader()).await?;

@@ -143,7 +143,7 @@ impl Catalogue {
     }
 
     /// Vectors of `model` that are kept for these sightings, each with the change as of which it was made.
-    pub async fn kept_embeddings(
+    pub(crate) async fn kept_embeddings(
         &self,
         model: ModelDigest,
         sightings: &[SightingId],
@@ -154,13 +154,8 @@ impl Catalogue {
         Ok(kept)
     }
 
-    /// The sighting's vector by this model, its own or one that is kept; never another model's.
-    pub async fn embedding_by(&self, sighting: SightingId, model: ModelDigest) -> Result<Option<Embedding>, CatalogueError> {
-        Ok(self.embeddings_by(&[sighting], model).await?.remove(&sighting))
-    }
-
-    /// As [`Self::embedding_by`], of those that have one.
-    pub async fn embeddings_by(
+    /// The sightings' vectors by this model, their own or kept; never another model's. Of those that have one.
+    pub(crate) async fn embeddings_by(
         &self,
         sightings: &[SightingId],
         model: ModelDigest,
@@ -196,21 +191,27 @@ impl Catalogue {
                 .bind(i64::from(limit))
                 .fetch_all(&mut *tx)
                 .await?;
+        let mut adopted = Vec::with_capacity(rows.len());
         for (sighting, seq, vector) in &rows {
-            sqlx::query("UPDATE sighting SET model = $1, embedding = $2 WHERE id = $3 AND seq = $4")
+            let done = sqlx::query("UPDATE sighting SET model = $1, embedding = $2 WHERE id = $3 AND seq = $4")
                 .bind(model.0.as_slice())
                 .bind(vector.as_slice())
                 .bind(sighting.as_slice())
                 .bind(*seq)
                 .execute(&mut *tx)
                 .await?;
+            if done.rows_affected() > 0 {
+                adopted.push(sighting.clone());
+            }
             sqlx::query("DELETE FROM embedding WHERE model = $1 AND sighting = $2")
                 .bind(model.0.as_slice())
                 .bind(sighting.as_slice())
                 .execute(&mut *tx)
                 .await?;
         }
+        let committed = self.commit_adopted(&mut tx, &adopted).await?;
         tx.commit().await?;
+        self.committed(committed).await;
         Ok(rows.len() as u64)
     }
 

@@ -115,6 +115,20 @@ impl Catalogue {
     async fn write(&self, entries: &[(AuditEntry, Vec<u8>)]) -> Result<Vec<Taken>, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Record).await?;
         let Books { mut last, mut spent } = Books::open(&mut tx, entries).await?;
+        // What the record says was taken counts as well, whatever somebody made of the row: nobody else writes to it meanwhile.
+        if !spent.is_empty() {
+            if self.recorded().upto() < last {
+                self.follow_record_in(&mut tx).await?;
+            }
+            let recorded = self.recorded();
+            for (case, (queries, results)) in &mut spent {
+                let taken = recorded.spent(case);
+                if (*queries, *results) != (taken.queries, taken.results) {
+                    tracing::error!(%case, "what a case used of its budgets is not what the record says: the larger counts");
+                }
+                (*queries, *results) = ((*queries).max(taken.queries), (*results).max(taken.results));
+            }
+        }
         let before = spent.clone();
         let (mut taken, mut rows) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
         for (entry, bytes) in entries {
@@ -147,7 +161,7 @@ impl Catalogue {
             seal(&mut tx, row).await?;
         }
         tx.commit().await?;
-        self.recorded().follow(rows.iter().map(|row| (row.seq.unsigned_abs(), row.entry)));
+        self.followed(rows.iter().map(|row| (row.seq.unsigned_abs(), row.entry))).await;
         Ok(taken)
     }
 
@@ -229,6 +243,14 @@ impl Catalogue {
         }
         Ok(gone)
     }
+}
+
+/// Adds one entry, without a charge and without anything to open its commitments, to a change that holds [`Lock::Record`].
+pub(crate) async fn append_in(tx: &mut Tx, entry: AuditEntry) -> Result<(u64, AuditEntry), CatalogueError> {
+    let bytes = entry.to_bytes().map_err(|e| CatalogueError::Database(Box::new(e)))?;
+    let seq = last_seq(&mut **tx).await? + 1;
+    insert(tx, &[Row { seq: seq.cast_signed(), entry: &entry, bytes: &bytes }]).await?;
+    Ok((seq, entry))
 }
 
 async fn last_seq<'e>(from: impl sqlx::Executor<'e, Database = sqlx::Any>) -> Result<u64, CatalogueError> {

@@ -5,14 +5,14 @@ use std::{
 
 use access::{CameraPolicy, Place, PooledCamera};
 use sqlx::Row;
-use types::{AgencyId, CameraId, ReceiveTime};
+use types::{AgencyId, CameraId, ReceiveTime, StreamUrl};
 
 use crate::{
     Catalogue, CatalogueError,
     agency::label,
     engine::{DbRow, sequence},
-    lease::end_lease,
     row::{document, read_document, time},
+    seen::Committed,
 };
 
 /// Every camera, and how many changes there had been.
@@ -55,7 +55,7 @@ impl Camera {
     }
 }
 
-/// Where a stream comes from, with nothing secret in it.
+/// Where a stream comes from, with nothing secret in it: of what was given, what [`StreamUrl::shown`] shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SourceUrl(String);
 
@@ -69,56 +69,17 @@ impl fmt::Debug for SourceUrl {
 }
 
 impl SourceUrl {
-    /// Leaves out `user:password@` and every parameter that looks like a credential; the second value says whether
-    /// anything was.
+    /// Leaves out `user:password@` and the value of every parameter; the second value says whether anything was.
     pub fn parse(text: &str) -> Result<(Self, bool), CatalogueError> {
         // The text itself may hold a password: it is never repeated.
-        let bad = || CatalogueError::invalid("the source is not a URL such as rtsp://camera.example/stream, it has", "…");
-        let text = text.trim();
-        let (scheme, rest) = text.split_once("://").ok_or_else(bad)?;
-        let word = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-        if scheme.is_empty()
-            || !scheme.chars().all(word)
-            || text.len() > 2000
-            || text.chars().any(|c| c.is_whitespace() || c.is_control())
-        {
-            return Err(bad());
-        }
-        let (rest, had_fragment) = rest.split_once('#').map_or((rest, false), |(r, _)| (r, true));
-        let split = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(split);
-        let (host, had_user) = authority.rsplit_once('@').map_or((authority, false), |(_, host)| (host, true));
-        if host.is_empty() {
-            return Err(bad());
-        }
-        // A password with a raw '/' moves its '@' into what looks like the path; no camera needs one there.
-        let (path, had_at) = path.rsplit_once('@').map_or((path, false), |(_, after)| (after, true));
-        if had_at {
-            return Err(CatalogueError::invalid(
-                "the source has an '@' after its host; write '%2F' for a '/' in a password,",
-                "…",
-            ));
-        }
-        let (path, query) = path.split_once('?').map_or((path, None), |(p, q)| (p, Some(q)));
-        let kept: Vec<_> = query.into_iter().flat_map(|q| q.split('&')).filter(|p| !is_secret(p)).collect();
-        let dropped = query.is_some_and(|q| kept.len() < q.split('&').count());
-        let mut url = format!("{scheme}://{host}{path}");
-        if !kept.is_empty() {
-            url = format!("{url}?{}", kept.join("&"));
-        }
-        Ok((Self(url), had_user || dropped || had_fragment))
+        let bad = |_| CatalogueError::invalid("the source is not a URL such as rtsp://camera.example/stream, it has", "…");
+        let url = StreamUrl::parse(text).map_err(bad)?;
+        Ok((Self(url.shown()), url.has_secrets()))
     }
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-fn is_secret(parameter: &str) -> bool {
-    let key = parameter.split('=').next().unwrap_or_default().to_ascii_lowercase();
-    ["user", "usr", "login", "pass", "pwd", "auth", "token", "key", "secret", "sig", "session"]
-        .iter()
-        .any(|word| key.contains(word))
 }
 
 impl Catalogue {
@@ -161,20 +122,26 @@ impl Catalogue {
         if added.rows_affected() == 0 {
             return Err(CatalogueError::Exists { kind: "camera", id: camera.id.to_string() });
         }
-        Ok(tx.commit().await?)
+        // Otherwise the record says by its silence that it is the usual one.
+        let other = camera.policy != CameraPolicy::default();
+        let committed = if other { self.commit_policy(&mut tx, camera).await? } else { Committed::default() };
+        tx.commit().await?;
+        self.committed(committed).await;
+        Ok(())
     }
 
     /// # Errors
     /// [`CatalogueError::UnknownCamera`].
     pub async fn camera(&self, id: &CameraId) -> Result<Camera, CatalogueError> {
         let row = sqlx::query("SELECT * FROM camera WHERE id = $1").bind(id.as_str()).fetch_optional(self.reader()).await?;
-        row.as_ref().map_or_else(|| Err(CatalogueError::UnknownCamera(id.clone())), camera)
+        let camera = row.as_ref().map_or_else(|| Err(CatalogueError::UnknownCamera(id.clone())), camera)?;
+        self.camera_as_recorded(camera).await
     }
 
     /// By id.
     pub async fn cameras(&self) -> Result<Vec<Camera>, CatalogueError> {
         let rows = sqlx::query("SELECT * FROM camera ORDER BY id").fetch_all(self.reader()).await?;
-        rows.iter().map(camera).collect()
+        self.cameras_as_recorded(rows.iter().map(camera).collect::<Result<_, _>>()?).await
     }
 
     /// Every camera with its owner's policy, as [`access::decide()`] needs them: as they are when this is called, or newer.
@@ -194,7 +161,8 @@ impl Catalogue {
         tx.commit().await?;
         let place = |p: Position| Place::new(p.latitude, p.longitude);
         let pooled = |c: Camera| PooledCamera { id: c.id, agency: c.agency, place: c.position.and_then(place), policy: c.policy };
-        let cameras = rows.iter().map(|row| camera(row).map(pooled)).collect::<Result<Arc<[_]>, _>>()?;
+        let cameras = self.cameras_as_recorded(rows.iter().map(camera).collect::<Result<_, _>>()?).await?;
+        let cameras: Arc<[_]> = cameras.into_iter().map(pooled).collect();
         *kept() = Some((changes, cameras.clone()));
         Ok(cameras)
     }
@@ -220,7 +188,9 @@ impl Catalogue {
     ) -> Result<Camera, CatalogueError> {
         let mut tx = self.begin().await?;
         let row = sqlx::query("SELECT * FROM camera WHERE id = $1").bind(id.as_str()).fetch_optional(&mut *tx).await?;
-        let mut camera = row.as_ref().map_or_else(|| Err(CatalogueError::UnknownCamera(id.clone())), camera)?;
+        let camera = row.as_ref().map_or_else(|| Err(CatalogueError::UnknownCamera(id.clone())), camera)?;
+        // What somebody made of the row does not become what the owner said.
+        let mut camera = self.camera_as_recorded(camera).await?;
         change(&mut camera.policy);
         sqlx::query("UPDATE camera SET policy = $2 WHERE id = $1")
             .bind(id.as_str())
@@ -228,9 +198,11 @@ impl Catalogue {
             .execute(&mut *tx)
             .await?;
         if camera.policy.paused || camera.policy.revoked {
-            end_lease(&mut tx, id).await?;
+            self.end_lease(&mut tx, id).await?;
         }
+        let committed = self.commit_policy(&mut tx, &camera).await?;
         tx.commit().await?;
+        self.committed(committed).await;
         Ok(camera)
     }
 }
@@ -260,12 +232,7 @@ mod tests {
         for (given, kept, left_out) in [
             ("rtsp://cam.example:554/live/1", "rtsp://cam.example:554/live/1", false),
             ("rtsp://admin:s3cret@cam.example/live", "rtsp://cam.example/live", true),
-            ("rtsp://a:p@ss@cam.example/live", "rtsp://cam.example/live", true),
-            ("rtsp://c/real?channel=1&subtype=0", "rtsp://c/real?channel=1&subtype=0", false),
-            ("http://c/v.cgi?channel=1&usr=a&pwd=s3cret", "http://c/v.cgi?channel=1", true),
-            ("http://c/v.cgi?ACCESS_TOKEN=s3cret", "http://c/v.cgi", true),
-            ("rtsp://c/x#s3cret", "rtsp://c/x", true),
-            ("rtsp://u:p@[2001:db8::1]:554/x", "rtsp://[2001:db8::1]:554/x", true),
+            ("rtsp://c/real?channel=1&code=s3cret", "rtsp://c/real?channel=…&code=…", true),
         ] {
             let (url, dropped) = SourceUrl::parse(given).unwrap();
             assert_eq!((url.as_str(), dropped), (kept, left_out), "{given}");

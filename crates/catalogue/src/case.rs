@@ -1,12 +1,12 @@
 use std::sync::Arc;
 
-use access::{Case, CaseState, Ending, Policy, PooledCamera};
+use access::{Case, CaseEvent, Ending, Policy, PooledCamera};
 use sqlx::Row;
 use types::{CaseId, ReceiveTime};
 
 use crate::{
-    Catalogue, CatalogueError,
-    engine::DbRow,
+    Catalogue, CatalogueError, case_event,
+    engine::{DbRow, Tx},
     row::{document, read_document, time},
 };
 
@@ -27,27 +27,34 @@ pub struct Spent {
 }
 
 impl Catalogue {
+    /// As [`Self::add_case`], unless its requester has as many as one person may have: of two who add one at once the quota
+    /// holds, on all servers.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Denied`], with what the requester is told.
+    pub async fn add_case_within(&self, policy: &Policy, case: &Case) -> Result<StoredCase, CatalogueError> {
+        let grant = &case.grant;
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query("SELECT * FROM case_file WHERE organisation = $1 AND (state = 'requested' OR opened > $2)")
+            .bind(grant.requester.organisation.as_str())
+            .bind(grant.opened.plus_micros(-86_400_000_000).as_micros())
+            .fetch_all(&mut *tx)
+            .await?;
+        // One that can't be read stops nobody: `check` names it.
+        let there: Vec<_> = rows.iter().filter_map(|row| self.as_recorded(row).ok()).collect();
+        access::check_quotas(policy, grant, there.iter().map(|stored| &stored.case)).map_err(CatalogueError::Denied)?;
+        let added = insert(&mut tx, policy, case).await?;
+        tx.commit().await?;
+        Ok(added)
+    }
+
     /// # Errors
     /// [`CatalogueError::Exists`] if the id is taken: a signature fits one case.
     pub async fn add_case(&self, case: &Case) -> Result<StoredCase, CatalogueError> {
-        let grant = &case.grant;
-        let added = sqlx::query(
-            "INSERT INTO case_file (id, version, state, purpose, organisation, opened, expires, document)
-             VALUES ($1, 1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-        )
-        .bind(case.id().as_str())
-        .bind(case.state().as_str())
-        .bind(grant.purpose.as_str())
-        .bind(grant.requester.organisation.as_str())
-        .bind(grant.opened.as_micros())
-        .bind(grant.expires.as_micros())
-        .bind(document(case)?)
-        .execute(self.writer())
-        .await?;
-        if added.rows_affected() == 0 {
-            return Err(CatalogueError::Exists { kind: "case", id: case.id().to_string() });
-        }
-        Ok(StoredCase { case: case.clone(), version: 1, spent: Spent::default() })
+        let mut tx = self.begin().await?;
+        let added = insert(&mut tx, &Policy::default(), case).await?;
+        tx.commit().await?;
+        Ok(added)
     }
 
     pub async fn case(&self, id: &CaseId) -> Result<Option<StoredCase>, CatalogueError> {
@@ -86,14 +93,6 @@ impl Catalogue {
             None => None,
         };
         Ok((case, self.pooled_as_of(row.try_get("cameras")?).await?))
-    }
-
-    /// The newest first, at most `limit`; of one state if given.
-    pub async fn cases(&self, state: Option<CaseState>, limit: u32) -> Result<Vec<StoredCase>, CatalogueError> {
-        let query = sqlx::query("SELECT * FROM case_file WHERE $1 IS NULL OR state = $1 ORDER BY opened DESC, id LIMIT $2")
-            .bind(state.map(CaseState::as_str))
-            .bind(i64::from(limit));
-        query.fetch_all(self.reader()).await?.iter().map(|row| self.as_recorded(row)).collect()
     }
 
     /// Emergencies that nobody has authorised or closed yet.
@@ -139,12 +138,40 @@ impl Catalogue {
         .bind(before.version.cast_signed())
         .bind(after.state().as_str())
         .bind(document(after)?);
-        match query.fetch_all(self.writer()).await?.pop() {
-            Some(row) => stored(&row),
-            None if self.case(id).await?.is_none() => Err(CatalogueError::UnknownCase(id.clone())),
-            None => Err(conflict()),
+        let mut tx = self.begin().await?;
+        if let Some(row) = query.fetch_optional(&mut *tx).await? {
+            case_event::note(&mut tx, &CaseEvent::of_change(&before.case, after)).await?;
+            tx.commit().await?;
+            return stored(&row);
+        }
+        drop(tx);
+        match self.case(id).await? {
+            None => Err(CatalogueError::UnknownCase(id.clone())),
+            Some(_) => Err(conflict()),
         }
     }
+}
+
+async fn insert(tx: &mut Tx, policy: &Policy, case: &Case) -> Result<StoredCase, CatalogueError> {
+    let grant = &case.grant;
+    let added = sqlx::query(
+        "INSERT INTO case_file (id, version, state, purpose, organisation, opened, expires, document)
+         VALUES ($1, 1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+    )
+    .bind(case.id().as_str())
+    .bind(case.state().as_str())
+    .bind(grant.purpose.as_str())
+    .bind(grant.requester.organisation.as_str())
+    .bind(grant.opened.as_micros())
+    .bind(grant.expires.as_micros())
+    .bind(document(case)?)
+    .execute(&mut **tx)
+    .await?;
+    if added.rows_affected() == 0 {
+        return Err(CatalogueError::Exists { kind: "case", id: case.id().to_string() });
+    }
+    case_event::note(tx, &[CaseEvent::of_opening(policy, case)]).await?;
+    Ok(StoredCase { case: case.clone(), version: 1, spent: Spent::default() })
 }
 
 /// As the table has it. Whoever decides by it asks [`Catalogue::as_recorded`].

@@ -94,7 +94,7 @@ impl Catalogue {
 
     /// The next changes after `seq`, at most `limit`, in order. Applied in order and repeated until none is left, they turn
     /// any copy as of `seq` into a copy as of now; a sighting that changed twice is told once.
-    pub async fn changes_since(&self, seq: u64, limit: u32) -> Result<Vec<Change>, CatalogueError> {
+    pub(crate) async fn changes_since(&self, seq: u64, limit: u32) -> Result<Vec<Change>, CatalogueError> {
         let (after, limit) = (seq.cast_signed(), i64::from(limit));
         // One snapshot for both, or a deletion in between would lose its place.
         let mut tx = self.snapshot().await?;

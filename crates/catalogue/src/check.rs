@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
+use object_store::path::Path as Key;
 use redact::RedactedCrop;
 use types::{Day, SightingId};
 
-use crate::{Catalogue, CatalogueError, UnusableRow, crop, engine::CropsAlone};
+use crate::{Catalogue, CatalogueError, Fence, RecordDifference, UnusableRow, crop, crop::beside_of, engine::CropsAlone};
 
 /// Crops read at once; each may be a request.
 const CROPS_AT_ONCE: usize = 8;
@@ -26,6 +27,12 @@ pub struct CheckReport {
     pub unusable: Vec<UnusableRow>,
     /// Objects in the crop store that no sighting names.
     pub orphan_crops: Vec<String>,
+    /// Sightings that the record commits to, in [`Self::sightings`].
+    pub committed: u64,
+    /// Sightings that were stored before it committed to any. No finding.
+    pub uncommitted: u64,
+    /// What is stored of sightings and is not what the record commits to: rows, crops, vectors, and what is missing.
+    pub changed: Vec<RecordDifference>,
 }
 
 impl CheckReport {
@@ -35,6 +42,7 @@ impl CheckReport {
             && self.unreadable_crop.is_empty()
             && self.orphan_crops.is_empty()
             && self.unusable.is_empty()
+            && self.changed.is_empty()
     }
 }
 
@@ -90,7 +98,8 @@ impl Catalogue {
             report.crops += crops.len() as u64;
             let (orphans, _) = self.orphans(day, crops, &rows).await?;
             report.orphan_crops.extend(orphans.iter().map(|id| format!("{day}/{id}.jpg")));
-            report.orphan_crops.extend(others.iter().map(ToString::to_string));
+            report.orphan_crops.extend(self.settle(day, others, false).await?.iter().map(ToString::to_string));
+            let digests = self.crop_digests(day).await?;
             let read = |id| async move { Ok::<_, CatalogueError>((id, self.inner.crops.get(day, id).await?)) };
             let mut read = stream::iter(rows.into_iter().map(read)).buffered(CROPS_AT_ONCE);
             while let Some((id, crop)) = read.try_next().await? {
@@ -98,10 +107,20 @@ impl Catalogue {
                     // Unless it has gone by now, row and all.
                     None if self.day_of(id).await? == Some(day) => report.without_crop.push(id),
                     Some(jpeg) if RedactedCrop::decode(&jpeg).is_err() => report.unreadable_crop.push(id),
-                    _ => {}
+                    Some(jpeg) => {
+                        let Some(expected) = digests.get(&id) else { continue };
+                        if self.is_another_crop(id, &jpeg, *expected).await? {
+                            let message = "its crop is not the one that was stored".to_owned();
+                            report.changed.push(RecordDifference { subject: id.to_string(), message });
+                        }
+                    }
+                    None => {}
                 }
             }
         }
+        let seen = self.check_seen().await?;
+        (report.committed, report.uncommitted) = (seen.committed, seen.uncommitted);
+        report.changed.extend(seen.differences);
         Ok(report)
     }
 
@@ -124,6 +143,35 @@ impl Catalogue {
         Ok((crops, Some(alone)))
     }
 
+    /// Of what is no crop of a sighting's own, what is not a crop that a sighting is about to get either. With `take`, one whose
+    /// row was committed takes its place.
+    async fn settle(&self, day: Day, others: Vec<Key>, take: bool) -> Result<Vec<Key>, CatalogueError> {
+        if !others.iter().any(|key| beside_of(day, key).is_some()) {
+            return Ok(others);
+        }
+        // Nobody is storing one meanwhile: it is left of a process that was killed, before or after the commit.
+        let _alone = self.crops_alone().await?;
+        let mut left = Vec::with_capacity(others.len());
+        for key in others {
+            let Some(id) = beside_of(day, &key) else {
+                left.push(key);
+                continue;
+            };
+            let beside = self.inner.crops.get_beside(day, id).await?;
+            let committed = self.crop_as_stored(id).await?;
+            match (beside, committed) {
+                (None, _) => {}
+                (Some(beside), Some(committed)) if beside == committed && self.day_of(id).await? == Some(day) => {
+                    if take {
+                        self.inner.crops.take_beside(day, id).await?;
+                    }
+                }
+                _ => left.push(key),
+            }
+        }
+        Ok(left)
+    }
+
     async fn day_of(&self, id: SightingId) -> Result<Option<Day>, CatalogueError> {
         let query = sqlx::query_scalar("SELECT day FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
         Ok(query.fetch_optional(self.reader()).await?.map(Day))
@@ -134,14 +182,14 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError::RepairRefused`] if half of the sightings or more have no crop: a folder that is not mounted looks
     /// just like that.
-    pub async fn repair(&self) -> Result<Repaired, CatalogueError> {
+    pub async fn repair(&self, fence: &Fence) -> Result<Repaired, CatalogueError> {
         let report = self.check().await?;
         let lost: Vec<_> = report.without_crop.iter().chain(&report.unreadable_crop).copied().collect();
         let missing = lost.len() as u64;
         if report.sightings >= FEW && missing * 2 >= report.sightings {
             return Err(CatalogueError::RepairRefused { missing, rows: report.sightings, crops: self.inner.crops.describe() });
         }
-        let sightings_removed = self.discard_sightings(&lost).await?.sightings;
+        let sightings_removed = self.discard_sightings(&lost, fence).await?.sightings;
         Ok(Repaired { sightings_removed, orphan_crops_removed: self.sweep_orphans().await? })
     }
 
@@ -161,6 +209,7 @@ impl Catalogue {
     pub(crate) async fn sweep_day(&self, day: Day) -> Result<u64, CatalogueError> {
         let mut swept = 0;
         let (crops, others) = self.inner.crops.list(day).await?;
+        let others = self.settle(day, others, true).await?;
         let (orphans, mut alone) = self.orphans(day, crops, &self.ids(day).await?).await?;
         for ids in orphans.chunks(DELETED_AT_ONCE) {
             if let Some(alone) = &mut alone {
@@ -177,6 +226,7 @@ impl Catalogue {
     /// How many objects in the crop store of a day no sighting names.
     pub async fn stray_crops(&self, day: Day) -> Result<u64, CatalogueError> {
         let (crops, others) = self.inner.crops.list(day).await?;
+        let others = self.settle(day, others, false).await?;
         let (orphans, _) = self.orphans(day, crops, &self.ids(day).await?).await?;
         Ok((orphans.len() + others.len()) as u64)
     }

@@ -16,6 +16,7 @@ pub use s3::{PlaceFault, S3Credentials, S3Place};
 use crate::CatalogueError;
 
 const SUFFIX: &str = ".jpg";
+const BESIDE: &str = ".new.jpg";
 /// Written and deleted to see that the store takes us; no day's.
 const PROBE: &str = ".probe";
 
@@ -142,14 +143,39 @@ impl CropStore {
         }
     }
 
-    pub(crate) async fn put(&self, day: Day, id: SightingId, jpeg: Vec<u8>) -> Result<(), CatalogueError> {
-        let put = self.store.put(&key(day, id), Bytes::from(jpeg).into()).await;
+    /// `beside`: the crop that is there counts until [`Self::take_beside`].
+    pub(crate) async fn put(&self, day: Day, id: SightingId, jpeg: Vec<u8>, beside: bool) -> Result<(), CatalogueError> {
+        let key = if beside { key_beside(day, id) } else { key(day, id) };
+        let put = self.store.put(&key, Bytes::from(jpeg).into()).await;
         put.map_err(|e| self.fault("write a crop", e))?;
         Ok(())
     }
 
+    /// The crop beside takes the place of the one that is there. No error where there is none.
+    pub(crate) async fn take_beside(&self, day: Day, id: SightingId) -> Result<(), CatalogueError> {
+        if let Place::S3(_) = &self.place {
+            // A bucket knows no rename, and not every server of S3's protocol copies objects by itself.
+            let Some(jpeg) = self.get_beside(day, id).await? else { return Ok(()) };
+            self.put(day, id, jpeg.into(), false).await?;
+            return self.delete_all(vec![key_beside(day, id)]).await;
+        }
+        match self.store.rename(&key_beside(day, id), &key(day, id)).await {
+            Ok(()) => Ok(()),
+            Err(e) if matches!(e, object_store::Error::NotFound { .. }) && !s3::no_bucket(&e) => Ok(()),
+            Err(e) => Err(self.fault("replace a crop", e)),
+        }
+    }
+
+    pub(crate) async fn get_beside(&self, day: Day, id: SightingId) -> Result<Option<Bytes>, CatalogueError> {
+        self.read(&key_beside(day, id)).await
+    }
+
     pub(crate) async fn get(&self, day: Day, id: SightingId) -> Result<Option<Bytes>, CatalogueError> {
-        match self.store.get(&key(day, id)).await {
+        self.read(&key(day, id)).await
+    }
+
+    async fn read(&self, key: &Key) -> Result<Option<Bytes>, CatalogueError> {
+        match self.store.get(key).await {
             Ok(found) => found.bytes().await.map(Some).map_err(|e| self.fault("read a crop", e)),
             // No bucket is not the same as no crop.
             Err(e) if matches!(e, object_store::Error::NotFound { .. }) && !s3::no_bucket(&e) => Ok(None),
@@ -244,4 +270,15 @@ impl CropStore {
 
 pub(crate) fn key(day: Day, id: SightingId) -> Key {
     Key::from(format!("{day}/{id}{SUFFIX}"))
+}
+
+/// Of a crop whose row is not committed yet, while another one is the sighting's.
+fn key_beside(day: Day, id: SightingId) -> Key {
+    Key::from(format!("{day}/{id}{BESIDE}"))
+}
+
+/// Whose crop that is, where it is one beside another.
+pub(crate) fn beside_of(day: Day, key: &Key) -> Option<SightingId> {
+    let id = key.filename()?.strip_suffix(BESIDE)?.parse().ok()?;
+    (key_beside(day, id) == *key).then_some(id)
 }

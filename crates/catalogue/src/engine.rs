@@ -7,12 +7,14 @@
 //! committed it; and `persistent(false)` where an `f64` may be missing, since `Any` (0.9) says `f32` of a missing one and
 //! PostgreSQL remembers that for the next.
 
+mod migrations;
 mod postgres;
 mod sqlite;
 
 use std::{fmt, path::PathBuf};
 
-use sqlx::{Any, AnyPool, any::AnyRow};
+use sqlx::{Any, AnyConnection, AnyPool, AssertSqlSafe, any::AnyRow};
+use types::ReceiveTime;
 
 pub use postgres::PostgresUrl;
 
@@ -112,6 +114,16 @@ impl Engine {
     }
 }
 
+/// Looks at the SQLite file of a catalogue.
+pub(crate) async fn look_at(file: &std::path::Path) -> Result<Option<crate::Look>, CatalogueError> {
+    sqlite::look(file).await
+}
+
+/// Copies the SQLite file of a catalogue as it is at one moment.
+pub(crate) async fn copy_file(from: &std::path::Path, to: &std::path::Path) -> Result<(), CatalogueError> {
+    sqlite::copy(from, to).await
+}
+
 impl Catalogue {
     pub(crate) fn reader(&self) -> &AnyPool {
         &self.inner.engine.reader
@@ -131,6 +143,51 @@ impl Catalogue {
         match self.inner.engine.kind {
             Kind::Sqlite => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
             Kind::Postgres => "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
+        }
+    }
+
+    /// The database's time, which decides about leave. PostgreSQL tells it, so that servers whose clocks differ agree; a file of
+    /// SQLite has one process, whose clock is the database's. Asked after a lock was waited for, it is not before what was done
+    /// under that lock.
+    pub(crate) async fn time(&self, connection: &mut AnyConnection) -> Result<ReceiveTime, CatalogueError> {
+        match self.inner.engine.kind {
+            Kind::Sqlite => Ok(ReceiveTime::now()),
+            Kind::Postgres => {
+                let sql = format!("SELECT {}", self.now_sql());
+                crate::row::time(sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(connection).await?)
+            }
+        }
+    }
+
+    /// Ends a query for a row that stays the last of its kind until the transaction ends: see [`Self::succeed_sql`].
+    pub(crate) fn last_sql(&self) -> &'static str {
+        match self.inner.engine.kind {
+            Kind::Sqlite => "",
+            // What changes in the row meanwhile does no harm.
+            Kind::Postgres => "FOR KEY SHARE",
+        }
+    }
+
+    /// Ends a query for a row that another one is to follow: waits for those that rely on it as the last.
+    pub(crate) fn succeed_sql(&self) -> &'static str {
+        match self.inner.engine.kind {
+            Kind::Sqlite => "",
+            Kind::Postgres => "FOR UPDATE",
+        }
+    }
+
+    /// How soon a case wants somebody's look, as an expression over its row: 0, an emergency that nobody has reviewed; 1, a case
+    /// that waits for an authoriser; 2, any other. The index of the lists has the same text.
+    pub(crate) fn urgency_sql(&self) -> &'static str {
+        match self.inner.engine.kind {
+            Kind::Sqlite => {
+                "(CASE WHEN json_valid(document) = 0 THEN 2
+        WHEN json_extract(document, '$.grant.emergency') IS NOT NULL AND purpose = 'missing_person'
+            AND COALESCE(json_array_length(document, '$.authorisations'), 0) = 0
+            AND COALESCE(json_extract(document, '$.closed.ending'), 'closed') <> 'refused' THEN 0
+        WHEN state = 'requested' THEN 1 ELSE 2 END)"
+            }
+            Kind::Postgres => "case_urgency(document, purpose, state)",
         }
     }
 
@@ -166,6 +223,14 @@ impl Catalogue {
                 postgres::lock(&mut tx, what).await?;
                 Ok(tx)
             }
+        }
+    }
+
+    /// Waits for one more turn, in a change that is begun: [`Lock::Record`] is always the last.
+    pub(crate) async fn lock_in(&self, tx: &mut Tx, what: Lock) -> Result<(), CatalogueError> {
+        match self.inner.engine.kind {
+            Kind::Sqlite => Ok(()),
+            Kind::Postgres => postgres::lock(tx, what).await,
         }
     }
 

@@ -2,7 +2,7 @@ use std::{io, path::PathBuf};
 
 use types::{AgencyId, CameraId, CaseId, JobId, SightingId};
 
-use crate::crop::CropFault;
+use crate::{LeaseFault, crop::CropFault};
 
 /// Why the catalogue did not do what it was asked. Nothing is half-done.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum CatalogueError {
     UnknownJob(JobId),
     #[error("there is already {kind} {id}")]
     Exists { kind: &'static str, id: String },
+    /// More than one person may have.
+    #[error(transparent)]
+    Denied(access::Denial),
     #[error("{kind} {id} was changed by somebody else meanwhile; look again and retry")]
     Conflict { kind: &'static str, id: String },
     #[error("job {id} is {state}; it can't become {wanted}")]
@@ -33,6 +36,10 @@ pub enum CatalogueError {
     Invalid { what: &'static str, text: String },
     #[error("sighting {id} {what}")]
     Sighting { id: SightingId, what: &'static str },
+    #[error("sighting {id} is not its worker's to hand in: {fault}")]
+    Lease { id: SightingId, fault: LeaseFault },
+    #[error("sighting {id} is not as it was stored: {what}")]
+    NotAsStored { id: SightingId, what: &'static str },
     #[error("the disk is full; nothing of this change was stored. Free some space where the catalogue lives and try again")]
     DiskFull(#[source] Cause),
     #[error("the catalogue {path} is damaged; restore it from a backup (the file is left as it is)")]
@@ -113,7 +120,7 @@ mod code {
 impl CatalogueError {
     /// Whether it is a sighting that can't be stored: no trying again would help, and others can be.
     pub fn is_about_a_sighting(&self) -> bool {
-        matches!(self, Self::Sighting { .. } | Self::UnknownCamera(_) | Self::Invalid { .. })
+        matches!(self, Self::Sighting { .. } | Self::Lease { .. } | Self::UnknownCamera(_) | Self::Invalid { .. })
     }
 
     /// What to do about it, where the message does not say.

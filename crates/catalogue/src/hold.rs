@@ -1,12 +1,11 @@
 use access::{Hold, HoldState};
-use sqlx::{AssertSqlSafe, Row};
-use types::{CaseId, HoldId, Sighting, SightingId};
+use sqlx::Row;
+use types::HoldId;
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::{DbRow, lists},
+    engine::DbRow,
     row::{document, read_document},
-    sighting::{COLUMNS, sighting},
 };
 
 /// A legal hold as stored.
@@ -42,13 +41,6 @@ impl Catalogue {
         row.as_ref().map(stored).transpose()
     }
 
-    /// The newest first; of one case if given.
-    pub async fn holds(&self, case: Option<&CaseId>) -> Result<Vec<StoredHold>, CatalogueError> {
-        let query = sqlx::query("SELECT * FROM hold WHERE $1 = '' OR case_id = $1 ORDER BY placed DESC, id")
-            .bind(case.map_or("", CaseId::as_str));
-        query.fetch_all(self.reader()).await?.iter().map(stored).collect()
-    }
-
     /// Those that two people agreed to and that are not released. Whether their time is over is for the caller to see.
     pub async fn standing_holds(&self) -> Result<Vec<Hold>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM hold WHERE state IN ('placed', 'release_asked') ORDER BY id");
@@ -70,44 +62,9 @@ impl Catalogue {
         let changed = query.fetch_all(self.writer()).await?;
         changed.first().map_or_else(|| Err(CatalogueError::Conflict { kind: "hold", id: after.id.to_string() }), stored)
     }
-
-    /// A sighting as a case finds it: one whose time has come is there for the cases alone whose holds keep it.
-    pub async fn sighting_for(&self, case: &CaseId, id: SightingId) -> Result<Option<Sighting>, CatalogueError> {
-        Ok(self.sightings_for(case, &[id]).await?.pop())
-    }
-
-    /// As [`Self::sighting_for`], in any order; those not there for the case are left out.
-    pub async fn sightings_for(&self, case: &CaseId, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
-        let mut found = Vec::with_capacity(ids.len());
-        for (list, some) in lists(ids, 2) {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM sighting WHERE id IN ({list})
-                 AND (NOT EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id)
-                      OR EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id AND case_id = $1))"
-            );
-            let query = sqlx::query(AssertSqlSafe(sql)).bind(case.as_str());
-            let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
-            for row in &query.fetch_all(self.reader()).await? {
-                match sighting(row) {
-                    Ok(sighting) => found.push(sighting),
-                    // `check` names it; the others are none the worse for it.
-                    Err(error) => tracing::error!(%error, "a sighting is left out: its row is damaged"),
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// The crop of a sighting that is there for a case, as [`Self::crop`].
-    pub async fn crop_for(&self, case: &CaseId, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
-        match self.sighting_for(case, id).await? {
-            Some(_) => self.crop(id).await,
-            None => Ok(None),
-        }
-    }
 }
 
-fn stored(row: &DbRow) -> Result<StoredHold, CatalogueError> {
+pub(crate) fn stored(row: &DbRow) -> Result<StoredHold, CatalogueError> {
     let id: String = row.try_get("id")?;
     let hold: Hold = read_document(row.try_get("document")?, || format!("hold {id:?}"))?;
     let state: &str = row.try_get("state")?;

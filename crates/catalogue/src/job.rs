@@ -161,12 +161,6 @@ impl Catalogue {
         row.as_ref().map_or_else(|| Err(CatalogueError::UnknownJob(id.clone())), job)
     }
 
-    /// The newest first, at most `limit`.
-    pub async fn jobs(&self, limit: u32) -> Result<Vec<Job>, CatalogueError> {
-        let query = sqlx::query("SELECT * FROM job ORDER BY created DESC, id LIMIT $1").bind(i64::from(limit));
-        query.fetch_all(self.reader()).await?.iter().map(job).collect()
-    }
-
     /// Takes the job that waits longest, or whose server was not heard of for as long as its lease lasts; it is running when
     /// this returns, and its holder's. Of a job that was asked to stop all that is left is to end it. Leaves out `except`.
     pub async fn take_job(&self, holder: &str, lasts: Duration, except: &[JobId]) -> Result<Option<TakenJob>, CatalogueError> {
@@ -296,7 +290,7 @@ fn not_ours(lease: &JobLease) -> CatalogueError {
     CatalogueError::NotOurs { what: format!("job {}", lease.job) }
 }
 
-fn job(row: &DbRow) -> Result<Job, CatalogueError> {
+pub(crate) fn job(row: &DbRow) -> Result<Job, CatalogueError> {
     let text: String = row.try_get("id")?;
     let unreadable = || CatalogueError::unreadable(format!("job {text:?}"));
     let duration = |micros: i64| Duration::from_micros(micros.unsigned_abs());

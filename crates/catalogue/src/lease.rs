@@ -1,5 +1,6 @@
 //! Which worker watches which camera. A camera is held by one at a time; each change of hands has a number that grows, the
-//! epoch, so that what an earlier holder sees afterwards can be told from what it saw before.
+//! epoch, so that what an earlier holder sees afterwards can be told from what it saw before. The time is the database's
+//! ([`Catalogue::time`]): no server's clock takes a camera from a worker, or keeps one for it.
 
 mod share;
 
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::Row;
+use sqlx::{AnyConnection, AssertSqlSafe, Row};
 use types::{AgencyId, CameraId, CaptureTime, ReceiveTime, Sighting};
 
 use self::share::{Candidate, Worker, share};
@@ -35,7 +36,6 @@ pub struct LeaseRequest {
     pub released: BTreeSet<CameraId>,
     /// What those it watches are doing, as it is to be told others.
     pub status: BTreeMap<CameraId, Vec<u8>>,
-    pub now: ReceiveTime,
     pub lasts: Duration,
 }
 
@@ -51,14 +51,44 @@ pub struct Lease {
     pub status: Option<Vec<u8>>,
 }
 
+/// The last leases, and when that was by the clock that their ends are told in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leases {
+    pub now: ReceiveTime,
+    /// Of every camera that ever had one; those that have run out included.
+    pub last: BTreeMap<CameraId, Lease>,
+}
+
+/// A worker's leave to hand in what it saw of a camera, as [`Catalogue::camera_lease`] found it. By then it may be over: what
+/// decides is looked at again in the transaction that stores ([`crate::Fence`]).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CameraLease {
+    pub(crate) camera: CameraId,
+    pub(crate) holder: String,
+    pub(crate) epoch: u64,
+    acquired: i64,
+    /// When the camera changed hands, or was paused.
+    ended: Option<i64>,
+}
+
+impl CameraLease {
+    /// Why what was seen then is not the worker's to hand in; `None`: it is.
+    pub fn fault(&self, seen: CaptureTime) -> Option<LeaseFault> {
+        if seen.as_micros() < self.acquired.saturating_sub(Sighting::CLOCK_SLACK_US) {
+            return Some(LeaseFault::Early);
+        }
+        self.ended.filter(|ended| seen.as_micros() >= *ended).map(|_| LeaseFault::Stale)
+    }
+}
+
 /// Why a sighting is not taken from a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LeaseFault {
-    /// The camera was never the worker's under this epoch.
+    #[error("the camera is not this worker's under that epoch")]
     NotHeld,
-    /// The camera had changed hands when it was seen.
+    #[error("the camera had changed hands, or was paused, when this was seen")]
     Stale,
-    /// The worker did not hold the camera yet when it was seen.
+    #[error("the camera was not this worker's yet when this was seen")]
     Early,
 }
 
@@ -67,8 +97,9 @@ impl Catalogue {
     /// worker with more than its share is simply not given all of them again. Returns all that it holds now.
     pub async fn hold_cameras(&self, request: &LeaseRequest) -> Result<Vec<Lease>, CatalogueError> {
         let mut tx = self.begin().await?;
-        let until = request.now.plus_micros(micros(request.lasts));
-        sqlx::query("DELETE FROM ingest_worker WHERE expires <= $1").bind(request.now.as_micros()).execute(&mut *tx).await?;
+        let now = self.time(&mut tx).await?;
+        let until = now.plus_micros(micros(request.lasts));
+        sqlx::query("DELETE FROM ingest_worker WHERE expires <= $1").bind(now.as_micros()).execute(&mut *tx).await?;
         sqlx::query(
             "INSERT INTO ingest_worker (holder, agency, able, most, expires) VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (holder) DO UPDATE SET able = excluded.able, most = excluded.most, expires = excluded.expires",
@@ -83,10 +114,10 @@ impl Catalogue {
         let workers = workers(&mut tx, &request.agency).await?;
         let mut held = last_leases(&mut tx, &request.agency).await?;
         for lease in held.values_mut().filter(|l| l.holder == request.holder && request.released.contains(&l.camera)) {
-            lease.expires = lease.expires.min(request.now);
+            lease.expires = lease.expires.min(now);
             set_expiry(&mut tx, lease, None).await?;
         }
-        let alive = |lease: &Lease| lease.expires > request.now && !lease.holder.is_empty();
+        let alive = |lease: &Lease| lease.expires > now && !lease.holder.is_empty();
         let mut candidates = Vec::new();
         for camera in watchable(&mut tx, &request.agency).await? {
             let holder = held.get(&camera).filter(|l| alive(l) || l.holder == request.holder).map(|l| l.holder.clone());
@@ -106,12 +137,12 @@ impl Catalogue {
                 before => {
                     let epoch = before.map_or(0, |l| l.epoch) + 1;
                     let lease = Lease { camera, epoch, holder: request.holder.clone(), expires: until, status };
-                    insert(&mut tx, &lease, request.now).await?;
+                    self.insert_lease(&mut tx, &lease).await?;
                     mine.push(lease);
                 }
             }
         }
-        let old = request.now.plus_micros(-micros(KEPT));
+        let old = now.plus_micros(-micros(KEPT));
         sqlx::query(
             "DELETE FROM lease WHERE expires < $1
              AND epoch < (SELECT max(newer.epoch) FROM lease AS newer WHERE newer.camera = lease.camera)",
@@ -124,70 +155,88 @@ impl Catalogue {
         Ok(mine)
     }
 
-    /// The last lease of every camera that ever had one, by camera; those that have run out included.
-    pub async fn last_leases(&self) -> Result<BTreeMap<CameraId, Lease>, CatalogueError> {
+    /// The last lease of every camera.
+    pub async fn last_leases(&self) -> Result<Leases, CatalogueError> {
+        let now = self.time(&mut *self.reader().acquire().await?).await?;
         let rows = sqlx::query(
             "SELECT * FROM lease WHERE epoch = (SELECT max(newer.epoch) FROM lease AS newer WHERE newer.camera = lease.camera)",
         )
         .fetch_all(self.reader())
         .await?;
-        rows.iter().map(|row| lease(row).map(|l| (l.camera.clone(), l))).collect()
+        let last = rows.iter().map(|row| lease(row).map(|l| (l.camera.clone(), l))).collect::<Result<_, _>>()?;
+        Ok(Leases { now, last })
     }
 
-    /// Whether what a worker saw of a camera at a time is its own to hand in. `Ok(None)`: it is.
-    pub async fn lease_fault(
+    /// The leave that a worker was given under an epoch; `None`: it never was.
+    pub async fn camera_lease(&self, camera: &CameraId, epoch: u64, holder: &str) -> Result<Option<CameraLease>, CatalogueError> {
+        find(&mut *self.reader().acquire().await?, "", camera, epoch, holder).await
+    }
+
+    /// As [`Self::camera_lease`]; the camera does not change hands before the transaction ends.
+    pub(crate) async fn keep_lease(
         &self,
+        tx: &mut Tx,
         camera: &CameraId,
         epoch: u64,
         holder: &str,
-        seen: CaptureTime,
-    ) -> Result<Option<LeaseFault>, CatalogueError> {
-        let rows =
-            sqlx::query("SELECT holder, epoch, acquired FROM lease WHERE camera = $1 AND epoch >= $2 ORDER BY epoch LIMIT 2")
-                .bind(camera.as_str())
-                .bind(i64::try_from(epoch).unwrap_or(i64::MAX))
-                .fetch_all(self.reader())
-                .await?;
-        let mut rows = rows.iter();
-        let of = |row: &DbRow| -> Result<(String, i64), CatalogueError> { Ok((row.try_get("holder")?, row.try_get("epoch")?)) };
-        let Some(own) = rows.next() else { return Ok(Some(LeaseFault::NotHeld)) };
-        let (of, at) = of(own)?;
-        if of != holder || at.unsigned_abs() != epoch {
-            return Ok(Some(LeaseFault::NotHeld));
-        }
-        let acquired: i64 = own.try_get("acquired")?;
-        if seen.as_micros() < acquired.saturating_sub(Sighting::CLOCK_SLACK_US) {
-            return Ok(Some(LeaseFault::Early));
-        }
-        let Some(next) = rows.next() else { return Ok(None) };
-        let changed: i64 = next.try_get("acquired")?;
-        Ok((seen.as_micros() >= changed).then_some(LeaseFault::Stale))
+    ) -> Result<Option<CameraLease>, CatalogueError> {
+        find(tx, self.last_sql(), camera, epoch, holder).await
+    }
+
+    /// From now on nobody watches the camera: its owner said so. What was seen until now is still taken.
+    pub(crate) async fn end_lease(&self, tx: &mut Tx, camera: &CameraId) -> Result<(), CatalogueError> {
+        let last = sqlx::query("SELECT * FROM lease WHERE camera = $1 ORDER BY epoch DESC LIMIT 1")
+            .bind(camera.as_str())
+            .fetch_optional(&mut **tx)
+            .await?;
+        let Some(last) = last.as_ref().map(lease).transpose()?.filter(|l| !l.holder.is_empty()) else { return Ok(()) };
+        let expires = self.time(tx).await?;
+        let nobody = Lease { epoch: last.epoch + 1, holder: String::new(), expires, status: None, ..last };
+        self.insert_lease(tx, &nobody).await
+    }
+
+    /// The camera changes hands when nobody stores any more what relies on the lease before. Whoever calls began the transaction
+    /// with [`Catalogue::begin`].
+    async fn insert_lease(&self, tx: &mut Tx, lease: &Lease) -> Result<(), CatalogueError> {
+        let before = format!("SELECT epoch FROM lease WHERE camera = $1 AND epoch = $2 {}", self.succeed_sql());
+        sqlx::query(AssertSqlSafe(before))
+            .bind(lease.camera.as_str())
+            .bind(lease.epoch.cast_signed() - 1)
+            .fetch_optional(&mut **tx)
+            .await?;
+        // Not before that wait: what was stored meanwhile was seen before.
+        let acquired = self.time(tx).await?;
+        sqlx::query("INSERT INTO lease (camera, epoch, holder, acquired, expires, status) VALUES ($1, $2, $3, $4, $5, $6)")
+            .bind(lease.camera.as_str())
+            .bind(lease.epoch.cast_signed())
+            .bind(&lease.holder)
+            .bind(acquired.as_micros())
+            .bind(lease.expires.as_micros())
+            .bind(lease.status.as_deref())
+            .execute(&mut **tx)
+            .await?;
+        Ok(())
     }
 }
 
-/// From now on nobody watches the camera: its owner said so. What was seen until now is still taken.
-pub(crate) async fn end_lease(tx: &mut Tx, camera: &CameraId) -> Result<(), CatalogueError> {
-    let last = sqlx::query("SELECT * FROM lease WHERE camera = $1 ORDER BY epoch DESC LIMIT 1")
+async fn find(
+    connection: &mut AnyConnection,
+    keep: &str,
+    camera: &CameraId,
+    epoch: u64,
+    holder: &str,
+) -> Result<Option<CameraLease>, CatalogueError> {
+    let number = i64::try_from(epoch).unwrap_or(i64::MAX);
+    let own = format!("SELECT acquired FROM lease WHERE camera = $1 AND epoch = $2 AND holder = $3 {keep}");
+    let own = sqlx::query_scalar(AssertSqlSafe(own)).bind(camera.as_str()).bind(number).bind(holder);
+    let Some(acquired) = own.fetch_optional(&mut *connection).await? else { return Ok(None) };
+    // A statement of its own: PostgreSQL shows it what was committed while the one before waited.
+    let ended = sqlx::query_scalar("SELECT acquired FROM lease WHERE camera = $1 AND epoch > $2 ORDER BY epoch LIMIT 1")
         .bind(camera.as_str())
-        .fetch_optional(&mut **tx)
+        .bind(number)
+        .fetch_optional(connection)
         .await?;
-    let Some(last) = last.as_ref().map(lease).transpose()?.filter(|l| !l.holder.is_empty()) else { return Ok(()) };
-    let now = ReceiveTime::now();
-    let nobody = Lease { epoch: last.epoch + 1, holder: String::new(), expires: now, status: None, ..last };
-    insert(tx, &nobody, now).await
-}
-
-async fn insert(tx: &mut Tx, lease: &Lease, now: ReceiveTime) -> Result<(), CatalogueError> {
-    sqlx::query("INSERT INTO lease (camera, epoch, holder, acquired, expires, status) VALUES ($1, $2, $3, $4, $5, $6)")
-        .bind(lease.camera.as_str())
-        .bind(lease.epoch.cast_signed())
-        .bind(&lease.holder)
-        .bind(now.as_micros())
-        .bind(lease.expires.as_micros())
-        .bind(lease.status.as_deref())
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
+    Ok(Some(CameraLease { camera: camera.clone(), holder: holder.to_owned(), epoch, acquired, ended }))
 }
 
 async fn set_expiry(tx: &mut Tx, lease: &Lease, status: Option<&[u8]>) -> Result<(), CatalogueError> {

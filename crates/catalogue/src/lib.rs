@@ -17,6 +17,9 @@
 //! one catalogue: what only one may change at a time has a lock (`engine::Lock`), and crops and rows change together under
 //! one too. What takes longer than a transaction is done by leave that runs out: a job's lease, a [`Turn`]; what is written by
 //! leave that somebody else has by now is refused in the transaction that would write it ([`Fence`]).
+//!
+//! Sightings, crops and vectors are read with an [`access::CasePermit`], within what its case covers. What is read for no case goes
+//! through one door that says why, [`Catalogue::maintenance`].
 
 mod access_list;
 mod agency;
@@ -24,8 +27,10 @@ mod appearance;
 mod audit;
 mod camera;
 mod case;
+mod case_event;
 mod change;
 mod check;
+mod check_seen;
 mod crop;
 mod engine;
 mod erase;
@@ -33,14 +38,23 @@ mod error;
 mod fleet;
 mod hold;
 mod job;
+mod known;
+mod latest;
 mod lease;
+mod list;
+mod maintenance;
 mod migrate;
 mod open;
+mod permitted;
+mod prove_seen;
 mod published;
 mod recorded;
+mod recorded_state;
+mod resume;
 mod retention;
 mod revoked;
 mod row;
+mod seen;
 mod segment;
 mod set_aside;
 mod sighting;
@@ -52,6 +66,7 @@ pub use appearance::{AppearanceModel, ModelPlace};
 pub use audit::AuditRecord;
 pub use camera::{Camera, Position, SourceUrl};
 pub use case::{Spent, StoredCase};
+pub use case_event::StoredEvent;
 pub use change::{Change, IndexRow, UnusableRow};
 pub use check::{CheckReport, IdDifference, Repaired, compare_ids};
 pub use crop::{CropFault, Crops, PlaceFault, S3Credentials, S3Place};
@@ -60,11 +75,15 @@ pub use error::{CatalogueError, Cause};
 pub use fleet::{LivingServer, ServerPosition};
 pub use hold::StoredHold;
 pub use job::{AddedJob, Job, JobProgress, JobState, NewJob, TakenJob};
-pub use lease::{Lease, LeaseFault, LeaseRequest};
+pub use lease::{CameraLease, Lease, LeaseFault, LeaseRequest, Leases};
+pub use list::{CasePlace, HoldPlace, JobCounts, JobPlace};
+pub use maintenance::{Maintenance, Reason};
 pub use migrate::{MoveState, Moved};
 pub use open::{Catalogue, CatalogueConfig};
+pub use prove_seen::SeenProof;
 pub use published::Publishing;
 pub use recorded::RecordDifference;
+pub use resume::Look;
 pub use retention::{DeletionRun, Gone, Share, due};
 pub use revoked::RevokedIdentity;
 pub use segment::{Plan, SegmentDone};

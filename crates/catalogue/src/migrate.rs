@@ -19,12 +19,14 @@ const BATCH: usize = 500;
 const CROPS_AT_ONCE: usize = 8;
 
 /// Every table that is moved, before those that refer to it, with its key. What a running server alone needs is not.
-const TABLES: [(&str, &str); 21] = [
+const TABLES: [(&str, &str); 23] = [
     ("agency", "id"),
     ("camera", "id"),
     ("case_file", "id"),
+    ("case_event", "seq"),
     ("audit", "seq"),
     ("sealed", "seq, matter"),
+    ("commitment", "entry"),
     ("camera_access", "camera, seq"),
     ("revoked_identity", "serial"),
     ("job", "id"),
@@ -288,13 +290,13 @@ impl Catalogue {
                     let gone = || CatalogueError::NotTheSame { what: format!("the crop of sighting {id}") };
                     let here = self.inner.crops.get(day, id).await?.ok_or_else(gone)?;
                     if missing {
-                        to.inner.crops.put(day, id, here.to_vec()).await?;
+                        to.inner.crops.put(day, id, here.to_vec(), false).await?;
                     }
                     if to.inner.crops.get(day, id).await?.as_ref() == Some(&here) {
                         return Ok((id, Sha256::digest(&here)));
                     }
                     // One that a killed process had begun, or somebody else's: once more.
-                    to.inner.crops.put(day, id, here.to_vec()).await?;
+                    to.inner.crops.put(day, id, here.to_vec(), false).await?;
                     match to.inner.crops.get(day, id).await? {
                         Some(copy) if copy == here => Ok((id, Sha256::digest(&here))),
                         _ => Err(gone()),

@@ -46,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) pooled: Mutex<Pooled>,
     /// As far as it was read.
     pub(crate) recorded: Mutex<Recorded>,
+    /// The catalogue has written to the record by itself.
+    pub(crate) grown: tokio::sync::Notify,
 }
 
 impl fmt::Debug for Catalogue {
@@ -78,8 +80,8 @@ impl Catalogue {
     fn of(config: &CatalogueConfig, engine: Engine, crops: CropStore) -> Self {
         let name = config.database.to_string();
         let (crops_change, queue, pooled) = (tokio::sync::Mutex::default(), Queue::default(), Mutex::default());
-        let recorded = Mutex::default();
-        Self { inner: Arc::new(Inner { name, engine, crops, crops_change, queue, pooled, recorded }) }
+        let (recorded, grown) = (Mutex::default(), tokio::sync::Notify::new());
+        Self { inner: Arc::new(Inner { name, engine, crops, crops_change, queue, pooled, recorded, grown }) }
     }
 
     /// Waits for what is under way and closes the files.

@@ -7,17 +7,18 @@ use std::{
     sync::{MutexGuard, PoisonError},
 };
 
-use access::{Action, AuditEntry, Closed, Ending, Outcome, Phase};
+use access::{Action, AuditEntry, CameraPolicy, Charge, Closed, Ending, Outcome, Phase};
 use sha2::{Digest, Sha256};
 use sqlx::Row;
 use types::{CameraId, CaseId};
 
 use crate::{
-    Catalogue, CatalogueError, StoredCase,
+    Catalogue, CatalogueError, Spent, StoredCase,
     access_list::looks,
     audit::{record, sealed},
     case::stored,
-    engine::{DbRow, sequence},
+    engine::{DbRow, Tx, sequence},
+    known::Known,
 };
 
 /// Rows read at once.
@@ -50,16 +51,48 @@ pub(crate) struct Recorded {
     begun: BTreeMap<u64, String>,
     /// The serial number, and the entry that says so.
     revoked: BTreeMap<String, u64>,
+    pub(crate) known: Known,
+    /// The first entry that says that every sighting is committed to.
+    whole: Option<u64>,
+    spent: HashMap<CaseId, Spent>,
+    /// What owners said last, with the entry; `None`: an entry of an earlier version says that they did, and not what.
+    policies: BTreeMap<CameraId, Option<(u64, CameraPolicy)>>,
 }
 
 impl Recorded {
-    /// Takes entries that were just written, if it has read all before them.
-    pub(crate) fn follow<'a>(&mut self, entries: impl Iterator<Item = (u64, &'a AuditEntry)>) {
+    /// Takes entries that were just written, if it has read all before them. Otherwise `false`.
+    fn follow<'a>(&mut self, entries: impl Iterator<Item = (u64, &'a AuditEntry)>) -> bool {
         for (seq, entry) in entries {
-            if seq == self.upto + 1 {
-                self.take(seq, Some(entry));
+            if seq > self.upto + 1 {
+                return false;
             }
+            self.take(seq, Some(entry));
         }
+        true
+    }
+
+    /// How far it was read.
+    pub(crate) fn upto(&self) -> u64 {
+        self.upto
+    }
+
+    /// What the entries of a case took from its budgets.
+    pub(crate) fn spent(&self, case: &CaseId) -> Spent {
+        self.spent.get(case).copied().unwrap_or_default()
+    }
+
+    /// What the owner of a camera said last, and in which entry, where it is known.
+    pub(crate) fn policy(&self, camera: &CameraId) -> Option<(u64, CameraPolicy)> {
+        match self.policies.get(camera) {
+            Some(told) => told.clone(),
+            // Nobody said anything.
+            None => Some((0, CameraPolicy::default())),
+        }
+    }
+
+    /// The first entry that says that every sighting is committed to.
+    pub(crate) fn whole(&self) -> Option<u64> {
+        self.whole
     }
 
     /// The first entry that can't be read.
@@ -78,6 +111,27 @@ impl Recorded {
         };
         if let Some(case) = &entry.case {
             self.of_case.entry(case.clone()).or_default().push(seq.cast_signed());
+        }
+        self.known.take(entry);
+        if entry.detail.seen.as_ref().is_some_and(|seen| seen.whole) {
+            self.whole.get_or_insert(seq);
+        }
+        if let (Some(case), Some(charge)) = (&entry.case, &entry.charge) {
+            let spent = self.spent.entry(case.clone()).or_default();
+            match charge {
+                Charge::Take { queries, results, .. } => {
+                    spent.queries = spent.queries.saturating_add(u64::from(*queries));
+                    spent.results = spent.results.saturating_add(u64::from(*results));
+                }
+                Charge::GiveBack { results } => spent.results = spent.results.saturating_sub(u64::from(*results)),
+            }
+        }
+        let of_policy = [Action::SetCameraPolicy, Action::PauseCamera, Action::ResumeCamera, Action::RevokeCamera];
+        for camera in entry.detail.cameras.iter().filter(|_| of_policy.contains(&entry.action)) {
+            match &entry.detail.policy {
+                Some(policy) => drop(self.policies.insert(camera.clone(), Some((seq, policy.clone())))),
+                None => drop(self.policies.entry(camera.clone()).or_insert(None)),
+            }
         }
         match (entry.action, &entry.phase) {
             (Action::RevokeIdentity, Phase::Begin) => {
@@ -113,22 +167,45 @@ impl Catalogue {
         self.inner.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes entries that were just written, and what somebody else wrote before them.
+    pub(crate) async fn followed<'a>(&self, entries: impl Iterator<Item = (u64, &'a AuditEntry)>) {
+        let all = self.recorded().follow(entries);
+        if !all && let Err(error) = self.follow_record().await {
+            tracing::error!(%error, "the record was not read to its end: what it says counts once it is");
+        }
+    }
+
     /// Reads what the record has more than was read of it. Call it before the first decision, and where other servers may have
     /// written entries.
     pub async fn follow_record(&self) -> Result<(), CatalogueError> {
         loop {
             let upto = self.recorded().upto.cast_signed();
             let query = sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2").bind(upto).bind(PAGE);
-            let rows = query.fetch_all(self.reader()).await?;
-            let mut recorded = self.recorded();
-            for row in &rows {
-                let seq = row.try_get::<i64, _>("seq")?.unsigned_abs();
-                recorded.take(seq, record(row).ok().map(|record| record.entry).as_ref());
-            }
-            if (rows.len() as i64) < PAGE {
+            if self.read_on(&query.fetch_all(self.reader()).await?)? {
                 return Ok(());
             }
         }
+    }
+
+    /// As [`Self::follow_record`], in a change that is begun: it waits for no other connection.
+    pub(crate) async fn follow_record_in(&self, tx: &mut Tx) -> Result<(), CatalogueError> {
+        loop {
+            let upto = self.recorded().upto.cast_signed();
+            let query = sqlx::query("SELECT seq, entry FROM audit WHERE seq > $1 ORDER BY seq LIMIT $2").bind(upto).bind(PAGE);
+            if self.read_on(&query.fetch_all(&mut **tx).await?)? {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether these were the last.
+    fn read_on(&self, rows: &[DbRow]) -> Result<bool, CatalogueError> {
+        let mut recorded = self.recorded();
+        for row in rows {
+            let seq = row.try_get::<i64, _>("seq")?.unsigned_abs();
+            recorded.take(seq, record(row).ok().map(|record| record.entry).as_ref());
+        }
+        Ok((rows.len() as i64) < PAGE)
     }
 
     /// The numbers of a case's entries, in order.
@@ -181,6 +258,7 @@ impl Catalogue {
                 format!("entry {seq} of the record revoked it and its row is gone; it is refused all the same. Revoke it again");
             found.push(RecordDifference { subject: format!("certificate {serial}"), message });
         }
+        found.extend(self.check_budgets_and_policies().await?);
         Ok(found)
     }
 
@@ -292,6 +370,7 @@ impl Catalogue {
                 self.change_case(&closed, &closed.case).await?;
             }
         }
+        self.repair_budgets_and_policies().await?;
         if found.iter().any(|f| f.subject.starts_with("camera")) {
             self.note_accesses_again().await?;
         }

@@ -10,6 +10,7 @@ use crate::{
     Catalogue, CatalogueError,
     engine::{DbRow, Lock, Tx, sequence},
     row::{capture, document, embedding, id, read_document, time},
+    seen::Place,
     turn::Fence,
 };
 
@@ -33,8 +34,6 @@ pub struct DeletionRun {
     pub begun: ReceiveTime,
     /// With the number of the audit entry that ends it.
     pub finished: Option<(ReceiveTime, u64)>,
-    /// By what leave it is carried out; looked at with each change. Not stored.
-    pub by: Option<Fence>,
 }
 
 /// A sighting that is gone from the catalogue.
@@ -159,16 +158,20 @@ impl Catalogue {
     /// Deletes the next sightings of the day that were stored before their camera's time and that no hold keeps, and what
     /// a hold kept that keeps it no longer. The rows, and the run's account of them, are one transaction. Empty: there is no
     /// more.
-    pub async fn delete_due(&self, run: &mut DeletionRun, holds: &[Hold], now: ReceiveTime) -> Result<Vec<Gone>, CatalogueError> {
+    pub async fn delete_due(
+        &self,
+        run: &mut DeletionRun,
+        holds: &[Hold],
+        now: ReceiveTime,
+        fence: &Fence,
+    ) -> Result<Vec<Gone>, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
-        if let Some(fence) = &run.by {
-            self.check_fence(&mut tx, fence).await?;
-        }
+        self.check_fence(&mut tx, fence).await?;
         let mut deletion = run.deletion.clone();
-        let mut gone = Vec::new();
+        let (mut gone, mut places) = (Vec::new(), Vec::new());
         'cameras: for (camera, before) in &run.deletion.stored_before {
             while let rows @ [_, ..] = &*sqlx::query(
-                "SELECT id, camera, first_us, last_us, model, embedding FROM sighting s
+                "SELECT id, camera, first_us, last_us, model, embedding, batch, leaf FROM sighting s
                  WHERE day = $1 AND camera = $2 AND stored < $3 AND NOT EXISTS (SELECT 1 FROM held WHERE held.id = s.id)
                  ORDER BY stored, id LIMIT $4",
             )
@@ -179,7 +182,7 @@ impl Catalogue {
             .fetch_all(&mut *tx)
             .await?
             {
-                take(&mut tx, rows, holds, now, &mut deletion, &mut gone).await?;
+                places.extend(take(&mut tx, rows, holds, now, &mut deletion, &mut gone).await?);
                 if !gone.is_empty() {
                     break 'cameras;
                 }
@@ -187,13 +190,13 @@ impl Catalogue {
         }
         if gone.is_empty() {
             let rows = sqlx::query(
-                "SELECT id, camera, first_us, last_us, model, embedding FROM sighting s
+                "SELECT id, camera, first_us, last_us, model, embedding, batch, leaf FROM sighting s
                  WHERE day = $1 AND EXISTS (SELECT 1 FROM held WHERE held.id = s.id) ORDER BY id",
             )
             .bind(deletion.day.0)
             .fetch_all(&mut *tx)
             .await?;
-            take(&mut tx, &rows, holds, now, &mut deletion, &mut gone).await?;
+            places.extend(take(&mut tx, &rows, holds, now, &mut deletion, &mut gone).await?);
         }
         let left = sqlx::query("SELECT day FROM sighting WHERE day = $1 LIMIT 1").bind(deletion.day.0).fetch_optional(&mut *tx);
         deletion.whole = left.await?.is_none();
@@ -202,7 +205,9 @@ impl Catalogue {
         }
         deletion.held = held_of(&mut tx, deletion.day).await?;
         store(&mut tx, run.id, &deletion).await?;
+        let committed = self.commit_gone(&mut tx, places).await?;
         tx.commit().await?;
+        self.committed(committed).await;
         run.deletion = deletion;
         Ok(gone)
     }
@@ -216,8 +221,14 @@ impl Catalogue {
     }
 
     /// Closes the account of a deletion; `seq` is the audit entry that ends it.
-    pub async fn finish_deletion(&self, run: &DeletionRun, at: ReceiveTime, seq: u64) -> Result<(), CatalogueError> {
-        let mut tx = self.begin_as(run).await?;
+    pub async fn finish_deletion(
+        &self,
+        run: &DeletionRun,
+        at: ReceiveTime,
+        seq: u64,
+        fence: &Fence,
+    ) -> Result<(), CatalogueError> {
+        let mut tx = self.begin_by(fence).await?;
         sqlx::query("UPDATE deletion SET finished = $2, seq = $3, document = $4 WHERE id = $1")
             .bind(run.id)
             .bind(at.as_micros())
@@ -229,22 +240,20 @@ impl Catalogue {
     }
 
     /// Keeps what is known of a deletion that did not come to its end.
-    pub async fn save_deletion(&self, run: &DeletionRun) -> Result<(), CatalogueError> {
-        let mut tx = self.begin_as(run).await?;
+    pub async fn save_deletion(&self, run: &DeletionRun, fence: &Fence) -> Result<(), CatalogueError> {
+        let mut tx = self.begin_by(fence).await?;
         store(&mut tx, run.id, &run.deletion).await?;
         Ok(tx.commit().await?)
     }
 
-    async fn begin_as(&self, run: &DeletionRun) -> Result<Tx, CatalogueError> {
+    async fn begin_by(&self, fence: &Fence) -> Result<Tx, CatalogueError> {
         let mut tx = self.begin().await?;
-        if let Some(fence) = &run.by {
-            self.check_fence(&mut tx, fence).await?;
-        }
+        self.check_fence(&mut tx, fence).await?;
         Ok(tx)
     }
 }
 
-/// Deletes what no hold keeps, and notes what one does.
+/// Deletes what no hold keeps, and notes what one does. Returns where the leaves of what it deleted are.
 async fn take(
     tx: &mut Tx,
     rows: &[DbRow],
@@ -252,7 +261,8 @@ async fn take(
     now: ReceiveTime,
     deletion: &mut Deletion,
     gone: &mut Vec<Gone>,
-) -> Result<(), CatalogueError> {
+) -> Result<Vec<Place>, CatalogueError> {
+    let mut places = Vec::new();
     for row in rows {
         let sighting = id(row.try_get("id")?)?;
         let cases = keeping(holds, row, now)?;
@@ -261,10 +271,11 @@ async fn take(
             delete(tx, sighting).await?;
             *deletion.cameras.entry(camera(row)?).or_default() += 1;
             deletion.ids.add(sighting);
+            places.extend(Place::of(row)?);
             gone.push(Gone { id: sighting, embedding: embedding(row.try_get("model")?, row.try_get("embedding")?)? });
         }
     }
-    Ok(())
+    Ok(places)
 }
 
 /// The cases whose holds keep a sighting.
@@ -321,7 +332,6 @@ fn run(row: &DbRow) -> Result<DeletionRun, CatalogueError> {
         deletion: read_document(row.try_get("document")?, || format!("deletion {id}"))?,
         begun: time(row.try_get("begun")?)?,
         finished,
-        by: None,
     })
 }
 

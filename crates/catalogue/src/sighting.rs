@@ -14,7 +14,8 @@ use types::{
 use crate::{
     Catalogue, CatalogueError, crop,
     engine::{CropsAlone, DbRow, Lock, Tx, lists, sequence},
-    row::{capture, digest, document, embedding, embedding_bytes, id, read_document},
+    row::{capture, digest, document, embedding_bytes, id, read_document},
+    seen::{Leaf, Place},
     turn::Fence,
 };
 
@@ -43,19 +44,11 @@ pub struct Discarded {
 impl Catalogue {
     /// Stores sightings, all or none; one that is there already is replaced. Durable when it returns, with the number of
     /// the last change.
-    pub async fn put_sightings(&self, records: &[SightingRecord]) -> Result<u64, CatalogueError> {
-        self.store(records, None).await
-    }
-
-    /// As [`Self::put_sightings`], by leave.
     ///
     /// # Errors
-    /// [`CatalogueError::NotOurs`] if somebody else has it by now.
-    pub async fn put_sightings_by(&self, records: &[SightingRecord], fence: &Fence) -> Result<u64, CatalogueError> {
-        self.store(records, Some(fence)).await
-    }
-
-    async fn store(&self, records: &[SightingRecord], fence: Option<&Fence>) -> Result<u64, CatalogueError> {
+    /// [`CatalogueError::NotOurs`] if somebody else has the leave by now, [`CatalogueError::Lease`] if it does not cover one of
+    /// them.
+    pub async fn put_sightings(&self, records: &[SightingRecord], fence: &Fence) -> Result<u64, CatalogueError> {
         for record in records {
             validate(record)?;
         }
@@ -65,16 +58,17 @@ impl Catalogue {
         self.check_cameras(records.values().map(|r| &r.sighting)).await?;
         let begun = self.begin_with_crops().await?;
         let jpegs: Vec<_> = records.values().map(|r| (r.sighting.day(), r.sighting.id, r.crop.encode())).collect();
+        let leaves: HashMap<_, _> =
+            records.values().zip(&jpegs).map(|(r, (_, id, jpeg))| (*id, Leaf::new(&r.sighting, jpeg, &r.embedding))).collect();
+        let beside = self.crops_to_replace(&leaves).await?;
         stream::iter(jpegs)
-            .map(|(day, id, jpeg)| self.inner.crops.put(day, id, jpeg))
+            .map(|(day, id, jpeg)| self.inner.crops.put(day, id, jpeg, beside.contains(&(day, id))))
             .buffer_unordered(CROPS_AT_ONCE)
             .try_collect::<Vec<()>>()
             .await?;
 
         let mut tx = self.go_on_with_sightings(begun).await?;
-        if let Some(fence) = fence {
-            self.check_fence(&mut tx, fence).await?;
-        }
+        self.check_fence_for(&mut tx, fence, records.values().map(|r| &r.sighting)).await?;
         for day in records.values().map(|r| r.sighting.day()).collect::<BTreeSet<_>>() {
             self.make_day(&mut tx, day).await?;
         }
@@ -82,7 +76,7 @@ impl Catalogue {
         let (before, buried) = (stored_before(&mut tx, &ids).await?, buried_days(&mut tx, &ids).await?);
         let moved: Vec<_> = records
             .values()
-            .filter_map(|r| Some((before.get(&r.sighting.id)?.0, r.sighting.id)).filter(|(day, _)| *day != r.sighting.day()))
+            .filter_map(|r| Some((before.get(&r.sighting.id)?.day, r.sighting.id)).filter(|(day, _)| *day != r.sighting.day()))
             .collect();
         let count = records.len() + moved.len();
         let last = reserve(&mut tx, count as i64).await?;
@@ -92,7 +86,9 @@ impl Catalogue {
             seq += 1;
             bury(&mut tx, *id, *day, seq).await?;
         }
-        for record in records.values() {
+        let committed =
+            self.commit_stored(&mut tx, records.keys().map(|id| leaves[id].hash()).collect(), before.values()).await?;
+        for (leaf, record) in (0..).zip(records.values()) {
             let (id, day) = (record.sighting.id, record.sighting.day());
             if buried.contains(&(id, day)) {
                 let query = sqlx::query("DELETE FROM tombstone WHERE id = $1 AND day = $2");
@@ -105,9 +101,14 @@ impl Catalogue {
             }
             seq += 1;
             // Storing it again makes it no younger.
-            insert(&mut tx, record, seq, before.map_or(now, |(_, stored)| *stored)).await?;
+            let place = Place { batch: committed.batch(), leaf };
+            insert(&mut tx, record, seq, before.map_or(now, |before| before.stored), place, &leaves[&id]).await?;
         }
         tx.commit().await?;
+        self.committed(committed).await;
+        for (day, id) in beside {
+            self.inner.crops.take_beside(day, id).await?;
+        }
         for (day, id) in moved {
             self.inner.crops.delete(day, id).await?;
         }
@@ -115,32 +116,19 @@ impl Catalogue {
     }
 
     /// Takes away everything that came from a file: for a job that failed, or footage added by mistake.
-    pub async fn discard_footage(&self, camera: &CameraId, footage: FootageDigest) -> Result<Discarded, CatalogueError> {
-        self.discard_file(camera, footage, None).await
-    }
-
-    /// As [`Self::discard_footage`], by leave.
-    pub async fn discard_footage_by(
+    ///
+    /// # Errors
+    /// [`CatalogueError::NotOurs`] if somebody else has the leave by now.
+    pub async fn discard_footage(
         &self,
         camera: &CameraId,
         footage: FootageDigest,
         fence: &Fence,
     ) -> Result<Discarded, CatalogueError> {
-        self.discard_file(camera, footage, Some(fence)).await
-    }
-
-    async fn discard_file(
-        &self,
-        camera: &CameraId,
-        footage: FootageDigest,
-        fence: Option<&Fence>,
-    ) -> Result<Discarded, CatalogueError> {
         let alone = self.crops_alone().await?;
         let mut tx = self.begin_alone(Lock::Sightings).await?;
-        if let Some(fence) = fence {
-            self.check_fence(&mut tx, fence).await?;
-        }
-        let rows = sqlx::query_as("SELECT id, day FROM sighting WHERE camera = $1 AND footage = $2 ORDER BY id")
+        self.check_fence(&mut tx, fence).await?;
+        let rows = sqlx::query("SELECT id, day, batch, leaf FROM sighting WHERE camera = $1 AND footage = $2 ORDER BY id")
             .bind(camera.as_str())
             .bind(footage.0.as_slice())
             .fetch_all(&mut *tx)
@@ -149,27 +137,27 @@ impl Catalogue {
     }
 
     /// Takes away sightings by id; those not there are no error.
-    pub async fn discard_sightings(&self, ids: &[SightingId]) -> Result<Discarded, CatalogueError> {
+    ///
+    /// # Errors
+    /// [`CatalogueError::NotOurs`] if somebody else has the leave by now.
+    pub async fn discard_sightings(&self, ids: &[SightingId], fence: &Fence) -> Result<Discarded, CatalogueError> {
         let alone = self.crops_alone().await?;
         let mut tx = self.begin_alone(Lock::Sightings).await?;
+        self.check_fence(&mut tx, fence).await?;
         let mut rows = Vec::new();
         for id in ids {
-            let query = sqlx::query_as("SELECT id, day FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
+            let query = sqlx::query("SELECT id, day, batch, leaf FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
             rows.extend(query.fetch_optional(&mut *tx).await?);
         }
         self.discard(alone, tx, rows).await
     }
 
-    async fn discard(
-        &self,
-        mut alone: CropsAlone<'_>,
-        mut tx: Tx,
-        rows: Vec<(Vec<u8>, i32)>,
-    ) -> Result<Discarded, CatalogueError> {
+    async fn discard(&self, mut alone: CropsAlone<'_>, mut tx: Tx, rows: Vec<DbRow>) -> Result<Discarded, CatalogueError> {
         let mut seq = reserve(&mut tx, 0).await?;
-        let mut gone = Vec::with_capacity(rows.len());
-        for (bytes, day) in rows {
-            let (id, day) = (id(&bytes)?, Day(day));
+        let (mut gone, mut places) = (Vec::with_capacity(rows.len()), Vec::with_capacity(rows.len()));
+        for row in &rows {
+            let bytes: Vec<u8> = row.try_get("id")?;
+            let (id, day) = (id(&bytes)?, Day(row.try_get("day")?));
             let deleted = sqlx::query("DELETE FROM sighting WHERE id = $1").bind(bytes).execute(&mut *tx).await?;
             if deleted.rows_affected() == 0 {
                 // An id given twice is one sighting.
@@ -178,34 +166,22 @@ impl Catalogue {
             seq = reserve(&mut tx, 1).await?;
             bury(&mut tx, id, day, seq).await?;
             gone.push((day, id));
+            places.extend(Place::of(row)?);
         }
+        let committed = self.commit_gone(&mut tx, places).await?;
         tx.commit().await?;
+        self.committed(committed).await;
         alone.is_held().await?;
         // Cut short here, the crops left are orphans and swept at the next start.
         self.inner.crops.delete_all(gone.iter().map(|(day, id)| crop::key(*day, *id)).collect()).await?;
         Ok(Discarded { sightings: gone.len() as u64, seq })
     }
 
-    /// In the order asked; those not there, and those whose rows are damaged, are left out.
-    pub async fn sightings(&self, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
-        let mut found = HashMap::with_capacity(ids.len());
-        for (list, some) in lists(ids, 1) {
-            let query = sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM sighting WHERE id IN ({list})")));
-            let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
-            for row in &query.fetch_all(self.reader()).await? {
-                match sighting(row) {
-                    Ok(sighting) => drop(found.insert(sighting.id, sighting)),
-                    // `check` names it; the others are none the worse for it.
-                    Err(error) => tracing::error!(%error, "a sighting is left out: its row is damaged"),
-                }
-            }
-        }
-        Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
-    }
-
-    pub async fn sighting(&self, id: SightingId) -> Result<Option<Sighting>, CatalogueError> {
-        let query = sqlx::query("SELECT * FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
-        query.fetch_optional(self.reader()).await?.as_ref().map(sighting).transpose()
+    /// Whether a sighting's id is that of another one: of another camera, or of footage.
+    pub async fn is_anothers(&self, live: &Sighting) -> Result<bool, CatalogueError> {
+        let query = sqlx::query("SELECT id FROM sighting WHERE id = $1 AND (camera <> $2 OR footage IS NOT NULL)");
+        let query = query.bind(live.id.0.as_bytes().as_slice()).bind(live.camera.as_str());
+        Ok(query.fetch_optional(self.reader()).await?.is_some())
     }
 
     /// How many sightings there are.
@@ -216,10 +192,8 @@ impl Catalogue {
 
     /// The redacted crop as JPEG, as [`RedactedCrop::decode`] reads it; `None` without such a sighting, and where what is stored is
     /// not a crop of ours.
-    pub async fn crop(&self, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
-        let query = sqlx::query_scalar("SELECT day FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
-        let Some(day) = query.fetch_optional(self.reader()).await? else { return Ok(None) };
-        let crop = self.inner.crops.get(Day(day), id).await?.map(Vec::from);
+    pub(crate) async fn crop_of(&self, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
+        let crop = self.crop_as_stored(id).await?;
         // `check` names one that is not as we write them; nobody is shown it.
         Ok(crop.filter(|jpeg| {
             let ours = RedactedCrop::is_ours(jpeg);
@@ -228,12 +202,6 @@ impl Catalogue {
             }
             ours
         }))
-    }
-
-    pub async fn embedding(&self, id: SightingId) -> Result<Option<Embedding>, CatalogueError> {
-        let query = sqlx::query_as("SELECT model, embedding FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
-        let row: Option<(Vec<u8>, Vec<u8>)> = query.fetch_optional(self.reader()).await?;
-        row.map(|(model, values)| embedding(&model, &values)).transpose()
     }
 
     /// The days that hold sightings, in order.
@@ -312,15 +280,22 @@ async fn bury(tx: &mut Tx, id: SightingId, day: Day, seq: u64) -> Result<(), Cat
     Ok(())
 }
 
-/// The day and the time of storing of those that are there already.
-async fn stored_before(tx: &mut Tx, ids: &[SightingId]) -> Result<HashMap<SightingId, (Day, i64)>, CatalogueError> {
+/// A sighting that is there already.
+pub(crate) struct Before {
+    day: Day,
+    /// When it was stored first.
+    stored: i64,
+    pub(crate) place: Option<Place>,
+}
+
+async fn stored_before(tx: &mut Tx, ids: &[SightingId]) -> Result<HashMap<SightingId, Before>, CatalogueError> {
     let mut found = HashMap::new();
     for (list, some) in lists(ids, 1) {
-        let query = sqlx::query_as(AssertSqlSafe(format!("SELECT id, day, stored FROM sighting WHERE id IN ({list})")));
+        let query = sqlx::query(AssertSqlSafe(format!("SELECT id, day, stored, batch, leaf FROM sighting WHERE id IN ({list})")));
         let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
-        let rows: Vec<(Vec<u8>, i32, i64)> = query.fetch_all(&mut **tx).await?;
-        for (of, day, stored) in rows {
-            found.insert(id(&of)?, (Day(day), stored));
+        for row in &query.fetch_all(&mut **tx).await? {
+            let before = Before { day: Day(row.try_get("day")?), stored: row.try_get("stored")?, place: Place::of(row)? };
+            found.insert(id(row.try_get("id")?)?, before);
         }
     }
     Ok(found)
@@ -347,7 +322,14 @@ async fn stored_now(tx: &mut Tx) -> Result<i64, CatalogueError> {
     Ok(seen.max(ReceiveTime::now().as_micros()))
 }
 
-async fn insert(tx: &mut Tx, record: &SightingRecord, seq: u64, stored: i64) -> Result<(), CatalogueError> {
+async fn insert(
+    tx: &mut Tx,
+    record: &SightingRecord,
+    seq: u64,
+    stored: i64,
+    place: Place,
+    leaf: &Leaf,
+) -> Result<(), CatalogueError> {
     let SightingRecord { sighting: s, embedding, .. } = record;
     let id = s.id.0.as_bytes().as_slice();
     let footage = match s.origin {
@@ -358,9 +340,9 @@ async fn insert(tx: &mut Tx, record: &SightingRecord, seq: u64, stored: i64) -> 
     sqlx::query(
         "INSERT INTO sighting (id, seq, day, camera, agency, class, first_us, first_error_us, first_source, last_us,
          last_error_us, last_source, best_us, box_x, box_y, box_width, box_height, frame_width, frame_height, score, detections,
-         description, footage, model, embedding, stored)
+         description, footage, model, embedding, stored, batch, leaf, salt, digests)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
-         $26)",
+         $26, $27, $28, $29, $30)",
     )
     .bind(id)
     .bind(seq.cast_signed())
@@ -388,9 +370,19 @@ async fn insert(tx: &mut Tx, record: &SightingRecord, seq: u64, stored: i64) -> 
     .bind(embedding.model().0.as_slice())
     .bind(embedding_bytes(embedding))
     .bind(stored)
+    .bind(place.batch)
+    .bind(place.leaf)
+    .bind(leaf.salts.to_bytes().as_slice())
+    .bind(leaf.digests.to_bytes())
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Those that can be read: `check` names the others, and nothing else is the worse for them.
+pub(crate) fn readable(rows: &[DbRow]) -> impl Iterator<Item = Sighting> {
+    let damaged = |error: &CatalogueError| tracing::error!(%error, "a sighting is left out: its row is damaged");
+    rows.iter().filter_map(move |row| sighting(row).inspect_err(damaged).ok())
 }
 
 pub(crate) fn sighting(row: &DbRow) -> Result<Sighting, CatalogueError> {

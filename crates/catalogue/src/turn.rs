@@ -1,35 +1,81 @@
 //! What only one of several servers may do at a time: a row with a holder, an end and an epoch. Time is the database's, so
 //! that servers whose clocks differ agree.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use sqlx::{AssertSqlSafe, Row};
-use types::JobId;
+use types::{JobId, Sighting, SightingId};
 
-use crate::{Catalogue, CatalogueError, engine::Tx, row::micros};
+use crate::{CameraLease, Catalogue, CatalogueError, LeaseFault, engine::Tx, row::micros};
 
 /// Leave to do something until it runs out, or is another server's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
-    pub name: String,
-    pub holder: String,
-    pub epoch: u64,
+    pub(crate) name: String,
+    pub(crate) holder: String,
+    pub(crate) epoch: u64,
+}
+
+impl Turn {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Grows with each time that it is taken.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
 }
 
 /// Leave to work on a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobLease {
-    pub job: JobId,
-    pub holder: String,
-    pub epoch: u64,
+    pub(crate) job: JobId,
+    pub(crate) holder: String,
+    pub(crate) epoch: u64,
 }
 
-/// By what leave something is written. It is looked at in the transaction of the change: once somebody else has it, nothing is
-/// stored. That it has run out alone does no harm.
+impl JobLease {
+    pub fn job(&self) -> &JobId {
+        &self.job
+    }
+
+    /// Grows with each time that the job is taken.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+}
+
+/// By what leave sightings are written or deleted. It comes from leave that the catalogue gave, and from nothing else. It is looked
+/// at in the transaction of the change: once somebody else has the leave, nothing is stored. That it has run out alone does no harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fence {
+pub struct Fence(Leave);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Leave {
     Turn(Turn),
     Job(JobLease),
+    /// A worker's, for each of the sightings that it hands in.
+    Cameras(BTreeMap<SightingId, CameraLease>),
+}
+
+impl From<Turn> for Fence {
+    fn from(turn: Turn) -> Self {
+        Self(Leave::Turn(turn))
+    }
+}
+
+impl From<JobLease> for Fence {
+    fn from(lease: JobLease) -> Self {
+        Self(Leave::Job(lease))
+    }
+}
+
+impl FromIterator<(SightingId, CameraLease)> for Fence {
+    /// For what workers hand in: under which lease each sighting was seen.
+    fn from_iter<I: IntoIterator<Item = (SightingId, CameraLease)>>(leases: I) -> Self {
+        Self(Leave::Cameras(leases.into_iter().collect()))
+    }
 }
 
 impl Catalogue {
@@ -102,9 +148,11 @@ impl Catalogue {
 
     /// Whether the leave still stands; nobody else gets it until the transaction ends.
     pub(crate) async fn check_fence(&self, tx: &mut Tx, fence: &Fence) -> Result<(), CatalogueError> {
-        let (table, id, name, holder, epoch) = match fence {
-            Fence::Turn(Turn { name, holder, epoch }) => ("turn", "name", name.as_str(), holder, *epoch),
-            Fence::Job(JobLease { job, holder, epoch }) => ("job", "id", job.as_str(), holder, *epoch),
+        let (table, id, name, holder, epoch) = match &fence.0 {
+            Leave::Turn(Turn { name, holder, epoch }) => ("turn", "name", name.as_str(), holder, *epoch),
+            Leave::Job(JobLease { job, holder, epoch }) => ("job", "id", job.as_str(), holder, *epoch),
+            // A worker hands in sightings, and may do nothing else.
+            Leave::Cameras(_) => return Err(CatalogueError::NotOurs { what: "what is no sighting of a camera".to_owned() }),
         };
         let running = if table == "job" { "AND state = 'running'" } else { "" };
         let sql =
@@ -114,5 +162,34 @@ impl Catalogue {
             Some(_) => Ok(()),
             None => Err(CatalogueError::NotOurs { what: format!("{table} {name}") }),
         }
+    }
+
+    /// As [`Self::check_fence`], for the storing of these sightings.
+    pub(crate) async fn check_fence_for(
+        &self,
+        tx: &mut Tx,
+        fence: &Fence,
+        sightings: impl Iterator<Item = &Sighting>,
+    ) -> Result<(), CatalogueError> {
+        let Leave::Cameras(leases) = &fence.0 else { return self.check_fence(tx, fence).await };
+        let refused = |id, fault| Err(CatalogueError::Lease { id, fault });
+        // In the order of the leases: two that lock rows in different orders wait for each other.
+        let mut by_lease: BTreeMap<_, Vec<&Sighting>> = BTreeMap::new();
+        for sighting in sightings {
+            match leases.get(&sighting.id).filter(|lease| lease.camera == sighting.camera) {
+                Some(lease) => by_lease.entry((&lease.camera, lease.epoch, &lease.holder)).or_default().push(sighting),
+                None => return refused(sighting.id, LeaseFault::NotHeld),
+            }
+        }
+        for ((camera, epoch, holder), sightings) in by_lease {
+            let now = self.keep_lease(tx, camera, epoch, holder).await?;
+            for sighting in sightings {
+                let fault = now.as_ref().map_or(Some(LeaseFault::NotHeld), |now| now.fault(sighting.first.time));
+                if let Some(fault) = fault {
+                    return refused(sighting.id, fault);
+                }
+            }
+        }
+        Ok(())
     }
 }

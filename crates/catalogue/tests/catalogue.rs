@@ -6,7 +6,13 @@ const CROPS: support::Store = support::Store::Folder;
 
 include!("catalogue/suite.rs");
 
+#[path = "catalogue/copy.rs"]
+mod copy;
 #[path = "catalogue/files.rs"]
 mod files;
+#[path = "catalogue/full_disk.rs"]
+mod full_disk;
 #[path = "catalogue/moved.rs"]
 mod moved;
+#[path = "catalogue/small_disk.rs"]
+mod small_disk;

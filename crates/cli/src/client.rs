@@ -9,6 +9,7 @@ use proto::v1::{
     retention_service_client::RetentionServiceClient, search_service_client::SearchServiceClient,
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic_health::pb::health_client::HealthClient;
 
 use crate::{
     failure::{Failure, Outcome, library, sources},
@@ -80,6 +81,10 @@ impl Client {
 
     pub(crate) fn admin(&self) -> AdminServiceClient<Channel> {
         AdminServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn health(&self) -> HealthClient<Channel> {
+        HealthClient::new(self.channel.clone())
     }
 }
 

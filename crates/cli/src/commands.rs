@@ -3,10 +3,12 @@
 mod agency;
 mod appearance;
 mod archive;
+mod backup;
 mod camera;
 mod case;
 mod check;
 mod console;
+mod doctor;
 mod eval;
 mod export;
 mod hold;
@@ -15,13 +17,18 @@ mod index;
 mod ingest;
 mod init;
 mod log;
+mod man;
 mod migrate;
 mod models;
 mod query;
 mod reindex;
+mod reload;
+mod restore;
 mod retention;
 mod search;
 mod serve;
+mod status;
+mod upgrade;
 mod verify;
 mod witness;
 
@@ -35,6 +42,8 @@ pub(crate) enum Command {
     Init(init::Init),
     /// Run the server
     Serve(serve::Serve),
+    /// Have the running server take its certificates and its configuration anew
+    Reload(reload::Reload),
     /// Watch an agency's cameras where they hang
     Ingest(ingest::Ingest),
     /// Identities: who may call, and whose certificate is not taken any more
@@ -64,6 +73,8 @@ pub(crate) enum Command {
     /// Legal holds: what two people keep longer
     #[command(subcommand)]
     Hold(hold::Hold),
+    /// One screen: health, cameras, jobs, sightings, disk, and what is due
+    Status(status::Status),
     /// Compare catalogue, crops and index
     Check(check::Check),
     /// The search index
@@ -79,6 +90,12 @@ pub(crate) enum Command {
     Verify(verify::Verify),
     /// Move an embedded deployment to a database and a store that several servers share
     Migrate(migrate::Migrate),
+    /// Copy a deployment that lies in one folder, while its server runs
+    Backup(backup::Backup),
+    /// Make a deployment of a backup again, in an empty home folder
+    Restore(restore::Restore),
+    /// Bring a deployment up to this version, or go back to the one before
+    Upgrade(upgrade::Upgrade),
     /// Run a witness: vouch that a log only ever grows
     Witness(witness::Witness),
     /// How well and how fast it sees, on your own labelled data
@@ -90,6 +107,12 @@ pub(crate) enum Command {
     /// The models and the runtime: what is pinned, what is here
     #[command(subcommand)]
     Models(models::Models),
+    /// What of this machine and the home folder is not as it should be, and what to do
+    Doctor(doctor::Doctor),
+    /// Write the man pages
+    Man(man::Man),
+    /// Print what completes command lines in a shell
+    Completions(man::Completions),
 }
 
 impl Command {
@@ -99,7 +122,8 @@ impl Command {
     }
 }
 
-/// `models`, `eval`, `appearance`, `init`, `migrate`, `verify`, `witness` and `log verify` need no server; everything else but `serve`
+/// `models`, `eval`, `appearance`, `init`, `migrate`, `backup`, `restore`, `upgrade`, `reload`, `verify`, `witness`,
+/// `doctor`, `man`, `completions` and `log verify` need no server; everything else but `serve`
 /// calls one.
 pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
     match command {
@@ -116,15 +140,23 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Export(c) => c.run(ctx).await,
         Command::Retention(c) => c.run(ctx).await,
         Command::Hold(c) => c.run(ctx).await,
+        Command::Status(c) => c.run(ctx).await,
         Command::Check(c) => c.run(ctx).await,
         Command::Index(c) => c.run(ctx).await,
         Command::Reindex(c) => c.run(ctx).await,
         Command::Log(c) => c.run(ctx).await,
         Command::Verify(c) => c.run(ctx),
         Command::Migrate(c) => c.run(ctx).await,
+        Command::Reload(c) => c.run(ctx).await,
+        Command::Backup(c) => c.run(ctx).await,
+        Command::Upgrade(c) => c.run(ctx).await,
+        Command::Restore(c) => c.run(ctx).await,
         Command::Witness(c) => c.run(ctx).await,
         Command::Eval(c) => c.run(ctx),
         Command::Appearance(c) => c.run(ctx),
         Command::Models(c) => c.run(ctx).await,
+        Command::Doctor(c) => c.run(ctx).await,
+        Command::Man(c) => c.run(ctx),
+        Command::Completions(c) => c.run(ctx),
     }
 }

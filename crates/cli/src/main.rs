@@ -14,11 +14,14 @@ mod bundle;
 mod client;
 mod commands;
 mod context;
+#[cfg(test)]
+mod documented;
 mod environment;
 mod failure;
 mod fetch;
 mod home;
 mod output;
+mod pages;
 mod progress;
 mod sheet;
 mod signing;
@@ -35,6 +38,8 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    // Whatever is made from here on is its owner's alone: exports, keys, receipts, crops, the log, sockets.
+    let _ = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = match args::parse(std::env::args_os()) {
         Parsed::Run(cli) => *cli,
         Parsed::Show(text) => {

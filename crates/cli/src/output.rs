@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
-/// Owns both streams. With `json` stdout carries exactly one line, the command's answer, and errors are JSON too.
+/// Owns both streams. With `json` stdout carries exactly one line, the command's answer (of what goes on, a line each), and errors are JSON too.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Printer {
     json: bool,

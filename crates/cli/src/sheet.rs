@@ -57,7 +57,7 @@ pub(crate) fn write(file: &Path, case: &str, cells: &[Cell]) -> Outcome {
         let _ = fs::remove_file(&part);
         Failure::because("sheet", doing(), &e).hint("is there room, and may you write there?")
     })?;
-    fs::rename(&part, file).map_err(|e| Failure::because("sheet", doing(), &e))
+    durable::publish(&part, file).map_err(|e| Failure::because("sheet", doing(), &e))
 }
 
 fn draw(case: &str, cells: &[Cell]) -> RgbImage {

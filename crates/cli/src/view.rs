@@ -3,19 +3,23 @@
 mod accesses;
 mod camera;
 mod case;
+mod case_event;
 mod hit;
 mod job;
 mod live;
 mod retention;
+mod status;
 
 pub(crate) use accesses::AccessView;
 pub(crate) use camera::{AgencyView, CameraView};
 pub(crate) use case::{CaseView, PartyView};
+pub(crate) use case_event::EventView;
 pub(crate) use hit::{HitView, SearchView};
 pub(crate) use job::JobView;
 pub(crate) use live::LiveView;
 use proto::v1;
 pub(crate) use retention::{DeletionView, HoldView, RetentionView};
+pub(crate) use status::{CertificateView, DiskView, DueView, HealthView, JobsView, LeftOutView, StatusView, StoredView};
 
 /// `CASE_STATE_REQUESTED` of prefix `CASE_STATE_` is "requested".
 fn lower(name: &str, prefix: &str) -> String {
@@ -38,6 +42,7 @@ word!(stature_word, Stature, "STATURE_");
 word!(purpose_word, Purpose, "PURPOSE_");
 word!(role_word, Role, "ROLE_");
 word!(case_state_word, CaseState, "CASE_STATE_");
+word!(case_event_word, CaseEventKind, "CASE_EVENT_KIND_");
 word!(part_word, DescriptionPart, "DESCRIPTION_PART_");
 word!(job_state_word, JobState, "JOB_STATE_");
 word!(time_source_word, TimeSource, "TIME_SOURCE_");

@@ -6,10 +6,16 @@
 
 #[path = "cli/archive.rs"]
 mod archive;
+#[path = "cli/backup.rs"]
+mod backup;
+#[path = "cli/bounded.rs"]
+mod bounded;
 #[path = "../../catalogue/tests/catalogue/bucket.rs"]
 mod bucket;
 #[path = "cli/cameras.rs"]
 mod cameras;
+#[path = "cli/case_watch.rs"]
+mod case_watch;
 #[path = "cli/chaos.rs"]
 mod chaos;
 #[path = "cli/city.rs"]
@@ -24,6 +30,8 @@ mod database;
 mod deployment;
 #[path = "cli/export.rs"]
 mod export;
+#[path = "cli/first_search.rs"]
+mod first_search;
 #[path = "cli/index_server.rs"]
 mod index_server;
 #[path = "cli/memory.rs"]
@@ -32,16 +40,26 @@ mod memory;
 mod messages;
 #[path = "cli/migrate.rs"]
 mod migrate;
+#[path = "cli/modes.rs"]
+mod modes;
+#[path = "cli/package.rs"]
+mod package;
 #[path = "../../index/tests/index/fake.rs"]
 mod qdrant;
 #[path = "cli/quiet.rs"]
 mod quiet;
 #[path = "cli/record.rs"]
 mod record;
+#[path = "cli/reload.rs"]
+mod reload;
 #[path = "cli/retention.rs"]
 mod retention;
+#[path = "cli/rollback.rs"]
+mod rollback;
 #[path = "cli/servers.rs"]
 mod servers;
+#[path = "cli/status.rs"]
+mod status;
 #[path = "cli/throughput.rs"]
 mod throughput;
 #[path = "cli/upgrade.rs"]

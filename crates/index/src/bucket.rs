@@ -23,7 +23,7 @@ use self::{
     file::{DayFile, Layout},
     rows::{Rows, Wanted},
 };
-use crate::{IndexEntry, IndexError, IndexQuery, QueryVector, error::EngineError, state::sync_folder};
+use crate::{IndexEntry, IndexError, IndexQuery, QueryVector, error::EngineError};
 
 /// A day is written anew once so many of its records are dead, and they are more than half of it.
 const DEAD_ENOUGH: usize = 4_096;
@@ -174,7 +174,7 @@ impl Bucket {
             })?;
             (content.file.own_path(&self.folder), fresh)
         };
-        sync_folder(&self.folder).map_err(|source| self.failed("write anew", source))?;
+        durable::sync_folder(&self.folder).map_err(|source| self.failed("write anew", source))?;
         // Waits for the searches under way.
         *self.content.write() = fresh;
         Ok(old_path)

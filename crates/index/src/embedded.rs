@@ -16,7 +16,7 @@ use types::{Day, ModelDigest, SightingId};
 use crate::{
     IndexEntry, IndexError, IndexQuery, IndexSpec, Scored,
     bucket::{self, Best, Bucket, DayQuery},
-    state::{State, sync_folder},
+    state::State,
 };
 
 /// Changes are refused while less than this is free where the index lives, so that what stands in the files can still be noted.
@@ -95,7 +95,7 @@ impl Embedded {
                 remove_file(&path)?;
             }
         }
-        sync_folder(&folder).map_err(io)?;
+        durable::sync_folder(&folder).map_err(io)?;
         drop(lock);
         Self::open(dir, spec)
     }
@@ -156,7 +156,7 @@ impl Embedded {
         }
         if state != writer.stored {
             // New files have a name of their own only once their folder is on disk.
-            sync_folder(&self.folder).map_err(|source| self.io("write to disk", source))?;
+            durable::sync_folder(&self.folder).map_err(|source| self.io("write to disk", source))?;
             state.store(&self.folder, &self.spec)?;
             writer.stored = state;
         }
@@ -207,7 +207,7 @@ impl Embedded {
         writer.stored.days.insert(day, bucket.stored());
         writer.stored.store(&self.folder, &self.spec)?;
         remove_file(&old)?;
-        sync_folder(&self.folder).map_err(|source| self.io("delete from", source))?;
+        durable::sync_folder(&self.folder).map_err(|source| self.io("delete from", source))?;
         Ok(surplus.len() as u64)
     }
 
@@ -231,7 +231,7 @@ impl Embedded {
         }
         // Searches under way go on in the file without a name.
         remove_file(&bucket.path())?;
-        sync_folder(&self.folder).map_err(|source| self.io("delete from", source))
+        durable::sync_folder(&self.folder).map_err(|source| self.io("delete from", source))
     }
 
     fn io(&self, action: &'static str, source: io::Error) -> IndexError {

@@ -29,7 +29,7 @@ impl fmt::Debug for IndexEntry {
 impl IndexEntry {
     /// How much longer than `first` an entry may last. Far above [`types::Sighting::MAX_DURATION`]; a search looks this far
     /// before its window, so a longer one could be missed.
-    pub const MAX_DURATION_US: i64 = 3_600 * 1_000_000;
+    pub const MAX_DURATION_US: i64 = types::Sighting::LONGEST_US;
 
     /// Times beyond this are not exact in the engine's filters.
     pub(crate) const EXACT_US: i64 = 1 << 53;

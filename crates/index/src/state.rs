@@ -1,11 +1,6 @@
 //! What is known to be on disk: a small file, replaced whole.
 
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    io::{self, Write},
-    path::Path,
-};
+use std::{collections::BTreeMap, fs, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 use types::{Day, ModelDigest, TimeError};
@@ -113,19 +108,11 @@ impl State {
         };
         doc.crc32 = doc.sum();
         let path = folder.join(Self::FILE);
-        let write = || -> io::Result<()> {
-            let temporary = folder.join(".state.json.new");
-            let mut file = File::create(&temporary)?;
-            file.write_all(&serde_json::to_vec_pretty(&doc)?)?;
-            file.sync_all()?;
-            fs::rename(&temporary, &path)?;
-            sync_folder(folder)
-        };
-        write().map_err(|source| IndexError::Io { action: "write", path: path.clone(), source })
+        let bytes = serde_json::to_vec_pretty(&doc).map_err(io::Error::other);
+        bytes.and_then(|bytes| durable::write(&path, &bytes)).map_err(|source| IndexError::Io {
+            action: "write",
+            path: path.clone(),
+            source,
+        })
     }
-}
-
-/// Makes renames and deletions in a folder durable.
-pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }

@@ -6,8 +6,8 @@ use std::{
     time::Duration,
 };
 
-use media::{Backoff, RtspSource};
-use pipeline::{CameraSecrets, Watch, Watchers};
+use media::{Backoff, Networks};
+use pipeline::{CameraSecrets, KeptAddress, Watch, Watchers};
 use proto::v1::{self, ingest_service_client::IngestServiceClient};
 use tokio::sync::{Notify, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,6 +29,7 @@ pub(crate) struct Holder {
     pub(crate) link: Link,
     pub(crate) worker_id: String,
     pub(crate) secrets: CameraSecrets,
+    pub(crate) networks: Networks,
     pub(crate) max_cameras: u32,
     pub(crate) watchers: Arc<Watchers>,
     pub(crate) wanted: watch::Sender<Wanted>,
@@ -176,13 +177,14 @@ impl Holder {
         let watch = |lease: v1::Lease| {
             let (camera, agency) = (CameraId::new(&lease.camera_id).ok()?, AgencyId::new(&lease.agency_id).ok()?);
             let address = match self.secrets.address(&camera) {
-                Ok(own) => own.unwrap_or(lease.url),
+                Ok(own) => own.unwrap_or(KeptAddress { url: lease.url, basic_without_tls: false }),
                 Err(error) => {
                     tracing::error!(error = %chain(&error), "the camera's address can't be read");
                     return None;
                 }
             };
-            let source = RtspSource::new(&address)
+            let source = address
+                .source(&self.networks)
                 .inspect_err(|error| tracing::error!(%camera, %error, "the camera's address can't be used"))
                 .ok()?;
             Some((camera, Watch { agency, source, epoch: lease.epoch, kept: None }))

@@ -2,7 +2,7 @@
 //! have them by then, the server says so by their epochs, as of any other late sighting.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -28,12 +28,7 @@ impl KeptLeases {
 
     /// No credentials are in them: the server has none to send.
     pub(crate) fn keep(&self, leases: &v1::HoldResponse) {
-        let write = || -> io::Result<()> {
-            let fresh = self.0.with_extension("new");
-            fs::write(&fresh, leases.encode_to_vec())?;
-            fs::rename(&fresh, &self.0)
-        };
-        if let Err(error) = write() {
+        if let Err(error) = durable::write(&self.0, &leases.encode_to_vec()) {
             tracing::warn!(%error, "the leases are not kept: after a restart the server is asked first");
         }
     }

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use media::Sampling;
+use media::{Networks, Sampling};
 use pipeline::{CameraSecrets, SightingSink, Spool, SpoolState, VisionPool, Watch, Watchers};
 use tokio::{
     sync::{Notify, watch},
@@ -40,6 +40,8 @@ pub struct WorkerOptions {
     pub spool_limit: u64,
     /// Addresses of cameras, passwords included. They never leave this machine.
     pub secrets: CameraSecrets,
+    /// Where cameras may be.
+    pub networks: Networks,
     pub models: ModelStore,
     pub vision: VisionOptions,
     /// Looks at once.
@@ -99,6 +101,7 @@ impl Worker {
             link: options.link.clone(),
             worker_id: worker_id.clone(),
             secrets: options.secrets,
+            networks: options.networks,
             max_cameras: options.max_cameras,
             watchers: watchers.clone(),
             wanted,
@@ -227,13 +230,10 @@ fn worker_id(spool: &Path) -> Result<String, WorkerError> {
         return Ok(known.to_string());
     }
     let fresh = Uuid::now_v7();
-    let write = || {
-        let new = spool.join("worker.new");
-        fs::write(&new, fresh.to_string())?;
-        fs::File::open(&new)?.sync_all()?;
-        fs::rename(&new, &file)?;
-        fs::File::open(spool)?.sync_all()
-    };
-    write().map_err(|source| pipeline::SpoolError::Io { action: "write to", path: file.clone(), source })?;
+    durable::write(&file, fresh.to_string().as_bytes()).map_err(|source| pipeline::SpoolError::Io {
+        action: "write to",
+        path: file,
+        source,
+    })?;
     Ok(fresh.to_string())
 }

@@ -240,7 +240,8 @@ fn obey(camera: &Camera, command: &str, word: &str) {
         "password" => {
             let auth = rtsp::RTSPAuth::new();
             let token = rtsp::RTSPToken::builder().field("media.factory.role", "operator").build();
-            auth.add_basic(&rtsp::RTSPAuth::make_basic("operator", word), &token);
+            auth.set_supported_methods(rtsp::gst_rtsp::RTSPAuthMethod::Digest);
+            auth.add_digest("operator", word, &token);
             let access = gst::Structure::builder("operator");
             let access = access.field("media.factory.access", true).field("media.factory.construct", true);
             camera.factory.add_role_from_structure(&access.build());

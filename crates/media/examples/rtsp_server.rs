@@ -21,7 +21,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     if let Some((user, password)) = arguments.next().as_deref().and_then(|a| a.split_once(':')) {
         let auth = rtsp::RTSPAuth::new();
         let token = rtsp::RTSPToken::builder().field("media.factory.role", user).build();
-        auth.add_basic(&rtsp::RTSPAuth::make_basic(user, password), &token);
+        // As cameras have it: over a line without TLS the password itself is not sent.
+        auth.set_supported_methods(rtsp::gst_rtsp::RTSPAuthMethod::Digest);
+        auth.add_digest(user, password, &token);
         let access = gst::Structure::builder(user).field("media.factory.access", true).field("media.factory.construct", true);
         factory.add_role_from_structure(&access.build());
         server.set_auth(Some(&auth));

@@ -32,6 +32,22 @@ pub enum MediaError {
     Unauthorised { input: String },
     #[error("{input}: no stream ({what}); check that the camera is on and its address and path are right")]
     Unreachable { input: String, what: String },
+    /// Nothing was sent there.
+    #[error(
+        "{input}: the camera sends us on to {to}, which is another address; its password is not shown there; if its stream is \
+         really there, give the camera that address"
+    )]
+    Elsewhere { input: String, to: String },
+    #[error(
+        "{input}: the camera asks for its password in the clear (Basic without TLS), where everybody on the line can read it; switch \
+         Digest on in the camera or give its rtsps:// address; or let this camera have it, with --basic-without-tls"
+    )]
+    BasicInClear { input: String },
+    #[error(
+        "{input}: its address is in no network that cameras may be in; whoever runs this machine names its network under [live] \
+         networks in sightline.toml, or the camera needs another address"
+    )]
+    OutsideNetworks { input: String },
     #[error("{input}: GStreamer failed ({what}); check that its plugins are installed and report this if they are")]
     Internal { input: String, what: String },
 }

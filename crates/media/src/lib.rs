@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! file ▶ parsebin ▶ decoder (one thread) ▶ gate ▶ convert ▶ deinterlace ▶ rotate ▶ scale ▶ appsink (4 frames) ▶ FrameReader
-//! rtsp ▶ depay+parse ▶ ...                 (drops what the sampling rate does not want; what follows costs nothing
+//! rtsp ▶ Door ▶ depay+parse ▶ ...          (drops what the sampling rate does not want; what follows costs nothing
 //!                                           unless the picture needs it)
 //! ```
 //!
@@ -19,8 +19,11 @@ mod camera;
 mod chain;
 mod clock;
 mod completeness;
+mod door;
 mod error;
 mod handle;
+mod installed;
+mod networks;
 mod pixels;
 mod probe;
 mod reader;
@@ -36,12 +39,14 @@ pub use camera::{CameraEvent, CameraState};
 pub use clock::CameraClock;
 pub use error::MediaError;
 pub use handle::{FileStamp, Footage};
+pub use installed::{Ability, Installed, installed};
+pub use networks::{BadNetwork, Network, Networks};
 pub use probe::{FootageInfo, probe, probe_footage};
 pub use reader::FrameReader;
 pub use recorded::recorded;
 pub use sampling::Sampling;
 pub use shared::ReaderStats;
-pub use source::{Credentials, RtspSource, Source, SourceError, Transport};
+pub use source::{Credentials, RtspSource, Source, Transport};
 
 /// Loads GStreamer. Everything else here calls it too; calling it early shows a broken installation early.
 pub fn init() -> Result<(), MediaError> {

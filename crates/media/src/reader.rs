@@ -17,6 +17,7 @@ use crate::{
     chain::{Chain, broken, codec_name, container_name, element, on_timeline},
     clock::{LiveClock, micros},
     completeness::{self, Completeness, Lasts},
+    door::{Door, DoorFault},
     pixels, reordered,
     shared::Shared,
     verdict::Complaints,
@@ -48,6 +49,8 @@ enum Origin {
         _footage: Footage,
     },
     Camera {
+        /// GStreamer's way to the camera.
+        door: Door,
         clock: LiveClock,
         /// A frame with a sender report's time has come.
         heard: bool,
@@ -60,6 +63,8 @@ impl fmt::Debug for FrameReader {
     }
 }
 
+/// How much longer GStreamer waits than the door.
+const AFTER_THE_DOOR: Duration = Duration::from_secs(2);
 /// How often a quiet pipeline is asked for errors.
 const TICK: Duration = Duration::from_millis(20);
 /// How long the first picture of a file, or the first after a jump in it, may take.
@@ -151,11 +156,12 @@ impl FrameReader {
     /// Starts connecting to a camera; the first [`Self::next`] tells whether it answers. Reconnecting is the caller's.
     pub fn open_rtsp(camera: &RtspSource, sampling: Sampling) -> Result<Self, MediaError> {
         crate::init()?;
-        let source = rtspsrc(camera)?;
+        let door = Door::open(camera)?;
+        let source = rtspsrc(camera, &door)?;
         let clock = LiveClock::new(camera.max_clock_offset, ReceiveTime::now().as_micros());
         let mut reader = Self::new(
             camera.to_string(),
-            Origin::Camera { clock, heard: false },
+            Origin::Camera { door, clock, heard: false },
             false,
             |pipeline, chain| {
                 pipeline.add(&source).map_err(broken)?;
@@ -244,7 +250,7 @@ impl FrameReader {
                 }
             }
             quiet += 1;
-            if self.complaints.gather(&self.bus, &self.shared) {
+            if self.complaints.gather(&self.bus, &self.shared) || self.door_fault().is_some() {
                 // Frames that were decoded before the error are still worth having.
                 match self.sink.try_pull_sample(gst::ClockTime::ZERO) {
                     Some(sample) => pulled = Some(sample),
@@ -257,6 +263,13 @@ impl FrameReader {
             } else if left.is_zero() {
                 return Err(MediaError::Stalled { input: self.input.clone(), after: timeout });
             }
+        }
+    }
+
+    fn door_fault(&self) -> Option<&DoorFault> {
+        match &self.origin {
+            Origin::Camera { door, .. } => door.fault(),
+            Origin::File { .. } => None,
         }
     }
 
@@ -274,7 +287,7 @@ impl FrameReader {
         let Some(running) = running.map(Duration::from) else { return Ok(None) };
         self.shared.deliver(running);
         let at = MediaTime::from_duration(running.saturating_sub(self.shared.first().unwrap_or_default()));
-        if let Origin::Camera { clock, heard } = &mut self.origin {
+        if let Origin::Camera { clock, heard, .. } = &mut self.origin {
             if let Some(now) = self.pipeline.current_running_time() {
                 clock.ours_is(ReceiveTime::now().as_micros(), now.into());
             }
@@ -397,7 +410,7 @@ impl FrameReader {
     fn verdict(&self) -> MediaError {
         let (input, at) = (self.input.clone(), self.shared.reached());
         match &self.origin {
-            Origin::Camera { .. } => self.complaints.about_camera(input, &self.shared),
+            Origin::Camera { .. } => self.complaints.about_camera(input, &self.shared, self.door_fault()),
             Origin::File { completeness: Completeness::Cut(what), .. } => {
                 let of = self.announced().filter(|of| *of > at);
                 MediaError::Truncated { input, at, of, what: what.clone() }
@@ -435,13 +448,11 @@ fn look(footage: &Footage) -> Result<(Completeness, Lasts), MediaError> {
     completeness::look(&footage.name()).map_err(from_io)
 }
 
-fn rtspsrc(camera: &RtspSource) -> Result<gst::Element, MediaError> {
+/// Knows the door alone: neither where the camera is nor what its password is.
+fn rtspsrc(camera: &RtspSource, door: &Door) -> Result<gst::Element, MediaError> {
     let source = element("rtspsrc")?;
-    source.set_property("location", camera.location());
-    if let Some(credentials) = camera.credentials() {
-        source.set_property("user-id", &credentials.user);
-        source.set_property("user-pw", &credentials.password);
-    }
+    source.set_property("location", door.location());
+    source.set_property("user-agent", door.key());
     source.set_property_from_str(
         "protocols",
         match camera.transport {
@@ -450,7 +461,8 @@ fn rtspsrc(camera: &RtspSource) -> Result<gst::Element, MediaError> {
         },
     );
     source.set_property("latency", u32::try_from(camera.latency.as_millis()).unwrap_or(u32::MAX));
-    let timeout = u64::try_from(micros(camera.connect_timeout)).unwrap_or(0);
+    // The door gives up first, and knows why.
+    let timeout = u64::try_from(micros(camera.connect_timeout + AFTER_THE_DOOR)).unwrap_or(0);
     source.set_property("tcp-timeout", timeout);
     source.set_property("timeout", timeout);
     source.set_property("add-reference-timestamp-meta", true);

@@ -1,8 +1,12 @@
 //! Real footage, files made on the spot with GStreamer, damaged files, and a real RTSP server.
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail the test and say what they skip")]
 
+#[path = "media/authority.rs"]
+mod authority;
 #[path = "media/damage.rs"]
 mod damage;
+#[path = "media/fake.rs"]
+mod fake;
 #[path = "media/footage.rs"]
 mod footage;
 #[path = "media/left.rs"]

@@ -28,7 +28,7 @@ pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, ru
 pub use live::{FrameCounts, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};
 pub use part::Part;
 pub use scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats};
-pub use secrets::{CameraSecrets, SecretError};
+pub use secrets::{CameraSecrets, KeptAddress, SecretError};
 pub use sink::{NewSighting, SightingSink, SinkError};
 pub use spool::{Spool, SpoolError, SpoolState};
 pub use watchers::{Kept, SinkFor, Watch, Watchers};

@@ -2,15 +2,52 @@
 //! whoever watches can read. Never in a catalogue, never sent anywhere.
 
 use std::{
-    fs, io,
-    io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
-use types::CameraId;
+use media::{Networks, RtspSource};
+use types::{BadStreamUrl, CameraId};
 
 const SUFFIX: &str = ".url";
+/// The word in the second line of a file.
+const BASIC: &str = "basic-without-tls";
+
+/// What is kept of a camera that is told nobody, and how it may be shown to the camera. Printed as dots.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeptAddress {
+    /// Whole, with user, password and every parameter.
+    pub url: String,
+    /// Whether its owner lets the password itself be sent without TLS.
+    pub basic_without_tls: bool,
+}
+
+impl fmt::Debug for KeptAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeptAddress(..)")
+    }
+}
+
+impl KeptAddress {
+    /// What to watch, in these networks alone.
+    pub fn source(&self, networks: &Networks) -> Result<RtspSource, BadStreamUrl> {
+        Ok(RtspSource::new(&self.url)?.within(networks.clone()).with_basic_without_tls(self.basic_without_tls))
+    }
+
+    fn written(&self) -> String {
+        if self.basic_without_tls { format!("{}\n{BASIC}\n", self.url) } else { self.url.clone() }
+    }
+
+    fn read(text: &str) -> io::Result<Self> {
+        let (url, more) = text.trim_end().split_once('\n').unwrap_or((text.trim_end(), ""));
+        let basic_without_tls = match more.trim() {
+            "" => false,
+            BASIC => true,
+            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("its second line is not {BASIC:?}"))),
+        };
+        Ok(Self { url: url.trim_end().to_owned(), basic_without_tls })
+    }
+}
 
 /// The folder of them.
 #[derive(Debug, Clone)]
@@ -31,30 +68,17 @@ impl CameraSecrets {
     }
 
     /// Replaces the address that is kept for the camera; `None` forgets it.
-    pub fn keep(&self, camera: &CameraId, address: Option<&str>) -> Result<(), SecretError> {
+    pub fn keep(&self, camera: &CameraId, address: Option<&KeptAddress>) -> Result<(), SecretError> {
         let file = self.file(camera);
         let Some(address) = address else {
-            return match fs::remove_file(&file) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(fault("forget", camera, error)),
-                _ => Ok(()),
-            };
+            return durable::remove(&file).map_err(|error| fault("forget", camera, error));
         };
-        let write = || {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
-            let fresh = file.with_extension("new");
-            // Of a write that was cut off.
-            let _ = fs::remove_file(&fresh);
-            let mut opened = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-            opened.write_all(address.as_bytes())?;
-            opened.sync_all()?;
-            fs::rename(&fresh, &file)
-        };
-        write().map_err(|error| fault("keep", camera, error))
+        durable::write_private(&file, address.written().as_bytes()).map_err(|error| fault("keep", camera, error))
     }
 
     /// The address that is kept for the camera, if one is.
-    pub fn address(&self, camera: &CameraId) -> Result<Option<String>, SecretError> {
-        match fs::read_to_string(self.file(camera)) {
+    pub fn address(&self, camera: &CameraId) -> Result<Option<KeptAddress>, SecretError> {
+        match fs::read_to_string(self.file(camera)).and_then(|text| KeptAddress::read(&text)) {
             Ok(address) => Ok(Some(address)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(fault("read", camera, error)),
@@ -89,12 +113,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let secrets = CameraSecrets::new(&dir.path().join("cameras"));
         let (gate, yard) = (CameraId::new("gate").unwrap(), CameraId::new("yard").unwrap());
-        for address in ["rtsp://a:b@cam.example/live", "rtsp://a:c@cam.example/live?token=1"] {
-            secrets.keep(&gate, Some(address)).unwrap();
-            assert_eq!(secrets.address(&gate).unwrap().as_deref(), Some(address));
+        for (url, basic_without_tls) in [("rtsp://a:b@cam.example/live", true), ("rtsp://a:c@cam.example/live?token=1", false)] {
+            let address = KeptAddress { url: url.into(), basic_without_tls };
+            secrets.keep(&gate, Some(&address)).unwrap();
+            assert_eq!(secrets.address(&gate).unwrap().as_ref(), Some(&address));
+            assert_eq!(address.source(&Networks::default()).unwrap().basic_without_tls, basic_without_tls);
             assert_eq!(secrets.cameras(), std::slice::from_ref(&gate));
         }
         assert_eq!(secrets.address(&yard).unwrap(), None);
+        let file = dir.path().join("cameras/gate.url");
+        fs::write(&file, "rtsp://a:b@cam.example/live\nsomething else\n").unwrap();
+        assert!(!format!("{:?}", secrets.address(&gate).unwrap_err()).contains("a:b"));
         let mode = fs::metadata(dir.path().join("cameras/gate.url")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         for _ in 0..2 {

@@ -237,8 +237,7 @@ impl Spool {
         }
         inner.next_to_send = next;
         // Not synced: a note that is lost means that something is sent again.
-        let (note, fresh) = (self.folder.join("acknowledged"), self.folder.join("acknowledged.new"));
-        let noted = fs::write(&fresh, next.to_string()).and_then(|()| fs::rename(&fresh, &note));
+        let noted = durable::write_lazily(&self.folder.join("acknowledged"), next.to_string().as_bytes());
         if let Err(error) = noted {
             tracing::warn!(%error, "what was sent is not noted in the spool");
         }
@@ -266,11 +265,7 @@ impl Spool {
         if inner.last().ends.is_empty() || inner.next_to_send < next {
             return Ok(());
         }
-        let empty = || {
-            fs::rename(path(&self.folder, first), path(&self.folder, next))?;
-            File::open(&self.folder)?.sync_all()
-        };
-        empty().map_err(fault("clear", &self.folder))?;
+        durable::rename(&path(&self.folder, first), &path(&self.folder, next)).map_err(fault("clear", &self.folder))?;
         if let Some(last) = inner.segments.back_mut() {
             *last = Segment::new(next);
         }
@@ -329,7 +324,7 @@ fn checksum(number: u64, record: &[u8]) -> u32 {
 fn create(folder: &Path, first: u64) -> Result<File, SpoolError> {
     let make = || {
         let file = OpenOptions::new().create(true).truncate(true).write(true).open(path(folder, first))?;
-        File::open(folder)?.sync_all()?;
+        durable::sync_folder(folder)?;
         Ok(file)
     };
     make().map_err(|error: io::Error| match error.kind() {

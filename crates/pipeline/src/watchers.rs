@@ -41,7 +41,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The cameras that are watched, and what they do.
 pub struct Watchers {
-    sampling: Sampling,
+    sampling: Mutex<Sampling>,
     watched: Mutex<BTreeMap<CameraId, Watched>>,
     /// Cameras whose threads ended by themselves, and when they are watched anew.
     broken: Mutex<BTreeMap<CameraId, (Backoff, Instant)>>,
@@ -70,7 +70,12 @@ impl fmt::Debug for Watchers {
 
 impl Watchers {
     pub fn new(sampling: Sampling) -> Self {
-        Self { sampling, watched: Mutex::default(), broken: Mutex::default() }
+        Self { sampling: Mutex::new(sampling), watched: Mutex::default(), broken: Mutex::default() }
+    }
+
+    /// Holds for cameras that are watched from now on.
+    pub fn set_sampling(&self, sampling: Sampling) {
+        *self.sampling.lock().unwrap_or_else(PoisonError::into_inner) = sampling;
     }
 
     /// What every camera is doing, by id.
@@ -152,7 +157,7 @@ impl Watchers {
             camera: id.clone(),
             agency: watch.agency.clone(),
             source: watch.source.clone(),
-            sampling: self.sampling.clone(),
+            sampling: self.sampling.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             scene: SceneOptions::default(),
             patience: Patience::default(),
         };

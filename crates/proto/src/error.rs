@@ -5,7 +5,8 @@ use tonic::{
 use types::{IdError, TimeError};
 
 const HINT: &str = "sightline-hint";
-const REASON: &str = "sightline-reason";
+/// The header of the stable word for an error.
+pub const REASON: &str = "sightline-reason";
 
 /// Why a message means nothing; names the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

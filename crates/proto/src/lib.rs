@@ -4,13 +4,14 @@
 //! The generated code is committed; `UPDATE_PROTO=1 cargo test -p proto` regenerates it. This crate makes no
 //! connection and decides nothing: it says what the words on the wire mean.
 
+pub mod bounds;
 mod convert;
 mod error;
 mod time;
 mod vocabulary;
 
 pub use convert::{footage_digest, sighting_id, window};
-pub use error::{BadMessage, hint, reason, status};
+pub use error::{BadMessage, REASON, hint, reason, status};
 pub use time::{capture_time, duration, duration_from, timestamp};
 
 /// The generated messages, clients and servers.

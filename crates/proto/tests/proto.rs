@@ -26,6 +26,7 @@ fn generate(into: &Path) {
     tonic_prost_build::configure()
         .out_dir(into)
         .emit_rerun_if_changed(false)
+        .codec_path("crate::bounds::BoundedCodec")
         .skip_debug([
             "sightline.v1.Hit",
             "sightline.v1.GetCropResponse",

@@ -158,9 +158,8 @@ impl Searcher {
     /// The vector of the example; one that is not there is refused like one outside the case.
     async fn example(&self, permit: &CasePermit, id: SightingId) -> Result<Embedding, SearchError> {
         let outside = || SearchError::Denied(Denial::outside(permit.case()));
-        let sighting =
-            self.catalogue.sighting_for(permit.case(), id).await?.filter(|s| permit.covers_example(s)).ok_or_else(outside)?;
-        self.catalogue.embedding_by(sighting.id, self.index.spec().model).await?.ok_or_else(outside)
+        let found = self.catalogue.with_vectors_for(permit, &[id], self.index.spec().model, |_| true).await?.pop();
+        found.and_then(|(_, vector)| vector).ok_or_else(outside)
     }
 
     /// The newest of a class. The index keeps no order of time, so all of them are looked at.
@@ -202,21 +201,18 @@ impl Searcher {
                 new.push(id);
             }
         }
-        let mut sightings = self.catalogue.sightings_for(permit.case(), &new).await?;
+        let answers = |s: &Sighting| permit.covers(s) && inside(plan, s);
+        // Found by their words, too unlike the example to be on that list yet.
+        let unlisted = |s: &Sighting| plan.example.is_some() && answers(s) && !cosines.contains_key(&s.id);
+        let mut sightings = self.catalogue.with_vectors_for(permit, &new, self.index.spec().model, unlisted).await?;
         if sightings.len() < new.len() {
             tracing::debug!(of = new.len(), found = sightings.len(), "the index has more than the catalogue has for this case");
         }
-        sightings.retain(|s| permit.covers(s) && inside(plan, s));
-        // Found by their words, too unlike the example to be on that list yet.
-        let unlisted: Vec<_> = match &plan.example {
-            Some(_) => sightings.iter().map(|s| s.id).filter(|id| !cosines.contains_key(id)).collect(),
-            None => Vec::new(),
-        };
-        let vectors = self.catalogue.embeddings_by(&unlisted, self.index.spec().model).await?;
-        for sighting in sightings {
+        sightings.retain(|(s, _)| answers(s));
+        for (sighting, vector) in sightings {
             let likeness = plan.example.as_ref().map(|example| {
                 let listed = cosines.get(&sighting.id).copied();
-                let cosine = listed.or_else(|| example.similarity(vectors.get(&sighting.id)?));
+                let cosine = listed.or_else(|| example.similarity(vector.as_ref()?));
                 cosine.map_or(0.0, score::likeness)
             });
             known.insert(sighting.id, weigh(permit, query, sighting, likeness));

@@ -13,11 +13,9 @@ impl Home {
 
 const NAME: &str = "address";
 
-/// Renamed into place, so that nobody reads half of it.
+/// The next start writes it anew.
 pub(crate) fn write(home: &Home, address: SocketAddr) -> io::Result<()> {
-    let scratch = home.root().join(".address");
-    fs::write(&scratch, format!("{address}\n"))?;
-    fs::rename(scratch, home.root().join(NAME))
+    durable::write_lazily(&home.root().join(NAME), format!("{address}\n").as_bytes())
 }
 
 pub(crate) fn remove(home: &Home) {

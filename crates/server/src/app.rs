@@ -20,11 +20,14 @@ use crate::{
     deployment::Home,
     grant_keys::GrantKeys,
     guard::noted,
+    handed_out::HandedOut,
     jobs::Jobs,
     live::LiveCameras,
     log::Log,
+    notify::Notify,
     picture::PictureReader,
     purge::CasePurge,
+    record_health::RecordHealth,
     retention::RetentionState,
     status::{Fault, status},
     store::Store,
@@ -34,9 +37,12 @@ pub(crate) struct App {
     pub(crate) store: Arc<Store>,
     pub(crate) gate: Gate<Arc<Log>>,
     pub(crate) keys: GrantKeys,
+    /// Held by whoever puts a certificate on the record.
+    pub(crate) knowing: tokio::sync::Mutex<()>,
     /// Where the list of issued certificates is, if the authority is on this machine.
     pub(crate) home: Home,
     pub(crate) pictures: PictureReader,
+    pub(crate) handed_out: HandedOut,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) live: Arc<LiveCameras>,
     pub(crate) config: Config,
@@ -44,10 +50,13 @@ pub(crate) struct App {
     /// Entries about people without a name.
     pub(crate) strangers: Seldom,
     pub(crate) clock: Clock,
+    /// How those are told who answer for cases.
+    pub(crate) notify: Notify,
     /// Counts changes of what may be searched, so that whoever streams looks again.
     pub(crate) rules: AtomicU64,
     pub(crate) purges: Vec<Arc<dyn CasePurge>>,
     pub(crate) retention: RetentionState,
+    pub(crate) record_health: RecordHealth,
     pub(crate) started: ReceiveTime,
     /// The server is going down: streams end.
     pub(crate) stop: CancellationToken,
@@ -70,6 +79,7 @@ impl App {
         Searcher::new(self.store.feed.index(), self.catalogue().clone())
     }
 
+    /// For what is refused or allowed; what can't be undone goes by [`Self::settled`].
     pub(crate) fn now(&self) -> ReceiveTime {
         self.clock.now()
     }

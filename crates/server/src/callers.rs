@@ -33,7 +33,7 @@ pub struct CallerLimits {
 
 #[derive(Debug)]
 pub(crate) struct Callers {
-    limits: CallerLimits,
+    limits: Mutex<CallerLimits>,
     known: Mutex<HashMap<Caller, Account>>,
     revoked: Mutex<HashSet<String>>,
     /// Counts revocations, so that whoever streams looks again.
@@ -76,7 +76,16 @@ impl Drop for Running {
 impl Callers {
     pub(crate) fn new(limits: CallerLimits, revoked: impl IntoIterator<Item = String>) -> Self {
         let revoked = Mutex::new(revoked.into_iter().collect());
-        Self { limits, known: Mutex::default(), revoked, revocations: watch::Sender::new(0) }
+        Self { limits: Mutex::new(limits), known: Mutex::default(), revoked, revocations: watch::Sender::new(0) }
+    }
+
+    /// Holds for the next call. What is under way goes on.
+    pub(crate) fn set_limits(&self, limits: CallerLimits) {
+        *lock(&self.limits) = limits;
+    }
+
+    fn limits(&self) -> CallerLimits {
+        *lock(&self.limits)
     }
 
     /// Holds at once, for what streams too.
@@ -110,7 +119,7 @@ impl Callers {
     }
 
     pub(crate) fn admit(self: &Arc<Self>, known: &Known, clock: &Clock, now: Instant) -> Result<Running, Refusal> {
-        let caller = &known.caller;
+        let (caller, limits) = (&known.caller, self.limits());
         if let Some(denial) = self.over(known, clock) {
             return Err(Refusal { denial, after: None, noted: self.is_worth_noting(caller, now) });
         }
@@ -118,13 +127,13 @@ impl Callers {
         if known.len() >= REMEMBERED && !known.contains_key(&**caller) {
             known.retain(|_, account| account.running > 0 || now.saturating_duration_since(account.filled) < NOTED_EVERY);
         }
-        let account = known.entry((**caller).clone()).or_insert_with(|| Account::new(&self.limits, now));
-        account.fill(&self.limits, now);
-        let (code, after, reason) = if account.running >= self.limits.at_once {
+        let account = known.entry((**caller).clone()).or_insert_with(|| Account::new(&limits, now));
+        account.fill(&limits, now);
+        let (code, after, reason) = if account.running >= limits.at_once {
             (Code::Streams, Duration::from_secs(1), format!("{} calls of yours are under way", account.running))
         } else if account.tokens < 1.0 {
-            let after = Duration::from_secs_f64((1.0 - account.tokens) / self.limits.calls_per_second);
-            (Code::Rate, after, format!("more than {} calls a second", self.limits.calls_per_second))
+            let after = Duration::from_secs_f64((1.0 - account.tokens) / limits.calls_per_second);
+            (Code::Rate, after, format!("more than {} calls a second", limits.calls_per_second))
         } else {
             account.tokens -= 1.0;
             account.running += 1;
@@ -135,7 +144,8 @@ impl Callers {
     }
 
     pub(crate) fn is_worth_noting(&self, caller: &Caller, now: Instant) -> bool {
-        lock(&self.known).entry(caller.clone()).or_insert_with(|| Account::new(&self.limits, now)).noted.note(now)
+        let limits = self.limits();
+        lock(&self.known).entry(caller.clone()).or_insert_with(|| Account::new(&limits, now)).noted.note(now)
     }
 }
 
@@ -196,7 +206,12 @@ mod tests {
 
     fn caller(name: &str) -> Arc<Known> {
         let caller = Arc::new(Caller::from_uri(&format!("sightline://a/operator/{name}")).unwrap());
-        Arc::new(Known { caller, serial: "7f".to_owned(), ends: clock().now().as_micros() / 1_000_000 + 3600 })
+        Arc::new(Known {
+            caller,
+            serial: "7f".to_owned(),
+            key_sha256: "00".to_owned(),
+            ends: clock().now().as_micros() / 1_000_000 + 3600,
+        })
     }
 
     fn refused(answer: Result<Running, Refusal>) -> (Code, bool) {

@@ -12,14 +12,19 @@ use access::{
 };
 use catalogue::{PlaceFault, PostgresUrl, S3Place};
 use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
 
 mod index_server;
+mod keys;
 mod limits;
+mod notify;
 
+pub(crate) use self::keys::Keys;
 use self::limits::Bad;
 use crate::callers::CallerLimits;
 
 pub use index_server::{ApiKeyError, IndexServer};
+pub use notify::NotifyConfig;
 
 /// The file `sightline init` writes: every key with its meaning and default.
 pub const TEMPLATE: &str = include_str!("config/sightline.toml");
@@ -41,6 +46,8 @@ pub struct Config {
     pub max_streams: u32,
     pub request_timeout: Duration,
     pub shutdown: Duration,
+    /// What is logged; `None`: as the environment says.
+    pub log_filter: Option<String>,
     /// Relative to the home folder unless absolute.
     pub data: PathBuf,
     pub index_flush: Duration,
@@ -51,6 +58,8 @@ pub struct Config {
     /// `None`: the index is in this process.
     pub index_server: Option<IndexServer>,
     pub log: LogConfig,
+    /// Who is told what happens to cases, besides those who watch.
+    pub notify: Option<NotifyConfig>,
     pub workers: usize,
     /// About how long the parts are in which long footage is looked at.
     pub segment_seconds: u32,
@@ -61,6 +70,8 @@ pub struct Config {
     /// Looks at live cameras at once.
     pub live_workers: usize,
     pub live_sample_fps: f64,
+    /// Where cameras may be.
+    pub live_networks: media::Networks,
     /// Of a worker: how much may wait on its disk.
     pub spool_bytes: u64,
     /// Of a worker: cameras at once.
@@ -81,6 +92,8 @@ pub struct Config {
     pub clock_leap: Duration,
     /// What cases may be, whatever their grants say; the authorisers' keys come with the home folder.
     pub policy: Policy,
+    /// Every key with its value, to see which of them another configuration changes.
+    pub(crate) keys: Keys,
 }
 
 /// A PostgreSQL database for the catalogue.
@@ -166,6 +179,7 @@ struct Document {
     crops: Crops,
     index: index_server::IndexKeys,
     log: Log,
+    notify: notify::NotifyKeys,
     jobs: Jobs,
     footage: Footage,
     live: Live,
@@ -189,6 +203,7 @@ struct Server {
     max_streams: i64,
     request_timeout_seconds: i64,
     shutdown_seconds: i64,
+    log: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -268,6 +283,7 @@ struct Footage {
 struct Live {
     workers: i64,
     sample_fps: f64,
+    networks: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -299,6 +315,7 @@ impl Default for Server {
             max_streams: 64,
             request_timeout_seconds: 600,
             shutdown_seconds: 8,
+            log: String::new(),
         }
     }
 }
@@ -329,7 +346,7 @@ impl Default for Jobs {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { workers: 0, sample_fps: 5.0 }
+        Self { workers: 0, sample_fps: 5.0, networks: Vec::new() }
     }
 }
 
@@ -348,7 +365,9 @@ impl Config {
     /// `file` is for messages only.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
         let parse = |source| ConfigError::Parse { file: file.to_owned(), source: Box::new(source) };
-        toml::from_str::<Document>(text).map_err(parse)?.build_and_validate(file)
+        let config = toml::from_str::<Document>(text).map_err(parse)?.build_and_validate(file)?;
+        let parse = |source| ConfigError::Parse { file: file.to_owned(), source: Box::new(source) };
+        Ok(Config { keys: Keys::of(text).map_err(parse)?, ..config })
     }
 }
 
@@ -402,6 +421,10 @@ impl Document {
             text => text.parse().map_err(|_| bad("models.device", format!("{text:?}"), "is not cpu, cuda or cuda:NUMBER"))?,
         };
         let log = self.log.build_and_validate(file)?;
+        let log_filter = name(self.server.log);
+        if let Some(filter) = log_filter.as_ref().filter(|filter| EnvFilter::try_new(filter).is_err()) {
+            return Err(bad("server.log", format!("{filter:?}"), "is not a filter such as info or error,server=debug"));
+        }
         let database = self.database.validate(&bad)?;
         let crops = self.crops.validate(&bad)?;
         if database.is_some() && crops.is_none() {
@@ -440,12 +463,14 @@ impl Document {
             max_streams: whole("server.max_streams", self.server.max_streams, 1..=10_000, "is not between 1 and 10000")? as u32,
             request_timeout: seconds("server.request_timeout_seconds", self.server.request_timeout_seconds, 1..=86_400)?,
             shutdown: seconds("server.shutdown_seconds", self.server.shutdown_seconds, 1..=300)?,
+            log_filter,
             data: self.storage.data,
             index_flush: seconds("storage.index_flush_seconds", self.storage.index_flush_seconds, 1..=3600)?,
             database,
             crops,
             index_server: self.index.validate(&bad)?,
             log,
+            notify: self.notify.validate(&bad)?,
             workers: workers("jobs.workers", self.jobs.workers)?,
             segment_seconds: whole("jobs.segment_seconds", self.jobs.segment_seconds, 20..=3600, "is not between 20 and 3600")?
                 as u32,
@@ -454,6 +479,7 @@ impl Document {
             sample_fps: self.jobs.sample_fps,
             live_workers: workers("live.workers", self.live.workers)?,
             live_sample_fps: self.live.sample_fps,
+            live_networks: self.live.networks(&bad)?,
             spool_bytes: whole("ingest.spool_mib", self.ingest.spool_mib, 1..=1 << 20, "is not between 1 and 1048576")? << 20,
             max_cameras: match whole("ingest.max_cameras", self.ingest.max_cameras, 0..=100_000, "is not between 0 and 100000")? {
                 0 => u32::MAX,
@@ -473,11 +499,14 @@ impl Document {
             policy: Policy {
                 same_organisation: self.cases.same_organisation,
                 emergency: self.cases.emergency(&bad)?,
+                emergencies_a_day: self.cases.emergencies_a_day(&bad)?,
+                waiting_cases: self.cases.waiting_cases(&bad)?,
                 missing_person: self.missing_person.validate(Purpose::MissingPerson, &bad)?,
                 serious_incident: self.serious_incident.validate(Purpose::SeriousIncident, &bad)?,
                 disaster: self.disaster.validate(Purpose::Disaster, &bad)?,
                 authoriser_keys: None,
             },
+            keys: Keys::default(),
         })
     }
 }
@@ -492,6 +521,16 @@ impl Footage {
             }
         };
         self.roots.into_iter().map(root).collect()
+    }
+}
+
+impl Live {
+    fn networks(&self, bad: &impl Bad) -> Result<media::Networks, ConfigError> {
+        let network = |text: &String| {
+            let fault = "is not a network such as 192.168.7.0/24 or fd00:7::/64";
+            text.parse::<media::Network>().map_err(|_| bad("live.networks", format!("{text:?}"), fault))
+        };
+        Ok(media::Networks::new(self.networks.iter().map(network).collect::<Result<Vec<_>, _>>()?))
     }
 }
 
@@ -598,7 +637,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 74, "{keys:?}");
+        assert_eq!(keys.len(), 80, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -615,7 +654,10 @@ mod tests {
     fn a_bad_value_is_answered_with_file_key_and_range() {
         assert_eq!(error("[jobs]\nsample_fps = 0"), "sightline.toml: jobs.sample_fps = 0 is not between 0.1 and 60");
         assert!(error("[footage]\nroots = { a = \"b\" }").contains("footage.roots = a = \"b\" is not AGENCY = "));
+        let network = error("[live]\nnetworks = [\"10.0.0.0/8\", \"10.1.2.3/8\"]");
+        assert!(network.contains("live.networks = \"10.1.2.3/8\" is not a network such as"), "{network}");
         assert!(error("[jobs]\nworkers = -1").contains("jobs.workers = -1 is not between 0"));
+        assert!(error("[server]\nlog = \"server=loud\"").contains("server.log = \"server=loud\" is not a filter such as"));
         assert!(error("[server]\nlisten = \"here\"").contains("server.listen = \"here\" is not an address"));
         assert!(error("[health]\nlisten = \"0.0.0.0:80\"").contains("not a loopback address"));
         assert!(error("[metrics]\nlisten = \"0.0.0.0:80\"").contains("not a loopback address"));
@@ -638,6 +680,9 @@ mod tests {
         assert!(told.contains("is not an address such as http://127.0.0.1:6334") && !told.contains("secret"), "{told}");
         assert!(error("[index]\nname = \"a-b\"").contains("index.name = \"a-b\" is not 1 to 32 small letters and digits"));
         assert!(error("[index]\nwrite_consistency = 2").contains("index.write_consistency = 2 is not between 1 and"));
+        let hook = error("[notify]\nurl = \"http://hooks.example/s3cret\"");
+        assert!(hook.contains("notify.url = … is not") && !hook.contains("s3cret"), "{hook}");
+        assert!(error("[notify]\nca_file = \"ca.pem\"").contains("notify.ca_file"));
         assert!(error("[models]\ndevice = \"gpu\"").contains("models.device = \"gpu\" is not cpu, cuda or cuda:NUMBER"));
         assert!(error("[server]\nlisen = \"x\"").contains("unknown field `lisen`"));
     }

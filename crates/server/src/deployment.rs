@@ -1,6 +1,7 @@
 //! The home folder of a deployment and how it comes to be.
 
 use std::{
+    borrow::Cow,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -9,6 +10,7 @@ use access::{Caller, Name, NameError, Role, UnclearName, log::KeyKind};
 
 use crate::{
     config, identities,
+    lock::{self, LockError},
     log::{self, LogFault},
     pki::{self, Authority, PkiError},
 };
@@ -134,14 +136,17 @@ pub enum DeploymentError {
     #[error("{} is there already", .0.display())]
     Taken(PathBuf),
     #[error(transparent)]
+    Mode(#[from] LockError),
+    #[error(transparent)]
     Pki(#[from] PkiError),
     #[error(transparent)]
     Log(#[from] LogFault),
 }
 
 impl DeploymentError {
-    pub fn hint(&self) -> &'static str {
-        match self {
+    pub fn hint(&self) -> Cow<'static, str> {
+        let hint = match self {
+            Self::Mode(error) => return error.hint().into(),
             Self::Exists(_) => "nothing was changed; use it as it is, or choose another folder with SIGHTLINE_HOME",
             Self::Half(_) => "put sightline.toml back (an empty one will do), or choose another folder with SIGHTLINE_HOME",
             Self::SameOrganisation(_) | Self::Organisation(..) | Self::Unclear(..) => "choose other organisations",
@@ -150,7 +155,8 @@ impl DeploymentError {
             Self::Io { .. } => "check that the folder exists and that you may write there",
             Self::Pki(_) => "check the names given for the server",
             Self::Log(error) => error.hint(),
-        }
+        };
+        hint.into()
     }
 }
 
@@ -172,6 +178,7 @@ impl Deployment {
         if home.pki().exists() {
             return Err(DeploymentError::Half(home.root().to_owned()));
         }
+        lock::check_mode(home.root())?;
         access::check_organisation(&options.organisation, [])?;
         access::check_organisation(&options.oversight, [])?;
         if access::skeleton(&options.organisation) == access::skeleton(&options.oversight) {
@@ -183,14 +190,14 @@ impl Deployment {
         };
         // Beside the final name, so that a failure leaves no half-made deployment that looks whole.
         let scratch = Home::new(home.root().join(".init"));
-        fs::create_dir_all(home.root()).map_err(io("make", home.root()))?;
+        pki::private_folder(home.root()).map_err(io("make", home.root()))?;
         if scratch.root().exists() {
             fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
         }
         let identities = make_keys(&scratch, options)?;
         pki::write_public(&scratch.config(), config::TEMPLATE).map_err(io("write", &scratch.config()))?;
-        fs::rename(scratch.pki(), home.pki()).map_err(io("make", &home.pki()))?;
-        fs::rename(scratch.config(), home.config()).map_err(io("make", &home.config()))?;
+        durable::publish(&scratch.pki(), &home.pki()).map_err(io("make", &home.pki()))?;
+        durable::publish(&scratch.config(), &home.config()).map_err(io("make", &home.config()))?;
         fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
         Ok(Self { home: home.clone(), identities })
     }
@@ -203,7 +210,14 @@ fn make_keys(home: &Home, options: &InitOptions) -> Result<Vec<Caller>, Deployme
     }
     let authority = Authority::new()?;
     authority.save(&home.authority(), &home.pki().join("ca.key"))?;
-    authority.server(&options.names)?.save(&home.server_certificate(), &home.server_key())?;
+    let hosts = pki::server_hosts(&options.names);
+    let server = authority.server(&hosts)?;
+    identities::note_service(home, &Name::new("server")?, &hosts, &server.der).map_err(|source| DeploymentError::Io {
+        action: "write",
+        path: home.pki(),
+        source,
+    })?;
+    server.save(&home.server_certificate(), &home.server_key())?;
     // Two deployments of one organisation have two logs.
     let name = format!("sightline.{}.{}", options.organisation, hex::encode(rand::random::<[u8; 4]>()));
     log::make_key(&name, KeyKind::Log, &home.log_key())?;
@@ -257,7 +271,10 @@ mod tests {
     fn requester_and_authoriser_of_one_organisation_can_not_be_made() {
         let dir = tempfile::tempdir().unwrap();
         let options = InitOptions { oversight: "local".to_owned(), ..InitOptions::default() };
-        assert!(matches!(Deployment::init(&Home::new(dir.path()), &options), Err(DeploymentError::SameOrganisation(_))));
+        assert!(matches!(
+            Deployment::init(&Home::new(dir.path().join("home")), &options),
+            Err(DeploymentError::SameOrganisation(_))
+        ));
     }
 
     #[cfg(unix)]
@@ -265,7 +282,7 @@ mod tests {
     fn nobody_else_can_read_a_private_key() {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
-        let home = Home::new(dir.path());
+        let home = Home::new(dir.path().join("home"));
         Deployment::init(&home, &InitOptions::default()).unwrap();
         let mut keys = 0;
         for folder in [home.pki(), home.pki().join("identities")] {

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::Catalogue;
+use catalogue::{Catalogue, Reason};
 use redact::RedactedCrop;
 use types::{Embedding, ModelDigest, SightingId};
 use vision::{Embedder, ModelStore, VisionError};
@@ -50,7 +50,7 @@ impl EmbedAgain {
         wanted: &[(SightingId, u64)],
     ) -> Result<Vec<(SightingId, Embedding)>, FeedError> {
         let ids: Vec<SightingId> = wanted.iter().map(|(id, _)| *id).collect();
-        let mut kept = catalogue.kept_embeddings(model, &ids).await?;
+        let mut kept = catalogue.maintenance(Reason::Reindex).kept_embeddings(model, &ids).await?;
         let (mut all, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
         for &(id, seq) in wanted {
             match kept.remove(&id).filter(|(as_of, _)| *as_of == seq) {
@@ -63,7 +63,7 @@ impl EmbedAgain {
             let mut crops = Vec::with_capacity(some.len());
             for &(id, seq) in some {
                 // Gone meanwhile: its removal is the next change.
-                crops.extend(catalogue.crop(id).await?.map(|jpeg| (id, seq, jpeg)));
+                crops.extend(catalogue.maintenance(Reason::Reindex).crop(id).await?.map(|jpeg| (id, seq, jpeg)));
             }
             let this = self.clone();
             let made = tokio::task::spawn_blocking(move || this.embed(&crops)).await.map_err(|_| FeedError::Thread)??;
@@ -85,20 +85,23 @@ impl EmbedAgain {
             Some(embedder) => embedder,
             none => none.insert(Embedder::load(&self.models, self.embedder.as_deref(), self.appearance.as_deref())?),
         };
-        let mut made = Vec::with_capacity(crops.len());
+        let (mut made, mut failed, mut last) = (Vec::with_capacity(crops.len()), 0, None);
         for (id, seq, jpeg) in crops {
             match RedactedCrop::decode(jpeg) {
                 Ok(crop) => match embedder.embed(&crop) {
                     Ok(embedding) => made.push((*id, *seq, embedding)),
-                    // One picture that the model can make nothing of keeps nothing else back; a model that fails at all of them does.
-                    Err(error) if crops.len() > 1 && made.is_empty() && Some(id) == crops.last().map(|(id, ..)| id) => {
-                        return Err(error);
+                    Err(error) => {
+                        tracing::warn!(%id, error = %chain(&error), "not embedded");
+                        (failed, last) = (failed + 1, Some(error));
                     }
-                    Err(error) => tracing::warn!(%id, error = %chain(&error), "not embedded"),
                 },
                 Err(error) => tracing::warn!(%id, error = %chain(&error), "crop damaged: not embedded"),
             }
         }
-        Ok(made)
+        // One picture that the model can make nothing of keeps nothing else back; a model that fails at all of several does.
+        match last {
+            Some(error) if made.is_empty() && failed > 1 => Err(error),
+            _ => Ok(made),
+        }
     }
 }

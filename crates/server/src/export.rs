@@ -7,25 +7,30 @@
 //! receipt.tlog-proof   that the export is on the record, its entry naming the manifest's digest
 //! report.html          for people
 //! crops/               one a possible sighting, faces erased
-//! receipts/            of the case's searches and exports, by the number of the entry
+//! receipts/            of the case's searches and exports, and of the entries that commit to the sightings, by the number of the entry
 //! ```
 //!
 //! The seal is signed by the log's own key: whoever can check a receipt can check an export, and there is no second key
 //! that could be stolen to make one that is on no record.
 //!
+//! Each possible sighting comes with what opens the record's commitment to it, so that whoever checks an export also checks
+//! that it is what was stored, and not what somebody made of it later.
+//!
 //! What it refuses: to call an export whole of which one byte of one file is another, or that has a file more or less.
 
 mod check;
+mod committed;
 mod manifest;
 mod report;
 
 use std::collections::BTreeMap;
 
 pub use self::{
-    check::{CheckedExport, ExportFault, check},
+    check::{CheckedExport, ExportFault, Proofs, check},
+    committed::{Committed, CommittedStature},
     manifest::{Exhibit, Exported, ListedFile, Manifest, Moment, RecordLine, Selection, Word},
 };
-pub(crate) use self::{manifest::digest, report::report};
+pub(crate) use self::{committed::seen_of, manifest::digest, report::report};
 
 pub const SEAL: &str = "seal.txt";
 pub const MANIFEST: &str = "manifest.json";

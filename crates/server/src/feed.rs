@@ -1,6 +1,7 @@
 //! Keeps the index what the catalogue says. Every change reaches the index this one way, in the catalogue's order, so a
 //! crash or a failed write is made good by the next [`ModelFeed::catch_up`].
 
+pub(crate) mod health;
 mod sharing;
 
 use std::{
@@ -12,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use catalogue::{Catalogue, CatalogueError, Change, SetAside, UnusableRow};
+use catalogue::{Catalogue, CatalogueError, Change, Reason, SetAside, UnusableRow};
 use index::{IndexEntry, IndexError, IndexSpec, Place, VectorIndex};
 use tokio::{sync::Mutex, task::spawn_blocking};
 use types::{Day, Embedding, SightingId};
@@ -254,7 +255,7 @@ impl ModelFeed {
         let shared = self.is_shared();
         // Before the changes: up to here there are no others.
         let numbered = if shared { self.catalogue.last_change().await? } else { 0 };
-        let changes = self.catalogue.changes_since(self.index.taken(), limit).await?;
+        let changes = self.catalogue.maintenance(Reason::Index).changes_since(self.index.taken(), limit).await?;
         let Some(last) = changes.last().map(Change::seq) else {
             if numbered > self.index.taken() {
                 let index = self.index.clone();

@@ -104,14 +104,14 @@ impl Feeder {
     /// Tells the others; `None` where the turn is another's by now.
     pub(crate) async fn tell(&self, told: Told) -> Result<Option<Told>, CatalogueError> {
         let Some(shared) = &self.0 else { return Ok(Some(told)) };
-        let Some(turn) = lock(&shared.held).as_ref().and_then(Held::turn) else { return Ok(None) };
-        let told = Told { epoch: turn.epoch, ..told };
+        let Some(turn) = lock(&shared.held).as_ref().map(Held::turn) else { return Ok(None) };
+        let told = Told { epoch: turn.epoch(), ..told };
         let text = serde_json::to_vec(&told).unwrap_or_default();
         if shared.fleet.catalogue().say(&turn, &text).await? {
             return Ok(Some(told));
         }
         let mut held = lock(&shared.held);
-        if held.as_ref().and_then(Held::turn).is_some_and(|now| now == turn) {
+        if held.as_ref().map(Held::turn).is_some_and(|now| now == turn) {
             *held = None;
         }
         Ok(None)

@@ -1,9 +1,10 @@
 //! Servers that share one catalogue. Each says every so often that it is there and how far its own index is; what only one may
 //! do is done by turns that run out when a server is not heard of; and what others did is followed within a second.
 //!
-//! A server that is alone, on SQLite, needs none of it: every turn is its own.
+//! A server that is alone, on SQLite, has every turn: it takes each once, from whoever had the file before, and keeps it.
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -32,6 +33,8 @@ const FOLLOW: Duration = Duration::from_millis(500);
 /// How long another server's sweep of the crops is waited for.
 const SWEEPING: Duration = Duration::from_secs(600);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// The turns of a server that is alone: whoever opens the file after it takes them.
+const ALWAYS: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 /// What only one server may do at a time.
 pub(crate) mod turns {
@@ -41,6 +44,8 @@ pub(crate) mod turns {
     pub(crate) const CASES: &str = "cases";
     /// Adds and removes footage.
     pub(crate) const FOOTAGE: &str = "footage";
+    /// Tells the configured address what happens to cases.
+    pub(crate) const NOTIFY: &str = "notify";
     /// Watches the cameras that no worker holds.
     pub(crate) const LIVE: &str = "live";
     /// Deletes crops without a sighting.
@@ -53,6 +58,8 @@ pub(crate) struct Fleet {
     catalogue: Catalogue,
     id: String,
     shared: Option<Shared>,
+    /// The turns of a server that is alone, by name.
+    alone: tokio::sync::Mutex<BTreeMap<String, Turn>>,
 }
 
 #[derive(Debug)]
@@ -84,7 +91,7 @@ impl Fleet {
     pub(crate) async fn join(catalogue: Catalogue, index: Option<String>) -> Result<Self, CatalogueError> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         if !catalogue.is_shared() {
-            return Ok(Self { catalogue, id, shared: None });
+            return Ok(Self { catalogue, id, shared: None, alone: tokio::sync::Mutex::default() });
         }
         let place = Arc::new(Place::default());
         if index.is_none() {
@@ -93,7 +100,8 @@ impl Fleet {
         }
         catalogue.report_server(&id, place.position(), LEASE).await?;
         let beat = tokio::spawn(beat(catalogue.clone(), id.clone(), place.clone()));
-        Ok(Self { catalogue, id, shared: Some(Shared { place, beat, index }) })
+        let shared = Some(Shared { place, beat, index });
+        Ok(Self { catalogue, id, shared, alone: tokio::sync::Mutex::default() })
     }
 
     pub(crate) fn catalogue(&self) -> &Catalogue {
@@ -127,10 +135,16 @@ impl Fleet {
 
     /// Takes a turn, or goes on without: `None`.
     pub(crate) async fn turn(&self, name: &str) -> Result<Option<Held>, CatalogueError> {
-        if self.shared.is_none() {
-            return Ok(Some(Held(None)));
+        if self.shared.is_some() {
+            return Ok(self.held(self.catalogue.take_turn(name, &self.id, LEASE).await?));
         }
-        Ok(self.held(self.catalogue.take_turn(name, &self.id, LEASE).await?))
+        let mut alone = self.alone.lock().await;
+        if !alone.contains_key(name)
+            && let Some(turn) = self.catalogue.seize_turn(name, &self.id, ALWAYS).await?
+        {
+            alone.insert(name.to_owned(), turn);
+        }
+        Ok(alone.get(name).map(|turn| Held { turn: turn.clone(), renewed: None }))
     }
 
     /// Takes a turn from whoever has it.
@@ -139,7 +153,7 @@ impl Fleet {
     }
 
     fn held(&self, turn: Option<Turn>) -> Option<Held> {
-        turn.map(|turn| Held(Some(Renewed::start(self.catalogue.clone(), turn))))
+        turn.map(|turn| Held { renewed: Some(Renewed::start(self.catalogue.clone(), turn.clone())), turn })
     }
 
     /// Waits for a turn.
@@ -212,12 +226,15 @@ async fn beat(catalogue: Catalogue, id: String, place: Arc<Place>) {
 
 /// A turn that is renewed for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Held(Option<Renewed>);
+pub(crate) struct Held {
+    turn: Turn,
+    /// Where there are others.
+    renewed: Option<Renewed>,
+}
 
 #[derive(Debug)]
 struct Renewed {
     catalogue: Catalogue,
-    turn: Turn,
     lost: CancellationToken,
     /// When it was last asked for, and given.
     given: Arc<Mutex<Instant>>,
@@ -227,47 +244,46 @@ struct Renewed {
 impl Renewed {
     fn start(catalogue: Catalogue, turn: Turn) -> Self {
         let (lost, given) = (CancellationToken::new(), Arc::new(Mutex::new(Instant::now())));
-        let renewing = tokio::spawn(renew(catalogue.clone(), turn.clone(), lost.clone(), given.clone())).abort_handle();
-        Self { catalogue, turn, lost, given, renewing }
+        let renewing = tokio::spawn(renew(catalogue.clone(), turn, lost.clone(), given.clone())).abort_handle();
+        Self { catalogue, lost, given, renewing }
     }
 }
 
 impl Held {
     /// What is written by this turn is refused once it is another server's.
-    pub(crate) fn fence(&self) -> Option<Fence> {
-        self.0.as_ref().map(|held| Fence::Turn(held.turn.clone()))
+    pub(crate) fn fence(&self) -> Fence {
+        self.turn.clone().into()
     }
 
     /// Another server has it by now.
     pub(crate) fn is_lost(&self) -> bool {
-        self.0.as_ref().is_some_and(|held| held.lost.is_cancelled())
+        self.renewed.as_ref().is_some_and(|held| held.lost.is_cancelled())
     }
 
     /// Whether something may be begun by it that the database does not look at.
     pub(crate) fn stands(&self) -> bool {
-        let Some(held) = &self.0 else { return true };
+        let Some(held) = &self.renewed else { return true };
         let given = *held.given.lock().unwrap_or_else(PoisonError::into_inner);
         !held.lost.is_cancelled() && given.elapsed() < STANDS
     }
 
-    /// `None` where there are no others.
-    pub(crate) fn turn(&self) -> Option<Turn> {
-        self.0.as_ref().map(|held| held.turn.clone())
+    pub(crate) fn turn(&self) -> Turn {
+        self.turn.clone()
     }
 
     /// The others may have it when this returns.
     pub(crate) async fn leave(mut self) {
-        if let Some(held) = self.0.take() {
+        if let Some(held) = self.renewed.take() {
             held.renewing.abort();
             // Else it runs out by itself.
-            let _ = held.catalogue.leave_turn(&held.turn).await;
+            let _ = held.catalogue.leave_turn(&self.turn).await;
         }
     }
 
     /// Tells the other servers something.
     pub(crate) async fn say(&self, what: &[u8]) -> Result<(), CatalogueError> {
-        match &self.0 {
-            Some(held) => held.catalogue.say(&held.turn, what).await.map(drop),
+        match &self.renewed {
+            Some(held) => held.catalogue.say(&self.turn, what).await.map(drop),
             None => Ok(()),
         }
     }
@@ -275,9 +291,9 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        let Some(held) = &self.0 else { return };
+        let Some(held) = &self.renewed else { return };
         held.renewing.abort();
-        let (catalogue, turn) = (held.catalogue.clone(), held.turn.clone());
+        let (catalogue, turn) = (held.catalogue.clone(), self.turn.clone());
         // Where that fails it runs out by itself.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move { catalogue.leave_turn(&turn).await });
@@ -294,10 +310,10 @@ async fn renew(catalogue: Catalogue, turn: Turn, lost: CancellationToken, given:
         match catalogue.renew_turn(&turn, LEASE).await {
             Ok(true) => *given.lock().unwrap_or_else(PoisonError::into_inner) = asked,
             Ok(false) => {
-                tracing::warn!(turn = %turn.name, "another server took over");
+                tracing::warn!(turn = turn.name(), "another server took over");
                 return lost.cancel();
             }
-            Err(error) => tracing::error!(error = %chain(&error), turn = %turn.name, "a turn is not renewed"),
+            Err(error) => tracing::error!(error = %chain(&error), turn = turn.name(), "a turn is not renewed"),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use access::{Action, AuditDetail, AuditEntry, AuditLog, Caller, Code as Why, Denial, Phase};
+use access::{Action, AuditDetail, AuditEntry, AuditLog, Caller, Code as Why, Denial, GateError, Phase};
 use http_body::{Frame, SizeHint};
 use tonic::{
     Code, Status,
@@ -23,7 +23,7 @@ use crate::{
     app::App,
     callers::{Refusal, Running},
     identity::{Known, Peer},
-    status::chain,
+    status::{chain, status},
 };
 
 tokio::task_local! {
@@ -93,12 +93,15 @@ where
         Ok(running) => running,
         Err(refusal) => return Ok(refuse(&app, &known.caller, action, refusal).await.into_http()),
     };
+    if let Err(error) = app.know(&known).await {
+        return Ok(status(action.unwrap_or(Action::Connect), GateError::Audit(error).into()).into_http());
+    }
     NOTED
         .scope(Cell::new(false), async move {
             let response = inner.call(request).await?;
             let failed = response.headers().get("grpc-status").is_some_and(|status| status != "0");
             if let (true, Some(action), false) = (failed, action, NOTED.with(Cell::get)) {
-                app.note_refusal(&known.caller, action, Why::Malformed).await;
+                app.note_refusal(&known.caller, action, why_not_read(response.headers())).await;
             }
             let over = {
                 let (app, known) = (app.clone(), known.clone());
@@ -213,6 +216,14 @@ impl App {
     }
 }
 
+/// Why no service came to see a request: the decoder refused it.
+fn why_not_read(answer: &http::HeaderMap) -> Why {
+    let says = |header: &str, word: &str| answer.get(header).is_some_and(|value| value.as_bytes() == word.as_bytes());
+    // By a bound of a field; or by the length of the whole message, as tonic says it.
+    let by_length = says("grpc-status", "11");
+    if says(proto::REASON, proto::bounds::TOO_LARGE) || by_length { Why::TooLarge } else { Why::Malformed }
+}
+
 /// What a call asks for; `None` for what reads and changes nothing of ours: health and reflection.
 fn action_of(path: &str) -> Option<Action> {
     let (service, method) = path.strip_prefix("/sightline.v1.")?.split_once('/')?;
@@ -233,6 +244,7 @@ fn action_of(path: &str) -> Option<Action> {
         ("CaseService", "AuthoriseCase") => Action::AuthoriseCase,
         ("CaseService", "GetCase") => Action::GetCase,
         ("CaseService", "ListCases") => Action::ListCases,
+        ("CaseService", "WatchCases") => Action::WatchCases,
         ("CaseService", "CloseCase") => Action::CloseCase,
         ("CaseService", "RefuseCase") => Action::RefuseCase,
         ("FootageService", "AddFootage") => Action::AddFootage,

@@ -1,6 +1,7 @@
 //! The identities of a deployment, managed where its authority lies: issued here, revoked here while no server runs.
 
 use std::{
+    collections::BTreeSet,
     fs, io,
     io::Write,
     path::{Path, PathBuf},
@@ -16,7 +17,7 @@ use types::ReceiveTime;
 use crate::{
     config::Config,
     deployment::{DeploymentError, Home},
-    identity::named,
+    identity::{named, unnamed},
     lock::HomeLock,
     log::Log,
     pki::{self, Authority},
@@ -32,6 +33,19 @@ pub struct IssuedIdentity {
     pub uri: String,
     /// When it ends, in seconds since 1970.
     pub expires: i64,
+    /// SHA-256 of its public key (SPKI, DER), in hexadecimal; lines of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_sha256: Option<String>,
+}
+
+/// A certificate that names hosts and nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IssuedService {
+    pub(crate) serial: String,
+    /// What its files are called.
+    pub(crate) name: Name,
+    pub(crate) hosts: BTreeSet<String>,
+    pub(crate) key_sha256: String,
 }
 
 impl IssuedIdentity {
@@ -51,18 +65,26 @@ pub struct NewIdentity {
 }
 
 impl Home {
-    fn register(&self) -> PathBuf {
+    pub(crate) fn register(&self) -> PathBuf {
         self.pki().join("issued.jsonl")
+    }
+
+    pub(crate) fn service_register(&self) -> PathBuf {
+        self.pki().join("issued-services.jsonl")
+    }
+
+    pub(crate) fn issued_services(&self) -> io::Result<Vec<IssuedService>> {
+        lines(&self.service_register())
     }
 
     /// Every certificate that was issued here, the oldest first.
     pub fn issued(&self) -> io::Result<Vec<IssuedIdentity>> {
-        let text = match fs::read_to_string(self.register()) {
-            Ok(text) => text,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(e),
-        };
-        text.lines().map(|line| serde_json::from_str(line).map_err(io::Error::other)).collect()
+        lines(&self.register())
+    }
+
+    /// When the server's certificate ends, in seconds since 1970; `None` where there is none here.
+    pub fn server_certificate_ends(&self) -> Option<i64> {
+        crate::tls::end(&self.server_certificate())
     }
 
     /// The certificate that lies here under a name.
@@ -77,7 +99,7 @@ impl Home {
         for file in [certificate, key] {
             let mut aside = file.clone().into_os_string();
             aside.push(".revoked");
-            fs::rename(&file, aside)?;
+            durable::rename(&file, Path::new(&aside))?;
         }
         Ok(())
     }
@@ -123,7 +145,7 @@ pub fn issue(home: &Home, caller: &Caller, days: u32, out: Option<&Path>) -> Res
 }
 
 /// Issues a certificate to a service that the servers call, such as the database: they know it by these names or addresses. It
-/// names nobody, so no server takes whoever shows it for a caller, and it is on no list. Where its files lie.
+/// names nobody, so no server takes whoever shows it for a caller. Where its files lie.
 pub fn issue_to_service(
     home: &Home,
     name: &Name,
@@ -138,21 +160,49 @@ pub fn issue_to_service(
         return Err(DeploymentError::Taken(taken.clone()));
     }
     pki::private_folder(&folder).map_err(|source| DeploymentError::Io { action: "make", path: folder.clone(), source })?;
-    authority.service(hosts, days.into())?.save(&certificate, &key)?;
+    let issued = authority.service(hosts, days.into())?;
+    note_service(home, name, hosts, &issued.der).map_err(|source| DeploymentError::Io {
+        action: "write",
+        path: home.service_register(),
+        source,
+    })?;
+    issued.save(&certificate, &key)?;
     Ok((certificate, key))
+}
+
+/// Adds a certificate that names hosts to the list of those; on disk when it returns.
+pub(crate) fn note_service(home: &Home, name: &Name, hosts: &[String], der: &[u8]) -> io::Result<()> {
+    let (serial, key_sha256) = unnamed(der).ok_or_else(|| io::Error::other("the certificate can't be read"))?;
+    let hosts = hosts.iter().cloned().collect();
+    add_line(&home.service_register(), &IssuedService { serial, name: name.clone(), hosts, key_sha256 })
 }
 
 /// Adds to the list of what was issued; on disk when it returns.
 pub(crate) fn note(home: &Home, issued: &IssuedIdentity) -> io::Result<()> {
-    let mut file = fs::OpenOptions::new().create(true).append(true).open(home.register())?;
+    add_line(&home.register(), issued)
+}
+
+/// One write a line, so that whoever reads meanwhile sees all of it or nothing.
+fn add_line(list: &Path, issued: &impl Serialize) -> io::Result<()> {
+    let mut file = fs::OpenOptions::new().create(true).append(true).open(list)?;
     let line = serde_json::to_string(issued).map_err(io::Error::other)?;
-    writeln!(file, "{line}")?;
+    file.write_all(format!("{line}\n").as_bytes())?;
     file.sync_all()
+}
+
+fn lines<T: for<'a> Deserialize<'a>>(list: &Path) -> io::Result<Vec<T>> {
+    let text = match fs::read_to_string(list) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(e) => return Err(e),
+    };
+    text.lines().map(|line| serde_json::from_str(line).map_err(io::Error::other)).collect()
 }
 
 pub(crate) fn registered(der: &[u8]) -> Option<IssuedIdentity> {
     let known = named(der).ok()?;
-    Some(IssuedIdentity { serial: known.serial, uri: known.caller.uri(), expires: known.ends })
+    let (uri, key_sha256) = (known.caller.uri(), Some(known.key_sha256));
+    Some(IssuedIdentity { serial: known.serial, uri, expires: known.ends, key_sha256 })
 }
 
 fn read_certificate(der: &CertificateDer<'_>) -> Option<IssuedIdentity> {
@@ -246,6 +296,9 @@ mod tests {
         let der = CertificateDer::from_pem_file(&certificate).unwrap();
         assert!(registered(&der).is_none(), "it names a caller");
         assert_eq!(home.issued().unwrap(), before);
+        let listed = home.issued_services().unwrap();
+        let of: Vec<_> = listed.iter().map(|s| (s.name.as_str(), s.hosts.len(), s.key_sha256.len())).collect();
+        assert_eq!(of, [("server", 3, 64), ("postgres", 2, 64)]);
         assert!(matches!(issue(&["postgres"]), Err(DeploymentError::Taken(_))));
     }
 }

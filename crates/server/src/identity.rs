@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use access::{Caller, NameError};
+use sha2::{Digest, Sha256};
 use tonic::{Code, Request, Status};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
@@ -16,6 +17,8 @@ pub(crate) struct Known {
     pub(crate) caller: Arc<Caller>,
     /// The certificate's serial number in lower-case hexadecimal.
     pub(crate) serial: String,
+    /// SHA-256 of its public key (SPKI, DER), in hexadecimal.
+    pub(crate) key_sha256: String,
     /// When the certificate ends, in seconds since 1970.
     pub(crate) ends: i64,
 }
@@ -61,7 +64,17 @@ pub(crate) fn caller<T>(request: &Request<T>) -> Result<Arc<Caller>, Status> {
 pub(crate) fn named(der: &[u8]) -> Result<Known, IdentityError> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| IdentityError::Malformed)?;
     let (caller, ends) = (Arc::new(caller_of(&certificate)?), certificate.validity().not_after.timestamp());
-    Ok(Known { caller, serial: certificate.serial.to_str_radix(16), ends })
+    let (serial, key_sha256) = marks(&certificate);
+    Ok(Known { caller, serial, key_sha256, ends })
+}
+
+/// Serial number and fingerprint of the key of a certificate that names nobody.
+pub(crate) fn unnamed(der: &[u8]) -> Option<(String, String)> {
+    X509Certificate::from_der(der).ok().map(|(_, certificate)| marks(&certificate))
+}
+
+fn marks(certificate: &X509Certificate<'_>) -> (String, String) {
+    (certificate.serial.to_str_radix(16), hex::encode(Sha256::digest(certificate.public_key().raw)))
 }
 
 fn caller_of(certificate: &X509Certificate<'_>) -> Result<Caller, IdentityError> {

@@ -1,5 +1,6 @@
 //! Footage jobs: durable in the catalogue, done by worker threads that each own their models.
 
+mod active;
 mod running;
 mod settings;
 mod sink;
@@ -22,8 +23,9 @@ pub(crate) use settings::JobSettings;
 pub(crate) use sink::{record, store_good};
 pub(crate) use worker::{JobFailure, Workers};
 
-use self::running::Running;
+use self::active::Active;
 use crate::{
+    clock::Settled,
     feed::IndexFeed,
     fleet::{Fleet, LEASE, turns},
     footage_files::{FileWork, FootageRoots},
@@ -53,8 +55,7 @@ pub(crate) struct Jobs {
     live: Mutex<HashMap<JobId, Live>>,
     /// Something may be queued.
     work: Notify,
-    /// Jobs that have parts to do or under way, in the order in which they were begun; at most one more than workers.
-    active: Mutex<Vec<Arc<Running>>>,
+    active: Active,
     /// Counts changes, for those who watch.
     changed: watch::Sender<u64>,
     /// One at a time: two that add the same footage at once must see each other.
@@ -71,7 +72,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 impl std::fmt::Debug for Jobs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Jobs({} at work)", self.active().len())
+        write!(f, "Jobs({} at work)", self.active.all().len())
     }
 }
 
@@ -93,7 +94,7 @@ impl Jobs {
             elsewhere: Mutex::default(),
             live: Mutex::default(),
             work: Notify::new(),
-            active: Mutex::default(),
+            active: Active::default(),
             changed: watch::Sender::new(0),
             adding: tokio::sync::Mutex::default(),
         }
@@ -106,10 +107,9 @@ impl Jobs {
     pub(crate) async fn add(&self, new: &NewJob) -> Result<(Job, bool), Fault> {
         let _one = self.adding.lock().await;
         let _held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
-        let jobs = self.catalogue.jobs(u32::MAX).await?;
-        let same = |j: &&Job| j.spec.camera == new.camera && j.spec.footage == new.footage && j.id != new.id();
+        let jobs = self.catalogue.jobs_of(&new.camera, &new.footage).await?;
         let kept = |j: &&Job| !matches!(j.state, JobState::Failed(_) | JobState::Cancelled);
-        if let Some(other) = jobs.iter().filter(kept).find(same) {
+        if let Some(other) = jobs.iter().filter(kept).find(|j| j.id != new.id()) {
             let message = format!(
                 "this footage of camera {} is there already as job {}, which starts at {} or has other settings",
                 new.camera, other.id, other.spec.start
@@ -121,9 +121,9 @@ impl Jobs {
                 hint: "footage is added once a camera; see `sightline archive list`",
             });
         }
-        let queued = jobs.iter().filter(|j| j.state == JobState::Queued).count();
+        let queued = self.catalogue.job_counts().await?.queued;
         let is_new = !jobs.iter().any(|j| j.id == new.id());
-        if is_new && queued >= self.max_queued as usize {
+        if is_new && queued >= u64::from(self.max_queued) {
             return Err(Fault::Caller {
                 code: tonic::Code::ResourceExhausted,
                 reason: "queue_full",
@@ -174,15 +174,15 @@ impl Jobs {
 
     /// Takes away what a job that has ended had stored, and the job; how many sightings that were. Its footage can then be
     /// added again, with another start too.
-    pub(crate) async fn remove(&self, job: &Job) -> Result<u64, Fault> {
+    pub(crate) async fn remove(&self, job: &Job, now: Settled) -> Result<u64, Fault> {
         let _one = self.adding.lock().await;
-        let _held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
+        let held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
         let job = &self.catalogue.job(&job.id).await?;
         if !job.state.is_final() {
             return Err(wrong_state(job, "cancel it first: `sightline archive cancel`"));
         }
-        self.check_holds(job).await?;
-        let gone = self.discard(job, None).await?;
+        self.check_holds(job, now).await?;
+        let gone = self.discard(job, &held.fence()).await?;
         self.catalogue.remove_job(&job.id).await?;
         self.forget(&job.id);
         self.announce();
@@ -190,8 +190,8 @@ impl Jobs {
     }
 
     /// What two people keep, one can't take away.
-    async fn check_holds(&self, job: &Job) -> Result<(), Fault> {
-        let (now, start) = (ReceiveTime::now(), job.spec.start);
+    async fn check_holds(&self, job: &Job, Settled(now): Settled) -> Result<(), Fault> {
+        let start = job.spec.start;
         let length = job.progress.total.unwrap_or(job.progress.done).max(job.progress.done);
         let end = start.plus_micros(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
         let holds = self.catalogue.standing_holds().await?;
@@ -205,12 +205,8 @@ impl Jobs {
     }
 
     /// Takes away what came from a job's footage.
-    async fn discard(&self, job: &Job, fence: Option<&Fence>) -> Result<u64, CatalogueError> {
-        let (camera, footage) = (&job.spec.camera, job.spec.footage);
-        let gone = match fence {
-            Some(fence) => self.catalogue.discard_footage_by(camera, footage, fence).await?,
-            None => self.catalogue.discard_footage(camera, footage).await?,
-        };
+    async fn discard(&self, job: &Job, fence: &Fence) -> Result<u64, CatalogueError> {
+        let gone = self.catalogue.discard_footage(&job.spec.camera, job.spec.footage, fence).await?;
         if gone.sightings > 0
             && let Err(error) = self.feed.catch_up().await
         {
@@ -238,19 +234,14 @@ impl Jobs {
     }
 
     /// Says that what is worked on here still is; what is another server's by now is put down.
-    pub(crate) async fn renew(self: &Arc<Self>) -> Result<(), CatalogueError> {
-        let jobs = self.clone();
-        // A worker holds it while it waits for the database, which needs this runtime's threads.
-        let Ok(active) = tokio::task::spawn_blocking(move || jobs.active().clone()).await else { return Ok(()) };
+    pub(crate) async fn renew(&self) -> Result<(), CatalogueError> {
+        // Before the renewal: one that is begun meanwhile may not be among those that the renewal names.
+        let active = self.active.all();
         let ours = self.catalogue.renew_jobs(self.fleet.id(), LEASE).await?;
         for lost in active.iter().filter(|running| !ours.contains(&running.job.id)) {
             lost.cancel.cancel();
         }
         Ok(())
-    }
-
-    fn active(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Running>>> {
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A job has more parts than the worker that took it can do at once.

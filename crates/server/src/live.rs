@@ -4,14 +4,17 @@ mod sink;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use catalogue::{Camera, Catalogue, CatalogueError, Lease};
 use ingest::camera_status;
-use media::{RtspSource, Sampling};
-use pipeline::{CameraSecrets, Kept, LiveStatus, SightingSink, VisionPool, Watch, Watchers};
+use media::{Networks, Sampling};
+use pipeline::{CameraSecrets, Kept, KeptAddress, LiveStatus, SightingSink, VisionPool, Watch, Watchers};
 use prost::Message as _;
 use proto::v1;
 use tokio::{runtime::Handle, sync::Notify};
@@ -42,7 +45,9 @@ pub(crate) struct LiveCameras {
     fleet: Arc<Fleet>,
     /// The leave to watch; of several servers one has it.
     held: tokio::sync::Mutex<Option<Held>>,
-    workers: usize,
+    settings: Mutex<LiveSettings>,
+    /// Others than those that the cameras are watched by.
+    other_settings: AtomicBool,
     /// Loaded with the first camera.
     visions: Mutex<Option<Arc<VisionPool>>>,
     watchers: Watchers,
@@ -52,11 +57,19 @@ pub(crate) struct LiveCameras {
 }
 
 /// How cameras are looked at.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct LiveSettings {
     /// Looks at once.
     pub(crate) workers: usize,
     pub(crate) sample_fps: f64,
+    /// Where they may be.
+    pub(crate) networks: Networks,
+}
+
+impl LiveSettings {
+    pub(crate) fn of(config: &crate::Config) -> Self {
+        Self { workers: config.live_workers, sample_fps: config.live_sample_fps, networks: config.live_networks.clone() }
+    }
 }
 
 impl LiveCameras {
@@ -77,16 +90,33 @@ impl LiveCameras {
             secrets,
             fleet,
             held: tokio::sync::Mutex::default(),
-            workers: settings.workers.max(1),
-            visions: Mutex::default(),
             watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }),
+            settings: Mutex::new(settings),
+            other_settings: AtomicBool::new(false),
+            visions: Mutex::default(),
             started: Instant::now(),
             changed: Notify::new(),
         }
     }
 
+    /// Every camera is opened anew by these.
+    pub(crate) fn set(&self, settings: LiveSettings) {
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+        self.other_settings.store(true, Ordering::Release);
+        self.changed();
+    }
+
+    fn settings(&self) -> LiveSettings {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub(crate) fn secrets(&self) -> &CameraSecrets {
         &self.secrets
+    }
+
+    /// Where cameras may be.
+    pub(crate) fn networks(&self) -> Networks {
+        self.settings().networks
     }
 
     /// Somebody changed a camera: it is looked at anew at once.
@@ -135,15 +165,19 @@ impl LiveCameras {
         let Some(leave) = &*held else { return Ok(()) };
         let fence = leave.fence();
         let (cameras, leases) = (self.catalogue.cameras().await?, self.catalogue.last_leases().await?);
-        let now = ReceiveTime::now();
         let mut wanted = BTreeMap::new();
         for camera in cameras {
-            if let Some(watch) = self.watch(&camera).filter(|_| !self.is_a_workers(leases.get(&camera.id), now)) {
+            if let Some(watch) = self.watch(&camera).filter(|_| !self.is_a_workers(leases.last.get(&camera.id), leases.now)) {
                 wanted.insert(camera.id, watch);
             }
         }
         let (this, runtime) = (self.clone(), Handle::current());
         let apply = move || {
+            if this.other_settings.swap(false, Ordering::AcqRel) {
+                this.watchers.stop();
+                *this.visions.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                this.watchers.set_sampling(Sampling { fps: this.settings().sample_fps, ..Sampling::default() });
+            }
             let visions = if wanted.values().any(|w| w.kept.is_none()) { Some(this.load()?) } else { None };
             let sink = |_: &CameraId, _: &Watch, cancel| -> Box<dyn SightingSink + Send> {
                 let (catalogue, feed) = (this.catalogue.clone(), this.feed.clone());
@@ -153,7 +187,7 @@ impl LiveCameras {
         };
         tokio::task::spawn_blocking(apply).await.map_err(|_| LiveError::Thread)??;
         if self.fleet.is_shared() {
-            leave.say(&v1::CameraStatusResponse { cameras: self.messages() }.encode_to_vec()).await?;
+            leave.say(&v1::CameraStatusResponse { cameras: self.messages(), ..Default::default() }.encode_to_vec()).await?;
         }
         Ok(())
     }
@@ -183,8 +217,12 @@ impl LiveCameras {
     /// What to watch, if the camera has an address that can be used.
     fn watch(&self, camera: &Camera) -> Option<Watch> {
         let address = camera.source.as_ref()?;
+        let networks = self.networks();
         let built = match self.secrets.address(&camera.id) {
-            Ok(with_secrets) => RtspSource::new(with_secrets.as_deref().unwrap_or(address.as_str())).map_err(|e| e.to_string()),
+            Ok(kept) => {
+                let address = kept.unwrap_or_else(|| KeptAddress { url: address.as_str().to_owned(), basic_without_tls: false });
+                address.source(&networks).map_err(|e| e.to_string())
+            }
             Err(error) => Err(chain(&error)),
         };
         let built =
@@ -202,7 +240,7 @@ impl LiveCameras {
         if let Some(loaded) = &*visions {
             return Ok(loaded.clone());
         }
-        let loaded = Arc::new(VisionPool::new(Vision::load_many(&self.models, &self.options, self.workers)?));
+        let loaded = Arc::new(VisionPool::new(Vision::load_many(&self.models, &self.options, self.settings().workers.max(1))?));
         *visions = Some(loaded.clone());
         Ok(loaded)
     }

@@ -11,7 +11,7 @@
 mod ask;
 mod fault;
 mod files;
-mod http;
+pub(crate) mod http;
 mod keys;
 pub(crate) mod mark;
 mod publish;
@@ -31,20 +31,23 @@ use access::{
     },
 };
 use async_trait::async_trait;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use catalogue::Catalogue;
 use metrics::histogram;
 use tokio::sync::Notify;
 
 use self::ask::Witness as Asked;
+pub(crate) use self::publish::grow;
 pub use self::{
     fault::LogFault,
     files::FileTiles,
     keys::{make_key, public_half, read_key, read_signer},
     witness::Witness,
 };
-pub(crate) use self::{files::write_durably, publish::grow};
-use crate::{config::LogConfig, metrics::names};
+use crate::{bounded::read_all, config::LogConfig, metrics::names};
 
+/// A checkpoint with more witnesses than anybody has.
+const MOST_NOTE: u64 = 1 << 20;
 /// Entries compared at once when the whole log is checked.
 const PAGE: u32 = 4096;
 
@@ -233,6 +236,11 @@ impl Log {
         made.await.map_err(|_| LogFault::Thread)?
     }
 
+    /// The log's signature under what is told to another system, in base64.
+    pub(crate) fn sign_event(&self, text: &str) -> Result<String, LogError> {
+        Ok(BASE64_STANDARD.encode(access::log::sign_event(&self.signer, text)?))
+    }
+
     /// The log's signature under an export.
     pub(crate) fn seal(&self, seal: &Seal) -> Result<Note, LogError> {
         seal.sign(&self.signer)
@@ -272,7 +280,7 @@ impl Log {
 
     /// Resolves when there is something new to publish.
     pub(crate) async fn grown(&self) {
-        self.grown.notified().await;
+        tokio::select! { () = self.grown.notified() => {}, () = self.catalogue.record_grown() => {} }
     }
 }
 
@@ -302,7 +310,12 @@ pub fn verify_folder(tiles: &FileTiles, trust: &Trust, seen: impl FnMut(u64, &[u
 
 /// # Errors
 /// [`LogFault::Forked`] unless what `by` has `seen` is the beginning of the log at `head`.
-fn check_beginning(tiles: &FileTiles, seen: &TreeHead, head: &TreeHead, by: impl FnOnce() -> String) -> Result<(), LogFault> {
+pub(crate) fn check_beginning(
+    tiles: &FileTiles,
+    seen: &TreeHead,
+    head: &TreeHead,
+    by: impl FnOnce() -> String,
+) -> Result<(), LogFault> {
     let proof = access::log::prove_consistency(tiles, head, seen.size)?;
     check_consistency(seen, head, &proof).map_err(|_| LogFault::Forked { by: by() })
 }
@@ -317,15 +330,19 @@ pub fn verify_growth(tiles: &FileTiles, trust: &Trust, from: &Note, to: &Note) -
 
 /// A checkpoint, unchecked; `None` where there is no file.
 pub fn read_note(path: &Path) -> Result<Option<Note>, LogFault> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+    let text = match read_all(path, MOST_NOTE).map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        Ok(Err(error)) => {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
+            return Err(LogFault::Io { action: "read", path: path.to_owned(), source });
+        }
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(LogFault::Io { action: "read", path: path.to_owned(), source }),
     };
     Ok(Some(text.parse::<Note>().map_err(access::log::LogError::from)?))
 }
 
-fn checked(trust: &Trust, path: &Path) -> Result<Option<TreeHead>, LogFault> {
+pub(crate) fn checked(trust: &Trust, path: &Path) -> Result<Option<TreeHead>, LogFault> {
     read_note(path)?.map(|note| Ok(trust.check(&note)?.head)).transpose()
 }
 

@@ -13,7 +13,7 @@ use crate::{
     config::{Config, ConfigError},
     deployment::Home,
     lock::{HomeLock, LockError},
-    log::{FileTiles, Log, LogFault, grow, mark, write_durably},
+    log::{FileTiles, Log, LogFault, grow, mark},
     store::catalogue_config,
 };
 
@@ -53,6 +53,7 @@ impl MigrateError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Lock(LockError::InUse { .. }) => "stop its server first; nothing may change meanwhile".to_owned(),
+            Self::Lock(error @ LockError::Open { .. }) => error.hint(),
             Self::Lock(_) | Self::Io { .. } => "check the folders and that you may read and write there".to_owned(),
             Self::Catalogue(CatalogueError::NotEmpty { .. }) => {
                 "nothing was changed; give it an empty database, or go on with the move that was begun there".to_owned()
@@ -204,7 +205,7 @@ fn copy_file(from: &Path, to: &Path, before: Before) -> Result<(), MigrateError>
         let same = before == Before::Kept || fs::read(to).map_err(failed("read", to))? == bytes;
         return if same { Ok(()) } else { Err(MigrateError::Other(to.to_owned())) };
     }
-    write_durably(to, &bytes).map_err(failed("write", to))?;
+    durable::write(to, &bytes).map_err(failed("write", to))?;
     let permissions = fs::metadata(from).map_err(failed("read", from))?.permissions();
     fs::set_permissions(to, permissions).map_err(failed("write", to))
 }

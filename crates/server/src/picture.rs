@@ -4,11 +4,13 @@
 //! than it can read soon. Nothing of a picture is stored or logged; the record commits to it before it is decoded.
 
 use std::{
+    collections::HashSet,
     io::Cursor,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
+use access::Caller;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use redact::{RedactError, Subject, redact};
 use tokio::sync::Semaphore;
@@ -18,7 +20,7 @@ use vision::{Embedder, ModelStore, Rgb, Vision, VisionError, VisionOptions};
 
 use crate::status::{Fault, chain};
 
-/// Pictures read or waiting to be.
+/// Pictures read or waiting to be; of one caller, one.
 const AT_ONCE: usize = 4;
 /// Of a side, before it is made smaller.
 const MAX_SIDE: u32 = 8_192;
@@ -43,26 +45,54 @@ pub(crate) struct PictureReader {
     options: VisionOptions,
     vision: Arc<Mutex<Option<Vision>>>,
     room: Arc<Semaphore>,
+    /// Whose pictures have a place.
+    callers: Callers,
+}
+
+type Callers = Arc<Mutex<HashSet<Caller>>>;
+
+/// A caller's own place; given back when it is dropped.
+struct OwnPlace(Callers, Caller);
+
+impl OwnPlace {
+    fn take(callers: &Callers, caller: &Caller) -> Option<Self> {
+        let taken = callers.lock().unwrap_or_else(PoisonError::into_inner).insert(caller.clone());
+        taken.then(|| Self(Arc::clone(callers), caller.clone()))
+    }
+}
+
+impl Drop for OwnPlace {
+    fn drop(&mut self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+    }
 }
 
 impl PictureReader {
     pub(crate) fn new(models: ModelStore, options: VisionOptions) -> Self {
-        Self { models, options, vision: Arc::default(), room: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { models, options, vision: Arc::default(), room: Arc::new(Semaphore::new(AT_ONCE)), callers: Callers::default() }
     }
 
     /// The vector of the one figure or vehicle (of that class, if named) in a JPEG or PNG.
-    pub(crate) async fn embed(&self, picture: Vec<u8>, class: Option<Class>, made_by: MadeBy) -> Result<Embedding, Fault> {
-        let Ok(room) = Arc::clone(&self.room).try_acquire_owned() else {
-            return Err(Fault::Caller {
-                code: Code::ResourceExhausted,
-                reason: "busy",
-                message: "too many pictures are being read".to_owned(),
-                hint: "try again in a moment",
-            });
+    pub(crate) async fn embed(
+        &self,
+        caller: &Caller,
+        picture: Vec<u8>,
+        class: Option<Class>,
+        made_by: MadeBy,
+    ) -> Result<Embedding, Fault> {
+        let busy = |message: &str| Fault::Caller {
+            code: Code::ResourceExhausted,
+            reason: "busy",
+            message: message.to_owned(),
+            hint: "try again in a moment",
         };
+        // One's own first: nobody holds the places of all.
+        let own = OwnPlace::take(&self.callers, caller).ok_or_else(|| busy("a picture of yours is being read"))?;
+        let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_| busy("too many pictures are being read"))?;
         let (vision, models, options) = (Arc::clone(&self.vision), self.models.clone(), self.options.clone());
         let read = tokio::task::spawn_blocking(move || {
-            let _room = room;
+            // Also where nobody waits for the answer any more.
+            let _places = (room, own);
             let picture = decode(&picture)?;
             let mut vision = vision.lock().unwrap_or_else(PoisonError::into_inner);
             look(picture, class, loaded(&mut vision, &models, options, made_by).map_err(|e| unable(&e))?)
@@ -199,6 +229,17 @@ mod tests {
             Err(Fault::Caller { reason, .. }) => reason,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_caller_has_one_place_until_it_is_given_back_and_others_have_theirs() {
+        let caller = |name: &str| Caller::from_uri(&format!("sightline://local/investigator/{name}")).unwrap();
+        let callers = Callers::default();
+        let held = OwnPlace::take(&callers, &caller("ines")).unwrap();
+        assert!(OwnPlace::take(&callers, &caller("ines")).is_none());
+        assert!(OwnPlace::take(&callers, &caller("otto")).is_some());
+        drop(held);
+        assert!(OwnPlace::take(&callers, &caller("ines")).is_some());
     }
 
     #[test]

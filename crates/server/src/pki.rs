@@ -2,7 +2,6 @@
 
 use std::{
     fs, io,
-    io::Write,
     net::IpAddr,
     path::{Path, PathBuf},
 };
@@ -79,11 +78,9 @@ impl Authority {
             .save(certificate, key)
     }
 
-    /// For localhost, 127.0.0.1, ::1 and these names or addresses.
-    pub(crate) fn server(&self, names: &[String]) -> Result<Issued, PkiError> {
-        let mut all: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
-        all.extend(names.iter().filter(|n| !["localhost", "127.0.0.1", "::1"].contains(&n.as_str())).cloned());
-        self.host("Sightline server", all, SERVER_DAYS)
+    /// For these names or addresses: [`server_hosts`].
+    pub(crate) fn server(&self, hosts: &[String]) -> Result<Issued, PkiError> {
+        self.host("Sightline server", hosts.to_vec(), SERVER_DAYS)
     }
 
     /// For these names or addresses alone.
@@ -121,6 +118,13 @@ impl Authority {
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Issued { der: certificate.der().to_vec(), certificate: certificate.pem(), key: key.serialize_pem() })
     }
+}
+
+/// What a server is called: localhost, 127.0.0.1, ::1 and these names or addresses.
+pub(crate) fn server_hosts(names: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+    all.extend(names.iter().filter(|n| !["localhost", "127.0.0.1", "::1"].contains(&n.as_str())).cloned());
+    all
 }
 
 fn params(title: &str, sans: Vec<SanType>, days: i64) -> Result<CertificateParams, PkiError> {
@@ -162,15 +166,7 @@ pub(crate) fn write_private(file: &Path, text: &str) -> io::Result<()> {
 
 /// Never over what is there; never readable by more than `mode` says, not even for a moment.
 fn write(file: &Path, text: &str, mode: u32) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut file = options.open(file)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()
+    durable::create(file, text.as_bytes(), mode)
 }
 
 /// Makes a folder that only its owner can enter.

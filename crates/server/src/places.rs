@@ -98,6 +98,16 @@ pub(crate) struct PlaceLimits {
     pub(crate) per_caller: usize,
 }
 
+impl PlaceLimits {
+    pub(crate) fn of(config: &crate::Config) -> Self {
+        Self {
+            all: config.max_connections,
+            per_address: config.max_connections_per_address,
+            per_caller: config.callers.connections as usize,
+        }
+    }
+}
+
 /// Which of the limits is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Full {
@@ -120,7 +130,7 @@ impl Full {
 /// Connections of which it is known whose they are.
 #[derive(Debug)]
 pub(crate) struct Places {
-    limits: PlaceLimits,
+    limits: Mutex<PlaceLimits>,
     held: Mutex<Held>,
 }
 
@@ -142,19 +152,25 @@ pub(crate) struct Place {
 
 impl Places {
     pub(crate) fn new(limits: PlaceLimits) -> Arc<Self> {
-        Arc::new(Self { limits, held: Mutex::default() })
+        Arc::new(Self { limits: Mutex::new(limits), held: Mutex::default() })
+    }
+
+    /// Holds for the next connection; those that are open stay.
+    pub(crate) fn set_limits(&self, limits: PlaceLimits) {
+        *lock(&self.limits) = limits;
     }
 
     pub(crate) fn take(self: &Arc<Self>, from: Network, caller: Option<Arc<Caller>>) -> Result<Place, Full> {
+        let limits = *lock(&self.limits);
         let mut held = lock(&self.held);
         let of_address = held.addresses.get(&from).copied().unwrap_or_default();
         let of_caller = held.callers.get(&caller).copied().unwrap_or_default();
         // The narrowest first: it is what the other end can do something about.
-        if of_caller >= self.limits.per_caller {
+        if of_caller >= limits.per_caller {
             return Err(Full::Caller);
-        } else if of_address >= self.limits.per_address {
+        } else if of_address >= limits.per_address {
             return Err(Full::Address);
-        } else if held.all >= self.limits.all {
+        } else if held.all >= limits.all {
             return Err(Full::All);
         }
         held.all += 1;

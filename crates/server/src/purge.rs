@@ -54,9 +54,11 @@ impl App {
     /// Ends the emergencies that are overdue and purges what must go.
     pub(crate) async fn sweep_cases(&self) -> Result<(), Fault> {
         let Some(_held) = self.store.fleet.turn(turns::CASES).await? else { return Ok(()) };
+        // By a clock that leapt no emergency ends, and nothing goes.
+        let now = self.settled().await?.0;
         for stored in self.catalogue().open_emergencies().await? {
             let mut after = stored.case.clone();
-            if !after.lapse(self.gate.policy(), self.now()) {
+            if !after.lapse(self.gate.policy(), now) {
                 continue;
             }
             let id = stored.case.id();
@@ -65,14 +67,20 @@ impl App {
                 Ok(0)
             });
             match ended.await {
-                Ok(()) => tracing::info!(case = %id, "nobody authorised the emergency in time: closed"),
+                Ok(()) => {
+                    self.notify.changed();
+                    tracing::info!(case = %id, "nobody authorised the emergency in time: closed");
+                }
                 // Somebody was faster; the next round sees what it is now.
                 Err(Fault::Catalogue(catalogue::CatalogueError::Conflict { .. })) => {}
                 Err(fault) => return Err(fault),
             }
             self.rules_changed();
         }
-        for stored in self.catalogue().cases_to_purge(self.gate.policy(), self.now()).await? {
+        if self.catalogue().remind_of_cases(self.gate.policy(), now).await? > 0 {
+            self.notify.changed();
+        }
+        for stored in self.catalogue().cases_to_purge(self.gate.policy(), now).await? {
             self.purge_case(stored.case.id()).await?;
         }
         Ok(())

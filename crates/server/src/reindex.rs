@@ -391,7 +391,7 @@ pub(crate) async fn share_learned(
 /// There whole, or not at all, also after a power cut.
 fn put_learned(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), VisionError> {
     let file = folder.join(name);
-    crate::log::write_durably(&file, bytes).map_err(|source| VisionError::Read { file, source })
+    durable::write(&file, bytes).map_err(|source| VisionError::Read { file, source })
 }
 
 /// The configuration's own.

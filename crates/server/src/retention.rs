@@ -15,7 +15,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Schedule};
-use catalogue::{DeletionRun, Fence, Gone, Share, due};
+use catalogue::{DeletionRun, Fence, Gone, Reason, Share, due};
 use index::{IndexQuery, QueryVector};
 use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
@@ -23,6 +23,7 @@ use types::{CameraId, Day, Embedding, ReceiveTime, SightingId, TimeWindow};
 
 use crate::{
     app::App,
+    clock::{Believed, Settled},
     fleet::turns,
     status::{Fault, chain},
 };
@@ -35,9 +36,6 @@ const PURGES: std::time::Duration = std::time::Duration::from_secs(120);
 const PAGE: usize = 1_000;
 /// Not serving while a deletion is overdue.
 pub(crate) const HEALTH: &str = "sightline.Retention";
-
-/// Not serving while there are sightings that the index could not take. Searches go on without them.
-pub(crate) const INDEX_HEALTH: &str = "sightline.Index";
 
 /// How deletion stands, for metrics and health.
 pub(crate) struct RetentionState {
@@ -97,9 +95,10 @@ impl App {
     /// Deletes what is due, and says whether anything is overdue afterwards. Returns the runs that came to their end.
     pub(crate) async fn sweep_retention(&self) -> Result<Vec<DeletionRun>, Fault> {
         let _turn = self.store.deleting.lock().await;
+        crate::upgrade::forget_old(&self.store.data, self.now()).map_err(crate::store::StoreError::from)?;
         // Of several servers one deletes; all of them see what is overdue.
         let done = match self.store.fleet.turn(turns::RETENTION).await? {
-            Some(held) => self.delete_due(held.fence()).await,
+            Some(held) => self.delete_due(&held.fence()).await,
             None => Ok(Vec::new()),
         };
         let overdue = match self.overdue().await {
@@ -115,25 +114,14 @@ impl App {
         }
         let status = if overdue == 0 { ServingStatus::Serving } else { ServingStatus::NotServing };
         self.retention.health.set_service_status(HEALTH, status).await;
-        let whole = match self.store.feed.main().count_set_aside().await {
-            Ok(count) => count == 0,
-            Err(error) => {
-                tracing::error!(error = %chain(&error), "what the index has set aside can't be told");
-                false
-            }
-        };
-        let status = if whole { ServingStatus::Serving } else { ServingStatus::NotServing };
-        self.retention.health.set_service_status(INDEX_HEALTH, status).await;
         done
     }
 
-    async fn delete_due(&self, by: Option<Fence>) -> Result<Vec<DeletionRun>, Fault> {
+    async fn delete_due(&self, by: &Fence) -> Result<Vec<DeletionRun>, Fault> {
         let catalogue = self.catalogue();
-        let now = self.believed_time().await?;
+        let now = self.settled().await?.0;
         let holds = catalogue.standing_holds().await?;
-        let mut cut_off = catalogue.open_deletions().await?;
-        cut_off.iter_mut().for_each(|run| run.by.clone_from(&by));
-        let mut done = self.carry_out(cut_off, true, &holds, now).await?;
+        let mut done = self.carry_out(catalogue.open_deletions().await?, true, &holds, now, by).await?;
         let cameras = catalogue.cameras().await?;
         let cutoffs = self.config.retention.cutoffs(cameras.iter().map(|c| (&c.id, &c.policy)), now);
         let mut days = due(&catalogue.shares().await?, &cutoffs);
@@ -151,9 +139,9 @@ impl App {
                 ids: IdDigest::default(),
                 probe: None,
             };
-            runs.push(DeletionRun { by: by.clone(), ..catalogue.begin_deletion(&deletion, now).await? });
+            runs.push(catalogue.begin_deletion(&deletion, now).await?);
         }
-        done.extend(self.carry_out(runs, false, &holds, now).await?);
+        done.extend(self.carry_out(runs, false, &holds, now, by).await?);
         if done.is_empty() {
             // Else that was done with them.
             self.store.feed.forget_tombstones().await?;
@@ -168,6 +156,7 @@ impl App {
         again: bool,
         holds: &[Hold],
         now: ReceiveTime,
+        by: &Fence,
     ) -> Result<Vec<DeletionRun>, Fault> {
         if runs.is_empty() {
             return Ok(Vec::new());
@@ -176,7 +165,7 @@ impl App {
         let days: Vec<_> = runs.iter().map(|run| run.deletion.day).collect();
         for run in runs {
             let begin = self.note_deletion(&run.deletion, Phase::Begin).await?;
-            match self.empty(run, begin, again, holds, now).await {
+            match self.empty(run, begin, again, holds, now, by).await {
                 Ok(day) => emptied.push(day),
                 Err((run, fault)) => {
                     self.note_deletion(&run.deletion, Phase::Complete { begin, outcome: Outcome::Failed }).await?;
@@ -185,6 +174,8 @@ impl App {
             }
         }
         let erased = async {
+            // What was deleted is in a copy from before an upgrade too.
+            crate::upgrade::forget(&self.store.data).map_err(crate::store::StoreError::from)?;
             self.purge_everywhere(emptied.iter().map(|e| e.run.deletion.day)).await?;
             self.store.feed.forget_deletions().await?;
             Ok::<_, Fault>(self.catalogue().erase(&days).await?)
@@ -202,11 +193,11 @@ impl App {
                     let day = run.deletion.day;
                     if !clean {
                         tracing::error!(%day, found = probe.found, "what was deleted can still be found; deleted again later");
-                        self.catalogue().save_deletion(&run).await?;
+                        self.catalogue().save_deletion(&run, by).await?;
                         continue;
                     }
                     let sightings = run.deletion.sightings();
-                    self.catalogue().finish_deletion(&run, now, seq).await?;
+                    self.catalogue().finish_deletion(&run, now, seq, by).await?;
                     run.finished = Some((now, seq));
                     self.retention.deleted.fetch_add(gone.len() as u64, Ordering::Relaxed);
                     tracing::info!(%day, sightings, whole = run.deletion.whole, "sightings deleted: their time had come");
@@ -250,10 +241,11 @@ impl App {
         again: bool,
         holds: &[Hold],
         now: ReceiveTime,
+        by: &Fence,
     ) -> Result<Emptied, (DeletionRun, Fault)> {
         let (mut gone, mut sample) = (Vec::new(), Vec::new());
         loop {
-            match self.catalogue().delete_due(&mut run, holds, now).await {
+            match self.catalogue().delete_due(&mut run, holds, now, by).await {
                 Ok(chunk) if chunk.is_empty() => break,
                 Ok(chunk) => {
                     for Gone { id, embedding } in chunk {
@@ -285,7 +277,7 @@ impl App {
         let catalogue = self.catalogue();
         let mut found = catalogue.stray_crops(deletion.day).await?;
         for page in gone.chunks(PAGE) {
-            found += catalogue.sightings(page).await?.len() as u64;
+            found += catalogue.maintenance(Reason::Deletion).sightings(page).await?.len() as u64;
         }
         let index = self.store.feed.index().clone();
         let spec = index.spec();
@@ -315,7 +307,7 @@ impl App {
 
     /// How many days are later than they may be, and how many deletions did not come to their end.
     async fn overdue(&self) -> Result<u64, Fault> {
-        let now = self.believed_time().await?;
+        let now = self.settled().await?.0;
         let late = |at: ReceiveTime| at.plus_micros(micros(self.config.retention.grace)) <= now;
         let schedules = self.schedules().await?;
         let shares = self.catalogue().shares().await?;
@@ -325,23 +317,27 @@ impl App {
         Ok(days.len() as u64 + open.iter().filter(stuck).count() as u64)
     }
 
-    /// The time that retention goes by: it does not go back, and does not leap ahead.
-    async fn believed_time(&self) -> Result<ReceiveTime, Fault> {
-        match self.retention_time(self.now()).await? {
-            (_, Some(ahead)) => Err(Fault::ClockLeapt { ahead }),
-            (now, None) => Ok(now),
+    /// The time for what can't be undone: it does not go back, and a leap ahead does not move it.
+    pub(crate) async fn settled(&self) -> Result<Settled, Fault> {
+        match self.retention_time().await? {
+            (_, Some(ahead)) if ahead > self.config.clock_leap => Err(Fault::ClockLeapt { ahead }),
+            (now, _) => Ok(Settled(now)),
         }
     }
 
-    /// The latest time that was seen, `now` by this machine's clock included; and how far that is ahead of it, where that is more
-    /// than is believed.
-    pub(crate) async fn retention_time(&self, now: ReceiveTime) -> Result<(ReceiveTime, Option<Duration>), Fault> {
-        let last = self.catalogue().last_time().await?.unwrap_or(now);
-        let ahead = u64::try_from(now.as_micros() - last.as_micros()).map_or(Duration::ZERO, Duration::from_micros);
-        if ahead > self.config.clock_leap {
-            return Ok((last, Some(ahead)));
+    /// The latest time that was settled, on any server; and how far this machine's clock is ahead of it, where it leapt.
+    pub(crate) async fn retention_time(&self) -> Result<(ReceiveTime, Option<Duration>), Fault> {
+        let last = self.catalogue().last_time().await?;
+        let (now, ahead) = match self.clock.believed() {
+            Believed::Leapt(ahead) => return Ok((last.unwrap_or_else(|| self.clock.raw()), Some(ahead))),
+            Believed::Time { settled, ahead } => (settled.0, ahead),
+        };
+        let last = last.unwrap_or(now);
+        let unseen = u64::try_from(now.as_micros() - last.as_micros()).map_or(Duration::ZERO, Duration::from_micros);
+        if unseen > self.config.clock_leap {
+            return Ok((last, Some(unseen)));
         }
-        Ok((self.catalogue().see_time(now).await?, None))
+        Ok((self.catalogue().see_time(now).await?, ahead))
     }
 
     /// By camera, as its owner says now.

@@ -29,26 +29,34 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigError},
     deployment::Home,
-    fleet,
+    feed, fleet,
     footage_files::FootageRoots,
-    grant_keys::{GrantKeyError, GrantKeys},
+    grant_keys::{FoundKeys, GrantKeyError},
     guard::GuardLayer,
+    handed_out::HandedOut,
     jobs::{Jobs, Workers},
+    known::follow_lists,
     live::{LiveCameras, LiveSettings},
     metrics::{self, MetricsError},
+    notify::{self, Hook, HookError, Notify},
     picture::PictureReader,
-    places::PlaceLimits,
+    places::{PlaceLimits, Places},
     purge::{SealedWords, sweep_regularly},
+    record_health::{self, RecordHealth},
     reindex,
+    reload::{self, Reloadable},
     retention::{self, RetentionCounts, RetentionState},
     service,
     services::Api,
     status::chain,
     store::{Store, StoreError},
     supervise::Parts,
-    tls::{self, Door, Refused, TlsError},
+    tls::{self, Door, Handshakes, Refused, TlsError},
+    upgrade::OldCopies,
 };
 
+/// Entries of the record that are asked for the latest time.
+const LAST_ENTRIES: u32 = 1_000;
 /// Checkpoints are signed at most this often, but for receipts.
 const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// Witnesses that were silent are asked this often.
@@ -76,6 +84,8 @@ pub enum ServeError {
     Reflection(#[from] tonic_reflection::server::Error),
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    #[error(transparent)]
+    Hook(#[from] HookError),
     #[error("start {0}")]
     Start(&'static str, #[source] std::io::Error),
     #[error("{0} ended unexpectedly, and with it the server")]
@@ -88,12 +98,13 @@ impl ServeError {
     pub fn hint(&self) -> String {
         match self {
             Self::Config(error) => error.hint(),
-            Self::Store(error) => error.hint().to_owned(),
+            Self::Store(error) => error.hint().into_owned(),
             Self::Tls(_) | Self::GrantKeys(_) => {
                 "the files under pki/ were made by `sightline init`; put back what is missing".to_owned()
             }
             Self::Listen { .. } => "is another server running? set server.listen in sightline.toml to another address".to_owned(),
             Self::Media(_) => "install GStreamer and its plugins; docs say which".to_owned(),
+            Self::Hook(_) => "look at notify.ca_file in sightline.toml".to_owned(),
             Self::Metrics(_) => "set metrics.listen in sightline.toml to another address".to_owned(),
             Self::Reflection(_) | Self::Start(..) | Self::Part(_) | Self::Ended(_) => "look at the log".to_owned(),
         }
@@ -115,6 +126,7 @@ pub struct Server {
     tasks: Parts,
     shutdown: Duration,
     home: Home,
+    pub(crate) reloadable: Reloadable,
 }
 
 impl std::fmt::Debug for Server {
@@ -123,17 +135,27 @@ impl std::fmt::Debug for Server {
     }
 }
 
-/// Serves a home folder by its configuration until SIGTERM or SIGINT. `ready` is told the address once calls are answered.
-pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+/// Serves a home folder by its configuration until SIGTERM or SIGINT, and takes its files anew at SIGHUP. `ready` is told the address
+/// once calls are answered; `log` is told what to log once that changes, `None` being what the environment says.
+pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr), log: impl Fn(Option<&str>)) -> Result<(), ServeError> {
     let config = Config::load(&home.config())?;
+    let mut again = hang_up().map_err(|e| ServeError::Start("listening to signals", e))?;
     let signal = signal().map_err(|e| ServeError::Start("listening to signals", e))?;
     let mut server = Server::start(home, config).await?;
+    server.note_certificates();
+    reload::begin(home).map_err(|e| ServeError::Start("the file that says what a reload did", e))?;
     ready(server.address());
     service::ready();
-    let ended = tokio::select! {
-        () = signal => None,
-        part = server.ended() => Some(part),
-        () = service::live() => None,
+    tokio::pin!(signal);
+    let alive = service::live();
+    tokio::pin!(alive);
+    let ended = loop {
+        tokio::select! {
+            () = &mut signal => break None,
+            part = server.ended() => break Some(part),
+            () = &mut alive => break None,
+            _ = again.recv() => reload::at_signal(&server, &log),
+        }
     };
     service::stopping();
     tracing::info!("stopping");
@@ -147,6 +169,10 @@ pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr)) -> Result<(), Se
             Err(ServeError::Part(part))
         }
     }
+}
+
+fn hang_up() -> std::io::Result<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())
 }
 
 fn signal() -> std::io::Result<impl Future<Output = ()>> {
@@ -169,9 +195,11 @@ impl Server {
         let (callers, (refused, strangers)) = (Arc::new(Callers::new(config.callers, [])), mpsc::channel(1));
         let door = Door { callers: callers.clone(), clock: clock.clone(), refused };
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), door.clone())?;
-        let keys = GrantKeys::load(&home.pki().join("grant-keys"))?;
+        let keys = FoundKeys::load(&home.pki().join("grant-keys"))?;
+        let hook = config.notify.as_ref().map(|notify| Hook::new(home, notify)).transpose()?;
         let store = Arc::new(Store::open(home, &config).await?);
         store.log.introduce().await.map_err(StoreError::from)?;
+        let keys = keys.trust(&store.catalogue, &store.log, clock.now()).await?;
         let listener = listen(config.listen).await?;
         let address = listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
 
@@ -195,26 +223,32 @@ impl Server {
             store.models.clone(),
             vision.clone(),
             CameraSecrets::new(&home.root().join("secrets/cameras")),
-            LiveSettings { workers: config.live_workers, sample_fps: config.live_sample_fps },
+            LiveSettings::of(&config),
         ));
         let policy = Policy { authoriser_keys: Some(keys.all()), ..config.policy.clone() };
         for revoked in store.catalogue.revoked_identities().await.map_err(StoreError::from)? {
             callers.revoke(&revoked.serial);
         }
+        let latest = store.catalogue.last_time().await.map_err(StoreError::from)?;
+        clock.begin(config.clock_leap, latest, &store.catalogue.last_recorded(LAST_ENTRIES).await.map_err(StoreError::from)?);
         let (health, health_service) = tonic_health::server::health_reporter();
         let app = Arc::new(App {
             gate: Gate::new(policy, store.log.clone()),
             keys,
+            knowing: tokio::sync::Mutex::default(),
             home: home.clone(),
             pictures: PictureReader::new(store.models.clone(), vision_options(&config)),
+            handed_out: HandedOut::default(),
             jobs,
             live: live.clone(),
             callers,
             strangers: Seldom::default(),
             clock,
+            notify: Notify::new(health.clone()),
             rules: AtomicU64::new(0),
-            purges: vec![Arc::new(SealedWords(store.catalogue.clone()))],
+            purges: vec![Arc::new(SealedWords(store.catalogue.clone())), Arc::new(OldCopies(store.data.clone()))],
             retention: RetentionState::new(health.clone()),
+            record_health: RecordHealth::new(health.clone()),
             started: ReceiveTime::now(),
             stop: stop.clone(),
             detached: TaskTracker::new(),
@@ -225,18 +259,26 @@ impl Server {
         for serial in app.catalogue().revoked_on_record().await.map_err(StoreError::from)? {
             app.callers.revoke(&serial);
         }
+        // Where that fails it is tried again, and nobody is answered before.
+        if let Err(error) = app.know_issued().await {
+            tracing::error!(error = %chain(&error), "what was issued is not on the record yet");
+        }
         set_health(&health, ServingStatus::Serving).await;
+        app.record_health.tell(&app.store).await;
         let mut tasks = Parts::default();
         let (send, connections) = mpsc::channel(16);
-        let limits = PlaceLimits {
-            all: config.max_connections,
-            per_address: config.max_connections_per_address,
-            per_caller: config.callers.connections as usize,
-        };
-        tasks.spawn("the door", tls::accept(listener, Arc::new(tls), limits, door, send, stop.clone()));
+        let (handshakes, places) = (Handshakes::new(tls), Places::new(PlaceLimits::of(&config)));
+        let reloadable = Reloadable::new(&config, handshakes.clone(), places.clone(), door.clone());
+        tasks.spawn("the door", tls::accept(listener, handshakes, places, door, send, stop.clone()));
         tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), strangers));
+        tasks.spawn("the record of who was issued a certificate", follow_lists(app.clone(), stop.clone()));
+        if let Some(hook) = hook {
+            app.catalogue().begin_notifying().await.map_err(StoreError::from)?;
+            tasks.spawn("telling who answers for cases", notify::tell_regularly(app.clone(), hook, stop.clone()));
+        }
         tasks.spawn("the sweep of overdue cases", sweep_regularly(app.clone(), stop.clone()));
         tasks.spawn("retention", retention::sweep_regularly(app.clone(), stop.clone()));
+        tasks.spawn("the health of the index", feed::health::tell_regularly(app.clone(), health.clone(), stop.clone()));
         tasks.spawn("the writing of the index", flush_regularly(app.clone(), stop.clone()));
         tasks.spawn("reindexing", reindex::follow(app.clone(), stop.clone()));
         if app.store.fleet.is_shared() {
@@ -244,6 +286,7 @@ impl Server {
             tasks.spawn("the leases of jobs", fleet::keep_jobs(app.clone(), stop.clone()));
         }
         tasks.spawn_once("the sweep of crops", fleet::sweep_crops(app.clone()));
+        tasks.spawn_once("committing to what was found", record_health::commit_found(app.clone(), stop.clone()));
         let watching = Some(tokio::spawn(live.run(stop.clone())));
         tasks.spawn("publishing", publish_regularly(app.clone(), stop.clone()));
         let health_address = match config.health_listen {
@@ -299,7 +342,32 @@ impl Server {
         address_file::write(home, address).map_err(|e| ServeError::Start("the address file", e))?;
         tracing::info!(%address, workers = config.workers, "serving");
         let (shutdown, home) = (config.shutdown, home.clone());
-        Ok(Self { address, health_address, metrics_address, app, health, workers, watching, grpc, tasks, shutdown, home })
+        Ok(Self {
+            address,
+            health_address,
+            metrics_address,
+            app,
+            health,
+            workers,
+            watching,
+            grpc,
+            tasks,
+            shutdown,
+            home,
+            reloadable,
+        })
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+
+    pub(crate) fn live(&self) -> &LiveCameras {
+        &self.app.live
+    }
+
+    pub(crate) fn callers(&self) -> &Callers {
+        &self.app.callers
     }
 
     /// Where it answers; the port that was free where the configuration says 0.
@@ -352,6 +420,7 @@ impl Server {
         set_health(&self.health, ServingStatus::NotServing).await;
         self.app.stop.cancel();
         address_file::remove(&self.home);
+        reload::end(&self.home);
         let workers = self.workers;
         // A thread of its own: the runtime would wait for one of its threads however long a worker takes.
         let (joined, all_joined) = tokio::sync::oneshot::channel();
@@ -418,7 +487,8 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
 }
 
-async fn set_health(health: &HealthReporter, status: ServingStatus) {
+/// What `grpc.health.v1` knows by name. The empty one is the server as a whole.
+pub fn health_services() -> Vec<&'static str> {
     let services = [
         "",
         "sightline.v1.SearchService",
@@ -432,9 +502,15 @@ async fn set_health(health: &HealthReporter, status: ServingStatus) {
         "sightline.v1.LogService",
         "sightline.v1.RetentionService",
         retention::HEALTH,
-        retention::INDEX_HEALTH,
+        record_health::HEALTH,
+        notify::HEALTH,
+        feed::health::HEALTH,
     ];
-    for name in services {
+    services.to_vec()
+}
+
+async fn set_health(health: &HealthReporter, status: ServingStatus) {
+    for name in health_services() {
         health.set_service_status(name, status).await;
     }
 }
@@ -468,6 +544,8 @@ async fn publish_regularly(app: Arc<App>, stop: CancellationToken) {
         tokio::select! { () = stop.cancelled() => return, () = log.grown() => {}, () = again => {} }
         if let Err(error) = log.publish().await {
             tracing::error!(error = %chain(&error), "the log's files lag behind the record");
+            // Also where nothing new comes: there may be room for it by then.
+            log.has_grown();
         }
         if let Err(error) = app.catalogue().note_accesses().await {
             tracing::error!(error = %chain(&error), "the lists of who looked at a camera lag behind the record");

@@ -2,6 +2,7 @@
 
 mod admin;
 mod cameras;
+mod case_watch;
 mod cases;
 mod convert;
 mod export;

@@ -81,7 +81,7 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
         }
         Fault::Store(error) => {
             let hint = error.hint();
-            ours(Code::Internal, "store", &error, hint)
+            ours(Code::Internal, "store", &error, &hint)
         }
         Fault::Secret(error) => ours(Code::Internal, "secret", &error, "check the server's disk"),
         Fault::Search(error) => of_search(&error),
@@ -107,7 +107,8 @@ fn denied(action: Action, code: access::Code) -> Code {
         (_, Why::HoldState) => Code::FailedPrecondition,
         (Action::OpenCase | Action::PlaceHold, Why::Limits) => Code::InvalidArgument,
         (Action::OpenCase, Why::Camera) | (_, Why::UnknownSerial) => Code::NotFound,
-        (_, Why::UnclearName) => Code::InvalidArgument,
+        (_, Why::EmergencyQuota | Why::WaitingQuota) => Code::ResourceExhausted,
+        (_, Why::UnclearName | Why::TooLarge) => Code::InvalidArgument,
         (
             Action::AuthoriseCase | Action::CloseCase | Action::RefuseCase,
             Why::Closed | Why::Expired | Why::NotYetValid | Why::AlreadyAuthorised,

@@ -2,15 +2,19 @@
 //! `index rebuild`.
 
 use std::{
+    borrow::Cow,
     collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use catalogue::{
-    AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, IdDifference, JobState, S3Credentials,
-    UnusableRow, compare_ids,
+    AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, IdDifference, S3Credentials, UnusableRow,
+    compare_ids,
 };
 use index::Place;
 use proto::v1;
@@ -26,8 +30,9 @@ use crate::{
     fleet::{Fleet, turns},
     lock::{HomeLock, LockError},
     log::{Log, LogFault},
-    reindex,
+    record_health, reindex,
     status::chain,
+    upgrade::{self, UpgradeError},
 };
 
 /// What to do where a server that holds the index is not to be had.
@@ -56,16 +61,17 @@ pub enum StoreError {
     ApiKey(#[from] ApiKeyError),
     #[error(transparent)]
     Audit(#[from] access::AuditError),
+    #[error(transparent)]
+    Upgrade(#[from] UpgradeError),
 }
 
 impl StoreError {
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Lock(LockError::InUse { .. }) => {
-                "stop it first; `check` and `index rebuild` ask a running server by themselves"
-            }
-            Self::Lock(LockError::Io { .. }) => "check that the home folder exists and that you may write there",
+    pub fn hint(&self) -> Cow<'static, str> {
+        let hint = match self {
+            Self::Lock(error) => return error.hint().into(),
             Self::Log(error) => error.hint(),
+            Self::Upgrade(UpgradeError::NoRoom { .. }) => "nothing was changed; make room where data/ lies, then start again",
+            Self::Upgrade(_) => "nothing was changed; `sightline upgrade --check` says more",
             Self::HalfMoved => "finish it first: `sightline migrate`",
             Self::Vision(error) => error.hint().unwrap_or("run `sightline models verify`"),
             Self::Catalogue(error) | Self::Feed(FeedError::Catalogue(error)) if error.hint().is_some() => {
@@ -74,7 +80,8 @@ impl StoreError {
             Self::ApiKey(_) => "write the key into the file that `index.api_key_file` names, readable by the server alone",
             Self::Feed(error) if error.is_away() => INDEX_AWAY,
             Self::Catalogue(_) | Self::Feed(_) | Self::Audit(_) => "check the disk, then run `sightline check`",
-        }
+        };
+        hint.into()
     }
 }
 
@@ -95,6 +102,8 @@ pub struct Store {
     pub(crate) place: Place,
     /// An index of a model that nobody uses is left behind where it was.
     pub(crate) untidy: AtomicBool,
+    /// What is stored is not what the record says, as far as anybody looked.
+    pub(crate) differs: AtomicBool,
     /// Held by whoever changes which model is searched.
     pub(crate) reindexing: tokio::sync::Mutex<()>,
     _lock: HomeLock,
@@ -107,6 +116,9 @@ impl Store {
         let models = models(config)?;
         let data = home.root().join(&config.data);
         let configured = configured_model(&models, config, &data).await?;
+        if config.database.is_none() {
+            upgrade::copy_before(&data).await?;
+        }
         let catalogue = Catalogue::open(&catalogue_config(home, config)?).await?;
         if catalogue.unfinished_migration().await?.is_some() {
             return Err(StoreError::HalfMoved);
@@ -116,11 +128,9 @@ impl Store {
         // Before anything is changed: on an older copy nothing is.
         let log = Log::open(home, &config.log, catalogue.clone()).await?;
         // What the record says decides, also where somebody changed the rows.
-        for found in catalogue.check_state().await? {
-            tracing::error!(subject = found.subject, "not what the record says: {}", found.message);
-        }
+        let differs = record_health::differs(&catalogue).await?;
         if !fleet.is_shared() {
-            undo_cut_off_jobs(&catalogue).await?;
+            undo_cut_off_jobs(&catalogue, &fleet).await?;
             let swept = catalogue.sweep_orphans().await?;
             if swept > 0 {
                 tracing::info!(crops = swept, "crops without a sighting removed");
@@ -149,6 +159,7 @@ impl Store {
             data,
             place,
             untidy: AtomicBool::new(false),
+            differs: AtomicBool::new(differs),
             reindexing: tokio::sync::Mutex::default(),
             _lock: lock,
         };
@@ -195,14 +206,15 @@ impl Store {
     /// Compares catalogue, crops and index; with `repair`, puts right what can be.
     pub async fn check(&self, repair: bool) -> Result<v1::CheckResponse, StoreError> {
         let _turn = self.deleting.lock().await;
-        let _held = self.fleet.wait_turn(turns::RETENTION, DELETING).await?;
+        let held = self.fleet.wait_turn(turns::RETENTION, DELETING).await?;
         let mut findings = self.findings().await?;
         let found = std::mem::take(&mut findings.list);
+        self.differs.store(found.iter().any(record_health::is_about_the_record), Ordering::Relaxed);
         if !repair || found.is_empty() {
             return Ok(findings.answer(found));
         }
         self.catalogue.repair_record().await?;
-        self.catalogue.repair().await?;
+        self.catalogue.repair(&held.fence()).await?;
         self.feed.await_current(FED).await?;
         let vector = |f: &v1::Finding| {
             let kinds = [v1::FindingKind::VectorMissing, v1::FindingKind::VectorOrphaned, v1::FindingKind::VectorDamaged];
@@ -212,6 +224,7 @@ impl Store {
             self.feed.rebuild().await?;
         }
         let left = self.findings().await?;
+        self.differs.store(left.list.iter().any(record_health::is_about_the_record), Ordering::Relaxed);
         let is_left = |f: &v1::Finding| left.list.iter().any(|l| l.kind == f.kind && l.subject == f.subject);
         let list = found.into_iter().map(|f| v1::Finding { repaired: !is_left(&f), ..f }).collect();
         let clean = left.list.is_empty();
@@ -264,6 +277,9 @@ impl Store {
         if let Err(fault) = self.feed.verify().await {
             add(v1::FindingKind::VectorDamaged, "index".to_owned(), &chain(&fault));
         }
+        for changed in &report.changed {
+            add(v1::FindingKind::SightingChanged, changed.subject.clone(), &changed.message);
+        }
         for name in &report.orphan_crops {
             add(v1::FindingKind::CropOrphaned, name.clone(), "the crop belongs to no sighting");
         }
@@ -289,7 +305,14 @@ impl Store {
             Err(fault) => add(v1::FindingKind::Audit, "log".to_owned(), &fault.to_string()),
         }
         let count = |n: usize| n as u64;
-        Ok(Findings { sightings: report.sightings, crops: report.crops, vectors: count(vectors), list })
+        Ok(Findings {
+            sightings: report.sightings,
+            crops: report.crops,
+            vectors: count(vectors),
+            committed: report.committed,
+            uncommitted: report.uncommitted,
+            list,
+        })
     }
 
     /// What rows and vectors differ in, and how many vectors there are.
@@ -305,6 +328,8 @@ struct Findings {
     sightings: u64,
     crops: u64,
     vectors: u64,
+    committed: u64,
+    uncommitted: u64,
     list: Vec<v1::Finding>,
 }
 
@@ -319,6 +344,8 @@ impl Findings {
             vectors: self.vectors,
             findings: list,
             findings_total,
+            committed: self.committed,
+            uncommitted: self.uncommitted,
         }
     }
 }
@@ -383,11 +410,11 @@ async fn configured_model(models: &ModelStore, config: &Config, data: &Path) -> 
 }
 
 /// A job that was running when the process died goes on; one that somebody wanted stopped leaves nothing.
-async fn undo_cut_off_jobs(catalogue: &Catalogue) -> Result<(), CatalogueError> {
-    let jobs = catalogue.jobs(u32::MAX).await?;
-    for job in jobs.into_iter().filter(|j| j.state == JobState::Running) {
+async fn undo_cut_off_jobs(catalogue: &Catalogue, fleet: &Fleet) -> Result<(), CatalogueError> {
+    for job in catalogue.running_jobs().await? {
         if job.cancelling {
-            catalogue.discard_footage(&job.spec.camera, job.spec.footage).await?;
+            let held = fleet.wait_turn(turns::FOOTAGE, DELETING).await?;
+            catalogue.discard_footage(&job.spec.camera, job.spec.footage, &held.fence()).await?;
         }
         tracing::info!(job = %job.id, cancelled = job.cancelling, "job was cut off");
     }

@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, PoisonError, RwLock},
     task::{Context, Poll},
     time::Duration,
 };
@@ -40,7 +40,7 @@ use crate::{
     callers::Callers,
     clock::Clock,
     identity::{Known, Peer},
-    places::{Pending, Place, PlaceLimits, Places},
+    places::{Pending, Place, Places},
 };
 
 /// A handshake that takes longer is cut.
@@ -208,16 +208,34 @@ impl ClientCertVerifier for StandingCertificate {
     }
 }
 
+/// What the next handshake goes by.
+pub(crate) struct Handshakes(RwLock<TlsAcceptor>);
+
+impl Handshakes {
+    pub(crate) fn new(config: ServerConfig) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(TlsAcceptor::from(Arc::new(config)))))
+    }
+
+    /// Holds for the next connection; those that are open stay.
+    pub(crate) fn replace(&self, config: ServerConfig) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = TlsAcceptor::from(Arc::new(config));
+    }
+
+    fn acceptor(&self) -> TlsAcceptor {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
 /// Accepts connections until told to stop. Nobody waits for a place: see [`Pending`] and [`Places`].
 pub(crate) async fn accept(
     listener: TcpListener,
-    config: Arc<ServerConfig>,
-    limits: PlaceLimits,
+    handshakes: Arc<Handshakes>,
+    places: Arc<Places>,
     door: Door,
     ready: mpsc::Sender<io::Result<PeerStream>>,
     stop: CancellationToken,
 ) {
-    let entry = Entry { acceptor: TlsAcceptor::from(config), places: Places::new(limits), door, ready };
+    let entry = Entry { handshakes, places, door, ready };
     let pending = Pending::new(PENDING);
     let mut coming = JoinSet::new();
     loop {
@@ -248,7 +266,7 @@ pub(crate) async fn accept(
 
 #[derive(Clone)]
 struct Entry {
-    acceptor: TlsAcceptor,
+    handshakes: Arc<Handshakes>,
     places: Arc<Places>,
     door: Door,
     ready: mpsc::Sender<io::Result<PeerStream>>,
@@ -258,7 +276,7 @@ impl Entry {
     /// Finds out who it is and that they speak HTTP/2; only then they get a place.
     async fn pass(self, tcp: TcpStream, from: SocketAddr) {
         let _ = tcp.set_nodelay(true);
-        let mut tls = match tokio::time::timeout(HANDSHAKE, self.acceptor.accept(tcp).into_fallible()).await {
+        let mut tls = match tokio::time::timeout(HANDSHAKE, self.handshakes.acceptor().accept(tcp).into_fallible()).await {
             Ok(Ok(tls)) => tls,
             // A balancer that looks whether we are there, every second.
             Ok(Err((error, _))) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {

@@ -10,8 +10,12 @@ mod attacks_callers;
 mod attacks_owners;
 #[path = "server/bad_rows.rs"]
 mod bad_rows;
+#[path = "../../catalogue/tests/catalogue/cluster.rs"]
+mod cluster;
 #[path = "server/comings.rs"]
 mod comings;
+#[path = "server/crops.rs"]
+mod crops;
 #[path = "server/damaged.rs"]
 mod damaged;
 #[path = "server/edge.rs"]
@@ -24,10 +28,14 @@ mod export;
 mod footage;
 #[path = "server/freshness.rs"]
 mod freshness;
+#[path = "server/full_disk.rs"]
+mod full_disk;
 #[path = "server/gate.rs"]
 mod gate;
 #[path = "server/harness.rs"]
 mod harness;
+#[path = "server/identities.rs"]
+mod identities;
 #[path = "server/index_server.rs"]
 mod index_server;
 #[path = "server/ingest.rs"]
@@ -36,10 +44,14 @@ mod ingest;
 mod left;
 #[path = "server/lifecycle.rs"]
 mod lifecycle;
+#[path = "server/lists.rs"]
+mod lists;
 #[path = "server/live.rs"]
 mod live;
 #[path = "server/log.rs"]
 mod log;
+#[path = "server/notify.rs"]
+mod notify;
 #[path = "server/picture.rs"]
 mod picture;
 #[path = "server/places.rs"]
@@ -56,7 +68,11 @@ mod retention;
 mod scale;
 #[path = "server/seen.rs"]
 mod seen;
+#[path = "../../catalogue/tests/catalogue/small_disk.rs"]
+mod small_disk;
 #[path = "server/telemetry.rs"]
 mod telemetry;
 #[path = "server/witness.rs"]
 mod witness;
+#[path = "server/wrong_clock.rs"]
+mod wrong_clock;

@@ -11,6 +11,7 @@ mod frame;
 mod geometry;
 mod id;
 mod sighting;
+mod stream_url;
 mod time;
 mod vocabulary;
 
@@ -21,5 +22,6 @@ pub use frame::{ColourMatrix, Frame, FrameError, PixelFormat, PixelSource, Plane
 pub use geometry::{Rect, Size};
 pub use id::{AgencyId, CameraId, CaseId, FootageDigest, HoldId, IdError, JobId, SightingId};
 pub use sighting::{Sighting, SightingOrigin};
+pub use stream_url::{BadStreamUrl, StreamScheme, StreamUrl};
 pub use time::{CaptureTime, ClockUncertainty, Day, MediaTime, ReceiveTime, TimeError, TimeSource, TimeStamp, TimeWindow};
 pub use vocabulary::{Carried, Class, Colour, Group, Stature, UnknownWord, VehicleKind};

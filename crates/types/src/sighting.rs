@@ -38,7 +38,7 @@ impl Sighting {
     /// No clock uncertainty counts for more, whoever states it.
     const MOST_UNCERTAIN_US: i64 = 3_600_000_000;
     /// Far above [`Self::MAX_DURATION`]; a search looks this far before its window.
-    const LONGEST_US: i64 = 3_600_000_000;
+    pub const LONGEST_US: i64 = 3_600_000_000;
 
     /// Why no store may take it, as the end of a sentence that begins with "the sighting". Whoever stores asks with the time
     /// `now`; whoever reads what was stored, without.

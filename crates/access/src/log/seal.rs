@@ -61,3 +61,32 @@ impl Seal {
         }
     }
 }
+/// The first line of what is signed under a backup; no export's and no checkpoint's.
+const BACKUP: &str = "sightline backup v1";
+
+fn backup_text(manifest: [u8; 32]) -> String {
+    format!("{BACKUP}\nmanifest {}\n", hex::encode(manifest))
+}
+
+/// The log's signature under the SHA-256 of a backup's manifest, which names every other file of it.
+///
+/// # Errors
+/// [`LogError::NotTheLog`] for a key that signs no log.
+pub fn seal_backup(manifest: [u8; 32], signer: &NoteSigner) -> Result<Note, LogError> {
+    if signer.key().kind() != KeyKind::Log {
+        return Err(LogError::NotTheLog(signer.key().name().to_owned()));
+    }
+    let text = backup_text(manifest);
+    let signature = signer.sign(&text, 0);
+    Ok(Note { text, signatures: vec![signature] })
+}
+
+/// # Errors
+/// Unless `note` is this log's seal of a backup with this manifest.
+pub fn check_backup_seal(note: &str, manifest: [u8; 32], log: &NoteKey) -> Result<(), LogError> {
+    let parsed: Note = note.parse()?;
+    if log.kind() != KeyKind::Log || parsed.verify([log])?.is_empty() {
+        return Err(LogError::NotTheLog(log.name().to_owned()));
+    }
+    if parsed.text() == backup_text(manifest) { Ok(()) } else { Err(LogError::Seal("it is of another backup")) }
+}

@@ -199,6 +199,26 @@ fn closing_an_emergency_leaves_its_purge_and_its_review_due() {
 }
 
 #[test]
+fn a_person_opens_so_many_emergencies_a_day_and_has_so_many_cases_waiting() {
+    let (_, emergency) = emergency();
+    let policy = Policy { emergencies_a_day: 2, waiting_cases: 3, ..policy() };
+    let mut closed = emergency.clone();
+    closed.close(&investigator(), "found", at(24)).unwrap();
+    let ask = |grant: Grant, others: &[&Case]| access::check_quotas(&policy, &grant, others.iter().copied()).map_err(|d| d.code);
+    let again = |hour| Grant { opened: at(hour), ..emergency.grant.clone() };
+    assert_eq!(ask(again(30), &[&closed]), Ok(()));
+    assert_eq!(ask(again(30), &[&closed, &closed]), Err(Code::EmergencyQuota), "closing them gives none back");
+    assert_eq!(ask(again(48), &[&closed, &closed]), Ok(()), "a day later");
+    assert_eq!(ask(again(2), &[&closed, &closed]), Err(Code::EmergencyQuota), "a clock that is put back gives none back");
+    assert_eq!(ask(grant(), &[&closed, &closed]), Ok(()), "what waits for an authoriser is no emergency");
+    let (waits, done) = (Case::requested(grant()), authorised(grant()));
+    assert_eq!(ask(grant(), &[&waits, &waits, &done, &closed]), Ok(()));
+    assert_eq!(ask(grant(), &[&waits, &waits, &waits]), Err(Code::WaitingQuota));
+    let other = Grant { requester: caller("ivo", "police", Role::Investigator), ..grant() };
+    assert_eq!(ask(other, &[&waits, &waits, &waits]), Ok(()));
+}
+
+#[test]
 fn an_emergency_ends_also_where_emergencies_are_no_longer_allowed() {
     let (_, case) = emergency();
     assert!(!case.clone().lapse(&policy(), at(71)));

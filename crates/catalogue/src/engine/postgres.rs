@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, sync::LazyLock, time::Duration};
 
 use sqlx::{
     AnyPool, AssertSqlSafe, Connection, PgConnection, Row,
@@ -8,10 +8,13 @@ use sqlx::{
 };
 use types::Day;
 
-use super::{Engine, Kind, Lock, Tx};
+use super::{
+    Engine, Kind, Lock, Tx,
+    migrations::{POSTGRES, migrator},
+};
 use crate::{CatalogueError, crop::is_this_machine, open::migrated};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrator(POSTGRES));
 
 const CONNECTIONS: u32 = 16;
 /// How long to wait for a connection or for another server that writes.

@@ -1,16 +1,19 @@
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::LazyLock, time::Duration};
 
 use sqlx::{
-    AnyPool, ConnectOptions, Connection, Row, SqliteConnection,
+    AnyConnection, AnyPool, ConnectOptions, Connection, Row, SqliteConnection,
     any::{AnyConnectOptions, AnyPoolOptions},
     migrate::Migrator,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
 };
 
-use super::{Engine, Kind};
-use crate::{CatalogueError, open::migrated};
+use super::{
+    Engine, Kind,
+    migrations::{SQLITE, migrator},
+};
+use crate::{CatalogueError, Look, open::migrated};
 
-static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrator(SQLITE));
 
 /// As the first migration sets it.
 const APPLICATION_ID: i64 = 0x5367_6874;
@@ -75,6 +78,73 @@ pub(super) async fn open_unchanged(path: &Path) -> Result<Engine, CatalogueError
     Ok(Engine { kind: Kind::Sqlite, writer: reader.clone(), reader })
 }
 
+/// Every connection passes here when it is given back, whoever had it and whatever failed. SQLite ends a transaction by itself
+/// when it finds no room or can't read or write; `sqlx` then fails to roll back and goes on believing in it, and refuses to begin
+/// another. Such a connection is thrown away, and the next caller gets a new one.
+async fn is_settled(connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+    // What was dropped without a commit is rolled back only now.
+    connection.ping().await?;
+    let settled = !connection.is_in_transaction();
+    if !settled {
+        tracing::warn!("a change to the catalogue failed half-way; its connection to the database is made anew");
+    }
+    Ok(settled)
+}
+
+/// What a file says of itself, read without changing a byte of it. `None`: it is not there, or a process was killed while making it.
+pub(super) async fn look(path: &Path) -> Result<Option<Look>, CatalogueError> {
+    if !path.metadata().is_ok_and(|m| m.len() > 0) {
+        return Ok(None);
+    }
+    let failed = |e| CatalogueError::database(e, path);
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY_TIMEOUT);
+    inspect_by(&options, path).await?;
+    let mut connection: SqliteConnection = options.connect().await.map_err(failed)?;
+    let tables: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM sqlite_master WHERE name IN ('_sqlx_migrations', 'audit', 'sighting')")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(failed)?;
+    if tables < 3 {
+        return Ok(None);
+    }
+    let row = sqlx::query(
+        "SELECT (SELECT max(version) FROM _sqlx_migrations WHERE success), (SELECT COALESCE(max(seq), 0) FROM audit),
+                (SELECT COALESCE(max(value), 0) FROM sequence WHERE name = 'change'), (SELECT count(*) FROM sighting)",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .map_err(failed)?;
+    let number = |column: usize| row.try_get::<Option<i64>, _>(column).map(Option::unwrap_or_default).map_err(failed);
+    let newest = MIGRATIONS.iter().map(|m| m.version).max().unwrap_or_default();
+    let look = Look {
+        schema: number(0)?,
+        newest,
+        entries: number(1)?.unsigned_abs(),
+        last_change: number(2)?.unsigned_abs(),
+        sightings: number(3)?.unsigned_abs(),
+    };
+    connection.close().await.map_err(failed)?;
+    Ok(Some(look))
+}
+
+/// Writes a copy to a file that is not there yet. One transaction reads all of it, so that it is of one moment; a copy that is cut
+/// off is no catalogue. It holds nothing that was deleted, as `VACUUM` copies rows and not pages.
+pub(super) async fn copy(from: &Path, to: &Path) -> Result<(), CatalogueError> {
+    if !from.is_file() {
+        return Err(CatalogueError::NotACatalogue { database: from.display().to_string() });
+    }
+    let Some(target) = to.to_str() else {
+        return Err(CatalogueError::invalid("the copy's path is not UTF-8:", &to.display().to_string()));
+    };
+    let failed = |e| CatalogueError::database(e, from);
+    let options = SqliteConnectOptions::new().filename(from).read_only(true).busy_timeout(BUSY_TIMEOUT);
+    inspect_by(&options, from).await?;
+    let mut connection: SqliteConnection = options.connect().await.map_err(failed)?;
+    sqlx::query("VACUUM INTO $1").bind(target).execute(&mut connection).await.map_err(failed)?;
+    connection.close().await.map_err(failed)
+}
+
 async fn pool(size: u32, options: &SqliteConnectOptions) -> Result<AnyPool, sqlx::Error> {
     AnyPoolOptions::new()
         .max_connections(size)
@@ -87,6 +157,7 @@ async fn pool(size: u32, options: &SqliteConnectOptions) -> Result<AnyPool, sqlx
                 Ok(())
             })
         })
+        .after_release(|connection, _| Box::pin(is_settled(connection)))
         .connect_with(AnyConnectOptions::from_url(&options.to_url_lossy())?)
         .await
 }

@@ -21,7 +21,7 @@ fn vector(first: f32) -> Embedding {
 }
 
 async fn seqs(f: &Fixture) -> std::collections::BTreeMap<SightingId, u64> {
-    let changes = f.catalogue.changes_since(0, 100).await.unwrap();
+    let changes = all(&f.catalogue).changes_since(0, 100).await.unwrap();
     let put = |change: &Change| match change {
         Change::Put { seq, row } => Some((row.sighting.id, *seq)),
         Change::Unusable { .. } | Change::Removed { .. } => None,
@@ -42,34 +42,34 @@ async fn a_learned_step_is_kept_under_its_name() {
 async fn a_vector_of_another_model_is_kept_beside_and_given_for_that_model_alone() {
     let f = fixture().await;
     let records = [record(1, 1, 0), record(2, 2, 0)];
-    f.catalogue.put_sightings(&records).await.unwrap();
+    put(&f.catalogue, &records).await.unwrap();
     let seqs = seqs(&f).await;
     let (a, b, own) = (records[0].sighting.id, records[1].sighting.id, &records[0].embedding);
     f.catalogue.put_embeddings(&[(a, seqs[&a], vector(1.0)), (id(99), 7, vector(0.5))]).await.unwrap();
-    assert_eq!(f.catalogue.embedding_by(a, own.model()).await.unwrap().as_ref(), Some(own));
-    assert_eq!(f.catalogue.embedding_by(a, OTHER).await.unwrap(), Some(vector(1.0)));
-    assert_eq!(f.catalogue.embedding_by(b, OTHER).await.unwrap(), None);
-    let kept = f.catalogue.kept_embeddings(OTHER, &[a, b, id(99)]).await.unwrap();
+    assert_eq!(all(&f.catalogue).embedding_by(a, own.model()).await.unwrap().as_ref(), Some(own));
+    assert_eq!(all(&f.catalogue).embedding_by(a, OTHER).await.unwrap(), Some(vector(1.0)));
+    assert_eq!(all(&f.catalogue).embedding_by(b, OTHER).await.unwrap(), None);
+    let kept = all(&f.catalogue).kept_embeddings(OTHER, &[a, b, id(99)]).await.unwrap();
     assert_eq!(kept.into_iter().collect::<Vec<_>>(), [(a, (seqs[&a], vector(1.0)))], "nothing of what is not there");
 
-    f.catalogue.discard_sightings(&[a]).await.unwrap();
+    discard(&f.catalogue, &[a]).await.unwrap();
     assert_eq!(f.catalogue.forget_embeddings().await.unwrap(), 1);
-    assert_eq!(f.catalogue.embedding_by(a, OTHER).await.unwrap(), None);
+    assert_eq!(all(&f.catalogue).embedding_by(a, OTHER).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn a_vector_becomes_the_sightings_own_unless_the_sighting_has_changed_since() {
     let f = fixture().await;
     let records = [record(1, 1, 0), record(2, 2, 0)];
-    f.catalogue.put_sightings(&records).await.unwrap();
+    put(&f.catalogue, &records).await.unwrap();
     let before = seqs(&f).await;
     let (a, b) = (records[0].sighting.id, records[1].sighting.id);
     f.catalogue.put_embeddings(&[(a, before[&a], vector(1.0)), (b, before[&b], vector(-1.0))]).await.unwrap();
-    f.catalogue.put_sightings(&records[1..]).await.unwrap();
+    put(&f.catalogue, &records[1..]).await.unwrap();
     assert_eq!(f.catalogue.adopt_embeddings(OTHER, 1).await.unwrap(), 1);
     while f.catalogue.adopt_embeddings(OTHER, 1).await.unwrap() > 0 {}
-    assert_eq!(f.catalogue.embedding(a).await.unwrap(), Some(vector(1.0)));
-    assert_eq!(f.catalogue.embedding(b).await.unwrap().as_ref(), Some(&records[1].embedding));
+    assert_eq!(all(&f.catalogue).embedding(a).await.unwrap(), Some(vector(1.0)));
+    assert_eq!(all(&f.catalogue).embedding(b).await.unwrap().as_ref(), Some(&records[1].embedding));
     assert_eq!(seqs(&f).await[&a], before[&a], "no index need take it again");
 }
 

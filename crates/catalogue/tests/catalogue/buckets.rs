@@ -50,16 +50,16 @@ async fn a_bucket_that_can_not_be_used_is_refused_at_the_start_with_what_is_wron
 #[tokio::test]
 async fn a_bucket_that_is_gone_is_not_taken_for_sightings_without_crops() {
     let f = fixture().await;
-    f.catalogue.put_sightings(&(0..5).map(|n| record(n, n, 0)).collect::<Vec<_>>()).await.unwrap();
+    put(&f.catalogue, &(0..5).map(|n| record(n, n, 0)).collect::<Vec<_>>()).await.unwrap();
     fs::rename(crop_folder(f.dir.path()), bucket_root(f.dir.path()).join("away")).unwrap();
     fs::remove_dir_all(bucket_root(f.dir.path()).join(BUCKET)).unwrap();
     let gone = |error: &CatalogueError| matches!(error, CatalogueError::CropStore { fault: CropFault::NoBucket, .. });
     for error in [
-        f.catalogue.crop(id(1)).await.map(drop).unwrap_err(),
+        all(&f.catalogue).crop(id(1)).await.map(drop).unwrap_err(),
         f.catalogue.check().await.map(drop).unwrap_err(),
-        f.catalogue.repair().await.map(drop).unwrap_err(),
+        f.catalogue.repair(&leave(&f.catalogue).await).await.map(drop).unwrap_err(),
         f.catalogue.sweep_orphans().await.map(drop).unwrap_err(),
-        f.catalogue.put_sightings(&[record(9, 9, 0)]).await.map(drop).unwrap_err(),
+        put(&f.catalogue, &[record(9, 9, 0)]).await.map(drop).unwrap_err(),
     ] {
         assert!(gone(&error), "{error:?}");
     }
@@ -74,13 +74,13 @@ async fn a_day_of_many_crops_goes_by_its_prefix_and_no_other_part_of_the_bucket_
     let f = fixture().await;
     // More than one request lists or deletes.
     let records: Vec<_> = (0..1_100).map(|n| record(n, n, if n < 1_050 { 0 } else { 24 })).collect();
-    f.catalogue.put_sightings(&records).await.unwrap();
+    put(&f.catalogue, &records).await.unwrap();
     let beside = bucket_root(f.dir.path()).join(BUCKET).join("another/2026-03-01");
     fs::create_dir_all(&beside).unwrap();
     fs::write(beside.join("theirs.jpg"), b"theirs").unwrap();
     let day = records[0].sighting.day();
     let ids: Vec<_> = records.iter().map(|r| r.sighting.id).take(1_050).collect();
-    assert_eq!(f.catalogue.discard_sightings(&ids).await.unwrap().sightings, 1_050);
+    assert_eq!(discard(&f.catalogue, &ids).await.unwrap().sightings, 1_050);
     assert_eq!(f.catalogue.stray_crops(day).await.unwrap(), 0);
     let report = f.catalogue.check().await.unwrap();
     assert!(report.is_clean() && report.crops == 50, "{report:?}");

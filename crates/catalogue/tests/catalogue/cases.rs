@@ -11,7 +11,7 @@ fn caller(name: &str, organisation: &str, role: Role) -> Caller {
     Caller { name: Name::new(name).unwrap(), organisation: Name::new(organisation).unwrap(), role }
 }
 
-fn case(id: &str) -> Case {
+pub(crate) fn case(id: &str) -> Case {
     let opened = ReceiveTime::from_micros(START).unwrap();
     Case::requested(Grant {
         case: CaseId::new(id).unwrap(),
@@ -73,8 +73,9 @@ async fn of_two_who_change_a_case_at_once_one_is_told() {
     let mut wider = closed.clone();
     wider.grant.budgets.queries = 99;
     assert!(matches!(f.catalogue.change_case(&after, &wider).await, Err(CatalogueError::Conflict { .. })));
-    assert_eq!(f.catalogue.cases(Some(CaseState::Closed), 10).await.unwrap(), [after]);
-    assert!(f.catalogue.cases(Some(CaseState::Requested), 10).await.unwrap().is_empty());
+    let listed = f.catalogue.cases_page(Some(CaseState::Closed), None, None, 10).await.unwrap();
+    assert_eq!(listed.into_iter().map(|(case, _)| case).collect::<Vec<_>>(), [Some(after)]);
+    assert!(f.catalogue.cases_page(Some(CaseState::Requested), None, None, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -96,6 +97,29 @@ async fn a_closed_emergency_is_purged_in_its_time_and_may_still_be_refused() {
     assert_eq!(f.catalogue.cases_to_purge(&policy, at(3)).await.unwrap(), std::slice::from_ref(&refused));
     // And that is the end of it.
     assert!(matches!(f.catalogue.change_case(&refused, &closed.case).await, Err(CatalogueError::Conflict { .. })));
+}
+
+#[tokio::test]
+async fn a_quota_holds_for_cases_that_are_opened_at_once() {
+    let f = fixture().await;
+    let servers = [f.catalogue.clone(), another(&f).await];
+    let policy = Policy { waiting_cases: 5, ..Policy::default() };
+    let added: Vec<_> = (0..40)
+        .map(|n| {
+            let (catalogue, policy) = (servers[n % 2].clone(), policy.clone());
+            tokio::spawn(async move { catalogue.add_case_within(&policy, &case(&format!("c{n}"))).await })
+        })
+        .collect();
+    let mut there = 0;
+    for added in added {
+        match added.await.unwrap() {
+            Ok(_) => there += 1,
+            Err(CatalogueError::Denied(denial)) => assert_eq!(denial.code, Code::WaitingQuota),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+    assert_eq!(there, 5);
+    assert_eq!(f.catalogue.cases_page(None, None, None, 100).await.unwrap().len(), 5);
 }
 
 #[tokio::test]
@@ -259,14 +283,14 @@ async fn who_looked_at_a_camera_is_told_from_the_record() {
     expected.reverse();
     // Two who copy at once copy once.
     let (gate, hall) = (camera("gate"), camera("hall"));
-    let (a, b) = tokio::join!(here.camera_accesses(&gate, 1000), there.camera_accesses(&hall, 1000));
+    let (a, b) = tokio::join!(here.camera_accesses(&gate, None, 1000), there.camera_accesses(&hall, None, 1000));
     for seen in [a.unwrap(), b.unwrap()] {
         assert_eq!(seen.iter().map(|a| a.seq).collect::<Vec<_>>(), expected);
         assert!(seen.iter().all(|a| Some(&a.caller) == looked.caller.as_ref() && a.case.as_str() == "a" && a.at == looked.at));
     }
-    assert!(here.camera_accesses(&camera("dock"), 10).await.unwrap().is_empty());
+    assert!(here.camera_accesses(&camera("dock"), None, 10).await.unwrap().is_empty());
     let last = there.append(looked).await.unwrap().seq;
-    assert_eq!(here.camera_accesses(&gate, 1).await.unwrap()[0].seq, last);
+    assert_eq!(here.camera_accesses(&gate, None, 1).await.unwrap()[0].seq, last);
 }
 
 #[tokio::test]
@@ -464,14 +488,14 @@ async fn a_list_of_who_looked_that_was_changed_is_named_and_made_again() {
             f.catalogue.append(entry(Some("a"), None)).await.unwrap();
         }
         assert_eq!(f.catalogue.check_record().await.unwrap(), []);
-        let before = f.catalogue.camera_accesses(&camera("gate"), 10).await.unwrap();
+        let before = f.catalogue.camera_accesses(&camera("gate"), None, 10).await.unwrap();
         assert_eq!(before.len(), 3);
         tamper(f.dir.path(), sql).await.unwrap();
         let found = f.catalogue.check_record().await.unwrap();
         assert_eq!(found.iter().map(|f| f.subject.as_str()).collect::<Vec<_>>(), ["camera gate"], "{sql}: {found:?}");
         f.catalogue.repair_record().await.unwrap();
         assert_eq!(f.catalogue.check_record().await.unwrap(), [], "{sql}");
-        assert_eq!(f.catalogue.camera_accesses(&camera("gate"), 10).await.unwrap(), before, "{sql}");
+        assert_eq!(f.catalogue.camera_accesses(&camera("gate"), None, 10).await.unwrap(), before, "{sql}");
     }
 }
 
@@ -489,4 +513,75 @@ async fn an_entry_is_on_disk_when_its_receipt_is_given() {
     };
     let sync = sqlx::query(setting).fetch_one(&mut connection).await.unwrap();
     assert_eq!(sync.get::<String, _>(0), wanted);
+}
+
+async fn events(catalogue: &catalogue::Catalogue, after: u64) -> Vec<(u64, String, CaseEventKind)> {
+    let stored = catalogue.case_events_since(after, 100).await.unwrap();
+    let of = |s: catalogue::StoredEvent| s.event.map(|e| (s.seq, e.case.to_string(), e.kind));
+    stored.into_iter().filter_map(of).collect()
+}
+
+#[tokio::test]
+async fn what_happened_to_a_case_is_there_with_the_change_and_not_without_it() {
+    let f = fixture().await;
+    let catalogue = &f.catalogue;
+    catalogue.begin_notifying().await.unwrap();
+    let emergency = Case { grant: Grant { emergency: Some("freezing".to_owned()), ..case("a").grant }, ..case("a") };
+    let policy = Policy { emergency: Some(std::time::Duration::from_secs(86_400)), ..Policy::default() };
+    let before = catalogue.add_case_within(&policy, &emergency).await.unwrap();
+    assert!(catalogue.add_case_within(&policy, &emergency).await.is_err());
+    let mut closed = before.case.clone();
+    closed.close(&caller("ines", "police", Role::Investigator), "found", before.case.grant.opened.plus_micros(HOUR)).unwrap();
+    catalogue.change_case(&before, &closed).await.unwrap();
+    assert!(matches!(catalogue.change_case(&before, &closed).await, Err(CatalogueError::Conflict { .. })));
+    let expected = [CaseEventKind::Emergency, CaseEventKind::Closed, CaseEventKind::ReviewDue];
+    let of = |n: u64| (n + 1, "a".to_owned(), expected[n as usize]);
+    assert_eq!(events(catalogue, 0).await, (0..3).map(of).collect::<Vec<_>>());
+    let first = catalogue.case_events_since(0, 1).await.unwrap().remove(0).event.unwrap();
+    assert_eq!(first.deadline, Some(before.case.grant.opened.plus_micros(24 * HOUR)));
+    // How far they were told never goes back.
+    assert_eq!(catalogue.notified().await.unwrap(), Some(0));
+    for seq in [2, 1] {
+        catalogue.set_notified(seq).await.unwrap();
+    }
+    catalogue.begin_notifying().await.unwrap();
+    assert_eq!(catalogue.notified().await.unwrap(), Some(2));
+}
+
+#[tokio::test]
+async fn a_case_is_told_of_once_when_it_waits_and_once_when_it_ends_soon() {
+    let f = fixture().await;
+    let opened = ReceiveTime::from_micros(START).unwrap();
+    f.catalogue.add_case(&case("waits")).await.unwrap();
+    let policy = Policy::default();
+    let remind = async |hours| f.catalogue.remind_of_cases(&policy, opened.plus_micros(hours * HOUR)).await.unwrap();
+    assert_eq!((remind(3).await, remind(5).await, remind(6).await), (0, 1, 0));
+    let before = f.catalogue.case(case("waits").id()).await.unwrap().unwrap();
+    let mut after = before.case.clone();
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let signature = sign_grant(&key, &before.case.grant);
+    let by = caller("otto", "oversight", Role::Authoriser);
+    after.authorise(&policy, &by, PublicKey::from(&key), signature, opened.plus_micros(7 * HOUR)).unwrap();
+    f.catalogue.change_case(&before, &after).await.unwrap();
+    assert_eq!((remind(23).await, remind(25).await, remind(26).await, remind(60).await), (0, 1, 0, 0));
+    let kinds: Vec<_> = events(&f.catalogue, 0).await.into_iter().map(|e| e.2).collect();
+    use CaseEventKind::{Authorised, Expiring, Opened, Waiting};
+    assert_eq!(kinds, [Opened, Waiting, Authorised, Expiring]);
+}
+
+#[tokio::test]
+async fn of_events_so_many_are_kept_and_one_that_cannot_be_read_stops_none() {
+    let f = fixture().await;
+    f.catalogue.add_case(&case("a")).await.unwrap();
+    f.catalogue.add_case(&case("b")).await.unwrap();
+    let mut raw = raw(f.dir.path()).await;
+    sqlx::query("UPDATE case_event SET kind = 'party' WHERE seq = 1").execute(&mut raw).await.unwrap();
+    assert_eq!(events(&f.catalogue, 0).await, [(2, "b".to_owned(), CaseEventKind::Opened)]);
+    assert_eq!(f.catalogue.case_events_since(0, 100).await.unwrap().len(), 2);
+    // As if so many had come meanwhile.
+    sqlx::query("UPDATE sequence SET value = 10000 WHERE name = 'case_events'").execute(&mut raw).await.unwrap();
+    f.catalogue.add_case(&case("c")).await.unwrap();
+    let numbers: Vec<_> = events(&f.catalogue, 0).await.into_iter().map(|e| e.0).collect();
+    assert_eq!(numbers, [2, 10_001]);
+    assert_eq!(f.catalogue.last_case_event().await.unwrap(), 10_001);
 }

@@ -13,7 +13,7 @@ fn crop_file(f: &Fixture, n: u64) -> std::path::PathBuf {
 #[tokio::test]
 async fn lost_damaged_and_orphan_crops_are_found_and_repaired() {
     let f = fixture().await;
-    f.catalogue.put_sightings(&(0..10).map(|n| record(n, n, 0)).collect::<Vec<_>>()).await.unwrap();
+    put(&f.catalogue, &(0..10).map(|n| record(n, n, 0)).collect::<Vec<_>>()).await.unwrap();
     fs::remove_file(crop_file(&f, 3)).unwrap();
     fs::write(crop_file(&f, 4), b"not a picture").unwrap();
     fs::write(crop_file(&f, 77), crop(1).encode()).unwrap();
@@ -23,20 +23,20 @@ async fn lost_damaged_and_orphan_crops_are_found_and_repaired() {
     assert_eq!(report.without_crop, [id(3)]);
     assert_eq!(report.unreadable_crop, [id(4)]);
     assert_eq!(report.orphan_crops.len(), 2, "{report:?}");
-    let repaired = f.catalogue.repair().await.unwrap();
+    let repaired = f.catalogue.repair(&leave(&f.catalogue).await).await.unwrap();
     assert_eq!((repaired.sightings_removed, repaired.orphan_crops_removed), (2, 2));
     assert!(f.catalogue.check().await.unwrap().is_clean());
     assert_eq!(f.catalogue.sighting_count().await.unwrap(), 8);
-    let removed = f.catalogue.changes_since(10, 10).await.unwrap();
+    let removed = all(&f.catalogue).changes_since(10, 10).await.unwrap();
     assert!(removed.iter().all(|c| matches!(c, Change::Removed { .. })) && removed.len() == 2, "{removed:?}");
 }
 
 #[tokio::test]
 async fn a_crop_folder_that_is_not_mounted_is_not_repaired_by_deleting_everything() {
     let f = fixture().await;
-    f.catalogue.put_sightings(&(0..30).map(|n| record(n, n, 0)).collect::<Vec<_>>()).await.unwrap();
+    put(&f.catalogue, &(0..30).map(|n| record(n, n, 0)).collect::<Vec<_>>()).await.unwrap();
     fs::remove_dir_all(crop_file(&f, 0).parent().unwrap()).unwrap();
-    let error = f.catalogue.repair().await.unwrap_err();
+    let error = f.catalogue.repair(&leave(&f.catalogue).await).await.unwrap_err();
     assert!(matches!(error, CatalogueError::RepairRefused { missing: 30, rows: 30, .. }), "{error:?}");
     assert_eq!(f.catalogue.sighting_count().await.unwrap(), 30);
 }
@@ -48,7 +48,7 @@ async fn what_a_killed_process_was_writing_is_swept() {
         return;
     }
     let f = fixture().await;
-    f.catalogue.put_sightings(&[record(1, 1, 0)]).await.unwrap();
+    put(&f.catalogue, &[record(1, 1, 0)]).await.unwrap();
     let unfinished = crop_file(&f, 2).with_extension("jpg#1");
     fs::write(&unfinished, b"half").unwrap();
     fs::write(crop_file(&f, 5), crop(5).encode()).unwrap();

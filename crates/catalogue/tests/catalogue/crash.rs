@@ -22,12 +22,12 @@ async fn write_until_killed() {
     for n in from.. {
         // Three at a time, one of them replaced by the next round; now and then a file is discarded.
         let batch: Vec<_> = (n * 2..n * 2 + 3).map(|n| record(n, n, n as i64 % 50)).collect();
-        catalogue.put_sightings(&batch).await.unwrap();
+        put(&catalogue, &batch).await.unwrap();
         say(&format!("put {n}"));
         let receipt = catalogue.append(entry()).await.unwrap();
         say(&format!("entry {}", receipt.seq));
         if n % 10 == 9 {
-            catalogue.discard_footage(&camera("gate"), footage(1)).await.unwrap();
+            discard_footage(&catalogue, &camera("gate"), footage(1)).await.unwrap();
             say(&format!("discard {n}"));
         }
     }
@@ -89,7 +89,7 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
         let catalogue = open(f.dir.path()).await;
         catalogue.sweep_orphans().await.unwrap();
         for (&n, &wanted) in &there {
-            let found = catalogue.sighting(id(n)).await.unwrap();
+            let found = all(&catalogue).sighting(id(n)).await.unwrap();
             assert!(found.is_some() == wanted || maybe(n), "sighting {n} after {last}: {found:?}");
             if let Some(found) = found {
                 assert_eq!(found, record(n, n, n as i64 % 50).sighting);
@@ -98,7 +98,8 @@ async fn nothing_acknowledged_is_lost_to_kill_9() {
         let report = catalogue.check().await.unwrap();
         assert!(report.is_clean(), "{report:?}");
         let audit = catalogue.audit_bytes_since(0, u32::MAX).await.unwrap().len() as u64;
-        assert!(audit == entries || audit == entries + 1, "{audit} entries, {entries} acknowledged");
+        // After the last one that was told of: one of a discard, one of a put, and one that was appended.
+        assert!((entries..=entries + 3).contains(&audit), "{audit} entries, {entries} acknowledged");
         entries = audit;
         // The next round starts from what is known.
         there.clear();

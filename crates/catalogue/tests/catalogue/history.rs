@@ -34,7 +34,7 @@ struct Follower {
 impl Follower {
     async fn follow(&mut self, catalogue: &Catalogue, limit: u32) {
         loop {
-            let changes = catalogue.changes_since(self.seq, limit).await.unwrap();
+            let changes = all(catalogue).changes_since(self.seq, limit).await.unwrap();
             assert!(changes.len() <= limit as usize);
             if changes.is_empty() {
                 return;
@@ -65,18 +65,18 @@ proptest! {
                 match step {
                     Step::Put(list) => {
                         let batch: Vec<_> = list.into_iter().map(|(n, seed, hours)| record(n, seed, hours)).collect();
-                        let seq = f.catalogue.put_sightings(&batch).await.unwrap();
+                        let seq = put(&f.catalogue, &batch).await.unwrap();
                         assert_eq!(seq, f.catalogue.last_change().await.unwrap());
                         model.extend(batch.into_iter().map(|r| (r.sighting.id, r.sighting)));
                     }
                     Step::DiscardFootage(n) => {
-                        let gone = f.catalogue.discard_footage(&camera("gate"), footage(n)).await.unwrap();
+                        let gone = discard_footage(&f.catalogue, &camera("gate"), footage(n)).await.unwrap();
                         let before = model.len();
                         model.retain(|_, s| s.origin != types::SightingOrigin::Footage(footage(n)));
                         assert_eq!(gone.sightings as usize, before - model.len());
                     }
                     Step::Discard(n) => {
-                        let gone = f.catalogue.discard_sightings(&[id(n), id(n)]).await.unwrap();
+                        let gone = discard(&f.catalogue, &[id(n), id(n)]).await.unwrap();
                         assert_eq!(gone.sightings == 1, model.remove(&id(n)).is_some());
                     }
                     Step::Follow(limit) => follower.follow(&f.catalogue, limit).await,

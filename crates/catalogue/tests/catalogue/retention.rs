@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use access::{Budgets, Caller, Case, Deletion, Grant, Hold, HoldAct, IdDigest, Name, Purpose, Role, Scope};
+use access::{
+    Budgets, Caller, Case, CasePermit, Deletion, Gate, Grant, Hold, HoldAct, IdDigest, MemoryLog, Name, Policy, PublicKey, Purpose,
+    Role, Scope, SearchRequest, SigningKey, sign_grant,
+};
 use catalogue::{Catalogue, Gone, due};
 use types::*;
 
@@ -29,7 +32,7 @@ async fn fill_day(catalogue: &Catalogue, count: u64) -> Vec<SightingId> {
             r
         })
         .collect();
-    catalogue.put_sightings(&records).await.unwrap();
+    put(catalogue, &records).await.unwrap();
     records.into_iter().map(|r| r.sighting.id).collect()
 }
 
@@ -47,17 +50,18 @@ fn deletion(cutoffs: &[(&str, ReceiveTime)]) -> Deletion {
 
 /// Deletes what there is to delete, and says what it was.
 async fn run(catalogue: &Catalogue, what: &Deletion, holds: &[Hold], at: ReceiveTime) -> (Deletion, Vec<Gone>) {
+    let fence = leave(catalogue).await;
     let mut run = catalogue.begin_deletion(what, at).await.unwrap();
     let mut all = Vec::new();
     loop {
-        let gone = catalogue.delete_due(&mut run, holds, at).await.unwrap();
+        let gone = catalogue.delete_due(&mut run, holds, at, &fence).await.unwrap();
         if gone.is_empty() {
             break;
         }
         all.extend(gone);
     }
     catalogue.delete_crops(what.day).await.unwrap();
-    catalogue.finish_deletion(&run, at, 1).await.unwrap();
+    catalogue.finish_deletion(&run, at, 1, &fence).await.unwrap();
     (run.deletion, all)
 }
 
@@ -92,8 +96,8 @@ async fn what_was_deleted_is_in_no_file_of_the_catalogue_any_more() {
     fill_day(&f.catalogue, 600).await;
     let data = f.dir.path().join("data");
     let (gone_id, kept_id) = (ids[300], ids[301]);
-    let gone_vector = bytes(&f.catalogue.embedding(gone_id).await.unwrap().unwrap());
-    let kept_vector = bytes(&f.catalogue.embedding(kept_id).await.unwrap().unwrap());
+    let gone_vector = bytes(&all(&f.catalogue).embedding(gone_id).await.unwrap().unwrap());
+    let kept_vector = bytes(&all(&f.catalogue).embedding(kept_id).await.unwrap().unwrap());
     assert!(holds_bytes(&data, &gone_vector).is_some() && holds_bytes(&data, gone_id.0.as_bytes()).is_some());
 
     let (done, gone) = run(&f.catalogue, &deletion(&[("gate", now(1))]), &[], now(1)).await;
@@ -141,7 +145,7 @@ async fn only_what_was_stored_before_its_time_is_due_and_storing_again_makes_not
     assert_eq!(f.catalogue.shares().await.unwrap(), shares);
     let (done, _) = run(&f.catalogue, &deletion(&[("gate", between)]), &[], now(0)).await;
     assert_eq!(done.sightings(), 2);
-    assert_eq!(f.catalogue.sightings(&ids).await.unwrap().len(), 2);
+    assert_eq!(all(&f.catalogue).sightings(&ids).await.unwrap().len(), 2);
     // What is stored now did not come to its end then.
     fill_day(&f.catalogue, 4).await;
     let (done, _) = run(&f.catalogue, &deletion(&[("gate", between)]), &[], now(0)).await;
@@ -177,10 +181,10 @@ async fn what_was_stored_in_a_time_that_has_not_come_counts_as_stored_when_someb
 async fn tombstones_are_forgotten_and_what_is_older_is_told_so() {
     let f = fixture().await;
     let ids = fill_day(&f.catalogue, 2).await;
-    let seq = f.catalogue.discard_sightings(&ids).await.unwrap().seq;
+    let seq = discard(&f.catalogue, &ids).await.unwrap().seq;
     assert!(!f.catalogue.has_tombstones(seq - 2).await.unwrap() && f.catalogue.has_tombstones(seq).await.unwrap());
     assert_eq!(f.catalogue.forget_tombstones(seq - 1).await.unwrap(), 1);
-    assert_eq!(f.catalogue.changes_since(0, 100).await.unwrap().len(), 1);
+    assert_eq!(all(&f.catalogue).changes_since(0, 100).await.unwrap().len(), 1);
     assert_eq!(f.catalogue.forget_tombstones(seq).await.unwrap(), 1);
     assert_eq!(f.catalogue.forgotten().await.unwrap(), seq);
     f.catalogue.forget_tombstones(seq - 1).await.unwrap();
@@ -198,7 +202,7 @@ fn caller(name: &str, organisation: &str, role: Role) -> Caller {
     Caller { name: Name::new(name).unwrap(), organisation: Name::new(organisation).unwrap(), role }
 }
 
-async fn add_case(catalogue: &Catalogue, id: &str) -> CaseId {
+async fn add_case(catalogue: &Catalogue, id: &str) -> Case {
     let window = TimeWindow::new(time(START), time(START + DAY)).unwrap();
     let grant = Grant {
         case: CaseId::new(id).unwrap(),
@@ -219,7 +223,39 @@ async fn add_case(catalogue: &Catalogue, id: &str) -> CaseId {
         expires: now(9),
         emergency: None,
     };
-    catalogue.add_case(&Case::requested(grant)).await.unwrap().case.id().clone()
+    let mut case = Case::requested(grant);
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let signature = sign_grant(&key, &case.grant);
+    case.authorise(&Policy::default(), &caller("otto", "court", Role::Authoriser), PublicKey::from(&key), signature, now(0)).unwrap();
+    catalogue.add_case(&case).await.unwrap().case
+}
+
+/// For all that the case covers, made by a real gate.
+async fn permit(catalogue: &Catalogue, case: &Case) -> CasePermit {
+    let (gate, request) = (Gate::new(Policy::default(), MemoryLog::new()), SearchRequest { limit: 1, ..Default::default() });
+    let cameras = catalogue.pooled_cameras().await.unwrap();
+    gate.permit(case.id(), Some(case), &cameras, &request, None, &case.grant.requester, now(0)).await.unwrap()
+}
+
+#[tokio::test]
+async fn nothing_that_its_case_does_not_cover_is_read_with_a_permit() {
+    let f = fixture().await;
+    let c = &f.catalogue;
+    // One of `gate`, one of `hall`, and one of `gate` at another time.
+    let mut ids = fill_day(c, 2).await;
+    put(c, &[record(9, 9, 48)]).await.unwrap();
+    ids.push(id(9));
+    let permit = permit(c, &add_case(c, "k").await).await;
+    let model = record(0, 0, 0).embedding.model();
+    assert_eq!(c.sightings_for(&permit, &ids).await.unwrap().iter().map(|s| s.id).collect::<Vec<_>>(), [ids[0]]);
+    let with_vectors = c.with_vectors_for(&permit, &ids, model, |_| true).await.unwrap();
+    assert_eq!(with_vectors.iter().map(|(s, v)| (s.id, v.is_some())).collect::<Vec<_>>(), [(ids[0], true)]);
+    for (id, there) in ids.into_iter().zip([true, false, false]) {
+        assert_eq!(c.sighting_for(&permit, id).await.unwrap().is_some(), there);
+        assert_eq!(c.crop_for(&permit, id).await.unwrap().is_some(), there);
+        // They are there, and read for no case by whoever says why.
+        assert!(all(c).crop(id).await.unwrap().is_some());
+    }
 }
 
 #[tokio::test]
@@ -231,7 +267,7 @@ async fn what_a_hold_keeps_stays_for_its_case_alone_and_goes_when_the_hold_does(
     let act = |name: &str, organisation: &str| HoldAct { by: caller(name, organisation, Role::Auditor), at: now(0) };
     let hold = Hold {
         id: HoldId::new("h").unwrap(),
-        case: case.clone(),
+        case: case.id().clone(),
         cameras: [camera("gate")].into(),
         window: TimeWindow::new(time(START), time(START + HOUR)).unwrap(),
         expires: now(60),
@@ -248,6 +284,7 @@ async fn what_a_hold_keeps_stays_for_its_case_alone_and_goes_when_the_hold_does(
     let holds = f.catalogue.standing_holds().await.unwrap();
     assert_eq!(holds, std::slice::from_ref(&confirmed));
 
+    let (case, other) = (permit(&f.catalogue, &case).await, permit(&f.catalogue, &other).await);
     // Before its time anybody's case may find it.
     assert!(f.catalogue.sighting_for(&other, ids[0]).await.unwrap().is_some());
     let all = deletion(&[("gate", now(31)), ("hall", now(31))]);
@@ -255,6 +292,9 @@ async fn what_a_hold_keeps_stays_for_its_case_alone_and_goes_when_the_hold_does(
     assert_eq!((done.sightings(), done.held, done.whole), (3, 3, false));
     assert!(f.catalogue.sighting_for(&case, ids[0]).await.unwrap().is_some());
     assert!(f.catalogue.sighting_for(&other, ids[0]).await.unwrap().is_none());
+    assert!(f.catalogue.crop_for(&case, ids[0]).await.unwrap().is_some());
+    assert!(f.catalogue.crop_for(&other, ids[0]).await.unwrap().is_none());
+    assert!(f.catalogue.sighting_to_decide(other.case(), ids[0]).await.unwrap().is_none());
     assert!(f.catalogue.sighting_for(&case, ids[1]).await.unwrap().is_none(), "of another camera");
     assert!(f.catalogue.shares().await.unwrap().is_empty(), "what is held is not due");
     assert_eq!(f.catalogue.held_count().await.unwrap(), 3);
@@ -286,10 +326,11 @@ async fn delete_until_killed() {
         writeln!(out, "\n{line}").unwrap();
         out.flush().unwrap();
     };
+    let fence = leave(&catalogue).await;
     say("deleting");
-    while !catalogue.delete_due(&mut run, &[], at).await.unwrap().is_empty() {}
+    while !catalogue.delete_due(&mut run, &[], at, &fence).await.unwrap().is_empty() {}
     catalogue.delete_crops(run.deletion.day).await.unwrap();
-    catalogue.finish_deletion(&run, at, 1).await.unwrap();
+    catalogue.finish_deletion(&run, at, 1, &fence).await.unwrap();
 }
 
 /// However often it is killed, every sighting is either whole or gone, the account is of exactly those that are gone, and the
@@ -320,7 +361,7 @@ async fn a_deletion_that_is_killed_comes_to_its_end_and_its_account_is_right() {
         }
         child.wait().unwrap();
         let catalogue = open(f.dir.path()).await;
-        let left = catalogue.sightings(&ids).await.unwrap().len() as u64;
+        let left = all(&catalogue).sightings(&ids).await.unwrap().len() as u64;
         let (open_runs, done) = (catalogue.open_deletions().await.unwrap(), catalogue.deletions(None, 9).await.unwrap());
         assert_eq!(done.len(), 1, "one account");
         assert_eq!(done[0].deletion.sightings() + left, 400, "it is of what is gone");

@@ -50,7 +50,7 @@ async fn parts_that_are_done_count_for_the_same_recipe_and_cut_alone() {
 async fn a_job_is_removed_when_it_has_ended_and_not_before() {
     let f = fixture().await;
     let lease = running(&f).await;
-    let id = lease.job.clone();
+    let id = lease.job().clone();
     f.catalogue.plan_job(&lease, "a", 2).await.unwrap();
     f.catalogue.finish_segment(&lease, done(0)).await.unwrap();
     assert!(matches!(f.catalogue.remove_job(&id).await, Err(CatalogueError::JobState { wanted: "removed", .. })));

@@ -31,15 +31,15 @@ async fn a_job_whose_server_is_not_heard_of_is_anothers_and_the_first_can_write_
     let (a, b) = (&f.catalogue, another(&f).await);
     add_job(a, 1).await;
     let first = take(a, "a", OVER).await.unwrap();
-    let fence = Fence::Job(first.clone());
+    let fence = Fence::from(first.clone());
     // Nobody else has it yet: that the lease ran out does no harm.
-    a.put_sightings_by(&[record(1, 1, 0)], &fence).await.unwrap();
+    a.put_sightings(&[record(1, 1, 0)], &fence).await.unwrap();
     let second = take(&b, "b", LONG).await.unwrap();
-    assert_eq!((&second.job, second.epoch), (&first.job, first.epoch + 1));
+    assert_eq!((second.job(), second.epoch()), (first.job(), first.epoch() + 1));
     assert_eq!(take(a, "a", LONG).await, None);
 
-    assert!(not_ours(a.put_sightings_by(&[record(4, 4, 0)], &fence).await));
-    assert!(not_ours(a.discard_footage_by(&camera("gate"), footage(1), &fence).await));
+    assert!(not_ours(a.put_sightings(&[record(4, 4, 0)], &fence).await));
+    assert!(not_ours(a.discard_footage(&camera("gate"), footage(1), &fence).await));
     assert!(not_ours(a.progress_job(&first, JobProgress::default()).await));
     assert!(not_ours(a.finish_job(&first, &JobState::Done).await));
     assert!(a.renew_jobs("a", LONG).await.unwrap().is_empty());
@@ -48,10 +48,10 @@ async fn a_job_whose_server_is_not_heard_of_is_anothers_and_the_first_can_write_
     a.sweep_orphans().await.unwrap();
     assert!(a.check().await.unwrap().is_clean());
 
-    assert_eq!(b.renew_jobs("b", LONG).await.unwrap(), std::slice::from_ref(&second.job));
-    b.put_sightings_by(&[record(4, 4, 0)], &Fence::Job(second.clone())).await.unwrap();
+    assert_eq!(b.renew_jobs("b", LONG).await.unwrap(), std::slice::from_ref(second.job()));
+    b.put_sightings(&[record(4, 4, 0)], &second.clone().into()).await.unwrap();
     b.finish_job(&second, &JobState::Done).await.unwrap();
-    assert!(not_ours(b.put_sightings_by(&[record(7, 7, 0)], &Fence::Job(second)).await));
+    assert!(not_ours(b.put_sightings(&[record(7, 7, 0)], &second.into()).await));
     assert_eq!(a.sighting_count().await.unwrap(), 2);
 }
 
@@ -62,16 +62,16 @@ async fn one_that_was_to_stop_when_its_server_died_is_taken_to_be_ended_and_some
         add_job(&f.catalogue, n).await;
     }
     let dead = take(&f.catalogue, "a", OVER).await.unwrap();
-    f.catalogue.cancel_job(&dead.job).await.unwrap();
+    f.catalogue.cancel_job(dead.job()).await.unwrap();
     let taken = f.catalogue.take_job("b", LONG, &[]).await.unwrap().unwrap();
-    assert!(taken.job.id == dead.job && taken.job.cancelling);
+    assert!(taken.job.id == *dead.job() && taken.job.cancelling);
     let other = take(&f.catalogue, "b", LONG).await.unwrap();
     f.catalogue.put_back(&other).await.unwrap();
-    assert_eq!(f.catalogue.take_job("b", LONG, std::slice::from_ref(&other.job)).await.unwrap(), None);
-    assert_eq!(take(&f.catalogue, "c", LONG).await.unwrap().job, other.job);
+    assert_eq!(f.catalogue.take_job("b", LONG, std::slice::from_ref(other.job())).await.unwrap(), None);
+    assert_eq!(take(&f.catalogue, "c", LONG).await.unwrap().job(), other.job());
     // Put back by somebody who has it no more, nothing happens.
     f.catalogue.put_back(&other).await.unwrap();
-    assert_eq!(f.catalogue.job(&other.job).await.unwrap().state, JobState::Running);
+    assert_eq!(f.catalogue.job(other.job()).await.unwrap().state, JobState::Running);
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn of_many_servers_that_take_jobs_at_once_each_job_has_one() {
         servers.spawn(async move {
             let mut all = Vec::new();
             while let Some(lease) = take(&catalogue, &format!("s{n}"), LONG).await {
-                all.push(lease.job);
+                all.push(lease.job().clone());
             }
             all
         });
@@ -105,11 +105,11 @@ async fn a_turn_is_one_servers_until_it_runs_out_and_its_number_says_who_came_la
     assert!(b.take_turn("watch", "b", LONG).await.unwrap().is_some());
     // Run out, but nobody's: still its own.
     assert!(a.renew_turn(&first, OVER).await.unwrap());
-    let fence = Fence::Turn(first.clone());
-    a.put_sightings_by(&[record(1, 1, 0)], &fence).await.unwrap();
+    let fence = Fence::from(first.clone());
+    a.put_sightings(&[record(1, 1, 0)], &fence).await.unwrap();
     let second = b.take_turn("sweep", "b", LONG).await.unwrap().unwrap();
-    assert_eq!(second.epoch, first.epoch + 1);
-    assert!(not_ours(a.put_sightings_by(&[record(2, 2, 0)], &fence).await));
+    assert_eq!(second.epoch(), first.epoch() + 1);
+    assert!(not_ours(a.put_sightings(&[record(2, 2, 0)], &fence).await));
     assert!(!a.renew_turn(&first, LONG).await.unwrap());
     a.leave_turn(&first).await.unwrap();
     assert_eq!(a.take_turn("sweep", "a", LONG).await.unwrap(), None);
@@ -119,7 +119,7 @@ async fn a_turn_is_one_servers_until_it_runs_out_and_its_number_says_who_came_la
     b.leave_turn(&second).await.unwrap();
     assert_eq!(a.said("sweep").await.unwrap(), None);
     let third = a.take_turn("sweep", "a", LONG).await.unwrap().unwrap();
-    assert_eq!(third.epoch, first.epoch + 2);
+    assert_eq!(third.epoch(), first.epoch() + 2);
     // Taken again by the same, and what comes late of the time before changes nothing.
     let fourth = a.take_turn("sweep", "a", LONG).await.unwrap().unwrap();
     a.leave_turn(&third).await.unwrap();
@@ -134,8 +134,8 @@ async fn tombstones_and_purges_stay_until_every_server_that_is_there_has_them() 
     assert!(!c.report_server("a", ServerPosition::default(), LONG).await.unwrap());
     assert!(c.report_server("a", ServerPosition::default(), LONG).await.unwrap());
     assert!(!c.report_server("b", ServerPosition::default(), LONG).await.unwrap());
-    c.put_sightings(&[record(1, 1, 0)]).await.unwrap();
-    c.discard_sightings(&[id(1)]).await.unwrap();
+    put(c, &[record(1, 1, 0)]).await.unwrap();
+    discard(c, &[id(1)]).await.unwrap();
     let day = record(1, 1, 0).sighting.day();
     let purge = c.announce_purge(day).await.unwrap();
     assert_eq!(c.forgotten().await.unwrap(), purge);

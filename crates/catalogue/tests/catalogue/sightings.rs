@@ -9,20 +9,20 @@ use crate::support::*;
 async fn a_sighting_comes_back_as_it_was_stored() {
     let f = fixture().await;
     let records: Vec<_> = (0..6).map(|n| record(n, n * 31, n as i64 * 9)).collect();
-    assert_eq!(f.catalogue.put_sightings(&records).await.unwrap(), 6);
+    assert_eq!(put(&f.catalogue, &records).await.unwrap(), 6);
     let catalogue = open_again(f.catalogue.clone(), f.dir.path()).await;
     let ids: Vec<SightingId> = records.iter().rev().map(|r| r.sighting.id).chain([id(99)]).collect();
     let wanted: Vec<_> = records.iter().rev().map(|r| r.sighting.clone()).collect();
-    assert_eq!(catalogue.sightings(&ids).await.unwrap(), wanted);
+    assert_eq!(all(&catalogue).sightings(&ids).await.unwrap(), wanted);
     for r in &records {
         let id = r.sighting.id;
-        assert_eq!(catalogue.embedding(id).await.unwrap().as_ref(), Some(&r.embedding));
-        let jpeg = catalogue.crop(id).await.unwrap().unwrap();
+        assert_eq!(all(&catalogue).embedding(id).await.unwrap().as_ref(), Some(&r.embedding));
+        let jpeg = all(&catalogue).crop(id).await.unwrap().unwrap();
         assert_eq!(jpeg, r.crop.encode());
         assert_eq!(RedactedCrop::decode(&jpeg).unwrap().size(), r.crop.size());
     }
-    assert_eq!(catalogue.crop(id(99)).await.unwrap(), None);
-    assert_eq!(catalogue.embedding(id(99)).await.unwrap(), None);
+    assert_eq!(all(&catalogue).crop(id(99)).await.unwrap(), None);
+    assert_eq!(all(&catalogue).embedding(id(99)).await.unwrap(), None);
     assert_eq!(catalogue.days().await.unwrap().len(), 2);
 }
 
@@ -34,12 +34,12 @@ async fn open_again(catalogue: catalogue::Catalogue, dir: &std::path::Path) -> c
 #[tokio::test]
 async fn storing_again_adds_nothing_and_replaces() {
     let f = fixture().await;
-    f.catalogue.put_sightings(&[record(1, 1, 0), record(2, 2, 0)]).await.unwrap();
-    f.catalogue.put_sightings(&[record(1, 50, 0), record(1, 60, 0)]).await.unwrap();
+    put(&f.catalogue, &[record(1, 1, 0), record(2, 2, 0)]).await.unwrap();
+    put(&f.catalogue, &[record(1, 50, 0), record(1, 60, 0)]).await.unwrap();
     assert_eq!(f.catalogue.sighting_count().await.unwrap(), 2);
-    assert_eq!(f.catalogue.sighting(id(1)).await.unwrap().unwrap(), record(1, 60, 0).sighting);
-    assert_eq!(f.catalogue.crop(id(1)).await.unwrap().unwrap(), crop(60).encode());
-    let changes = f.catalogue.changes_since(0, 100).await.unwrap();
+    assert_eq!(all(&f.catalogue).sighting(id(1)).await.unwrap().unwrap(), record(1, 60, 0).sighting);
+    assert_eq!(all(&f.catalogue).crop(id(1)).await.unwrap().unwrap(), crop(60).encode());
+    let changes = all(&f.catalogue).changes_since(0, 100).await.unwrap();
     // One number a change, and one change a sighting however often it changed.
     assert_eq!((changes.len(), changes[1].seq(), f.catalogue.last_change().await.unwrap()), (2, 3, 3));
     assert!(f.catalogue.check().await.unwrap().is_clean());
@@ -52,7 +52,7 @@ async fn what_can_not_be_indexed_or_does_not_belong_is_refused_whole() {
         let mut bad = record(2, 2, 0);
         change(&mut bad);
         let (catalogue, batch) = (f.catalogue.clone(), [record(1, 1, 0), bad]);
-        async move { catalogue.put_sightings(&batch).await.unwrap_err() }
+        async move { put(&catalogue, &batch).await.unwrap_err() }
     };
     let error = with(&|r| r.sighting.camera = camera("nowhere")).await;
     assert!(matches!(&error, CatalogueError::UnknownCamera(c) if c.as_str() == "nowhere"), "{error:?}");
@@ -85,19 +85,19 @@ fn seen(record: &mut catalogue::SightingRecord, at: &str) {
 #[tokio::test]
 async fn discarded_footage_takes_its_sightings_and_crops_and_nothing_else() {
     let f = fixture().await;
-    f.catalogue.put_sightings(&(0..9).map(|n| record(n, n, 0)).collect::<Vec<_>>()).await.unwrap();
-    let gone = f.catalogue.discard_footage(&camera("gate"), footage(1)).await.unwrap();
+    put(&f.catalogue, &(0..9).map(|n| record(n, n, 0)).collect::<Vec<_>>()).await.unwrap();
+    let gone = discard_footage(&f.catalogue, &camera("gate"), footage(1)).await.unwrap();
     assert_eq!((gone.sightings, gone.seq), (3, 12));
-    assert_eq!(f.catalogue.discard_footage(&camera("hall"), footage(2)).await.unwrap().sightings, 0);
-    assert_eq!(f.catalogue.sighting(id(1)).await.unwrap(), None);
-    assert_eq!(f.catalogue.crop(id(1)).await.unwrap(), None);
+    assert_eq!(discard_footage(&f.catalogue, &camera("hall"), footage(2)).await.unwrap().sightings, 0);
+    assert_eq!(all(&f.catalogue).sighting(id(1)).await.unwrap(), None);
+    assert_eq!(all(&f.catalogue).crop(id(1)).await.unwrap(), None);
     let report = f.catalogue.check().await.unwrap();
     assert!(report.is_clean(), "{report:?}");
     assert_eq!((report.sightings, report.crops), (6, 6));
-    let removed = f.catalogue.changes_since(9, 100).await.unwrap();
+    let removed = all(&f.catalogue).changes_since(9, 100).await.unwrap();
     assert_eq!(removed.len(), 3);
     assert!(removed.iter().all(|c| matches!(c, Change::Removed { .. })));
-    assert_eq!(f.catalogue.discard_footage(&camera("gate"), footage(1)).await.unwrap().sightings, 0);
+    assert_eq!(discard_footage(&f.catalogue, &camera("gate"), footage(1)).await.unwrap().sightings, 0);
 }
 
 #[tokio::test]
@@ -137,7 +137,7 @@ async fn models_do_not_mix_in_what_is_handed_out() {
     let f = fixture().await;
     let mut other = record(2, 2, 0);
     other.embedding = types::Embedding::new(ModelDigest([9; 32]), other.embedding.into_values()).unwrap();
-    f.catalogue.put_sightings(&[record(1, 1, 0), other]).await.unwrap();
-    assert_eq!(f.catalogue.embedding(id(1)).await.unwrap().unwrap().model(), ModelDigest([3; 32]));
-    assert_eq!(f.catalogue.embedding(id(2)).await.unwrap().unwrap().model(), ModelDigest([9; 32]));
+    put(&f.catalogue, &[record(1, 1, 0), other]).await.unwrap();
+    assert_eq!(all(&f.catalogue).embedding(id(1)).await.unwrap().unwrap().model(), ModelDigest([3; 32]));
+    assert_eq!(all(&f.catalogue).embedding(id(2)).await.unwrap().unwrap().model(), ModelDigest([9; 32]));
 }

@@ -16,12 +16,16 @@ mod crash;
 mod history;
 #[path = "jobs.rs"]
 mod jobs;
+#[path = "lists.rs"]
+mod lists;
 #[path = "leases.rs"]
 mod leases;
 #[path = "measure.rs"]
 mod measure;
 #[path = "retention.rs"]
 mod retention;
+#[path = "seen.rs"]
+mod seen;
 #[path = "segments.rs"]
 mod segments;
 #[path = "sightings.rs"]

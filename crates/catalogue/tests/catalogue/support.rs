@@ -1,10 +1,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
-use catalogue::{Camera, Catalogue, CatalogueConfig, Crops, Database, PostgresUrl, S3Credentials, S3Place, SightingRecord};
+use catalogue::{
+    Camera, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, Discarded, Fence, Maintenance, PostgresUrl, Reason, S3Credentials, S3Place,
+    SightingRecord,
+};
 use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject, redact};
 use types::*;
 
@@ -123,6 +127,34 @@ pub(crate) async fn fill(catalogue: &Catalogue) {
     for (camera, agency) in [("gate", "north"), ("hall", "north"), ("dock", "south")] {
         catalogue.add_camera(&Camera::new(self::camera(camera), self::agency(agency))).await.unwrap();
     }
+}
+
+/// Leave to write, for tests that are about something else.
+pub(crate) async fn leave(catalogue: &Catalogue) -> Fence {
+    static TURNS: AtomicU64 = AtomicU64::new(0);
+    let name = format!("test {}", TURNS.fetch_add(1, Ordering::Relaxed));
+    catalogue.seize_turn(&name, "test", Duration::from_secs(600)).await.unwrap().unwrap().into()
+}
+
+pub(crate) async fn put(catalogue: &Catalogue, records: &[SightingRecord]) -> Result<u64, CatalogueError> {
+    catalogue.put_sightings(records, &leave(catalogue).await).await
+}
+
+/// Reads for no case.
+pub(crate) fn all(catalogue: &Catalogue) -> Maintenance<'_> {
+    catalogue.maintenance(Reason::Check)
+}
+
+pub(crate) async fn discard(catalogue: &Catalogue, ids: &[SightingId]) -> Result<Discarded, CatalogueError> {
+    catalogue.discard_sightings(ids, &leave(catalogue).await).await
+}
+
+pub(crate) async fn discard_footage(
+    catalogue: &Catalogue,
+    camera: &CameraId,
+    footage: FootageDigest,
+) -> Result<Discarded, CatalogueError> {
+    catalogue.discard_footage(camera, footage, &leave(catalogue).await).await
 }
 
 pub(crate) fn agency(id: &str) -> AgencyId {

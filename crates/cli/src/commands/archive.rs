@@ -17,6 +17,7 @@ use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome, library},
     output::Printer,
+    pages::{self, Listed, Shown},
     progress::{JobProgress, Progress},
     times::parse_duration,
     view::JobView,
@@ -31,6 +32,8 @@ pub(crate) enum Archive {
         /// Only those in this state
         #[arg(long, value_enum)]
         state: Option<State>,
+        #[command(flatten)]
+        shown: Shown,
     },
     /// Show one job
     Status { job: JobId },
@@ -110,11 +113,11 @@ impl Archive {
         let mut service = ctx.connect(Caller::Operator).await?.footage();
         match self {
             Self::Add(add) => add.run(service, ctx).await?,
-            Self::List { state } => {
-                let state = state.map_or(v1::JobState::Unspecified, Into::into).into();
-                let jobs = service.list_jobs(v1::ListJobsRequest { state }).await?.into_inner().jobs;
-                let jobs: Vec<JobView> = jobs.into_iter().map(Into::into).collect();
-                printer.answer(&serde_json::json!({ "jobs": jobs }), || JobView::table(&jobs));
+            Self::List { state, shown } => {
+                let state = state.map_or(v1::JobState::Unspecified, Into::into);
+                let jobs = list(&mut service, state, shown.limit).await?;
+                printer.answer(&serde_json::json!({ "jobs": jobs.rows, "more": jobs.more }), || JobView::table(&jobs.rows));
+                jobs.note(ctx);
             }
             Self::Status { job } => {
                 let request = v1::GetJobRequest { job_id: job.to_string() };
@@ -141,14 +144,21 @@ impl Archive {
                 });
             }
             Self::Report => {
-                let state = v1::JobState::Unspecified.into();
-                let jobs = service.list_jobs(v1::ListJobsRequest { state }).await?.into_inner().jobs;
-                let jobs: Vec<JobView> = jobs.into_iter().map(Into::into).collect();
+                let jobs = list(&mut service, v1::JobState::Unspecified, 0).await?.rows;
                 printer.answer(&serde_json::json!({ "jobs": jobs }), || JobView::report(&jobs));
             }
         }
         Ok(())
     }
+}
+
+async fn list(service: &mut FootageServiceClient<Channel>, state: v1::JobState, limit: u32) -> Outcome<Listed<JobView>> {
+    let jobs = pages::read(limit, async |page_size, page_token| {
+        let request = v1::ListJobsRequest { state: state.into(), page_size, page_token };
+        let page = service.list_jobs(request).await?.into_inner();
+        Ok((page.jobs, page.next_page_token))
+    });
+    Ok(jobs.await?.into())
 }
 
 /// How well a start is known that somebody gives.

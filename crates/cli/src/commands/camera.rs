@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
-use proto::v1::{self, live_service_client::LiveServiceClient};
+use proto::v1::{self, camera_service_client::CameraServiceClient, live_service_client::LiveServiceClient};
 use tonic::transport::Channel;
 use types::{AgencyId, CameraId};
 
@@ -9,6 +9,7 @@ use super::case::Purpose;
 use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome},
+    pages::{self, Listed, Shown},
     times::{BadArgument, parse_duration},
     view::{AccessView, CameraView, LiveView},
 };
@@ -43,6 +44,9 @@ pub(crate) enum Camera {
         /// Where its live stream is, as for `sightline camera source`
         #[arg(long, value_name = "URL")]
         source: Option<String>,
+        /// As for `sightline camera source`
+        #[arg(long, requires = "source")]
+        basic_without_tls: bool,
     },
     /// Say where a camera's live stream is; watching begins at once
     Source {
@@ -53,12 +57,18 @@ pub(crate) enum Camera {
         /// Watch it no more
         #[arg(long, conflicts_with = "url")]
         none: bool,
+        /// Let the password itself be sent without TLS, where everybody on the line can read it, to a camera that knows nothing but
+        /// Basic
+        #[arg(long, conflicts_with = "none")]
+        basic_without_tls: bool,
     },
     /// Show what the live cameras are doing
     Status {
         /// Only those of this agency
         #[arg(long)]
         agency: Option<AgencyId>,
+        #[command(flatten)]
+        shown: Shown,
     },
     /// Change what others may do with one of your cameras; what is not named stays as it is
     #[command(group = clap::ArgGroup::new("change").required(true).multiple(true))]
@@ -89,8 +99,8 @@ pub(crate) enum Camera {
     /// Who looked at one of your cameras, when and under which case
     Accesses {
         camera: CameraId,
-        /// At most so many, the newest first
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        /// At most so many, the newest first; 0: all of them
+        #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
     },
     /// List the cameras
@@ -98,6 +108,8 @@ pub(crate) enum Camera {
         /// Only those of this agency
         #[arg(long)]
         agency: Option<AgencyId>,
+        #[command(flatten)]
+        shown: Shown,
     },
 }
 
@@ -137,12 +149,17 @@ impl Camera {
                 changed(ctx, service.revoke_camera(request).await?.into_inner().camera, "nobody searches it any more");
             }
             Self::Accesses { camera, limit } => {
-                let request = v1::ListCameraAccessesRequest { camera_id: camera.to_string(), limit };
-                let accesses = service.list_camera_accesses(request).await?.into_inner().accesses;
-                let accesses: Vec<AccessView> = accesses.into_iter().map(Into::into).collect();
-                ctx.printer.answer(&serde_json::json!({ "accesses": accesses }), || AccessView::table(&accesses));
+                let accesses = pages::read(limit, async |limit, page_token| {
+                    let request = v1::ListCameraAccessesRequest { camera_id: camera.to_string(), limit, page_token };
+                    let page = service.list_camera_accesses(request).await?.into_inner();
+                    Ok((page.accesses, page.next_page_token))
+                });
+                let accesses: Listed<AccessView> = accesses.await?.into();
+                let json = serde_json::json!({ "accesses": accesses.rows, "more": accesses.more });
+                ctx.printer.answer(&json, || AccessView::table(&accesses.rows));
+                accesses.note(ctx);
             }
-            Self::Add { id, agency, title, purposes, sensitive, retention, hours, position, source } => {
+            Self::Add { id, agency, title, purposes, sensitive, retention, hours, position, source, basic_without_tls } => {
                 let policy = v1::CameraPolicy {
                     purposes: purposes.into_iter().map(|p| v1::Purpose::from(p).into()).collect(),
                     sensitive,
@@ -161,7 +178,7 @@ impl Camera {
                 let camera: CameraView = service.add_camera(request).await?.into_inner().camera.unwrap_or_default().into();
                 let live = source.is_some();
                 if let Some(url) = source {
-                    set_source(&mut client.live(), &id, &url).await?;
+                    set_source(&mut client.live(), &id, &url, basic_without_tls).await?;
                 }
                 ctx.printer.answer(&camera, || {
                     let next =
@@ -169,8 +186,8 @@ impl Camera {
                     format!("added camera {id} of {agency}\nnext: sightline {next}")
                 });
             }
-            Self::Source { camera, url, none: _ } => {
-                set_source(&mut client.live(), &camera, url.as_deref().unwrap_or_default()).await?;
+            Self::Source { camera, url, none: _, basic_without_tls } => {
+                set_source(&mut client.live(), &camera, url.as_deref().unwrap_or_default(), basic_without_tls).await?;
                 let watched = url.is_some();
                 ctx.printer.answer(&serde_json::json!({ "camera": camera.to_string(), "watched": watched }), || {
                     if watched {
@@ -180,21 +197,39 @@ impl Camera {
                     }
                 });
             }
-            Self::Status { agency } => {
+            Self::Status { agency, shown } => {
                 let agency_id = agency.map_or_else(String::new, |a| a.to_string());
-                let cameras = client.live().camera_status(v1::CameraStatusRequest { agency_id }).await?.into_inner().cameras;
-                let cameras: Vec<LiveView> = cameras.into_iter().map(Into::into).collect();
-                ctx.printer.answer(&serde_json::json!({ "cameras": cameras }), || LiveView::table(&cameras));
+                let mut live = client.live();
+                let cameras = pages::read(shown.limit, async |page_size, page_token| {
+                    let request = v1::CameraStatusRequest { agency_id: agency_id.clone(), page_size, page_token };
+                    let page = live.camera_status(request).await?.into_inner();
+                    Ok((page.cameras, page.next_page_token))
+                });
+                let cameras: Listed<LiveView> = cameras.await?.into();
+                let json = serde_json::json!({ "cameras": cameras.rows, "more": cameras.more });
+                ctx.printer.answer(&json, || LiveView::table(&cameras.rows));
+                cameras.note(ctx);
             }
-            Self::List { agency } => {
+            Self::List { agency, shown } => {
                 let agency_id = agency.map_or_else(String::new, |a| a.to_string());
-                let cameras = service.list_cameras(v1::ListCamerasRequest { agency_id }).await?.into_inner().cameras;
-                let cameras: Vec<CameraView> = cameras.into_iter().map(Into::into).collect();
-                ctx.printer.answer(&serde_json::json!({ "cameras": cameras }), || CameraView::table(&cameras));
+                let cameras: Listed<CameraView> = list(&mut service, &agency_id, shown.limit).await?.into();
+                let json = serde_json::json!({ "cameras": cameras.rows, "more": cameras.more });
+                ctx.printer.answer(&json, || CameraView::table(&cameras.rows));
+                cameras.note(ctx);
             }
         }
         Ok(())
     }
+}
+
+/// The cameras of an agency, or of all where it is empty.
+pub(super) async fn list(service: &mut CameraServiceClient<Channel>, agency_id: &str, limit: u32) -> Outcome<Listed<v1::Camera>> {
+    let cameras = pages::read(limit, async |page_size, page_token| {
+        let request = v1::ListCamerasRequest { agency_id: agency_id.to_owned(), page_size, page_token };
+        let page = service.list_cameras(request).await?.into_inner();
+        Ok((page.cameras, page.next_page_token))
+    });
+    cameras.await
 }
 
 /// As given, or from standard input where it is "-".
@@ -208,9 +243,9 @@ pub(super) fn address(url: &str) -> Outcome<String> {
     Ok(read.trim().to_owned())
 }
 
-async fn set_source(live: &mut LiveServiceClient<Channel>, camera: &CameraId, url: &str) -> Outcome {
+async fn set_source(live: &mut LiveServiceClient<Channel>, camera: &CameraId, url: &str, basic_without_tls: bool) -> Outcome {
     let url = address(url)?;
-    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: camera.to_string(), url }).await?;
+    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: camera.to_string(), url, basic_without_tls }).await?;
     Ok(())
 }
 

@@ -14,9 +14,10 @@ use crate::{
     args,
     context::{Caller, Context},
     failure::{Failure, Outcome},
+    pages::{self, Listed, Shown},
     signing,
     times::{self, parse_duration, parse_time},
-    view::CaseView,
+    view::{CaseView, EventView},
 };
 
 /// Why a case may exist.
@@ -57,11 +58,19 @@ pub(crate) enum Case {
         #[arg(long, default_value = "not authorised")]
         reason: String,
     },
-    /// List the cases you may see, the newest first
+    /// List the cases you may see: emergencies that nobody has reviewed, then those that wait, then the others; the newest first
     List {
         /// Only those in this state
         #[arg(long, value_enum)]
         state: Option<State>,
+        #[command(flatten)]
+        shown: Shown,
+    },
+    /// Tell what happens to cases, as it happens: one line each, until it is stopped
+    Watch {
+        /// Begin after this event [default: what happens from now on]
+        #[arg(long, value_name = "N")]
+        after: Option<u64>,
     },
     /// Show one case
     Show { case: CaseId },
@@ -140,8 +149,11 @@ fn part() -> impl TypedValueParser<Value = QueryPart> {
 
 impl Case {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
-        let usual =
-            if matches!(self, Self::Authorise { .. } | Self::Refuse { .. }) { Caller::Authoriser } else { Caller::Investigator };
+        let usual = if matches!(self, Self::Authorise { .. } | Self::Refuse { .. } | Self::Watch { .. }) {
+            Caller::Authoriser
+        } else {
+            Caller::Investigator
+        };
         let mut service = ctx.connect(usual).await?.cases();
         let printer = ctx.printer;
         match self {
@@ -163,16 +175,29 @@ impl Case {
                 let case: CaseView = service.refuse_case(request).await?.into_inner().case.unwrap_or_default().into();
                 printer.answer(&case, || format!("refused case {}: it permits nothing, and what was found is purged", case.id));
             }
-            Self::List { state } => {
+            Self::List { state, shown } => {
                 let state = match state {
                     None => v1::CaseState::Unspecified,
                     Some(State::Requested) => v1::CaseState::Requested,
                     Some(State::Authorised) => v1::CaseState::Authorised,
                     Some(State::Closed) => v1::CaseState::Closed,
                 };
-                let cases = service.list_cases(v1::ListCasesRequest { state: state.into() }).await?.into_inner().cases;
-                let cases: Vec<CaseView> = cases.into_iter().map(Into::into).collect();
-                printer.answer(&serde_json::json!({ "cases": cases }), || CaseView::table(&cases));
+                let cases = pages::read(shown.limit, async |page_size, page_token| {
+                    let request = v1::ListCasesRequest { state: state.into(), page_size, page_token };
+                    let page = service.list_cases(request).await?.into_inner();
+                    Ok((page.cases, page.next_page_token))
+                });
+                let cases: Listed<CaseView> = cases.await?.into();
+                printer.answer(&serde_json::json!({ "cases": cases.rows, "more": cases.more }), || CaseView::table(&cases.rows));
+                cases.note(ctx);
+            }
+            Self::Watch { after } => {
+                let request = v1::WatchCasesRequest { after: after.unwrap_or_default() };
+                let mut events = service.watch_cases(request).await?.into_inner();
+                while let Some(told) = events.message().await? {
+                    let event: EventView = told.event.unwrap_or_default().into();
+                    printer.answer(&event, || event.text());
+                }
             }
             Self::Show { case } => {
                 let case: CaseView = fetch(&mut service, &case).await?.into();

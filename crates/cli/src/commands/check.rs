@@ -22,6 +22,10 @@ struct CheckView {
     sightings: u64,
     crops: u64,
     vectors: u64,
+    /// That the record commits to.
+    committed: u64,
+    /// Stored before the record committed to any.
+    uncommitted: u64,
     findings: Vec<FindingView>,
     findings_total: u64,
 }
@@ -65,6 +69,8 @@ impl From<v1::CheckResponse> for CheckView {
             sightings: r.sightings,
             crops: r.crops,
             vectors: r.vectors,
+            committed: r.committed,
+            uncommitted: r.uncommitted,
             findings: r.findings.into_iter().map(finding).collect(),
             findings_total: r.findings_total,
         }
@@ -81,6 +87,12 @@ impl CheckView {
         let more = self.findings_total.saturating_sub(self.findings.len() as u64);
         if more > 0 {
             lines.push(format!("and {more} more"));
+        }
+        if self.uncommitted > 0 {
+            let earlier = count(self.uncommitted, "sighting");
+            lines.push(format!(
+                "{earlier} stored before the record committed to any; a running server commits to them as they are found"
+            ));
         }
         lines.push(format!(
             "{}, {}, {}: {}",

@@ -7,6 +7,7 @@ use types::{CameraId, CaptureTime, CaseId, HoldId, TimeWindow};
 use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome},
+    pages::{self, Listed, Shown},
     times::{parse_duration, parse_time},
     view::HoldView,
 };
@@ -29,6 +30,8 @@ pub(crate) enum Hold {
         /// Only those of this case
         #[arg(long)]
         case: Option<CaseId>,
+        #[command(flatten)]
+        shown: Shown,
     },
 }
 
@@ -70,12 +73,18 @@ impl Hold {
                 let request = v1::ReleaseHoldRequest { hold_id: hold.to_string(), reason };
                 service.release_hold(request).await?.into_inner().hold
             }
-            Self::List { case } => {
+            Self::List { case, shown } => {
                 let mut service = ctx.connect(Caller::Auditor).await?.retention();
                 let case_id = case.map(|c| c.to_string()).unwrap_or_default();
-                let answer = service.list_holds(v1::ListHoldsRequest { case_id }).await?.into_inner();
-                let holds: Vec<HoldView> = answer.holds.into_iter().map(Into::into).collect();
-                ctx.printer.answer(&serde_json::json!({ "holds": holds }), || HoldView::table(&holds));
+                let holds = pages::read(shown.limit, async |page_size, page_token| {
+                    let request = v1::ListHoldsRequest { case_id: case_id.clone(), page_size, page_token };
+                    let page = service.list_holds(request).await?.into_inner();
+                    Ok((page.holds, page.next_page_token))
+                });
+                let holds: Listed<HoldView> = holds.await?.into();
+                let json = serde_json::json!({ "holds": holds.rows, "more": holds.more });
+                ctx.printer.answer(&json, || HoldView::table(&holds.rows));
+                holds.note(ctx);
                 return Ok(());
             }
         };

@@ -221,7 +221,7 @@ async fn offline(ctx: &Context) -> Outcome<Option<OfflineIdentities>> {
     match HomeLock::acquire(home.root()) {
         Ok(lock) => drop(lock),
         Err(LockError::InUse { .. }) => return Ok(None),
-        Err(e) => return Err(library("home", &e).hint("check that you may write to the home folder")),
+        Err(e) => return Err(library("home", &e).hint(e.hint())),
     }
     let config = Config::load(&home.config()).map_err(|e| library("configuration", &e).hint(e.hint()))?;
     OfflineIdentities::open(home, &config).await.map(Some).map_err(|e| library("home", &e).hint(e.hint()))

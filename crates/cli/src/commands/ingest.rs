@@ -1,12 +1,15 @@
 use clap::{Args, Subcommand};
 use ingest::{Link, Worker, WorkerOptions};
-use media::RtspSource;
-use pipeline::CameraSecrets;
+use media::Networks;
+use pipeline::{CameraSecrets, KeptAddress};
 use server::{Config, WorkerMetrics};
 use tokio::signal::unix::{SignalKind, signal};
 use types::CameraId;
 
-use super::{camera::address, serve::log_to_stderr};
+use super::{
+    camera::address,
+    serve::{as_root, log_to_stderr},
+};
 use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome, library},
@@ -32,6 +35,10 @@ enum Sub {
         /// Forget it
         #[arg(long, conflicts_with = "url")]
         none: bool,
+        /// Let the password itself be sent without TLS, where everybody on the line can read it, to a camera that knows nothing but
+        /// Basic
+        #[arg(long, conflicts_with = "none")]
+        basic_without_tls: bool,
     },
     /// List the cameras whose address is kept here
     Sources,
@@ -43,7 +50,9 @@ impl Ingest {
         let secrets = CameraSecrets::new(&ctx.home.path().join("secrets/cameras"));
         match self.command {
             None => watch(ctx, secrets).await,
-            Some(Sub::Source { camera, url, none: _ }) => source(ctx, &secrets, &camera, url.as_deref()),
+            Some(Sub::Source { camera, url, none: _, basic_without_tls }) => {
+                source(ctx, &secrets, &camera, url.as_deref(), basic_without_tls)
+            }
             Some(Sub::Sources) => {
                 let cameras: Vec<String> = secrets.cameras().iter().map(ToString::to_string).collect();
                 ctx.printer.answer(&serde_json::json!({ "cameras": cameras }), || match &cameras[..] {
@@ -56,15 +65,15 @@ impl Ingest {
     }
 }
 
-fn source(ctx: &Context, secrets: &CameraSecrets, camera: &CameraId, url: Option<&str>) -> Outcome {
-    let url = url.map(address).transpose()?;
-    if let Some(url) = &url {
-        RtspSource::new(url).map_err(|e| library("source", &e).hint("give the address of the camera's RTSP stream"))?;
+fn source(ctx: &Context, secrets: &CameraSecrets, camera: &CameraId, url: Option<&str>, basic_without_tls: bool) -> Outcome {
+    let kept = url.map(|url| Ok::<_, Failure>(KeptAddress { url: address(url)?, basic_without_tls })).transpose()?;
+    if let Some(kept) = &kept {
+        // Where cameras may be is looked at by the worker, whose configuration says it.
+        kept.source(&Networks::default())
+            .map_err(|e| library("source", &e).hint("give the address of the camera's RTSP stream"))?;
     }
-    secrets
-        .keep(camera, url.as_deref())
-        .map_err(|e| library("secret", &e).hint("check that you may write to the home folder"))?;
-    let kept = url.is_some();
+    secrets.keep(camera, kept.as_ref()).map_err(|e| library("secret", &e).hint("check that you may write to the home folder"))?;
+    let kept = kept.is_some();
     ctx.printer.answer(&serde_json::json!({ "camera": camera.to_string(), "kept": kept }), || {
         if kept {
             format!("the address of {camera} is kept on this machine; a running worker takes it up within seconds")
@@ -76,7 +85,10 @@ fn source(ctx: &Context, secrets: &CameraSecrets, camera: &CameraId, url: Option
 }
 
 async fn watch(ctx: &Context, secrets: CameraSecrets) -> Outcome {
-    log_to_stderr(ctx.printer, None);
+    as_root(ctx.printer, "sightline-ingest.service");
+    // Its spool holds sightings.
+    server::check_mode(ctx.home.path()).map_err(|e| library("home", &e).hint(e.hint()))?;
+    let _ = log_to_stderr(ctx.printer, None, None);
     let file = ctx.home.layout().config();
     // A worker's home folder needs none.
     let config = if file.exists() { Config::load(&file) } else { Config::parse("", &file) };
@@ -90,6 +102,7 @@ async fn watch(ctx: &Context, secrets: CameraSecrets) -> Outcome {
         spool: ctx.home.path().join("spool"),
         spool_limit: config.spool_bytes,
         secrets,
+        networks: config.live_networks.clone(),
         models: server::models(&config).map_err(|e| library("models", &e))?,
         vision: server::vision_options(&config),
         looks: config.live_workers,

@@ -1,7 +1,7 @@
 use std::{fs, path::PathBuf};
 
 use access::{
-    AuditEntry,
+    AuditDetail, AuditEntry,
     log::{Note, NoteKey, Trust},
 };
 use clap::{Args, Subcommand};
@@ -14,6 +14,7 @@ use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome, library},
     output::{count, table},
+    pages::{self, Listed},
     times,
     view::PartyView,
 };
@@ -27,8 +28,8 @@ pub(crate) enum Log {
         /// Entries after this one
         #[arg(long, value_name = "N", default_value_t = 0)]
         after: u64,
-        /// At most so many
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        /// At most so many; 0: all of them
+        #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
     },
     /// Fetch the receipt of an entry, which `sightline verify` checks
@@ -199,18 +200,35 @@ impl From<v1::AuditRecord> for EntryView {
     }
 }
 
+impl EntryView {
+    /// The case; or whom a certificate names, or whose a grant key is, with the key's fingerprint.
+    fn about(&self) -> String {
+        let detail = self.canonical.get("detail").cloned().unwrap_or_default();
+        let detail: AuditDetail = serde_json::from_value(detail).unwrap_or_default();
+        let whom = detail.identity.map(|who| who.uri()).or(detail.service.map(|s| s.to_string())).or(detail.key_owner);
+        match (whom, detail.key_sha256) {
+            (Some(whom), Some(key)) => format!("{whom} key {}", key.chars().take(16).collect::<String>()),
+            _ => self.case.clone(),
+        }
+    }
+}
+
 async fn list(ctx: &Context, after_seq: u64, limit: u32) -> Outcome {
     let mut service = ctx.connect(Caller::Auditor).await?.admin();
-    let entries = service.list_audit(v1::ListAuditRequest { after_seq, limit }).await?.into_inner().entries;
-    let entries: Vec<EntryView> = entries.into_iter().map(Into::into).collect();
-    ctx.printer.answer(&serde_json::json!({ "entries": entries }), || {
+    let entries = pages::read(limit, async |limit, page_token| {
+        let page = service.list_audit(v1::ListAuditRequest { after_seq, limit, page_token }).await?.into_inner();
+        Ok((page.entries, page.next_page_token))
+    });
+    let entries: Listed<EntryView> = entries.await?.into();
+    ctx.printer.answer(&serde_json::json!({ "entries": entries.rows, "more": entries.more }), || {
         let row = |e: &EntryView| {
             let time = e.time.as_ref().map_or_else(String::new, |t| times::short(t, 0));
             let caller = e.caller.as_ref().map_or_else(|| "the server".to_owned(), PartyView::text);
-            [e.entry.to_string(), time, caller, e.action.clone(), e.outcome.clone(), e.case.clone()]
+            [e.entry.to_string(), time, caller, e.action.clone(), e.outcome.clone(), e.about()]
         };
-        table(["ENTRY", "TIME", "CALLER", "ACTION", "OUTCOME", "CASE"], &entries.iter().map(row).collect::<Vec<_>>())
+        table(["ENTRY", "TIME", "CALLER", "ACTION", "OUTCOME", "ABOUT"], &entries.rows.iter().map(row).collect::<Vec<_>>())
     });
+    entries.note(ctx);
     Ok(())
 }
 

@@ -84,6 +84,21 @@ fn store(ctx: &Context) -> Outcome<ModelStore> {
     Ok(ModelStore::new(configured.unwrap_or_else(ModelStore::default_cache), manifest))
 }
 
+/// For `doctor`: the runtime, held against its digest.
+pub(super) fn runtime_state(ctx: &Context) -> Outcome<server::Finding> {
+    let view = RuntimeView::read(&store(ctx)?);
+    let (what, file) = (format!("ONNX Runtime {}", view.version), view.file.display().to_string());
+    let fetch = "`sightline models fetch`";
+    Ok(match view.state {
+        "missing" if std::env::var_os("ORT_DYLIB_PATH").is_some_and(|path| std::path::Path::new(&path).is_file()) => {
+            server::Finding::ok("ONNX Runtime", "the one that ORT_DYLIB_PATH names")
+        }
+        "missing" => server::Finding::fail(what, format!("{file} is not there"), fetch),
+        "corrupt" => server::Finding::fail(what, format!("{file} has another digest than the pinned one"), fetch),
+        _ => server::Finding::ok(what, file),
+    })
+}
+
 impl RuntimeView {
     fn read(store: &ModelStore) -> Self {
         let file = store.library_file();

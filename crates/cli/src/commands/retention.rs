@@ -5,6 +5,7 @@ use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome},
     output::count,
+    pages::{self, Listed},
     view::{DeletionView, RetentionView},
 };
 
@@ -17,8 +18,8 @@ pub(crate) enum Retention {
         /// Those before this one
         #[arg(long, value_name = "N", default_value_t = 0)]
         before: u64,
-        /// At most so many
-        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        /// At most so many; 0: all of them
+        #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
     },
     /// Delete now what is due, as the server does by itself every so often
@@ -40,9 +41,14 @@ impl Retention {
             }
             Self::List { before, limit } => {
                 let mut service = ctx.connect(Caller::Auditor).await?.retention();
-                let answer = service.list_deletions(v1::ListDeletionsRequest { before, limit }).await?.into_inner();
-                let deletions: Vec<DeletionView> = answer.deletions.into_iter().map(Into::into).collect();
-                ctx.printer.answer(&serde_json::json!({ "deletions": deletions }), || DeletionView::table(&deletions));
+                let deletions = pages::read(limit, async |limit, page_token| {
+                    let page = service.list_deletions(v1::ListDeletionsRequest { before, limit, page_token }).await?.into_inner();
+                    Ok((page.deletions, page.next_page_token))
+                });
+                let deletions: Listed<DeletionView> = deletions.await?.into();
+                let json = serde_json::json!({ "deletions": deletions.rows, "more": deletions.more });
+                ctx.printer.answer(&json, || DeletionView::table(&deletions.rows));
+                deletions.note(ctx);
                 Ok(())
             }
             Self::Run { clock_is_right } => {

@@ -8,7 +8,7 @@ use clap::Args;
 use proto::v1;
 use types::CaseId;
 
-use super::{log, query::Query};
+use super::{camera, log, query::Query};
 use crate::{
     client::Client,
     context::{Caller, Context},
@@ -65,8 +65,8 @@ impl Search {
 
 /// What the cameras look at, by id.
 async fn places(client: &Client) -> Outcome<BTreeMap<String, String>> {
-    let cameras = client.cameras().list_cameras(v1::ListCamerasRequest::default()).await?.into_inner().cameras;
-    Ok(cameras.into_iter().map(|c| (c.id, c.title)).collect())
+    let cameras = camera::list(&mut client.cameras(), "", 0).await?;
+    Ok(cameras.rows.into_iter().map(|c| (c.id, c.title)).collect())
 }
 
 async fn ask(client: &Client, request: v1::SearchRequest) -> Outcome<(Vec<v1::Hit>, v1::SearchSummary)> {

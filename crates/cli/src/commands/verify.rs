@@ -1,14 +1,11 @@
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use access::{
     AuditEntry,
     log::{Receipt, Trust},
 };
 use clap::Args;
-use server::export::{CheckedExport, ExportFault, check};
+use server::export::{CheckedExport, ExportFault, Proofs, check};
 
 use super::log::{Keys, describe};
 use crate::{
@@ -67,11 +64,12 @@ fn answer_export(ctx: &Context, trust: &Trust, files: usize, export: &CheckedExp
         "entry": export.entry,
         "entries": checked.head.size,
         "witnessed": witnesses,
+        "proofs": export.proofs.map(|p| serde_json::json!({ "stored": p.stored, "found": p.found })),
     });
     ctx.printer.answer(&answer, || {
         format!(
             "export of case {}: {}, {}, all as they were exported\n  exported   {} by {}\n  authorised {}\n  entry      {} of {} in the \
-             log {}\n  witnesses  {}",
+             log {}\n  witnesses  {}\n  seen       {}",
             m.case.id(),
             count(m.sightings.len() as u64, "possible sighting"),
             count(files as u64, "file"),
@@ -82,13 +80,27 @@ fn answer_export(ctx: &Context, trust: &Trust, files: usize, export: &CheckedExp
             checked.head.size,
             trust.log.name(),
             if witnesses.is_empty() { "no witness's key was given".to_owned() } else { witnesses.join(", ") },
+            proofs(export.proofs.as_ref()),
         )
     });
     Ok(())
 }
 
+/// Since when the record says what was seen.
+fn proofs(proofs: Option<&Proofs>) -> String {
+    match proofs {
+        None => "NO PROOF that these are what was stored: an earlier version exported them".to_owned(),
+        Some(Proofs { stored, found: 0 }) => {
+            format!("{}: each as the record has it since it was stored", count(u64::from(*stored), "possible sighting"))
+        }
+        Some(Proofs { stored, found }) => format!(
+            "{stored} as the record has them since they were stored, {found} as they were found when it began to commit to them"
+        ),
+    }
+}
+
 fn answer_receipt(ctx: &Context, trust: &Trust, path: &Path) -> Outcome {
-    let text = fs::read_to_string(path).map_err(|e| {
+    let text = bundle::read_receipt(path).map_err(|e| {
         Failure::because("receipt_unreadable", format!("read {}", path.display()), &e).hint("name a receipt's file")
     })?;
     let not_valid = |e: &access::log::LogError| {

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -42,7 +43,10 @@ impl Deployment {
         let text = fs::read_to_string(&config).unwrap();
         let moved = text.replace("\"127.0.0.1:7443\"", "\"127.0.0.1:0\"");
         assert_ne!(text, moved, "the configuration has another default address");
-        fs::write(config, moved).unwrap();
+        // The tests' cameras are on this machine.
+        let here = moved.replace("networks = []", "networks = [\"127.0.0.0/8\"]");
+        assert_ne!(here, moved, "the configuration has other default networks");
+        fs::write(config, here).unwrap();
         this
     }
 
@@ -55,7 +59,7 @@ impl Deployment {
     pub(crate) fn beside(&self) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let this = Self { dir, server: None, address: String::new(), believed: None };
-        fs::create_dir_all(this.home()).unwrap();
+        fs::DirBuilder::new().mode(0o700).create(this.home()).unwrap();
         fs::copy(self.home().join("sightline.toml"), this.home().join("sightline.toml")).unwrap();
         copy(&self.home().join("pki"), &this.home().join("pki"));
         this
@@ -105,6 +109,11 @@ impl Deployment {
     pub(crate) fn serve_on(&mut self, cores: &str) {
         let mut command = Command::new("taskset");
         command.args(["--cpu-list", cores, env!("CARGO_BIN_EXE_sightline")]).env_remove("RUST_LOG").stdin(Stdio::null());
+        self.serve_by(command);
+    }
+
+    /// As [`Self::serve`], by another command that starts the program.
+    pub(crate) fn serve_under(&mut self, command: Command) {
         self.serve_by(command);
     }
 

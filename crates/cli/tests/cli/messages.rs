@@ -25,29 +25,37 @@ fn the_help_names_every_command() {
     Usage: sightline [OPTIONS] <COMMAND>
 
     Commands:
-      init        Make a deployment: its folder, configuration, certificates and keys
-      serve       Run the server
-      ingest      Watch an agency's cameras where they hang
-      identity    Identities: who may call, and whose certificate is not taken any more
-      agency      Agencies that pool cameras
-      camera      Cameras
-      archive     Archived footage: files become sightings
-      case        Cases: the only thing under which anybody may search
-      search      Search a case's cameras for possible sightings
-      console     The console: the same in a browser on this machine, as one person
-      export      Take possible sightings out of the deployment, sealed
-      retention   Sightings end: what is due, and what was deleted
-      hold        Legal holds: what two people keep longer
-      check       Compare catalogue, crops and index
-      index       The search index
-      reindex     Another model takes over the appearance vectors, from stored crops
-      log         The record as a log that anybody can check
-      verify      Check a receipt or an export, with no server and no network
-      migrate     Move an embedded deployment to a database and a store that several servers share
-      witness     Run a witness: vouch that a log only ever grows
-      eval        How well and how fast it sees, on your own labelled data
-      appearance  How figures are compared
-      models      The models and the runtime: what is pinned, what is here
+      init         Make a deployment: its folder, configuration, certificates and keys
+      serve        Run the server
+      reload       Have the running server take its certificates and its configuration anew
+      ingest       Watch an agency's cameras where they hang
+      identity     Identities: who may call, and whose certificate is not taken any more
+      agency       Agencies that pool cameras
+      camera       Cameras
+      archive      Archived footage: files become sightings
+      case         Cases: the only thing under which anybody may search
+      search       Search a case's cameras for possible sightings
+      console      The console: the same in a browser on this machine, as one person
+      export       Take possible sightings out of the deployment, sealed
+      retention    Sightings end: what is due, and what was deleted
+      hold         Legal holds: what two people keep longer
+      status       One screen: health, cameras, jobs, sightings, disk, and what is due
+      check        Compare catalogue, crops and index
+      index        The search index
+      reindex      Another model takes over the appearance vectors, from stored crops
+      log          The record as a log that anybody can check
+      verify       Check a receipt or an export, with no server and no network
+      migrate      Move an embedded deployment to a database and a store that several servers share
+      backup       Copy a deployment that lies in one folder, while its server runs
+      restore      Make a deployment of a backup again, in an empty home folder
+      upgrade      Bring a deployment up to this version, or go back to the one before
+      witness      Run a witness: vouch that a log only ever grows
+      eval         How well and how fast it sees, on your own labelled data
+      appearance   How figures are compared
+      models       The models and the runtime: what is pinned, what is here
+      doctor       What of this machine and the home folder is not as it should be, and what to do
+      man          Write the man pages
+      completions  Print what completes command lines in a shell
 
     Options:
       -h, --help

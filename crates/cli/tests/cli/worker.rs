@@ -28,7 +28,8 @@ impl Worker {
         let (home, log) = (deployment.path(name), deployment.path(&format!("{name}.log")));
         let out = home.to_str().unwrap().to_owned();
         deployment.json(&["identity", "add", name, "--role", "ingest", "--agency", "transit", "--out", &out]);
-        fs::write(home.join("sightline.toml"), "[live]\nworkers = 1\n[ingest]\nspool_mib = 64\n").unwrap();
+        fs::write(home.join("sightline.toml"), "[live]\nworkers = 1\nnetworks = [\"127.0.0.0/8\"]\n[ingest]\nspool_mib = 64\n")
+            .unwrap();
         let disk = small.and_then(|kib| SmallDisk::at(&home.join("spool"), kib));
         let mut this = Self { home, log, server: server.to_owned(), disk, process: None };
         this.start();

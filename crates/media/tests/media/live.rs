@@ -13,14 +13,14 @@ use types::{CaptureTime, Frame, TimeSource};
 
 use crate::{
     server::{Guard, Server, of_file},
-    support::{footage, mean_luma},
+    support::{camera_at, footage, mean_luma},
 };
 
 const CLIP: &str = "intel_ccby/one-by-one-person-detection.mp4";
 const SECOND: Duration = Duration::from_secs(1);
 
 fn camera(server: &Server) -> RtspSource {
-    RtspSource::new(&format!("rtsp://127.0.0.1:{}/live", server.port)).unwrap()
+    camera_at(&format!("rtsp://127.0.0.1:{}/live", server.port))
 }
 
 fn some_frames(reader: &mut FrameReader, count: usize) -> Vec<Frame> {
@@ -46,8 +46,10 @@ fn a_password_is_needed_and_never_shown() {
     let Some(path) = footage(CLIP) else { return };
     for method in [RTSPAuthMethod::Basic, RTSPAuthMethod::Digest] {
         let server = Server::start(&of_file(&path), Guard::Password(method), |_| {});
-        let with =
-            |password: &str| camera(&server).with_credentials(Credentials { user: "operator".into(), password: password.into() });
+        let with = |password: &str| {
+            let credentials = Credentials { user: "operator".into(), password: password.into() };
+            camera(&server).with_credentials(credentials).with_basic_without_tls(method == RTSPAuthMethod::Basic)
+        };
         let mut reader = FrameReader::open_rtsp(&with("correct horse"), Sampling::default()).unwrap();
         some_frames(&mut reader, 1);
         for wrong in [camera(&server), with("wrong horse")] {
@@ -72,7 +74,7 @@ fn a_camera_that_does_not_answer_or_has_no_such_stream_is_unreachable_within_its
         format!("rtsp://127.0.0.1:{closed}/live"),
         format!("rtsp://127.0.0.1:{}/live", mute.local_addr().unwrap().port()),
     ] {
-        let mut camera = RtspSource::new(&address).unwrap();
+        let mut camera = camera_at(&address);
         camera.connect_timeout = 2 * SECOND;
         let began = Instant::now();
         let mut reader = FrameReader::open_rtsp(&camera, Sampling::default()).unwrap();

@@ -11,12 +11,12 @@ use std::{
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_rtsp_server::prelude::*;
-use media::{FrameReader, MediaError, RtspSource, Sampling};
+use media::{FrameReader, MediaError, Sampling};
 use types::Frame;
 
 use crate::{
     server::{Guard, Server},
-    support::make,
+    support::{camera_at, make},
 };
 
 const LIVE: &str = "videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=240,framerate=10/1";
@@ -29,7 +29,7 @@ fn frames(launch: &str, sampling: Sampling, count: usize) -> Vec<Frame> {
 }
 
 fn open(server: &Server, sampling: Sampling) -> FrameReader {
-    let camera = RtspSource::new(&format!("rtsp://127.0.0.1:{}/live", server.port)).unwrap();
+    let camera = camera_at(&format!("rtsp://127.0.0.1:{}/live", server.port));
     FrameReader::open_rtsp(&camera, sampling).unwrap()
 }
 

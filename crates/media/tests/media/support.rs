@@ -7,7 +7,7 @@ use std::{
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
-use media::{FrameReader, MediaError, ReaderStats, Sampling};
+use media::{FrameReader, MediaError, Networks, ReaderStats, RtspSource, Sampling};
 use types::{CaptureTime, ClockUncertainty, Frame, TimeSource, TimeStamp};
 
 /// `None`, loudly, where the footage is not there.
@@ -19,6 +19,11 @@ pub(crate) fn footage(name: &str) -> Option<PathBuf> {
         return None;
     }
     Some(path)
+}
+
+/// The cameras of tests are on this machine.
+pub(crate) fn camera_at(url: &str) -> RtspSource {
+    RtspSource::new(url).unwrap().within(Networks::new(["127.0.0.0/8".parse().unwrap()]))
 }
 
 pub(crate) fn start() -> TimeStamp {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use media::{FrameReader, RtspSource, Sampling};
+use media::{FrameReader, Sampling};
 
 use crate::{
     left::{Left, alone},
     server::{Guard, Server, of_file},
-    support::{footage, start},
+    support::{camera_at, footage, start},
 };
 
 fn twice(rounds: usize, mut open: impl FnMut(usize)) {
@@ -47,7 +47,7 @@ fn camera_readers_leave_no_thread_and_no_descriptor() {
     }
     // The server is in this process too, so only cameras that refuse are counted: it drops clients late.
     let server = Server::start(&of_file(&path), Guard::Open, |_| {});
-    let good = RtspSource::new(&format!("rtsp://127.0.0.1:{}/live", server.port)).unwrap();
+    let good = camera_at(&format!("rtsp://127.0.0.1:{}/live", server.port));
     let mut reader = FrameReader::open_rtsp(&good, Sampling::default()).unwrap();
     assert!(reader.next(Duration::from_secs(10)).unwrap().is_some());
     drop(reader);
@@ -56,7 +56,7 @@ fn camera_readers_leave_no_thread_and_no_descriptor() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let ports = [mute.local_addr().unwrap().port(), closed];
     twice(60, |i| {
-        let camera = RtspSource::new(&format!("rtsp://127.0.0.1:{}/live", ports[i % 2])).unwrap();
+        let camera = camera_at(&format!("rtsp://127.0.0.1:{}/live", ports[i % 2]));
         let mut reader = FrameReader::open_rtsp(&camera, Sampling::default()).unwrap();
         let _ = reader.next(Duration::from_millis(100));
         while mute.set_nonblocking(true).is_ok() && mute.accept().is_ok() {}

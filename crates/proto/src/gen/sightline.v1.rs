@@ -584,16 +584,54 @@ pub struct GetCaseResponse {
     #[prost(message, optional, tag = "1")]
     pub case: ::core::option::Option<Case>,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListCasesRequest {
     /// Unspecified: every state.
     #[prost(enumeration = "CaseState", tag = "1")]
     pub state: i32,
+    /// Of a page, 1 to 1000; 0: 1000. A page may have fewer although there are more.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListCasesResponse {
     #[prost(message, repeated, tag = "1")]
     pub cases: ::prost::alloc::vec::Vec<Case>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchCasesRequest {
+    /// The number of the last event that was seen; 0: what happens from now on.
+    #[prost(uint64, tag = "1")]
+    pub after: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct WatchCasesResponse {
+    #[prost(message, optional, tag = "1")]
+    pub event: ::core::option::Option<CaseEvent>,
+}
+/// What happened to a case. Nothing about people, and nothing that somebody wrote but the case's id.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseEvent {
+    /// Only grows; not all numbers are of cases that the caller may see.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    #[prost(enumeration = "CaseEventKind", tag = "2")]
+    pub kind: i32,
+    #[prost(string, tag = "3")]
+    pub case_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "Purpose", tag = "4")]
+    pub purpose: i32,
+    #[prost(message, optional, tag = "5")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Until when somebody may do something about it, or it permits searches.
+    #[prost(message, optional, tag = "6")]
+    pub deadline: ::core::option::Option<::prost_types::Timestamp>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CloseCaseRequest {
@@ -685,6 +723,62 @@ impl CaseEnding {
             "CASE_ENDING_CLOSED" => Some(Self::Closed),
             "CASE_ENDING_REFUSED" => Some(Self::Refused),
             "CASE_ENDING_UNAUTHORISED" => Some(Self::Unauthorised),
+            _ => None,
+        }
+    }
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CaseEventKind {
+    Unspecified = 0,
+    /// It was opened and waits to be authorised.
+    Opened = 1,
+    /// It was opened and may be searched before anybody authorised it.
+    Emergency = 2,
+    /// Nobody has authorised it for hours.
+    Waiting = 3,
+    Authorised = 4,
+    /// It ends soon.
+    Expiring = 5,
+    Closed = 6,
+    Refused = 7,
+    /// An emergency that nobody authorised in time.
+    Unauthorised = 8,
+    /// An emergency ended, and no authoriser has said yes or no to it.
+    ReviewDue = 9,
+}
+impl CaseEventKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CASE_EVENT_KIND_UNSPECIFIED",
+            Self::Opened => "CASE_EVENT_KIND_OPENED",
+            Self::Emergency => "CASE_EVENT_KIND_EMERGENCY",
+            Self::Waiting => "CASE_EVENT_KIND_WAITING",
+            Self::Authorised => "CASE_EVENT_KIND_AUTHORISED",
+            Self::Expiring => "CASE_EVENT_KIND_EXPIRING",
+            Self::Closed => "CASE_EVENT_KIND_CLOSED",
+            Self::Refused => "CASE_EVENT_KIND_REFUSED",
+            Self::Unauthorised => "CASE_EVENT_KIND_UNAUTHORISED",
+            Self::ReviewDue => "CASE_EVENT_KIND_REVIEW_DUE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CASE_EVENT_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "CASE_EVENT_KIND_OPENED" => Some(Self::Opened),
+            "CASE_EVENT_KIND_EMERGENCY" => Some(Self::Emergency),
+            "CASE_EVENT_KIND_WAITING" => Some(Self::Waiting),
+            "CASE_EVENT_KIND_AUTHORISED" => Some(Self::Authorised),
+            "CASE_EVENT_KIND_EXPIRING" => Some(Self::Expiring),
+            "CASE_EVENT_KIND_CLOSED" => Some(Self::Closed),
+            "CASE_EVENT_KIND_REFUSED" => Some(Self::Refused),
+            "CASE_EVENT_KIND_UNAUTHORISED" => Some(Self::Unauthorised),
+            "CASE_EVENT_KIND_REVIEW_DUE" => Some(Self::ReviewDue),
             _ => None,
         }
     }
@@ -785,7 +879,8 @@ pub mod case_service_client {
         /// Opens a case; it permits nothing until it is authorised, unless it is an emergency: then it permits searches at
         /// once, for as long as the deployment says (24 h), and nothing after that.
         /// Roles: investigator. Errors: ALREADY_EXISTS, INVALID_ARGUMENT (the scope is empty or beyond the limits of its
-        /// purpose), NOT_FOUND (a camera or agency of the scope).
+        /// purpose), NOT_FOUND (a camera or agency of the scope), RESOURCE_EXHAUSTED (as many emergencies in 24 h, or waiting cases, as
+        /// one person may have).
         pub async fn open_case(
             &mut self,
             request: impl tonic::IntoRequest<super::OpenCaseRequest>,
@@ -801,7 +896,7 @@ pub mod case_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CaseService/OpenCase",
             );
@@ -829,7 +924,7 @@ pub mod case_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CaseService/AuthoriseCase",
             );
@@ -854,7 +949,7 @@ pub mod case_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CaseService/GetCase",
             );
@@ -863,7 +958,8 @@ pub mod case_service_client {
                 .insert(GrpcMethod::new("sightline.v1.CaseService", "GetCase"));
             self.inner.unary(req, path, codec).await
         }
-        /// Those the caller may see, the newest first, at most 1000.
+        /// Those the caller may see, page by page: emergencies that nobody has reviewed first, then those that wait for an
+        /// authoriser, then the others, each the newest first. Errors: INVALID_ARGUMENT (a token of another list or question).
         pub async fn list_cases(
             &mut self,
             request: impl tonic::IntoRequest<super::ListCasesRequest>,
@@ -879,7 +975,7 @@ pub mod case_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CaseService/ListCases",
             );
@@ -887,6 +983,33 @@ pub mod case_service_client {
             req.extensions_mut()
                 .insert(GrpcMethod::new("sightline.v1.CaseService", "ListCases"));
             self.inner.unary(req, path, codec).await
+        }
+        /// What happens to cases from now on, or after an event that was seen before; ends with the caller's certificate.
+        /// Roles: authoriser (every case), camera owner (cases that cover a camera of theirs). Errors: OUT_OF_RANGE (the events after
+        /// `after` are not all kept any more).
+        pub async fn watch_cases(
+            &mut self,
+            request: impl tonic::IntoRequest<super::WatchCasesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::WatchCasesResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CaseService/WatchCases",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.CaseService", "WatchCases"));
+            self.inner.server_streaming(req, path, codec).await
         }
         /// Ends a case for good. Roles: its requester, authoriser. Errors: NOT_FOUND, FAILED_PRECONDITION (closed already).
         pub async fn close_case(
@@ -904,7 +1027,7 @@ pub mod case_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CaseService/CloseCase",
             );
@@ -930,7 +1053,7 @@ pub mod case_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CaseService/RefuseCase",
             );
@@ -957,7 +1080,8 @@ pub mod case_service_server {
         /// Opens a case; it permits nothing until it is authorised, unless it is an emergency: then it permits searches at
         /// once, for as long as the deployment says (24 h), and nothing after that.
         /// Roles: investigator. Errors: ALREADY_EXISTS, INVALID_ARGUMENT (the scope is empty or beyond the limits of its
-        /// purpose), NOT_FOUND (a camera or agency of the scope).
+        /// purpose), NOT_FOUND (a camera or agency of the scope), RESOURCE_EXHAUSTED (as many emergencies in 24 h, or waiting cases, as
+        /// one person may have).
         async fn open_case(
             &self,
             request: tonic::Request<super::OpenCaseRequest>,
@@ -981,7 +1105,8 @@ pub mod case_service_server {
             &self,
             request: tonic::Request<super::GetCaseRequest>,
         ) -> std::result::Result<tonic::Response<super::GetCaseResponse>, tonic::Status>;
-        /// Those the caller may see, the newest first, at most 1000.
+        /// Those the caller may see, page by page: emergencies that nobody has reviewed first, then those that wait for an
+        /// authoriser, then the others, each the newest first. Errors: INVALID_ARGUMENT (a token of another list or question).
         async fn list_cases(
             &self,
             request: tonic::Request<super::ListCasesRequest>,
@@ -989,6 +1114,19 @@ pub mod case_service_server {
             tonic::Response<super::ListCasesResponse>,
             tonic::Status,
         >;
+        /// Server streaming response type for the WatchCases method.
+        type WatchCasesStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::WatchCasesResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// What happens to cases from now on, or after an event that was seen before; ends with the caller's certificate.
+        /// Roles: authoriser (every case), camera owner (cases that cover a camera of theirs). Errors: OUT_OF_RANGE (the events after
+        /// `after` are not all kept any more).
+        async fn watch_cases(
+            &self,
+            request: tonic::Request<super::WatchCasesRequest>,
+        ) -> std::result::Result<tonic::Response<Self::WatchCasesStream>, tonic::Status>;
         /// Ends a case for good. Roles: its requester, authoriser. Errors: NOT_FOUND, FAILED_PRECONDITION (closed already).
         async fn close_case(
             &self,
@@ -1115,7 +1253,7 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = OpenCaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1160,7 +1298,7 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AuthoriseCaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1205,7 +1343,7 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetCaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1250,7 +1388,7 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListCasesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1261,6 +1399,52 @@ pub mod case_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.CaseService/WatchCases" => {
+                    #[allow(non_camel_case_types)]
+                    struct WatchCasesSvc<T: CaseService>(pub Arc<T>);
+                    impl<
+                        T: CaseService,
+                    > tonic::server::ServerStreamingService<super::WatchCasesRequest>
+                    for WatchCasesSvc<T> {
+                        type Response = super::WatchCasesResponse;
+                        type ResponseStream = T::WatchCasesStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::WatchCasesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CaseService>::watch_cases(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = WatchCasesSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)
@@ -1295,7 +1479,7 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CloseCaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1340,7 +1524,7 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RefuseCaseSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -1443,6 +1627,12 @@ pub struct CheckResponse {
     /// How many there are in all.
     #[prost(uint64, tag = "6")]
     pub findings_total: u64,
+    /// Sightings that the record commits to.
+    #[prost(uint64, tag = "7")]
+    pub committed: u64,
+    /// Sightings that were stored before the record committed to any, and that it does not commit to yet. No finding.
+    #[prost(uint64, tag = "8")]
+    pub uncommitted: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Finding {
@@ -1466,19 +1656,25 @@ pub struct RebuildIndexResponse {
     #[prost(message, optional, tag = "2")]
     pub elapsed: ::core::option::Option<::prost_types::Duration>,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListAuditRequest {
     /// Entries after this one; 0: from the first.
     #[prost(uint64, tag = "1")]
     pub after_seq: u64,
-    /// At most so many, 1 to 1000; 0: 100.
+    /// Of a page, 1 to 1000; 0: 100.
     #[prost(uint32, tag = "2")]
     pub limit: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListAuditResponse {
     #[prost(message, repeated, tag = "1")]
     pub entries: ::prost::alloc::vec::Vec<AuditRecord>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AuditRecord {
@@ -1642,6 +1838,8 @@ pub enum FindingKind {
     SightingUnusable = 7,
     /// A file of the index is not what was written.
     VectorDamaged = 8,
+    /// What is stored of a sighting is not what the record commits to, or a sighting that it commits to is missing.
+    SightingChanged = 9,
 }
 impl FindingKind {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -1659,6 +1857,7 @@ impl FindingKind {
             Self::Audit => "FINDING_KIND_AUDIT",
             Self::SightingUnusable => "FINDING_KIND_SIGHTING_UNUSABLE",
             Self::VectorDamaged => "FINDING_KIND_VECTOR_DAMAGED",
+            Self::SightingChanged => "FINDING_KIND_SIGHTING_CHANGED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -1673,6 +1872,7 @@ impl FindingKind {
             "FINDING_KIND_AUDIT" => Some(Self::Audit),
             "FINDING_KIND_SIGHTING_UNUSABLE" => Some(Self::SightingUnusable),
             "FINDING_KIND_VECTOR_DAMAGED" => Some(Self::VectorDamaged),
+            "FINDING_KIND_SIGHTING_CHANGED" => Some(Self::SightingChanged),
             _ => None,
         }
     }
@@ -1820,7 +2020,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/Status",
             );
@@ -1842,7 +2042,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/Check",
             );
@@ -1867,7 +2067,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/RebuildIndex",
             );
@@ -1892,7 +2092,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/ListAudit",
             );
@@ -1919,7 +2119,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/RevokeCertificate",
             );
@@ -1946,7 +2146,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/ListRevocations",
             );
@@ -1973,7 +2173,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/StartReindex",
             );
@@ -1998,7 +2198,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/GetReindex",
             );
@@ -2024,7 +2224,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/SwitchReindex",
             );
@@ -2049,7 +2249,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/RollBackReindex",
             );
@@ -2074,7 +2274,7 @@ pub mod admin_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.AdminService/DropReindex",
             );
@@ -2293,7 +2493,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StatusSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2337,7 +2537,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CheckSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2382,7 +2582,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RebuildIndexSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2427,7 +2627,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListAuditSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2473,7 +2673,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RevokeCertificateSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2518,7 +2718,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListRevocationsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2563,7 +2763,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = StartReindexSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2608,7 +2808,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetReindexSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2653,7 +2853,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SwitchReindexSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2699,7 +2899,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RollBackReindexSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2744,7 +2944,7 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = DropReindexSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -2901,12 +3101,21 @@ pub struct ListCamerasRequest {
     /// Empty: of every agency.
     #[prost(string, tag = "1")]
     pub agency_id: ::prost::alloc::string::String,
+    /// Of a page, 1 to 1000; 0: 1000. A page may have fewer although there are more.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListCamerasResponse {
     /// By id.
     #[prost(message, repeated, tag = "1")]
     pub cameras: ::prost::alloc::vec::Vec<Camera>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetCameraPolicyRequest {
@@ -2970,15 +3179,21 @@ pub struct RevokeCameraResponse {
 pub struct ListCameraAccessesRequest {
     #[prost(string, tag = "1")]
     pub camera_id: ::prost::alloc::string::String,
-    /// At most so many, 1 to 1000; 0: 100.
+    /// Of a page, 1 to 1000; 0: 100.
     #[prost(uint32, tag = "2")]
     pub limit: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListCameraAccessesResponse {
     /// The newest first.
     #[prost(message, repeated, tag = "1")]
     pub accesses: ::prost::alloc::vec::Vec<CameraAccess>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CameraAccess {
@@ -3103,7 +3318,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/AddAgency",
             );
@@ -3128,7 +3343,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/ListAgencies",
             );
@@ -3154,7 +3369,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/AddCamera",
             );
@@ -3179,7 +3394,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/ListCameras",
             );
@@ -3205,7 +3420,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/SetCameraPolicy",
             );
@@ -3232,7 +3447,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/PauseCamera",
             );
@@ -3257,7 +3472,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/ResumeCamera",
             );
@@ -3282,7 +3497,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/RevokeCamera",
             );
@@ -3308,7 +3523,7 @@ pub mod camera_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.CameraService/ListCameraAccesses",
             );
@@ -3517,7 +3732,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AddAgencySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3562,7 +3777,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListAgenciesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3607,7 +3822,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AddCameraSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3652,7 +3867,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListCamerasSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3698,7 +3913,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetCameraPolicySvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3743,7 +3958,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PauseCameraSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3788,7 +4003,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ResumeCameraSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3833,7 +4048,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RevokeCameraSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -3879,7 +4094,7 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListCameraAccessesSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4290,7 +4505,7 @@ pub mod search_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.SearchService/Search",
             );
@@ -4317,7 +4532,7 @@ pub mod search_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.SearchService/GetCrop",
             );
@@ -4478,7 +4693,7 @@ pub mod search_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SearchSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4523,7 +4738,7 @@ pub mod search_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetCropSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -4766,7 +4981,7 @@ pub mod export_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.ExportService/Export",
             );
@@ -4916,7 +5131,7 @@ pub mod export_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ExportSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5078,16 +5293,25 @@ pub struct GetJobResponse {
     #[prost(message, optional, tag = "1")]
     pub job: ::core::option::Option<Job>,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListJobsRequest {
     /// Unspecified: every state.
     #[prost(enumeration = "JobState", tag = "1")]
     pub state: i32,
+    /// Of a page, 1 to 1000; 0: 1000. A page may have fewer although there are more.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListJobsResponse {
     #[prost(message, repeated, tag = "1")]
     pub jobs: ::prost::alloc::vec::Vec<Job>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchJobRequest {
@@ -5283,7 +5507,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/AddFootage",
             );
@@ -5305,7 +5529,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/GetJob",
             );
@@ -5314,7 +5538,7 @@ pub mod footage_service_client {
                 .insert(GrpcMethod::new("sightline.v1.FootageService", "GetJob"));
             self.inner.unary(req, path, codec).await
         }
-        /// The newest first, at most 1000.
+        /// The newest first, page by page.
         pub async fn list_jobs(
             &mut self,
             request: impl tonic::IntoRequest<super::ListJobsRequest>,
@@ -5330,7 +5554,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/ListJobs",
             );
@@ -5355,7 +5579,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/WatchJob",
             );
@@ -5380,7 +5604,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/CancelJob",
             );
@@ -5405,7 +5629,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/RetryJob",
             );
@@ -5431,7 +5655,7 @@ pub mod footage_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.FootageService/RemoveFootage",
             );
@@ -5472,7 +5696,7 @@ pub mod footage_service_server {
             &self,
             request: tonic::Request<super::GetJobRequest>,
         ) -> std::result::Result<tonic::Response<super::GetJobResponse>, tonic::Status>;
-        /// The newest first, at most 1000.
+        /// The newest first, page by page.
         async fn list_jobs(
             &self,
             request: tonic::Request<super::ListJobsRequest>,
@@ -5624,7 +5848,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AddFootageSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5669,7 +5893,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetJobSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5714,7 +5938,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListJobsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5760,7 +5984,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = WatchJobSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5805,7 +6029,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CancelJobSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5850,7 +6074,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RetryJobSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5895,7 +6119,7 @@ pub mod footage_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RemoveFootageSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -5957,8 +6181,13 @@ pub struct SetCameraSourceRequest {
     /// rtsp://\[user:password@\]host\[:port\]/path, rtsps:// or, for RTP over UDP, rtspu://; empty: watched no more. Where a
     /// camera has a smaller second stream, that one is enough. User and password are kept apart from it,
     /// readable by the server alone, and never told again.
+    /// Of its parameters no value is told again either.
     #[prost(string, tag = "2")]
     pub url: ::prost::alloc::string::String,
+    /// Lets the password itself be sent over a line without TLS, where everybody on it can read it, to a camera that knows nothing but
+    /// Basic. Otherwise such a camera is not watched, and its status says so.
+    #[prost(bool, tag = "3")]
+    pub basic_without_tls: bool,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetCameraSourceResponse {}
@@ -5967,12 +6196,21 @@ pub struct CameraStatusRequest {
     /// Empty: of every agency.
     #[prost(string, tag = "1")]
     pub agency_id: ::prost::alloc::string::String,
+    /// Of a page, 1 to 1000; 0: 1000. A page may have fewer although there are more.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CameraStatusResponse {
     /// By camera.
     #[prost(message, repeated, tag = "1")]
     pub cameras: ::prost::alloc::vec::Vec<CameraStatus>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct CameraStatus {
@@ -6184,7 +6422,7 @@ pub mod live_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.LiveService/SetCameraSource",
             );
@@ -6209,7 +6447,7 @@ pub mod live_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.LiveService/CameraStatus",
             );
@@ -6359,7 +6597,7 @@ pub mod live_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetCameraSourceSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -6404,7 +6642,7 @@ pub mod live_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = CameraStatusSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -6658,7 +6896,7 @@ pub mod ingest_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.IngestService/Hold",
             );
@@ -6686,7 +6924,7 @@ pub mod ingest_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.IngestService/Push",
             );
@@ -6848,7 +7086,7 @@ pub mod ingest_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = HoldSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -6894,7 +7132,7 @@ pub mod ingest_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PushSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7074,7 +7312,7 @@ pub mod log_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.LogService/GetReceipt",
             );
@@ -7216,7 +7454,7 @@ pub mod log_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetReceiptSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -7293,8 +7531,8 @@ pub struct RetentionStatusResponse {
     /// How long sightings live where the camera's owner says nothing.
     #[prost(message, optional, tag = "6")]
     pub default_retention: ::core::option::Option<::prost_types::Duration>,
-    /// How far this machine's clock is ahead of the latest time it showed before, where that is more than the deployment
-    /// believes: nothing is deleted until RunRetention says that the clock is right.
+    /// How far this machine's clock is ahead of the time that deletion goes by, where it leapt. A leap moves that time once it has
+    /// stood for as long as it was; one that is larger than the deployment believes, once RunRetention says that the clock is right.
     #[prost(message, optional, tag = "7")]
     pub clock_ahead: ::core::option::Option<::prost_types::Duration>,
 }
@@ -7312,19 +7550,25 @@ pub struct Bucket {
     #[prost(bool, tag = "4")]
     pub overdue: bool,
 }
-#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListDeletionsRequest {
     /// Those before this one; 0: from the newest on.
     #[prost(uint64, tag = "1")]
     pub before: u64,
-    /// At most so many, 1 to 1000; 0: 100.
+    /// Of a page, 1 to 1000; 0: 100.
     #[prost(uint32, tag = "2")]
     pub limit: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListDeletionsResponse {
     #[prost(message, repeated, tag = "1")]
     pub deletions: ::prost::alloc::vec::Vec<Deletion>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Deletion {
@@ -7478,11 +7722,20 @@ pub struct ListHoldsRequest {
     /// Only those of this case.
     #[prost(string, tag = "1")]
     pub case_id: ::prost::alloc::string::String,
+    /// Of a page, 1 to 1000; 0: 1000. A page may have fewer although there are more.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListHoldsResponse {
     #[prost(message, repeated, tag = "1")]
     pub holds: ::prost::alloc::vec::Vec<Hold>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -7629,7 +7882,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/RetentionStatus",
             );
@@ -7657,7 +7910,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/ListDeletions",
             );
@@ -7685,7 +7938,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/RunRetention",
             );
@@ -7715,7 +7968,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/PlaceHold",
             );
@@ -7741,7 +7994,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/ConfirmHold",
             );
@@ -7768,7 +8021,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/ReleaseHold",
             );
@@ -7793,7 +8046,7 @@ pub mod retention_service_client {
                         format!("Service was not ready: {}", e.into()),
                     )
                 })?;
-            let codec = tonic_prost::ProstCodec::default();
+            let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
                 "/sightline.v1.RetentionService/ListHolds",
             );
@@ -7990,7 +8243,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RetentionStatusSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8036,7 +8289,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListDeletionsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8082,7 +8335,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RunRetentionSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8127,7 +8380,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PlaceHoldSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8172,7 +8425,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ConfirmHoldSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8217,7 +8470,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ReleaseHoldSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,
@@ -8262,7 +8515,7 @@ pub mod retention_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListHoldsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
+                        let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
                                 accept_compression_encodings,

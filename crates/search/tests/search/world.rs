@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use access::*;
 use catalogue::{Camera, Catalogue, CatalogueConfig, SightingRecord};
@@ -117,7 +117,8 @@ impl World {
         let entries: Vec<_> = all.iter().map(|(s, looks)| entry(s, looks)).collect();
         let records: Vec<_> =
             all.into_iter().map(|(sighting, embedding)| SightingRecord { sighting, crop: crop(), embedding }).collect();
-        let seq = self.catalogue.put_sightings(&records).await.unwrap();
+        let turn = self.catalogue.seize_turn("test", "test", Duration::from_secs(600)).await.unwrap().unwrap();
+        let seq = self.catalogue.put_sightings(&records, &turn.into()).await.unwrap();
         self.index.upsert(&entries, seq).unwrap();
     }
 

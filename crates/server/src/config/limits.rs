@@ -99,11 +99,13 @@ impl RetentionKeys {
 pub(super) struct CaseKeys {
     pub(super) same_organisation: bool,
     emergency_hours: i64,
+    emergencies_a_day: i64,
+    waiting_cases: i64,
 }
 
 impl Default for CaseKeys {
     fn default() -> Self {
-        Self { same_organisation: false, emergency_hours: 24 }
+        Self { same_organisation: false, emergency_hours: 24, emergencies_a_day: 3, waiting_cases: 20 }
     }
 }
 
@@ -111,6 +113,14 @@ impl CaseKeys {
     pub(super) fn emergency(&self, bad: &impl Bad) -> Result<Option<Duration>, ConfigError> {
         let hours = whole(bad, "cases.emergency_hours", self.emergency_hours, 0..=24, "is not between 0 (never) and 24")?;
         Ok((hours > 0).then(|| Duration::from_secs(u64::from(hours) * 3600)))
+    }
+
+    pub(super) fn emergencies_a_day(&self, bad: &impl Bad) -> Result<u32, ConfigError> {
+        whole(bad, "cases.emergencies_a_day", self.emergencies_a_day, 1..=100, "is not between 1 and 100")
+    }
+
+    pub(super) fn waiting_cases(&self, bad: &impl Bad) -> Result<u32, ConfigError> {
+        whole(bad, "cases.waiting_cases", self.waiting_cases, 1..=1000, "is not between 1 and 1000")
     }
 }
 

@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use access::{
     Action, AuditDetail, AuditEntry, Outcome, Phase,
@@ -7,7 +7,7 @@ use access::{
 };
 use types::SightingId;
 
-use super::{Files, MANIFEST, Manifest, RECEIPT, SEAL, manifest::digest, receipt_path};
+use super::{Files, MANIFEST, Manifest, RECEIPT, SEAL, committed::seen_of, manifest::digest, receipt_path};
 
 /// What does not fit.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,8 @@ pub enum ExportFault {
     },
     #[error("the record says something else about this export: {0}")]
     Record(&'static str),
+    #[error("possible sighting {number} ({sighting}) is not to be believed: {what}")]
+    Sighting { number: u32, sighting: SightingId, what: &'static str },
     #[error("the signature of {by} does not fit the case")]
     Authorisation { by: String },
 }
@@ -44,6 +46,17 @@ pub struct CheckedExport {
     /// The entry that ended it.
     pub entry: u64,
     pub checked: Checked,
+    /// `None`: it was exported by a version whose record committed to no sightings.
+    pub proofs: Option<Proofs>,
+}
+
+/// How the record commits to the sightings of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Proofs {
+    /// Since they were stored.
+    pub stored: u32,
+    /// Since the upgrade to a version that commits to them, as they were found then.
+    pub found: u32,
 }
 
 /// Checks an export with neither server nor network: the seal, every file, every receipt, and the signatures under the case.
@@ -85,7 +98,38 @@ pub fn check(files: &Files, trust: &Trust) -> Result<CheckedExport, ExportFault>
         verify_grant(&a.key, &manifest.case.grant, &a.signature)
             .map_err(|_| ExportFault::Authorisation { by: a.by.to_string() })?;
     }
-    Ok(CheckedExport { manifest, manifest_sha256: seal.manifest, entry, checked })
+    let proofs = if manifest.has_proofs() { Some(check_committed(files, &manifest, trust)?) } else { None };
+    Ok(CheckedExport { manifest, manifest_sha256: seal.manifest, entry, checked, proofs })
+}
+
+/// Each sighting, with its crop, is what an entry of the record commits to.
+pub(super) fn check_committed(files: &Files, manifest: &Manifest, trust: &Trust) -> Result<Proofs, ExportFault> {
+    let (mut proofs, mut entries) = (Proofs::default(), BTreeMap::new());
+    for exhibit in &manifest.sightings {
+        let fault = |what| ExportFault::Sighting { number: exhibit.number, sighting: exhibit.sighting, what };
+        let committed = exhibit.committed.as_ref().ok_or_else(|| fault("it carries no proof"))?;
+        let path = receipt_path(committed.entry);
+        if path != committed.receipt {
+            return Err(fault("its receipt is another's"));
+        }
+        if !entries.contains_key(&committed.entry) {
+            let (at, entry, _) = receipt(files, &path, trust)?;
+            if at != committed.entry {
+                return Err(ExportFault::Record("a receipt is of another entry"));
+            }
+            entries.insert(at, entry);
+        }
+        let seen = entries.get(&committed.entry).and_then(seen_of);
+        let seen = seen.ok_or_else(|| fault("its entry of the record commits to no sightings"))?;
+        let crop = files.get(&exhibit.crop).ok_or_else(|| ExportFault::Missing { path: exhibit.crop.clone() })?;
+        exhibit.check_committed(crop, seen).map_err(fault)?;
+        if seen.found {
+            proofs.found += 1;
+        } else {
+            proofs.stored += 1;
+        }
+    }
+    Ok(proofs)
 }
 
 /// The files are those listed, no more and no fewer, and as listed.

@@ -1,11 +1,16 @@
 use access::{Caller, Case};
+use catalogue::SeenProof;
 use search::{Hit, Matched};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use types::{CameraId, CaptureTime, Description, QueryPart, ReceiveTime, Sighting, SightingId, SightingOrigin, TimeStamp};
 
-/// What this version writes and reads.
-const FORMAT: &str = "sightline-export/1";
+use super::Committed;
+
+/// What this version writes.
+const FORMAT: &str = "sightline-export/2";
+/// What earlier ones wrote: without proofs of what was seen.
+const WITHOUT_PROOFS: &str = "sightline-export/1";
 
 /// What an export is of and what is in it, for programs; the report says the same to people.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -103,6 +108,9 @@ pub struct Exhibit {
     pub detector_score: f32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footage_sha256: Option<String>,
+    /// What the record commits to; nothing in exports of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub committed: Option<Committed>,
 }
 
 /// When, how well that is known, and by which clock.
@@ -180,6 +188,11 @@ impl Manifest {
     }
 
     pub(super) fn is_known(&self) -> bool {
+        self.has_proofs() || self.format == WITHOUT_PROOFS
+    }
+
+    /// Whether each possible sighting comes with what commits to it.
+    pub fn has_proofs(&self) -> bool {
         self.format == FORMAT
     }
 }
@@ -199,7 +212,14 @@ pub(super) const NOT_CLAIMED: [&str; 6] = [
 
 impl Exhibit {
     /// `hit`: what a search made of it. Stature is left out where the case may not ask it.
-    pub(crate) fn new(number: u32, sighting: &Sighting, place: String, hit: Option<&Hit>, stature: bool) -> Self {
+    pub(crate) fn new(
+        number: u32,
+        sighting: &Sighting,
+        place: String,
+        hit: Option<&Hit>,
+        stature: bool,
+        proof: &SeenProof,
+    ) -> Self {
         Self {
             number,
             sighting: sighting.id,
@@ -222,6 +242,7 @@ impl Exhibit {
                 SightingOrigin::Live => None,
                 SightingOrigin::Footage(digest) => Some(digest.to_string()),
             },
+            committed: Some(Committed::new(sighting, proof, stature)),
         }
     }
 }

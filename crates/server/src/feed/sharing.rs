@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use catalogue::Reason;
 use types::{Day, SightingId};
 
 use super::{FeedError, ModelFeed, blocking};
@@ -106,7 +107,8 @@ impl ModelFeed {
             return Ok(());
         }
         let ids: Vec<_> = put.iter().map(|(_, id)| *id).collect();
-        let there: BTreeSet<_> = self.catalogue.sightings(&ids).await?.into_iter().map(|s| s.id).collect();
+        let there = self.catalogue.maintenance(Reason::Index).sightings(&ids).await?;
+        let there: BTreeSet<_> = there.into_iter().map(|s| s.id).collect();
         let gone: Vec<_> = put.into_iter().filter(|(_, id)| !there.contains(id)).collect();
         let index = self.index.clone();
         blocking(move || index.withdraw(&gone)).await?;

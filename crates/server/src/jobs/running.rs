@@ -63,7 +63,7 @@ impl Running {
 
     /// What is stored of it is refused once it is another server's.
     pub(super) fn fence(&self) -> Fence {
-        Fence::Job(self.lease.clone())
+        self.lease.clone().into()
     }
 
     pub(super) fn parts(&self) -> u32 {

@@ -20,7 +20,7 @@ impl SightingSink for CatalogueSink {
     fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError> {
         let records: Vec<SightingRecord> = batch.into_iter().map(record).collect();
         let began = Instant::now();
-        let stored = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records, Some(&self.fence)));
+        let stored = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records, &self.fence));
         histogram!(names::STORE_SECONDS, "origin" => "footage").record(began.elapsed());
         stored.map_err(|e| SinkError(Box::new(e)))
     }
@@ -37,7 +37,7 @@ pub(crate) async fn store_good(
     catalogue: &Catalogue,
     feed: &IndexFeed,
     records: &[SightingRecord],
-    fence: Option<&Fence>,
+    fence: &Fence,
 ) -> Result<Vec<(usize, CatalogueError)>, CatalogueError> {
     if records.is_empty() {
         return Ok(Vec::new());
@@ -62,12 +62,9 @@ pub(crate) async fn store_sightings(
     catalogue: &Catalogue,
     feed: &IndexFeed,
     records: &[SightingRecord],
-    fence: Option<&Fence>,
+    fence: &Fence,
 ) -> Result<(), CatalogueError> {
-    match fence {
-        Some(fence) => catalogue.put_sightings_by(records, fence).await?,
-        None => catalogue.put_sightings(records).await?,
-    };
+    catalogue.put_sightings(records, fence).await?;
     if let Err(error) = feed.take_new().await {
         tracing::error!(error = %chain(&error), "index lags behind the catalogue");
     }

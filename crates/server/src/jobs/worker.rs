@@ -7,7 +7,7 @@ use std::{
 };
 
 use catalogue::{CatalogueError, Fence, Job, JobProgress, JobState, Plan, SegmentDone, TakenJob};
-use media::Backoff;
+use media::{Backoff, Footage, FootageInfo, MediaError};
 use metrics::counter;
 use pipeline::{FootageError, FootageProgress, FootageTask, Part, SceneOptions, SceneStats, run_part};
 use tokio::runtime::Handle;
@@ -56,6 +56,7 @@ impl Workers {
                 jobs: jobs.clone(),
                 models: models.clone(),
                 options: options.clone(),
+                probe: Arc::new(media::probe_footage),
                 vision: None,
                 stop: stop.clone(),
             };
@@ -76,11 +77,15 @@ impl Workers {
     }
 }
 
+type Probe = Arc<dyn Fn(&Footage) -> Result<FootageInfo, MediaError> + Send + Sync>;
+
 struct Worker {
     runtime: Handle,
     jobs: Arc<Jobs>,
     models: ModelStore,
     options: VisionOptions,
+    /// Reads the file, and waits half a minute for one that tells nothing.
+    probe: Probe,
     /// Loaded with the first job.
     vision: Option<Vision>,
     stop: CancellationToken,
@@ -132,8 +137,7 @@ impl Worker {
 
     /// What to do next: a part of the job that is under way for longest, else of the one that waits for longest.
     fn next(&self) -> Result<Option<(Arc<Running>, Part)>, CatalogueError> {
-        let mut active = self.jobs.active();
-        if let Some(work) = active.iter().find_map(|r| Some((r.clone(), r.take()?))) {
+        if let Some(work) = self.jobs.active.part() {
             return Ok(Some(work));
         }
         let Some(taken) = self.runtime.block_on(self.jobs.take())? else { return Ok(None) };
@@ -148,13 +152,11 @@ impl Worker {
             }
         };
         if running.is_done() {
-            drop(active);
             self.end(&taken, read_what_was_added(&running).map(|()| None));
             return Ok(None);
         }
         let part = running.take();
-        active.push(running.clone());
-        drop(active);
+        self.jobs.active.add(running.clone());
         self.jobs.more_to_do();
         Ok(part.map(|part| (running, part)))
     }
@@ -181,7 +183,7 @@ impl Worker {
             keep_readable: settings.keep_readable,
             scene: SceneOptions::default(),
         };
-        let info = media::probe_footage(&task.footage).map_err(|e| JobFailure::of_media(&e))?;
+        let info = (self.probe)(&task.footage).map_err(|e| JobFailure::of_media(&e))?;
         let cancel = self.jobs.live(&job.id).map_or_else(|| self.stop.child_token(), |live| live.cancel);
         let running = Running::new(taken, task, info, settings.segment(), cancel);
         // Parts of a file that was written to in between are not parts of one file.
@@ -235,7 +237,7 @@ impl Worker {
         }
         if let Left::Over(how) = running.leave(part, how) {
             let how = how.and_then(|damage| read_what_was_added(running).map(|()| damage));
-            self.jobs.active().retain(|r| !Arc::ptr_eq(r, running));
+            self.jobs.active.remove(running);
             self.end(&TakenJob { job: job.clone(), lease: running.lease.clone() }, how);
         }
     }
@@ -264,7 +266,7 @@ impl Worker {
 
     fn finish(&self, taken: &TakenJob, end: &JobState) -> Result<(), CatalogueError> {
         if !matches!(end, JobState::Done | JobState::Damaged(_)) {
-            self.discard(&taken.job, &Fence::Job(taken.lease.clone()))?;
+            self.discard(&taken.job, &taken.lease.clone().into())?;
         }
         // Who is told that it is done looks for it; what another server feeds takes it a moment.
         let feed = &self.jobs.feed;
@@ -277,7 +279,7 @@ impl Worker {
     }
 
     fn discard(&self, job: &Job, fence: &Fence) -> Result<(), CatalogueError> {
-        self.runtime.block_on(self.jobs.discard(job, Some(fence))).map(drop)
+        self.runtime.block_on(self.jobs.discard(job, fence)).map(drop)
     }
 
     /// Looks at a part and stores what it shows. The damage, if only the file's readable part was wanted and kept.
@@ -327,11 +329,11 @@ impl Worker {
 /// Compares the digest of what was decoded with that of what was added, through the handle that was decoded.
 fn read_what_was_added(running: &Running) -> Result<(), Ended> {
     let task = &running.task;
-    let failed = |e: media::MediaError| Ended::from(JobFailure::of_media(&e));
+    let failed = |e: MediaError| Ended::from(JobFailure::of_media(&e));
     if digest(&task.footage, &Alive::default()).map_err(failed)? == task.digest {
         return Ok(());
     }
-    Err(failed(media::MediaError::Changed { input: task.footage.path().display().to_string() }))
+    Err(failed(MediaError::Changed { input: task.footage.path().display().to_string() }))
 }
 
 /// Tells the counters what is new.
@@ -394,7 +396,7 @@ impl JobFailure {
     }
 
     /// These say what is wrong and, after the last semicolon, what to do.
-    pub(crate) fn of_media(error: &media::MediaError) -> Self {
+    pub(crate) fn of_media(error: &MediaError) -> Self {
         let text = chain(error);
         match text.rsplit_once("; ") {
             Some((message, hint)) => Self::new(message, hint),
@@ -414,7 +416,103 @@ impl JobFailure {
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeMap, sync::mpsc};
+
+    use catalogue::{Camera, Catalogue, CatalogueConfig, NewJob};
+    use index::{IndexSpec, Place};
+    use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ModelDigest, Size};
+
     use super::*;
+    use crate::{feed::IndexFeed, feeder::Feeder, fleet::Fleet, footage_files::FootageRoots};
+
+    /// Long enough for any machine; nobody waits for it where all is well.
+    const PATIENCE: Duration = Duration::from_secs(60);
+    /// As a server's that is not heard of any more.
+    const OVER: Duration = Duration::ZERO;
+
+    async fn jobs(folder: &Path) -> Arc<Jobs> {
+        let catalogue = Catalogue::open(&CatalogueConfig::in_folder(folder)).await.unwrap();
+        let agency = AgencyId::new("north").unwrap();
+        catalogue.add_agency(&agency, "An agency").await.unwrap();
+        catalogue.add_camera(&Camera::new(CameraId::new("gate").unwrap(), agency)).await.unwrap();
+        let fleet = Arc::new(Fleet::join(catalogue.clone(), None).await.unwrap());
+        let spec = IndexSpec { model: ModelDigest([1; 32]), appearance_len: 2 };
+        let place = Place::folder(&folder.join("index"));
+        let feed = IndexFeed::open(catalogue.clone(), &place, Feeder::of(&fleet, spec.model), spec, None).await.unwrap();
+        Arc::new(Jobs::new(catalogue, Arc::new(feed), fleet, 10, FootageRoots::new(BTreeMap::new())))
+    }
+
+    /// Two parts long.
+    async fn add(jobs: &Jobs, folder: &Path, name: &str, n: u8) -> JobId {
+        let path = folder.join(name);
+        std::fs::write(&path, name).unwrap();
+        let settings =
+            JobSettings { sample_fps: 2.0, keyframes_only: false, keep_readable: false, start_uncertainty_us: 0, segment_s: 60 };
+        let new = NewJob {
+            camera: CameraId::new("gate").unwrap(),
+            footage: FootageDigest([n; 32]),
+            path: path.to_str().unwrap().to_owned(),
+            start: "2026-03-01T08:00:00Z".parse::<CaptureTime>().unwrap(),
+            settings: settings.to_text(),
+        };
+        jobs.add(&new).await.unwrap().0.id
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_whose_probe_hangs_holds_up_neither_the_renewal_of_other_jobs_nor_their_workers() {
+        let folder = tempfile::tempdir().unwrap();
+        let jobs = jobs(folder.path()).await;
+        let other = add(&jobs, folder.path(), "good.mp4", 1).await;
+        let stuck = add(&jobs, folder.path(), "hangs.mp4", 2).await;
+        let (hangs, hung) = mpsc::channel();
+        let (release, released) = mpsc::channel::<()>();
+        let released = std::sync::Mutex::new(released);
+        let probe: Probe = Arc::new(move |footage: &Footage| {
+            if footage.path().ends_with("hangs.mp4") {
+                hangs.send(()).unwrap();
+                let _ = released.lock().unwrap().recv();
+            }
+            Ok(FootageInfo {
+                duration: Some(Duration::from_secs(120)),
+                size: Size { width: 64, height: 64 },
+                frame_rate: Some(25.0),
+                seekable: true,
+                codec: String::new(),
+                container: String::new(),
+            })
+        });
+        let worker = || Worker {
+            runtime: Handle::current(),
+            jobs: jobs.clone(),
+            models: ModelStore::from_env().unwrap(),
+            options: VisionOptions::default(),
+            probe: probe.clone(),
+            vision: None,
+            stop: CancellationToken::new(),
+        };
+        let next = |worker: Worker| {
+            tokio::task::spawn_blocking(move || {
+                worker.next().unwrap().map(|(running, part)| (running.job.id.clone(), part.number))
+            })
+        };
+        assert_eq!(next(worker()).await.unwrap(), Some((other.clone(), 0)));
+        let second = next(worker()).await.unwrap();
+        assert_eq!(second, Some((other.clone(), 1)));
+        let hanging = next(worker());
+        tokio::task::spawn_blocking(move || hung.recv_timeout(PATIENCE)).await.unwrap().unwrap();
+
+        // Meanwhile this server is not heard of, but says in time that it is there.
+        jobs.catalogue.renew_jobs(jobs.fleet.id(), OVER).await.unwrap();
+        tokio::time::timeout(PATIENCE, jobs.renew()).await.expect("the renewal waits for a file").unwrap();
+        assert_eq!(jobs.catalogue.take_job("another", OVER, &[]).await.unwrap(), None);
+        assert!(jobs.active.all().iter().all(|running| !running.cancel.is_cancelled()));
+        // Nor does another worker wait for it.
+        let free = tokio::time::timeout(PATIENCE, next(worker())).await.expect("a worker waits for a file");
+        assert_eq!(free.unwrap(), None);
+
+        release.send(()).unwrap();
+        assert_eq!(hanging.await.unwrap(), Some((stuck, 0)));
+    }
 
     #[test]
     fn a_failure_survives_being_stored_with_its_hint() {
@@ -425,7 +523,7 @@ mod tests {
 
     #[test]
     fn a_media_error_is_split_into_what_is_wrong_and_what_to_do() {
-        let error = media::MediaError::Empty { input: "a.mp4".to_owned() };
+        let error = MediaError::Empty { input: "a.mp4".to_owned() };
         let failure = JobFailure::of_media(&error);
         assert_eq!(
             (failure.message.as_str(), failure.hint.as_str()),

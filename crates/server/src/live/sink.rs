@@ -22,8 +22,8 @@ pub(super) struct PatientSink {
     pub(super) runtime: Handle,
     pub(super) catalogue: Catalogue,
     pub(super) feed: Arc<IndexFeed>,
-    /// The leave to watch, where servers share the catalogue.
-    pub(super) fence: Option<Fence>,
+    /// The leave to watch.
+    pub(super) fence: Fence,
     pub(super) cancel: CancellationToken,
 }
 
@@ -36,7 +36,7 @@ impl SightingSink for PatientSink {
         let mut wait = FIRST_WAIT;
         let began = Instant::now();
         loop {
-            let stored = self.runtime.block_on(store_good(&self.catalogue, &self.feed, &records, self.fence.as_ref()));
+            let stored = self.runtime.block_on(store_good(&self.catalogue, &self.feed, &records, &self.fence));
             let error = match stored {
                 Err(error) => error,
                 Ok(refused) => {

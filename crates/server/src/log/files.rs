@@ -1,12 +1,13 @@
 //! Tiles, entry bundles and checkpoints as files: written whole, durable, and never half-way over what is there.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::PathBuf};
 
-use access::log::{StoreError, TileStore};
+use access::log::{MAX_ENTRY, StoreError, TileStore};
+
+use crate::bounded::read_all;
+
+/// A full bundle of the longest entries there can be.
+const MOST: u64 = 256 * (MAX_ENTRY as u64 + 2);
 
 /// The folder of a log, laid out as C2SP `tlog-tiles`: `checkpoint`, `tile/0/000`, `tile/entries/000.p/5`.
 #[derive(Debug, Clone)]
@@ -29,7 +30,7 @@ impl FileTiles {
 
 impl TileStore for FileTiles {
     fn read(&self, path: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        match fs::read(self.path(path)) {
+        match read_all(&self.path(path), MOST) {
             Ok(bytes) => Ok(Some(bytes)),
             // A file where a folder should be is as good as nothing there.
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
@@ -43,7 +44,7 @@ impl TileStore for FileTiles {
         if fs::read(&file).is_ok_and(|old| old == bytes) {
             return Ok(());
         }
-        write_durably(&file, bytes).map_err(failed)?;
+        durable::write(&file, bytes).map_err(failed)?;
         // Partial ones may go once the full one is there.
         let partial = self.path(&format!("{path}.p"));
         if !path.contains(".p/") && partial.is_dir() {
@@ -51,36 +52,4 @@ impl TileStore for FileTiles {
         }
         Ok(())
     }
-}
-
-/// Replaces a file as a whole; on disk, name and all, when it returns.
-pub(crate) fn write_durably(file: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = file.parent().unwrap_or(Path::new("."));
-    make_folder(folder)?;
-    let mut name = file.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let scratch = folder.join(name);
-    let mut new = File::create(&scratch)?;
-    new.write_all(bytes)?;
-    new.sync_all()?;
-    fs::rename(&scratch, file)?;
-    sync_folder(folder)
-}
-
-fn make_folder(folder: &Path) -> io::Result<()> {
-    if folder.as_os_str().is_empty() || folder.is_dir() {
-        return Ok(());
-    }
-    let above = folder.parent().unwrap_or(Path::new("."));
-    make_folder(above)?;
-    match fs::create_dir(folder) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
-        _ => {}
-    }
-    sync_folder(above)
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all()
 }

@@ -6,12 +6,7 @@ use access::log::{Note, TreeHead, Trust, append, sign_head};
 use catalogue::{Catalogue, CatalogueError};
 use futures::future::join_all;
 
-use super::{
-    Asked, Log, LogFault,
-    ask::Answer,
-    check_beginning,
-    files::{FileTiles, write_durably},
-};
+use super::{Asked, Log, LogFault, ask::Answer, check_beginning, files::FileTiles};
 
 /// How often a server that starts waits for others that publish, some seconds each.
 const TRIES: u32 = 6;
@@ -121,7 +116,7 @@ impl Log {
         let (text, files) = (note.to_string(), [self.tiles.checkpoint(), self.high_water.clone()]);
         let written = tokio::task::spawn_blocking(move || {
             for path in files {
-                write_durably(&path, text.as_bytes()).map_err(|source| LogFault::Io { action: "write", path, source })?;
+                durable::write(&path, text.as_bytes()).map_err(|source| LogFault::Io { action: "write", path, source })?;
             }
             Ok(())
         });

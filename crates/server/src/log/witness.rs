@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::{LogFault, files::write_durably, read_note};
+use super::{LogFault, read_note};
 
 /// A checkpoint and a proof of 63 hashes.
 const MAX_REQUEST: usize = 64 << 10;
@@ -93,7 +93,7 @@ impl Witness {
         }
         let cosigned = cosign(&self.signer, log, &last, &note, &proof, time).map_err(|e| refused(&e))?;
         let file = self.file(log);
-        write_durably(&file, note.to_string().as_bytes())
+        durable::write(&file, note.to_string().as_bytes())
             .map_err(|source| ours(LogFault::Io { action: "write", path: file, source }))?;
         let signature = cosigned.signature;
         let bytes = [signature.id.as_slice(), &signature.bytes].concat();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use catalogue::{CatalogueError, JobState};
+use catalogue::CatalogueError;
 use media::CameraState;
 use metrics::{counter, gauge};
 use pipeline::LiveStatus;
@@ -31,6 +31,8 @@ pub(super) async fn gather(app: &App) -> Result<(), CatalogueError> {
     let retention = app.retention.counts();
     gauge!(n::RETENTION_OVERDUE).set(retention.overdue as f64);
     counter!(n::RETENTION_DELETED).absolute(retention.deleted);
+    gauge!(n::NOTIFY_WAITING).set(app.notify.waiting() as f64);
+    gauge!(n::NOTIFY_OLDEST).set(app.notify.oldest(app.now()).as_secs_f64());
     gauge!(n::SIGHTINGS_STORED).set(app.catalogue().sighting_count().await? as f64);
     Ok(())
 }
@@ -68,16 +70,22 @@ pub(super) fn cameras(all: BTreeMap<CameraId, (AgencyId, LiveStatus)>) {
 }
 
 async fn jobs(app: &App) -> Result<(), CatalogueError> {
-    let jobs = app.catalogue().jobs(u32::MAX).await?;
-    for state in ["queued", "running", "done", "failed", "cancelled"] {
-        let count = jobs.iter().filter(|j| j.state.as_str() == state).count();
+    let jobs = app.catalogue().job_counts().await?;
+    let counted = [
+        ("queued", jobs.queued),
+        ("running", jobs.running),
+        ("done", jobs.done),
+        ("failed", jobs.failed),
+        ("cancelled", jobs.cancelled),
+    ];
+    for (state, count) in counted {
         gauge!(n::JOBS, "state" => state).set(count as f64);
         if state == "queued" {
             gauge!(n::QUEUE_DEPTH, "queue" => "jobs").set(count as f64);
         }
     }
     let (mut left, mut speed) = (0.0, 0.0);
-    for job in jobs.iter().filter(|j| j.state == JobState::Running) {
+    for job in app.catalogue().running_jobs().await? {
         let Some(progress) = app.jobs.live(&job.id).and_then(|live| live.progress) else { continue };
         left += progress.total.unwrap_or_default().saturating_sub(progress.done).as_secs_f64();
         speed += progress.speed();

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use catalogue::Catalogue;
+use catalogue::{Catalogue, Reason};
 use index::{IndexQuery, QueryVector, VectorIndex};
 use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
@@ -36,7 +36,8 @@ pub(super) async fn compare(
 ) -> Result<Comparison, StoreError> {
     let cameras: Vec<CameraId> = catalogue.cameras().await?.into_iter().map(|c| c.id).collect();
     let (mut queries, mut agreement, mut best, mut elsewhere, mut with_elsewhere) = (0u32, 0.0, 0u32, 0u32, 0u32);
-    for sighting in catalogue.sightings(&catalogue.sample(QUERIES).await?).await? {
+    let stored = catalogue.maintenance(Reason::Reindex);
+    for sighting in stored.sightings(&catalogue.sample(QUERIES).await?).await? {
         let before = nearest(catalogue, old, &sighting, &cameras).await?;
         let after = nearest(catalogue, new, &sighting, &cameras).await?;
         let (Some(before), Some(after)) = (before, after) else { continue };
@@ -46,7 +47,7 @@ pub(super) async fn compare(
         queries += 1;
         agreement += top.iter().filter(|id| after.contains(id)).count() as f64 / top.len() as f64;
         best += u32::from(after.contains(first));
-        let others = catalogue.sightings(&before).await?;
+        let others = stored.sightings(&before).await?;
         if let Some(other) = others.iter().find(|s| s.camera != sighting.camera) {
             with_elsewhere += 1;
             elsewhere += u32::from(after.contains(&other.id));
@@ -69,7 +70,8 @@ async fn nearest(
     sighting: &Sighting,
     cameras: &[CameraId],
 ) -> Result<Option<Vec<SightingId>>, StoreError> {
-    let Some(vector) = catalogue.embedding_by(sighting.id, index.spec().model).await? else { return Ok(None) };
+    let vector = catalogue.maintenance(Reason::Reindex).embedding_by(sighting.id, index.spec().model).await?;
+    let Some(vector) = vector else { return Ok(None) };
     let ever = |micros| CaptureTime::from_micros(micros).ok();
     let Some(window) = ever(0).zip(ever(LAST_US)).and_then(|(from, to)| TimeWindow::new(from, to).ok()) else { return Ok(None) };
     let query = IndexQuery {

@@ -1,5 +1,5 @@
 use access::{Action, AuditDetail, Caller, Code as Why, Denial, Matter};
-use catalogue::{JobState, RevokedIdentity};
+use catalogue::RevokedIdentity;
 use proto::v1::{self, admin_service_server::AdminService};
 use tonic::{Request, Response, Status};
 
@@ -7,7 +7,9 @@ use super::{
     Api,
     convert::{audit_message, moment, party, revocation},
 };
-use crate::{identity::caller, log::sealed, reindex, status::Fault, store::Store};
+use crate::{identity::caller, log::sealed, paging::Page, reindex, status::Fault, store::Store};
+
+const DEFAULT_LISTED: u32 = 100;
 
 #[tonic::async_trait]
 impl AdminService for Api {
@@ -17,16 +19,15 @@ impl AdminService for Api {
             .0
             .recorded(&caller, Action::Status, None, AuditDetail::default(), async |_| {
                 let catalogue = self.0.catalogue();
-                let jobs = catalogue.jobs(u32::MAX).await?;
-                let count = |state: JobState| jobs.iter().filter(|j| j.state == state).count() as u64;
+                let jobs = catalogue.job_counts().await?;
                 Ok(v1::StatusResponse {
                     version: env!("CARGO_PKG_VERSION").to_owned(),
                     started: moment(self.0.started),
                     agencies: catalogue.agencies().await?.len() as u64,
-                    cameras: catalogue.cameras().await?.len() as u64,
+                    cameras: catalogue.camera_count().await?,
                     sightings: catalogue.sighting_count().await?,
-                    jobs_queued: count(JobState::Queued),
-                    jobs_running: count(JobState::Running),
+                    jobs_queued: jobs.queued,
+                    jobs_running: jobs.running,
                     model_sha256: self.0.store.feed.index().spec().model.to_string(),
                     caller: Some(party(&caller)),
                 })
@@ -43,6 +44,7 @@ impl AdminService for Api {
             .0
             .recorded(&caller, action, None, AuditDetail::default(), async |_| Ok(self.0.store.check(repair).await?))
             .await?;
+        self.0.record_health.tell(&self.0.store).await;
         Ok(Response::new(answer))
     }
 
@@ -112,14 +114,16 @@ impl AdminService for Api {
     async fn list_audit(&self, request: Request<v1::ListAuditRequest>) -> Result<Response<v1::ListAuditResponse>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
-        let limit = if request.limit == 0 { 100 } else { request.limit.min(1000) };
-        let entries = self
+        let (entries, next_page_token) = self
             .0
             .recorded(&caller, Action::ListAudit, None, AuditDetail::default(), async |_| {
-                Ok(self.0.catalogue().audit_since(request.after_seq, None, limit).await?)
+                let page = Page::of("audit", request.after_seq, request.limit, DEFAULT_LISTED, &request.page_token)?;
+                let after = page.after.unwrap_or(request.after_seq);
+                let entries = self.0.catalogue().audit_since(after, None, page.rows()).await?;
+                Ok(page.cut(entries, |e| e.receipt.seq, |e| Some(audit_message(e))))
             })
             .await?;
-        Ok(Response::new(v1::ListAuditResponse { entries: entries.into_iter().map(audit_message).collect() }))
+        Ok(Response::new(v1::ListAuditResponse { entries, next_page_token }))
     }
 
     async fn revoke_certificate(

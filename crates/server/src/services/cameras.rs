@@ -12,6 +12,7 @@ use super::{
 use crate::{
     identity::caller,
     log::sealed,
+    paging::{MOST, Page},
     status::{Fault, status},
 };
 
@@ -81,20 +82,21 @@ impl CameraService for Api {
 
     async fn list_cameras(&self, request: Request<v1::ListCamerasRequest>) -> Result<Response<v1::ListCamerasResponse>, Status> {
         let caller = caller(&request)?;
-        let agency = match request.into_inner().agency_id.as_str() {
+        let request = request.into_inner();
+        let agency = match request.agency_id.as_str() {
             "" => None,
             id => Some(AgencyId::new(id).map_err(|e| status(Action::ListCameras, Fault::Message(e.into())))?),
         };
         let detail = AuditDetail { agency: agency.clone(), ..AuditDetail::default() };
-        let cameras = self
+        let (cameras, next_page_token) = self
             .0
             .recorded(&caller, Action::ListCameras, None, detail, async |_| {
-                let mut cameras = self.0.catalogue().cameras().await?;
-                cameras.retain(|c| agency.as_ref().is_none_or(|a| c.agency == *a));
-                Ok(cameras)
+                let page = Page::of("cameras", &agency, request.page_size, MOST, &request.page_token)?;
+                let cameras = self.0.catalogue().cameras_page(agency.as_ref(), page.after.as_ref(), page.rows()).await?;
+                Ok(page.cut(cameras, |c| c.id.clone(), |c| Some(camera_message(c))))
             })
             .await?;
-        Ok(Response::new(v1::ListCamerasResponse { cameras: cameras.into_iter().map(camera_message).collect() }))
+        Ok(Response::new(v1::ListCamerasResponse { cameras, next_page_token }))
     }
 
     async fn set_camera_policy(

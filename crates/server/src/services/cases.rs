@@ -1,22 +1,22 @@
 use std::str::FromStr;
 
-use access::{Action, AuditDetail, Case, Code as Why, Denial, Grant, GrantSignature, Matter, check_open, may_see_case};
-use catalogue::StoredCase;
+use access::{Action, AuditDetail, Case, Code as Why, Denial, Grant, GrantSignature, Matter, Role, check_open, may_see_case};
+use catalogue::{CatalogueError, StoredCase};
 use proto::v1::{self, case_service_server::CaseService};
 use tonic::{Request, Response, Status};
 use types::{CaseId, ReceiveTime};
 
 use super::{
     Api,
+    case_watch::CaseEvents,
     convert::{budgets_from, case_message, purpose_from, receive_time, scope_from, state_from},
 };
 use crate::{
     identity::caller,
     log::sealed,
+    paging::{MOST, Page},
     status::{Fault, status},
 };
-
-const MAX_LISTED: u32 = 1000;
 
 #[tonic::async_trait]
 impl CaseService for Api {
@@ -53,7 +53,14 @@ impl CaseService for Api {
                 };
                 check_open(self.0.gate.policy(), &grant, &self.0.pooled().await?, &caller, opened)?;
                 let ending = granted(&grant);
-                Ok((self.0.catalogue().add_case(&Case::requested(grant)).await?.case, ending))
+                match self.0.catalogue().add_case_within(self.0.gate.policy(), &Case::requested(grant)).await {
+                    Ok(added) => {
+                        self.0.notify.changed();
+                        Ok((added.case, ending))
+                    }
+                    Err(CatalogueError::Denied(denial)) => Err(denial.into()),
+                    Err(error) => Err(error.into()),
+                }
             })
             .await?;
         Ok(Response::new(v1::OpenCaseResponse { case: Some(case_message(self.0.gate.policy(), &case)) }))
@@ -84,7 +91,9 @@ impl CaseService for Api {
                 let mut after = before.case.clone();
                 after.authorise(self.0.gate.policy(), &caller, key, signature, self.0.now())?;
                 let ending = granted(&after.grant);
-                Ok((self.0.catalogue().change_case(&before, &after).await?.case, ending))
+                let authorised = self.0.catalogue().change_case(&before, &after).await?.case;
+                self.0.notify.changed();
+                Ok((authorised, ending))
             })
             .await?;
         Ok(Response::new(v1::AuthoriseCaseResponse { case: Some(case_message(self.0.gate.policy(), &case)) }))
@@ -106,17 +115,33 @@ impl CaseService for Api {
     async fn list_cases(&self, request: Request<v1::ListCasesRequest>) -> Result<Response<v1::ListCasesResponse>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
-        let cases = self
+        let (cases, next_page_token) = self
             .0
             .recorded(&caller, Action::ListCases, None, AuditDetail::default(), async |_| {
-                let mut cases = self.0.catalogue().cases(state_from(request.state)?, MAX_LISTED).await?;
-                cases.retain(|c| may_see_case(&c.case, &caller));
-                Ok(cases)
+                let state = state_from(request.state)?;
+                let page = Page::of("cases", request.state, request.page_size, MOST, &request.page_token)?;
+                let own = (caller.role == Role::Investigator).then(|| caller.organisation.as_str());
+                let cases = self.0.catalogue().cases_page(state, own, page.after.as_ref(), page.rows()).await?;
+                Ok(page.cut(
+                    cases,
+                    |(_, place)| place.clone(),
+                    |(case, _)| {
+                        let case = case?.case;
+                        // The columns that chose it are copies.
+                        let shown = may_see_case(&case, &caller) && state.is_none_or(|state| case.state() == state);
+                        shown.then(|| case_message(self.0.gate.policy(), &case))
+                    },
+                ))
             })
             .await?;
-        Ok(Response::new(v1::ListCasesResponse {
-            cases: cases.iter().map(|c| case_message(self.0.gate.policy(), &c.case)).collect(),
-        }))
+        Ok(Response::new(v1::ListCasesResponse { cases, next_page_token }))
+    }
+
+    type WatchCasesStream = CaseEvents;
+
+    async fn watch_cases(&self, request: Request<v1::WatchCasesRequest>) -> Result<Response<CaseEvents>, Status> {
+        let caller = caller(&request)?;
+        Ok(Response::new(self.watch_cases_as(caller, request.into_inner().after).await?))
     }
 
     async fn close_case(&self, request: Request<v1::CloseCaseRequest>) -> Result<Response<v1::CloseCaseResponse>, Status> {
@@ -132,6 +157,7 @@ impl CaseService for Api {
                 after.close(&caller, &request.reason, self.0.now())?;
                 let closed = self.0.catalogue().change_case(&before, &after).await?.case;
                 self.0.rules_changed();
+                self.0.notify.changed();
                 Ok(closed)
             })
             .await?;
@@ -151,6 +177,7 @@ impl CaseService for Api {
                 after.refuse(self.0.gate.policy(), &caller, &request.reason, self.0.now())?;
                 let refused = self.0.catalogue().change_case(&before, &after).await?.case;
                 self.0.rules_changed();
+                self.0.notify.changed();
                 // Where this is cut off, the next sweep does it again.
                 self.0.purge_case(&id).await?;
                 Ok(refused)

@@ -69,7 +69,7 @@ pub(super) fn position_from(place: Option<v1::Place>) -> Option<Position> {
     place.map(|p| Position { latitude: p.latitude, longitude: p.longitude })
 }
 
-fn purpose_message(purpose: Purpose) -> v1::Purpose {
+pub(super) fn purpose_message(purpose: Purpose) -> v1::Purpose {
     match purpose {
         Purpose::MissingPerson => v1::Purpose::MissingPerson,
         Purpose::SeriousIncident => v1::Purpose::SeriousIncident,

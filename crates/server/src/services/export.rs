@@ -9,9 +9,10 @@ use std::{
 };
 
 use access::{
-    Action, Caller, Case, CasePermit, Code as Why, Denial, Example, Outcome, SearchRequest, decide,
+    Action, AuditEntry, Caller, Case, CasePermit, Code as Why, Denial, Example, Outcome, SearchRequest, decide,
     log::{LogError, Seal},
 };
+use catalogue::{CatalogueError, SeenProof};
 use futures::Stream;
 use proto::v1::{self, export_request::Selection as Asked, export_service_server::ExportService};
 use search::{Found, Hit};
@@ -35,6 +36,8 @@ const CHUNK: usize = 256 << 10;
 const AGAIN: Duration = Duration::from_millis(250);
 /// Entries of the record read at once.
 const PAGE: u32 = 1_000;
+/// How often a sighting is looked at again that is not as the record says: it may have been replaced meanwhile.
+const TRIES: u32 = 3;
 
 type Sender = mpsc::Sender<Result<v1::ExportResponse, Status>>;
 
@@ -65,8 +68,18 @@ struct Ready {
     selection: Selection,
     sightings: Vec<(Sighting, Option<Hit>)>,
     crops: Vec<Vec<u8>>,
+    /// That the record commits to each.
+    proofs: Vec<SeenProof>,
     /// Counts the changes of rules when the permit was asked for.
     rules: u64,
+}
+
+/// What was selected, read.
+struct Gathered {
+    selection: Selection,
+    sightings: Vec<(Sighting, Option<Hit>)>,
+    crops: Vec<Vec<u8>>,
+    proofs: Vec<SeenProof>,
 }
 
 /// Why an export was not handed out whole.
@@ -135,7 +148,9 @@ impl Api {
             None => Err(Denial::no_case(&id).into()),
         };
         match gathered {
-            Ok((case, (selection, sightings, crops))) => Ok(Ready { permit, asked, case, selection, sightings, crops, rules }),
+            Ok((case, Gathered { selection, sightings, crops, proofs })) => {
+                Ok(Ready { permit, asked, case, selection, sightings, crops, proofs, rules })
+            }
             Err(fault) => {
                 self.0.gate.complete_export(permit, Outcome::Failed, &[], None, self.0.now()).await?;
                 Err(self.on_record(Action::Export, caller, &id, fault).await)
@@ -144,11 +159,7 @@ impl Api {
     }
 
     /// Searches, or looks up what was named; each sighting must be one the permit covers.
-    async fn gather(
-        &self,
-        permit: &CasePermit,
-        wanted: Wanted,
-    ) -> Result<(Selection, Vec<(Sighting, Option<Hit>)>, Vec<Vec<u8>>), Fault> {
+    async fn gather(&self, permit: &CasePermit, wanted: Wanted) -> Result<Gathered, Fault> {
         let mut selection = Selection {
             by_hand: matches!(wanted, Wanted::These(_)),
             words: Vec::new(),
@@ -165,7 +176,7 @@ impl Api {
         match wanted {
             Wanted::These(ids) => {
                 for id in ids {
-                    let found = self.0.catalogue().sighting_for(permit.case(), id).await?.filter(|s| permit.covers(s));
+                    let found = self.0.catalogue().sighting_for(permit, id).await?.filter(|s| permit.covers(s));
                     sightings.push((found.ok_or_else(|| Denial::outside(permit.case()))?, None));
                 }
             }
@@ -178,12 +189,41 @@ impl Api {
                 sightings = hits.into_iter().map(|hit| (hit.sighting.clone(), Some(hit))).collect();
             }
         }
-        let mut crops = Vec::with_capacity(sightings.len());
-        for (sighting, _) in &sightings {
-            let gone = || Fault::missing("no_crop", format!("the crop of {} is gone", sighting.id), "run `sightline check`");
-            crops.push(self.0.catalogue().crop_for(permit.case(), sighting.id).await?.ok_or_else(gone)?);
+        let ids: Vec<_> = sightings.iter().map(|(sighting, _)| sighting.id).collect();
+        self.0.catalogue().commit_found_now(&ids).await?;
+        let (mut crops, mut proofs) = (Vec::with_capacity(ids.len()), Vec::with_capacity(ids.len()));
+        for (sighting, _) in &mut sightings {
+            let (crop, proof) = self.proved(permit, sighting).await?;
+            crops.push(crop);
+            proofs.push(proof);
         }
-        Ok((selection, sightings, crops))
+        Ok(Gathered { selection, sightings, crops, proofs })
+    }
+
+    /// The crop of a sighting, and that the record commits to both. One that was replaced since it was found is read again.
+    async fn proved(&self, permit: &CasePermit, sighting: &mut Sighting) -> Result<(Vec<u8>, SeenProof), Fault> {
+        let catalogue = self.0.catalogue();
+        let mut tries = 0;
+        loop {
+            let what = match catalogue.crop_for(permit, sighting.id).await? {
+                None => "its crop is gone, or not the one that was stored".to_owned(),
+                Some(crop) => match catalogue.prove_seen(sighting, &crop).await {
+                    Ok(proof) => return Ok((crop, proof)),
+                    Err(CatalogueError::NotAsStored { what, .. }) => what.to_owned(),
+                    Err(error) => return Err(error.into()),
+                },
+            };
+            if tries == TRIES {
+                tracing::error!(sighting = %sighting.id, what, "not exported: it is not as it was stored");
+                self.0.store.differs.store(true, Ordering::Relaxed);
+                self.0.record_health.tell(&self.0.store).await;
+                return Err(not_as_stored(sighting.id, &what));
+            }
+            tries += 1;
+            tokio::time::sleep(AGAIN / 4).await;
+            let again = catalogue.sighting_for(permit, sighting.id).await?.filter(|s| permit.covers(s));
+            *sighting = again.ok_or_else(|| Denial::outside(permit.case()))?;
+        }
     }
 
     /// The entries of a case that an export shows: who opened and authorised it, what was searched and exported. Refused
@@ -216,13 +256,23 @@ impl Api {
             self.0.catalogue().cameras().await?.into_iter().map(|c| (c.id, c.place.unwrap_or_default())).collect();
         let place = |camera| places.get(camera).cloned().unwrap_or_default();
         let exhibits: Vec<Exhibit> = (1..)
-            .zip(&ready.sightings)
-            .map(|(n, (s, hit))| Exhibit::new(n, s, place(&s.camera), hit.as_ref(), ready.permit.allows_stature()))
+            .zip(ready.sightings.iter().zip(&ready.proofs))
+            .map(|(n, ((s, hit), proof))| {
+                Exhibit::new(n, s, place(&s.camera), hit.as_ref(), ready.permit.allows_stature(), proof)
+            })
             .collect();
         let mut files: Files = exhibits.iter().map(|e| e.crop.clone()).zip(ready.crops.iter().cloned()).collect();
         let record = self.record_of(ready.permit.case()).await?;
-        let entries: Vec<u64> = record.iter().map(|l| l.entry).collect();
+        let entries: BTreeSet<u64> = record.iter().map(|l| l.entry).chain(ready.proofs.iter().map(|p| p.entry)).collect();
+        let entries: Vec<u64> = entries.into_iter().collect();
         let receipts = self.0.store.log.receipts(&entries).await?;
+        // What the log itself says, not the rows: nothing is sealed that it does not commit to.
+        for (exhibit, crop) in exhibits.iter().zip(&ready.crops) {
+            let entry = exhibit.committed.as_ref().and_then(|c| entries.iter().position(|entry| *entry == c.entry));
+            let entry = entry.and_then(|n| AuditEntry::from_bytes(receipts[n].extra.as_deref()?).ok());
+            let seen = entry.as_ref().and_then(export::seen_of).ok_or("its entry of the record commits to no sightings");
+            seen.and_then(|seen| exhibit.check_committed(crop, seen)).map_err(|what| not_as_stored(exhibit.sighting, what))?;
+        }
         let exported = Exported {
             at: self.0.now(),
             by: ready.permit.caller().clone(),
@@ -261,6 +311,7 @@ async fn deliver(api: Api, ready: Ready, send: Sender) {
     let permit = ready.permit;
     let (case, caller, begin, unauthorised) =
         (permit.case().clone(), permit.caller().clone(), permit.receipt().seq, permit.granted().emergency);
+    api.0.handed_out.note(&case, &handed);
     let left_out_camera_ids = permit.granted().left_out.iter().map(|l| l.camera.to_string()).collect();
     let now = api.0.now();
     let last = match sent {
@@ -378,6 +429,16 @@ impl Outgoing<'_> {
         }
         (self.count, self.read) = (count, Some(Instant::now()));
         Ok(())
+    }
+}
+
+/// Nothing false is sealed.
+fn not_as_stored(sighting: SightingId, what: &str) -> Fault {
+    Fault::Caller {
+        code: Code::FailedPrecondition,
+        reason: "not_as_stored",
+        message: format!("sighting {sighting} is not as it was stored: {what}"),
+        hint: "run `sightline check`; export without it, if the rest is wanted",
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, Begun, Caller, Matter, Outcome, Permission};
-use catalogue::{Job, JobState, NewJob};
+use catalogue::{Job, JobPlace, JobState, NewJob};
 use futures::Stream;
 use media::MediaError;
 use proto::v1::{self, footage_service_server::FootageService};
@@ -19,10 +19,10 @@ use crate::{
     identity::caller,
     jobs::{JobFailure, JobSettings, finished},
     log::sealed,
+    paging::{MOST, Page},
     status::{Fault, status},
 };
 
-const MAX_LISTED: u32 = 1000;
 /// How often a watched job is looked at that may be another server's.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Watchers are told at most this often.
@@ -76,7 +76,7 @@ impl FootageService for Api {
     async fn list_jobs(&self, request: Request<v1::ListJobsRequest>) -> Result<Response<v1::ListJobsResponse>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
-        let jobs = self
+        let (jobs, next_page_token) = self
             .0
             .recorded(&caller, Action::ListJobs, None, AuditDetail::default(), async |permission| {
                 let state = v1::JobState::try_from(request.state).map_err(|_| proto::BadMessage::Word {
@@ -84,17 +84,14 @@ impl FootageService for Api {
                     kind: "job state",
                     value: request.state,
                 })?;
-                let mut jobs = self.0.catalogue().jobs(u32::MAX).await?;
-                jobs.retain(|j| state == v1::JobState::Unspecified || state_message(&j.state) == state);
-                if permission == Permission::Own {
-                    let cameras = self.0.catalogue().cameras().await?;
-                    jobs.retain(|j| cameras.iter().any(|c| c.id == j.spec.camera && caller.is_of(&c.agency)));
-                }
-                jobs.truncate(MAX_LISTED as usize);
-                Ok(jobs)
+                let page = Page::of("jobs", request.state, request.page_size, MOST, &request.page_token)?;
+                // An agency's cameras belong to the organisation of its name.
+                let own = (permission == Permission::Own).then(|| caller.organisation.as_str());
+                let jobs = self.0.catalogue().jobs_page(state_word(state), own, page.after.as_ref(), page.rows()).await?;
+                Ok(page.cut(jobs, JobPlace::of, |job| Some(self.job_message(&job))))
             })
             .await?;
-        Ok(Response::new(v1::ListJobsResponse { jobs: jobs.iter().map(|j| self.job_message(j)).collect() }))
+        Ok(Response::new(v1::ListJobsResponse { jobs, next_page_token }))
     }
 
     type WatchJobStream = Pin<Box<dyn Stream<Item = Result<v1::WatchJobResponse, Status>> + Send>>;
@@ -135,7 +132,10 @@ impl FootageService for Api {
         request: Request<v1::RemoveFootageRequest>,
     ) -> Result<Response<v1::RemoveFootageResponse>, Status> {
         let caller = caller(&request)?;
-        let work = async |job: Job| Ok((self.0.jobs.remove(&job).await?, job));
+        let work = async |job: Job| {
+            crate::upgrade::forget(&self.0.store.data).map_err(crate::store::StoreError::from)?;
+            Ok((self.0.jobs.remove(&job, self.0.settled().await?).await?, job))
+        };
         let (sightings, job) = self.one(&caller, Action::RemoveFootage, &request.into_inner().job_id, work).await?;
         Ok(Response::new(v1::RemoveFootageResponse { job: Some(self.job_message(&job)), sightings }))
     }
@@ -287,6 +287,18 @@ impl Api {
             created: moment(job.created),
             finished: finished(job).and_then(moment),
         }
+    }
+}
+
+/// As the catalogue has it; `None`: every state.
+fn state_word(state: v1::JobState) -> Option<&'static str> {
+    match state {
+        v1::JobState::Unspecified => None,
+        v1::JobState::Queued => Some("queued"),
+        v1::JobState::Running => Some("running"),
+        v1::JobState::Done => Some("done"),
+        v1::JobState::Failed => Some("failed"),
+        v1::JobState::Cancelled => Some("cancelled"),
     }
 }
 

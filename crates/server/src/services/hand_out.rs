@@ -90,6 +90,7 @@ pub(super) async fn hand_out(api: Api, answer: Answer, send: Sender) {
         withheld_camera_ids: withheld_cameras.iter().map(ToString::to_string).collect(),
     };
     let outcome = *end.as_ref().unwrap_or(&Outcome::Failed);
+    api.0.handed_out.note(permit.case(), &handed);
     let recorded = api.0.gate.complete_search(permit, outcome, &handed, api.0.now()).await;
     let last = match (end, recorded) {
         (Err(fault), _) => Err(status(Action::Search, fault)),
@@ -124,7 +125,7 @@ impl Api {
         if !wanted {
             return Ok(Vec::new());
         }
-        Ok(self.0.catalogue().crop_for(permit.case(), hit.sighting.id).await?.unwrap_or_default())
+        Ok(self.0.catalogue().crop_for(permit, hit.sighting.id).await?.unwrap_or_default())
     }
 }
 

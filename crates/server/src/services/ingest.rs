@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use access::{Action, AuditDetail, Begun, Caller, Outcome};
+use access::{Action, AuditDetail, Begun, Caller, Code as Why, Denial, Outcome};
 use catalogue::{CatalogueError, Lease, LeaseRequest};
 use futures::{FutureExt, Stream};
 use prost::Message as _;
@@ -47,7 +47,7 @@ impl IngestService for Api {
             let mut held = BTreeSet::new();
             let ended = api.hold_on(&caller, &agency, request.into_inner(), &send, &mut held).await;
             let detail = AuditDetail { cameras: held, ..AuditDetail::default() };
-            api.leave(Action::HoldCameras, begun, ended, detail, &send).await;
+            api.leave(&caller, Action::HoldCameras, begun, ended, detail, &send).await;
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
     }
@@ -63,7 +63,7 @@ impl IngestService for Api {
             let (mut cameras, mut taken) = (BTreeSet::new(), 0);
             let ended = api.take_all(&caller, &agency, request.into_inner(), &send, &mut cameras, &mut taken).await;
             let detail = AuditDetail { cameras, taken: Some(taken), ..AuditDetail::default() };
-            api.leave(Action::PushSightings, begun, ended, detail, &send).await;
+            api.leave(&caller, Action::PushSightings, begun, ended, detail, &send).await;
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
     }
@@ -74,7 +74,17 @@ enum Ended {
     /// The worker is not there any more, or its certificate was revoked.
     Gone,
     Stopping,
+    /// A message, or a field of it, holds more than it may; as the decoder says.
+    TooLarge(String),
     Failed(Fault),
+}
+
+impl Ended {
+    /// By what came instead of a message.
+    fn by(status: &Status) -> Self {
+        let too_large = proto::reason(status) == Some(proto::bounds::TOO_LARGE) || status.code() == Code::OutOfRange;
+        if too_large { Self::TooLarge(status.message().to_owned()) } else { Self::Gone }
+    }
 }
 
 impl From<CatalogueError> for Ended {
@@ -110,6 +120,7 @@ impl Api {
     /// Ends a stream on the record, and tells the worker why unless it ended it itself.
     async fn leave<T>(
         &self,
+        caller: &Caller,
         action: Action,
         begun: Begun,
         ended: Result<(), Ended>,
@@ -123,6 +134,11 @@ impl Api {
                 let stopping = proto::status(Code::Unavailable, "the server stops", "stopping", "try again");
                 (Outcome::Cancelled, Some(stopping))
             }
+            Err(Ended::TooLarge(reason)) => {
+                let denial = Denial::new(Why::TooLarge, reason, "send less, or in several parts");
+                let refused = self.0.gate.deny(action, None, AuditDetail::default(), caller, denial, self.0.now()).await;
+                (Outcome::Failed, Some(status(action, refused.into())))
+            }
             Err(Ended::Failed(fault)) => (Outcome::Failed, Some(status(action, fault))),
         };
         let end = self.0.gate.complete(begun, outcome, detail, self.0.now()).await;
@@ -135,7 +151,7 @@ impl Api {
     /// The next message; `None` when the worker closed its side.
     async fn next<M, T>(&self, from: &mut Streaming<M>, send: &Sender<Result<T, Status>>) -> Result<Option<M>, Ended> {
         tokio::select! {
-            message = from.message() => message.map_err(|_| Ended::Gone),
+            message = from.message() => message.map_err(|status| Ended::by(&status)),
             () = send.closed() => Err(Ended::Gone),
             () = self.0.stop.cancelled() => Err(Ended::Stopping),
         }
@@ -185,7 +201,6 @@ impl Api {
             most: message.max_cameras,
             released: super::convert::camera_ids(&message.released_ids)?,
             status,
-            now: self.0.now(),
             lasts: LEASE,
         })
     }
@@ -215,12 +230,17 @@ impl Api {
         taken: &mut u64,
     ) -> Result<(), Ended> {
         while let Some(first) = self.next(&mut requests, send).await? {
-            let mut batch = vec![first];
+            let (mut batch, mut ended) = (vec![first], None);
             // What has arrived already goes with it.
-            while batch.len() < TOGETHER
-                && let Some(Ok(Some(more))) = requests.message().now_or_never()
-            {
-                batch.push(more);
+            while batch.len() < TOGETHER {
+                match requests.message().now_or_never() {
+                    Some(Ok(Some(more))) => batch.push(more),
+                    Some(Err(status)) => {
+                        ended = Some(Ended::by(&status));
+                        break;
+                    }
+                    Some(Ok(None)) | None => break,
+                }
             }
             let Some(acknowledged) = batch.last().map(|m| m.sequence) else { continue };
             let done = self.take(caller, agency, batch).await.map_err(Ended::Failed)?;
@@ -228,6 +248,9 @@ impl Api {
             cameras.extend(done.cameras);
             if send.send(Ok(v1::PushResponse { acknowledged, refused: done.refused })).await.is_err() {
                 return Err(Ended::Gone);
+            }
+            if let Some(ended) = ended {
+                return Err(ended);
             }
         }
         Ok(())

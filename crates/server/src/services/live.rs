@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use access::{Action, AuditDetail, Caller, Permission};
 use catalogue::SourceUrl;
-use media::RtspSource;
+use pipeline::KeptAddress;
 use prost::Message as _;
 use proto::v1::{self, live_service_server::LiveService};
 use tonic::{Request, Response, Status};
@@ -11,6 +11,7 @@ use types::{AgencyId, CameraId};
 use super::{Api, cameras::not_yours, convert::moment};
 use crate::{
     identity::caller,
+    paging::{MOST, Page},
     status::{Fault, status},
 };
 
@@ -30,18 +31,11 @@ impl LiveService for Api {
                 if permission == Permission::Own && !caller.is_of(&camera.agency) {
                     return Err(not_yours(&camera.agency).into());
                 }
-                let (source, secret) = match request.url.trim() {
-                    "" => (None, None),
-                    url => {
-                        let hint = "give the address of the camera's RTSP stream";
-                        RtspSource::new(url).map_err(|e| Fault::invalid("source", e.to_string(), hint))?;
-                        let (source, had_secrets) = SourceUrl::parse(url)?;
-                        (Some(source), had_secrets.then_some(url))
-                    }
-                };
+                let kept = KeptAddress { url: request.url.trim().to_owned(), basic_without_tls: request.basic_without_tls };
+                let (source, secret) = if kept.url.is_empty() { (None, false) } else { self.source(&kept).await? };
                 // Without the old address first: new credentials are never sent to it.
                 self.0.catalogue().set_camera_source(&id, None).await?;
-                self.0.live.secrets().keep(&id, secret)?;
+                self.0.live.secrets().keep(&id, secret.then_some(&kept))?;
                 self.0.catalogue().set_camera_source(&id, source.as_ref()).await?;
                 self.0.live.changed();
                 Ok(())
@@ -55,12 +49,13 @@ impl LiveService for Api {
         request: Request<v1::CameraStatusRequest>,
     ) -> Result<Response<v1::CameraStatusResponse>, Status> {
         let caller = caller(&request)?;
-        let agency = match request.into_inner().agency_id.as_str() {
+        let request = request.into_inner();
+        let agency = match request.agency_id.as_str() {
             "" => None,
             id => Some(AgencyId::new(id).map_err(|e| status(Action::CameraStatus, Fault::Message(e.into())))?),
         };
         let detail = AuditDetail { agency: agency.clone(), ..AuditDetail::default() };
-        let cameras = self
+        let (cameras, next_page_token) = self
             .0
             .recorded(&caller, Action::CameraStatus, None, detail, async |permission| {
                 let mut cameras = self.of_workers().await?;
@@ -71,20 +66,38 @@ impl LiveService for Api {
                     let Ok(of) = AgencyId::new(&status.agency_id) else { return false };
                     agency.as_ref().is_none_or(|a| *a == of) && (permission == Permission::Yes || caller.is_of(&of))
                 });
-                Ok(cameras)
+                let page = Page::<CameraId>::of("status", &agency, request.page_size, MOST, &request.page_token)?;
+                let next = cameras.into_iter().filter(|(id, _)| page.after.as_ref().is_none_or(|after| id > after));
+                Ok(page.cut(next.take(page.rows() as usize).collect(), |(id, _)| id.clone(), |(_, status)| Some(status)))
             })
             .await?;
-        let cameras = cameras.into_values().collect();
-        Ok(Response::new(v1::CameraStatusResponse { cameras }))
+        Ok(Response::new(v1::CameraStatusResponse { cameras, next_page_token }))
     }
 }
 
 impl Api {
+    /// What everybody may read of an address, and whether that is not all of it.
+    async fn source(&self, kept: &KeptAddress) -> Result<(Option<SourceUrl>, bool), Fault> {
+        let hint = "give the address of the camera's RTSP stream";
+        let camera = kept.source(&self.0.live.networks()).map_err(|e| Fault::invalid("source", e.to_string(), hint))?;
+        if camera.is_outside().await {
+            let what = "the camera's address is in no network that cameras may be in";
+            let hint = "whoever runs the server names its network under [live] networks in sightline.toml";
+            return Err(Fault::invalid("source", what.to_owned(), hint));
+        }
+        if kept.basic_without_tls && !camera.has_credentials() {
+            let what = "basic_without_tls is about a password, and the address has none";
+            return Err(Fault::invalid("source", what.to_owned(), "write it as rtsp://user:password@host/path"));
+        }
+        let (source, had_secrets) = SourceUrl::parse(&kept.url)?;
+        Ok((Some(source), had_secrets))
+    }
+
     /// What the agencies' workers told last. Where one is not heard of any more, that is the state of its cameras.
     async fn of_workers(&self) -> Result<BTreeMap<CameraId, v1::CameraStatus>, Fault> {
-        let (leases, now) = (self.0.catalogue().last_leases().await?, self.0.now());
+        let leases = self.0.catalogue().last_leases().await?;
         let mut cameras = BTreeMap::new();
-        for (id, lease) in leases {
+        for (id, lease) in leases.last {
             let Some(worker) = lease.holder.split('#').next().and_then(|uri| Caller::from_uri(uri).ok()) else { continue };
             let told = lease.status.and_then(|told| v1::CameraStatus::decode(&*told).ok());
             let mut status = told.unwrap_or_else(|| v1::CameraStatus {
@@ -94,7 +107,7 @@ impl Api {
                 worker: worker.name.to_string(),
                 ..v1::CameraStatus::default()
             });
-            if lease.expires <= now {
+            if lease.expires <= leases.now {
                 status.state = v1::CameraState::Offline.into();
                 status.reason = format!("its worker {} is not heard of", status.worker);
                 (status.since, status.retry_in, status.fps, status.fps_decoded) = (moment(lease.expires), None, 0.0, 0.0);

@@ -1,7 +1,7 @@
 //! What a camera's owner decides, and what they can see of who looked.
 
 use access::{Action, AuditDetail, Caller, CameraPolicy, Permission};
-use catalogue::Camera;
+use catalogue::{Camera, CameraAccess};
 use proto::v1;
 use tonic::Status;
 use types::CameraId;
@@ -11,10 +11,9 @@ use super::{
     cameras::not_yours,
     convert::{hours_from, moment, party, purposes_from},
 };
-use crate::status::Fault;
+use crate::{paging::Page, status::Fault};
 
 const DEFAULT_LISTED: u32 = 100;
-const MAX_LISTED: u32 = 1000;
 
 impl Api {
     /// Changes the policy of a camera of the caller's own organisation; holds from now on, for searches under way too.
@@ -53,22 +52,23 @@ impl Api {
     ) -> Result<v1::ListCameraAccessesResponse, Status> {
         let camera = request.camera_id.as_str();
         let detail = AuditDetail { cameras: CameraId::new(camera).into_iter().collect(), ..AuditDetail::default() };
-        let limit = if request.limit == 0 { DEFAULT_LISTED } else { request.limit.min(MAX_LISTED) };
-        let accesses = self
+        let (accesses, next_page_token) = self
             .0
             .recorded(caller, Action::ListAccesses, None, detail, async |permission| {
                 let camera = self.own_camera(caller, permission, camera).await?;
-                Ok(self.0.catalogue().camera_accesses(&camera.id, limit).await?)
+                let page = Page::of("accesses", &camera.id, request.limit, DEFAULT_LISTED, &request.page_token)?;
+                let accesses = self.0.catalogue().camera_accesses(&camera.id, page.after, page.rows()).await?;
+                let message = |a: CameraAccess| v1::CameraAccess {
+                    audit_seq: a.seq,
+                    time: moment(a.at),
+                    caller: Some(party(&a.caller)),
+                    action: a.action.as_str().to_owned(),
+                    case_id: a.case.to_string(),
+                };
+                Ok(page.cut(accesses, |a| a.seq, |a| Some(message(a))))
             })
             .await?;
-        let accesses = accesses.into_iter().map(|a| v1::CameraAccess {
-            audit_seq: a.seq,
-            time: moment(a.at),
-            caller: Some(party(&a.caller)),
-            action: a.action.as_str().to_owned(),
-            case_id: a.case.to_string(),
-        });
-        Ok(v1::ListCameraAccessesResponse { accesses: accesses.collect() })
+        Ok(v1::ListCameraAccessesResponse { accesses, next_page_token })
     }
 
     /// A camera that the caller may decide over or look into.

@@ -4,7 +4,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, Code as Why, Denial, Hold, HoldAct, HoldState, Matter, Permission, PooledCamera};
-use catalogue::{DeletionRun, StoredHold};
+use catalogue::{DeletionRun, HoldPlace, StoredHold};
 use proto::v1::{self, retention_service_server::RetentionService};
 use tonic::{Request, Response, Status};
 use types::{CaseId, Day, HoldId, ReceiveTime};
@@ -16,12 +16,14 @@ use super::{
 use crate::{
     identity::caller,
     log::sealed,
+    paging::{MOST, Page},
     retention::{ends, micros},
     status::{Fault, status},
 };
 
 const DEFAULT_LISTED: u32 = 100;
-const MAX_LISTED: u32 = 1000;
+/// Rows read at once, of which a caller may see some.
+const BATCH: u32 = 500;
 
 #[tonic::async_trait]
 impl RetentionService for Api {
@@ -41,24 +43,32 @@ impl RetentionService for Api {
     ) -> Result<Response<v1::ListDeletionsResponse>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
-        let limit = if request.limit == 0 { DEFAULT_LISTED } else { request.limit.min(MAX_LISTED) };
         let before = i64::try_from(request.before).ok().filter(|n| *n > 0);
-        let deletions = self
+        let (deletions, next_page_token) = self
             .0
             .recorded(&caller, Action::ListDeletions, None, AuditDetail::default(), async |permission| {
-                let mut runs = self.0.catalogue().deletions(before, limit).await?;
-                if permission == Permission::Own {
-                    let own: BTreeSet<_> =
-                        self.0.pooled().await?.iter().filter(|c| caller.is_of(&c.agency)).map(|c| c.id.clone()).collect();
-                    runs.retain_mut(|run| {
-                        run.deletion.cameras.retain(|camera, _| own.contains(camera));
-                        !run.deletion.cameras.is_empty()
-                    });
+                let page = Page::of("deletions", request.before, request.limit, DEFAULT_LISTED, &request.page_token)?;
+                let pooled = self.0.pooled().await?;
+                let own = || pooled.iter().filter(|c| caller.is_of(&c.agency)).map(|c| c.id.clone()).collect::<BTreeSet<_>>();
+                let own = (permission == Permission::Own).then(own);
+                let (mut after, mut runs) = (page.after.or(before), Vec::new());
+                // Until the page is full, however many are of others' cameras alone.
+                while runs.len() < page.rows() as usize {
+                    let mut some = self.0.catalogue().deletions(after, BATCH).await?;
+                    let Some(last) = some.last() else { break };
+                    after = Some(last.id);
+                    if let Some(own) = &own {
+                        some.retain_mut(|run| {
+                            run.deletion.cameras.retain(|camera, _| own.contains(camera));
+                            !run.deletion.cameras.is_empty()
+                        });
+                    }
+                    runs.append(&mut some);
                 }
-                Ok(runs)
+                Ok(page.cut(runs, |run| run.id, |run| Some(deletion(&run))))
             })
             .await?;
-        Ok(Response::new(v1::ListDeletionsResponse { deletions: deletions.iter().map(deletion).collect() }))
+        Ok(Response::new(v1::ListDeletionsResponse { deletions, next_page_token }))
     }
 
     async fn run_retention(
@@ -72,7 +82,7 @@ impl RetentionService for Api {
             .0
             .recorded(&caller, Action::RunRetention, None, detail, async |_| {
                 if clock_is_right {
-                    self.0.catalogue().set_time(self.0.now()).await?;
+                    self.0.catalogue().set_time(self.0.clock.is_right()).await?;
                 }
                 let runs = self.0.sweep_retention().await?;
                 Ok(v1::RunRetentionResponse {
@@ -155,25 +165,32 @@ impl RetentionService for Api {
             "" => None,
             id => Some(CaseId::new(id).map_err(|e| status(Action::ListHolds, Fault::Message(e.into())))?),
         };
-        let holds = self
+        let now = self.0.now();
+        let (holds, next_page_token) = self
             .0
             .recorded(&caller, Action::ListHolds, case.as_ref(), AuditDetail::default(), async |_| {
                 let pooled = self.0.pooled().await?;
-                let mut holds = self.0.catalogue().holds(case.as_ref()).await?;
-                holds.retain(|h| h.hold.is_for(&caller, &pooled));
-                Ok(holds)
+                let page = Page::of("holds", &case, request.page_size, MOST, &request.page_token)?;
+                let (mut after, mut holds) = (page.after.clone(), Vec::new());
+                while holds.len() < page.rows() as usize {
+                    let mut some = self.0.catalogue().holds_page(case.as_ref(), after.as_ref(), BATCH).await?;
+                    let Some(last) = some.last() else { break };
+                    after = Some(HoldPlace::of(last));
+                    some.retain(|h| h.hold.is_for(&caller, &pooled));
+                    holds.append(&mut some);
+                }
+                Ok(page.cut(holds, HoldPlace::of, |h| Some(hold_message(&h.hold, now))))
             })
             .await?;
-        let now = self.0.now();
-        Ok(Response::new(v1::ListHoldsResponse { holds: holds.iter().map(|h| hold_message(&h.hold, now)).collect() }))
+        Ok(Response::new(v1::ListHoldsResponse { holds, next_page_token }))
     }
 }
 
 impl Api {
     async fn standing(&self) -> Result<v1::RetentionStatusResponse, Fault> {
         let catalogue = self.0.catalogue();
-        let clock = self.0.now();
-        let (now, ahead) = self.0.retention_time(clock).await?;
+        let (now, ahead) = self.0.retention_time().await?;
+        let clock = self.0.clock.raw();
         let schedules = self.0.schedules().await?;
         let mut days: BTreeMap<Day, (u32, Option<ReceiveTime>)> = BTreeMap::new();
         for share in catalogue.shares().await? {
@@ -189,7 +206,9 @@ impl Api {
             due: due.and_then(moment),
             overdue: due.is_some_and(|due| due.plus_micros(grace) <= now),
         };
-        let behind = u64::try_from(now.as_micros() - clock.as_micros()).ok().filter(|us| *us > 0);
+        let behind = u64::try_from(now.as_micros() - clock.as_micros()).ok();
+        // Less is how well two clocks of one machine agree.
+        let behind = behind.filter(|us| *us > 1_000_000);
         Ok(v1::RetentionStatusResponse {
             buckets: days.into_iter().map(bucket).collect(),
             overdue: self.0.retention.counts().overdue,

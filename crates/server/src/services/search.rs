@@ -101,7 +101,7 @@ impl Api {
         let picture = match question.picture {
             Some(picture) => {
                 let made_by = self.0.store.made_by(searcher.model()).await?;
-                Some(self.0.pictures.embed(picture, question.description.class, made_by).await?)
+                Some(self.0.pictures.embed(permit.caller(), picture, question.description.class, made_by).await?)
             }
             None => None,
         };
@@ -119,16 +119,24 @@ impl Api {
     async fn crop(&self, caller: &Caller, request: v1::GetCropRequest) -> Result<v1::GetCropResponse, Fault> {
         let id = self.case_named(Action::GetCrop, caller, &request.case_id).await?;
         let wanted = proto::sighting_id(&request.sighting_id)?;
-        let sighting = self.0.catalogue().sighting_for(&id, wanted).await?;
+        let sighting = self.0.catalogue().sighting_to_decide(&id, wanted).await?;
         let (case, cameras) = self.0.case_and_cameras(&id).await?;
         let now = self.0.now();
-        let permit = self.0.gate.permit_view(&id, case.as_ref(), &cameras, wanted, sighting.as_ref(), caller, now).await;
+        let gate = &self.0.gate;
+        let permit = if self.0.handed_out.has(&id, wanted) {
+            gate.permit_view_again(&id, case.as_ref(), &cameras, wanted, sighting.as_ref(), caller, now).await
+        } else {
+            gate.permit_view(&id, case.as_ref(), &cameras, wanted, sighting.as_ref(), caller, now).await
+        };
         noted();
         let permit = permit?;
         let audit_seq = permit.receipt().seq;
-        let crop = self.0.catalogue().crop_for(&id, wanted).await;
+        let crop = self.0.catalogue().crop_for(&permit, wanted).await;
         let outcome = if matches!(crop, Ok(Some(_))) { Outcome::Done } else { Outcome::Failed };
         self.0.gate.complete_view(permit, outcome, self.0.now()).await?;
+        if outcome == Outcome::Done {
+            self.0.handed_out.note(&id, &[wanted]);
+        }
         let crop = crop?.ok_or_else(|| Fault::missing("no_crop", "the sighting's crop is gone", "run `sightline check`"))?;
         Ok(v1::GetCropResponse { crop, audit_seq })
     }

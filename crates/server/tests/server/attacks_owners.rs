@@ -155,7 +155,7 @@ async fn an_owner_sees_who_looked_at_their_cameras_and_nobody_elses() {
     let request = v1::GetCropRequest { case_id: "k".into(), sighting_id: ids[0].to_string() };
     SearchServiceClient::new(deployed.channel("investigator").await).get_crop(request).await.unwrap();
     let accesses = async |who: &str, camera: &str| {
-        let request = v1::ListCameraAccessesRequest { camera_id: camera.into(), limit: 0 };
+        let request = v1::ListCameraAccessesRequest { camera_id: camera.into(), limit: 0, ..Default::default() };
         let answer = CameraServiceClient::new(deployed.channel(who).await).list_camera_accesses(request).await;
         answer.map(|a| a.into_inner().accesses).map_err(|s| told(&s))
     };

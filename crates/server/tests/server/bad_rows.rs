@@ -3,6 +3,7 @@
 
 use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use proto::v1::{self, admin_service_client::AdminServiceClient};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 use types::{CaptureTime, SightingId};
 
 use crate::{
@@ -80,6 +81,14 @@ async fn no_damaged_row_makes_start_indexing_check_repair_or_rebuild_fail() {
     let (ids, exact) = search(&deployed).await;
     assert_eq!(ids, [good.id.to_string()]);
     assert!(!exact, "not every sighting was compared, and the answer says so");
+    // So does the server's health, whether or not anything is due to be deleted.
+    let mut health = HealthClient::new(deployed.channel("operator").await);
+    let began = std::time::Instant::now();
+    let index = || HealthCheckRequest { service: "sightline.Index".into() };
+    while health.check(index()).await.unwrap().into_inner().status() == ServingStatus::Serving {
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "the health says nothing of what the index lacks");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 /// The ids of what a search finds, and whether every sighting was compared.

@@ -31,7 +31,9 @@ async fn come_and_go(live: &mut LiveServiceClient<Channel>, urls: &[String]) {
     for gone in [false, true] {
         for (n, url) in urls.iter().enumerate() {
             let url = if gone { String::new() } else { url.clone() };
-            live.set_camera_source(v1::SetCameraSourceRequest { camera_id: format!("c{n}"), url }).await.unwrap();
+            live.set_camera_source(v1::SetCameraSourceRequest { camera_id: format!("c{n}"), url, ..Default::default() })
+                .await
+                .unwrap();
         }
         watched(live, if gone { 0 } else { urls.len() }).await;
         if !gone {

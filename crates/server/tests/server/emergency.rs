@@ -99,6 +99,50 @@ async fn an_emergency_that_its_requester_closes_is_purged_and_stays_to_be_review
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_forty_emergencies_that_one_person_opens_at_once_three_are_opened_and_the_others_are_refused_on_the_record() {
+    let deployed = deployed().await;
+    let asked: Vec<_> = (0..40).map(|n| format!("k{n}")).collect();
+    let opened = asked.iter().map(|id| open(&deployed, id, v1::Purpose::MissingPerson));
+    let (mut there, mut refused) = (Vec::new(), 0);
+    for answer in futures::future::join_all(opened).await {
+        match answer {
+            Ok(case) => there.push(case.id),
+            Err(status) => {
+                assert_eq!(told(&status), (Code::ResourceExhausted, "emergency_quota".into()));
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((there.len(), refused), (3, 37));
+    let record = deployed.record().await;
+    assert_eq!(record.iter().filter(|e| **e == ("case.open".into(), "emergency_quota".into())).count(), 37);
+
+    // Closing them gives none back; a day does.
+    let mut cases = CaseServiceClient::new(deployed.channel("investigator").await);
+    for id in there {
+        cases.close_case(v1::CloseCaseRequest { case_id: id, reason: "found".into() }).await.unwrap();
+    }
+    let status = open(&deployed, "again", v1::Purpose::MissingPerson).await.unwrap_err();
+    assert_eq!(told(&status).1, "emergency_quota");
+    deployed.clock.set_ahead(25 * HOUR);
+    open(&deployed, "tomorrow", v1::Purpose::MissingPerson).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_person_has_so_many_cases_waiting_and_an_authorised_one_waits_no_more() {
+    let deployed =
+        Deployed::configured("[cases]\nwaiting_cases = 2\n", async |home: &Home| drop(seen::cars(home, 1).await)).await;
+    let (from, to) = ("2026-03-01T08:00:00Z", "2026-03-01T10:00:00Z");
+    let first = deployed.open_case("a", "gate", from, to).await;
+    deployed.open_case("b", "gate", from, to).await;
+    let again = async || open(&deployed, "c", v1::Purpose::MissingPerson).await;
+    assert_eq!(told(&again().await.unwrap_err()), (Code::ResourceExhausted, "waiting_quota".into()));
+    deployed.authorise("authoriser", &first).await.unwrap();
+    again().await.unwrap();
+    assert!(deployed.record().await.contains(&("case.open".into(), "waiting_quota".into())));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_search_stops_once_the_authoriser_s_certificate_is_revoked() {
     let deployed = deployed().await;
     let case = open(&deployed, "k", v1::Purpose::MissingPerson).await.unwrap();

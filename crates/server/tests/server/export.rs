@@ -282,7 +282,7 @@ async fn an_export_goes_no_further_than_a_search_and_takes_from_the_same_budget(
     }
 
     let mut owner = CameraServiceClient::new(deployed.channel("camera-owner").await);
-    let accesses = v1::ListCameraAccessesRequest { camera_id: "gate".into(), limit: 0 };
+    let accesses = v1::ListCameraAccessesRequest { camera_id: "gate".into(), limit: 0, ..Default::default() };
     owner.pause_camera(v1::PauseCameraRequest { camera_id: "gate".into() }).await.unwrap();
     let (files, summary) = export(&deployed, "investigator", request("k", found(5))).await.unwrap();
     assert_eq!((summary.sightings, summary.left_out_camera_ids.as_slice()), (1, &["gate".to_owned()][..]));
@@ -395,4 +395,103 @@ async fn an_edited_column_of_the_record_leaves_no_search_out_of_an_export() {
         deployed.stop().await;
         deployed.again().await;
     }
+}
+
+/// What an entry that commits to a sighting of an export says.
+fn seen_of(files: &Files, exhibit: &export::Exhibit) -> access::Seen {
+    let path = &exhibit.committed.as_ref().unwrap().receipt;
+    let receipt: access::log::Receipt = String::from_utf8(files[path].clone()).unwrap().parse().unwrap();
+    AuditEntry::from_bytes(&receipt.extra.unwrap()).unwrap().detail.seen.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_possible_sighting_of_an_export_is_proved_to_be_what_was_stored() {
+    let (deployed, _) = deployed(2).await;
+    case(&deployed, "k").await;
+    let (files, _) = export(&deployed, "investigator", request("k", found(5))).await.unwrap();
+    let checked = check(&files, &trust(&deployed)).unwrap();
+    assert_eq!(checked.proofs, Some(export::Proofs { stored: checked.manifest.sightings.len() as u32, found: 0 }));
+    let [first, second, ..] = checked.manifest.sightings.as_slice() else { panic!("{:?}", checked.manifest.sightings) };
+    let (seen, crop) = (seen_of(&files, first), &files[&first.crop]);
+    first.check_committed(crop, &seen).unwrap();
+    type Change = fn(&mut export::Exhibit);
+    let changes: [(&str, Change); 22] = [
+        ("id", |e| e.sighting = "0f8fad5b-d9cb-469f-a165-70867728950e".parse().unwrap()),
+        ("camera", |e| e.camera = types::CameraId::new("quay").unwrap()),
+        ("agency", |e| e.agency = "other".into()),
+        ("class", |e| e.class = "person".into()),
+        ("time", |e| e.time = e.time.plus_micros(1)),
+        ("first", |e| e.first.time = e.first.time.plus_micros(-1)),
+        ("last", |e| e.last.time = e.last.time.plus_micros(1)),
+        ("uncertainty", |e| e.first.uncertainty_s += 0.001),
+        ("clock", |e| e.last.source = "received".into()),
+        ("word", |e| e.description[0].word = "blue".into()),
+        ("confidence", |e| e.description[0].confidence = 0.91),
+        ("no word", |e| e.description.clear()),
+        ("a word more", |e| {
+            e.description.push(export::Word { part: "upper".into(), word: "red".into(), confidence: 0.5 });
+        }),
+        ("detections", |e| e.detections += 1),
+        ("score", |e| e.detector_score = 0.95),
+        ("footage", |e| e.footage_sha256 = None),
+        ("box", |e| e.committed.as_mut().unwrap().bbox[2] += 1.0),
+        ("frame", |e| e.committed.as_mut().unwrap().frame[0] += 1),
+        ("vector", |e| e.committed.as_mut().unwrap().vector_sha256 = "00".repeat(32)),
+        ("salt", |e| e.committed.as_mut().unwrap().salt = "00".repeat(16)),
+        ("leaf", |e| e.committed.as_mut().unwrap().leaf += 1),
+        ("proof", |e| drop(e.committed.as_mut().unwrap().proof.pop())),
+    ];
+    for (what, change) in changes {
+        let mut changed = first.clone();
+        change(&mut changed);
+        assert_ne!(changed, *first, "{what}");
+        assert!(changed.check_committed(crop, &seen).is_err(), "{what}");
+    }
+    // Another's crop: theirs are the same picture, so one bit is turned.
+    let mut other = crop.clone();
+    *other.last_mut().unwrap() ^= 1;
+    assert!(first.check_committed(&other, &seen).is_err());
+    let mut exchanged = first.clone();
+    exchanged.committed.clone_from(&second.committed);
+    assert!(exchanged.check_committed(crop, &seen).is_err(), "another's proof");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sighting_that_is_not_as_it_was_stored_is_not_exported_and_health_says_so() {
+    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+    let (mut deployed, ids) = deployed(1).await;
+    case(&deployed, "k").await;
+    let health = async |deployed: &Deployed| {
+        let mut health = HealthClient::new(deployed.channel("operator").await);
+        let request = HealthCheckRequest { service: "sightline.Record".into() };
+        health.check(request).await.unwrap().into_inner().status()
+    };
+    assert_eq!(health(&deployed).await, ServingStatus::Serving);
+    let hex = |id: &SightingId| id.0.as_bytes().iter().map(|b| format!("{b:02x}")).collect::<String>();
+    let moved = |by: i64| {
+        let moved = ["first_us", "last_us", "best_us"].map(|c| format!("{c} = {c} + {by}")).join(", ");
+        format!("UPDATE sighting SET {moved} WHERE id = x'{}'", hex(&ids[0]))
+    };
+    crate::damaged::tamper(&deployed.home, &moved(-60_000_000)).await;
+    let refused = export(&deployed, "investigator", request("k", named(&ids[..2]))).await.unwrap_err();
+    assert_eq!(told(&refused), (Code::FailedPrecondition, "not_as_stored".into()));
+    assert!(refused.message().contains(&ids[0].to_string()), "{refused:?}");
+    assert_eq!(health(&deployed).await, ServingStatus::NotServing);
+    export(&deployed, "investigator", request("k", named(&ids[1..2]))).await.unwrap();
+    let found = deployed.check().await;
+    let changed: Vec<_> = found.findings.iter().filter(|f| f.kind() == v1::FindingKind::SightingChanged).collect();
+    assert!(changed.len() == 1 && changed[0].subject == ids[0].to_string(), "{found:?}");
+
+    crate::damaged::tamper(&deployed.home, &moved(60_000_000)).await;
+    let found = deployed.check().await;
+    assert!(found.clean && found.committed == found.sightings && found.uncommitted == 0, "{found:?}");
+    assert_eq!(health(&deployed).await, ServingStatus::Serving);
+
+    // Also where the leaves and the entry beside them are made to fit: the log has the entry as it was.
+    let fit = "UPDATE sighting SET detections = detections + 1; DROP TRIGGER audit_is_never_changed;
+               UPDATE audit SET entry = replace(entry, '\"count\":', '\"count\": ') WHERE action = 'sightings.commit'";
+    crate::damaged::tamper(&deployed.home, fit).await;
+    let refused = export(&deployed, "investigator", request("k", named(&ids[..1]))).await.unwrap_err();
+    assert_eq!(told(&refused), (Code::FailedPrecondition, "not_as_stored".into()));
+    deployed.stop().await;
 }

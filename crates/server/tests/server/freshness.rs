@@ -59,7 +59,7 @@ async fn what_four_cameras_see_is_found_within_two_seconds() {
             .await
             .unwrap();
         let url = format!("rtsp://127.0.0.1:{port}/live");
-        live.set_camera_source(v1::SetCameraSourceRequest { camera_id: id, url }).await.unwrap();
+        live.set_camera_source(v1::SetCameraSourceRequest { camera_id: id, url, ..Default::default() }).await.unwrap();
         // People of one camera are not those of another.
         tokio::time::sleep(Duration::from_secs(7)).await;
     }

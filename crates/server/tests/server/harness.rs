@@ -122,7 +122,12 @@ impl Deployed {
         let mut admin = AdminServiceClient::new(self.channel("auditor").await);
         let (mut all, mut after_seq) = (Vec::new(), 0);
         loop {
-            let page = admin.list_audit(v1::ListAuditRequest { after_seq, limit: 1000 }).await.unwrap().into_inner().entries;
+            let page = admin
+                .list_audit(v1::ListAuditRequest { after_seq, limit: 1000, ..Default::default() })
+                .await
+                .unwrap()
+                .into_inner()
+                .entries;
             let Some(last) = page.last() else { return all };
             after_seq = last.seq;
             let own = page.iter().all(|e| e.action == "audit.list");
@@ -139,7 +144,12 @@ impl Deployed {
         let mut admin = AdminServiceClient::new(self.channel("auditor").await);
         let (mut all, mut after_seq) = (Vec::new(), 0);
         loop {
-            let page = admin.list_audit(v1::ListAuditRequest { after_seq, limit: 1000 }).await.unwrap().into_inner().entries;
+            let page = admin
+                .list_audit(v1::ListAuditRequest { after_seq, limit: 1000, ..Default::default() })
+                .await
+                .unwrap()
+                .into_inner()
+                .entries;
             let full = page.len() == 1000;
             after_seq += page.len() as u64;
             all.extend(page);
@@ -247,6 +257,10 @@ pub(crate) fn config(home: &Home) -> Config {
     // The tests' clock leaps; one that is about that says otherwise.
     if !more.contains("[retention]") {
         more.push_str("[retention]\nclock_leap_days = 3660\n");
+    }
+    // The tests' cameras are on this machine.
+    if !more.contains("[live]") {
+        more.push_str("[live]\nnetworks = [\"127.0.0.0/8\"]\n");
     }
     if !more.contains("[server]") {
         more.push_str("[server]\n");

@@ -76,7 +76,7 @@ async fn an_index_server_that_is_away_at_the_start_and_in_the_middle_costs_searc
     values[0] = 1.0;
     let embedding = Embedding::new(embedder.digest(), values).unwrap();
     let record = SightingRecord { sighting: seen::car("gate", "local", 50), crop: seen::crop(), embedding };
-    catalogue.put_sightings(&[record]).await.unwrap();
+    catalogue.put_sightings(&[record], &seen::leave(&catalogue).await).await.unwrap();
     catalogue.close().await;
     fake.start_again();
     until_found(&deployed, "k", 3).await;

@@ -12,6 +12,7 @@ use tonic::{Code, Streaming};
 use types::{CaptureTime, Sighting, SightingId, SightingOrigin, TimeStamp};
 
 use crate::{
+    cluster,
     harness::{Deployed, add_identity, told},
     seen,
 };
@@ -21,7 +22,13 @@ const TWO: &str = "01890a5d-ac96-774b-bcce-b302099a8058";
 
 /// Agency `local` with `gate`, `yard`, `quay` and `hall`, agency `other` with `far`, and a worker of each.
 pub(crate) async fn deployed() -> Deployed {
-    let deployed = Deployed::with_cameras().await;
+    configured("").await
+}
+
+/// As [`deployed`], with more in the configuration.
+async fn configured(more: &str) -> Deployed {
+    let deployed = Deployed::configured(more, async |_: &server::Home| {}).await;
+    deployed.add_cameras().await;
     add_identity(&deployed.home, "ingest", "sightline://local/ingest/ingest");
     add_identity(&deployed.home, "stranger", "sightline://other/ingest/stranger");
     let mut cameras = CameraServiceClient::new(deployed.channel("operator").await);
@@ -65,6 +72,20 @@ impl Holder {
         let answer = self.answers.message().await.unwrap().unwrap();
         answer.leases.into_iter().map(|l| (l.camera_id, l.epoch)).collect()
     }
+}
+
+/// Whoever has a lease was not heard of for as long as it lasts. The time is the database's: no server's clock does this.
+async fn run_out(deployed: &Deployed) {
+    let url = format!("sqlite:{}", deployed.home.root().join("data/catalogue.db").display());
+    let mut db = <sqlx::SqliteConnection as sqlx::Connection>::connect(&url).await.unwrap();
+    for change in [
+        "PRAGMA busy_timeout = 10000",
+        "UPDATE lease SET expires = acquired WHERE holder <> ''",
+        "UPDATE ingest_worker SET expires = 0",
+    ] {
+        sqlx::query(change).execute(&mut db).await.unwrap();
+    }
+    sqlx::Connection::close(db).await.unwrap();
 }
 
 fn names(held: &[(String, u64)]) -> Vec<&str> {
@@ -162,7 +183,7 @@ async fn two_workers_share_an_agencys_cameras_and_one_has_them_all_when_the_othe
     // The second is not heard of any more. Nobody has its cameras before its leases have run out.
     drop(two);
     assert_eq!(one.beat(&[]).await, kept);
-    deployed.clock.set_ahead(Duration::from_secs(10));
+    run_out(&deployed).await;
     let back = one.beat(&[]).await;
     assert_eq!(names(&back), ["gate", "hall", "quay", "yard"]);
     for (camera, epoch) in &back {
@@ -172,6 +193,75 @@ async fn two_workers_share_an_agencys_cameras_and_one_has_them_all_when_the_othe
     assert_eq!(one.say(0, &["gate", "hall", "quay", "yard"], Vec::new()).await, []);
     let mut two = Holder::come(&deployed, "ingest", TWO).await;
     assert_eq!(two.beat(&[]).await.len(), 4);
+}
+
+/// Two servers, or one whose clock is set in between.
+struct Clocks<'a> {
+    right: &'a Deployed,
+    fast: &'a Deployed,
+}
+
+impl Clocks<'_> {
+    fn right(&self) -> &Deployed {
+        self.right.clock.set_ahead(Duration::ZERO);
+        self.right
+    }
+
+    fn fast(&self) -> &Deployed {
+        self.fast.clock.set_ahead(Duration::from_secs(300));
+        self.fast
+    }
+
+    /// The first is slow, as the second sees it.
+    async fn decide_nothing(&self) {
+        let mut one = Holder::come(self.right(), "ingest", ONE).await;
+        let all = one.beat(&[]).await;
+        assert_eq!(names(&all), ["gate", "hall", "quay", "yard"]);
+        // A fast one steals nothing.
+        let mut two = Holder::come(self.fast(), "ingest", TWO).await;
+        assert_eq!(two.beat(&[]).await, []);
+        self.right();
+        let kept = one.beat(&[]).await;
+        assert_eq!(kept.len(), 2);
+        let gone: Vec<_> = all.iter().filter(|l| !kept.contains(l)).map(|(c, _)| c.as_str()).collect();
+        assert_eq!(one.beat(&gone).await, kept);
+        self.fast();
+        assert_eq!(names(&two.beat(&[]).await), gone);
+        // What it gave runs out for a slow one as for itself: in seconds, not in minutes.
+        drop(two);
+        self.right();
+        let began = std::time::Instant::now();
+        while one.beat(&[]).await.len() < 4 {
+            assert!(began.elapsed() < Duration::from_secs(120), "the cameras stay with a worker that is gone");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_servers_clock_takes_a_camera_from_its_worker_or_keeps_it_for_one_that_is_gone() {
+    let deployed = deployed().await;
+    Clocks { right: &deployed, fast: &deployed }.decide_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_servers_clock_takes_a_camera_from_its_worker_or_keeps_it_for_one_that_is_gone_on_postgresql() {
+    let Some(database) = cluster::database(&format!("clocks_{}", std::process::id())) else {
+        eprintln!("SKIPPED: two servers: PostgreSQL is not installed (apt-get install postgresql)");
+        return;
+    };
+    let crops = tempfile::tempdir().unwrap();
+    let shared = format!("[database]\nurl = \"{database}\"\n[crops]\nurl = \"file://{}\"\n", crops.path().display());
+    let right = configured(&shared).await;
+    let copy = crops.path().join("home");
+    let copied = std::process::Command::new("cp").arg("-a").args([right.home.root(), &copy]).status().unwrap();
+    assert!(copied.success());
+    let _ = std::fs::remove_dir_all(copy.join("data"));
+    let mut fast = Deployed::in_home(server::Home::new(copy)).await;
+    Clocks { right: &right, fast: &fast }.decide_nothing().await;
+    let mut right = right;
+    fast.stop().await;
+    right.stop().await;
+    cluster::drop_database(&database);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,15 +306,15 @@ async fn what_was_seen_after_a_camera_changed_hands_is_refused_and_what_was_seen
     one.beat(&[]).await;
     let before = CaptureTime::now();
     // While the worker's link is down its lease runs out; nobody else is there, so it is still the one.
-    deployed.clock.set_ahead(Duration::from_secs(60));
+    run_out(&deployed).await;
     assert_eq!(push(&deployed, "ingest", vec![wire.message(1, 1, &car("gate", "local", 1, before))]).await, []);
     // Another worker takes over.
     let mut two = Holder::come(&deployed, "ingest", TWO).await;
     let taken = two.beat(&[]).await;
     assert!(taken.contains(&("gate".to_owned(), 2)), "{taken:?}");
-    let after = before.plus_micros(600_000_000);
+    let after = CaptureTime::now();
     let late = vec![
-        wire.message(2, 1, &car("gate", "local", 2, before.plus_micros(5_000_000))),
+        wire.message(2, 1, &car("gate", "local", 2, before.plus_micros(1))),
         wire.message(3, 1, &car("gate", "local", 3, after)),
         // The other's token is of no use to it.
         wire.message(4, 2, &car("gate", "local", 4, after)),
@@ -337,7 +427,9 @@ async fn a_camera_is_watched_by_its_worker_or_by_the_server_and_its_status_says_
     // Nobody answers there; the watching is what counts.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let url = format!("rtsp://127.0.0.1:{closed}/live");
-    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: "gate".into(), url: url.clone() }).await.unwrap();
+    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: "gate".into(), url: url.clone(), ..Default::default() })
+        .await
+        .unwrap();
     let status = async |live: &mut LiveServiceClient<_>| {
         let all = live.camera_status(v1::CameraStatusRequest::default()).await.unwrap().into_inner().cameras;
         all.into_iter().find(|c| c.camera_id == "gate")
@@ -365,7 +457,7 @@ async fn a_camera_is_watched_by_its_worker_or_by_the_server_and_its_status_says_
     assert_eq!((now.state(), now.fps, now.agency_id.as_str()), (v1::CameraState::Live, 5.0, "local"));
 
     // Not heard of any more.
-    deployed.clock.set_ahead(Duration::from_secs(10));
+    run_out(&deployed).await;
     let now = until(&mut live, "ingest").await;
     assert_eq!(now.state(), v1::CameraState::Offline);
     assert!(now.reason.contains("ingest is not heard of"), "{now:?}");
@@ -373,7 +465,9 @@ async fn a_camera_is_watched_by_its_worker_or_by_the_server_and_its_status_says_
     // A password that only the server has: the camera is the server's own.
     drop(one);
     let secret = url.replace("rtsp://", "rtsp://operator:secret@");
-    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: "gate".into(), url: secret }).await.unwrap();
+    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: "gate".into(), url: secret, ..Default::default() })
+        .await
+        .unwrap();
     let (send, receive) = mpsc::channel(1);
     let mut client = IngestServiceClient::new(deployed.channel("ingest").await);
     let mut answers = client.hold(ReceiverStream::new(receive)).await.unwrap().into_inner();
@@ -385,4 +479,16 @@ async fn a_camera_is_watched_by_its_worker_or_by_the_server_and_its_status_says_
 fn a_sighting_keeps_its_id_on_the_wire() {
     let car = car("gate", "local", 1, CaptureTime::now());
     assert_eq!(v1::Sighting::from(&car).id.parse::<SightingId>().unwrap(), car.id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_on_a_stream_that_holds_more_than_it_may_is_refused_told_and_on_the_record() {
+    let deployed = deployed().await;
+    let mut client = IngestServiceClient::new(deployed.channel("ingest").await);
+    let camera_ids = (0..20_000).map(|n| format!("c-{n}")).collect();
+    let request = v1::HoldRequest { worker_id: ONE.into(), camera_ids, ..Default::default() };
+    let mut answers = client.hold(tokio_stream::iter([request])).await.unwrap().into_inner();
+    assert_eq!(told(&answers.message().await.unwrap_err()), (Code::InvalidArgument, "too_large".into()));
+    let record = deployed.record().await;
+    assert!(record.iter().any(|(_, outcome)| outcome == "too_large"), "{record:?}");
 }

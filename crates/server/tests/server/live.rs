@@ -4,10 +4,12 @@ use std::{
     io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use proto::v1::{self, camera_service_client::CameraServiceClient, live_service_client::LiveServiceClient};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tonic::Code;
 
 use crate::harness::{Deployed, told};
@@ -84,7 +86,9 @@ async fn until(deployed: &Deployed, what: &str, is: impl Fn(&v1::CameraStatus) -
 
 async fn set_source(deployed: &Deployed, url: &str) {
     let mut live = LiveServiceClient::new(deployed.channel("operator").await);
-    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: "gate".into(), url: url.into() }).await.unwrap();
+    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: "gate".into(), url: url.into(), ..Default::default() })
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -201,7 +205,8 @@ async fn only_the_owner_or_an_operator_says_where_a_stream_is() {
     cameras.add_agency(v1::AddAgencyRequest { id: "other".into(), title: String::new() }).await.unwrap();
     let theirs = v1::AddCameraRequest { id: "theirs".into(), agency_id: "other".into(), ..Default::default() };
     cameras.add_camera(theirs).await.unwrap();
-    let set = |camera: &str, url: &str| v1::SetCameraSourceRequest { camera_id: camera.into(), url: url.into() };
+    let set =
+        |camera: &str, url: &str| v1::SetCameraSourceRequest { camera_id: camera.into(), url: url.into(), ..Default::default() };
 
     let mut owner = LiveServiceClient::new(deployed.channel("camera-owner").await);
     let denied = owner.set_camera_source(set("theirs", "rtsp://127.0.0.1:9/live")).await.unwrap_err();
@@ -215,5 +220,105 @@ async fn only_the_owner_or_an_operator_says_where_a_stream_is() {
         let refused = owner.set_camera_source(set("gate", bad)).await.unwrap_err();
         assert_eq!(refused.code(), Code::InvalidArgument);
         assert!(!refused.message().contains("s3cret"));
+    }
+}
+
+/// A camera that answers every request with what it is given, and remembers what it was told.
+async fn fake(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> (u16, Arc<Mutex<String>>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (port, told) = (listener.local_addr().unwrap().port(), Arc::<Mutex<String>>::default());
+    let (log, answer) = (told.clone(), Arc::new(answer));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let (log, answer) = (log.clone(), answer.clone());
+            tokio::spawn(async move {
+                let mut read = vec![0; 4096];
+                while let Ok(n @ 1..) = stream.read(&mut read).await {
+                    // GStreamer's requests are small and come one at a time.
+                    let request = String::from_utf8_lossy(&read[..n]).into_owned();
+                    log.lock().unwrap().push_str(&request);
+                    let number = request.lines().find_map(|line| line.strip_prefix("CSeq: ")).unwrap_or("0").to_owned();
+                    let said = format!("RTSP/1.0 {}\r\nCSeq: {number}\r\n\r\n", answer(&request));
+                    if stream.write_all(said.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    (port, told)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_that_wants_its_password_in_the_clear_gets_it_only_once_its_owner_says_so() {
+    let deployed = Deployed::with_cameras().await;
+    let (port, told) = fake(|request| match request.contains("Authorization: Basic ") {
+        false => "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"".into(),
+        true => "404 Not Found".into(),
+    })
+    .await;
+    let url = format!("rtsp://operator:horse@127.0.0.1:{port}/live");
+    set_source(&deployed, &url).await;
+    let refused = until(&deployed, "refused", |c| c.state() == v1::CameraState::Offline).await;
+    assert!(refused.reason.contains("--basic-without-tls") && !refused.reason.contains("horse"), "{refused:?}");
+    assert!(!told.lock().unwrap().contains("Authorization"));
+
+    let mut live = LiveServiceClient::new(deployed.channel("camera-owner").await);
+    let set = |url: &str| v1::SetCameraSourceRequest { camera_id: "gate".into(), url: url.into(), basic_without_tls: true };
+    let without = live.set_camera_source(set(&format!("rtsp://127.0.0.1:{port}/live"))).await.unwrap_err();
+    assert_eq!(without.code(), Code::InvalidArgument);
+    live.set_camera_source(set(&url)).await.unwrap();
+    until(&deployed, "shown the password", |c| c.reason.contains("nothing at this path")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_ends_at_the_status_and_the_password_stays() {
+    let deployed = Deployed::with_cameras().await;
+    let (to, told) = fake(|_| "401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"x\", nonce=\"n\"".into()).await;
+    let (port, _) = fake(move |_| format!("302 Moved\r\nLocation: rtsp://127.0.0.1:{to}/live")).await;
+    set_source(&deployed, &format!("rtsp://operator:horse@127.0.0.1:{port}/live")).await;
+    let refused = until(&deployed, "refused", |c| c.state() == v1::CameraState::Offline).await;
+    assert!(refused.reason.contains(&format!("127.0.0.1:{to}")) && !refused.reason.contains("horse"), "{refused:?}");
+    assert_eq!(*told.lock().unwrap(), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_parameter_of_an_address_is_in_the_catalogue_or_told_anybody() {
+    let deployed = Deployed::with_cameras().await;
+    let (port, told) = fake(|_| "404 Not Found".into()).await;
+    set_source(&deployed, &format!("rtsp://127.0.0.1:{port}/live?channel=s3cret-one&s3cret-two")).await;
+    let status = until(&deployed, "asked", |c| c.reason.contains("nothing at this path")).await;
+    assert!(!format!("{status:?}").contains("s3cret"));
+    // The camera itself is asked as it was said.
+    assert!(told.lock().unwrap().contains("/live?channel=s3cret-one&s3cret-two RTSP/1.0"), "{told:?}");
+    let mut found = Vec::new();
+    let mut folders = vec![deployed.home.root().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if std::fs::read(&path).is_ok_and(|bytes| bytes.windows(6).any(|six| six == b"s3cret")) {
+                found.push(path);
+            }
+        }
+    }
+    assert_eq!(found, [deployed.home.root().join("secrets/cameras/gate.url")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_outside_the_networks_is_refused_when_its_address_is_given() {
+    for networks in ["", "networks = [\"10.0.0.0/8\", \"0.0.0.0/0\"]\n"] {
+        let more = format!("[live]\n{networks}");
+        let deployed = Deployed::configured(&more, async |_: &server::Home| {}).await;
+        deployed.add_cameras().await;
+        let mut live = LiveServiceClient::new(deployed.channel("operator").await);
+        for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "0.0.0.0"] {
+            let url = format!("rtsp://{host}:9/live");
+            let request = v1::SetCameraSourceRequest { camera_id: "gate".into(), url, ..Default::default() };
+            let refused = live.set_camera_source(request).await.unwrap_err();
+            assert_eq!(told(&refused), (Code::InvalidArgument, "source".to_owned()), "{host}");
+            assert!(proto::hint(&refused).unwrap_or_default().contains("[live] networks"), "{refused:?}");
+        }
     }
 }

@@ -63,6 +63,11 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             cases("auditor").await.get_case(v1::GetCaseRequest { case_id: "k".into() }).await.unwrap();
         }
         "CaseService/ListCases" => drop(cases("auditor").await.list_cases(v1::ListCasesRequest::default()).await.unwrap()),
+        "CaseService/WatchCases" => {
+            // One that ends by itself: there is no such event.
+            let request = v1::WatchCasesRequest { after: 1_000_000 };
+            drop(cases("authoriser").await.watch_cases(request).await.err().unwrap());
+        }
         "CaseService/CloseCase" => {
             deployed.open_case("closed", "gate", FROM, TO).await;
             let request = v1::CloseCaseRequest { case_id: "closed".into(), reason: "done".into() };
@@ -87,7 +92,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             owner().await.revoke_camera(v1::RevokeCameraRequest { camera_id: "yard".into() }).await.unwrap();
         }
         "CameraService/ListCameraAccesses" => {
-            let request = v1::ListCameraAccessesRequest { camera_id: "gate".into(), limit: 0 };
+            let request = v1::ListCameraAccessesRequest { camera_id: "gate".into(), limit: 0, ..Default::default() };
             owner().await.list_camera_accesses(request).await.unwrap();
         }
         "AdminService/RevokeCertificate" => {
@@ -148,7 +153,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             footage().await.remove_footage(v1::RemoveFootageRequest { job_id }).await.unwrap_err();
         }
         "LiveService/SetCameraSource" => {
-            let request = v1::SetCameraSourceRequest { camera_id: "yard".into(), url: String::new() };
+            let request = v1::SetCameraSourceRequest { camera_id: "yard".into(), url: String::new(), ..Default::default() };
             live().await.set_camera_source(request).await.unwrap();
         }
         "LiveService/CameraStatus" => drop(live().await.camera_status(v1::CameraStatusRequest::default()).await.unwrap()),
@@ -207,6 +212,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "CaseService/AuthoriseCase" => "case.authorise",
         "CaseService/GetCase" => "case.get",
         "CaseService/ListCases" => "case.list",
+        "CaseService/WatchCases" => "case.watch",
         "CaseService/CloseCase" => "case.close",
         "CaseService/RefuseCase" => "case.refuse",
         "CameraService/SetCameraPolicy" => "camera.policy",

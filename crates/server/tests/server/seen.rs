@@ -1,6 +1,8 @@
 //! Sightings put into a home folder before its server starts, with crops of noise.
 
-use catalogue::{Camera, Catalogue, CatalogueConfig, SightingRecord};
+use std::time::Duration;
+
+use catalogue::{Camera, Catalogue, CatalogueConfig, Fence, SightingRecord};
 use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject};
 use server::Home;
 use types::*;
@@ -59,9 +61,26 @@ pub(crate) async fn cars(home: &Home, each: u64) -> Vec<SightingId> {
         })
         .collect();
     let ids = records.iter().map(|r| r.sighting.id).collect();
-    catalogue.put_sightings(&records).await.unwrap();
+    catalogue.put_sightings(&records, &leave(&catalogue).await).await.unwrap();
+    mark(home, &catalogue).await;
     catalogue.close().await;
     ids
+}
+
+/// Leave to write, for tests that are about something else.
+pub(crate) async fn leave(catalogue: &Catalogue) -> Fence {
+    catalogue.seize_turn("test", "test", Duration::from_secs(600)).await.unwrap().unwrap().into()
+}
+
+/// The high-water mark that the server leaves which wrote the entries so far.
+async fn mark(home: &Home, catalogue: &Catalogue) {
+    use access::log::{MemoryTiles, TreeHead, append, sign_head};
+    let entries = catalogue.audit_bytes_since(0, 1_000).await.unwrap();
+    let entries: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
+    let head = append(&mut MemoryTiles::default(), &TreeHead::EMPTY, &entries).unwrap();
+    let signer = server::log::read_signer(&home.log_key()).unwrap();
+    let note = sign_head(&signer, &head).unwrap();
+    std::fs::write(home.root().with_extension("high-water"), note.to_string()).unwrap();
 }
 
 pub(crate) fn car(camera: &str, agency: &str, n: u64) -> Sighting {

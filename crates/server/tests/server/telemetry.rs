@@ -102,6 +102,7 @@ async fn a_workers_port_says_how_much_waits_on_its_spool_and_since_when() {
         spool: dir.path().to_owned(),
         spool_limit: pipeline::Spool::MIN_LIMIT,
         secrets: pipeline::CameraSecrets::new(&dir.path().join("secrets")),
+        networks: media::Networks::default(),
         models: vision::ModelStore::from_env().unwrap(),
         vision: vision::VisionOptions::default(),
         looks: 1,

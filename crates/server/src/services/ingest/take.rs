@@ -3,13 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use access::Caller;
-use catalogue::{CatalogueError, LeaseFault, SightingRecord};
+use catalogue::{CameraLease, CatalogueError, LeaseFault, SightingRecord};
 use proto::v1;
 use redact::RedactedCrop;
 use types::{AgencyId, CameraId, Embedding, Sighting, SightingOrigin};
 
 use super::holder;
 use crate::{jobs::store_good, services::Api, status::Fault};
+
+/// The reason where a camera was not the worker's.
+const STALE: &str = "stale_lease";
 
 /// What became of a batch.
 #[derive(Debug, Default)]
@@ -38,18 +41,20 @@ impl Api {
         for message in batch {
             let (sequence, id) = (message.sequence, message.sighting.as_ref().map(|s| s.id.clone()).unwrap_or_default());
             match self.look_at(caller, agency, message).await? {
-                Ok(record) => good.push((sequence, record)),
+                Ok((record, lease)) => good.push((sequence, record, lease)),
                 Err(refusal) => done.refuse(sequence, id, refusal),
             }
         }
-        let records: Vec<SightingRecord> = good.iter().map(|(_, record)| record.clone()).collect();
+        let records: Vec<SightingRecord> = good.iter().map(|(_, record, _)| record.clone()).collect();
+        let fence = good.iter().map(|(_, record, lease)| (record.sighting.id, lease.clone())).collect();
         let mut refused: BTreeMap<usize, CatalogueError> =
-            store_good(self.0.catalogue(), &self.0.store.feed, &records, None).await?.into_iter().collect();
-        for (n, (sequence, record)) in good.iter().enumerate() {
+            store_good(self.0.catalogue(), &self.0.store.feed, &records, &fence).await?.into_iter().collect();
+        for (n, (sequence, record, _)) in good.iter().enumerate() {
             match refused.remove(&n) {
                 None => done.take(record),
                 Some(error) => {
-                    let refusal = Refusal { reason: "invalid", message: error.to_string() };
+                    let reason = if matches!(error, CatalogueError::Lease { .. }) { STALE } else { "invalid" };
+                    let refusal = Refusal { reason, message: error.to_string() };
                     done.refuse(*sequence, record.sighting.id.to_string(), refusal);
                 }
             }
@@ -62,7 +67,7 @@ impl Api {
         caller: &Caller,
         agency: &AgencyId,
         message: v1::PushRequest,
-    ) -> Result<Result<SightingRecord, Refusal>, Fault> {
+    ) -> Result<Result<(SightingRecord, CameraLease), Refusal>, Fault> {
         let (worker, epoch) = (holder(caller, &message.worker_id)?, message.epoch);
         let record = match read(message) {
             Ok(record) if record.sighting.agency == *agency => record,
@@ -82,23 +87,18 @@ impl Api {
             Err(error @ CatalogueError::UnknownCamera(_)) => return Ok(refuse("unknown_camera", error)),
             Err(error) => return Err(error.into()),
         }
-        match self.0.catalogue().lease_fault(&sighting.camera, epoch, &worker, sighting.first.time).await? {
-            None => {}
-            Some(LeaseFault::NotHeld) => return Ok(refuse("stale_lease", "the camera is not this worker's under that epoch")),
-            Some(LeaseFault::Early) => {
-                return Ok(refuse("stale_lease", "the camera was not this worker's yet when this was seen"));
-            }
-            Some(LeaseFault::Stale) => {
-                return Ok(refuse("stale_lease", "the camera had changed hands, or was paused, when this was seen"));
-            }
+        let Some(lease) = self.0.catalogue().camera_lease(&sighting.camera, epoch, &worker).await? else {
+            return Ok(refuse(STALE, LeaseFault::NotHeld));
+        };
+        // Looked at again when it is stored; what is refused by then has no crop on the disk yet.
+        if let Some(fault) = lease.fault(sighting.first.time) {
+            return Ok(refuse(STALE, fault));
         }
         // An id says where a sighting is from; one that is there already is replaced only by a later state of itself.
-        if let Some(before) = self.0.catalogue().sighting(sighting.id).await?
-            && (before.camera != sighting.camera || before.origin != SightingOrigin::Live)
-        {
+        if self.0.catalogue().is_anothers(sighting).await? {
             return Ok(refuse("not_yours", "the id is another sighting's"));
         }
-        Ok(Ok(record))
+        Ok(Ok((record, lease)))
     }
 }
 

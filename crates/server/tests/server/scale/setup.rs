@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Camera, Catalogue, CatalogueConfig, Change};
+use catalogue::{Camera, Catalogue, CatalogueConfig, Change, Reason};
 use index::{IndexSpec, Place, ServerSettings, VectorIndex};
 use proto::v1::{
     self, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient,
@@ -161,9 +161,10 @@ async fn pool(home: &Home) {
 
 async fn store(home: &Home, synthetic: &Synthetic, range: std::ops::Range<u64>) {
     let catalogue = Catalogue::open(&CatalogueConfig::in_folder(&home.root().join("data"))).await.unwrap();
+    let leave = seen::leave(&catalogue).await;
     for from in range.clone().step_by(BATCH as usize) {
         let records: Vec<_> = (from..(from + BATCH).min(range.end)).map(|n| synthetic.record(n)).collect();
-        catalogue.put_sightings(&records).await.unwrap();
+        catalogue.put_sightings(&records, &leave).await.unwrap();
     }
     catalogue.close().await;
 }
@@ -227,16 +228,17 @@ fn find(folder: &Path, clips: &mut Vec<PathBuf>) {
 /// What the archive path made of the clips, its crops, and what both come to.
 async fn tracklets(home: &Home) -> (Vec<Change>, Vec<RedactedCrop>, Value) {
     let catalogue = Catalogue::open(&CatalogueConfig::in_folder(&home.root().join("data"))).await.unwrap();
-    let changes = catalogue.changes_since(0, 100_000).await.unwrap();
+    let changes = catalogue.maintenance(Reason::Check).changes_since(0, 100_000).await.unwrap();
     let (mut crops, mut bytes) = (Vec::new(), 0);
     for change in &changes {
         if let Change::Put { row, .. } = change {
-            let jpeg = catalogue.crop(row.sighting.id).await.unwrap().unwrap();
+            let jpeg = catalogue.maintenance(Reason::Check).crop(row.sighting.id).await.unwrap().unwrap();
             bytes += jpeg.len();
             crops.push(RedactedCrop::decode(&jpeg).unwrap());
         }
     }
-    let footage_us: i64 = catalogue.jobs(1000).await.unwrap().iter().map(|j| j.progress.done.as_micros() as i64).sum();
+    let footage_us: i64 =
+        catalogue.jobs_page(None, None, None, 1000).await.unwrap().iter().map(|j| j.progress.done.as_micros() as i64).sum();
     catalogue.close().await;
     assert!(crops.len() >= 50, "{} real tracklets are too few to draw from", crops.len());
     let told = json!({

@@ -1,0 +1,76 @@
+//! Sightings, crops and vectors as people get to see them: with a permit, within what its case covers. A sighting whose time has
+//! come is there for the cases alone whose holds keep it. What is not there for the case is left out, and looks like what never
+//! was. Reads for no case are in `maintenance`.
+
+use std::collections::HashMap;
+
+use access::{CasePermit, Undecided};
+use sqlx::AssertSqlSafe;
+use types::{CaseId, Embedding, ModelDigest, Sighting, SightingId};
+
+use crate::{
+    Catalogue, CatalogueError,
+    engine::lists,
+    sighting::{COLUMNS, readable},
+};
+
+impl Catalogue {
+    pub async fn sighting_for(&self, permit: &CasePermit, id: SightingId) -> Result<Option<Sighting>, CatalogueError> {
+        Ok(self.sightings_for(permit, &[id]).await?.pop())
+    }
+
+    /// As [`Self::sighting_for`], in any order.
+    pub async fn sightings_for(&self, permit: &CasePermit, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
+        let mut found = self.of_case(permit.case(), ids).await?;
+        found.retain(|sighting| permit.covers_example(sighting));
+        Ok(found)
+    }
+
+    /// As [`Self::sightings_for`]; of those that are `wanted` also the vector by this model, its own or one that is kept. Never
+    /// another model's.
+    pub async fn with_vectors_for(
+        &self,
+        permit: &CasePermit,
+        ids: &[SightingId],
+        model: ModelDigest,
+        wanted: impl Fn(&Sighting) -> bool,
+    ) -> Result<Vec<(Sighting, Option<Embedding>)>, CatalogueError> {
+        let found = self.sightings_for(permit, ids).await?;
+        let wanted: Vec<_> = found.iter().filter(|sighting| wanted(sighting)).map(|sighting| sighting.id).collect();
+        let mut vectors = if wanted.is_empty() { HashMap::new() } else { self.embeddings_by(&wanted, model).await? };
+        let with_vector = |sighting: Sighting| {
+            let vector = vectors.remove(&sighting.id);
+            (sighting, vector)
+        };
+        Ok(found.into_iter().map(with_vector).collect())
+    }
+
+    /// The redacted crop as JPEG, as [`redact::RedactedCrop::decode`] reads it; `None` also where what is stored is not a crop of
+    /// ours.
+    pub async fn crop_for(&self, permit: &CasePermit, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
+        match self.sighting_for(permit, id).await? {
+            Some(_) => self.crop_of(id).await,
+            None => Ok(None),
+        }
+    }
+
+    /// What somebody asked to look at under a case, for the gate to decide about: there is no permit yet.
+    pub async fn sighting_to_decide(&self, case: &CaseId, id: SightingId) -> Result<Option<Undecided>, CatalogueError> {
+        Ok(self.of_case(case, &[id]).await?.pop().map(Undecided::new))
+    }
+
+    async fn of_case(&self, case: &CaseId, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for (list, some) in lists(ids, 2) {
+            let sql = format!(
+                "SELECT {COLUMNS} FROM sighting WHERE id IN ({list})
+                 AND (NOT EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id)
+                      OR EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id AND case_id = $1))"
+            );
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(case.as_str());
+            let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
+            found.extend(readable(&query.fetch_all(self.reader()).await?));
+        }
+        Ok(found)
+    }
+}
