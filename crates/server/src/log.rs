@@ -114,7 +114,9 @@ impl Log {
         let marks = [Some(high_water.clone()), earlier.clone()].into_iter().flatten();
         let marks = marks.map(|path| Ok((checked(&trust, &path)?, path))).collect::<Result<Vec<_>, LogFault>>()?;
         let have = catalogue.audit_len().await?;
-        let mark_was_missing = have > 0 && marks.iter().all(|(seen, _)| seen.is_none());
+        // A home folder that has never had the log joins others at one database; they have their marks.
+        let joins = catalogue.is_shared() && checkpoint.is_none();
+        let mark_was_missing = have > 0 && !joins && marks.iter().all(|(seen, _)| seen.is_none());
         if mark_was_missing {
             tracing::warn!(path = %high_water.display(), entries = have, "the log's high-water mark is missing: whether this is the newest copy of the log can't be told by it");
         }

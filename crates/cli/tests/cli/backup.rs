@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -19,6 +20,7 @@ fn furnished() -> Deployment {
     fs::remove_dir_all(&home).unwrap();
     assert!(Command::new("tar").args(["-xJf", archive, "-C"]).arg(d.path("")).status().unwrap().success());
     fs::rename(d.path("upgrade").join("home"), &home).unwrap();
+    fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).unwrap();
     // As `init` writes it now: the high-water mark lies beside the home folder.
     let config = fs::read_to_string(home.join("sightline.toml")).unwrap();
     fs::write(home.join("sightline.toml"), config.replace("\"log.high-water\"", "\"\"")).unwrap();

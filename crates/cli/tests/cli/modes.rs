@@ -52,7 +52,7 @@ fn after_a_whole_run_nothing_in_the_home_folder_nor_what_was_written_out_is_open
         assert_eq!(code, 0, "{words:?}: {said} {err}");
     };
     run(&["search", "--case", "k1", "--class", "person", "--receipt", receipt.to_str().unwrap()]);
-    let source = "rtsp://somebody:secret@127.0.0.1:9/none";
+    let source = "rtsp://somebody:secret@192.0.2.1:9/none";
     run(&["camera", "source", "hall", source]);
     run(&["identity", "add", "ines", "--role", "investigator", "--agency", "transit"]);
     run(&["index", "rebuild"]);

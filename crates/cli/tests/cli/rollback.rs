@@ -3,6 +3,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt as _,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -16,6 +17,7 @@ fn old() -> Deployment {
     fs::remove_dir_all(d.home()).unwrap();
     assert!(Command::new("tar").args(["-xJf", archive, "-C"]).arg(d.path("")).status().unwrap().success());
     fs::rename(d.path("upgrade").join("home"), d.home()).unwrap();
+    fs::set_permissions(d.home(), fs::Permissions::from_mode(0o700)).unwrap();
     d.json(&["identity", "service", "server"]);
     d.json(&["identity", "add", "new-operator", "--role", "operator", "--agency", "local"]);
     d
