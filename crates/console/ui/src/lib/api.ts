@@ -11,6 +11,7 @@ import { LiveService } from "../gen/sightline/v1/live_pb.js";
 import { LogService } from "../gen/sightline/v1/log_pb.js";
 import { RetentionService } from "../gen/sightline/v1/retention_pb.js";
 import { SearchService } from "../gen/sightline/v1/search_pb.js";
+import { everyPage } from "./pages";
 import { Refusal, consoleKey } from "./session";
 
 const withKey: Interceptor = (next) => (request) => {
@@ -66,3 +67,8 @@ export function trouble(error: unknown): Trouble {
 }
 
 export const wasCancelled = (error: unknown) => ConnectError.from(error).code === Code.Canceled;
+
+export const allCases = () => everyPage((pageToken) => cases.listCases({ pageToken }), (a) => a.cases);
+export const allCameras = (agencyId = "") => everyPage((pageToken) => cameras.listCameras({ agencyId, pageToken }), (a) => a.cameras);
+export const allJobs = () => everyPage((pageToken) => footage.listJobs({ pageToken }), (a) => a.jobs);
+export const allStates = () => everyPage((pageToken) => live.cameraStatus({ pageToken }), (a) => a.cameras);
