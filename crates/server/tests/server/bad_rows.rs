@@ -119,7 +119,7 @@ fn lie(kind: u8, number: f32, time: i64, bytes: &[u8], mut message: v1::PushRequ
         8 => message.crop.extend_from_slice(bytes),
         9 => message.crop = bytes.to_vec(),
         10 => sighting.detections = time as u32,
-        _ => message.model_sha256 = String::from_utf8_lossy(bytes).into_owned(),
+        _ => message.model_sha256 = String::from_utf8_lossy(bytes).chars().take(16).collect(),
     }
     message
 }

@@ -489,7 +489,8 @@ async fn a_sighting_that_is_not_as_it_was_stored_is_not_exported_and_health_says
 
     // Also where the leaves and the entry beside them are made to fit: the log has the entry as it was.
     let fit = "UPDATE sighting SET detections = detections + 1; DROP TRIGGER audit_is_never_changed;
-               UPDATE audit SET entry = replace(entry, '\"count\":', '\"count\": ') WHERE action = 'sightings.commit'";
+               UPDATE audit SET entry = CAST(replace(CAST(entry AS TEXT), '\"count\":', '\"count\": ') AS BLOB)
+               WHERE action = 'sightings.commit'";
     crate::damaged::tamper(&deployed.home, fit).await;
     let refused = export(&deployed, "investigator", request("k", named(&ids[..1]))).await.unwrap_err();
     assert_eq!(told(&refused), (Code::FailedPrecondition, "not_as_stored".into()));
