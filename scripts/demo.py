@@ -67,6 +67,7 @@ def main():
     finally:
         if options.keep:
             say(f"\nthe deployment is kept: SIGHTLINE_HOME={home} {options.binary} serve")
+            say(f"and in a browser:       SIGHTLINE_HOME={home} {options.binary} console")
         else:
             shutil.rmtree(home, ignore_errors=True)
             home.with_name(f"{home.name}.high-water").unlink(missing_ok=True)  # lies beside a home folder

@@ -74,7 +74,9 @@ class Sbom(unittest.TestCase):
             self.assertIn(linked, names)
         for not_linked in ["insta", "proptest", "s3s", "cli", "clap_derive", "windows-sys", "protox"]:
             self.assertNotIn(not_linked, names)
-        self.assertTrue(all(c["purl"].startswith("pkg:cargo/") for c in made["components"]))
+        self.assertTrue(all(c["purl"].startswith(("pkg:cargo/", "pkg:npm/")) for c in made["components"]))
+        page = {c["name"] for c in made["components"] if c["purl"].startswith("pkg:npm/")}
+        self.assertEqual(page, {"@bufbuild/protobuf", "@connectrpc/connect", "@connectrpc/connect-web", "svelte", "clsx"})
         self.assertEqual(made, module.bom(data, with_debian=False))
         foreign = [c["name"] for c in made["components"] if "licenses" not in c]
         self.assertEqual(foreign, [], "without a licence")

@@ -80,10 +80,15 @@ pub(crate) fn read(path: &Path) -> Outcome<Files> {
         };
     }
     let Some(bytes) = read_at_most(path, MOST_BYTES).map_err(failed)? else { return Err(too_large()) };
-    unpack(&bytes).filter(|files| is_packed(files, &bytes)).ok_or_else(|| {
+    open(&bytes).ok_or_else(|| {
         Failure::new("not_verified", format!("{} is not the file that was written", path.display()))
             .hint("if it was unpacked and packed again, unpack it and verify the folder")
     })
+}
+
+/// The files of a ZIP that is, to the last byte, as [`pack`] writes it.
+pub(crate) fn open(zip: &[u8]) -> Option<Files> {
+    unpack(zip).filter(|files| is_packed(files, zip))
 }
 
 fn too_large() -> Failure {

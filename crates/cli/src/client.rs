@@ -42,6 +42,11 @@ impl Client {
         Ok(Self { channel })
     }
 
+    /// For what forwards calls without knowing them.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     pub(crate) fn cameras(&self) -> CameraServiceClient<Channel> {
         CameraServiceClient::new(self.channel.clone())
     }

@@ -7,6 +7,7 @@ mod backup;
 mod camera;
 mod case;
 mod check;
+mod console;
 mod doctor;
 mod eval;
 mod export;
@@ -62,6 +63,8 @@ pub(crate) enum Command {
     Case(case::Case),
     /// Search a case's cameras for possible sightings
     Search(search::Search),
+    /// The console: the same in a browser on this machine, as one person
+    Console(console::Console),
     /// Take possible sightings out of the deployment, sealed
     Export(export::Export),
     /// Sightings end: what is due, and what was deleted
@@ -115,7 +118,7 @@ pub(crate) enum Command {
 impl Command {
     /// It ends only when it is told to.
     pub(crate) fn runs_on(&self) -> bool {
-        matches!(self, Self::Serve(_) | Self::Ingest(_))
+        matches!(self, Self::Serve(_) | Self::Ingest(_) | Self::Console(_))
     }
 }
 
@@ -133,6 +136,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Archive(c) => c.run(ctx).await,
         Command::Case(c) => c.run(ctx).await,
         Command::Search(c) => c.run(ctx).await,
+        Command::Console(c) => c.run(ctx).await,
         Command::Export(c) => c.run(ctx).await,
         Command::Retention(c) => c.run(ctx).await,
         Command::Hold(c) => c.run(ctx).await,

@@ -67,13 +67,7 @@ impl Context {
         if !["cancelled", "unavailable", "unknown", "internal", "no_server", "untrusted"].contains(&failure.reason.as_str()) {
             return failure;
         }
-        let (reason, what) = match server::turned_away(self.home.layout(), &server, &identity).await {
-            Some(TurnedAway::Revoked) => ("identity_revoked", "was revoked"),
-            Some(TurnedAway::Expired) => ("identity_expired", "has expired"),
-            None => return failure,
-        };
-        Failure::new(reason, format!("the certificate of the identity {identity:?} {what}"))
-            .hint("ask an operator for another one: `sightline identity add`")
+        turned_away(&self.home, &server, &identity).await.unwrap_or(failure)
     }
 
     /// `--server`, else where the home folder's own server listens.
@@ -84,4 +78,14 @@ impl Context {
     pub(crate) fn caller(&self, usual: Caller) -> &str {
         self.identity.as_deref().unwrap_or(usual.name())
     }
+}
+
+/// Why a server takes no certificate of ours, if that is why it answers nothing.
+pub(crate) async fn turned_away(home: &Home, server: &str, identity: &str) -> Option<Failure> {
+    let (reason, what) = match server::turned_away(home.layout(), server, identity).await? {
+        TurnedAway::Revoked => ("identity_revoked", "was revoked"),
+        TurnedAway::Expired => ("identity_expired", "has expired"),
+    };
+    let failure = Failure::new(reason, format!("the certificate of the identity {identity:?} {what}"));
+    Some(failure.hint("ask an operator for another one: `sightline identity add`"))
 }

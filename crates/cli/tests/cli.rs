@@ -22,6 +22,8 @@ mod chaos;
 mod city;
 #[path = "../../catalogue/tests/catalogue/cluster.rs"]
 mod cluster;
+#[path = "cli/console.rs"]
+mod console;
 #[path = "cli/database.rs"]
 mod database;
 #[path = "cli/deployment.rs"]

@@ -35,6 +35,7 @@ fn the_help_names_every_command() {
       archive      Archived footage: files become sightings
       case         Cases: the only thing under which anybody may search
       search       Search a case's cameras for possible sightings
+      console      The console: the same in a browser on this machine, as one person
       export       Take possible sightings out of the deployment, sealed
       retention    Sightings end: what is due, and what was deleted
       hold         Legal holds: what two people keep longer

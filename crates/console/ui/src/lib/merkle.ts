@@ -1,0 +1,144 @@
+// The record, checked in the browser: RFC 6962 hashing, C2SP proofs and signed notes. Nothing here trusts the server.
+
+const hex = (bytes: Uint8Array) => Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
+const encoder = new TextEncoder();
+
+async function sha256(...parts: Uint8Array[]): Promise<Uint8Array> {
+  const all = new Uint8Array(parts.reduce((n, p) => n + p.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", all));
+}
+
+const LEAF = Uint8Array.of(0);
+const NODE = Uint8Array.of(1);
+
+export const leafHash = (entry: Uint8Array) => sha256(LEAF, entry);
+const nodeHash = (left: Uint8Array, right: Uint8Array) => sha256(NODE, left, right);
+
+const equal = (a: Uint8Array, b: Uint8Array) => a.length === b.length && a.every((v, i) => v === b[i]);
+
+/** One text alone says these bytes: others that a browser would read as well are refused. */
+function base64(text: string): Uint8Array {
+  const bytes = atob(text);
+  if (btoa(bytes) !== text) throw new Error("that is not base64 as it is written");
+  return Uint8Array.from(bytes, (c) => c.charCodeAt(0));
+}
+
+/** The root over these leaves, in their order. */
+export async function root(leaves: Uint8Array[]): Promise<Uint8Array> {
+  if (!leaves.length) return sha256();
+  // Whole subtrees, the largest first; each as large as its bit in the number of leaves so far.
+  const whole: Uint8Array[] = [];
+  for (let i = 0; i < leaves.length; i++) {
+    let hash = leaves[i]!;
+    for (let n = i; n & 1; n >>= 1) hash = await nodeHash(whole.pop()!, hash);
+    whole.push(hash);
+  }
+  let hash = whole.pop()!;
+  while (whole.length) hash = await nodeHash(whole.pop()!, hash);
+  return hash;
+}
+
+/** Whether a leaf is at this place in the tree of that size and root: RFC 9162, 2.1.3.2. */
+export async function included(leaf: Uint8Array, index: number, size: number, proof: Uint8Array[], want: Uint8Array): Promise<boolean> {
+  if (index >= size) return false;
+  let [at, last, hash] = [index, size - 1, leaf];
+  for (const sibling of proof) {
+    if (last === 0) return false;
+    if (at % 2 === 1 || at === last) {
+      hash = await nodeHash(sibling, hash);
+      while (at % 2 === 0 && at !== 0) {
+        at = Math.floor(at / 2);
+        last = Math.floor(last / 2);
+      }
+    } else {
+      hash = await nodeHash(hash, sibling);
+    }
+    at = Math.floor(at / 2);
+    last = Math.floor(last / 2);
+  }
+  return last === 0 && equal(hash, want);
+}
+
+export interface LogKey {
+  name: string;
+  id: string;
+  key: Uint8Array;
+}
+
+/** A C2SP verifier key of a log: name+id+key. */
+export async function logKey(text: string): Promise<LogKey> {
+  const [name = "", id = "", ...rest] = text.trim().split("+");
+  const bytes = base64(rest.join("+"));
+  const key = bytes.slice(1);
+  if (!name || bytes[0] !== 1 || key.length !== 32) throw new Error("that is no log's key: it reads name+id+key");
+  const derived = hex((await sha256(encoder.encode(`${name}\n`), bytes)).slice(0, 4));
+  if (derived !== id) throw new Error("the log's key does not fit its own id");
+  return { name, id, key };
+}
+
+export interface Head {
+  size: number;
+  root: Uint8Array;
+}
+
+/** The size and root that a checkpoint states, if the log signed it. */
+export async function checkpoint(note: string, key: LogKey): Promise<Head> {
+  const split = note.lastIndexOf("\n\n");
+  if (split < 0) throw new Error("the checkpoint has no signature");
+  const text = note.slice(0, split + 1);
+  if (!note.endsWith("\n")) throw new Error("the checkpoint is cut off");
+  const lines = note.slice(split + 2, -1).split("\n");
+  const imported = await crypto.subtle.importKey("raw", key.key as BufferSource, { name: "Ed25519" }, false, ["verify"]);
+  let signed = false;
+  for (const line of lines) {
+    const [dash, name, signature, more] = line.split(" ");
+    if (dash !== "\u2014" || !name || !signature || more !== undefined) throw new Error("a signature of the checkpoint is malformed");
+    const bytes = base64(signature);
+    if (name !== key.name || hex(bytes.slice(0, 4)) !== key.id) continue;
+    const fits = await crypto.subtle.verify({ name: "Ed25519" }, imported, bytes.slice(4), encoder.encode(text));
+    if (!fits) throw new Error("the log's signature does not fit its checkpoint");
+    signed = true;
+  }
+  if (!signed) throw new Error("the log has not signed this checkpoint");
+  const [origin, size, hash, ...rest] = text.split("\n");
+  if (rest.length !== 1 || origin !== key.name || !/^(0|[1-9]\d{0,14})$/.test(size ?? "") || !hash) throw new Error("the checkpoint is malformed");
+  const rootHash = base64(hash);
+  if (rootHash.length !== 32) throw new Error("the checkpoint's root is malformed");
+  return { size: Number(size), root: rootHash };
+}
+
+export interface Receipt {
+  index: number;
+  proof: Uint8Array[];
+  extra: Uint8Array | undefined;
+  note: string;
+}
+
+/** A C2SP tlog-proof. */
+export function receipt(text: string): Receipt {
+  const split = text.indexOf("\n\n");
+  const lines = text.slice(0, split).split("\n");
+  if (split < 0 || lines.shift() !== "c2sp.org/tlog-proof@v1") throw new Error("that is no receipt");
+  const extra = lines[0]?.startsWith("extra ") ? base64(lines.shift()!.slice(6)) : undefined;
+  const index = /^index (0|[1-9]\d{0,14})$/.exec(lines.shift() ?? "");
+  if (!index) throw new Error("the receipt names no entry");
+  return { index: Number(index[1]), proof: lines.map(base64), extra, note: text.slice(split + 2) };
+}
+
+/** Checks a receipt of this entry, and gives the head it is in. */
+export async function verify(text: string, key: LogKey, entry: Uint8Array): Promise<{ head: Head; index: number }> {
+  const r = receipt(text);
+  const head = await checkpoint(r.note, key);
+  if (r.extra && !equal(r.extra, entry)) throw new Error("the receipt is of another entry");
+  if (!(await included(await leafHash(entry), r.index, head.size, r.proof, head.root))) {
+    throw new Error("the proof does not lead from the entry to the log's root");
+  }
+  return { head, index: r.index };
+}
+
+export { equal };

@@ -1,0 +1,108 @@
+// A person at the console: `sightline console --as NAME` as anybody starts it, and a page that it opened.
+
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
+import { createInterface } from "node:readline";
+import AxeBuilder from "@axe-core/playwright";
+import { test as base, expect, type Page } from "@playwright/test";
+
+function needed(name: string): string {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set: these specs are run by \`cargo test --test cli console\``);
+  return value;
+}
+const binary = needed("SIGHTLINE_BINARY");
+export const home = needed("SIGHTLINE_HOME");
+const words = ["--home", home, "--server", needed("SIGHTLINE_SERVER"), "--json"];
+
+/** One command of the CLI, which must do it; its answer. */
+export function sightline(...more: string[]): Record<string, unknown> {
+  const done = spawnSync(binary, [...words, ...more], { encoding: "utf8" });
+  if (done.status !== 0) throw new Error(`sightline ${more.join(" ")}: ${done.stderr}`);
+  return JSON.parse(done.stdout) as Record<string, unknown>;
+}
+
+export class Console {
+  private lines: AsyncIterator<string>;
+  private constructor(private child: ChildProcess) {
+    this.lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
+  }
+  static start(as: string): Console {
+    return new Console(spawn(binary, [...words, "console", "--as", as], { stdio: ["pipe", "pipe", "inherit"] }));
+  }
+  private async next(): Promise<string> {
+    return (JSON.parse((await this.lines.next()).value as string) as { link: string }).link;
+  }
+  /** The link it printed first. */
+  first = () => this.next();
+  /** Another one, as Enter gives it. */
+  another(): Promise<string> {
+    this.child.stdin!.write("\n");
+    return this.next();
+  }
+  stop() {
+    this.child.kill();
+  }
+}
+
+interface Fixtures {
+  /** A page that is open as this identity. */
+  as: (identity: string) => Promise<Page>;
+  /** A console with no page yet. */
+  door: (identity: string) => Promise<Console>;
+  /** What went wrong in a page: the page's policy broken, or an error nobody caught. */
+  faults: string[];
+}
+
+export const test = base.extend<Fixtures>({
+  faults: async ({ context }, use) => {
+    const faults: string[] = [];
+    context.on("weberror", (e) => faults.push(`error: ${e.error().message}`));
+    await context.exposeFunction("tellFault", (text: string) => faults.push(text));
+    await context.addInitScript(() => {
+      const tell = (globalThis as unknown as { tellFault: (text: string) => void }).tellFault;
+      document.addEventListener("securitypolicyviolation", (e) => tell(`policy: ${e.violatedDirective} ${e.blockedURI}`));
+    });
+    await use(faults);
+    expect(faults).toEqual([]);
+  },
+  door: async ({ faults }, use) => {
+    void faults;
+    const open: Console[] = [];
+    await use(async (identity) => {
+      const one = Console.start(identity);
+      open.push(one);
+      return one;
+    });
+    for (const one of open) one.stop();
+  },
+  as: async ({ door, page }, use) => {
+    await use(async (identity) => {
+      await page.goto(await (await door(identity)).first());
+      await expect(page.getByRole("navigation")).toContainText(/\w/);
+      return page;
+    });
+  },
+});
+
+const WCAG_22_AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"];
+
+/** No violation of WCAG 2.2 A and AA that a program can find; `colours`: only of those that other colours can break. */
+export async function accessible(page: Page, colours = false) {
+  const axe = new AxeBuilder({ page });
+  const { violations } = await (colours ? axe.withRules(["color-contrast", "link-in-text-block"]) : axe.withTags(WCAG_22_AA)).analyze();
+  expect(violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(" | ")}`)).toEqual([]);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "the page is wider than the window").toBe(true);
+}
+
+/** Tab until this has the focus: what a person without a pointer does. */
+export async function tabTo(page: Page, name: string | RegExp, role: "button" | "link" | "textbox" | "option" | "checkbox" = "button") {
+  const wanted = page.getByRole(role, { name, exact: typeof name === "string" }).first();
+  await wanted.waitFor();
+  for (let i = 0; i < 80; i++) {
+    if (await wanted.evaluate((e) => e === document.activeElement)) return;
+    await page.keyboard.press("Tab");
+  }
+  throw new Error(`${String(name)} can't be reached by Tab`);
+}
+
+export { expect };
