@@ -39,7 +39,7 @@ impl CameraPolicy {
     pub fn stricter(&self, other: &Self) -> Self {
         let Self { purposes, hours, paused, revoked, sensitive, retention_seconds } = self;
         let (hours, apart) = match (hours, &other.hours) {
-            (None, either) | (either, None) => (either.clone(), false),
+            (None, either) | (either, None) => (*either, false),
             (Some(one), Some(two)) => (Some(*one), one != two),
         };
         Self {

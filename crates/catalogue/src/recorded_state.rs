@@ -97,7 +97,6 @@ impl Catalogue {
     }
 
     /// Nobody changes either meanwhile: what is under way is no difference.
-    #[expect(clippy::type_complexity, reason = "two lists that are read together")]
     async fn other_budgets_and_policies(
         &self,
     ) -> Result<(Vec<(String, Spent, Spent)>, Vec<(Camera, u64, CameraPolicy)>), CatalogueError> {

@@ -3,7 +3,7 @@
 //!
 //! See [`access::seen`] for what a leaf is made of, `check_seen` for how rows, crops and vectors are held against it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry};
 
 use access::{
     Action, AuditDetail, AuditEntry, Outcome, Phase, Seen,
@@ -293,11 +293,14 @@ impl Catalogue {
             let query = sqlx::query("SELECT model, embedding, batch, leaf, salt, digests FROM sighting WHERE id = $1");
             let Some(row) = query.bind(key.as_slice()).fetch_optional(&mut **tx).await? else { continue };
             let (Some(place), Some((salts, digests))) = (Place::of(&row)?, kept(&row)?) else { continue };
-            if !batches.contains_key(&place.batch) {
-                let query = sqlx::query_scalar("SELECT leaves FROM commitment WHERE entry = $1").bind(place.batch);
-                batches.insert(place.batch, query.fetch_optional(&mut **tx).await?.unwrap_or_default());
-            }
-            let holds = leaf_at(&batches[&place.batch], place.leaf) == Some(digests.leaf(&salts.leaf));
+            let batch = match batches.entry(place.batch) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(unknown) => {
+                    let query = sqlx::query_scalar("SELECT leaves FROM commitment WHERE entry = $1").bind(place.batch);
+                    unknown.insert(query.fetch_optional(&mut **tx).await?.unwrap_or_default())
+                }
+            };
+            let holds = leaf_at(batch, place.leaf) == Some(digests.leaf(&salts.leaf));
             let Some(vector) = vector_of(&row)?.filter(|_| holds) else { continue };
             let salts = Salts { leaf: rand::random(), ..salts };
             leaves.push((key, Leaf { salts, digests: Digests { vector, ..digests } }));

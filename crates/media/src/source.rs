@@ -7,6 +7,7 @@ use types::{BadStreamUrl, StreamScheme, StreamUrl};
 use crate::{Networks, door::addresses};
 
 /// A file or a camera.
+#[expect(clippy::large_enum_variant, reason = "there is one a stream")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     File(PathBuf),

@@ -247,8 +247,7 @@ mod tests {
             let clock = Clock::default();
             let recorded: Vec<_> = recorded.iter().map(|us| at(*us)).collect();
             clock.begin(Duration::from_secs(7 * 86_400), latest.map(at), &recorded);
-            let floor = clock.state().latest.map(|(floor, _)| floor - T);
-            floor
+            clock.state().latest.map(|(floor, _)| floor - T)
         };
         assert_eq!(begin(None, &[]), None);
         assert_eq!(begin(Some(5), &[]), Some(5));

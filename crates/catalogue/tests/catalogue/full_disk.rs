@@ -35,12 +35,12 @@ async fn taken(catalogue: &Catalogue, n: u64) -> TakenJob {
 
 async fn write(catalogue: &Catalogue, kind: &str, n: u64, running: &TakenJob) -> Result<(), Box<dyn std::error::Error>> {
     match kind {
-        "entry" => drop(catalogue.append(entry()).await?),
+        "entry" => _ = catalogue.append(entry()).await?,
         "notes" => {
             let sealed = access::Sealed { matter: access::Matter::Reason, salt: [7; 32], words: "why ".repeat(2_000) };
             let mut entry = entry();
             entry.detail = entry.detail.seal(sealed);
-            drop(catalogue.append(entry).await?);
+            _ = catalogue.append(entry).await?;
         }
         "sightings" => {
             let some: Vec<_> = (n * 40..n * 40 + 40).map(|n| record(n, n, 0)).collect();

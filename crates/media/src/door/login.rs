@@ -44,7 +44,7 @@ impl Login {
     /// The best of what the answer offers: the password itself only where nothing else is offered.
     pub(super) fn asked(answer: &Message, basic: bool) -> Asked {
         let challenges: Vec<_> = answer.all("WWW-Authenticate").flat_map(challenges).collect();
-        let digests = challenges.iter().filter_map(|c| digest(c));
+        let digests = challenges.iter().filter_map(digest);
         let best = digests.max_by_key(|(login, _)| match login {
             Self::Digest { algorithm, .. } => Some(*algorithm),
             Self::Basic => None,
