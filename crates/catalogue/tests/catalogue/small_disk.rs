@@ -52,7 +52,7 @@ impl SmallDisk {
             assert!(run.status.success(), "{}{told}", String::from_utf8_lossy(&run.stdout));
             return None;
         }
-        #[expect(clippy::print_stderr, reason = "says what is left out")]
+        #[allow(clippy::print_stderr, reason = "says what is left out")]
         {
             eprintln!("SKIPPED: no small disk can be mounted here: {}", said.trim());
         }
