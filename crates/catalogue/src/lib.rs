@@ -6,7 +6,7 @@
 //! about by a crash, and [`Catalogue::check`] finds it.
 //!
 //! Every change to sightings has a number that only grows, deletions included, so that the index can be derived:
-//! [`Catalogue::changes_since`]. Embeddings are kept here too, so that deriving it needs no model.
+//! [`Maintenance::changes_since`]. Embeddings are kept here too, so that deriving it needs no model.
 //!
 //! What it refuses: to store credentials (see [`SourceUrl`]), any picture that is not a [`redact::RedactedCrop`], a
 //! sighting of an unknown camera or under another agency than its camera's, a case whose version moved on, an audit trail

@@ -37,7 +37,7 @@ pub struct SightingRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Discarded {
     pub sightings: u64,
-    /// The last change, as in [`Catalogue::changes_since`].
+    /// The last change, as in [`crate::Maintenance::changes_since`].
     pub seq: u64,
 }
 

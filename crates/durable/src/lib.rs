@@ -24,7 +24,7 @@ pub fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     rename(&aside, file)
 }
 
-/// As [`write`]; nobody but its owner can read it, not even for a moment. A folder that is missing is its owner's alone too.
+/// As [`write()`]; nobody but its owner can read it, not even for a moment. A folder that is missing is its owner's alone too.
 pub fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(folder_of(file))?;
     let aside = write_aside(file, bytes, PRIVATE, true)?;
