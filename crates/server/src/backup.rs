@@ -108,7 +108,7 @@ pub struct Backup {
     pub root: String,
     pub sightings: u64,
     pub crops: u64,
-    /// Sightings whose crop was not there, or damaged, when the backup was made.
+    /// Sightings whose crop was not there when the backup was made.
     pub without_crop: u64,
     /// When the first of its sightings comes to its end: from then on the backup holds what should be gone.
     pub first_ends: Option<ReceiveTime>,

@@ -114,6 +114,8 @@ pub struct Restored {
     /// Entries that the backup did not have.
     pub entries_after: u64,
     pub sightings: u64,
+    /// Of those in the backup, sightings whose crop was missing or damaged when it was made.
+    pub without_crop: u64,
     /// Deleted again, as the newer log says that they were.
     pub deleted_by_record: u64,
     /// Deleted because their time had come.
@@ -191,10 +193,8 @@ async fn put_right(
     if let Some(said) = report.database.first() {
         return Err(RestoreError::Catalog(said.clone()));
     }
-    let lost = (report.without_crop.len() + report.unreadable_crop.len()) as u64;
-    if lost > backup.without_crop {
-        return Err(RestoreError::Catalog(format!("{lost} sightings have no readable crop")));
-    }
+    // As they were backed up: every file is what it was. A deployment with a crop that is lost is better than none.
+    let without_crop = (report.without_crop.len() + report.unreadable_crop.len()) as u64;
     progress("checking the log", 0);
     let tiles = FileTiles::new(scratch.log());
     let before = verify(&tiles, trust).await?;
@@ -237,6 +237,7 @@ async fn put_right(
         root: head.hash.0,
         entries_after: head.size - before.size,
         sightings,
+        without_crop,
         deleted_by_record,
         deleted_by_clock,
         again,

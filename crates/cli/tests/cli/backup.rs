@@ -206,3 +206,20 @@ fn what_has_come_to_its_end_and_footage_that_was_removed_are_gone_before_a_serve
     assert_eq!((&said["deleted_by_record"], by_clock > 0), (&removed.into(), true), "{said}");
     assert_eq!(said["sightings"].as_u64().unwrap() + removed + by_clock, 25, "{said}");
 }
+
+#[test]
+fn a_deployment_that_lost_a_crop_can_be_backed_up_and_restored_and_both_say_so() {
+    let mut d = furnished();
+    let data = d.home().join("data");
+    let lost = a_crop(&data);
+    fs::remove_file(&lost).unwrap();
+    let damaged = a_crop(&data);
+    fs::write(&damaged, "no picture").unwrap();
+    let dir = d.path("b1");
+    let made = d.json(&["backup", "--to", dir.to_str().unwrap(), "--with-keys"]);
+    assert_eq!((&made["sightings"], &made["crops"], &made["without_crop"]), (&25.into(), &24.into(), &1.into()), "{made}");
+    d.terminate();
+    let (code, said, err) = restore(&d.path("new"), &["--from", dir.to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!((&said["sightings"], &said["without_crop"]), (&25.into(), &2.into()), "{said}");
+}
