@@ -20,6 +20,7 @@ use crate::{
     config::{Config, ConfigError, CropsConfig},
     deployment::Home,
     log::{FileTiles, LogFault, check_beginning, grow, read_key, read_note, read_signer},
+    pki::make_private,
 };
 
 /// What a backup is, in its folder; written last, so that a folder without one is no backup.
@@ -138,7 +139,7 @@ pub async fn backup(
     let published = read_note(&FileTiles::new(home.log()).checkpoint())?;
     progress("the catalogue", 0);
     Catalogue::copy_database(&live, &to.join(DATABASE)).await?;
-    make_private(&to.join(DATABASE))?;
+    make_private(&to.join(DATABASE)).map_err(io_error("make private", &to.join(DATABASE)))?;
     let mut copy = Files { to: to.to_owned(), lines: String::new(), files: 0, bytes: 0 };
 
     let places = CatalogueConfig { crops: to.join("crops").into(), database: to.join(DATABASE).into() };
@@ -192,7 +193,7 @@ pub async fn backup(
     // Everything before the one file that says that it is whole.
     sync(to)?;
     durable::write(&to.join(MANIFEST), text.as_bytes()).map_err(io_error("write", &to.join(MANIFEST)))?;
-    make_private(&to.join(MANIFEST))?;
+    make_private(&to.join(MANIFEST)).map_err(io_error("make private", &to.join(MANIFEST)))?;
     let marker = to.join(UNFINISHED);
     fs::remove_file(&marker).map_err(io_error("remove", &marker))?;
     Ok(backup)
@@ -312,7 +313,7 @@ async fn without(
             fs::remove_file(&side).map_err(io_error("remove", &side))?;
         }
     }
-    make_private(&again)?;
+    make_private(&again).map_err(io_error("make private", &again))?;
     durable::rename(&again, &database).map_err(io_error("write", &database))?;
     Ok(left)
 }
@@ -499,11 +500,6 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-fn make_private(path: &Path) -> Result<(), BackupError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(io_error("make private", path))
-}
-
 /// Everything that was written to the disk that `folder` lies on is on it when this returns.
 pub(crate) fn sync(folder: &Path) -> Result<(), BackupError> {
     let file = fs::File::open(folder).map_err(io_error("open", folder))?;
@@ -549,7 +545,7 @@ mod tests {
         begin(&to).unwrap();
         Catalogue::copy_database(&live, &to.join(DATABASE)).await.unwrap();
         let (day, ids) = deployment.ids_by_day().await.unwrap().pop_first().unwrap();
-        deployment.discard_sightings(&ids[..1]).await.unwrap();
+        deployment.discard_sightings(&ids[..1], &crate::restore::whole(&deployment).await.unwrap()).await.unwrap();
         let left = without(&live, &data, &places, &to, [(day, ids[..2].to_vec())].into()).await.unwrap();
         assert_eq!(left, 1);
         let copy = Catalogue::open_unchanged(&places).await.unwrap();

@@ -28,7 +28,7 @@ use crate::{
     log::{
         FileTiles, LogFault, check_beginning, checked, grow, mark, public_half, read_key, read_note, read_signer, verify_folder,
     },
-    pki::private_folder,
+    pki::{make_private, private_folder},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -321,17 +321,12 @@ fn copy(from: &Path, into: &Path, sums: &str) -> Result<(), RestoreError> {
             return Err(RestoreError::Damaged { file: source, what: "it is no file" });
         }
         fs::copy(&source, &target).map_err(failed("copy", &source))?;
-        make_private(&target)?;
+        make_private(&target).map_err(failed("make private", &target))?;
         if hex::encode(digest(&target).map_err(failed("read", &target))?.0) != sum {
             return Err(RestoreError::Damaged { file: source, what: "it has another digest" });
         }
     }
     Ok(())
-}
-
-fn make_private(path: &Path) -> Result<(), RestoreError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed("make private", path))
 }
 
 /// What a server needs; nothing else of the folder is looked at.
@@ -342,7 +337,7 @@ fn take_keys(keys: &Path, scratch: &Home) -> Result<(), RestoreError> {
             continue;
         }
         fs::copy(&source, &target).map_err(failed("copy", &source))?;
-        make_private(&target)?;
+        make_private(&target).map_err(failed("make private", &target))?;
     }
     Ok(())
 }
