@@ -21,7 +21,7 @@ mod notify;
 
 pub(crate) use self::keys::Keys;
 use self::limits::Bad;
-use crate::callers::CallerLimits;
+use crate::edge::callers::CallerLimits;
 
 pub use index_server::{ApiKeyError, IndexServer};
 pub use notify::NotifyConfig;

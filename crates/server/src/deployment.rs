@@ -8,11 +8,18 @@ use std::{
 
 use access::{Caller, Name, NameError, Role, UnclearName, log::KeyKind};
 
+pub(crate) mod address_file;
+pub(crate) mod lock;
+pub(crate) mod pki;
+
 use crate::{
-    config, identities,
-    lock::{self, LockError},
-    log::{self, LogFault},
-    pki::{self, Authority, PkiError},
+    config,
+    credentials::identities,
+    deployment::{
+        lock::{self, LockError},
+        pki::{self, Authority, PkiError},
+    },
+    record::log::{self, LogFault},
 };
 
 /// Where things lie in a home folder. Makes no promise that they are there.

@@ -1,6 +1,7 @@
 //! Footage jobs: durable in the catalogue, done by worker threads that each own their models.
 
 mod active;
+pub(crate) mod footage_files;
 mod running;
 mod settings;
 mod sink;
@@ -25,11 +26,11 @@ pub(crate) use worker::{JobFailure, Workers};
 
 use self::active::Active;
 use crate::{
-    clock::Settled,
-    feed::IndexFeed,
-    fleet::{Fleet, LEASE, turns},
-    footage_files::{FileWork, FootageRoots},
-    status::{Fault, chain},
+    base::clock::Settled,
+    cluster::fleet::{Fleet, LEASE, turns},
+    edge::status::{Fault, chain},
+    indexer::feed::IndexFeed,
+    jobs::footage_files::{FileWork, FootageRoots},
 };
 
 /// What a running job knows that the catalogue does not keep.

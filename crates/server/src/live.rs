@@ -24,9 +24,9 @@ use vision::{ModelStore, Vision, VisionError, VisionOptions};
 
 use self::sink::PatientSink;
 use crate::{
-    feed::IndexFeed,
-    fleet::{Fleet, Held, turns},
-    status::chain,
+    cluster::fleet::{Fleet, Held, turns},
+    edge::status::chain,
+    indexer::feed::IndexFeed,
 };
 
 /// How often the catalogue is asked who is to be watched: a pause or a revocation holds within this time.
@@ -67,7 +67,7 @@ pub(crate) struct LiveSettings {
 }
 
 impl LiveSettings {
-    pub(crate) fn of(config: &crate::Config) -> Self {
+    pub(crate) fn of(config: &crate::config::Config) -> Self {
         Self { workers: config.live_workers, sample_fps: config.live_sample_fps, networks: config.live_networks.clone() }
     }
 }

@@ -24,13 +24,12 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
-    app::App,
+    base::http::{Post, tell, trusting},
+    cluster::fleet::turns,
     config::NotifyConfig,
     deployment::Home,
-    fleet::turns,
-    log::http::{Post, tell, trusting},
-    metrics::names as n,
-    status::chain,
+    edge::{app::App, status::chain},
+    telemetry::metrics::names as n,
 };
 
 /// Not serving while the configured address was not told for too long.

@@ -22,17 +22,24 @@ use types::ModelDigest;
 use vision::{Manifest, ModelStore, VisionError};
 
 use crate::{
+    cluster::fleet::{Fleet, turns},
     config::{ApiKeyError, Config, CropsConfig, DatabaseConfig},
-    deployment::Home,
-    embed_again::EmbedAgain,
-    feed::{FED, FeedError, IndexFeed},
-    feeder::Feeder,
-    fleet::{Fleet, turns},
-    lock::{HomeLock, LockError},
-    log::{Log, LogFault},
-    record_health, reindex,
-    status::chain,
-    upgrade::{self, UpgradeError},
+    copies::upgrade::{self, UpgradeError},
+    deployment::{
+        Home,
+        lock::{HomeLock, LockError},
+    },
+    edge::status::chain,
+    indexer::{
+        embed_again::EmbedAgain,
+        feed::{FED, FeedError, IndexFeed},
+        feeder::Feeder,
+        reindex,
+    },
+    record::{
+        health as record_health,
+        log::{Log, LogFault},
+    },
 };
 
 /// What to do where a server that holds the index is not to be had.

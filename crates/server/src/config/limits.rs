@@ -6,7 +6,7 @@ use access::{Budgets, Limits, Purpose, Retention};
 use serde::Deserialize;
 
 use super::ConfigError;
-use crate::callers::CallerLimits;
+use crate::edge::callers::CallerLimits;
 
 /// Makes the error for a key, its value and what is wrong with it.
 pub(super) trait Bad: Fn(&'static str, String, &'static str) -> ConfigError {}

@@ -5,7 +5,7 @@ use metrics::histogram;
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
 
-use crate::{feed::IndexFeed, metrics::names, status::chain};
+use crate::{edge::status::chain, indexer::feed::IndexFeed, telemetry::metrics::names};
 
 /// Catalogue first, then index.
 pub(super) struct CatalogueSink {

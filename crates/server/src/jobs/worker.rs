@@ -21,9 +21,9 @@ use super::{
     sink::CatalogueSink,
 };
 use crate::{
-    footage_files::{Alive, digest},
-    metrics::names,
-    status::chain,
+    edge::status::chain,
+    jobs::footage_files::{Alive, digest},
+    telemetry::metrics::names,
 };
 
 /// The threads that do the jobs.
@@ -423,7 +423,11 @@ mod tests {
     use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ModelDigest, Size};
 
     use super::*;
-    use crate::{feed::IndexFeed, feeder::Feeder, fleet::Fleet, footage_files::FootageRoots};
+    use crate::{
+        cluster::fleet::Fleet,
+        indexer::{feed::IndexFeed, feeder::Feeder},
+        jobs::footage_files::FootageRoots,
+    };
 
     /// Long enough for any machine; nobody waits for it where all is well.
     const PATIENCE: Duration = Duration::from_secs(60);

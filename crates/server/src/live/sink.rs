@@ -10,10 +10,10 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    feed::IndexFeed,
+    edge::status::chain,
+    indexer::feed::IndexFeed,
     jobs::{record, store_good},
-    metrics::names,
-    status::chain,
+    telemetry::metrics::names,
 };
 
 /// Holds on to a batch that the store does not take (a full disk, a locked database) until it does: meanwhile the camera
