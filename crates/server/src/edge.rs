@@ -5,7 +5,10 @@
 pub(crate) mod app;
 pub(crate) mod callers;
 pub(crate) mod guard;
+pub(crate) mod health;
 pub(crate) mod identity;
+pub(crate) mod listen;
+pub(crate) mod marking;
 pub(crate) mod paging;
 pub(crate) mod places;
 pub(crate) mod probe;

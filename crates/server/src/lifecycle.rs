@@ -1,6 +1,8 @@
 //! How a server starts, is watched, takes its files anew and stops. The only room that sees all others.
 
 pub(crate) mod doctor;
+mod follower;
+mod gather;
 pub(crate) mod reload;
 pub(crate) mod serve;
 pub mod service;

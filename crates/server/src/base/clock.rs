@@ -180,6 +180,11 @@ fn time(us: i64) -> ReceiveTime {
     ReceiveTime::from_micros(us).unwrap_or_else(|_| ReceiveTime::now())
 }
 
+/// A length of time as differences of times have it.
+pub(crate) fn as_micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

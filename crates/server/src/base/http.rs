@@ -21,7 +21,7 @@ const MAX_ANSWER: usize = 64 << 10;
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// The answer's status and text.
-pub(super) async fn post(uri: &Uri, body: String, limit: Duration) -> Result<(StatusCode, String), Failed> {
+pub(crate) async fn post(uri: &Uri, body: String, limit: Duration) -> Result<(StatusCode, String), Failed> {
     let post = Post { content: "text/plain; charset=utf-8", headers: &[], body, tls: None };
     let (status, body) = sent(uri, post, limit).await?;
     Ok((status, String::from_utf8(body.to_vec())?))

@@ -1,5 +1,5 @@
 //! Servers that share one catalogue. Each says every so often that it is there and how far its own index is; what only one may
-//! do is done by turns that run out when a server is not heard of; and what others did is followed within a second.
+//! do is done by turns that run out when a server is not heard of.
 //!
 //! A server that is alone, on SQLite, has every turn: it takes each once, from whoever had the file before, and keeps it.
 
@@ -15,25 +15,15 @@ use std::{
 use catalogue::{Catalogue, CatalogueError, Fence, ServerPosition, Turn};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
-
-use crate::{
-    edge::{
-        app::App,
-        status::{Fault, chain},
-    },
-    indexer::feed::FeedError,
-};
+use types::Chain;
 
 /// A server, a job's or a turn's holder that was not heard of for so long counts as gone.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
-const RENEW: Duration = Duration::from_secs(2);
+/// How often a lease is renewed.
+pub(crate) const RENEW: Duration = Duration::from_secs(2);
 /// Nothing that the database doesn't look at is begun by a turn that was not renewed for so long: what is under way then may still
 /// take effect.
 const STANDS: Duration = Duration::from_secs(6);
-/// How often it is looked what other servers did: a revoked certificate ends within this time.
-const FOLLOW: Duration = Duration::from_millis(500);
-/// How long another server's sweep of the crops is waited for.
-const SWEEPING: Duration = Duration::from_secs(600);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// The turns of a server that is alone: whoever opens the file after it takes them.
 const ALWAYS: Duration = Duration::from_secs(100 * 366 * 86_400);
@@ -74,11 +64,11 @@ struct Shared {
 
 /// What it tells the others.
 #[derive(Debug, Default)]
-struct Place {
+pub(crate) struct Place {
     synced: AtomicU64,
-    purged: AtomicU64,
+    pub(crate) purged: AtomicU64,
     /// The others took it for gone meanwhile.
-    was_away: AtomicBool,
+    pub(crate) was_away: AtomicBool,
 }
 
 impl Place {
@@ -116,6 +106,11 @@ impl Fleet {
 
     pub(crate) fn is_shared(&self) -> bool {
         self.shared.is_some()
+    }
+
+    /// What it tells the others; `None` where there are none.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.shared.as_ref().map(|shared| &*shared.place)
     }
 
     /// What the index is called that other servers have too.
@@ -221,7 +216,7 @@ async fn beat(catalogue: Catalogue, id: String, place: Arc<Place>) {
                 place.synced.store(0, Ordering::Relaxed);
                 place.was_away.store(true, Ordering::Relaxed);
             }
-            Err(error) => tracing::error!(error = %chain(&error), "the other servers don't hear of this one"),
+            Err(error) => tracing::error!(error = %Chain(&error), "the other servers don't hear of this one"),
         }
     }
 }
@@ -315,98 +310,7 @@ async fn renew(catalogue: Catalogue, turn: Turn, lost: CancellationToken, given:
                 tracing::warn!(turn = turn.name(), "another server took over");
                 return lost.cancel();
             }
-            Err(error) => tracing::error!(error = %chain(&error), turn = turn.name(), "a turn is not renewed"),
+            Err(error) => tracing::error!(error = %Chain(&error), turn = turn.name(), "a turn is not renewed"),
         }
-    }
-}
-
-/// Keeps this server's own copies what the others' changes say, until `stop`. Does nothing where there are no others.
-pub(crate) async fn follow(app: Arc<App>, stop: CancellationToken) {
-    let Some(shared) = &app.store.fleet.shared else { return };
-    let mut tick = tokio::time::interval(FOLLOW);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // Twice a second for as long as the index or the database is away: said once.
-    let mut behind = false;
-    loop {
-        tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
-        match app.follow_others(&shared.place).await {
-            Err(error) if !behind => {
-                tracing::error!(error = %chain(&error), "what other servers did is not taken over; trying until it is");
-                behind = true;
-            }
-            Err(error) => tracing::debug!(error = %chain(&error), "what other servers did is still not taken over"),
-            Ok(()) if behind => {
-                tracing::info!("what other servers did is taken over again");
-                behind = false;
-            }
-            Ok(()) => {}
-        }
-    }
-}
-
-/// Says that this server still works on its jobs; puts down those that are another's by now.
-pub(crate) async fn keep_jobs(app: Arc<App>, stop: CancellationToken) {
-    if !app.store.fleet.is_shared() {
-        return;
-    }
-    loop {
-        tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(RENEW) => {} }
-        if let Err(error) = app.jobs.renew().await {
-            tracing::error!(error = %chain(&error), "the leases of running jobs are not renewed");
-        }
-    }
-}
-
-impl App {
-    async fn follow_others(&self, place: &Place) -> Result<(), Fault> {
-        let catalogue = self.catalogue();
-        for revoked in catalogue.revoked_identities().await? {
-            if !self.callers.is_revoked(&revoked.serial) {
-                self.callers.revoke(&revoked.serial);
-            }
-        }
-        for serial in catalogue.revoked_on_record().await? {
-            if !self.callers.is_revoked(&serial) {
-                self.callers.revoke(&serial);
-            }
-        }
-        if catalogue.audit_len().await? > self.store.log.measures().entries {
-            self.store.log.has_grown();
-        }
-        let (feed, shared) = (&self.store.feed, self.store.fleet.shares_index());
-        if place.was_away.load(Ordering::Relaxed) {
-            if shared {
-                // As far as it may have missed something, and feeds the index.
-                feed.doubt();
-            } else {
-                self.store.rebuild_all().await?;
-            }
-            place.was_away.store(false, Ordering::Relaxed);
-        }
-        if shared {
-            self.store.follow_models().await?;
-        }
-        feed.catch_up().await.map_err(Fault::Feed)?;
-        let announced = catalogue.purges_since(place.purged.load(Ordering::Relaxed)).await?;
-        let done = feed.carry_out(&announced).await;
-        place.purged.fetch_max(feed.purged(), Ordering::Relaxed);
-        Ok(done?)
-    }
-}
-
-/// Takes away crops that a crash left without a sighting, once, in the background: a bucket may hold millions. A server that is
-/// alone did so before it opened.
-pub(crate) async fn sweep_crops(app: Arc<App>) {
-    if !app.store.fleet.is_shared() {
-        return;
-    }
-    let swept = async {
-        let _held = app.store.fleet.wait_turn(turns::SWEEP, SWEEPING).await?;
-        Ok::<u64, FeedError>(app.catalogue().sweep_orphans().await?)
-    };
-    match swept.await {
-        Ok(0) => {}
-        Ok(crops) => tracing::info!(crops, "crops without a sighting removed"),
-        Err(error) => tracing::error!(error = %chain(&error), "crops without a sighting are not looked for"),
     }
 }

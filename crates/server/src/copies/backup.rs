@@ -8,10 +8,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Component, Path, PathBuf},
+    time::Duration,
 };
 
 use access::log::{LogError, TreeHead, Trust, seal_backup, sign_head};
-use catalogue::{Catalogue, CatalogueConfig, CatalogueError};
+use catalogue::{Catalogue, CatalogueConfig, CatalogueError, Fence};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use types::{Day, ReceiveTime, SightingId};
@@ -302,7 +303,7 @@ async fn without(
         return Ok(left);
     }
     let catalogue = Catalogue::open(copy).await?;
-    catalogue.discard_sightings(&deleted, &crate::copies::restore::whole(&catalogue).await?).await?;
+    catalogue.discard_sightings(&deleted, &whole(&catalogue).await?).await?;
     catalogue.close().await;
     // Once more, so that their bytes are gone too.
     let (database, again) = (to.join(DATABASE), to.join("catalogue.db.new"));
@@ -348,7 +349,7 @@ async fn copy_log(
 async fn first_ends(catalogue: &Catalogue, config: &Config) -> Result<Option<ReceiveTime>, BackupError> {
     let cameras = catalogue.cameras().await?;
     let schedules = cameras.into_iter().map(|c| (c.id, config.retention.of(&c.policy))).collect();
-    Ok(catalogue.shares().await?.iter().filter_map(|share| crate::janitor::retention::ends(&schedules, share)).min())
+    Ok(catalogue.shares().await?.iter().filter_map(|share| share.ends(&schedules)).min())
 }
 
 /// What is no secret, with its name in the backup.
@@ -508,6 +509,14 @@ fn make_private(path: &Path) -> Result<(), BackupError> {
 pub(crate) fn sync(folder: &Path) -> Result<(), BackupError> {
     let file = fs::File::open(folder).map_err(io_error("open", folder))?;
     rustix::fs::syncfs(&file).map_err(|e| io_error("write out", folder)(e.into()))
+}
+
+/// Leave to delete in a catalogue that no server has opened yet: a copy, or one that is being restored.
+pub(crate) async fn whole(catalogue: &Catalogue) -> Result<Fence, CatalogueError> {
+    match catalogue.seize_turn("copy", "copy", Duration::from_secs(86_400)).await? {
+        Some(turn) => Ok(turn.into()),
+        None => Err(CatalogueError::NotOurs { what: "the copy".to_owned() }),
+    }
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ use crate::{
     config::{Config, ConfigError},
     deployment::{
         Home,
+        catalogue_config::catalogue_config,
         lock::{HomeLock, LockError},
     },
     record::log::{FileTiles, Log, LogFault, grow, mark},
-    store::catalogue_config,
 };
 
 #[derive(Debug, thiserror::Error)]

@@ -9,20 +9,19 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 use access::{
     Action, AuditEntry, Deletion, IdDigest, Outcome, Phase,
     log::{LogError, TreeHead, Trust, check_backup_seal},
 };
-use catalogue::{Catalogue, CatalogueConfig, CatalogueError, Fence, due};
+use catalogue::{Catalogue, CatalogueConfig, CatalogueError, due};
 use sha2::{Digest, Sha256};
 use types::{CameraId, Day, JobId, ReceiveTime};
 
 use crate::{
     config::Config,
-    copies::backup::{Backup, BackupError, DATABASE, FORMAT, MANIFEST, SEAL, SUMS, digest, embedded, is_inside, sync},
+    copies::backup::{Backup, BackupError, DATABASE, FORMAT, MANIFEST, SEAL, SUMS, digest, embedded, is_inside, sync, whole},
     deployment::{
         Home,
         lock::{HomeLock, LockError},
@@ -429,7 +428,7 @@ fn check_mark(
 /// As retention does, a clock that leapt is not believed until somebody says that it is right.
 fn believed(now: ReceiveTime, last: ReceiveTime, config: &Config, options: &RestoreOptions) -> Result<ReceiveTime, RestoreError> {
     let ahead = now.as_micros().saturating_sub(last.as_micros());
-    if !options.clock_is_right && ahead > crate::janitor::retention::micros(config.clock_leap) {
+    if !options.clock_is_right && ahead > crate::base::clock::as_micros(config.clock_leap) {
         let days = ahead.unsigned_abs() / 86_400_000_000;
         return Err(RestoreError::Clock { now, days });
     }
@@ -529,14 +528,6 @@ fn is_to_do_again(action: Action) -> bool {
             | DropReindex
             | PushSightings
     )
-}
-
-/// Leave to delete in a catalogue that no server has opened yet: a copy, or one that is being restored.
-pub(crate) async fn whole(catalogue: &Catalogue) -> Result<Fence, CatalogueError> {
-    match catalogue.seize_turn("copy", "copy", Duration::from_secs(86_400)).await? {
-        Some(turn) => Ok(turn.into()),
-        None => Err(CatalogueError::NotOurs { what: "the copy".to_owned() }),
-    }
 }
 
 /// Deletes what is due of these days, rows and crops. The accounts stay open: the first sweep of the server that starts here looks

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use types::ReceiveTime;
 
 use crate::{
+    base::clock::as_micros,
     copies::backup::{BackupError, DATABASE, digest, embedded, sync},
     deployment::{
         Home,
@@ -295,20 +296,13 @@ pub(crate) fn forget(data: &Path) -> Result<(), UpgradeError> {
 /// As [`forget`], where the copy is older than it may be.
 pub(crate) fn forget_old(data: &Path, now: ReceiveTime) -> Result<(), UpgradeError> {
     let Some(note) = Places::of(data).read_note() else { return Ok(()) };
-    if now.as_micros().saturating_sub(note.made.as_micros()) < crate::janitor::retention::micros(KEPT) {
+    if now.as_micros().saturating_sub(note.made.as_micros()) < as_micros(KEPT) {
         return Ok(());
     }
     forget(data)
 }
 
-/// What was found under a case is in the copy too.
-pub(crate) struct OldCopies(pub(crate) PathBuf);
-
-#[async_trait::async_trait]
-impl crate::janitor::purge::CasePurge for OldCopies {
-    async fn purge(&self, _: &types::CaseId) -> Result<u64, crate::edge::status::Fault> {
-        let there = self.0.join(FOLDER).exists();
-        forget(&self.0).map_err(crate::store::StoreError::from)?;
-        Ok(u64::from(there))
-    }
+/// Whether there is a copy.
+pub(crate) fn is_kept(data: &Path) -> bool {
+    data.join(FOLDER).exists()
 }

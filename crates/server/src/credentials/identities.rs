@@ -14,16 +14,18 @@ use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
 use types::ReceiveTime;
 
+use super::error::DeploymentError;
 use crate::{
     config::Config,
     deployment::{
-        DeploymentError, Home,
+        Home,
+        catalogue_config::catalogue_config,
+        certificate::{end, named, unnamed},
         lock::HomeLock,
         pki::{self, Authority},
     },
-    edge::identity::{named, unnamed},
     record::log::Log,
-    store::{StoreError, catalogue_config},
+    store::StoreError,
 };
 
 /// A certificate that the deployment's authority has issued.
@@ -86,7 +88,7 @@ impl Home {
 
     /// When the server's certificate ends, in seconds since 1970; `None` where there is none here.
     pub fn server_certificate_ends(&self) -> Option<i64> {
-        crate::edge::tls::end(&self.server_certificate())
+        end(&self.server_certificate())
     }
 
     /// The certificate that lies here under a name.
@@ -260,7 +262,7 @@ impl OfflineIdentities {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deployment::{Deployment, InitOptions};
+    use crate::credentials::init::{Deployment, InitOptions};
 
     #[test]
     fn an_identity_of_an_organisation_that_can_be_taken_for_another_is_not_issued() {

@@ -1,9 +1,6 @@
 //! What every service shares, and the one way a call runs: begin on the record, work, complete on the record.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
+use std::sync::{Arc, atomic::Ordering};
 
 use access::{Action, AuditDetail, Caller, Case, Gate, Outcome, Permission, PooledCamera};
 use catalogue::Catalogue;
@@ -14,30 +11,29 @@ use tracing::Instrument as _;
 use types::{CaseId, ReceiveTime};
 
 use crate::{
-    base::clock::Clock,
+    base::{clock::Clock, rules::Rules},
     config::Config,
-    credentials::grant_keys::GrantKeys,
+    credentials::{grant_keys::GrantKeys, known::KnownCertificates},
     deployment::Home,
     edge::{
         callers::{Callers, Seldom},
-        guard::noted,
+        marking::Marking,
         status::{Fault, status},
     },
-    janitor::{purge::CasePurge, retention::RetentionState},
+    janitor::{purge::CaseSweep, retention::Deleter, settled::SettledTime},
     jobs::Jobs,
     live::LiveCameras,
     notify::Notify,
     query::{handed_out::HandedOut, picture::PictureReader},
-    record::{health::RecordHealth, log::Log},
+    record::health::RecordHealth,
     store::Store,
 };
 
 pub(crate) struct App {
     pub(crate) store: Arc<Store>,
-    pub(crate) gate: Gate<Arc<Log>>,
+    pub(crate) gate: Gate<Marking>,
     pub(crate) keys: GrantKeys,
-    /// Held by whoever puts a certificate on the record.
-    pub(crate) knowing: tokio::sync::Mutex<()>,
+    pub(crate) certificates: Arc<KnownCertificates>,
     /// Where the list of issued certificates is, if the authority is on this machine.
     pub(crate) home: Home,
     pub(crate) pictures: PictureReader,
@@ -50,11 +46,11 @@ pub(crate) struct App {
     pub(crate) strangers: Seldom,
     pub(crate) clock: Clock,
     /// How those are told who answer for cases.
-    pub(crate) notify: Notify,
-    /// Counts changes of what may be searched, so that whoever streams looks again.
-    pub(crate) rules: AtomicU64,
-    pub(crate) purges: Vec<Arc<dyn CasePurge>>,
-    pub(crate) retention: RetentionState,
+    pub(crate) notify: Arc<Notify>,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) time: Arc<SettledTime>,
+    pub(crate) cases: Arc<CaseSweep>,
+    pub(crate) retention: Arc<Deleter>,
     pub(crate) record_health: RecordHealth,
     pub(crate) started: ReceiveTime,
     /// The server is going down: streams end.
@@ -78,14 +74,14 @@ impl App {
         Searcher::new(self.store.feed.index(), self.catalogue().clone())
     }
 
-    /// For what is refused or allowed; what can't be undone goes by [`Self::settled`].
+    /// For what is refused or allowed; what can't be undone goes by [`SettledTime::settled`].
     pub(crate) fn now(&self) -> ReceiveTime {
         self.clock.now()
     }
 
-    /// A camera's policy or a case has changed.
-    pub(crate) fn rules_changed(&self) {
-        self.rules.fetch_add(1, Ordering::Relaxed);
+    /// Tells the health of the record, as the store has it now.
+    pub(crate) async fn tell_record_health(&self) {
+        self.record_health.tell(self.store.differs.load(Ordering::Relaxed)).await;
     }
 
     /// Every pooled camera with its owner's policy, asked for anew for each decision.
@@ -123,14 +119,7 @@ impl App {
         work: impl AsyncFnOnce(Permission) -> Result<(T, AuditDetail), Fault>,
     ) -> Result<T, Status> {
         let told = |fault| status(action, fault);
-        let told_and_noted = |fault| {
-            // Where even the refusal could not be written down, there is no record to write to.
-            noted();
-            told(fault)
-        };
-        let begun =
-            self.gate.begin(action, case, detail.clone(), caller, self.now()).await.map_err(|e| told_and_noted(e.into()))?;
-        noted();
+        let begun = self.gate.begin(action, case, detail.clone(), caller, self.now()).await.map_err(|e| told(e.into()))?;
         let done = work(begun.permission).await;
         let done = match done {
             // A refusal is on the record as one, with its code.

@@ -9,7 +9,7 @@ use std::{
 use access::{Caller, Code, Denial};
 use tokio::sync::watch;
 
-use crate::{base::clock::Clock, edge::identity::Known};
+use crate::{base::clock::Clock, config::CallerLimits, deployment::certificate::Known};
 
 /// A refusal of one caller is on the record at most this often: a flood must not become a flood of durable writes.
 const NOTED_EVERY: Duration = Duration::from_secs(10);
@@ -17,19 +17,6 @@ const NOTED_EVERY: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
 /// Callers remembered; those who do nothing are forgotten first.
 const REMEMBERED: usize = 4096;
-
-/// What one caller may do, over all of their connections.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CallerLimits {
-    /// Calls, in the long run.
-    pub calls_per_second: f64,
-    /// Calls that may come at once after a pause.
-    pub burst: u32,
-    /// Calls under way, streams included.
-    pub at_once: u32,
-    /// Connections open.
-    pub connections: u32,
-}
 
 #[derive(Debug)]
 pub(crate) struct Callers {

@@ -2,7 +2,6 @@
 //! one caller may make. A stream ends when the certificate of its caller is revoked or over.
 
 use std::{
-    cell::Cell,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -19,22 +18,18 @@ use tonic::{
 use tower_layer::Layer;
 use tracing::Instrument as _;
 
-use crate::edge::{
-    app::App,
-    callers::{Refusal, Running},
-    identity::{Known, Peer},
-    status::{chain, status},
+use types::Chain;
+
+use crate::{
+    deployment::certificate::Known,
+    edge::{
+        app::App,
+        callers::{Refusal, Running},
+        identity::Peer,
+        marking,
+        status::status,
+    },
 };
-
-tokio::task_local! {
-    /// Whether the call under way is on the record.
-    static NOTED: Cell<bool>;
-}
-
-/// The call under way is on the record, as begun or as refused.
-pub(crate) fn noted() {
-    let _ = NOTED.try_with(|noted| noted.set(true));
-}
 
 #[derive(Clone)]
 pub(crate) struct GuardLayer(pub(crate) Arc<App>);
@@ -93,24 +88,23 @@ where
         Ok(running) => running,
         Err(refusal) => return Ok(refuse(&app, &known.caller, action, refusal).await.into_http()),
     };
-    if let Err(error) = app.know(&known).await {
+    if let Err(error) = app.certificates.know(&known).await {
         return Ok(status(action.unwrap_or(Action::Connect), GateError::Audit(error).into()).into_http());
     }
-    NOTED
-        .scope(Cell::new(false), async move {
-            let response = inner.call(request).await?;
-            let failed = response.headers().get("grpc-status").is_some_and(|status| status != "0");
-            if let (true, Some(action), false) = (failed, action, NOTED.with(Cell::get)) {
-                app.note_refusal(&known.caller, action, why_not_read(response.headers())).await;
-            }
-            let over = {
-                let (app, known) = (app.clone(), known.clone());
-                Box::pin(async move { app.callers.until_over(&known, &app.clock).await })
-            };
-            let action = action.unwrap_or(Action::Connect);
-            Ok(response.map(|inner| Body::new(Watched { inner, over, app, known, action, ended: false, _running: running })))
-        })
-        .await
+    marking::call(async move {
+        let response = inner.call(request).await?;
+        let failed = response.headers().get("grpc-status").is_some_and(|status| status != "0");
+        if let (true, Some(action), false) = (failed, action, marking::is_on_record()) {
+            app.note_refusal(&known.caller, action, why_not_read(response.headers())).await;
+        }
+        let over = {
+            let (app, known) = (app.clone(), known.clone());
+            Box::pin(async move { app.callers.until_over(&known, &app.clock).await })
+        };
+        let action = action.unwrap_or(Action::Connect);
+        Ok(response.map(|inner| Body::new(Watched { inner, over, app, known, action, ended: false, _running: running })))
+    })
+    .await
 }
 
 async fn refuse(app: &App, caller: &Caller, action: Option<Action>, refusal: Refusal) -> Status {
@@ -211,7 +205,7 @@ impl App {
             charge: None,
         };
         if let Err(error) = self.gate.log().append(entry).await {
-            tracing::error!(error = %chain(&error), "a refusal is not on the record");
+            tracing::error!(error = %Chain(&error), "a refusal is not on the record");
         }
     }
 }

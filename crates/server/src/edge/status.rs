@@ -7,8 +7,16 @@ use proto::BadMessage;
 use search::SearchError;
 use tonic::{Code, Status};
 
+use types::Chain;
+
 use crate::{
-    indexer::feed::FeedError,
+    base::problem::{Kind, Problem},
+    indexer::{
+        feed::FeedError,
+        reindex::{ModelError, ReindexError},
+    },
+    janitor::{ClockLeapt, JanitorError},
+    jobs::{JobError, footage_files::FileError},
     record::log::LogFault,
     store::{INDEX_AWAY, StoreError},
 };
@@ -35,14 +43,70 @@ pub(crate) enum Fault {
     Secret(#[from] SecretError),
     #[error(transparent)]
     Log(#[from] LogFault),
-    #[error(
-        "this machine's clock is {days} days ahead of the latest time it showed before; nothing is deleted by it",
-        days = ahead.as_secs() / 86_400
-    )]
-    ClockLeapt { ahead: std::time::Duration },
+    #[error(transparent)]
+    Clock(#[from] ClockLeapt),
     /// The caller is wrong about something that has no error type of its own.
     #[error("{message}")]
     Caller { code: Code, reason: &'static str, message: String, hint: &'static str },
+}
+
+impl From<Problem> for Fault {
+    fn from(Problem { kind, reason, message, hint }: Problem) -> Self {
+        let code = match kind {
+            Kind::Invalid => Code::InvalidArgument,
+            Kind::Exists => Code::AlreadyExists,
+            Kind::State => Code::FailedPrecondition,
+            Kind::TooMany => Code::ResourceExhausted,
+            Kind::Away => Code::Unavailable,
+            Kind::Internal => Code::Internal,
+        };
+        Self::Caller { code, reason, message, hint }
+    }
+}
+
+impl From<ReindexError> for Fault {
+    fn from(error: ReindexError) -> Self {
+        match error {
+            ReindexError::Problem(problem) => problem.into(),
+            ReindexError::Model(error) => Self::Store(error.into()),
+        }
+    }
+}
+
+impl From<ModelError> for Fault {
+    fn from(error: ModelError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<JobError> for Fault {
+    fn from(error: JobError) -> Self {
+        match error {
+            JobError::Problem(problem) => problem.into(),
+            JobError::Catalogue(error) => error.into(),
+        }
+    }
+}
+
+impl From<FileError> for Fault {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Hangs(problem) => problem.into(),
+            FileError::Thread => FeedError::Thread.into(),
+        }
+    }
+}
+
+impl From<JanitorError> for Fault {
+    fn from(error: JanitorError) -> Self {
+        match error {
+            JanitorError::Catalogue(error) => error.into(),
+            JanitorError::Feed(error) => error.into(),
+            JanitorError::OldCopy(error) => StoreError::from(error).into(),
+            JanitorError::Audit(error) => GateError::Audit(error).into(),
+            JanitorError::Clock(error) => error.into(),
+        }
+    }
 }
 
 impl Fault {
@@ -85,7 +149,7 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
         }
         Fault::Secret(error) => ours(Code::Internal, "secret", &error, "check the server's disk"),
         Fault::Search(error) => of_search(&error),
-        error @ Fault::ClockLeapt { .. } => {
+        Fault::Clock(error) => {
             let hint = "look at the server's clock; where it is right, say so: `sightline retention run --clock-is-right`";
             proto::status(Code::FailedPrecondition, &error.to_string(), "clock_leapt", hint)
         }
@@ -162,18 +226,6 @@ fn of_search(error: &SearchError) -> Status {
 
 /// Something of ours failed: logged with its causes, told without them.
 fn ours(code: Code, reason: &str, error: &(dyn std::error::Error + 'static), hint: &str) -> Status {
-    tracing::error!(error = %chain(error), "request failed");
+    tracing::error!(error = %Chain(error), "request failed");
     proto::status(code, &error.to_string(), reason, hint)
-}
-
-/// An error and its causes on one line.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

@@ -34,13 +34,13 @@ use tokio_rustls::{
 };
 use tokio_util::sync::CancellationToken;
 use tonic::transport::server::Connected;
-use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::{
     base::clock::Clock,
+    deployment::certificate::Known,
     edge::{
         callers::Callers,
-        identity::{Known, Peer},
+        identity::Peer,
         places::{Pending, Place, Places},
     },
 };
@@ -73,13 +73,6 @@ pub enum TlsError {
     },
     #[error("the server certificate and its key can't be used")]
     Server(#[source] rustls::Error),
-}
-
-/// When the first certificate of a file ends (seconds since 1970); `None` where none can be read.
-pub(crate) fn end(file: &Path) -> Option<i64> {
-    let first = CertificateDer::pem_file_iter(file).ok()?.next()?.ok()?;
-    let (_, read) = X509Certificate::from_der(&first).ok()?;
-    Some(read.validity().not_after.timestamp())
 }
 
 /// TLS 1.3 alone, client certificate required, HTTP/2 alone.

@@ -11,10 +11,10 @@ use std::{
 
 use catalogue::{Catalogue, Reason};
 use redact::RedactedCrop;
-use types::{Embedding, ModelDigest, SightingId};
+use types::{Chain, Embedding, ModelDigest, SightingId};
 use vision::{Embedder, ModelStore, VisionError};
 
-use crate::{edge::status::chain, indexer::feed::FeedError};
+use super::error::FeedError;
 
 /// Vectors stored in one transaction.
 const BATCH: usize = 32;
@@ -91,11 +91,11 @@ impl EmbedAgain {
                 Ok(crop) => match embedder.embed(&crop) {
                     Ok(embedding) => made.push((*id, *seq, embedding)),
                     Err(error) => {
-                        tracing::warn!(%id, error = %chain(&error), "not embedded");
+                        tracing::warn!(%id, error = %Chain(&error), "not embedded");
                         (failed, last) = (failed + 1, Some(error));
                     }
                 },
-                Err(error) => tracing::warn!(%id, error = %chain(&error), "crop damaged: not embedded"),
+                Err(error) => tracing::warn!(%id, error = %Chain(&error), "crop damaged: not embedded"),
             }
         }
         // One picture that the model can make nothing of keeps nothing else back; a model that fails at all of several does.

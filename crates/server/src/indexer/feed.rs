@@ -1,6 +1,7 @@
 //! Keeps the index what the catalogue says. Every change reaches the index this one way, in the catalogue's order, so a
 //! crash or a failed write is made good by the next [`ModelFeed::catch_up`].
 
+mod shared;
 mod sharing;
 
 use std::{
@@ -12,43 +13,20 @@ use std::{
     time::Duration,
 };
 
-use catalogue::{Catalogue, CatalogueError, Change, Reason, SetAside, UnusableRow};
+use catalogue::{Catalogue, Change, Reason, SetAside, UnusableRow};
 use index::{IndexEntry, IndexError, IndexSpec, Place, VectorIndex};
 use tokio::{sync::Mutex, task::spawn_blocking};
-use types::{Day, Embedding, SightingId};
+use types::{Chain, Day, Embedding, SightingId};
 
 pub(crate) use crate::indexer::index_feed::IndexFeed;
 
-use crate::{
-    edge::status::chain,
-    indexer::{embed_again::EmbedAgain, feeder::Feeder},
-};
+pub use super::error::FeedError;
+use crate::indexer::{embed_again::EmbedAgain, feeder::Feeder};
 pub(crate) use sharing::FED;
 use sharing::Sharing;
 
 /// Changes read from the catalogue at once; each carries a vector of some kilobytes.
 const BATCH: u32 = 512;
-
-#[derive(Debug, thiserror::Error)]
-pub enum FeedError {
-    #[error(transparent)]
-    Catalogue(#[from] CatalogueError),
-    #[error(transparent)]
-    Index(#[from] IndexError),
-    #[error("embed stored crops")]
-    Vision(#[from] vision::VisionError),
-    #[error("the index's thread ended unexpectedly")]
-    Thread,
-    #[error("the server that feeds the index has not taken yet what was stored; see its log, then try again")]
-    NotFed,
-}
-
-impl FeedError {
-    /// Whether a server that holds the index has to be looked after.
-    pub fn is_away(&self) -> bool {
-        matches!(self, Self::Index(error) if error.is_away())
-    }
-}
 
 /// The index and what it takes to keep it right.
 #[derive(Debug)]
@@ -107,7 +85,7 @@ impl ModelFeed {
         };
         match feed.begin(at_once).await {
             Err(error) if error.is_away() => {
-                tracing::error!(error = %chain(&error), "no search until the index server answers; sightings are stored meanwhile");
+                tracing::error!(error = %Chain(&error), "no search until the index server answers; sightings are stored meanwhile");
             }
             begun => begun?,
         }

@@ -3,9 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
-use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::edge::{app::App, status::chain};
+use types::Chain;
+
+use super::index_feed::IndexFeed;
+use crate::base::health::Health;
 
 /// Not serving while there are sightings that the index could not take. Searches go on without them.
 pub(crate) const HEALTH: &str = "sightline.Index";
@@ -14,22 +16,21 @@ pub(crate) const HEALTH: &str = "sightline.Index";
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Until `stop`.
-pub(crate) async fn tell_regularly(app: Arc<App>, health: HealthReporter, stop: CancellationToken) {
+pub(crate) async fn tell_regularly(feed: Arc<IndexFeed>, health: Health, stop: CancellationToken) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
-        let whole = match app.store.feed.main().count_set_aside().await {
+        let whole = match feed.main().count_set_aside().await {
             Ok(count) => count == 0,
             Err(error) => {
-                tracing::error!(error = %chain(&error), "what the index has set aside can't be told");
+                tracing::error!(error = %Chain(&error), "what the index has set aside can't be told");
                 false
             }
         };
         if stop.is_cancelled() {
             return;
         }
-        let status = if whole { ServingStatus::Serving } else { ServingStatus::NotServing };
-        health.set_service_status(HEALTH, status).await;
+        health.set(HEALTH, whole).await;
     }
 }

@@ -13,35 +13,35 @@
 //! A sighting's own vector is the mean over several pictures of its track; from its crop it is made of the best one alone.
 
 mod compare;
+mod error;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use catalogue::{AppearanceModel, ModelPlace};
-use index::IndexSpec;
+use catalogue::{AppearanceModel, Catalogue, ModelPlace};
+use index::{IndexSpec, Place};
 use tokio_util::sync::CancellationToken;
-use tonic::Code;
-use types::{ModelDigest, ReceiveTime};
-use vision::{Embedder, Projection, VisionError};
+use types::{Chain, ModelDigest, ReceiveTime};
+use vision::{Embedder, ModelStore, Projection, VisionError};
 
 pub(crate) use compare::Comparison;
+pub(crate) use error::{ModelError, ReindexError};
 
+use super::{
+    embed_again::EmbedAgain,
+    feed::{FeedError, IndexFeed, ModelFeed},
+    feeder::Feeder,
+};
 use crate::{
+    base::problem::{Kind, Problem},
+    cluster::fleet::Fleet,
     config::Config,
-    edge::{
-        app::App,
-        status::{Fault, chain},
-    },
-    indexer::{
-        embed_again::EmbedAgain,
-        feed::{FeedError, ModelFeed},
-        feeder::Feeder,
-    },
-    query::picture::MadeBy,
-    store::{Store, StoreError},
 };
 
 /// Changes that the index beside takes at once: a stop waits for so many crops at most.
@@ -88,7 +88,7 @@ pub(crate) struct Models {
 
 impl Models {
     /// Those the catalogue names, else the configuration's.
-    pub(crate) async fn read(catalogue: &catalogue::Catalogue, configured: &AppearanceModel) -> Result<Self, StoreError> {
+    pub(crate) async fn read(catalogue: &Catalogue, configured: &AppearanceModel) -> Result<Self, ModelError> {
         let mut all = catalogue.appearance_models().await?;
         let mut take = |place| all.iter().position(|m| m.place == place).map(|i| all.swap_remove(i));
         let current = take(ModelPlace::Current);
@@ -103,8 +103,47 @@ impl Models {
     }
 }
 
-impl Store {
-    pub(crate) async fn appearance(&self) -> Result<Models, StoreError> {
+/// Which model makes a vector: that of the index that is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct MadeBy {
+    pub(crate) model: ModelDigest,
+    pub(crate) embedder: Option<String>,
+    pub(crate) appearance: Option<PathBuf>,
+}
+
+/// Which model's vectors are searched, and the change to another's.
+#[derive(Debug)]
+pub(crate) struct ModelChange {
+    catalogue: Catalogue,
+    feed: Arc<IndexFeed>,
+    models: ModelStore,
+    fleet: Arc<Fleet>,
+    /// The model that the configuration names.
+    configured: AppearanceModel,
+    data: PathBuf,
+    /// Where the indexes are.
+    place: Place,
+    /// An index of a model that nobody uses is left behind where it was.
+    untidy: AtomicBool,
+    /// Held by whoever changes which model is searched.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+}
+
+impl ModelChange {
+    pub(crate) fn new(
+        catalogue: Catalogue,
+        feed: Arc<IndexFeed>,
+        models: ModelStore,
+        fleet: Arc<Fleet>,
+        configured: AppearanceModel,
+        data: PathBuf,
+        place: Place,
+    ) -> Self {
+        let (untidy, turn) = (AtomicBool::new(false), tokio::sync::Mutex::default());
+        Self { catalogue, feed, models, fleet, configured, data, place, untidy, turn }
+    }
+
+    pub(crate) async fn appearance(&self) -> Result<Models, ModelError> {
         Models::read(&self.catalogue, &self.configured).await
     }
 
@@ -114,7 +153,7 @@ impl Store {
     }
 
     /// How the vectors of an index are made, for one more.
-    pub(crate) async fn made_by(&self, model: ModelDigest) -> Result<MadeBy, Fault> {
+    pub(crate) async fn made_by(&self, model: ModelDigest) -> Result<MadeBy, ReindexError> {
         let Models { current, other, .. } = self.appearance().await?;
         let found = std::iter::once(current).chain(other).find(|known| known.model == model);
         // Rolled back just now.
@@ -123,18 +162,18 @@ impl Store {
         Ok(MadeBy { model, embedder: found.embedder, appearance })
     }
 
-    pub(crate) fn embed_again(&self, model: &AppearanceModel) -> Arc<EmbedAgain> {
+    fn embed_again(&self, model: &AppearanceModel) -> Arc<EmbedAgain> {
         Arc::new(EmbedAgain::new(self.models.clone(), model.embedder.clone(), self.learned(model)))
     }
 
     /// Opens the index beside, if there is to be one.
-    pub(crate) async fn open_side(&self) -> Result<(), StoreError> {
+    pub(crate) async fn open_side(&self) -> Result<(), ModelError> {
         let Some(other) = self.appearance().await?.other else { return Ok(()) };
         self.feed.set_side(Some(Arc::new(self.open_feed(&other).await?)));
         Ok(())
     }
 
-    async fn open_feed(&self, model: &AppearanceModel) -> Result<ModelFeed, StoreError> {
+    async fn open_feed(&self, model: &AppearanceModel) -> Result<ModelFeed, ModelError> {
         share_learned(&self.catalogue, &self.data, model).await?;
         let spec = spec_of(&self.models, model, &self.data).await?;
         let (feeder, again) = (Feeder::of(&self.fleet, spec.model), Some(self.embed_again(model)));
@@ -142,9 +181,9 @@ impl Store {
     }
 
     /// Has the models searched, and made beside, that another server chose.
-    pub(crate) async fn follow_models(&self) -> Result<(), StoreError> {
+    pub(crate) async fn follow_models(&self) -> Result<(), ModelError> {
         // Else this server is at it itself.
-        let Ok(_one) = self.reindexing.try_lock() else { return Ok(()) };
+        let Ok(_one) = self.turn.try_lock() else { return Ok(()) };
         let Models { current, other, .. } = self.appearance().await?;
         let of = |feed: &ModelFeed| feed.index().spec().model;
         if of(&self.feed.main()) != current.model {
@@ -164,7 +203,7 @@ impl Store {
 
     /// Begins to make vectors of another model: its name in the manifest and the file of its learned step, of which a copy is
     /// kept.
-    pub(crate) async fn start_reindex(&self, embedder: Option<String>, file: Option<PathBuf>) -> Result<(), Fault> {
+    pub(crate) async fn start(&self, embedder: Option<String>, file: Option<PathBuf>) -> Result<(), ReindexError> {
         let appearance = match file {
             Some(file) => Some(self.keep_learned(&file).await?),
             None => None,
@@ -179,11 +218,11 @@ impl Store {
         };
         next.model = match spec_of(&self.models, &next, &self.data).await {
             Ok(spec) => spec.model,
-            Err(StoreError::Vision(error)) => return Err(no_model(&error)),
+            Err(ModelError::Vision(error)) => return Err(no_model(&error)),
             Err(error) => return Err(error.into()),
         };
         if next.model == self.feed.index().spec().model {
-            return Err(Fault::invalid("same_model", "that model makes the vectors already", "name another one"));
+            return Err(Problem::invalid("same_model", "that model makes the vectors already", "name another one").into());
         }
         // Before the others hear of it.
         share_learned(&self.catalogue, &self.data, &next).await?;
@@ -194,7 +233,7 @@ impl Store {
         Ok(())
     }
 
-    async fn keep_learned(&self, file: &Path) -> Result<String, Fault> {
+    async fn keep_learned(&self, file: &Path) -> Result<String, ReindexError> {
         let (file, folder) = (file.to_owned(), self.data.join("appearance"));
         let keep = move || -> Result<String, VisionError> {
             let learned = Projection::open(&file)?;
@@ -203,16 +242,14 @@ impl Store {
             Ok(name)
         };
         let kept = tokio::task::spawn_blocking(keep).await.map_err(|_| FeedError::Thread)?;
-        kept.map_err(|e| Fault::Caller {
-            code: Code::InvalidArgument,
-            reason: "not_learned",
-            message: chain(&e),
-            hint: "give the file of `sightline appearance learn`, on the server's machine",
+        kept.map_err(|e| {
+            let hint = "give the file of `sightline appearance learn`, on the server's machine";
+            Problem::invalid("not_learned", Chain(&e).to_string(), hint).into()
         })
     }
 
     /// How far it is.
-    pub(crate) async fn reindex_progress(&self) -> Result<Progress, StoreError> {
+    pub(crate) async fn progress(&self) -> Result<Progress, ModelError> {
         let Models { current, other, .. } = self.appearance().await?;
         let side = self.feed.side();
         let left = match &side {
@@ -237,8 +274,8 @@ impl Store {
     }
 
     /// From now on the new model's vectors are searched.
-    pub(crate) async fn switch_reindex(&self) -> Result<(), Fault> {
-        let progress = self.reindex_progress().await?;
+    pub(crate) async fn switch(&self) -> Result<(), ReindexError> {
+        let progress = self.progress().await?;
         let embedded = progress.other.as_ref().is_some_and(|m| m.place == ModelPlace::Next) && progress.comparison.is_some();
         if !embedded {
             return Err(precondition("not every sighting is embedded and compared yet", "see `sightline reindex status`"));
@@ -249,8 +286,8 @@ impl Store {
     }
 
     /// Back to the model before the start.
-    pub(crate) async fn roll_back_reindex(&self) -> Result<(), Fault> {
-        match self.reindex_progress().await?.state {
+    pub(crate) async fn roll_back(&self) -> Result<(), ReindexError> {
+        match self.progress().await?.state {
             State::None => return Err(precondition("no other model is on its way or kept", "there is nothing to roll back")),
             State::Switched => self.feed.swap(async || self.catalogue.roll_back_model().await).await?,
             State::Embedding | State::Ready => self.catalogue.roll_back_model().await?,
@@ -260,8 +297,8 @@ impl Store {
     }
 
     /// No way back from here: the old model's vectors go.
-    pub(crate) async fn drop_reindex(&self) -> Result<(), Fault> {
-        if self.reindex_progress().await?.state != State::Switched {
+    pub(crate) async fn drop_previous(&self) -> Result<(), ReindexError> {
+        if self.progress().await?.state != State::Switched {
             return Err(precondition("the new model is not searched yet", "switch to it first: `sightline reindex switch`"));
         }
         // Searches that began before the switch still read the old vectors.
@@ -275,7 +312,7 @@ impl Store {
     }
 
     /// Where each server has an index of its own, it makes the next one itself when it starts: they change models one at a time.
-    pub(crate) async fn check_alone(&self) -> Result<(), Fault> {
+    pub(crate) async fn check_alone(&self) -> Result<(), ReindexError> {
         if self.fleet.is_shared() && !self.fleet.shares_index() && self.catalogue.living_servers().await?.len() > 1 {
             return Err(precondition(
                 "other servers are running",
@@ -292,7 +329,7 @@ impl Store {
         tokio::time::sleep(left).await;
     }
 
-    async fn wait_for_searches(&self) -> Result<(), Fault> {
+    async fn wait_for_searches(&self) -> Result<(), ReindexError> {
         let Some(side) = self.feed.side() else { return Ok(()) };
         let deadline = tokio::time::Instant::now() + SEARCHES;
         while Arc::strong_count(side.index()) > 1 {
@@ -311,14 +348,14 @@ impl Store {
         }
     }
 
-    async fn forget_side(&self) -> Result<(), StoreError> {
+    async fn forget_side(&self) -> Result<(), ModelError> {
         self.close_side().await;
         self.tidy_models().await
     }
 
     /// Leaves no vector of a model that has no part any more, and makes those of the current one the sightings' own. Cut short,
     /// the next start does it.
-    pub(crate) async fn tidy_models(&self) -> Result<(), StoreError> {
+    pub(crate) async fn tidy_models(&self) -> Result<(), ModelError> {
         let models = self.appearance().await?;
         if models.other.is_none() && models.chosen {
             while self.catalogue.adopt_embeddings(models.current.model, ADOPTED).await? > 0 {}
@@ -332,15 +369,15 @@ impl Store {
         let place = self.place.clone();
         let removed = tokio::task::spawn_blocking(move || place.keep_only(&kept)).await.map_err(|_| FeedError::Thread)?;
         if let Err(error) = &removed {
-            tracing::warn!(error = %chain(error), "an index of another model is left behind: trying again");
+            tracing::warn!(error = %Chain(error), "an index of another model is left behind: trying again");
         }
         self.untidy.store(removed.is_err(), Ordering::Relaxed);
         Ok(())
     }
 
     /// Compares the models where that was not done; the search of it is this process's own and reads no crop.
-    async fn compare_when_ready(&self) -> Result<(), StoreError> {
-        let progress = self.reindex_progress().await?;
+    async fn compare_when_ready(&self) -> Result<(), ModelError> {
+        let progress = self.progress().await?;
         let next = progress.other.filter(|m| m.place == ModelPlace::Next);
         let (Some(_), None, 0) = (next, progress.comparison, progress.left) else { return Ok(()) };
         // By whoever feeds it.
@@ -353,17 +390,13 @@ impl Store {
 }
 
 /// What was named can't make vectors.
-fn no_model(error: &VisionError) -> Fault {
-    Fault::Caller {
-        code: Code::InvalidArgument,
-        reason: "no_model",
-        message: chain(error),
-        hint: "name an embedder of `sightline models list`, with --appearance learned on it",
-    }
+fn no_model(error: &VisionError) -> ReindexError {
+    let hint = "name an embedder of `sightline models list`, with --appearance learned on it";
+    Problem::invalid("no_model", Chain(error).to_string(), hint).into()
 }
 
-fn precondition(message: &str, hint: &'static str) -> Fault {
-    Fault::Caller { code: Code::FailedPrecondition, reason: "reindex", message: message.to_owned(), hint }
+fn precondition(message: &str, hint: &'static str) -> ReindexError {
+    Problem::new(Kind::State, "reindex", message, hint).into()
 }
 
 pub(crate) fn learned(data: &Path, model: &AppearanceModel) -> Option<PathBuf> {
@@ -373,11 +406,7 @@ pub(crate) fn learned(data: &Path, model: &AppearanceModel) -> Option<PathBuf> {
 
 /// Sees to it that the file of a model's learned step is here and in the catalogue: one server alone may have been given it, at a
 /// time when it was not kept there.
-pub(crate) async fn share_learned(
-    catalogue: &catalogue::Catalogue,
-    data: &Path,
-    model: &AppearanceModel,
-) -> Result<(), StoreError> {
+pub(crate) async fn share_learned(catalogue: &Catalogue, data: &Path, model: &AppearanceModel) -> Result<(), ModelError> {
     let Some(name) = model.appearance.as_deref().filter(|name| !Path::new(name).is_absolute()) else { return Ok(()) };
     let (file, kept) = (data.join("appearance").join(name), catalogue.learned(name).await?);
     let kept = match (file.exists(), kept) {
@@ -415,7 +444,7 @@ pub(crate) fn configured(config: &Config, model: ModelDigest) -> AppearanceModel
 }
 
 /// Loads the model to learn what its vectors are.
-pub(crate) async fn spec_of(models: &vision::ModelStore, model: &AppearanceModel, data: &Path) -> Result<IndexSpec, StoreError> {
+pub(crate) async fn spec_of(models: &ModelStore, model: &AppearanceModel, data: &Path) -> Result<IndexSpec, ModelError> {
     let (models, embedder, learned) = (models.clone(), model.embedder.clone(), learned(data, model));
     let load = move || {
         let embedder = Embedder::load(&models, embedder.as_deref(), learned.as_deref())?;
@@ -425,16 +454,15 @@ pub(crate) async fn spec_of(models: &vision::ModelStore, model: &AppearanceModel
 }
 
 /// Feeds the index beside until `stop`, and compares the models once it has everything.
-pub(crate) async fn follow(app: Arc<App>, stop: CancellationToken) {
-    let store = &app.store;
+pub(crate) async fn follow(change: Arc<ModelChange>, stop: CancellationToken) {
     loop {
-        tokio::select! { () = stop.cancelled() => return, () = store.feed.grown() => {}, () = tokio::time::sleep(LOOK_AGAIN) => {} }
-        if store.untidy.load(Ordering::Relaxed)
-            && let Err(error) = store.tidy_models().await
+        tokio::select! { () = stop.cancelled() => return, () = change.feed.grown() => {}, () = tokio::time::sleep(LOOK_AGAIN) => {} }
+        if change.untidy.load(Ordering::Relaxed)
+            && let Err(error) = change.tidy_models().await
         {
-            tracing::error!(error = %chain(&error), "models not tidied: trying again");
+            tracing::error!(error = %Chain(&error), "models not tidied: trying again");
         }
-        let Some(side) = store.feed.side() else { continue };
+        let Some(side) = change.feed.side() else { continue };
         loop {
             if stop.is_cancelled() {
                 return;
@@ -443,18 +471,18 @@ pub(crate) async fn follow(app: Arc<App>, stop: CancellationToken) {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::error!(error = %chain(&error), "reindex: trying again");
+                    tracing::error!(error = %Chain(&error), "reindex: trying again");
                     break;
                 }
             }
         }
         drop(side);
         // What was deleted meanwhile leaves nothing behind.
-        if let Err(error) = store.catalogue.forget_embeddings().await {
-            tracing::error!(error = %chain(&error), "vectors of what is gone not deleted: trying again");
+        if let Err(error) = change.catalogue.forget_embeddings().await {
+            tracing::error!(error = %Chain(&error), "vectors of what is gone not deleted: trying again");
         }
-        if let Err(error) = store.compare_when_ready().await {
-            tracing::error!(error = %chain(&error), "models not compared: trying again");
+        if let Err(error) = change.compare_when_ready().await {
+            tracing::error!(error = %Chain(&error), "models not compared: trying again");
         }
     }
 }

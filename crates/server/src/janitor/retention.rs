@@ -14,20 +14,22 @@ use std::{
     time::Duration,
 };
 
-use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Schedule};
-use catalogue::{DeletionRun, Fence, Gone, Reason, Share, due};
+use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Retention, Schedule};
+use catalogue::{Catalogue, DeletionRun, Fence, Gone, Reason, due};
 use index::{IndexQuery, QueryVector};
 use tokio_util::sync::CancellationToken;
-use tonic_health::{ServingStatus, server::HealthReporter};
-use types::{CameraId, Day, Embedding, ReceiveTime, SightingId, TimeWindow};
+use types::{CameraId, Chain, Day, Embedding, ReceiveTime, SightingId, TimeWindow};
 
+use super::{error::JanitorError, settled::SettledTime};
 use crate::{
-    base::clock::{Believed, Settled},
-    cluster::fleet::turns,
-    edge::{
-        app::App,
-        status::{Fault, chain},
+    base::{
+        clock::{Clock, as_micros},
+        health::Health,
     },
+    cluster::fleet::turns,
+    copies::upgrade,
+    indexer::feed::FeedError,
+    store::Store,
 };
 
 /// Of each run so many are looked for by their vectors as well.
@@ -39,12 +41,16 @@ const PAGE: usize = 1_000;
 /// Not serving while a deletion is overdue.
 pub(crate) const HEALTH: &str = "sightline.Retention";
 
-/// How deletion stands, for metrics and health.
-pub(crate) struct RetentionState {
+/// Deletes sightings whose time has come.
+pub(crate) struct Deleter {
+    store: Arc<Store>,
+    retention: Retention,
+    time: Arc<SettledTime>,
+    clock: Clock,
+    health: Health,
     overdue: AtomicU64,
     deleted: AtomicU64,
     last_clean_us: AtomicI64,
-    health: HealthReporter,
 }
 
 /// How deletion stands.
@@ -56,30 +62,14 @@ pub struct RetentionCounts {
     pub deleted: u64,
 }
 
-impl RetentionState {
-    pub(crate) fn new(health: HealthReporter) -> Self {
-        Self { overdue: AtomicU64::new(0), deleted: AtomicU64::new(0), last_clean_us: AtomicI64::new(0), health }
-    }
-
-    pub(crate) fn counts(&self) -> RetentionCounts {
-        let of = |n: &AtomicU64| n.load(Ordering::Relaxed);
-        RetentionCounts { overdue: of(&self.overdue), deleted: of(&self.deleted) }
-    }
-
-    /// When all that was due was gone; `None`: not since the server started.
-    pub(crate) fn last_clean(&self) -> Option<ReceiveTime> {
-        let us = self.last_clean_us.load(Ordering::Relaxed);
-        (us != 0).then(|| ReceiveTime::from_micros(us).ok()).flatten()
-    }
-}
-
-pub(crate) async fn sweep_regularly(app: Arc<App>, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(app.config.retention_sweep);
+/// Until `stop`, each time after so long.
+pub(crate) async fn sweep_regularly(deleter: Arc<Deleter>, every: Duration, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(every);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
-        if let Err(error) = app.sweep_retention().await {
-            tracing::error!(error = %chain(&error), "not everything whose time has come was deleted; tried again later");
+        if let Err(error) = deleter.sweep().await {
+            tracing::error!(error = %Chain(&error), "not everything whose time has come was deleted; tried again later");
         }
     }
 }
@@ -93,39 +83,62 @@ struct Emptied {
     sample: Vec<Embedding>,
 }
 
-impl App {
+impl Deleter {
+    pub(crate) fn new(store: Arc<Store>, retention: Retention, time: Arc<SettledTime>, clock: Clock, health: Health) -> Self {
+        let (overdue, deleted, last_clean_us) = (AtomicU64::new(0), AtomicU64::new(0), AtomicI64::new(0));
+        Self { store, retention, time, clock, health, overdue, deleted, last_clean_us }
+    }
+
+    fn catalogue(&self) -> &Catalogue {
+        &self.store.catalogue
+    }
+
+    fn now(&self) -> ReceiveTime {
+        self.clock.now()
+    }
+
+    pub(crate) fn counts(&self) -> RetentionCounts {
+        let of = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        RetentionCounts { overdue: of(&self.overdue), deleted: of(&self.deleted) }
+    }
+
+    /// When all that was due was gone; `None`: not since the server started.
+    pub(crate) fn last_clean(&self) -> Option<ReceiveTime> {
+        let us = self.last_clean_us.load(Ordering::Relaxed);
+        (us != 0).then(|| ReceiveTime::from_micros(us).ok()).flatten()
+    }
+
     /// Deletes what is due, and says whether anything is overdue afterwards. Returns the runs that came to their end.
-    pub(crate) async fn sweep_retention(&self) -> Result<Vec<DeletionRun>, Fault> {
+    pub(crate) async fn sweep(&self) -> Result<Vec<DeletionRun>, JanitorError> {
         let _turn = self.store.deleting.lock().await;
-        crate::copies::upgrade::forget_old(&self.store.data, self.now()).map_err(crate::store::StoreError::from)?;
+        upgrade::forget_old(&self.store.data, self.now())?;
         // Of several servers one deletes; all of them see what is overdue.
         let done = match self.store.fleet.turn(turns::RETENTION).await? {
             Some(held) => self.delete_due(&held.fence()).await,
             None => Ok(Vec::new()),
         };
-        let overdue = match self.overdue().await {
+        let overdue = match self.count_overdue().await {
             Ok(buckets) => buckets,
             Err(error) => {
-                tracing::error!(error = %chain(&error), "what is overdue can't be told");
-                self.retention.overdue().max(1)
+                tracing::error!(error = %Chain(&error), "what is overdue can't be told");
+                self.overdue.load(Ordering::Relaxed).max(1)
             }
         };
-        self.retention.overdue.store(overdue, Ordering::Relaxed);
+        self.overdue.store(overdue, Ordering::Relaxed);
         if done.is_ok() && overdue == 0 {
-            self.retention.last_clean_us.store(self.now().as_micros(), Ordering::Relaxed);
+            self.last_clean_us.store(self.now().as_micros(), Ordering::Relaxed);
         }
-        let status = if overdue == 0 { ServingStatus::Serving } else { ServingStatus::NotServing };
-        self.retention.health.set_service_status(HEALTH, status).await;
+        self.health.set(HEALTH, overdue == 0).await;
         done
     }
 
-    async fn delete_due(&self, by: &Fence) -> Result<Vec<DeletionRun>, Fault> {
+    async fn delete_due(&self, by: &Fence) -> Result<Vec<DeletionRun>, JanitorError> {
         let catalogue = self.catalogue();
-        let now = self.settled().await?.0;
+        let now = self.time.settled().await?.0;
         let holds = catalogue.standing_holds().await?;
         let mut done = self.carry_out(catalogue.open_deletions().await?, true, &holds, now, by).await?;
         let cameras = catalogue.cameras().await?;
-        let cutoffs = self.config.retention.cutoffs(cameras.iter().map(|c| (&c.id, &c.policy)), now);
+        let cutoffs = self.retention.cutoffs(cameras.iter().map(|c| (&c.id, &c.policy)), now);
         let mut days = due(&catalogue.shares().await?, &cutoffs);
         for day in catalogue.review_holds(&holds, now).await? {
             days.entry(day).or_default();
@@ -159,7 +172,7 @@ impl App {
         holds: &[Hold],
         now: ReceiveTime,
         by: &Fence,
-    ) -> Result<Vec<DeletionRun>, Fault> {
+    ) -> Result<Vec<DeletionRun>, JanitorError> {
         if runs.is_empty() {
             return Ok(Vec::new());
         }
@@ -177,10 +190,10 @@ impl App {
         }
         let erased = async {
             // What was deleted is in a copy from before an upgrade too.
-            crate::copies::upgrade::forget(&self.store.data).map_err(crate::store::StoreError::from)?;
+            upgrade::forget(&self.store.data)?;
             self.purge_everywhere(emptied.iter().map(|e| e.run.deletion.day)).await?;
             self.store.feed.forget_deletions().await?;
-            Ok::<_, Fault>(self.catalogue().erase(&days).await?)
+            Ok::<_, JanitorError>(self.catalogue().erase(&days).await?)
         };
         let erased = erased.await;
         let mut done = Vec::new();
@@ -201,7 +214,7 @@ impl App {
                     let sightings = run.deletion.sightings();
                     self.catalogue().finish_deletion(&run, now, seq, by).await?;
                     run.finished = Some((now, seq));
-                    self.retention.deleted.fetch_add(gone.len() as u64, Ordering::Relaxed);
+                    self.deleted.fetch_add(gone.len() as u64, Ordering::Relaxed);
                     tracing::info!(%day, sightings, whole = run.deletion.whole, "sightings deleted: their time had come");
                     done.push(run);
                 }
@@ -220,7 +233,7 @@ impl App {
 
     /// Every server that is there has deleted these days from its own index when this returns; one that is not makes its index
     /// again when it comes back.
-    async fn purge_everywhere(&self, days: impl Iterator<Item = Day>) -> Result<(), Fault> {
+    async fn purge_everywhere(&self, days: impl Iterator<Item = Day>) -> Result<(), JanitorError> {
         if !self.store.fleet.is_shared() {
             return Ok(());
         }
@@ -244,7 +257,7 @@ impl App {
         holds: &[Hold],
         now: ReceiveTime,
         by: &Fence,
-    ) -> Result<Emptied, (DeletionRun, Fault)> {
+    ) -> Result<Emptied, (DeletionRun, JanitorError)> {
         let (mut gone, mut sample) = (Vec::new(), Vec::new());
         loop {
             match self.catalogue().delete_due(&mut run, holds, now, by).await {
@@ -266,7 +279,7 @@ impl App {
                 self.catalogue().delete_crops(day).await?;
                 self.store.feed.purge_day(day).await?;
             }
-            Ok::<_, Fault>(())
+            Ok::<_, JanitorError>(())
         };
         match rest.await {
             Ok(()) => Ok(Emptied { run, begin, gone, sample }),
@@ -275,7 +288,7 @@ impl App {
     }
 
     /// Looks for what was deleted as somebody would who wants to find it.
-    async fn probe(&self, deletion: &Deletion, gone: &[SightingId], sample: Vec<Embedding>) -> Result<Probe, Fault> {
+    async fn probe(&self, deletion: &Deletion, gone: &[SightingId], sample: Vec<Embedding>) -> Result<Probe, JanitorError> {
         let catalogue = self.catalogue();
         let mut found = catalogue.stray_crops(deletion.day).await?;
         for page in gone.chunks(PAGE) {
@@ -297,10 +310,8 @@ impl App {
             found += ids.iter().filter(|id| gone.contains(id)).count() as u64;
             Ok((found, ids))
         };
-        let (listed, ids_left) = tokio::task::spawn_blocking(in_index)
-            .await
-            .map_err(|_| crate::indexer::feed::FeedError::Thread)?
-            .map_err(crate::indexer::feed::FeedError::from)?;
+        let (listed, ids_left) =
+            tokio::task::spawn_blocking(in_index).await.map_err(|_| FeedError::Thread)?.map_err(FeedError::from)?;
         // Read after the index was: what it has must have a row.
         let rows: BTreeSet<_> = catalogue.ids(deletion.day).await?.into_iter().collect();
         found += listed + ids_left.iter().filter(|id| !rows.contains(id)).count() as u64;
@@ -308,47 +319,24 @@ impl App {
     }
 
     /// How many days are later than they may be, and how many deletions did not come to their end.
-    async fn overdue(&self) -> Result<u64, Fault> {
-        let now = self.settled().await?.0;
-        let late = |at: ReceiveTime| at.plus_micros(micros(self.config.retention.grace)) <= now;
+    async fn count_overdue(&self) -> Result<u64, JanitorError> {
+        let now = self.time.settled().await?.0;
+        let late = |at: ReceiveTime| at.plus_micros(as_micros(self.retention.grace)) <= now;
         let schedules = self.schedules().await?;
         let shares = self.catalogue().shares().await?;
-        let days: BTreeSet<Day> = shares.iter().filter(|s| ends(&schedules, s).is_some_and(late)).map(|s| s.day).collect();
+        let days: BTreeSet<Day> = shares.iter().filter(|s| s.ends(&schedules).is_some_and(late)).map(|s| s.day).collect();
         let open = self.catalogue().open_deletions().await?;
         let stuck = |r: &&DeletionRun| late(r.begun) || r.deletion.probe.is_some_and(|p| p.found > 0);
         Ok(days.len() as u64 + open.iter().filter(stuck).count() as u64)
     }
 
-    /// The time for what can't be undone: it does not go back, and a leap ahead does not move it.
-    pub(crate) async fn settled(&self) -> Result<Settled, Fault> {
-        match self.retention_time().await? {
-            (_, Some(ahead)) if ahead > self.config.clock_leap => Err(Fault::ClockLeapt { ahead }),
-            (now, _) => Ok(Settled(now)),
-        }
-    }
-
-    /// The latest time that was settled, on any server; and how far this machine's clock is ahead of it, where it leapt.
-    pub(crate) async fn retention_time(&self) -> Result<(ReceiveTime, Option<Duration>), Fault> {
-        let last = self.catalogue().last_time().await?;
-        let (now, ahead) = match self.clock.believed() {
-            Believed::Leapt(ahead) => return Ok((last.unwrap_or_else(|| self.clock.raw()), Some(ahead))),
-            Believed::Time { settled, ahead } => (settled.0, ahead),
-        };
-        let last = last.unwrap_or(now);
-        let unseen = u64::try_from(now.as_micros() - last.as_micros()).map_or(Duration::ZERO, Duration::from_micros);
-        if unseen > self.config.clock_leap {
-            return Ok((last, Some(unseen)));
-        }
-        Ok((self.catalogue().see_time(now).await?, ahead))
-    }
-
     /// By camera, as its owner says now.
-    pub(crate) async fn schedules(&self) -> Result<BTreeMap<CameraId, Schedule>, Fault> {
+    pub(crate) async fn schedules(&self) -> Result<BTreeMap<CameraId, Schedule>, JanitorError> {
         let cameras = self.catalogue().cameras().await?;
-        Ok(cameras.into_iter().map(|c| (c.id, self.config.retention.of(&c.policy))).collect())
+        Ok(cameras.into_iter().map(|c| (c.id, self.retention.of(&c.policy))).collect())
     }
 
-    async fn note_deletion(&self, deletion: &Deletion, phase: Phase) -> Result<u64, Fault> {
+    async fn note_deletion(&self, deletion: &Deletion, phase: Phase) -> Result<u64, JanitorError> {
         let entry = AuditEntry {
             at: self.now(),
             caller: None,
@@ -358,24 +346,9 @@ impl App {
             detail: AuditDetail { deletion: Some(deletion.clone()), ..AuditDetail::default() },
             charge: None,
         };
-        let receipt = self.gate.log().append(entry).await;
-        Ok(receipt.map_err(|e| Fault::Gate(access::GateError::Audit(e)))?.seq)
+        let receipt = self.store.log.append(entry).await;
+        Ok(receipt?.seq)
     }
-}
-
-impl RetentionState {
-    fn overdue(&self) -> u64 {
-        self.overdue.load(Ordering::Relaxed)
-    }
-}
-
-/// When the first of a share comes to its end.
-pub(crate) fn ends(schedules: &BTreeMap<CameraId, Schedule>, share: &Share) -> Option<ReceiveTime> {
-    schedules.get(&share.camera).map(|schedule| schedule.ends(share.oldest))
-}
-
-pub(crate) fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Everything of a day that looks like it, as far as a search reads.

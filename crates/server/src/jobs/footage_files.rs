@@ -14,10 +14,9 @@ use std::{
 use media::{Footage, MediaError};
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
-use tonic::Code;
 use types::{AgencyId, FootageDigest};
 
-use crate::edge::status::Fault;
+use crate::base::problem::{Kind, Problem};
 
 /// Agencies' folders, from the configuration: nobody chooses one over the network.
 #[derive(Debug, Clone, Default)]
@@ -53,6 +52,15 @@ pub(crate) struct FileWork {
     hangs: Duration,
 }
 
+/// Why work on a file has no result.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FileError {
+    #[error(transparent)]
+    Hangs(#[from] Problem),
+    #[error("a thread ended unexpectedly")]
+    Thread,
+}
+
 /// Counts what was done, so that slow is told from dead.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Alive(Arc<AtomicU64>);
@@ -72,10 +80,10 @@ impl Default for FileWork {
 impl FileWork {
     /// # Errors
     /// What `work` says, or that it hangs, or that too much hangs already.
-    pub(crate) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static, E: From<FileError> + Send + 'static>(
         &self,
-        work: impl FnOnce(&Alive) -> Result<T, Fault> + Send + 'static,
-    ) -> Result<T, Fault> {
+        work: impl FnOnce(&Alive) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E> {
         let place = tokio::time::timeout(self.hangs, self.places.clone().acquire_owned()).await;
         let place = place.map_err(|_| hangs())?.map_err(|_| hangs())?;
         let alive = Alive::default();
@@ -86,26 +94,22 @@ impl FileWork {
             let _ = told.send(work(&ticks));
             drop(place);
         });
-        started.map_err(|_| crate::indexer::feed::FeedError::Thread)?;
+        started.map_err(|_| FileError::Thread)?;
         loop {
             let before = alive.0.load(Ordering::Relaxed);
             match tokio::time::timeout(self.hangs, &mut answer).await {
                 Ok(Ok(answer)) => return answer,
-                Ok(Err(_)) => return Err(crate::indexer::feed::FeedError::Thread.into()),
+                Ok(Err(_)) => return Err(FileError::Thread.into()),
                 Err(_) if alive.0.load(Ordering::Relaxed) != before => {}
-                Err(_) => return Err(hangs()),
+                Err(_) => return Err(hangs().into()),
             }
         }
     }
 }
 
-fn hangs() -> Fault {
-    Fault::Caller {
-        code: Code::Unavailable,
-        reason: "file_hangs",
-        message: "the disk or share with the footage does not answer".to_owned(),
-        hint: "check the share on the server's machine, then add the footage again",
-    }
+fn hangs() -> FileError {
+    let hint = "check the share on the server's machine, then add the footage again";
+    Problem::new(Kind::Away, "file_hangs", "the disk or share with the footage does not answer", hint).into()
 }
 
 /// Of what the handle holds, which must be the same at the end.
@@ -137,16 +141,17 @@ mod tests {
     async fn work_that_hangs_costs_its_place_and_no_call() {
         let files = FileWork { places: Arc::new(Semaphore::new(1)), hangs: Duration::from_millis(50) };
         let (release, held) = std::sync::mpsc::channel::<()>();
+        let hangs = |done: Result<(), FileError>| matches!(done, Err(FileError::Hangs(Problem { reason: "file_hangs", .. })));
         let stuck = files.run(move |_| {
             let _ = held.recv();
             Ok(())
         });
-        assert!(matches!(stuck.await, Err(Fault::Caller { reason: "file_hangs", .. })));
-        assert!(matches!(files.run(|_| Ok(())).await, Err(Fault::Caller { reason: "file_hangs", .. })));
+        assert!(hangs(stuck.await));
+        assert!(hangs(files.run(|_| Ok(())).await));
         release.send(()).unwrap();
         while files.places.available_permits() == 0 {
             tokio::task::yield_now().await;
         }
-        files.run(|_| Ok(())).await.unwrap();
+        files.run(|_| Ok::<_, FileError>(())).await.unwrap();
     }
 }

@@ -13,13 +13,12 @@ use std::{
 use access::log::Trust;
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError};
 use rustix::process::{Resource, getrlimit};
-use types::ReceiveTime;
+use types::{Chain, ReceiveTime};
 use vision::{ModelState, Role};
 
 use crate::{
     config::Config,
-    deployment::Home,
-    edge::{status::chain, tls},
+    deployment::{Home, certificate},
     record::log::{FileTiles, checked, mark, public_half, read_key},
     store,
 };
@@ -95,7 +94,7 @@ pub async fn doctor(home: &Home) -> Vec<Finding> {
     let config = match read {
         Ok(config) => config,
         Err(error) => {
-            found.push(Finding::fail("configuration", chain(&error), error.hint()));
+            found.push(Finding::fail("configuration", Chain(&error).to_string(), error.hint()));
             return found;
         }
     };
@@ -115,7 +114,9 @@ pub async fn doctor(home: &Home) -> Vec<Finding> {
 fn gstreamer() -> Vec<Finding> {
     let installed = match media::installed() {
         Ok(installed) => installed,
-        Err(error) => return vec![Finding::fail("GStreamer", chain(&error), "install it: package libgstreamer1.0-0")],
+        Err(error) => {
+            return vec![Finding::fail("GStreamer", Chain(&error).to_string(), "install it: package libgstreamer1.0-0")];
+        }
     };
     let version = if installed.is_new_enough {
         Finding::ok("GStreamer", installed.version)
@@ -302,7 +303,7 @@ fn certificates(home: &Home) -> Vec<Finding> {
     files
         .into_iter()
         .map(|(what, file, to_do)| {
-            let Some(end) = tls::end(&file) else {
+            let Some(end) = certificate::end(&file) else {
                 return Finding::fail(what, format!("{} can't be read", file.display()), to_do);
             };
             let date = chrono::DateTime::from_timestamp(end, 0).map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default();
@@ -334,7 +335,7 @@ fn models(config: &Config) -> Vec<Finding> {
     let fetch = "`sightline models fetch`";
     let models = match store::models(config) {
         Ok(models) => models,
-        Err(error) => return vec![Finding::fail("models", chain(&error), fetch)],
+        Err(error) => return vec![Finding::fail("models", Chain(&error).to_string(), fetch)],
     };
     let named = [(Role::Detector, &config.detector), (Role::FaceFinder, &config.face_finder), (Role::Embedder, &config.embedder)];
     named
@@ -343,7 +344,7 @@ fn models(config: &Config) -> Vec<Finding> {
             let manifest = models.manifest();
             let entry = match name.as_ref().map_or_else(|| manifest.default(role), |name| manifest.entry(name)) {
                 Ok(entry) => entry,
-                Err(error) => return Finding::fail("model", chain(&error), "correct [models] in sightline.toml"),
+                Err(error) => return Finding::fail("model", Chain(&error).to_string(), "correct [models] in sightline.toml"),
             };
             let what = format!("model {}", entry.name);
             match models.state(&entry.name) {
@@ -356,7 +357,7 @@ fn models(config: &Config) -> Vec<Finding> {
                     format!("{} has the digest {found}, which is another", models.path(&entry.name).display()),
                     fetch,
                 ),
-                Err(error) => Finding::fail(what, chain(&error), "check that you may read the cache folder"),
+                Err(error) => Finding::fail(what, Chain(&error).to_string(), "check that you may read the cache folder"),
             }
         })
         .collect()
@@ -396,7 +397,7 @@ async fn stored(home: &Home, config: &Config, data: &Path) -> Vec<Finding> {
         }
         Err(error) => {
             let to_do = error.hint().unwrap_or("restore a backup: `sightline restore`").to_owned();
-            return vec![Finding::fail(what, chain(&error), to_do)];
+            return vec![Finding::fail(what, Chain(&error).to_string(), to_do)];
         }
     };
     let mut found = Vec::new();
@@ -405,7 +406,9 @@ async fn stored(home: &Home, config: &Config, data: &Path) -> Vec<Finding> {
             found.push(Finding::ok(what, format!("{count} sightings")));
             found.push(index(config, data, count));
         }
-        Err(error) => found.push(Finding::fail(what, chain(&error), "`sightline check`; restore a backup: `sightline restore`")),
+        Err(error) => {
+            found.push(Finding::fail(what, Chain(&error).to_string(), "`sightline check`; restore a backup: `sightline restore`"))
+        }
     }
     found.extend(log(home, config, &catalogue).await);
     catalogue.close().await;
@@ -430,17 +433,17 @@ async fn log(home: &Home, config: &Config, catalogue: &Catalogue) -> Vec<Finding
     let what = "log";
     let key = match read_key(&public_half(&home.log_key())) {
         Ok(key) => key,
-        Err(fault) => return vec![Finding::fail(what, chain(&fault), fault.hint())],
+        Err(fault) => return vec![Finding::fail(what, Chain(&fault).to_string(), fault.hint())],
     };
     let trust = Trust { log: key, witnesses: Vec::new(), quorum: 0 };
     let have = match catalogue.audit_len().await {
         Ok(have) => have,
-        Err(error) => return vec![Finding::fail(what, chain(&error), "`sightline check`")],
+        Err(error) => return vec![Finding::fail(what, Chain(&error).to_string(), "`sightline check`")],
     };
     let restore = "this is an older copy of the catalogue: restore the newest one, with `sightline restore --log`";
     let checkpoint = match checked(&trust, &FileTiles::new(home.log()).checkpoint()) {
         Ok(checkpoint) => checkpoint,
-        Err(fault) => return vec![Finding::fail(what, chain(&fault), fault.hint())],
+        Err(fault) => return vec![Finding::fail(what, Chain(&fault).to_string(), fault.hint())],
     };
     let signed = checkpoint.map_or(0, |head| head.size);
     let mut found = vec![if signed > have {
@@ -466,7 +469,7 @@ async fn log(home: &Home, config: &Config, catalogue: &Catalogue) -> Vec<Finding
             format!("{} is not there", path.display()),
             "put it back if you have it; else the next start makes it anew, and an older copy of the log can't be told until then",
         ),
-        Err(fault) => Finding::fail("high-water mark", chain(&fault), fault.hint()),
+        Err(fault) => Finding::fail("high-water mark", Chain(&fault).to_string(), fault.hint()),
     });
     found
 }
@@ -474,7 +477,7 @@ async fn log(home: &Home, config: &Config, catalogue: &Catalogue) -> Vec<Finding
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deployment::{Deployment, InitOptions};
+    use crate::credentials::init::{Deployment, InitOptions};
 
     fn of<'a>(found: &'a [Finding], what: &str) -> &'a Finding {
         found.iter().find(|f| f.what == what).unwrap_or_else(|| panic!("{what}: {found:#?}"))

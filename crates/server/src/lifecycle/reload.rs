@@ -12,6 +12,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use types::Chain;
+
 use crate::{
     config::{Config, ConfigError, Keys},
     deployment::{
@@ -19,12 +21,11 @@ use crate::{
         lock::{HomeLock, LockError},
     },
     edge::{
+        callers::Callers,
         places::{PlaceLimits, Places},
-        status::chain,
         tls::{self, Door, Handshakes, TlsError},
     },
-    lifecycle::serve::Server,
-    live::LiveSettings,
+    live::{LiveCameras, LiveSettings},
 };
 
 /// What the last reload did, in the home folder while a server runs.
@@ -35,6 +36,9 @@ const LOOK: Duration = Duration::from_millis(20);
 
 /// What of a server can be exchanged while it runs.
 pub(crate) struct Reloadable {
+    home: Home,
+    callers: Arc<Callers>,
+    live: Arc<LiveCameras>,
     handshakes: Arc<Handshakes>,
     places: Arc<Places>,
     door: Door,
@@ -86,29 +90,34 @@ impl Refused {
 }
 
 impl Reloadable {
-    pub(crate) fn new(config: &Config, handshakes: Arc<Handshakes>, places: Arc<Places>, door: Door) -> Self {
-        let now = Now { keys: config.keys.clone(), certificates: None };
-        Self { handshakes, places, door, now: Mutex::new(now) }
+    pub(crate) fn new(
+        home: &Home,
+        config: &Config,
+        live: Arc<LiveCameras>,
+        handshakes: Arc<Handshakes>,
+        places: Arc<Places>,
+        door: Door,
+    ) -> Self {
+        let now = Mutex::new(Now { keys: config.keys.clone(), certificates: None });
+        Self { home: home.clone(), callers: door.callers.clone(), live, handshakes, places, door, now }
     }
-}
 
-impl Server {
     /// Takes configuration and certificates anew. `log` is told what to log from now on where that changes.
     fn reload(&self, log: &impl Fn(Option<&str>)) -> Result<Reloaded, Refused> {
-        let (home, parts) = (self.home(), &self.reloadable);
-        let mut now = parts.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let home = &self.home;
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         // All of it is read and found good before anything is exchanged.
         let config = Config::load(&home.config())?;
         let certificates = fingerprint(home);
-        let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), parts.door.clone())?;
+        let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), self.door.clone())?;
 
         let changes = now.keys.changes(&config.keys);
         let mut changed = changes.at_once;
         let touches = |section: &str, changed: &[String]| changed.iter().any(|key| key.starts_with(section));
-        parts.places.set_limits(PlaceLimits::of(&config));
-        self.callers().set_limits(config.callers);
+        self.places.set_limits(PlaceLimits::of(&config));
+        self.callers.set_limits(config.callers);
         if touches("live.", &changed) {
-            self.live().set(LiveSettings::of(&config));
+            self.live.set(LiveSettings::of(&config));
         }
         if touches("server.log", &changed) {
             log(config.log_filter.as_deref());
@@ -116,15 +125,15 @@ impl Server {
         if now.certificates.is_none_or(|before| before != certificates) {
             changed.push("certificates".to_owned());
         }
-        parts.handshakes.replace(tls);
+        self.handshakes.replace(tls);
         *now = Now { keys: now.keys.taking(&config.keys), certificates: Some(certificates) };
         Ok(Reloaded { changed, needs_restart: changes.needs_restart })
     }
 
     /// Notes the certificates that it started with, so that a reload can tell whether they are others.
     pub(crate) fn note_certificates(&self) {
-        let mut now = self.reloadable.now.lock().unwrap_or_else(PoisonError::into_inner);
-        now.certificates = Some(fingerprint(self.home()));
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.certificates = Some(fingerprint(&self.home));
     }
 }
 
@@ -160,19 +169,19 @@ pub(crate) fn end(home: &Home) {
 }
 
 /// Somebody sent SIGHUP.
-pub(crate) fn at_signal(server: &Server, log: &impl Fn(Option<&str>)) {
-    let home = server.home();
+pub(crate) fn at_signal(parts: &Reloadable, log: &impl Fn(Option<&str>)) {
+    let home = &parts.home;
     let number = read(home).map_or(1, |said| said.number + 1);
     let mut said = Said { process: std::process::id(), number, done: None, error: None, hint: None };
-    match server.reload(log) {
+    match parts.reload(log) {
         Ok(done) => {
             let (changed, needs_restart) = (done.changed.join(", "), done.needs_restart.join(", "));
             tracing::info!(changed, needs_restart, "configuration and certificates taken anew");
             said.done = Some(done);
         }
         Err(refused) => {
-            tracing::error!(error = %chain(&refused), "configuration and certificates stay as they were");
-            (said.error, said.hint) = (Some(chain(&refused)), Some(refused.hint()));
+            tracing::error!(error = %Chain(&refused), "configuration and certificates stay as they were");
+            (said.error, said.hint) = (Some(Chain(&refused).to_string()), Some(refused.hint()));
         }
     }
     if let Err(error) = write(home, &said) {

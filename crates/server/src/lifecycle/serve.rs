@@ -1,63 +1,52 @@
 //! A running server, from its start to its last flush.
 
-use std::{
-    future::Future,
-    net::SocketAddr,
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use access::{Gate, Policy};
 use pipeline::CameraSecrets;
-use proto::v1::{
-    admin_service_server::AdminServiceServer, camera_service_server::CameraServiceServer, case_service_server::CaseServiceServer,
-    export_service_server::ExportServiceServer, footage_service_server::FootageServiceServer,
-    ingest_service_server::IngestServiceServer, live_service_server::LiveServiceServer, log_service_server::LogServiceServer,
-    retention_service_server::RetentionServiceServer, search_service_server::SearchServiceServer,
-};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
-use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic_health::{ServingStatus, server::HealthReporter};
-use types::ReceiveTime;
+use types::{Chain, ReceiveTime};
 use vision::VisionOptions;
 
+use super::{
+    follower, gather,
+    reload::{self, Reloadable},
+    service,
+    supervise::Parts,
+};
 use crate::{
-    base::clock::Clock,
-    cluster::fleet,
+    base::{clock::Clock, health::Health, rules::Rules},
     config::{Config, ConfigError},
-    copies::upgrade::OldCopies,
     credentials::{
         grant_keys::{FoundKeys, GrantKeyError},
-        known::follow_lists,
+        known::{KnownCertificates, follow_lists},
     },
     deployment::{Home, address_file},
     edge::{
         app::App,
         callers::{Callers, Seldom},
-        guard::GuardLayer,
+        health::health,
+        listen::{self, ListenError},
+        marking::Marking,
         places::{PlaceLimits, Places},
-        services::Api,
-        status::chain,
+        services::live::encoded,
         tls::{self, Door, Handshakes, Refused, TlsError},
     },
-    indexer::{feed, reindex},
+    indexer::{health as index_health, reindex},
     janitor::{
-        purge::{SealedWords, sweep_regularly},
-        retention::{self, RetentionCounts, RetentionState},
+        crops,
+        purge::{self, CaseSweep},
+        retention::{self, Deleter, RetentionCounts},
+        settled::SettledTime,
     },
-    jobs::{Jobs, Workers, footage_files::FootageRoots},
-    lifecycle::{
-        reload::{self, Reloadable},
-        service,
-        supervise::Parts,
-    },
+    jobs::{Jobs, Workers, footage_files::FootageRoots, keep_leases},
     live::{LiveCameras, LiveSettings},
-    notify::{self, Hook, HookError, Notify},
+    notify::{self, Hook, HookError, Notify, Teller},
     query::{handed_out::HandedOut, picture::PictureReader},
     record::{health as record_health, health::RecordHealth},
     store::{Store, StoreError},
-    telemetry::metrics::{self, MetricsError},
+    telemetry::metrics::MetricsError,
 };
 
 /// Entries of the record that are asked for the latest time.
@@ -86,7 +75,7 @@ pub enum ServeError {
     #[error("load GStreamer")]
     Media(#[from] media::MediaError),
     #[error("describe the services for reflection")]
-    Reflection(#[from] tonic_reflection::server::Error),
+    Reflection(#[source] Box<dyn std::error::Error + Send + Sync>),
     #[error(transparent)]
     Metrics(#[from] MetricsError),
     #[error(transparent)]
@@ -96,7 +85,7 @@ pub enum ServeError {
     #[error("{0} ended unexpectedly, and with it the server")]
     Part(&'static str),
     #[error("the service ended unexpectedly")]
-    Ended(#[source] tonic::transport::Error),
+    Ended(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl ServeError {
@@ -122,16 +111,16 @@ pub struct Server {
     health_address: Option<SocketAddr>,
     metrics_address: Option<SocketAddr>,
     app: Arc<App>,
-    health: HealthReporter,
+    health: Health,
     workers: Workers,
     /// `None` once it has ended.
     watching: Option<JoinHandle<()>>,
     /// `None` once it has ended.
-    grpc: Option<JoinHandle<Result<(), tonic::transport::Error>>>,
+    grpc: Option<JoinHandle<Result<(), ListenError>>>,
     tasks: Parts,
     shutdown: Duration,
     home: Home,
-    pub(crate) reloadable: Reloadable,
+    reloadable: Reloadable,
 }
 
 impl std::fmt::Debug for Server {
@@ -147,7 +136,7 @@ pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr), log: impl Fn(Opt
     let mut again = hang_up().map_err(|e| ServeError::Start("listening to signals", e))?;
     let signal = signal().map_err(|e| ServeError::Start("listening to signals", e))?;
     let mut server = Server::start(home, config).await?;
-    server.note_certificates();
+    server.reloadable.note_certificates();
     reload::begin(home).map_err(|e| ServeError::Start("the file that says what a reload did", e))?;
     ready(server.address());
     service::ready();
@@ -159,7 +148,7 @@ pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr), log: impl Fn(Opt
             () = &mut signal => break None,
             part = server.ended() => break Some(part),
             () = &mut alive => break None,
-            _ = again.recv() => reload::at_signal(&server, &log),
+            _ = again.recv() => reload::at_signal(&server.reloadable, &log),
         }
     };
     service::stopping();
@@ -169,7 +158,7 @@ pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr), log: impl Fn(Opt
         None => stopped,
         Some(part) => {
             if let Err(error) = stopped {
-                tracing::error!(error = %chain(&error), "not stopped as it should be");
+                tracing::error!(error = %Chain(&error), "not stopped as it should be");
             }
             Err(ServeError::Part(part))
         }
@@ -205,15 +194,15 @@ impl Server {
         let store = Arc::new(Store::open(home, &config).await?);
         store.log.introduce().await.map_err(StoreError::from)?;
         let keys = keys.trust(&store.catalogue, &store.log, clock.now()).await?;
-        let listener = listen(config.listen).await?;
+        let listener = bind(config.listen).await?;
         let address = listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
 
         let stop = CancellationToken::new();
         // Until a reindex is dropped cameras and footage are looked at with the old embedder.
-        let sees = store.appearance().await?;
+        let sees = store.reindex.appearance().await.map_err(StoreError::from)?;
         let vision = VisionOptions {
             embedder: sees.sees().embedder.clone(),
-            appearance: store.learned(sees.sees()),
+            appearance: store.reindex.learned(sees.sees()),
             ..vision_options(&config)
         };
         let roots = FootageRoots::new(config.footage_roots.clone());
@@ -228,6 +217,7 @@ impl Server {
             store.models.clone(),
             vision.clone(),
             CameraSecrets::new(&home.root().join("secrets/cameras")),
+            encoded,
             LiveSettings::of(&config),
         ));
         let policy = Policy { authoriser_keys: Some(keys.all()), ..config.policy.clone() };
@@ -236,11 +226,16 @@ impl Server {
         }
         let latest = store.catalogue.last_time().await.map_err(StoreError::from)?;
         clock.begin(config.clock_leap, latest, &store.catalogue.last_recorded(LAST_ENTRIES).await.map_err(StoreError::from)?);
-        let (health, health_service) = tonic_health::server::health_reporter();
+        let (health, health_service) = health();
+        let (notify, rules) = (Arc::new(Notify::new(health.clone())), Arc::new(Rules::default()));
+        let time = Arc::new(SettledTime::new(store.catalogue.clone(), clock.clone(), config.clock_leap));
+        let certificates = KnownCertificates::new(store.catalogue.clone(), store.log.clone(), clock.clone(), home.clone());
+        let cases = CaseSweep::new(store.clone(), policy.clone(), time.clone(), clock.clone(), notify.clone(), rules.clone());
+        let deleter = Deleter::new(store.clone(), config.retention.clone(), time.clone(), clock.clone(), health.clone());
         let app = Arc::new(App {
-            gate: Gate::new(policy, store.log.clone()),
+            gate: Gate::new(policy, Marking(store.log.clone())),
             keys,
-            knowing: tokio::sync::Mutex::default(),
+            certificates: Arc::new(certificates),
             home: home.clone(),
             pictures: PictureReader::new(store.models.clone(), vision_options(&config)),
             handed_out: HandedOut::default(),
@@ -249,10 +244,11 @@ impl Server {
             callers,
             strangers: Seldom::default(),
             clock,
-            notify: Notify::new(health.clone()),
-            rules: AtomicU64::new(0),
-            purges: vec![Arc::new(SealedWords(store.catalogue.clone())), Arc::new(OldCopies(store.data.clone()))],
-            retention: RetentionState::new(health.clone()),
+            notify,
+            rules,
+            time,
+            cases: Arc::new(cases),
+            retention: Arc::new(deleter),
             record_health: RecordHealth::new(health.clone()),
             started: ReceiveTime::now(),
             stop: stop.clone(),
@@ -265,85 +261,62 @@ impl Server {
             app.callers.revoke(&serial);
         }
         // Where that fails it is tried again, and nobody is answered before.
-        if let Err(error) = app.know_issued().await {
-            tracing::error!(error = %chain(&error), "what was issued is not on the record yet");
+        if let Err(error) = app.certificates.know_issued().await {
+            tracing::error!(error = %Chain(&error), "what was issued is not on the record yet");
         }
-        set_health(&health, ServingStatus::Serving).await;
-        app.record_health.tell(&app.store).await;
+        set_health(&health, true).await;
+        app.tell_record_health().await;
         let mut tasks = Parts::default();
         let (send, connections) = mpsc::channel(16);
         let (handshakes, places) = (Handshakes::new(tls), Places::new(PlaceLimits::of(&config)));
-        let reloadable = Reloadable::new(&config, handshakes.clone(), places.clone(), door.clone());
+        let reloadable = Reloadable::new(home, &config, live.clone(), handshakes.clone(), places.clone(), door.clone());
         tasks.spawn("the door", tls::accept(listener, handshakes, places, door, send, stop.clone()));
         tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), strangers));
-        tasks.spawn("the record of who was issued a certificate", follow_lists(app.clone(), stop.clone()));
+        tasks.spawn("the record of who was issued a certificate", follow_lists(app.certificates.clone(), stop.clone()));
         if let Some(hook) = hook {
             app.catalogue().begin_notifying().await.map_err(StoreError::from)?;
-            tasks.spawn("telling who answers for cases", notify::tell_regularly(app.clone(), hook, stop.clone()));
+            let teller = Teller {
+                notify: app.notify.clone(),
+                hook,
+                catalogue: app.catalogue().clone(),
+                log: app.store.log.clone(),
+                fleet: app.store.fleet.clone(),
+                clock: app.clock.clone(),
+            };
+            tasks.spawn("telling who answers for cases", notify::tell_regularly(teller, stop.clone()));
         }
-        tasks.spawn("the sweep of overdue cases", sweep_regularly(app.clone(), stop.clone()));
-        tasks.spawn("retention", retention::sweep_regularly(app.clone(), stop.clone()));
-        tasks.spawn("the health of the index", feed::health::tell_regularly(app.clone(), health.clone(), stop.clone()));
-        tasks.spawn("the writing of the index", flush_regularly(app.clone(), stop.clone()));
-        tasks.spawn("reindexing", reindex::follow(app.clone(), stop.clone()));
+        tasks.spawn("the sweep of overdue cases", purge::sweep_regularly(app.cases.clone(), stop.clone()));
+        let deleting = retention::sweep_regularly(app.retention.clone(), config.retention_sweep, stop.clone());
+        tasks.spawn("retention", deleting);
+        tasks
+            .spawn("the health of the index", index_health::tell_regularly(app.store.feed.clone(), health.clone(), stop.clone()));
+        tasks.spawn("the writing of the index", flush_regularly(app.store.clone(), config.index_flush, stop.clone()));
+        tasks.spawn("reindexing", reindex::follow(app.store.reindex.clone(), stop.clone()));
         if app.store.fleet.is_shared() {
-            tasks.spawn("following the other servers", fleet::follow(app.clone(), stop.clone()));
-            tasks.spawn("the leases of jobs", fleet::keep_jobs(app.clone(), stop.clone()));
+            tasks.spawn("following the other servers", follower::follow(app.store.clone(), app.callers.clone(), stop.clone()));
+            tasks.spawn("the leases of jobs", keep_leases(app.jobs.clone(), stop.clone()));
         }
-        tasks.spawn_once("the sweep of crops", fleet::sweep_crops(app.clone()));
-        tasks.spawn_once("committing to what was found", record_health::commit_found(app.clone(), stop.clone()));
+        tasks.spawn_once("the sweep of crops", crops::sweep_crops(app.store.fleet.clone()));
+        tasks.spawn_once("committing to what was found", record_health::commit_found(app.catalogue().clone(), stop.clone()));
         let watching = Some(tokio::spawn(live.run(stop.clone())));
-        tasks.spawn("publishing", publish_regularly(app.clone(), stop.clone()));
+        tasks.spawn("publishing", publish_regularly(app.store.clone(), stop.clone()));
         let health_address = match config.health_listen {
             Some(address) => {
-                let listener = listen(address).await?;
+                let listener = bind(address).await?;
                 let bound = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;
-                let only_health = tonic::transport::Server::builder().add_service(health_service.clone());
-                let stop = stop.clone();
-                tasks.spawn("the health port", async move {
-                    let served = only_health.serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop.cancelled());
-                    if let Err(error) = served.await {
-                        tracing::error!(error = %chain(&error), "health port ended");
-                    }
-                });
+                tasks.spawn("the health port", listen::serve_health(listener, health_service.clone(), stop.clone()));
                 Some(bound)
             }
             None => None,
         };
 
         let metrics_address = match config.metrics_listen {
-            Some(address) => Some(metrics::start(address, &home.server_certificate(), &app, &stop, &mut tasks).await?),
+            Some(address) => Some(gather::start(address, &home.server_certificate(), &app, &stop, &mut tasks).await?),
             None => None,
         };
 
-        let (api, limit) = (Api(app.clone()), config.max_request_bytes);
-        let reflection = || {
-            tonic_reflection::server::Builder::configure()
-                .register_encoded_file_descriptor_set(proto::FILE_DESCRIPTOR_SET)
-                .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-        };
-        let router = tonic::transport::Server::builder()
-            .layer(GuardLayer(app.clone()))
-            .max_concurrent_streams(config.max_streams)
-            .timeout(config.request_timeout)
-            .http2_keepalive_interval(Some(Duration::from_secs(30)))
-            .add_service(SearchServiceServer::new(api.clone()).max_decoding_message_size(limit))
-            .add_service(CameraServiceServer::new(api.clone()).max_decoding_message_size(limit))
-            .add_service(CaseServiceServer::new(api.clone()).max_decoding_message_size(limit))
-            .add_service(FootageServiceServer::new(api.clone()).max_decoding_message_size(limit))
-            .add_service(LiveServiceServer::new(api.clone()).max_decoding_message_size(limit))
-            .add_service(IngestServiceServer::new(api.clone()).max_decoding_message_size(limit))
-            .add_service(AdminServiceServer::new(api.clone()).max_decoding_message_size(limit))
-            .add_service(RetentionServiceServer::new(api.clone()).max_decoding_message_size(limit))
-            .add_service(ExportServiceServer::new(api.clone()).max_decoding_message_size(limit))
-            .add_service(LogServiceServer::new(api).max_decoding_message_size(limit))
-            .add_service(health_service)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
-        let until = stop.clone();
-        let grpc = Some(tokio::spawn(async move {
-            router.serve_with_incoming_shutdown(ReceiverStream::new(connections), until.cancelled_owned()).await
-        }));
+        let serving = listen::serve(&app, health_service, connections).map_err(ServeError::Reflection)?;
+        let grpc = Some(tokio::spawn(serving));
         address_file::write(home, address).map_err(|e| ServeError::Start("the address file", e))?;
         tracing::info!(%address, workers = config.workers, "serving");
         let (shutdown, home) = (config.shutdown, home.clone());
@@ -363,18 +336,6 @@ impl Server {
         })
     }
 
-    pub(crate) fn home(&self) -> &Home {
-        &self.home
-    }
-
-    pub(crate) fn live(&self) -> &LiveCameras {
-        &self.app.live
-    }
-
-    pub(crate) fn callers(&self) -> &Callers {
-        &self.app.callers
-    }
-
     /// Where it answers; the port that was free where the configuration says 0.
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -390,8 +351,8 @@ impl Server {
 
     /// Looks after overdue cases now, as the server does by itself every half minute.
     pub async fn sweep(&self) {
-        if let Err(error) = self.app.sweep_cases().await {
-            tracing::error!(error = %chain(&error), "overdue cases are not swept");
+        if let Err(error) = self.app.cases.sweep().await {
+            tracing::error!(error = %Chain(&error), "overdue cases are not swept");
         }
     }
 
@@ -402,8 +363,8 @@ impl Server {
 
     /// Deletes now what is due, as the server does by itself every so often.
     pub async fn sweep_retention(&self) {
-        if let Err(error) = self.app.sweep_retention().await {
-            tracing::error!(error = %chain(&error), "not everything whose time has come was deleted");
+        if let Err(error) = self.app.retention.sweep().await {
+            tracing::error!(error = %Chain(&error), "not everything whose time has come was deleted");
         }
     }
 
@@ -415,14 +376,14 @@ impl Server {
             () = finished(&mut self.watching) => "the live cameras",
             () = finished(&mut self.grpc) => "the gRPC service",
         };
-        set_health(&self.health, ServingStatus::NotServing).await;
+        set_health(&self.health, false).await;
         part
     }
 
     /// Takes no more calls, lets those under way finish for as long as the configuration says, puts jobs down, and makes
     /// everything durable.
     pub async fn stop(mut self) -> Result<(), ServeError> {
-        set_health(&self.health, ServingStatus::NotServing).await;
+        set_health(&self.health, false).await;
         self.app.stop.cancel();
         address_file::remove(&self.home);
         reload::end(&self.home);
@@ -488,7 +449,7 @@ async fn note_strangers(app: Arc<App>, mut strangers: mpsc::Receiver<Refused>) {
     }
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
 }
 
@@ -509,14 +470,14 @@ pub fn health_services() -> Vec<&'static str> {
         retention::HEALTH,
         record_health::HEALTH,
         notify::HEALTH,
-        feed::health::HEALTH,
+        index_health::HEALTH,
     ];
     services.to_vec()
 }
 
-async fn set_health(health: &HealthReporter, status: ServingStatus) {
+async fn set_health(health: &Health, serves: bool) {
     for name in health_services() {
-        health.set_service_status(name, status).await;
+        health.set(name, serves).await;
     }
 }
 
@@ -537,8 +498,8 @@ pub fn vision_options(config: &Config) -> VisionOptions {
 }
 
 /// Shows the log to the world soon after it has grown; asks witnesses again that did not answer.
-async fn publish_regularly(app: Arc<App>, stop: CancellationToken) {
-    let log = &app.store.log;
+async fn publish_regularly(store: Arc<Store>, stop: CancellationToken) {
+    let log = &store.log;
     loop {
         let again = async {
             tokio::time::sleep(ASK_AGAIN).await;
@@ -548,29 +509,29 @@ async fn publish_regularly(app: Arc<App>, stop: CancellationToken) {
         };
         tokio::select! { () = stop.cancelled() => return, () = log.grown() => {}, () = again => {} }
         if let Err(error) = log.publish().await {
-            tracing::error!(error = %chain(&error), "the log's files lag behind the record");
+            tracing::error!(error = %Chain(&error), "the log's files lag behind the record");
             // Also where nothing new comes: there may be room for it by then.
             log.has_grown();
         }
-        if let Err(error) = app.catalogue().note_accesses().await {
-            tracing::error!(error = %chain(&error), "the lists of who looked at a camera lag behind the record");
+        if let Err(error) = store.catalogue.note_accesses().await {
+            tracing::error!(error = %Chain(&error), "the lists of who looked at a camera lag behind the record");
         }
         tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(PUBLISH_EVERY) => {} }
     }
 }
 
 /// Brings the index up to date and to disk every so often; also after a write to it failed.
-async fn flush_regularly(app: Arc<App>, stop: CancellationToken) {
-    let mut tick = tokio::time::interval(app.config.index_flush);
+async fn flush_regularly(store: Arc<Store>, every: Duration, stop: CancellationToken) {
+    let mut tick = tokio::time::interval(every);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
         let done = async {
-            app.store.feed.catch_up().await?;
-            app.store.flush_index().await
+            store.feed.catch_up().await?;
+            store.flush_index().await
         };
         if let Err(error) = done.await {
-            tracing::error!(error = %chain(&error), "index lags behind the catalogue");
+            tracing::error!(error = %Chain(&error), "index lags behind the catalogue");
         }
     }
 }
@@ -580,7 +541,7 @@ mod tests {
     use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus as Told, health_client::HealthClient};
 
     use super::*;
-    use crate::deployment::{Deployment, InitOptions};
+    use crate::credentials::init::{Deployment, InitOptions};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_server_one_of_whose_parts_panics_says_so_and_is_not_healthy() {

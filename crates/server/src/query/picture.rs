@@ -6,7 +6,6 @@
 use std::{
     collections::HashSet,
     io::Cursor,
-    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -14,11 +13,13 @@ use access::Caller;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
 use redact::{RedactError, Subject, redact};
 use tokio::sync::Semaphore;
-use tonic::Code;
-use types::{Class, Detection, Embedding, Group, ModelDigest, RawCrop, Rect, Size};
+use types::{Chain, Class, Detection, Embedding, Group, RawCrop, Rect, Size};
 use vision::{Embedder, ModelStore, Rgb, Vision, VisionError, VisionOptions};
 
-use crate::edge::status::{Fault, chain};
+use crate::{
+    base::problem::{Kind, Problem},
+    indexer::reindex::MadeBy,
+};
 
 /// Pictures read or waiting to be; of one caller, one.
 const AT_ONCE: usize = 4;
@@ -30,14 +31,6 @@ const MAX_BYTES: u64 = 160 << 20;
 const SIDE: u32 = 1_280;
 /// A figure that has so much of the largest one's area is as likely the one meant.
 const AS_LARGE: f32 = 0.6;
-
-/// Which model makes the vector: that of the index that is asked.
-#[derive(Debug, Clone)]
-pub(crate) struct MadeBy {
-    pub(crate) model: ModelDigest,
-    pub(crate) embedder: Option<String>,
-    pub(crate) appearance: Option<PathBuf>,
-}
 
 /// Reads pictures, one at a time, with models of its own that are loaded with the first.
 pub(crate) struct PictureReader {
@@ -79,13 +72,8 @@ impl PictureReader {
         picture: Vec<u8>,
         class: Option<Class>,
         made_by: MadeBy,
-    ) -> Result<Embedding, Fault> {
-        let busy = |message: &str| Fault::Caller {
-            code: Code::ResourceExhausted,
-            reason: "busy",
-            message: message.to_owned(),
-            hint: "try again in a moment",
-        };
+    ) -> Result<Embedding, Problem> {
+        let busy = |message: &str| Problem::new(Kind::TooMany, "busy", message, "try again in a moment");
         // One's own first: nobody holds the places of all.
         let own = OwnPlace::take(&self.callers, caller).ok_or_else(|| busy("a picture of yours is being read"))?;
         let room = Arc::clone(&self.room).try_acquire_owned().map_err(|_| busy("too many pictures are being read"))?;
@@ -97,12 +85,7 @@ impl PictureReader {
             let mut vision = vision.lock().unwrap_or_else(PoisonError::into_inner);
             look(picture, class, loaded(&mut vision, &models, options, made_by).map_err(|e| unable(&e))?)
         });
-        let stopped = |_| Fault::Caller {
-            code: Code::Internal,
-            reason: "picture",
-            message: "the picture was not read to its end".to_owned(),
-            hint: "try another picture",
-        };
+        let stopped = |_| Problem::new(Kind::Internal, "picture", "the picture was not read to its end", "try another picture");
         read.await.map_err(stopped)?
     }
 }
@@ -126,22 +109,18 @@ fn loaded<'a>(
     }
 }
 
-fn unable(error: &(dyn std::error::Error + 'static)) -> Fault {
-    tracing::error!(error = %chain(error), "a query picture can't be looked at");
-    Fault::Caller {
-        code: Code::Internal,
-        reason: "models",
-        message: "the models could not look at the picture".to_owned(),
-        hint: "run `sightline models verify`",
-    }
+fn unable(error: &(dyn std::error::Error + 'static)) -> Problem {
+    tracing::error!(error = %Chain(error), "a query picture can't be looked at");
+    let (message, hint) = ("the models could not look at the picture", "run `sightline models verify`");
+    Problem::new(Kind::Internal, "models", message, hint)
 }
 
 /// Upright, and no larger than is looked at.
-fn decode(bytes: &[u8]) -> Result<RgbImage, Fault> {
-    let none = |_| Fault::invalid("bad_picture", "that is not a picture that can be read", "send a whole JPEG or PNG");
+fn decode(bytes: &[u8]) -> Result<RgbImage, Problem> {
+    let none = |_| Problem::invalid("bad_picture", "that is not a picture that can be read", "send a whole JPEG or PNG");
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(|e| none(e.into()))?;
     if !matches!(reader.format(), Some(ImageFormat::Jpeg | ImageFormat::Png)) {
-        return Err(Fault::invalid("bad_picture", "that is neither JPEG nor PNG", "send a JPEG or PNG"));
+        return Err(Problem::invalid("bad_picture", "that is neither JPEG nor PNG", "send a JPEG or PNG"));
     }
     let mut limits = Limits::default();
     (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
@@ -158,11 +137,11 @@ fn decode(bytes: &[u8]) -> Result<RgbImage, Fault> {
     Ok(picture.into_rgb8())
 }
 
-fn look(picture: RgbImage, class: Option<Class>, vision: &mut Vision) -> Result<Embedding, Fault> {
+fn look(picture: RgbImage, class: Option<Class>, vision: &mut Vision) -> Result<Embedding, Problem> {
     let size = Size { width: picture.width(), height: picture.height() };
     let nobody = || {
         let hint = "show one figure or vehicle, whole and not too small";
-        Fault::invalid("nobody_in_picture", "nothing in the picture can be looked for", hint)
+        Problem::invalid("nobody_in_picture", "nothing in the picture can be looked for", hint)
     };
     let seen = vision.detector.detect_rgb(Rgb::new(&picture, size).ok_or_else(nobody)?).map_err(|e| unable(&e))?;
     let subject = subject(&seen, class)?.ok_or_else(nobody)?;
@@ -176,7 +155,7 @@ fn look(picture: RgbImage, class: Option<Class>, vision: &mut Vision) -> Result<
     let crop = redact(raw, &shown, &mut vision.faces).map_err(|error| match error {
         RedactError::NothingLeft => {
             let hint = "show the whole figure: a face is erased, and what is worn is looked for";
-            Fault::invalid("nothing_left", "nothing is left of the picture once the head is erased", hint)
+            Problem::invalid("nothing_left", "nothing is left of the picture once the head is erased", hint)
         }
         error => unable(&error),
     })?;
@@ -184,7 +163,7 @@ fn look(picture: RgbImage, class: Option<Class>, vision: &mut Vision) -> Result<
 }
 
 /// The largest, if no other is nearly as large. People before vehicles, vehicles before things.
-fn subject(seen: &[Detection], class: Option<Class>) -> Result<Option<Detection>, Fault> {
+fn subject(seen: &[Detection], class: Option<Class>) -> Result<Option<Detection>, Problem> {
     let group = match class {
         Some(_) => None,
         None => [Group::Person, Group::Vehicle].into_iter().find(|g| seen.iter().any(|d| d.class.group() == *g)),
@@ -197,7 +176,7 @@ fn subject(seen: &[Detection], class: Option<Class>) -> Result<Option<Detection>
     let mut figures: Vec<&Detection> = seen.iter().filter(meant).collect();
     figures.sort_by(|a, b| b.bbox.area().total_cmp(&a.bbox.area()));
     match figures.as_slice() {
-        [first, second, ..] if second.bbox.area() > AS_LARGE * first.bbox.area() => Err(Fault::invalid(
+        [first, second, ..] if second.bbox.area() > AS_LARGE * first.bbox.area() => Err(Problem::invalid(
             "several_in_picture",
             "several in the picture are about as large, so it is not clear which is meant",
             "cut the picture to one of them",
@@ -224,9 +203,9 @@ mod tests {
         Detection { class, score: 0.9, bbox: Rect::new(0.0, 0.0, width, 100.0) }
     }
 
-    fn reason(result: Result<impl std::fmt::Debug, Fault>) -> &'static str {
+    fn reason(result: Result<impl std::fmt::Debug, Problem>) -> &'static str {
         match result {
-            Err(Fault::Caller { reason, .. }) => reason,
+            Err(Problem { reason, .. }) => reason,
             other => panic!("{other:?}"),
         }
     }

@@ -1,20 +1,14 @@
 //! Whether what is stored is what the record says, as far as anybody looked: at the start what can be told at once, and all of it
 //! with each `check`. Health says so; what the record says counts meanwhile.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use catalogue::{Catalogue, CatalogueError};
-use proto::v1;
 use tokio_util::sync::CancellationToken;
-use tonic_health::{ServingStatus, server::HealthReporter};
 
-use crate::{
-    edge::{app::App, status::chain},
-    store::Store,
-};
+use types::Chain;
+
+use crate::base::health::Health;
 
 /// Not serving while something stored is not what the record says. The next clean `check` ends that.
 pub(crate) const HEALTH: &str = "sightline.Record";
@@ -40,31 +34,23 @@ pub(crate) async fn differs(catalogue: &Catalogue) -> Result<bool, CatalogueErro
 
 /// Tells the health of the record.
 #[derive(Clone)]
-pub(crate) struct RecordHealth(HealthReporter);
+pub(crate) struct RecordHealth(Health);
 
 impl RecordHealth {
-    pub(crate) fn new(health: HealthReporter) -> Self {
+    pub(crate) fn new(health: Health) -> Self {
         Self(health)
     }
 
-    /// As the store has it now.
-    pub(crate) async fn tell(&self, store: &Store) {
-        let differs = store.differs.load(Ordering::Relaxed);
-        let status = if differs { ServingStatus::NotServing } else { ServingStatus::Serving };
-        self.0.set_service_status(HEALTH, status).await;
+    pub(crate) async fn tell(&self, differs: bool) {
+        self.0.set(HEALTH, !differs).await;
     }
 }
 
-/// Whether a finding is about the record.
-pub(crate) fn is_about_the_record(finding: &v1::Finding) -> bool {
-    matches!(finding.kind(), v1::FindingKind::Audit | v1::FindingKind::SightingChanged)
-}
-
 /// Commits to sightings that were stored before the record committed to any, as they are found: later changes are seen then.
-pub(crate) async fn commit_found(app: Arc<App>, stop: CancellationToken) {
+pub(crate) async fn commit_found(catalogue: Catalogue, stop: CancellationToken) {
     let mut after = 0;
     loop {
-        let done = tokio::select! { () = stop.cancelled() => return, done = app.catalogue().commit_found(after) => done };
+        let done = tokio::select! { () = stop.cancelled() => return, done = catalogue.commit_found(after) => done };
         match done {
             Ok(Some(next)) => after = next,
             Ok(None) if after == 0 => return,
@@ -73,7 +59,7 @@ pub(crate) async fn commit_found(app: Arc<App>, stop: CancellationToken) {
                 return;
             }
             Err(error) => {
-                tracing::error!(error = %chain(&error), "the record does not commit to every sighting yet: trying again");
+                tracing::error!(error = %Chain(&error), "the record does not commit to every sighting yet: trying again");
                 tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(AGAIN) => {} }
             }
         }

@@ -11,6 +11,7 @@
 mod ask;
 mod fault;
 mod files;
+mod folder;
 mod keys;
 pub(crate) mod mark;
 mod publish;
@@ -24,10 +25,7 @@ use std::{
 
 use access::{
     AuditEntry, AuditError, AuditLog, AuditReceipt, Matter, Phase, Sealed,
-    log::{
-        Checked, LogError, Note, NoteKey, NoteSigner, Receipt, Seal, TreeHead, Trust, check_consistency, entry, entry_hash,
-        verify_log,
-    },
+    log::{LogError, Note, NoteKey, NoteSigner, Receipt, Seal, TreeHead, Trust, entry, entry_hash},
 };
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -36,17 +34,16 @@ use metrics::histogram;
 use tokio::sync::Notify;
 
 use self::ask::Witness as Asked;
-pub(crate) use self::publish::grow;
+pub(crate) use self::folder::{check_beginning, checked, grow};
 pub use self::{
     fault::LogFault,
     files::FileTiles,
+    folder::{read_note, verify_folder, verify_growth},
     keys::{make_key, public_half, read_key, read_signer},
     witness::Witness,
 };
-use crate::{base::bounded::read_all, config::LogConfig, telemetry::metrics::names};
+use crate::{config::LogConfig, telemetry::metrics::names};
 
-/// A checkpoint with more witnesses than anybody has.
-const MOST_NOTE: u64 = 1 << 20;
 /// Entries compared at once when the whole log is checked.
 const PAGE: u32 = 4096;
 
@@ -297,54 +294,6 @@ impl AuditLog for Log {
         self.grown.notify_one();
         Ok(receipt)
     }
-}
-
-/// Checks a log as it lies in a folder, with no server: every entry and tile against the checkpoint, and that against `trust`.
-/// Calls `seen` with every entry in order.
-pub fn verify_folder(tiles: &FileTiles, trust: &Trust, seen: impl FnMut(u64, &[u8])) -> Result<Checked, LogFault> {
-    let path = tiles.checkpoint();
-    let note = read_note(&path)?.ok_or(LogFault::NoCheckpoint { path })?;
-    let checked = trust.check(&note)?;
-    verify_log(tiles, &checked.head, seen)?;
-    Ok(checked)
-}
-
-/// # Errors
-/// [`LogFault::Forked`] unless what `by` has `seen` is the beginning of the log at `head`.
-pub(crate) fn check_beginning(
-    tiles: &FileTiles,
-    seen: &TreeHead,
-    head: &TreeHead,
-    by: impl FnOnce() -> String,
-) -> Result<(), LogFault> {
-    let proof = access::log::prove_consistency(tiles, head, seen.size)?;
-    check_consistency(seen, head, &proof).map_err(|_| LogFault::Forked { by: by() })
-}
-
-/// Whether one checkpoint's log is the beginning of the other's, by the tiles of the longer.
-pub fn verify_growth(tiles: &FileTiles, trust: &Trust, from: &Note, to: &Note) -> Result<(Checked, Checked), LogFault> {
-    let (from, to) = (trust.check(from)?, trust.check(to)?);
-    let proof = access::log::prove_consistency(tiles, &to.head, from.head.size)?;
-    check_consistency(&from.head, &to.head, &proof)?;
-    Ok((from, to))
-}
-
-/// A checkpoint, unchecked; `None` where there is no file.
-pub fn read_note(path: &Path) -> Result<Option<Note>, LogFault> {
-    let text = match read_all(path, MOST_NOTE).map(String::from_utf8) {
-        Ok(Ok(text)) => text,
-        Ok(Err(error)) => {
-            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
-            return Err(LogFault::Io { action: "read", path: path.to_owned(), source });
-        }
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(LogFault::Io { action: "read", path: path.to_owned(), source }),
-    };
-    Ok(Some(text.parse::<Note>().map_err(access::log::LogError::from)?))
-}
-
-pub(crate) fn checked(trust: &Trust, path: &Path) -> Result<Option<TreeHead>, LogFault> {
-    read_note(path)?.map(|note| Ok(trust.check(&note)?.head)).transpose()
 }
 
 /// The verifier key of a deployment's log.

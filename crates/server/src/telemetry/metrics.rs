@@ -2,10 +2,10 @@
 //! into nothing.
 //!
 //! Events are counted where they happen, by `metrics::counter!` and `metrics::histogram!` under a name of [`names`]; what is
-//! a state is read when somebody asks (`gather.rs`). A label is a camera's id or a word of a closed list: no caller, no case,
+//! a state is read when somebody asks (`lifecycle/gather.rs`). A label is a camera's id or a word of a closed list: no caller, no case,
 //! no sighting, no free text.
 
-mod gather;
+mod common;
 mod listen;
 pub(crate) mod names;
 mod recorder;
@@ -14,16 +14,16 @@ mod worker;
 use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use ::metrics::gauge;
-use catalogue::CatalogueError;
 use futures::{FutureExt, future::BoxFuture};
 use tokio_util::sync::CancellationToken;
 use types::ReceiveTime;
 
 pub use self::worker::WorkerMetrics;
-use crate::{
-    edge::{app::App, tls},
-    lifecycle::supervise::Parts,
+pub(crate) use self::{
+    common::{cameras, info},
+    listen::Gather,
 };
+use crate::deployment::certificate;
 
 /// Why nothing is counted although it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -38,29 +38,8 @@ pub enum MetricsError {
     Recorder(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Reads what is a state and not an event.
-type Gather = Arc<dyn Fn() -> BoxFuture<'static, Result<(), CatalogueError>> + Send + Sync>;
-
-/// Starts to count and to answer whoever asks about a server; where.
-pub(crate) async fn start(
-    address: SocketAddr,
-    certificate: &Path,
-    app: &Arc<App>,
-    stop: &CancellationToken,
-    tasks: &mut Parts,
-) -> Result<SocketAddr, MetricsError> {
-    let app = app.clone();
-    let gather: Gather = Arc::new(move || {
-        let app = app.clone();
-        async move { gather::gather(&app).await }.boxed()
-    });
-    let (bound, serving) = answer(address, certificate, gather, stop).await?;
-    tasks.spawn("the metrics port", serving);
-    Ok(bound)
-}
-
-/// Where it answers, and what answers there. `certificate` is what the process shows.
-async fn answer(
+/// Starts to count; where it answers, and what answers there. `certificate` is what the process shows.
+pub(crate) async fn answer(
     address: SocketAddr,
     certificate: &Path,
     gather: Gather,
@@ -70,7 +49,7 @@ async fn answer(
     let listen = |source| MetricsError::Listen { address, source };
     let listener = tokio::net::TcpListener::bind(address).await.map_err(listen)?;
     let bound = listener.local_addr().map_err(listen)?;
-    let ends = tls::end(certificate);
+    let ends = certificate::end(certificate);
     let gather: Gather = Arc::new(move || {
         if let Some(ends) = ends {
             gauge!(names::CERTIFICATE_ENDS).set((ends - ReceiveTime::now().as_micros() / 1_000_000) as f64);

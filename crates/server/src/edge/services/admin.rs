@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{
     edge::{identity::caller, paging::Page, status::Fault},
-    indexer::reindex,
+    indexer::reindex::{self, ModelChange, ReindexError},
     record::log::sealed,
-    store::Store,
+    store::Rebuilt,
 };
 
 const DEFAULT_LISTED: u32 = 100;
@@ -47,9 +47,9 @@ impl AdminService for Api {
         let action = if repair { Action::Repair } else { Action::Check };
         let answer = self
             .0
-            .recorded(&caller, action, None, AuditDetail::default(), async |_| Ok(self.0.store.check(repair).await?))
+            .recorded(&caller, action, None, AuditDetail::default(), async |_| Ok(self.0.store.check(repair).await?.into()))
             .await?;
-        self.0.record_health.tell(&self.0.store).await;
+        self.0.tell_record_health().await;
         Ok(Response::new(answer))
     }
 
@@ -61,7 +61,8 @@ impl AdminService for Api {
         let answer = self
             .0
             .recorded(&caller, Action::RebuildIndex, None, AuditDetail::default(), async |_| {
-                Ok(self.0.store.rebuild_index().await?)
+                let Rebuilt { vectors, elapsed } = self.0.store.rebuild_index().await?;
+                Ok(v1::RebuildIndexResponse { vectors, elapsed: Some(proto::duration(elapsed)) })
             })
             .await?;
         Ok(Response::new(answer))
@@ -75,9 +76,9 @@ impl AdminService for Api {
         let v1::StartReindexRequest { embedder, appearance_path } = request.into_inner();
         let detail = AuditDetail::default().seal(sealed(Matter::Path, format!("{embedder} {appearance_path}")));
         let reindex = self
-            .reindexing(&caller, Action::StartReindex, detail, async |store| {
+            .reindexing(&caller, Action::StartReindex, detail, async |change| {
                 let file = (!appearance_path.is_empty()).then(|| appearance_path.clone().into());
-                store.start_reindex((!embedder.is_empty()).then_some(embedder), file).await
+                change.start((!embedder.is_empty()).then_some(embedder), file).await
             })
             .await?;
         Ok(Response::new(v1::StartReindexResponse { reindex: Some(reindex) }))
@@ -94,7 +95,7 @@ impl AdminService for Api {
         request: Request<v1::SwitchReindexRequest>,
     ) -> Result<Response<v1::SwitchReindexResponse>, Status> {
         let caller = caller(&request)?;
-        let work = async |store: &Store| store.switch_reindex().await;
+        let work = async |change: &ModelChange| change.switch().await;
         let reindex = self.reindexing(&caller, Action::SwitchReindex, AuditDetail::default(), work).await?;
         Ok(Response::new(v1::SwitchReindexResponse { reindex: Some(reindex) }))
     }
@@ -104,14 +105,14 @@ impl AdminService for Api {
         request: Request<v1::RollBackReindexRequest>,
     ) -> Result<Response<v1::RollBackReindexResponse>, Status> {
         let caller = caller(&request)?;
-        let work = async |store: &Store| store.roll_back_reindex().await;
+        let work = async |change: &ModelChange| change.roll_back().await;
         let reindex = self.reindexing(&caller, Action::RollBackReindex, AuditDetail::default(), work).await?;
         Ok(Response::new(v1::RollBackReindexResponse { reindex: Some(reindex) }))
     }
 
     async fn drop_reindex(&self, request: Request<v1::DropReindexRequest>) -> Result<Response<v1::DropReindexResponse>, Status> {
         let caller = caller(&request)?;
-        let work = async |store: &Store| store.drop_reindex().await;
+        let work = async |change: &ModelChange| change.drop_previous().await;
         let reindex = self.reindexing(&caller, Action::DropReindex, AuditDetail::default(), work).await?;
         Ok(Response::new(v1::DropReindexResponse { reindex: Some(reindex) }))
     }
@@ -154,7 +155,7 @@ impl AdminService for Api {
                 self.0.catalogue().revoke_identity(&revoked).await?;
                 self.0.callers.revoke(&serial);
                 // What a revoked authoriser granted permits nothing any more: whoever streams looks again.
-                self.0.rules_changed();
+                self.0.rules.changed();
                 Ok(revoked)
             })
             .await?;
@@ -198,16 +199,16 @@ impl Api {
         caller: &Caller,
         action: Action,
         detail: AuditDetail,
-        work: impl AsyncFnOnce(&Store) -> Result<(), Fault>,
+        work: impl AsyncFnOnce(&ModelChange) -> Result<(), ReindexError>,
     ) -> Result<v1::Reindex, Status> {
         self.0
             .recorded(caller, action, None, detail, async |_| {
-                let store = &self.0.store;
+                let change = &self.0.store.reindex;
                 // One at a time: two that switch at once must see each other.
-                let _one = store.reindexing.lock().await;
-                store.check_alone().await?;
-                work(store).await?;
-                Ok(message(&store.reindex_progress().await?))
+                let _one = change.turn.lock().await;
+                change.check_alone().await?;
+                work(change).await?;
+                Ok(message(&change.progress().await?))
             })
             .await
     }

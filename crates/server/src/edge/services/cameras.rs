@@ -7,6 +7,7 @@ use types::{AgencyId, CameraId};
 use super::{
     Api,
     convert::{agency_message, camera_message, policy_from, position_from},
+    own::not_yours,
     owners,
 };
 use crate::{
@@ -155,10 +156,4 @@ impl CameraService for Api {
         let caller = caller(&request)?;
         Ok(Response::new(self.accesses(&caller, request.into_inner()).await?))
     }
-}
-
-/// An agency's cameras belong to the organisation of its name.
-pub(super) fn not_yours(agency: &AgencyId) -> Denial {
-    let reason = format!("the cameras of {agency} are not your organisation's");
-    Denial::new(Why::NotYours, reason, "ask the agency, or an operator")
 }

@@ -28,7 +28,6 @@ impl Api {
         let (gate, action) = (&self.0.gate, Action::WatchCases);
         let told = |fault: Fault| status(action, fault);
         let begun = gate.begin(action, None, AuditDetail::default(), &caller, self.0.now()).await;
-        crate::edge::guard::noted();
         let begun = begun.map_err(|e| told(e.into()))?;
         let from = match self.first_event(after).await {
             Ok(from) => from,

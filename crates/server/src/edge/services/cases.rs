@@ -158,7 +158,7 @@ impl CaseService for Api {
                 let mut after = before.case.clone();
                 after.close(&caller, &request.reason, self.0.now())?;
                 let closed = self.0.catalogue().change_case(&before, &after).await?.case;
-                self.0.rules_changed();
+                self.0.rules.changed();
                 self.0.notify.changed();
                 Ok(closed)
             })
@@ -178,10 +178,10 @@ impl CaseService for Api {
                 let mut after = before.case.clone();
                 after.refuse(self.0.gate.policy(), &caller, &request.reason, self.0.now())?;
                 let refused = self.0.catalogue().change_case(&before, &after).await?.case;
-                self.0.rules_changed();
+                self.0.rules.changed();
                 self.0.notify.changed();
                 // Where this is cut off, the next sweep does it again.
-                self.0.purge_case(&id).await?;
+                self.0.cases.purge_case(&id).await?;
                 Ok(refused)
             })
             .await?;

@@ -7,7 +7,10 @@ use catalogue::{Agency, AuditRecord, Camera, Position, RevokedIdentity};
 use proto::{BadMessage, v1};
 use types::{AgencyId, CameraId, CaptureTime, Class, QueryPart, ReceiveTime};
 
-use crate::edge::status::Fault;
+use crate::{
+    edge::status::Fault,
+    store::{CheckFinding, CheckReport, FindingKind},
+};
 
 pub(super) fn moment(time: ReceiveTime) -> Option<prost_types::Timestamp> {
     CaptureTime::from_micros(time.as_micros()).ok().map(proto::timestamp)
@@ -228,4 +231,33 @@ pub(super) fn audit_message(record: AuditRecord) -> v1::AuditRecord {
         leaf_sha256: hex::encode(receipt.leaf),
         entry: bytes,
     }
+}
+impl From<CheckReport> for v1::CheckResponse {
+    fn from(report: CheckReport) -> Self {
+        Self {
+            clean: report.clean,
+            sightings: report.sightings,
+            crops: report.crops,
+            vectors: report.vectors,
+            findings: report.findings.into_iter().map(finding_message).collect(),
+            findings_total: report.findings_total,
+            committed: report.committed,
+            uncommitted: report.uncommitted,
+        }
+    }
+}
+
+fn finding_message(found: CheckFinding) -> v1::Finding {
+    let kind = match found.kind {
+        FindingKind::CropMissing => v1::FindingKind::CropMissing,
+        FindingKind::CropOrphaned => v1::FindingKind::CropOrphaned,
+        FindingKind::VectorMissing => v1::FindingKind::VectorMissing,
+        FindingKind::VectorOrphaned => v1::FindingKind::VectorOrphaned,
+        FindingKind::VectorDamaged => v1::FindingKind::VectorDamaged,
+        FindingKind::Database => v1::FindingKind::Database,
+        FindingKind::Audit => v1::FindingKind::Audit,
+        FindingKind::SightingUnusable => v1::FindingKind::SightingUnusable,
+        FindingKind::SightingChanged => v1::FindingKind::SightingChanged,
+    };
+    v1::Finding { kind: kind.into(), subject: found.subject, message: found.message, repaired: found.repaired }
 }

@@ -24,7 +24,6 @@ use types::{CameraId, CaseId, DescriptionQuery, Sighting, SightingId};
 use super::{Api, search::Question};
 use crate::{
     edge::{
-        guard::noted,
         identity::caller,
         status::{Fault, status},
     },
@@ -140,11 +139,10 @@ impl Api {
             Wanted::FoundBy(question) => question.example.clone(),
         };
         // First the count: what changes while they are read is read again.
-        let rules = self.0.rules.load(Ordering::Relaxed);
+        let rules = self.0.rules.count();
         let (case, cameras) = self.0.case_and_cameras(&id).await?;
         let permit =
             self.0.gate.permit_export(&id, case.as_ref(), &cameras, &asked, example.as_ref(), caller, self.0.now()).await;
-        noted();
         let permit = permit?;
         let gathered = match case {
             Some(case) => self.gather(&permit, wanted).await.map(|gathered| (case, gathered)),
@@ -220,7 +218,7 @@ impl Api {
             if tries == TRIES {
                 tracing::error!(sighting = %sighting.id, what, "not exported: it is not as it was stored");
                 self.0.store.differs.store(true, Ordering::Relaxed);
-                self.0.record_health.tell(&self.0.store).await;
+                self.0.tell_record_health().await;
                 return Err(not_as_stored(sighting.id, &what));
             }
             tries += 1;
@@ -417,7 +415,7 @@ impl Outgoing<'_> {
     /// Decided anew, from what the case and the owners say now. An export is whole or none, so one camera that is out stops
     /// all of it.
     async fn still_allowed(&mut self, api: &Api, ready: &Ready) -> Result<(), Fault> {
-        let count = api.0.rules.load(Ordering::Relaxed);
+        let count = api.0.rules.count();
         if count == self.count && self.read.is_some_and(|read| read.elapsed() < AGAIN) {
             return Ok(());
         }

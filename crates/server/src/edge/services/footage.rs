@@ -13,7 +13,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ReceiveTime};
 
-use super::{Api, cameras::not_yours, convert::moment};
+use super::{Api, convert::moment, own::not_yours};
 use crate::{
     edge::{
         identity::caller,
@@ -65,7 +65,7 @@ impl FootageService for Api {
                 }
                 let footage = self.0.jobs.files.run(move |alive| inspect(&roots, &agency, &path, alive)).await?;
                 let new = NewJob { camera: camera.id, footage, path: request.path, start, settings: settings.to_text() };
-                self.0.jobs.add(&new).await
+                Ok(self.0.jobs.add(&new).await?)
             })
             .await?;
         Ok(Response::new(v1::AddFootageResponse { job: Some(self.job_message(&job)), existed }))
@@ -119,15 +119,16 @@ impl FootageService for Api {
     async fn cancel_job(&self, request: Request<v1::CancelJobRequest>) -> Result<Response<v1::CancelJobResponse>, Status> {
         let caller = caller(&request)?;
         let job = self
-            .one(&caller, Action::CancelJob, &request.into_inner().job_id, async |job| self.0.jobs.cancel(&job.id).await)
+            .one(&caller, Action::CancelJob, &request.into_inner().job_id, async |job| Ok(self.0.jobs.cancel(&job.id).await?))
             .await?;
         Ok(Response::new(v1::CancelJobResponse { job: Some(self.job_message(&job)) }))
     }
 
     async fn retry_job(&self, request: Request<v1::RetryJobRequest>) -> Result<Response<v1::RetryJobResponse>, Status> {
         let caller = caller(&request)?;
-        let job =
-            self.one(&caller, Action::RetryJob, &request.into_inner().job_id, async |job| self.0.jobs.retry(&job).await).await?;
+        let job = self
+            .one(&caller, Action::RetryJob, &request.into_inner().job_id, async |job| Ok(self.0.jobs.retry(&job).await?))
+            .await?;
         Ok(Response::new(v1::RetryJobResponse { job: Some(self.job_message(&job)) }))
     }
 
@@ -138,7 +139,7 @@ impl FootageService for Api {
         let caller = caller(&request)?;
         let work = async |job: Job| {
             crate::copies::upgrade::forget(&self.0.store.data).map_err(crate::store::StoreError::from)?;
-            Ok((self.0.jobs.remove(&job, self.0.settled().await?).await?, job))
+            Ok((self.0.jobs.remove(&job, self.0.time.settled().await?).await?, job))
         };
         let (sightings, job) = self.one(&caller, Action::RemoveFootage, &request.into_inner().job_id, work).await?;
         Ok(Response::new(v1::RemoveFootageResponse { job: Some(self.job_message(&job)), sightings }))

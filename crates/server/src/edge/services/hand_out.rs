@@ -3,7 +3,6 @@
 
 use std::{
     collections::BTreeSet,
-    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -108,7 +107,7 @@ pub(super) async fn hand_out(api: Api, answer: Answer, send: Sender) {
 impl Api {
     /// Whether a hit may still go out: decided anew, from what the case and the owners say now.
     async fn allows(&self, permit: &CasePermit, asked: &SearchRequest, rules: &mut Rules, hit: &Hit) -> Result<bool, Fault> {
-        let count = self.0.rules.load(Ordering::Relaxed);
+        let count = self.0.rules.count();
         if count != rules.count || rules.read.elapsed() >= AGAIN {
             let (case, cameras) = self.0.case_and_cameras(permit.case()).await?;
             // A camera that was named and is not allowed any more keeps its own hits back, and not those of the others.

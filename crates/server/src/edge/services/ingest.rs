@@ -20,7 +20,6 @@ use types::{AgencyId, CameraId};
 
 use super::Api;
 use crate::edge::{
-    guard::noted,
     identity::caller,
     status::{Fault, status},
 };
@@ -100,7 +99,6 @@ impl Api {
         let agency = AgencyId::new(caller.organisation.as_str());
         let detail = AuditDetail { agency: agency.clone().ok(), ..AuditDetail::default() };
         let begun = self.0.gate.begin(action, None, detail, caller, self.0.now()).await;
-        noted();
         let begun = begun.map_err(|e| told(e.into()))?;
         let known = async {
             let agency = agency.map_err(proto::BadMessage::from)?;

@@ -8,11 +8,14 @@ use proto::v1::{self, live_service_server::LiveService};
 use tonic::{Request, Response, Status};
 use types::{AgencyId, CameraId};
 
-use super::{Api, cameras::not_yours, convert::moment};
-use crate::edge::{
-    identity::caller,
-    paging::{MOST, Page},
-    status::{Fault, status},
+use super::{Api, convert::moment, own::not_yours};
+use crate::{
+    edge::{
+        identity::caller,
+        paging::{MOST, Page},
+        status::{Fault, status},
+    },
+    live::Statuses,
 };
 
 #[tonic::async_trait]
@@ -59,7 +62,7 @@ impl LiveService for Api {
             .0
             .recorded(&caller, Action::CameraStatus, None, detail, async |permission| {
                 let mut cameras = self.of_workers().await?;
-                for own in self.0.live.everywhere().await? {
+                for own in self.everywhere().await? {
                     cameras.insert(CameraId::new(&own.camera_id).map_err(proto::BadMessage::from)?, own);
                 }
                 cameras.retain(|_, status| {
@@ -75,7 +78,24 @@ impl LiveService for Api {
     }
 }
 
+/// As callers and other servers are told it.
+pub(crate) fn encoded(statuses: Statuses) -> Vec<u8> {
+    v1::CameraStatusResponse { cameras: messages(statuses), ..Default::default() }.encode_to_vec()
+}
+
+fn messages(statuses: Statuses) -> Vec<v1::CameraStatus> {
+    statuses.into_iter().map(|(id, (agency, now))| ingest::camera_status(&id, &agency, now)).collect()
+}
+
 impl Api {
+    /// What every camera with a source is doing, on whichever server watches it.
+    async fn everywhere(&self) -> Result<Vec<v1::CameraStatus>, Fault> {
+        Ok(match self.0.live.told().await? {
+            Some(told) => v1::CameraStatusResponse::decode(&*told).map(|told| told.cameras).unwrap_or_default(),
+            None => messages(self.0.live.statuses()),
+        })
+    }
+
     /// What everybody may read of an address, and whether that is not all of it.
     async fn source(&self, kept: &KeptAddress) -> Result<(Option<SourceUrl>, bool), Fault> {
         let hint = "give the address of the camera's RTSP stream";

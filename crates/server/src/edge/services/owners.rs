@@ -8,8 +8,8 @@ use types::CameraId;
 
 use super::{
     Api,
-    cameras::not_yours,
     convert::{hours_from, moment, party, purposes_from},
+    own::not_yours,
 };
 use crate::edge::{paging::Page, status::Fault};
 
@@ -38,7 +38,7 @@ impl Api {
                     }
                 };
                 let camera = self.0.catalogue().change_camera_policy(&camera.id, change).await?;
-                self.0.rules_changed();
+                self.0.rules.changed();
                 outcome?;
                 Ok(camera)
             })

@@ -14,12 +14,12 @@ use super::{
     convert::{camera_ids, moment, party, receive_time},
 };
 use crate::{
+    base::clock::as_micros,
     edge::{
         identity::caller,
         paging::{MOST, Page},
         status::{Fault, status},
     },
-    janitor::retention::{ends, micros},
     record::log::sealed,
 };
 
@@ -86,7 +86,7 @@ impl RetentionService for Api {
                 if clock_is_right {
                     self.0.catalogue().set_time(self.0.clock.is_right()).await?;
                 }
-                let runs = self.0.sweep_retention().await?;
+                let runs = self.0.retention.sweep().await?;
                 Ok(v1::RunRetentionResponse {
                     sightings: runs.iter().map(|r| r.deletion.sightings()).sum(),
                     deletions: runs.iter().map(deletion).collect(),
@@ -191,17 +191,17 @@ impl RetentionService for Api {
 impl Api {
     async fn standing(&self) -> Result<v1::RetentionStatusResponse, Fault> {
         let catalogue = self.0.catalogue();
-        let (now, ahead) = self.0.retention_time().await?;
+        let (now, ahead) = self.0.time.seen().await?;
         let clock = self.0.clock.raw();
-        let schedules = self.0.schedules().await?;
+        let schedules = self.0.retention.schedules().await?;
         let mut days: BTreeMap<Day, (u32, Option<ReceiveTime>)> = BTreeMap::new();
         for share in catalogue.shares().await? {
             let (cameras, due) = days.entry(share.day).or_default();
             *cameras += 1;
-            let end = ends(&schedules, &share);
+            let end = share.ends(&schedules);
             *due = due.iter().copied().chain(end).min();
         }
-        let grace = micros(self.0.config.retention.grace);
+        let grace = as_micros(self.0.config.retention.grace);
         let bucket = |(day, (cameras, due)): (Day, (u32, Option<ReceiveTime>))| v1::Bucket {
             day: day.to_string(),
             cameras,

@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, pin::Pin, sync::atomic::Ordering, time::Instant};
+use std::{collections::BTreeSet, pin::Pin, time::Instant};
 
 use access::{Action, AuditDetail, Caller, CasePermit, Code as Why, Denial, Example, Matter, Outcome, SearchRequest};
 use futures::Stream;
@@ -17,7 +17,6 @@ use super::{
 };
 use crate::{
     edge::{
-        guard::noted,
         identity::caller,
         status::{Fault, status},
     },
@@ -77,11 +76,10 @@ impl Api {
         let question = Question::from_message(request)?;
         let asked = question.request();
         // First the count: what changes while they are read is read again.
-        let rules = self.0.rules.load(Ordering::Relaxed);
+        let rules = self.0.rules.count();
         let (case, cameras) = self.0.case_and_cameras(&id).await?;
         let permit =
             self.0.gate.permit(&id, case.as_ref(), &cameras, &asked, question.example.as_ref(), caller, self.0.now()).await;
-        noted();
         let permit = permit?;
         let crops = question.crops;
         match self.look(&permit, question).await {
@@ -102,7 +100,7 @@ impl Api {
         let searcher = self.0.searcher();
         let picture = match question.picture {
             Some(picture) => {
-                let made_by = self.0.store.made_by(searcher.model()).await?;
+                let made_by = self.0.store.reindex.made_by(searcher.model()).await?;
                 Some(self.0.pictures.embed(permit.caller(), picture, question.description.class, made_by).await?)
             }
             None => None,
@@ -130,7 +128,6 @@ impl Api {
         } else {
             gate.permit_view(&id, case.as_ref(), &cameras, wanted, sighting.as_ref(), caller, now).await
         };
-        noted();
         let permit = permit?;
         let audit_seq = permit.receipt().seq;
         let crop = self.0.catalogue().crop_for(&permit, wanted).await;
@@ -155,7 +152,6 @@ impl Api {
                     Ok(_) => Denial::new(Why::NoCase, reason, hint),
                     Err(denial) => denial,
                 };
-                noted();
                 Err(self.0.gate.deny(action, None, AuditDetail::default(), caller, denial, self.0.now()).await.into())
             }
         }

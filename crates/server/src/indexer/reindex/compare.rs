@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::task::spawn_blocking;
 use types::{CameraId, CaptureTime, Sighting, SightingId, TimeWindow};
 
-use crate::{indexer::feed::FeedError, store::StoreError};
+use super::error::ModelError;
+use crate::indexer::error::FeedError;
 
 const QUERIES: u32 = 200;
 const TOP: usize = 10;
@@ -33,7 +34,7 @@ pub(super) async fn compare(
     catalogue: &Catalogue,
     old: &Arc<VectorIndex>,
     new: &Arc<VectorIndex>,
-) -> Result<Comparison, StoreError> {
+) -> Result<Comparison, ModelError> {
     let cameras: Vec<CameraId> = catalogue.cameras().await?.into_iter().map(|c| c.id).collect();
     let (mut queries, mut agreement, mut best, mut elsewhere, mut with_elsewhere) = (0u32, 0.0, 0u32, 0u32, 0u32);
     let stored = catalogue.maintenance(Reason::Reindex);
@@ -69,7 +70,7 @@ async fn nearest(
     index: &Arc<VectorIndex>,
     sighting: &Sighting,
     cameras: &[CameraId],
-) -> Result<Option<Vec<SightingId>>, StoreError> {
+) -> Result<Option<Vec<SightingId>>, ModelError> {
     let vector = catalogue.maintenance(Reason::Reindex).embedding_by(sighting.id, index.spec().model).await?;
     let Some(vector) = vector else { return Ok(None) };
     let ever = |micros| CaptureTime::from_micros(micros).ok();

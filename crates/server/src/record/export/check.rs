@@ -7,7 +7,11 @@ use access::{
 };
 use types::SightingId;
 
-use super::{Files, MANIFEST, Manifest, RECEIPT, SEAL, committed::seen_of, manifest::digest, receipt_path};
+use super::{
+    committed::seen_of,
+    files::{Files, MANIFEST, RECEIPT, SEAL, receipt_path},
+    manifest::{Manifest, digest},
+};
 
 /// What does not fit.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use types::{CameraId, CaptureTime, Description, QueryPart, ReceiveTime, Sighting, SightingId, SightingOrigin, TimeStamp};
 
-use super::Committed;
+use super::committed::Committed;
 
 /// What this version writes.
 const FORMAT: &str = "sightline-export/2";

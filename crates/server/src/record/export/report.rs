@@ -4,7 +4,10 @@ use std::fmt::{self, Write};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 
-use super::{Exhibit, Files, Manifest, Moment, Word};
+use super::{
+    files::Files,
+    manifest::{Exhibit, Manifest, Moment, Word},
+};
 
 const HEAD: &str = r#"<!DOCTYPE html>
 <html lang="en">

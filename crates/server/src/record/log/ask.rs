@@ -6,7 +6,7 @@ use access::log::{Note, NoteKey, NoteSignature, TileStore, TreeHead, prove_consi
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::{StatusCode, Uri};
 
-use super::{LogFault, files::FileTiles};
+use super::{fault::LogFault, files::FileTiles};
 use crate::base::http;
 
 /// A witness that takes longer is asked again with the next checkpoint.

@@ -10,7 +10,7 @@ use access::{
 };
 use ed25519_dalek::pkcs8::{EncodePrivateKey, spki::der::pem::LineEnding};
 
-use super::LogFault;
+use super::fault::LogFault;
 use crate::deployment::pki;
 
 /// Where the verifier key to a private key lies.

@@ -2,16 +2,18 @@
 
 use std::{sync::Arc, time::Instant};
 
-use access::log::{Note, TreeHead, Trust, append, sign_head};
-use catalogue::{Catalogue, CatalogueError};
+use access::log::{Note, TreeHead, Trust, sign_head};
+use catalogue::CatalogueError;
 use futures::future::join_all;
 
-use super::{Asked, Log, LogFault, ask::Answer, check_beginning, files::FileTiles};
+use super::{
+    Log, LogFault,
+    ask::{Answer, Witness as Asked},
+    folder::{check_beginning, grow},
+};
 
 /// How often a server that starts waits for others that publish, some seconds each.
 const TRIES: u32 = 6;
-/// Entries added to the tree at once.
-const BATCH: u32 = 4096;
 
 impl Log {
     /// Brings the files up to the catalogue and asks the witnesses. What they say decides whether sightings may be read, not
@@ -121,19 +123,5 @@ impl Log {
             Ok(())
         });
         written.await.map_err(|_| LogFault::Thread)?
-    }
-}
-
-/// Adds to the tiles what the catalogue has more than `head`.
-pub(crate) async fn grow(catalogue: &Catalogue, tiles: &FileTiles, mut head: TreeHead) -> Result<TreeHead, LogFault> {
-    loop {
-        let rows = catalogue.audit_bytes_since(head.size, BATCH).await?;
-        if rows.is_empty() {
-            return Ok(head);
-        }
-        let mut tiles = tiles.clone();
-        let grown =
-            tokio::task::spawn_blocking(move || append(&mut tiles, &head, &rows.iter().map(Vec::as_slice).collect::<Vec<_>>()));
-        head = grown.await.map_err(|_| LogFault::Thread)??;
     }
 }

@@ -19,7 +19,9 @@ use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::{LogFault, read_note};
+use types::Chain;
+
+use super::{fault::LogFault, folder::read_note};
 
 /// A checkpoint and a proof of 63 hashes.
 const MAX_REQUEST: usize = 64 << 10;
@@ -80,7 +82,7 @@ impl Witness {
 
         let _alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
         let ours = |fault: LogFault| {
-            tracing::error!(error = %crate::edge::status::chain(&fault), "checkpoint not signed");
+            tracing::error!(error = %Chain(&fault), "checkpoint not signed");
             (StatusCode::INTERNAL_SERVER_ERROR, "the witness can't keep its state".to_owned())
         };
         let last = self.last(log).map_err(ours)?;

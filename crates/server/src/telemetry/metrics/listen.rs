@@ -1,8 +1,10 @@
 //! The port that Prometheus asks: plain HTTP/1.1, `GET /metrics` and nothing else, on a loopback address alone.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use catalogue::CatalogueError;
+use futures::future::BoxFuture;
 use http_body_util::Full;
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -10,14 +12,16 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::Gather;
-use crate::edge::status::chain;
+use types::Chain;
 
 /// Durations are sorted into their buckets this often, whether anybody asks or not.
 const UPKEEP: Duration = Duration::from_secs(5);
 /// Connections at once; further ones wait.
 const MAX_CONNECTIONS: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Reads what is a state and not an event.
+pub(crate) type Gather = Arc<dyn Fn() -> BoxFuture<'static, Result<(), CatalogueError>> + Send + Sync>;
 
 /// Answers until `stop`.
 pub(super) async fn serve(listener: TcpListener, gather: Gather, handle: PrometheusHandle, stop: CancellationToken) {
@@ -55,7 +59,7 @@ async fn answer(
         (&Method::GET, "/metrics") => match gather().await {
             Ok(()) => (StatusCode::OK, handle.render()),
             Err(error) => {
-                tracing::error!(error = %chain(&error), "metrics not gathered");
+                tracing::error!(error = %Chain(&error), "metrics not gathered");
                 (StatusCode::INTERNAL_SERVER_ERROR, "the catalogue does not answer\n".to_owned())
             }
         },

@@ -9,7 +9,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use types::ReceiveTime;
 
-use super::{Gather, MetricsError, answer, gather, names as n};
+use super::{
+    Gather, MetricsError, answer,
+    common::{cameras as tell_cameras, info},
+    names as n,
+};
 
 /// Answers until it is stopped or dropped.
 #[derive(Debug)]
@@ -51,8 +55,8 @@ impl WorkerMetrics {
 
 fn tell(readings: Readings) {
     let Readings { cameras, spool, oldest, refused } = readings;
-    gather::info();
-    gather::cameras(cameras);
+    info();
+    tell_cameras(cameras);
     gauge!(n::QUEUE_DEPTH, "queue" => "spool").set(spool.waiting as f64);
     gauge!(n::SPOOL_BYTES).set(spool.bytes as f64);
     gauge!(n::SPOOL_LIMIT).set(spool.limit as f64);

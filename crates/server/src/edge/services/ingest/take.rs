@@ -11,7 +11,7 @@ use types::{AgencyId, CameraId, Embedding, Sighting, SightingOrigin};
 use super::holder;
 use crate::{
     edge::{services::Api, status::Fault},
-    jobs::store_good,
+    indexer::write::store_good,
 };
 
 /// The reason where a camera was not the worker's.

@@ -1,20 +1,37 @@
 //! What is a state and not an event, read when somebody asks.
 
-use std::collections::BTreeMap;
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use catalogue::CatalogueError;
-use media::CameraState;
+use futures::FutureExt;
 use metrics::{counter, gauge};
-use pipeline::LiveStatus;
-use types::{AgencyId, CameraId, ReceiveTime};
+use tokio_util::sync::CancellationToken;
 
-use super::names as n;
-use crate::edge::app::App;
+use super::supervise::Parts;
+use crate::{
+    edge::app::App,
+    telemetry::metrics::{Gather, MetricsError, answer, cameras, info, names as n},
+};
 
-/// In the words of [`CameraState::as_str`].
-const CAMERA_STATES: [&str; 6] = ["connecting", "live", "stalled", "offline", "paused", "revoked"];
+/// Starts to count and to answer whoever asks about a server; where.
+pub(crate) async fn start(
+    address: SocketAddr,
+    certificate: &Path,
+    app: &Arc<App>,
+    stop: &CancellationToken,
+    tasks: &mut Parts,
+) -> Result<SocketAddr, MetricsError> {
+    let app = app.clone();
+    let read: Gather = Arc::new(move || {
+        let app = app.clone();
+        async move { gather(&app).await }.boxed()
+    });
+    let (bound, serving) = answer(address, certificate, read, stop).await?;
+    tasks.spawn("the metrics port", serving);
+    Ok(bound)
+}
 
-pub(super) async fn gather(app: &App) -> Result<(), CatalogueError> {
+async fn gather(app: &App) -> Result<(), CatalogueError> {
     info();
     cameras(app.live.statuses());
     jobs(app).await?;
@@ -35,38 +52,6 @@ pub(super) async fn gather(app: &App) -> Result<(), CatalogueError> {
     gauge!(n::NOTIFY_OLDEST).set(app.notify.oldest(app.now()).as_secs_f64());
     gauge!(n::SIGHTINGS_STORED).set(app.catalogue().sighting_count().await? as f64);
     Ok(())
-}
-
-pub(super) fn info() {
-    gauge!(n::INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
-}
-
-pub(super) fn cameras(all: BTreeMap<CameraId, (AgencyId, LiveStatus)>) {
-    let now = ReceiveTime::now().as_micros();
-    for (id, (_, status)) in all {
-        let camera = id.to_string();
-        let count = |name: &'static str, value: u64| counter!(name, "camera" => camera.clone()).absolute(value);
-        count(n::FRAMES_IN, status.frames.decoded);
-        count(n::FRAMES_DETECTED, status.frames.looked_at);
-        count(n::CAMERA_LOSSES, status.losses);
-        for (reason, value) in [("rate", status.frames.dropped_by_rate), ("late", status.frames.dropped_late)] {
-            counter!(n::FRAMES_DROPPED, "camera" => camera.clone(), "reason" => reason).absolute(value);
-        }
-        for (name, value) in [(n::SIGHTINGS, status.scene.sightings), (n::CROPS_REFUSED, status.scene.crops_refused)] {
-            counter!(name, "camera" => camera.clone(), "origin" => "live").absolute(value);
-        }
-        for state in CAMERA_STATES {
-            let is = f64::from(u8::from(status.state.as_str() == state));
-            gauge!(n::CAMERA_STATE, "camera" => camera.clone(), "state" => state).set(is);
-        }
-        if let Some(last) = status.last_frame.filter(|_| status.state != CameraState::Paused) {
-            let age = (now - last.as_micros()) as f64 / 1e6;
-            gauge!(n::CAMERA_FRAME_AGE, "camera" => camera.clone()).set(age);
-        }
-        if let Some(clock) = status.clock {
-            gauge!(n::CAMERA_CLOCK_OFFSET, "camera" => camera.clone()).set(clock.offset_micros as f64 / 1e6);
-        }
-    }
 }
 
 async fn jobs(app: &App) -> Result<(), CatalogueError> {
