@@ -6,7 +6,7 @@ use types::{Rect, Size};
 pub(crate) const FILL: u8 = 127;
 
 /// A picture of a figure or vehicle from which faces and heads are gone: RGB, 8 bits, rows without padding. Only
-/// [`redact`](crate::redact) makes one, and [`Self::decode`] reads one back.
+/// [`redact`](fn@crate::redact) makes one, and [`Self::decode`] reads one back.
 #[derive(Clone, PartialEq)]
 pub struct RedactedCrop {
     pub(crate) size: Size,

@@ -75,6 +75,7 @@ impl LiveSettings {
 }
 
 impl LiveCameras {
+    #[expect(clippy::too_many_arguments, reason = "what it takes to watch cameras, once")]
     pub(crate) fn new(
         catalogue: Catalogue,
         feed: Arc<IndexFeed>,

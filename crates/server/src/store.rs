@@ -106,7 +106,7 @@ pub struct CheckReport {
     pub sightings: u64,
     pub crops: u64,
     pub vectors: u64,
-    /// At most [`MAX_FINDINGS`].
+    /// At most a thousand.
     pub findings: Vec<CheckFinding>,
     /// Those that are not listed too.
     pub findings_total: u64,
