@@ -110,6 +110,7 @@ fn description(words: &[Word]) -> Option<Description> {
 #[cfg(test)]
 mod tests {
     use access::seen::{Salts, vector_digest};
+    use catalogue::SeenProof;
     use types::{CameraId, CaptureTime, Carried, Class, Colour, ModelDigest, SightingId, VehicleKind};
 
     use super::*;
