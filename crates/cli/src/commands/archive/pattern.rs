@@ -16,6 +16,8 @@ use crate::times::BadArgument;
 pub(crate) struct NamePattern {
     parts: Vec<Part>,
     in_path: bool,
+    /// It ends in a number: more digits are another number.
+    ends_in_number: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +90,12 @@ impl FromStr for NamePattern {
         if !times.iter().any(|item| matches!(item, Item::Numeric(..) | Item::Fixed(_))) {
             return Err(wrong("the pattern has no time in it".into()));
         }
-        Ok(Self { in_path: text.contains('/'), parts })
+        let last = match parts.last() {
+            Some(Part::Begin(text) | Part::End(text)) => StrftimeItems::new(text).last(),
+            _ => None,
+        };
+        let ends_in_number = matches!(last, Some(Item::Numeric(..) | Item::Fixed(_)));
+        Ok(Self { in_path: text.contains('/'), ends_in_number, parts })
     }
 }
 
@@ -120,7 +127,7 @@ impl NamePattern {
             if (first.is_ascii_digit() && digit_before) || skipped {
                 continue;
             }
-            let Some(told) = fits(&self.parts, &text[at..], &Read::default(), &mut steps) else { continue };
+            let Some(told) = self.fits(&self.parts, &text[at..], &Read::default(), &mut steps) else { continue };
             if found.as_ref().is_some_and(|before| (before.begin, before.end) != (told.begin, told.end)) {
                 return Err("the pattern fits its name at several places; say more of what stands around the time, or write \
                             {end:...} for when it ended"
@@ -133,41 +140,42 @@ impl NamePattern {
             format!("the pattern does not fit its {of}; write it like '%Y%m%d_%H%M%S', with a slash for the whole path")
         })
     }
-}
 
-fn fits(parts: &[Part], text: &str, read: &Read, steps: &mut usize) -> Option<Told> {
-    *steps += 1;
-    if *steps > MOST {
-        return None;
-    }
-    let Some((part, rest)) = parts.split_first() else {
-        return (!text.starts_with(|c: char| c.is_ascii_digit())).then(|| told(read))?;
-    };
-    match part {
-        Part::Begin(format) | Part::End(format) => {
-            let mut read = read.clone();
-            let parsed = if matches!(part, Part::End(_)) {
-                read.has_end = true;
-                &mut read.end
-            } else {
-                &mut read.begin
-            };
-            let left = parse_and_remainder(parsed, text, StrftimeItems::new(format)).ok()?;
-            fits(rest, left, &read, steps)
+    fn fits(&self, parts: &[Part], text: &str, read: &Read, steps: &mut usize) -> Option<Told> {
+        *steps += 1;
+        if *steps > MOST {
+            return None;
         }
-        Part::Any | Part::AnyDeep => {
-            let deep = *part == Part::AnyDeep;
-            ends(text, deep).find_map(|end| fits(rest, &text[end..], read, steps))
+        let Some((part, rest)) = parts.split_first() else {
+            let goes_on = self.ends_in_number && text.starts_with(|c: char| c.is_ascii_digit());
+            return if goes_on { None } else { told(read) };
+        };
+        match part {
+            Part::Begin(format) | Part::End(format) => {
+                let mut read = read.clone();
+                let parsed = if matches!(part, Part::End(_)) {
+                    read.has_end = true;
+                    &mut read.end
+                } else {
+                    &mut read.begin
+                };
+                let left = parse_and_remainder(parsed, text, StrftimeItems::new(format)).ok()?;
+                self.fits(rest, left, &read, steps)
+            }
+            Part::Any | Part::AnyDeep => {
+                let deep = *part == Part::AnyDeep;
+                ends(text, deep).find_map(|end| self.fits(rest, &text[end..], read, steps))
+            }
+            Part::Camera if rest.is_empty() => {
+                let end = text.find(['.', '/']).unwrap_or(text.len());
+                let read = Read { camera: Some(text.get(..end)?.to_owned()).filter(|c| !c.is_empty()), ..read.clone() };
+                read.camera.is_some().then(|| told(&read))?
+            }
+            Part::Camera => ends(text, false).filter(|end| *end > 0).find_map(|end| {
+                let read = Read { camera: Some(text[..end].to_owned()), ..read.clone() };
+                self.fits(rest, &text[end..], &read, steps)
+            }),
         }
-        Part::Camera if rest.is_empty() => {
-            let end = text.find(['.', '/']).unwrap_or(text.len());
-            let read = Read { camera: Some(text.get(..end)?.to_owned()).filter(|c| !c.is_empty()), ..read.clone() };
-            read.camera.is_some().then(|| told(&read))?
-        }
-        Part::Camera => ends(text, false).filter(|end| *end > 0).find_map(|end| {
-            let read = Read { camera: Some(text[..end].to_owned()), ..read.clone() };
-            fits(rest, &text[end..], &read, steps)
-        }),
     }
 }
 
@@ -194,6 +202,9 @@ fn told(read: &Read) -> Option<Told> {
     Some(Told { begin, end, camera: read.camera.clone() })
 }
 
+/// 1973: from then on there are nine digits.
+const EARLIEST: i64 = 100_000_000;
+
 /// What is left out after the hour is zero.
 fn fill(parsed: &mut Parsed) {
     if parsed.minute().is_none() {
@@ -204,6 +215,10 @@ fn fill(parsed: &mut Parsed) {
 fn said(parsed: &Parsed) -> Option<Said> {
     let mut parsed = parsed.clone();
     if let Some(seconds) = parsed.timestamp() {
+        // What is shorter is another number.
+        if seconds < EARLIEST {
+            return None;
+        }
         return DateTime::from_timestamp(seconds, parsed.nanosecond().unwrap_or_default()).map(Said::At);
     }
     fill(&mut parsed);

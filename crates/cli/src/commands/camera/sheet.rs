@@ -419,7 +419,7 @@ mod tests {
         assert_eq!((first.id.as_str(), first.agency_id.as_str(), first.zone.as_str()), ("quay-2", "port", "Europe/London"));
         assert_eq!(StreamUrl::parse(&first.url).unwrap().login(), Some(("op", "p;a ss")));
         assert_eq!(first.policy.as_ref().unwrap().purposes.len(), 2);
-        assert_eq!((ours[1].line, ours[1].camera.agency_id.as_str(), ours[1].camera.policy.is_none()), (4, "harbour", true));
+        assert_eq!((ours[1].line, ours[1].camera.agency_id.as_str(), ours[1].camera.policy.is_none()), (5, "harbour", true));
         let theirs = read(
             "HardwareName,HardwareAddress,HardwareUsername,HardwarePassword,HardwareDriverID\n\
              Front Door (2),http://192.0.2.9:8080/,root,pass,421\n,192.0.2.10,root,pass,421\n",
