@@ -29,7 +29,7 @@ server.serve_forever()
 impl Camera {
     fn start() -> Option<Self> {
         let Some(python) = std::env::var_os("SIGHTLINE_TEST_IPYCAM") else {
-            eprintln!("skipped: SIGHTLINE_TEST_IPYCAM names no Python that has ipycam");
+            eprintln!("SKIPPED: SIGHTLINE_TEST_IPYCAM names no Python that has ipycam (pip install ipycam)");
             return None;
         };
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
