@@ -73,6 +73,12 @@ pub(crate) enum Camera {
     Import(sheet::Import),
     /// Write the cameras as a table that can be imported, without passwords
     Export(sheet::Export),
+    /// Say which time zone a camera's recordings are named by; what `archive add` goes by unless told
+    Zone {
+        camera: CameraId,
+        /// Such as Europe/Berlin, America/New_York or UTC
+        zone: chrono_tz::Tz,
+    },
     /// Say where a camera's live stream is; watching begins at once
     Source {
         camera: CameraId,
@@ -246,6 +252,21 @@ impl Camera {
                         if live { "camera status".to_owned() } else { format!("archive add FILE --camera {id} --start TIME") };
                     let choice = if choice.is_empty() { String::new() } else { format!("\nwatching {choice}") };
                     format!("added camera {id} of {agency}{choice}\nnext: sightline {next}")
+                });
+            }
+            Self::Zone { camera, zone } => {
+                let id = camera.to_string();
+                let cameras = list(&mut service, "", 0).await?.rows;
+                let found = cameras.into_iter().find(|c| c.id == id);
+                let found = found.ok_or_else(|| {
+                    Failure::new("unknown_camera", format!("there is no camera {camera}"))
+                        .hint("`sightline camera list` shows them")
+                })?;
+                let row =
+                    v1::CameraRow { id, agency_id: found.agency_id, zone: zone.name().to_owned(), ..v1::CameraRow::default() };
+                service.import_cameras(v1::ImportCamerasRequest { cameras: vec![row], dry_run: false }).await?;
+                ctx.printer.answer(&serde_json::json!({ "camera": camera.to_string(), "zone": zone.name() }), || {
+                    format!("recordings of camera {camera} are named by {}, unless `archive add` is told otherwise", zone.name())
                 });
             }
             Self::Source { camera, url, none: _, basic_without_tls, trust } => {

@@ -180,7 +180,9 @@ fn a_thousand_cameras_come_in_by_a_table_all_or_none_and_the_same_table_again_ch
 #[test]
 fn recordings_are_dated_by_their_cameras_zone_and_a_preview_adds_nothing() {
     let deployment = with_agency();
-    deployment.json(&["camera", "add", "gate", "--agency", "harbour", "--zone", "Europe/Berlin"]);
+    deployment.json(&["camera", "add", "gate", "--agency", "harbour"]);
+    assert_eq!(deployment.json(&["camera", "zone", "gate", "Europe/Berlin"])["zone"], "Europe/Berlin");
+    assert_eq!(deployment.json(&["camera", "list"])["cameras"][0]["zone"], "Europe/Berlin");
     let folder = deployment.path("archive");
     for name in ["2026-07-01/09/gate/30.00.mp4", "2026-01-01/09/gate/30.00.mp4", "2026-03-29/02/gate/30.00.mp4"] {
         let file = folder.join(name);
