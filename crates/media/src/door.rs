@@ -33,13 +33,15 @@ use tokio::{
 };
 use types::{StreamScheme, StreamUrl};
 
+pub(crate) use self::asking::Asking;
 use self::{
     alive::KeepAlive,
     message::{Message, NotRtsp, Unit, first},
 };
-use crate::{MediaError, RtspSource, Transport, chain::broken};
+use crate::{MediaError, RtspSource, Transport, element::broken, names::addresses};
 
 mod alive;
+mod asking;
 mod message;
 
 /// Why a door closed.
@@ -66,25 +68,6 @@ pub(crate) enum DoorFault {
     Answered(Asking, u16),
     /// Its stream has sound, or other things, but no pictures.
     NoPictures,
-}
-
-/// What leads to a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asking {
-    Describe,
-    Setup,
-    Play,
-}
-
-impl Asking {
-    fn of(method: &str) -> Option<Self> {
-        match method {
-            "DESCRIBE" => Some(Self::Describe),
-            "SETUP" => Some(Self::Setup),
-            "PLAY" => Some(Self::Play),
-            _ => None,
-        }
-    }
 }
 
 /// Lives as long as its reader.
@@ -320,14 +303,6 @@ impl Behind {
         let tls = |url: &StreamUrl| url.scheme() == StreamScheme::Rtsps;
         let same_host = to.host() == url.host() || to.host().parse().is_ok_and(|ip: IpAddr| ip.to_canonical() == at);
         same_host && to.port() == url.port() && tls(to) == tls(url)
-    }
-}
-
-/// Those of a name, in the system's order; none where it has none.
-pub(crate) async fn addresses(host: &str, port: u16, deadline: Instant) -> Vec<SocketAddr> {
-    match timeout_at(deadline, tokio::net::lookup_host((host, port))).await {
-        Ok(Ok(found)) => found.collect(),
-        _ => Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which of a camera's profiles is watched.
 
-use crate::{Codec, Profile};
+use crate::profile::{Codec, Profile};
 
 /// What is watched, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use chrono::{DateTime, TimeDelta, Utc};
 use contact::{Asked, Login, Pin};
 
 use crate::{
-    Call, DeviceHost, OnvifError, Password,
+    Call, DeviceHost, OnvifError,
     http::{self, Answer, Question},
+    password::Password,
     soap::{self, Inside},
     xml::Node,
 };

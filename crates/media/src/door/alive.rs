@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Asking, message::Message};
+use super::{asking::Asking, message::Message};
 
 /// Where a camera does not say how long it waits.
 const USUAL: Duration = Duration::from_secs(60);

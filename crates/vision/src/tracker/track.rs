@@ -2,7 +2,7 @@
 
 use types::{Detection, Group, MediaTime, Size, TrackId};
 
-use super::{TrackerOptions, kalman::BoxFilter};
+use super::{kalman::BoxFilter, options::TrackerOptions};
 
 #[derive(Debug)]
 pub(super) struct Track {

@@ -306,11 +306,7 @@ fn text_of(told: &Survey) -> String {
         lines.push(format!("stream: {}", stream.shown()));
         lines.push(format!("next: sightline camera add ID --agency AGENCY --onvif {} --user USER --password-stdin", told.device));
     }
-    if lines.is_empty() {
-        String::new()
-    } else {
-        format!("{}\n{}", told.device, lines.join("\n"))
-    }
+    if lines.is_empty() { String::new() } else { format!("{}\n{}", told.device, lines.join("\n")) }
 }
 
 #[cfg(test)]

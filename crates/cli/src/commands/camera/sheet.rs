@@ -11,7 +11,7 @@ use types::{AgencyId, CameraId, StreamUrl};
 
 use super::{
     device::{chosen, networks, survey, with_login},
-    parse_hours, parse_place,
+    given::{parse_hours, parse_place},
 };
 use crate::{
     context::{Caller, Context},
