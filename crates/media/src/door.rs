@@ -15,11 +15,15 @@ use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::pin,
-    sync::{Arc, OnceLock, mpsc},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
-use rustls::pki_types::ServerName;
+use contact::{Asked, Login, NoTls, Pin, secure};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -29,13 +33,15 @@ use tokio::{
 };
 use types::{StreamScheme, StreamUrl};
 
+pub(crate) use self::asking::Asking;
 use self::{
-    login::{Asked, Login},
+    alive::KeepAlive,
     message::{Message, NotRtsp, Unit, first},
 };
 use crate::{MediaError, RtspSource, Transport, element::broken, names::addresses};
 
-mod login;
+mod alive;
+mod asking;
 mod message;
 
 /// Why a door closed.
@@ -49,6 +55,19 @@ pub(crate) enum DoorFault {
     Elsewhere(String),
     Circles,
     BasicInClear,
+    /// Of what it was asked: the user name and password that it was shown.
+    Refused,
+    /// It wants a password, and there is none.
+    NoPassword,
+    /// It takes a password in these ways alone.
+    UnknownLogin(Vec<String>),
+    /// Its certificate is one that nobody vouches for, or another than the one that is trusted.
+    Untrusted(Pin),
+    OtherCertificate(Pin),
+    /// What it was asked to do, and the status of its refusal.
+    Answered(Asking, u16),
+    /// Its stream has sound, or other things, but no pictures.
+    NoPictures,
 }
 
 /// Lives as long as its reader.
@@ -56,6 +75,7 @@ pub(crate) struct Door {
     location: String,
     key: String,
     fault: Arc<OnceLock<DoorFault>>,
+    heard: Arc<AtomicU64>,
     task: JoinHandle<()>,
     /// Ends when all that the door opened is closed.
     closed: mpsc::Receiver<Infallible>,
@@ -98,14 +118,15 @@ impl Door {
         listener.set_nonblocking(true).map_err(broken)?;
         let here = listener.local_addr().map_err(broken)?;
         let key = format!("{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
-        let fault = Arc::<OnceLock<DoorFault>>::default();
+        let (fault, heard) = (Arc::<OnceLock<DoorFault>>::default(), Arc::<AtomicU64>::default());
         let (open, closed) = mpsc::channel();
         let behind = Arc::new(Behind {
             camera: camera.clone(),
             here,
             key: key.clone(),
             fault: fault.clone(),
-            redirects: std::sync::atomic::AtomicUsize::new(0),
+            heard: heard.clone(),
+            redirects: AtomicUsize::new(0),
             _open: open,
         });
         let task = runtime.spawn(async move {
@@ -113,7 +134,7 @@ impl Door {
             behind.accept(listener).await;
         });
         let location = format!("rtsp://{here}{}", camera.url().path_and_query());
-        Ok(Self { location, key, fault, task, closed })
+        Ok(Self { location, key, fault, heard, task, closed })
     }
 
     /// Where GStreamer finds the camera.
@@ -128,6 +149,11 @@ impl Door {
 
     pub(crate) fn fault(&self) -> Option<&DoorFault> {
         self.fault.get()
+    }
+
+    /// Answers and packets of the camera so far that came through here.
+    pub(crate) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
     }
 }
 
@@ -153,7 +179,8 @@ struct Behind {
     here: SocketAddr,
     key: String,
     fault: Arc<OnceLock<DoorFault>>,
-    redirects: std::sync::atomic::AtomicUsize,
+    heard: Arc<AtomicU64>,
+    redirects: AtomicUsize,
     _open: mpsc::Sender<Infallible>,
 }
 
@@ -254,11 +281,13 @@ impl Behind {
             if url.scheme() != StreamScheme::Rtsps {
                 return Ok((Box::new(stream), at));
             }
-            let secured = timeout_at(deadline, tls(&url.host(), stream)).await;
-            let secured = secured.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            let secured = timeout_at(deadline, secure(&url.host(), stream, self.camera.trust)).await;
+            let secured = secured.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
             return match secured {
-                Ok(stream) => Ok((stream, at)),
-                Err(error) => {
+                Ok(stream) => Ok((Box::new(stream), at)),
+                Err(NoTls::Untrusted(pin)) => Err(Ended::Fault(DoorFault::Untrusted(pin))),
+                Err(NoTls::Another(pin)) => Err(Ended::Fault(DoorFault::OtherCertificate(pin))),
+                Err(NoTls::Failed(error)) => {
                     // For whoever runs this machine; the camera's owner is told no more than of any other silence.
                     tracing::warn!(camera = %self.camera, %error, "no TLS with the camera");
                     Err(Ended::Closed)
@@ -277,21 +306,6 @@ impl Behind {
     }
 }
 
-/// With a certificate for this host from somebody whom this machine trusts.
-async fn tls(host: &str, stream: TcpStream) -> io::Result<Box<dyn Stream>> {
-    static CONFIG: OnceLock<Result<Arc<rustls::ClientConfig>, String>> = OnceLock::new();
-    let config = CONFIG.get_or_init(|| {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        Ok(Arc::new(config.map_err(|e| e.to_string())?.with_root_certificates(roots).with_no_client_auth()))
-    });
-    let config = config.clone().map_err(io::Error::other)?;
-    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    Ok(Box::new(tokio_rustls::TlsConnector::from(config).connect(name, stream).await?))
-}
-
 /// What is said over one connection.
 struct Talk<'a> {
     behind: &'a Behind,
@@ -304,6 +318,9 @@ struct Talk<'a> {
     login: Option<Login>,
     count: u64,
     waiting: VecDeque<Waiting>,
+    alive: KeepAlive,
+    /// A stream is set up.
+    set_up: bool,
     to_gstreamer: Vec<u8>,
     to_camera: Vec<u8>,
 }
@@ -311,7 +328,8 @@ struct Talk<'a> {
 /// A request without an answer yet.
 struct Waiting {
     ours: u64,
-    theirs: String,
+    /// GStreamer's number; `None`: nobody but the door asked.
+    theirs: Option<String>,
     request: Message,
     tries: usize,
 }
@@ -326,6 +344,8 @@ impl<'a> Talk<'a> {
             login: None,
             count: 0,
             waiting: VecDeque::new(),
+            alive: KeepAlive::new(),
+            set_up: false,
             to_gstreamer: Vec::new(),
             to_camera: Vec::new(),
         }
@@ -350,7 +370,12 @@ impl<'a> Talk<'a> {
         let mut heard = Vec::with_capacity(BLOCK);
         let mut silence = pin!(sleep_until(deadline));
         loop {
+            let due = self.alive.due();
             tokio::select! {
+                () = sleep_until(due.unwrap_or(deadline)), if due.is_some() && self.to_camera.is_empty() => {
+                    let request = self.alive.request();
+                    self.send(Waiting { ours: 0, theirs: None, request, tries: 0 });
+                }
                 read = from_camera.read_buf(&mut heard), if self.to_gstreamer.is_empty() => {
                     if read? == 0 {
                         return Err(Ended::Closed);
@@ -415,17 +440,20 @@ impl<'a> Talk<'a> {
         request.set("User-Agent", "Sightline");
         request.remove("Authorization");
         let theirs = request.header("CSeq").unwrap_or_default().to_owned();
-        self.send(Waiting { ours: 0, theirs, request, tries: 0 });
+        self.send(Waiting { ours: 0, theirs: Some(theirs), request, tries: 0 });
         Ok(())
     }
 
     /// Under a number of its own, and signed once it is known how.
     fn send(&mut self, mut waiting: Waiting) {
         self.count += 1;
+        self.alive.asked();
         waiting.ours = self.count;
         waiting.request.set("CSeq", waiting.ours.to_string());
         if let (Some(login), Some(credentials)) = (&mut self.login, self.behind.camera.credentials()) {
-            login.sign(&mut waiting.request, credentials);
+            let request = &mut waiting.request;
+            let shown = login.authorization(request.method(), request.address(), &credentials.user, &credentials.password);
+            request.set("Authorization", shown);
         }
         waiting.request.write(&mut self.to_camera);
         self.waiting.push_back(waiting);
@@ -441,10 +469,12 @@ impl<'a> Talk<'a> {
             match unit {
                 Unit::Blank(length) => done += length,
                 Unit::Packet(length) => {
+                    self.behind.heard.fetch_add(1, Ordering::Relaxed);
                     self.to_gstreamer.extend(&read[done..done + length]);
                     done += length;
                 }
                 Unit::Message(length, message) => {
+                    self.behind.heard.fetch_add(1, Ordering::Relaxed);
                     done += length;
                     if message.is_answer() {
                         self.answered = true;
@@ -465,15 +495,23 @@ impl<'a> Talk<'a> {
         let which = self.waiting.iter().position(|w| Some(w.ours) == number).unwrap_or(0);
         if answer.status().is_some_and(|status| status < 200) {
             // More is to come.
-            if let Some(waiting) = self.waiting.get(which) {
-                answer.set("CSeq", waiting.theirs.clone());
+            match self.waiting.get(which).map(|waiting| waiting.theirs.clone()) {
+                Some(Some(theirs)) => answer.set("CSeq", theirs),
+                Some(None) => return Ok(()),
+                None => {}
             }
-        } else if let Some(mut waiting) = self.waiting.remove(which) {
+        } else if let Some(waiting) = self.waiting.remove(which) {
             if answer.status() == Some(401) {
-                let Some(back) = self.asked_for_login(&answer, waiting)? else { return Ok(()) };
-                waiting = back;
+                return self.asked_for_login(&answer, waiting);
             }
-            answer.set("CSeq", waiting.theirs);
+            self.refusal(&waiting.request, &answer)?;
+            let Some(theirs) = waiting.theirs else {
+                if answer.status().is_some_and(|status| status >= 400) {
+                    self.alive.refused();
+                }
+                return Ok(());
+            };
+            answer.set("CSeq", theirs);
         }
         if answer.status().is_some_and(|status| (300..400).contains(&status)) {
             self.redirected(&mut answer)?;
@@ -483,28 +521,48 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
-    /// Asks again with what the camera wants to be shown; gives the request back where that is of no use.
-    fn asked_for_login(&mut self, answer: &Message, mut waiting: Waiting) -> Result<Option<Waiting>, Ended> {
+    /// What the camera does not do of what leads to a stream.
+    fn refusal(&mut self, request: &Message, answer: &Message) -> Result<(), Ended> {
+        let (Some(asking), Some(status)) = (Asking::of(request.method()), answer.status()) else {
+            if answer.status() == Some(200) {
+                self.alive.done(request, answer);
+            }
+            return Ok(());
+        };
+        if status >= 400 {
+            // Of several streams one is enough.
+            let other = asking == Asking::Setup && self.set_up;
+            return if other { Ok(()) } else { Err(Ended::Fault(DoorFault::Answered(asking, status))) };
+        }
+        if status == 200 {
+            self.set_up |= asking == Asking::Setup;
+            self.alive.done(request, answer);
+            if asking == Asking::Describe && !has_pictures(&answer.body) {
+                return Err(Ended::Fault(DoorFault::NoPictures));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks again with what the camera wants to be shown.
+    fn asked_for_login(&mut self, answer: &Message, mut waiting: Waiting) -> Result<(), Ended> {
         let camera = &self.behind.camera;
         if camera.credentials().is_none() {
-            return Ok(Some(waiting));
+            return Err(Ended::Fault(DoorFault::NoPassword));
         }
         let basic = camera.url().scheme() == StreamScheme::Rtsps || camera.basic_without_tls;
-        match Login::asked(answer, basic) {
+        match Login::asked(answer.all("WWW-Authenticate"), basic) {
             Asked::BasicInClear => Err(Ended::Fault(DoorFault::BasicInClear)),
-            Asked::Unknown => {
-                tracing::warn!(%camera, "the camera asks for its password in no way that is known here: Digest with MD5 or SHA-256, or Basic");
-                Ok(Some(waiting))
-            }
+            Asked::Unknown(offered) => Err(Ended::Fault(DoorFault::UnknownLogin(offered))),
             Asked::Login { login, stale } => {
                 // What was shown is wrong.
                 if waiting.tries > 0 && !(stale && waiting.tries < MOST_TRIES) {
-                    return Ok(Some(waiting));
+                    return Err(Ended::Fault(DoorFault::Refused));
                 }
                 waiting.tries += 1;
                 self.login = Some(login);
                 self.send(waiting);
-                Ok(None)
+                Ok(())
             }
         }
     }
@@ -522,7 +580,7 @@ impl<'a> Talk<'a> {
             let path = format!("rtsp://{}/{}", self.behind.here, location.trim_start_matches('/'));
             answer.set("Location", path);
         }
-        if self.behind.redirects.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= MOST_REDIRECTS {
+        if self.behind.redirects.fetch_add(1, Ordering::Relaxed) >= MOST_REDIRECTS {
             return Err(Ended::Fault(DoorFault::Circles));
         }
         Ok(())
@@ -589,6 +647,11 @@ impl<'a> Talk<'a> {
     }
 }
 
+/// Whether a description has a stream of pictures.
+fn has_pictures(body: &[u8]) -> bool {
+    String::from_utf8_lossy(body).lines().any(|line| line.trim_start().to_ascii_lowercase().starts_with("m=video"))
+}
+
 fn after_authority(address: &str) -> &str {
     let authority = address.find("://").map_or(0, |at| at + 3);
     let rest = address.get(authority..).unwrap_or_default();
@@ -632,6 +695,7 @@ mod tests {
             here: "127.0.0.1:4000".parse().unwrap(),
             key: "key".into(),
             fault: Arc::default(),
+            heard: Arc::default(),
             redirects: Default::default(),
             _open: open,
         };

@@ -330,6 +330,14 @@ impl FrameReader {
         self.position
     }
 
+    /// Answers and packets of a camera so far, whether a picture came of them or not: it lives as long as this grows.
+    pub fn heard(&self) -> u64 {
+        match &self.origin {
+            Origin::Camera { door, .. } => door.heard() + self.shared.packets.load(std::sync::atomic::Ordering::Relaxed),
+            Origin::File { .. } => 0,
+        }
+    }
+
     pub fn stats(&self) -> ReaderStats {
         self.shared.stats(self.delivered, matches!(self.origin, Origin::Camera { .. }))
     }
@@ -479,11 +487,15 @@ fn rtspsrc(camera: &RtspSource, door: &Door) -> Result<gst::Element, MediaError>
 fn parse_rtp(pipeline: &gst::Pipeline, pad: &gst::Pad, chain: &Arc<Chain>) -> Result<(), MediaError> {
     let parse = allowed::parsebin()?;
     pipeline.add(&parse).map_err(broken)?;
-    let chain = chain.clone();
+    let (chain, shared) = (chain.clone(), chain.shared().clone());
     parse.connect_pad_added(move |_, pad| chain.offer(pad));
     let sink = parse.static_pad("sink").ok_or_else(|| broken("parsebin without a sink"))?;
     parse.sync_state_with_parent().map_err(broken)?;
     reordered::watch(pad);
+    pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, move |_, _| {
+        Shared::count(&shared.packets);
+        gst::PadProbeReturn::Ok
+    });
     pad.link(&sink).map_err(broken)?;
     Ok(())
 }

@@ -11,7 +11,13 @@ use crate::{MediaError, probe::first_picture};
 /// The date and time in the container's tags, such as MP4's creation time; `None` where there is none, or no time of day, or
 /// the epoch of a recorder whose clock was never set. It is what the recorder's clock said, at the beginning or the end.
 pub fn recorded(path: &Path) -> Result<Option<CaptureTime>, MediaError> {
-    let (reader, _) = first_picture(&crate::Footage::open(path)?)?;
+    let footage = crate::Footage::open(path)?;
+    let unreadable = |e: std::io::Error| MediaError::Unreadable { input: path.display().to_string(), what: e.kind().to_string() };
+    // The structure itself, where it says so: demuxers pass on less.
+    if let Some(time) = crate::created::created(footage.file()).map_err(unreadable)?.filter(|t| t.as_micros() > EARLIEST_US) {
+        return Ok(Some(time));
+    }
+    let (reader, _) = first_picture(&footage)?;
     let pad = reader.decoder_pad();
     let tags: Vec<gst::TagList> =
         (0..).map_while(|i| pad.as_ref()?.sticky_event::<gst::event::Tag>(i)).map(|event| event.tag_owned()).collect();

@@ -5,7 +5,12 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::{MessageView, prelude::*};
 
-use crate::{MediaError, chain::codec_name, door::DoorFault, shared::Shared};
+use crate::{
+    MediaError,
+    chain::codec_name,
+    door::{Asking, DoorFault},
+    shared::Shared,
+};
 
 /// What a pipeline said before it ended.
 #[derive(Debug, Default)]
@@ -87,6 +92,18 @@ impl Complaints {
             Some(DoorFault::Elsewhere(to)) => return MediaError::Elsewhere { input, to: to.clone() },
             Some(DoorFault::Circles) => return MediaError::Unreachable { input, what: "it sends us round in circles".into() },
             Some(DoorFault::BasicInClear) => return MediaError::BasicInClear { input },
+            Some(DoorFault::Refused) => return MediaError::Unauthorised { input },
+            Some(DoorFault::NoPassword) => return MediaError::NoPassword { input },
+            Some(DoorFault::UnknownLogin(offered)) => {
+                let offered = if offered.is_empty() { "a way that it does not name".into() } else { offered.join(", ") };
+                return MediaError::UnknownLogin { input, offered };
+            }
+            Some(DoorFault::Untrusted(pin)) => return MediaError::Untrusted { input, pin: pin.to_string() },
+            Some(DoorFault::OtherCertificate(pin)) => return MediaError::OtherCertificate { input, pin: pin.to_string() },
+            Some(DoorFault::NoPictures) => return MediaError::NoPictures { input },
+            Some(DoorFault::Answered(asking, status)) => {
+                return MediaError::Unreachable { input, what: refusal(*asking, *status) };
+            }
         }
         let found = shared.found();
         if let Some(what) = &found.broken {
@@ -110,15 +127,38 @@ impl Complaints {
         if self.is(gst::ResourceError::OpenRead) || self.is(gst::ResourceError::OpenReadWrite) {
             return no_answer(input);
         }
-        let what = if self.is(gst::ResourceError::NotFound) { "nothing at this path".into() } else { self.message() };
+        // What GStreamer calls it is in the log; nobody at a camera can do anything with it.
+        tracing::debug!(input, message = self.message(), "the stream did not begin");
+        let what = if self.is(gst::ResourceError::NotFound) {
+            "nothing at this path".into()
+        } else {
+            "the camera ended it before a picture came, or speaks RTSP in a way that is not understood".into()
+        };
         MediaError::Unreachable { input, what }
+    }
+}
+
+/// What a camera's refusal means, and the way out.
+fn refusal(asking: Asking, status: u16) -> String {
+    let what = match asking {
+        Asking::Describe => "to describe its stream",
+        Asking::Setup => "to set its stream up",
+        Asking::Play => "to play its stream",
+    };
+    match status {
+        403 => format!("the camera forbids this user {what} (403): give the user the right to watch, in the camera"),
+        404 => "nothing at this path (404): ask the camera for its addresses with `sightline camera probe`".into(),
+        451 | 457 => format!("the camera does not understand a parameter when it is asked {what} ({status}): check the address"),
+        453 => "the camera has no bandwidth left (453): close other viewers, or use its smaller stream".into(),
+        454 => "the camera lost the session (454)".into(),
+        461 => "the camera does not send its pictures this way (461): write rtspu:// for RTP over UDP, or rtsp:// for TCP".into(),
+        503 => "the camera is busy (503): close other viewers".into(),
+        500.. => format!("the camera has a fault of its own when it is asked {what} ({status}): restart it if that goes on"),
+        _ => format!("the camera refuses {what} ({status}): check the address"),
     }
 }
 
 /// Whatever is at the other end that is no camera: a closed port, one that is silent, or another service.
 fn no_answer(input: String) -> MediaError {
-    MediaError::Unreachable {
-        input,
-        what: "nothing answers there as a camera does; rtsps needs a certificate that this machine trusts".into(),
-    }
+    MediaError::Unreachable { input, what: "nothing answers there as a camera does".into() }
 }

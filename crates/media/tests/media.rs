@@ -7,6 +7,8 @@ mod authority;
 mod damage;
 #[path = "media/fake.rs"]
 mod fake;
+#[path = "media/faults.rs"]
+mod faults;
 #[path = "media/footage.rs"]
 mod footage;
 #[path = "media/left.rs"]

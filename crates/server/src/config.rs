@@ -69,6 +69,8 @@ pub struct Config {
     /// Looks at live cameras at once.
     pub live_workers: usize,
     pub live_sample_fps: f64,
+    /// How long a connected camera may be silent, and how long it may show no picture.
+    pub live_patience: pipeline::Patience,
     /// Where cameras may be.
     pub live_networks: media::Networks,
     /// Of a worker: how much may wait on its disk.
@@ -251,6 +253,8 @@ struct Footage {
 struct Live {
     workers: i64,
     sample_fps: f64,
+    silence_seconds: i64,
+    picture_seconds: i64,
     networks: Vec<String>,
 }
 
@@ -314,7 +318,7 @@ impl Default for Jobs {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { workers: 0, sample_fps: 5.0, networks: Vec::new() }
+        Self { workers: 0, sample_fps: 5.0, silence_seconds: 20, picture_seconds: 60, networks: Vec::new() }
     }
 }
 
@@ -447,6 +451,7 @@ impl Document {
             sample_fps: self.jobs.sample_fps,
             live_workers: workers("live.workers", self.live.workers)?,
             live_sample_fps: self.live.sample_fps,
+            live_patience: self.live.patience(&bad)?,
             live_networks: self.live.networks(&bad)?,
             spool_bytes: whole("ingest.spool_mib", self.ingest.spool_mib, 1..=1 << 20, "is not between 1 and 1048576")? << 20,
             max_cameras: match whole("ingest.max_cameras", self.ingest.max_cameras, 0..=100_000, "is not between 0 and 100000")? {
@@ -493,6 +498,18 @@ impl Footage {
 }
 
 impl Live {
+    fn patience(&self, bad: &impl Bad) -> Result<pipeline::Patience, ConfigError> {
+        let seconds = |key, seconds: i64| match u64::try_from(seconds) {
+            Ok(seconds @ 5..=600) => Ok(Duration::from_secs(seconds)),
+            _ => Err(bad(key, seconds.to_string(), "is not between 5 and 600")),
+        };
+        Ok(pipeline::Patience {
+            silent: seconds("live.silence_seconds", self.silence_seconds)?,
+            picture: seconds("live.picture_seconds", self.picture_seconds)?,
+            ..pipeline::Patience::default()
+        })
+    }
+
     fn networks(&self, bad: &impl Bad) -> Result<media::Networks, ConfigError> {
         let network = |text: &String| {
             let fault = "is not a network such as 192.168.7.0/24 or fd00:7::/64";
@@ -605,7 +622,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 80, "{keys:?}");
+        assert_eq!(keys.len(), 82, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }

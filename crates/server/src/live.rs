@@ -13,7 +13,7 @@ use std::{
 
 use catalogue::{Camera, Catalogue, CatalogueError, Lease};
 use media::{Networks, Sampling};
-use pipeline::{CameraSecrets, Kept, KeptAddress, LiveStatus, SightingSink, VisionPool, Watch, Watchers};
+use pipeline::{CameraSecrets, Kept, KeptAddress, LiveStatus, Patience, SightingSink, VisionPool, Watch, Watchers};
 use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, Chain, ReceiveTime};
@@ -53,6 +53,8 @@ pub(crate) struct LiveCameras {
     /// Loaded with the first camera.
     visions: Mutex<Option<Arc<VisionPool>>>,
     watchers: Watchers,
+    /// How often the address of each camera was given since the server started.
+    given: Mutex<BTreeMap<CameraId, u64>>,
     started: Instant,
     /// Somebody changed a camera.
     changed: Notify,
@@ -64,13 +66,19 @@ pub(crate) struct LiveSettings {
     /// Looks at once.
     pub(crate) workers: usize,
     pub(crate) sample_fps: f64,
+    pub(crate) patience: Patience,
     /// Where they may be.
     pub(crate) networks: Networks,
 }
 
 impl LiveSettings {
     pub(crate) fn of(config: &crate::config::Config) -> Self {
-        Self { workers: config.live_workers, sample_fps: config.live_sample_fps, networks: config.live_networks.clone() }
+        Self {
+            workers: config.live_workers,
+            sample_fps: config.live_sample_fps,
+            patience: config.live_patience,
+            networks: config.live_networks.clone(),
+        }
     }
 }
 
@@ -94,7 +102,8 @@ impl LiveCameras {
             secrets,
             fleet,
             held: tokio::sync::Mutex::default(),
-            watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }),
+            watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }, settings.patience),
+            given: Mutex::default(),
             wire,
             settings: Mutex::new(settings),
             other_settings: AtomicBool::new(false),
@@ -127,6 +136,12 @@ impl LiveCameras {
     /// Somebody changed a camera: it is looked at anew at once.
     pub(crate) fn changed(&self) {
         self.changed.notify_one();
+    }
+
+    /// Somebody gave its address, another one or the same: it is tried at once, however often it was lost.
+    pub(crate) fn given(&self, camera: &CameraId) {
+        *self.given.lock().unwrap_or_else(PoisonError::into_inner).entry(camera.clone()).or_default() += 1;
+        self.changed();
     }
 
     /// What every camera with a source is doing, by id.
@@ -181,7 +196,8 @@ impl LiveCameras {
             if this.other_settings.swap(false, Ordering::AcqRel) {
                 this.watchers.stop();
                 *this.visions.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                this.watchers.set_sampling(Sampling { fps: this.settings().sample_fps, ..Sampling::default() });
+                let settings = this.settings();
+                this.watchers.set(Sampling { fps: settings.sample_fps, ..Sampling::default() }, settings.patience);
             }
             let visions = if wanted.values().any(|w| w.kept.is_none()) { Some(this.load()?) } else { None };
             let sink = |_: &CameraId, _: &Watch, cancel| -> Box<dyn SightingSink + Send> {
@@ -215,7 +231,7 @@ impl LiveCameras {
         let networks = self.networks();
         let built = match self.secrets.address(&camera.id) {
             Ok(kept) => {
-                let address = kept.unwrap_or_else(|| KeptAddress { url: address.as_str().to_owned(), basic_without_tls: false });
+                let address = kept.unwrap_or_else(|| KeptAddress::open(address.as_str()));
                 address.source(&networks).map_err(|e| e.to_string())
             }
             Err(error) => Err(Chain(&error).to_string()),
@@ -227,7 +243,8 @@ impl LiveCameras {
             policy if policy.paused => Some(Kept::Paused),
             _ => None,
         };
-        Some(Watch { agency: camera.agency.clone(), source: built.ok()?, epoch: 0, kept })
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner).get(&camera.id).copied().unwrap_or_default();
+        Some(Watch { agency: camera.agency.clone(), source: built.ok()?, epoch: 0, given, kept })
     }
 
     fn load(&self) -> Result<Arc<VisionPool>, VisionError> {

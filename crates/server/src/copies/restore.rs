@@ -509,6 +509,7 @@ fn is_to_do_again(action: Action) -> bool {
         action,
         AddAgency
             | AddCamera
+            | ImportCameras
             | SetCameraSource
             | SetCameraPolicy
             | PauseCamera

@@ -228,6 +228,8 @@ fn action_of(path: &str) -> Option<Action> {
         ("CameraService", "AddAgency") => Action::AddAgency,
         ("CameraService", "ListAgencies") => Action::ListAgencies,
         ("CameraService", "AddCamera") => Action::AddCamera,
+        ("CameraService", "ImportCameras") => Action::ImportCameras,
+        ("CameraService", "ExportCameras") => Action::ExportCameras,
         ("CameraService", "ListCameras") => Action::ListCameras,
         ("CameraService", "SetCameraPolicy") => Action::SetCameraPolicy,
         ("CameraService", "PauseCamera") => Action::PauseCamera,

@@ -8,6 +8,7 @@ mod convert;
 mod export;
 mod footage;
 mod hand_out;
+mod imports;
 mod ingest;
 pub(crate) mod live;
 mod log;

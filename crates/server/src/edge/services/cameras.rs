@@ -6,7 +6,7 @@ use types::{AgencyId, CameraId};
 
 use super::{
     Api,
-    convert::{agency_message, camera_message, policy_from, position_from},
+    convert::{agency_message, camera_message, policy_from, position_from, zone_from},
     own::not_yours,
     owners,
 };
@@ -76,6 +76,7 @@ impl CameraService for Api {
                 camera.place = Some(request.title.trim().to_owned()).filter(|t| !t.is_empty());
                 camera.policy = policy_from(request.policy)?;
                 camera.position = position_from(request.position);
+                camera.zone = zone_from(&request.zone)?;
                 self.0.catalogue().add_camera(&camera).await?;
                 Ok(camera)
             })
@@ -100,6 +101,22 @@ impl CameraService for Api {
             })
             .await?;
         Ok(Response::new(v1::ListCamerasResponse { cameras, next_page_token }))
+    }
+
+    async fn import_cameras(
+        &self,
+        request: Request<v1::ImportCamerasRequest>,
+    ) -> Result<Response<v1::ImportCamerasResponse>, Status> {
+        let caller = caller(&request)?;
+        Ok(Response::new(self.import(&caller, request.into_inner()).await?))
+    }
+
+    async fn export_cameras(
+        &self,
+        request: Request<v1::ExportCamerasRequest>,
+    ) -> Result<Response<v1::ExportCamerasResponse>, Status> {
+        let caller = caller(&request)?;
+        Ok(Response::new(self.export_rows(&caller, request.into_inner()).await?))
     }
 
     async fn set_camera_policy(

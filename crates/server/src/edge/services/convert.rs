@@ -42,7 +42,18 @@ pub(super) fn camera_message(c: Camera) -> v1::Camera {
         policy: Some(policy),
         created: moment(c.created),
         position: c.position.map(|p| v1::Place { latitude: p.latitude, longitude: p.longitude }),
+        zone: c.zone.unwrap_or_default(),
     }
+}
+
+/// An IANA name of a time zone, or none.
+pub(super) fn zone_from(name: &str) -> Result<Option<String>, Fault> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    let hint = "write the name of a zone such as Europe/Berlin, America/New_York or UTC";
+    let zone = name.parse::<chrono_tz::Tz>();
+    zone.map(|zone| Some(zone.name().to_owned())).map_err(|_| Fault::invalid("zone", format!("{name:?} is no time zone"), hint))
 }
 
 pub(super) fn policy_from(policy: Option<v1::CameraPolicy>) -> Result<CameraPolicy, Fault> {

@@ -34,13 +34,15 @@ impl LiveService for Api {
                 if permission == Permission::Own && !caller.is_of(&camera.agency) {
                     return Err(not_yours(&camera.agency).into());
                 }
-                let kept = KeptAddress { url: request.url.trim().to_owned(), basic_without_tls: request.basic_without_tls };
+                let trust = trust(&request.trust)?;
+                let kept =
+                    KeptAddress { trust, basic_without_tls: request.basic_without_tls, ..KeptAddress::open(request.url.trim()) };
                 let (source, secret) = if kept.url.is_empty() { (None, false) } else { self.source(&kept).await? };
                 // Without the old address first: new credentials are never sent to it.
                 self.0.catalogue().set_camera_source(&id, None).await?;
                 self.0.live.secrets().keep(&id, secret.then_some(&kept))?;
                 self.0.catalogue().set_camera_source(&id, source.as_ref()).await?;
-                self.0.live.changed();
+                self.0.live.given(&id);
                 Ok(())
             })
             .await?;
@@ -78,6 +80,15 @@ impl LiveService for Api {
     }
 }
 
+/// A certificate's digest, or none.
+pub(super) fn trust(text: &str) -> Result<Option<media::Pin>, Fault> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let hint = "`sightline camera status` and `sightline camera probe` say which one the camera has";
+    text.parse().map(Some).map_err(|e: media::BadPin| Fault::invalid("trust", e.to_string(), hint))
+}
+
 /// As callers and other servers are told it.
 pub(crate) fn encoded(statuses: Statuses) -> Vec<u8> {
     v1::CameraStatusResponse { cameras: messages(statuses), ..Default::default() }.encode_to_vec()
@@ -97,7 +108,7 @@ impl Api {
     }
 
     /// What everybody may read of an address, and whether that is not all of it.
-    async fn source(&self, kept: &KeptAddress) -> Result<(Option<SourceUrl>, bool), Fault> {
+    pub(super) async fn source(&self, kept: &KeptAddress) -> Result<(Option<SourceUrl>, bool), Fault> {
         let hint = "give the address of the camera's RTSP stream";
         let camera = kept.source(&self.0.live.networks()).map_err(|e| Fault::invalid("source", e.to_string(), hint))?;
         if camera.is_outside().await {
@@ -109,8 +120,12 @@ impl Api {
             let what = "basic_without_tls is about a password, and the address has none";
             return Err(Fault::invalid("source", what.to_owned(), "write it as rtsp://user:password@host/path"));
         }
+        if kept.trust.is_some() && !kept.is_tls() {
+            let what = "trust is about a TLS certificate, and the address is not one of TLS";
+            return Err(Fault::invalid("trust", what.to_owned(), "write it as rtsps://host/path"));
+        }
         let (source, had_secrets) = SourceUrl::parse(&kept.url)?;
-        Ok((Some(source), had_secrets))
+        Ok((Some(source), had_secrets || kept.trust.is_some()))
     }
 
     /// What the agencies' workers told last. Where one is not heard of any more, that is the state of its cameras.

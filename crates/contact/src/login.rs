@@ -1,49 +1,84 @@
-//! How a camera is shown that we know its password: Digest (RFC 7616), or Basic (RFC 7617) where that may be.
+//! How a camera is shown that we know its password, over RTSP and over HTTP alike: Digest (RFC 7616), or Basic (RFC 7617) where
+//! that may be. Opens no connection.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use md5::Md5;
-use sha2::{Digest as _, Sha256};
-
-use super::message::Message;
-use crate::Credentials;
+use sha2::{Digest as _, Sha256, Sha512_256};
 
 /// What a camera asked for and is shown from then on.
 #[derive(Clone)]
-pub(super) enum Login {
+pub enum Login {
     Basic,
     Digest {
         realm: String,
         nonce: String,
         opaque: Option<String>,
         algorithm: Algorithm,
+        /// The hash of the password is mixed with the numbers of the first request.
+        session: bool,
         named: Option<String>,
         qop: bool,
         count: u32,
     },
 }
 
+/// What Digest hashes with; the later the better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Algorithm {
+pub enum Algorithm {
     Md5,
     Sha256,
+    Sha512_256,
+}
+
+impl Algorithm {
+    /// By its name, and whether it is the variant of a session.
+    fn named(name: &str) -> Option<(Self, bool)> {
+        let name = name.to_ascii_uppercase();
+        let (name, session) = name.strip_suffix("-SESS").map_or((name.as_str(), false), |name| (name, true));
+        let algorithm = match name {
+            "MD5" => Self::Md5,
+            "SHA-256" => Self::Sha256,
+            "SHA-512-256" => Self::Sha512_256,
+            _ => return None,
+        };
+        Some((algorithm, session))
+    }
+
+    fn hash(self, text: &str) -> String {
+        match self {
+            Self::Md5 => hex::encode(Md5::digest(text)),
+            Self::Sha256 => hex::encode(Sha256::digest(text)),
+            Self::Sha512_256 => hex::encode(Sha512_256::digest(text)),
+        }
+    }
 }
 
 /// What a 401 leaves to do.
-pub(super) enum Asked {
+#[derive(Debug)]
+pub enum Asked {
     Login {
         login: Login,
         stale: bool,
     },
     /// Nothing but the password itself, in the clear.
     BasicInClear,
-    /// Nothing that is known here.
-    Unknown,
+    /// Nothing that is known here, but these: "Digest with the algorithm NEW", "Bearer". Empty: it names none at all.
+    Unknown(Vec<String>),
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Basic => "Basic",
+            Self::Digest { .. } => "Digest(..)",
+        })
+    }
 }
 
 impl Login {
-    /// The best of what the answer offers: the password itself only where nothing else is offered.
-    pub(super) fn asked(answer: &Message, basic: bool) -> Asked {
-        let challenges: Vec<_> = answer.all("WWW-Authenticate").flat_map(challenges).collect();
+    /// The best of what the headers `WWW-Authenticate` of an answer offer: the password itself only where nothing else is offered.
+    pub fn asked<'a>(offered: impl IntoIterator<Item = &'a str>, basic: bool) -> Asked {
+        let challenges: Vec<_> = offered.into_iter().flat_map(challenges).collect();
         let digests = challenges.iter().filter_map(digest);
         let best = digests.max_by_key(|(login, _)| match login {
             Self::Digest { algorithm, .. } => Some(*algorithm),
@@ -55,30 +90,29 @@ impl Login {
         match challenges.iter().any(|c| c.scheme.eq_ignore_ascii_case("Basic")) {
             true if basic => Asked::Login { login: Self::Basic, stale: false },
             true => Asked::BasicInClear,
-            false => Asked::Unknown,
+            false => Asked::Unknown(challenges.iter().map(Challenge::shown).collect()),
         }
     }
 
-    /// Sets the request's `Authorization`.
-    pub(super) fn sign(&mut self, request: &mut Message, credentials: &Credentials) {
-        let value = match self {
-            Self::Basic => format!("Basic {}", STANDARD.encode(format!("{}:{}", credentials.user, credentials.password))),
-            Self::Digest { realm, nonce, opaque, algorithm, named, qop, count } => {
+    /// The value of the header `Authorization` for a request of this method to this address.
+    pub fn authorization(&mut self, method: &str, uri: &str, user: &str, password: &str) -> String {
+        match self {
+            Self::Basic => format!("Basic {}", STANDARD.encode(format!("{user}:{password}"))),
+            Self::Digest { realm, nonce, opaque, algorithm, session, named, qop, count } => {
                 *count += 1;
-                let hash = |text: String| match algorithm {
-                    Algorithm::Md5 => hex::encode(Md5::digest(text)),
-                    Algorithm::Sha256 => hex::encode(Sha256::digest(text)),
-                };
-                let uri = request.address();
-                let who = hash(format!("{}:{realm}:{}", credentials.user, credentials.password));
-                let what = hash(format!("{}:{uri}", request.method()));
+                let hash = |text: String| algorithm.hash(&text);
                 let cnonce = format!("{:016x}", rand::random::<u64>());
+                let mut who = hash(format!("{user}:{realm}:{password}"));
+                if *session {
+                    who = hash(format!("{who}:{nonce}:{cnonce}"));
+                }
+                let what = hash(format!("{method}:{uri}"));
                 let response = if *qop {
                     hash(format!("{who}:{nonce}:{count:08x}:{cnonce}:auth:{what}"))
                 } else {
                     hash(format!("{who}:{nonce}:{what}"))
                 };
-                let user = quoted(&credentials.user);
+                let user = quoted(user);
                 let mut value = format!(
                     "Digest username=\"{user}\", realm=\"{realm}\", nonce=\"{nonce}\", uri=\"{uri}\", response=\"{response}\""
                 );
@@ -87,14 +121,15 @@ impl Login {
                 }
                 if *qop {
                     value = format!("{value}, qop=auth, nc={count:08x}, cnonce=\"{cnonce}\"");
+                } else if *session {
+                    value = format!("{value}, cnonce=\"{cnonce}\"");
                 }
                 if let Some(opaque) = opaque {
                     value = format!("{value}, opaque=\"{opaque}\"");
                 }
                 value
             }
-        };
-        request.set("Authorization", value);
+        }
     }
 }
 
@@ -103,12 +138,7 @@ fn digest(challenge: &Challenge) -> Option<(Login, bool)> {
         return None;
     }
     let named = challenge.parameter("algorithm");
-    let algorithm = match named.as_deref() {
-        None => Algorithm::Md5,
-        Some(name) if name.eq_ignore_ascii_case("MD5") => Algorithm::Md5,
-        Some(name) if name.eq_ignore_ascii_case("SHA-256") => Algorithm::Sha256,
-        Some(_) => return None,
-    };
+    let (algorithm, session) = Algorithm::named(named.as_deref().unwrap_or("MD5"))?;
     let qop = challenge.parameter("qop");
     let auth = qop.as_ref().is_some_and(|qop| qop.split(',').any(|q| q.trim().eq_ignore_ascii_case("auth")));
     if qop.is_some() && !auth {
@@ -120,6 +150,7 @@ fn digest(challenge: &Challenge) -> Option<(Login, bool)> {
         nonce: challenge.parameter("nonce")?,
         opaque: challenge.parameter("opaque"),
         algorithm,
+        session,
         named,
         qop: auth,
         count: 0,
@@ -137,6 +168,17 @@ struct Challenge {
 }
 
 impl Challenge {
+    /// For people who have to find out what a camera wants.
+    fn shown(&self) -> String {
+        let plain = |text: &str| text.chars().filter(|c| !c.is_control()).take(40).collect::<String>();
+        let (algorithm, qop) = (self.parameter("algorithm"), self.parameter("qop"));
+        match (algorithm.filter(|name| Algorithm::named(name).is_none()), qop) {
+            (Some(name), _) => format!("{} with the algorithm {}", plain(&self.scheme), plain(&name)),
+            (None, Some(qop)) => format!("{} with qop={}", plain(&self.scheme), plain(&qop)),
+            (None, None) => plain(&self.scheme),
+        }
+    }
+
     /// As it stood between its quotes.
     fn parameter(&self, name: &str) -> Option<String> {
         self.parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
@@ -187,20 +229,11 @@ fn parts(header: &str) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn answer(challenges: &[&str]) -> Message {
-        let headers = challenges.iter().map(|c| ("www-authenticate".to_owned(), (*c).to_owned())).collect();
-        Message { start: "RTSP/1.0 401 Unauthorized".into(), headers, body: vec![] }
-    }
-
-    fn shown(challenges: &[&str], basic: bool) -> Result<String, &'static str> {
-        let mut request = Message { start: "DESCRIBE rtsp://cam/live RTSP/1.0".into(), headers: vec![], body: vec![] };
-        match Login::asked(&answer(challenges), basic) {
-            Asked::Login { mut login, .. } => {
-                login.sign(&mut request, &Credentials { user: "op\"er".into(), password: "pass".into() });
-                Ok(request.header("Authorization").unwrap().to_owned())
-            }
-            Asked::BasicInClear => Err("basic in clear"),
-            Asked::Unknown => Err("unknown"),
+    fn shown(challenges: &[&str], basic: bool) -> Result<String, String> {
+        match Login::asked(challenges.iter().copied(), basic) {
+            Asked::Login { mut login, .. } => Ok(login.authorization("DESCRIBE", "rtsp://cam/live", "op\"er", "pass")),
+            Asked::BasicInClear => Err("basic in clear".into()),
+            Asked::Unknown(offered) => Err(offered.join(", ")),
         }
     }
 
@@ -213,14 +246,15 @@ mod tests {
             (&["Basic realm=\"x\", Digest realm=\"x\", nonce=\"n\""], true, Ok("Digest ")),
             (&["Basic realm=\"x\"", "Digest realm=\"x\", nonce=\"n\""], true, Ok("Digest ")),
             (&["Basic realm=\"x\"", "Digest realm=\"x\", nonce=\"n\", algorithm=NEW"], false, Err("basic in clear")),
-            (&["Digest realm=\"x\", nonce=\"n\", qop=\"auth-int\""], true, Err("unknown")),
-            (&["Bearer"], true, Err("unknown")),
-            (&[], true, Err("unknown")),
+            (&["Digest realm=\"x\", nonce=\"n\", qop=\"auth-int\""], true, Err("Digest with qop=auth-int")),
+            (&["Digest realm=\"x\", nonce=\"n\", algorithm=NEW"], true, Err("Digest with the algorithm NEW")),
+            (&["Bearer"], true, Err("Bearer")),
+            (&[], true, Err("")),
         ] {
             let got = shown(offered, basic);
             match (got, want) {
                 (Ok(got), Ok(want)) => assert!(got.starts_with(want), "{offered:?}: {got}"),
-                (got, want) => assert_eq!(got.as_deref(), want.as_deref(), "{offered:?}"),
+                (got, want) => assert_eq!(got.as_deref().map_err(String::as_str), want, "{offered:?}"),
             }
         }
     }
@@ -246,10 +280,23 @@ mod tests {
     /// The example of RFC 7616, section 3.9.1, with its client's own nonce left out of our hands: without `qop`, RFC 2069's.
     #[test]
     fn a_known_answer_comes_out() {
-        let mut request = Message { start: "GET /dir/index.html RTSP/1.0".into(), headers: vec![], body: vec![] };
         let challenge = "Digest realm=\"testrealm@host.com\", nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", opaque=\"5ccc069c403ebaf9f0171e9517f40e41\"";
-        let Asked::Login { mut login, .. } = Login::asked(&answer(&[challenge]), false) else { panic!("nothing is asked") };
-        login.sign(&mut request, &Credentials { user: "Mufasa".into(), password: "Circle Of Life".into() });
-        assert!(request.header("Authorization").unwrap().contains("response=\"670fd8c2df070c60b045671b8b24ff02\""));
+        let Asked::Login { mut login, .. } = Login::asked([challenge], false) else { panic!("nothing is asked") };
+        let shown = login.authorization("GET", "/dir/index.html", "Mufasa", "Circle Of Life");
+        assert!(shown.contains("response=\"670fd8c2df070c60b045671b8b24ff02\""));
+    }
+
+    #[test]
+    fn of_several_algorithms_the_best_is_taken_and_a_session_mixes_its_numbers_in() {
+        let offered = |algorithm: &str| format!("Digest realm=\"r\", nonce=\"n\", qop=\"auth\", algorithm={algorithm}");
+        let all = ["MD5", "SHA-512-256", "SHA-256"].map(offered);
+        let got = shown(&all.each_ref().map(String::as_str), false).unwrap();
+        assert!(got.contains("algorithm=SHA-512-256"), "{got}");
+        let got = shown(&[&offered("MD5-sess")], false).unwrap();
+        let value = |key: &str| got.split(&format!("{key}=\"")).nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let hash = |text: &str| hex::encode(Md5::digest(text));
+        let who = hash(&format!("{}:n:{}", hash("op\"er:r:pass"), value("cnonce")));
+        let what = hash("DESCRIBE:rtsp://cam/live");
+        assert_eq!(value("response"), hash(&format!("{who}:n:00000001:{}:auth:{what}", value("cnonce"))));
     }
 }
