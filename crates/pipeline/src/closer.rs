@@ -149,8 +149,14 @@ fn groups(figures: &[Rect], scale: f32, whole: f32) -> Vec<GroupOf> {
     groups
 }
 
-/// Adds persons that are not among those found; whether there were any.
+/// Adds persons that are not among those found; whether there were any. Suitcases come along: the tracker holds small figures
+/// against them.
 fn add(found: &mut Vec<Detection>, seen: Vec<Detection>) -> bool {
+    let suitcases =
+        |some: &[Detection]| -> Vec<Detection> { some.iter().filter(|d| d.class == Class::Suitcase).copied().collect() };
+    let known = suitcases(found);
+    let new_one = |d: &Detection| !known.iter().any(|k| k.bbox.iou(&d.bbox) > SAME);
+    found.extend(suitcases(&seen).into_iter().filter(new_one));
     let before = found.len();
     for new in seen.into_iter().filter(|d| d.class == Class::Person) {
         let mut persons = found.iter_mut().filter(|d| d.class == Class::Person);
@@ -190,6 +196,9 @@ mod tests {
         assert_eq!(found, [Detection { score: 0.7, ..tall }]);
         assert!(add(&mut found, vec![child]));
         assert_eq!(found.len(), 2);
+        let suitcase = Detection { class: Class::Suitcase, ..doubtful };
+        assert!(!add(&mut found, vec![suitcase]) && !add(&mut found, vec![suitcase]));
+        assert_eq!(found.len(), 3);
     }
 
     #[test]

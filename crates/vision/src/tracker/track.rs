@@ -62,6 +62,12 @@ const TOP_IN_PLACE: f32 = 0.08;
 /// Looks further apart are of two figures, unless the track's own differ as much.
 const OTHER: f32 = 0.17;
 const SPREADS: f32 = 3.0;
+/// Looks nearer than this are of one figure, whatever its box.
+const ALIKE: f32 = 0.07;
+/// How much taller the box of somebody who walks out of the picture may become: logarithm of the ratio.
+const LEAVING_GROWTH: f32 = 0.25;
+/// How far to the side of where it was expected a box is in place, as a share of the height.
+const IN_PLACE: f32 = 0.06;
 /// A look that is further off is not learned from where somebody is near: it may be partly theirs.
 const LEARNED: f32 = 0.12;
 /// Looks count this far at most when boxes are matched.
@@ -111,13 +117,16 @@ impl Track {
         let top = (bbox.y - mine.y).abs() / mine.height.max(bbox.height);
         let apart =
             self.colours.as_ref().filter(|c| c.count >= 2).zip(sight.look.as_ref()).map(|(c, look)| c.look.distance(look));
-        if self.hits >= 3 && self.grows_up(bbox, &mine, top) {
+        let alike = self.is_alike(bbox, apart, size);
+        if self.hits >= 3 && !alike && self.grows_up(bbox, &mine, top) {
             return None;
         }
         if !doubtful {
             return Some(apart.map_or(boxes, |apart| 0.85 * boxes + 0.15 * (apart / FARTHEST).min(1.0)));
         }
-        if self.hits >= 3 && !(self.fits(bbox, &mine, top, unseen, size) && self.is_dressed_so(sight, apart, size)) {
+        if self.hits >= 3
+            && !(self.fits(bbox, &mine, top, unseen, alike, size) && self.is_dressed_so(sight, &mine, apart, unseen, size))
+        {
             return None;
         }
         Some(apart.map_or(boxes, |apart| 0.5 * boxes + 0.5 * (apart / FARTHEST).min(1.0)) + 0.3 * (top / 0.3).min(1.0))
@@ -138,22 +147,37 @@ impl Track {
         (bbox.height / mine.height.max(1.0)).ln() > HEIGHT && top > TOP && !entering
     }
 
-    fn fits(&self, bbox: &Rect, mine: &Rect, top: f32, unseen: f32, size: Size) -> bool {
+    /// Whether two whole figures wear the same: then a box that was cut short before may be whole now.
+    fn is_alike(&self, bbox: &Rect, apart: Option<f32>, size: Size) -> bool {
+        let whole = !self.cut && !is_cut(bbox, size);
+        whole && self.colours.as_ref().is_some_and(|c| c.clean) && apart.is_some_and(|apart| apart < ALIKE)
+    }
+
+    fn fits(&self, bbox: &Rect, mine: &Rect, top: f32, unseen: f32, alike: bool, size: Size) -> bool {
         let (later, at_top) = (1.0 + 0.5 * unseen, bbox.y <= EDGE);
+        let (most_top, most_height) = if alike { (2.0 * TOP, 1.5 * HEIGHT) } else { (TOP, HEIGHT) };
+        // Nobody grows on the way out.
+        let most_growth = if self.leaving.is_some() { LEAVING_GROWTH } else { most_height };
         let taller = (bbox.height / mine.height.max(1.0)).ln();
         // A box that is cut changes as it comes in.
         let entering = self.cut && self.leaving.is_none();
-        let moved = top > TOP * later && !at_top && !self.cut && !is_cut(bbox, size);
-        let moved_far = top > 1.5 * TOP * later && !at_top;
-        let grown = taller > HEIGHT * later && !entering;
-        let shrunk = -taller > HEIGHT * later && top >= TOP_IN_PLACE;
+        let moved = top > most_top * later && !at_top && !self.cut && !is_cut(bbox, size);
+        let moved_far = top > 1.5 * most_top * later && !at_top;
+        let grown = taller > most_growth * later && !entering;
+        let shrunk = -taller > most_height * later && top >= TOP_IN_PLACE;
         !(moved || moved_far || grown || shrunk)
     }
 
-    fn is_dressed_so(&self, sight: &Sight<'_>, apart: Option<f32>, size: Size) -> bool {
+    fn is_dressed_so(&self, sight: &Sight<'_>, mine: &Rect, apart: Option<f32>, unseen: f32, size: Size) -> bool {
         let (Some(colours), Some(apart)) = (&self.colours, apart) else { return true };
+        let bbox = &sight.detection.bbox;
+        // A border cuts off what the colours were learned from; there the place is enough, if nobody else is near.
+        let in_place = (bbox.centre().0 - mine.centre().0).abs() < IN_PLACE * mine.height;
+        if is_cut(bbox, size) && in_place && unseen <= UNSEEN && !sight.crowded {
+            return true;
+        }
         let covered = if sight.covered > 0.4 { 1.25 } else { 1.0 };
-        let cut = if is_cut(&sight.detection.bbox, size) || !colours.clean { 1.5 } else { 1.0 };
+        let cut = if is_cut(bbox, size) || !colours.clean { 1.5 } else { 1.0 };
         apart <= OTHER.max(SPREADS * colours.spread + 0.02) * covered * cut
     }
 
