@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fills Sightline's cache: the models, the ONNX Runtime library and, when asked, the footage of the demo.
+"""Fills Sightline's cache: the models, the ONNX Runtime library and, when asked, the footage of the tests.
 
     python3 models/fetch.py [--cache DIR] [--footage] [--list] [--json] [NAME...]
 
@@ -75,7 +75,7 @@ def main(arguments):
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), metavar="DIR", help="default: SIGHTLINE_CACHE, else the user's cache folder")
-    parser.add_argument("--footage", action="store_true", help="the footage of the demo as well")
+    parser.add_argument("--footage", action="store_true", help="the footage of the tests as well")
     parser.add_argument("--list", action="store_true", help="say what there is and whether it is here; fetch nothing")
     parser.add_argument("--json", action="store_true", help="one line of JSON on stdout, last")
     parser.add_argument("name", nargs="*")

@@ -33,7 +33,7 @@ use self::{
     login::{Asked, Login},
     message::{Message, NotRtsp, Unit, first},
 };
-use crate::{MediaError, RtspSource, Transport, chain::broken};
+use crate::{MediaError, RtspSource, Transport, element::broken, names::addresses};
 
 mod login;
 mod message;
@@ -274,14 +274,6 @@ impl Behind {
         let tls = |url: &StreamUrl| url.scheme() == StreamScheme::Rtsps;
         let same_host = to.host() == url.host() || to.host().parse().is_ok_and(|ip: IpAddr| ip.to_canonical() == at);
         same_host && to.port() == url.port() && tls(to) == tls(url)
-    }
-}
-
-/// Those of a name, in the system's order; none where it has none.
-pub(crate) async fn addresses(host: &str, port: u16, deadline: Instant) -> Vec<SocketAddr> {
-    match timeout_at(deadline, tokio::net::lookup_host((host, port))).await {
-        Ok(Ok(found)) => found.collect(),
-        _ => Vec::new(),
     }
 }
 

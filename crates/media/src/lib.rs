@@ -20,9 +20,13 @@ mod chain;
 mod clock;
 mod completeness;
 mod door;
+mod element;
 mod error;
+mod footage_info;
 mod handle;
+mod init;
 mod installed;
+mod names;
 mod networks;
 mod pixels;
 mod probe;
@@ -38,17 +42,14 @@ pub use backoff::Backoff;
 pub use camera::{CameraEvent, CameraState};
 pub use clock::CameraClock;
 pub use error::MediaError;
+pub use footage_info::FootageInfo;
 pub use handle::{FileStamp, Footage};
+pub use init::init;
 pub use installed::{Ability, Installed, installed};
 pub use networks::{BadNetwork, Network, Networks};
-pub use probe::{FootageInfo, probe, probe_footage};
+pub use probe::{probe, probe_footage};
 pub use reader::FrameReader;
 pub use recorded::recorded;
 pub use sampling::Sampling;
 pub use shared::ReaderStats;
 pub use source::{Credentials, RtspSource, Source, Transport};
-
-/// Loads GStreamer. Everything else here calls it too; calling it early shows a broken installation early.
-pub fn init() -> Result<(), MediaError> {
-    gstreamer::init().map_err(|error| MediaError::Internal { input: "GStreamer".into(), what: error.to_string() })
-}

@@ -4,24 +4,7 @@ use std::{path::Path, time::Duration};
 
 use types::{CaptureTime, ClockUncertainty, Size, TimeSource, TimeStamp};
 
-use crate::{Footage, FrameReader, MediaError, Sampling};
-
-/// What a file holds. One picture was decoded to learn it, so a file that passes can be read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FootageInfo {
-    /// As the container announces it; `None` for bare video streams, which announce none.
-    pub duration: Option<Duration>,
-    /// Of the upright picture.
-    pub size: Size,
-    /// Frames a second as announced; `None` if variable or unknown.
-    pub frame_rate: Option<f64>,
-    /// Whether it is whole and reading can begin inside it: [`FrameReader::open_file_from`].
-    pub seekable: bool,
-    /// For people, such as "H.264 (Main Profile)".
-    pub codec: String,
-    /// For people, such as "MP4" or "bare video stream".
-    pub container: String,
-}
+use crate::{Footage, FootageInfo, FrameReader, MediaError, Sampling};
 
 /// How long a first picture may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -14,10 +14,11 @@ use types::{Frame, MediaTime, ReceiveTime, Size, TimeStamp};
 
 use crate::{
     CameraClock, Footage, FootageInfo, MediaError, ReaderStats, RtspSource, Sampling, Source, Transport, allowed,
-    chain::{Chain, broken, codec_name, container_name, element, on_timeline},
+    chain::{Chain, codec_name, container_name, on_timeline},
     clock::{LiveClock, micros},
     completeness::{self, Completeness, Lasts},
     door::{Door, DoorFault},
+    element::{broken, element},
     pixels, reordered,
     shared::Shared,
     verdict::Complaints,

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use types::{BadStreamUrl, StreamScheme, StreamUrl};
 
-use crate::{Networks, door::addresses};
+use crate::{Networks, names::addresses};
 
 /// A file or a camera.
 #[expect(clippy::large_enum_variant, reason = "there is one a stream")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use types::{Detection, Frame, MediaTime, Rect};
 use vision::{Detector, Motion, MotionGate, VisionError};
 
-use crate::closer::Closer;
+use crate::closer::{Closer, touch};
 
 /// When the detector looks, and where.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,7 +157,7 @@ const SURE: f32 = 0.3;
 const SAME: f32 = 0.5;
 
 /// Joins parts that overlap, or that are hardly smaller apart than together.
-pub(crate) fn merge(parts: &mut Vec<Rect>) {
+fn merge(parts: &mut Vec<Rect>) {
     let mut i = 0;
     while i < parts.len() {
         let joins = |a: &Rect, b: &Rect| touch(a, b) || a.union(b).area() < 1.15 * (a.area() + b.area());
@@ -188,10 +188,6 @@ fn with_room(rect: &Rect) -> Rect {
     const LEAST: f32 = 16.0;
     let (x, y) = ((rect.width * 0.2).max(LEAST), (rect.height * 0.2).max(LEAST));
     Rect::new(rect.x - x, rect.y - y, rect.width + 2.0 * x, rect.height + 2.0 * y)
-}
-
-pub(crate) fn touch(a: &Rect, b: &Rect) -> bool {
-    !a.intersect(b).is_empty()
 }
 
 #[cfg(test)]

@@ -9,8 +9,6 @@ use std::time::Duration;
 use types::{Class, Detection, Frame, MediaTime, Rect};
 use vision::{Detector, VisionError};
 
-use crate::attention::touch;
-
 /// Figures up to this height, in pixels of the detector's input, are small.
 const SMALL: f32 = 100.0;
 /// No figure is shown taller than this, and none by more than twice: the detector knows figures of middling size best.
@@ -172,6 +170,10 @@ fn add(found: &mut Vec<Detection>, seen: Vec<Detection>) -> bool {
         }
     }
     found.len() > before
+}
+
+pub(crate) fn touch(a: &Rect, b: &Rect) -> bool {
+    !a.intersect(b).is_empty()
 }
 
 #[cfg(test)]

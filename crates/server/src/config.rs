@@ -14,6 +14,7 @@ use catalogue::{PlaceFault, PostgresUrl, S3Place};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
+mod error;
 mod index_server;
 mod keys;
 mod limits;
@@ -21,13 +22,11 @@ mod notify;
 
 pub(crate) use self::keys::Keys;
 use self::limits::Bad;
-use crate::callers::CallerLimits;
+pub use self::{error::ConfigError, keys::TEMPLATE};
 
+pub use self::limits::CallerLimits;
 pub use index_server::{ApiKeyError, IndexServer};
 pub use notify::NotifyConfig;
-
-/// The file `sightline init` writes: every key with its meaning and default.
-pub const TEMPLATE: &str = include_str!("config/sightline.toml");
 
 /// What the server goes by. Only [`Config::load`] and [`Config::parse`] make it, so its values are in range.
 #[derive(Debug, Clone)]
@@ -135,37 +134,6 @@ pub struct WitnessConfig {
 }
 
 /// What is wrong with the configuration: the file, the key and the fix.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("read {}", file.display())]
-    Read {
-        file: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("{} is not a valid configuration", file.display())]
-    Parse {
-        file: PathBuf,
-        #[source]
-        source: Box<toml::de::Error>,
-    },
-    #[error("{}: {key} = {value} {fault}", file.display())]
-    Value { file: PathBuf, key: &'static str, value: String, fault: &'static str },
-}
-
-impl ConfigError {
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                "make a deployment first: sightline init".to_owned()
-            }
-            Self::Read { .. } => "check that you may read it".to_owned(),
-            Self::Parse { file, .. } | Self::Value { file, .. } => {
-                format!("edit {}; every key has a default and may be left out", file.display())
-            }
-        }
-    }
-}
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]

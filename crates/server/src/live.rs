@@ -12,21 +12,17 @@ use std::{
 };
 
 use catalogue::{Camera, Catalogue, CatalogueError, Lease};
-use ingest::camera_status;
 use media::{Networks, Sampling};
 use pipeline::{CameraSecrets, Kept, KeptAddress, LiveStatus, SightingSink, VisionPool, Watch, Watchers};
-use prost::Message as _;
-use proto::v1;
 use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::sync::CancellationToken;
-use types::{AgencyId, CameraId, ReceiveTime};
+use types::{AgencyId, CameraId, Chain, ReceiveTime};
 use vision::{ModelStore, Vision, VisionError, VisionOptions};
 
 use self::sink::PatientSink;
 use crate::{
-    feed::IndexFeed,
-    fleet::{Fleet, Held, turns},
-    status::chain,
+    cluster::fleet::{Fleet, Held, turns},
+    indexer::feed::IndexFeed,
 };
 
 /// How often the catalogue is asked who is to be watched: a pause or a revocation holds within this time.
@@ -34,6 +30,11 @@ const RECONCILE: Duration = Duration::from_millis(500);
 /// A camera that a worker held is left to workers for so long after its lease ran out, and after the server started: theirs
 /// is the first right, and they need a moment to come back.
 const WORKERS_FIRST: Duration = Duration::from_secs(30);
+
+/// What every camera with a source is doing, by id.
+pub(crate) type Statuses = BTreeMap<CameraId, (AgencyId, LiveStatus)>;
+/// How it is told other servers: as callers are told it.
+pub(crate) type Wire = fn(Statuses) -> Vec<u8>;
 
 /// The cameras that are watched, and what they do.
 pub(crate) struct LiveCameras {
@@ -45,6 +46,7 @@ pub(crate) struct LiveCameras {
     fleet: Arc<Fleet>,
     /// The leave to watch; of several servers one has it.
     held: tokio::sync::Mutex<Option<Held>>,
+    wire: Wire,
     settings: Mutex<LiveSettings>,
     /// Others than those that the cameras are watched by.
     other_settings: AtomicBool,
@@ -67,12 +69,13 @@ pub(crate) struct LiveSettings {
 }
 
 impl LiveSettings {
-    pub(crate) fn of(config: &crate::Config) -> Self {
+    pub(crate) fn of(config: &crate::config::Config) -> Self {
         Self { workers: config.live_workers, sample_fps: config.live_sample_fps, networks: config.live_networks.clone() }
     }
 }
 
 impl LiveCameras {
+    #[expect(clippy::too_many_arguments, reason = "what it takes to watch cameras, once")]
     pub(crate) fn new(
         catalogue: Catalogue,
         feed: Arc<IndexFeed>,
@@ -80,6 +83,7 @@ impl LiveCameras {
         models: ModelStore,
         options: VisionOptions,
         secrets: CameraSecrets,
+        wire: Wire,
         settings: LiveSettings,
     ) -> Self {
         Self {
@@ -91,6 +95,7 @@ impl LiveCameras {
             fleet,
             held: tokio::sync::Mutex::default(),
             watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }),
+            wire,
             settings: Mutex::new(settings),
             other_settings: AtomicBool::new(false),
             visions: Mutex::default(),
@@ -125,7 +130,7 @@ impl LiveCameras {
     }
 
     /// What every camera with a source is doing, by id.
-    pub(crate) fn statuses(&self) -> BTreeMap<CameraId, (AgencyId, LiveStatus)> {
+    pub(crate) fn statuses(&self) -> Statuses {
         self.watchers.statuses()
     }
 
@@ -136,7 +141,7 @@ impl LiveCameras {
         loop {
             tokio::select! { () = stop.cancelled() => break, _ = tick.tick() => {}, () = self.changed.notified() => {} }
             if let Err(error) = self.reconcile().await {
-                tracing::error!(error = %chain(&error), "live cameras not looked after; trying again");
+                tracing::error!(error = %Chain(&error), "live cameras not looked after; trying again");
             }
         }
         let this = self.clone();
@@ -187,24 +192,14 @@ impl LiveCameras {
         };
         tokio::task::spawn_blocking(apply).await.map_err(|_| LiveError::Thread)??;
         if self.fleet.is_shared() {
-            leave.say(&v1::CameraStatusResponse { cameras: self.messages(), ..Default::default() }.encode_to_vec()).await?;
+            leave.say(&(self.wire)(self.statuses())).await?;
         }
         Ok(())
     }
 
-    /// As they are told callers and other servers.
-    fn messages(&self) -> Vec<v1::CameraStatus> {
-        self.statuses().into_iter().map(|(id, (agency, now))| camera_status(&id, &agency, now)).collect()
-    }
-
-    /// What every camera with a source is doing, on whichever server watches it.
-    pub(crate) async fn everywhere(&self) -> Result<Vec<v1::CameraStatus>, CatalogueError> {
-        if self.fleet.is_shared()
-            && let Some(said) = self.catalogue.said(turns::LIVE).await?
-        {
-            return Ok(v1::CameraStatusResponse::decode(&*said).map(|told| told.cameras).unwrap_or_default());
-        }
-        Ok(self.messages())
+    /// What the server that watches told the others last, where there are others.
+    pub(crate) async fn told(&self) -> Result<Option<Vec<u8>>, CatalogueError> {
+        if self.fleet.is_shared() { self.catalogue.said(turns::LIVE).await } else { Ok(None) }
     }
 
     fn is_a_workers(&self, lease: Option<&Lease>, now: ReceiveTime) -> bool {
@@ -223,7 +218,7 @@ impl LiveCameras {
                 let address = kept.unwrap_or_else(|| KeptAddress { url: address.as_str().to_owned(), basic_without_tls: false });
                 address.source(&networks).map_err(|e| e.to_string())
             }
-            Err(error) => Err(chain(&error)),
+            Err(error) => Err(Chain(&error).to_string()),
         };
         let built =
             built.inspect_err(|reason| tracing::error!(camera = %camera.id, reason, "the camera's address can't be used"));

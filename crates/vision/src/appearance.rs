@@ -7,6 +7,7 @@ mod learn;
 mod linear;
 mod parts;
 mod projection;
+mod recipe;
 mod stripes;
 
 use std::path::Path;
@@ -15,16 +16,13 @@ use redact::RedactedCrop;
 use sha2::{Digest, Sha256};
 use types::{Embedding, ModelDigest};
 
+use self::recipe::RECIPE;
 pub use self::{
     learn::{LearnError, Source, learn},
     parts::{AppearanceParts, PartsFinder},
     projection::{About, Projection},
 };
 use crate::{error::VisionError, session::output, store::ModelStore};
-
-/// Names everything between the crop and the vector but the backbone's weights and the projection. Change it with any
-/// change of a constant or a step: vectors of two recipes must never be compared.
-const RECIPE: &str = "sightline appearance 5";
 
 /// Makes appearance vectors.
 #[derive(Debug)]

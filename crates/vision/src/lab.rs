@@ -1,10 +1,11 @@
 //! Colour as people see it: CIE L*a*b*, after the light of the picture is discounted.
 
-use std::sync::LazyLock;
-
 use redact::RedactedCrop;
 
-use crate::scene_light::SceneLight;
+use crate::{
+    linear::{LINEAR, linear},
+    scene_light::SceneLight,
+};
 
 /// One pixel: lightness 0..100, and the two colour axes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -23,18 +24,6 @@ impl Lab {
     pub(crate) fn hue(self) -> f32 {
         self.b.atan2(self.a).to_degrees().rem_euclid(360.0)
     }
-}
-
-static LINEAR: LazyLock<[f32; 256]> = LazyLock::new(|| {
-    std::array::from_fn(|i| {
-        let v = i as f32 / 255.0;
-        if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
-    })
-});
-
-/// Linear light of an sRGB pixel.
-pub(crate) fn linear(rgb: [u8; 3]) -> [f32; 3] {
-    rgb.map(|v| LINEAR[v as usize])
 }
 
 /// From linear sRGB (D65).

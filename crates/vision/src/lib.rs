@@ -17,6 +17,7 @@ mod faces;
 mod figure;
 mod lab;
 mod letterbox;
+mod linear;
 mod manifest;
 mod motion;
 mod runtime;

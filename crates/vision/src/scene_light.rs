@@ -2,7 +2,7 @@
 
 use types::{Frame, Rect};
 
-use crate::lab::linear;
+use crate::linear::linear;
 
 /// Estimates of how often and over how long: a frame's own light is noise, and a lamp that goes on is seen in seconds.
 const BLEND: f32 = 0.15;

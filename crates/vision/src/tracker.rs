@@ -4,65 +4,24 @@
 //! at 5 fps a walking figure may leave its own box between two frames (after C-BIoU: Yang et al., 2023).
 //!
 //! Where figures cross or walk side by side boxes alone do not say whose is whose: there the colours of clothes decide as well,
-//! and a track ends rather than go on with another figure ([`track::Track::cost`]). Colours are kept in memory with a
+//! and a track ends rather than go on with another figure (`Track::cost`). Colours are kept in memory with a
 //! track, coarsely, and go with it.
 
 mod assign;
 mod kalman;
 mod look;
+mod options;
+mod sight;
 #[cfg(test)]
 mod tests;
 mod track;
 
-use std::time::Duration;
-
-use types::{Class, Detection, Frame, Group, MediaTime, Rect, Size, TrackId};
+use types::{Detection, Frame, Group, MediaTime, Rect, Size, TrackId};
 
 use look::Look;
+pub use options::TrackerOptions;
+use sight::{SAME_THING, Sight, is_thing, nearby, sights};
 use track::Track;
-
-/// How tracks start, go on and end.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrackerOptions {
-    /// Detections from here on are matched first.
-    pub strong: f32,
-    /// Only detections from here on start a track.
-    pub start: f32,
-    /// Detections below are not used at all.
-    pub weak: f32,
-    /// A track is confirmed by so many detections.
-    pub confirm: u32,
-    /// How long a track lives on without a detection.
-    pub lost: Duration,
-    /// How long an unconfirmed one does.
-    pub tentative: Duration,
-    /// A track whose detections score less on average is no figure but a post or a shadow: it is not confirmed, and
-    /// dismissed if its average falls below later.
-    pub credible: f32,
-    /// The same for one that has moved by half its height; what walks is hardly a post.
-    pub credible_moved: f32,
-    /// Four detections in a row that score this on average are enough, whatever the others do.
-    pub credible_once: f32,
-    /// A track that rests this long with detections below `credible` ends.
-    pub ghost: Duration,
-}
-
-impl Default for TrackerOptions {
-    fn default() -> Self {
-        Self {
-            strong: 0.4,
-            start: 0.45,
-            weak: 0.2,
-            confirm: 3,
-            lost: Duration::from_millis(2000),
-            tentative: Duration::from_millis(450),
-            credible: 0.48,
-            credible_moved: 0.38,
-            credible_once: 0.58,
-            ghost: Duration::from_secs(3),
-        }
-    }
-}
 
 /// What one frame did.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -81,18 +40,6 @@ pub struct TrackerStep {
 const MOST_TRACKS: usize = 400;
 const MOST_DETECTIONS: usize = 400;
 
-/// A detection that is looked for a track, and what else is known of it.
-#[derive(Debug)]
-struct Sight<'a> {
-    detection: &'a Detection,
-    /// Of a figure's clothes.
-    look: Option<Look>,
-    /// The share of its box that another figure's box covers.
-    covered: f32,
-    /// Another figure's box is so near that the two may be mistaken for one another.
-    crowded: bool,
-}
-
 /// The frame that is taken in.
 struct Now {
     at: MediaTime,
@@ -103,41 +50,6 @@ struct Now {
 
 /// Looks nearer than this are of one figure.
 const SAME_CLOTHES: f32 = 0.12;
-
-/// A figure and a thing whose boxes overlap so much are the same pixels.
-const SAME_THING: f32 = 0.4;
-
-/// Whether the detector takes a thing that somebody drags along for a figure: it sees both in one place, beside somebody taller.
-fn is_thing(figure: &Detection, things: &[&Detection], all: &[&Detection]) -> bool {
-    let taller = |o: &&Detection| {
-        o.class.group() == Group::Person
-            && o.score > 0.3
-            && o.bbox.height >= 1.4 * figure.bbox.height
-            && !o.bbox.grow(0.2, 0.2).intersect(&figure.bbox).is_empty()
-    };
-    figure.class.group() == Group::Person
-        && things.iter().any(|t| t.class != Class::Umbrella && t.bbox.iou(&figure.bbox) >= SAME_THING)
-        && all.iter().any(|o| taller(o))
-}
-
-/// Where somebody else counts as near.
-fn nearby(bbox: &Rect) -> Rect {
-    bbox.grow(0.15, 0.15)
-}
-
-fn sights<'a>(detections: &[&'a Detection], look: impl Fn(&Rect) -> Option<Look>) -> Vec<Sight<'a>> {
-    let figure = |d: &Detection| d.class.group() == Group::Person;
-    let sight = |(i, d): (usize, &&'a Detection)| {
-        let others = || detections.iter().enumerate().filter(|(j, o)| *j != i && figure(o) && figure(d)).map(|(_, o)| o.bbox);
-        Sight {
-            detection: d,
-            look: figure(d).then(|| look(&d.bbox)).flatten(),
-            covered: others().map(|o| d.bbox.share_inside(&o)).fold(0.0, f32::max),
-            crowded: others().any(|o| !nearby(&d.bbox).intersect(&nearby(&o)).is_empty()),
-        }
-    };
-    detections.iter().enumerate().map(sight).collect()
-}
 
 /// The tracks of one camera.
 #[derive(Debug)]

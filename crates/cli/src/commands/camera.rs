@@ -5,7 +5,7 @@ use proto::v1::{self, camera_service_client::CameraServiceClient, live_service_c
 use tonic::transport::Channel;
 use types::{AgencyId, CameraId};
 
-use super::case::Purpose;
+use super::purpose::Purpose;
 use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome},

@@ -3,6 +3,7 @@
 
 mod average_precision;
 mod colours;
+mod common;
 mod detect;
 mod faces;
 mod gate;
@@ -13,12 +14,8 @@ mod town;
 mod track;
 
 use clap::Subcommand;
-use vision::{ModelStore, Vision, VisionOptions};
 
-use crate::{
-    context::Context,
-    failure::{Failure, Outcome, library},
-};
+use crate::{context::Context, failure::Outcome};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Eval {
@@ -51,13 +48,4 @@ impl Eval {
             Self::Town(c) => c.run(ctx.printer),
         }
     }
-}
-
-fn load_vision(options: &VisionOptions) -> Outcome<Vision> {
-    let fetch = |e: vision::VisionError| library("models", &e).hint("get the models with `sightline models fetch`");
-    Vision::load(&ModelStore::from_env().map_err(fetch)?, options).map_err(fetch)
-}
-
-fn failed(e: &(dyn std::error::Error + 'static)) -> Failure {
-    library("evaluation", e)
 }

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::TEMPLATE;
+/// The file `sightline init` writes: every key with its meaning and default.
+pub const TEMPLATE: &str = include_str!("sightline.toml");
 
 /// Keys that a running server takes anew; any other needs a restart.
 const AT_ONCE: [&str; 9] = [

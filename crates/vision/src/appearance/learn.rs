@@ -7,10 +7,10 @@
 use types::ModelDigest;
 
 use super::{
-    RECIPE,
     linear::Symmetric,
     parts::AppearanceParts,
     projection::{About, MOST, Projection},
+    recipe::RECIPE,
     stripes,
 };
 

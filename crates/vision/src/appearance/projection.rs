@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use types::ModelDigest;
 
 use super::{
-    RECIPE,
     parts::{AppearanceParts, scale_to},
+    recipe::RECIPE,
 };
 use crate::error::VisionError;
 

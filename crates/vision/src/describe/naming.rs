@@ -103,7 +103,7 @@ fn hue(l: f32, c: f32, h: f32) -> Colour {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::{lab, linear};
+    use crate::{lab::lab, linear::linear};
 
     fn word(rgb: [u8; 3]) -> Option<Colour> {
         match name(lab(linear(rgb))) {

@@ -1,11 +1,10 @@
 //! From the answers of a model to boxes. The arithmetic is pure and takes any numbers: a wrong length is an error, a value
 //! that is not finite is no object.
 
+mod candidate;
 mod nanodet;
 mod ssd;
 mod yolox;
-
-use types::Class;
 
 use crate::{
     error::VisionError,
@@ -13,14 +12,8 @@ use crate::{
     session::{Answers, output},
 };
 
-/// A box in pixels of the tensor.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Candidate {
-    /// Left, top, right, bottom.
-    pub(crate) corners: [f32; 4],
-    pub(crate) score: f32,
-    pub(crate) class: Class,
-}
+use self::candidate::STRIDES;
+pub(crate) use self::candidate::{Candidate, WrongLength};
 
 /// A model family: how its input is made and its answers are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +22,6 @@ pub(crate) enum Family {
     Ssd,
     Yolox,
 }
-
-const STRIDES: [usize; 3] = [8, 16, 32];
 
 impl Family {
     pub(crate) fn layout(self, height: usize, width: usize) -> Layout {
@@ -79,45 +70,10 @@ impl Answers<'_> {
     }
 }
 
-/// A tensor of another length than the input's size asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct WrongLength {
-    pub(crate) what: &'static str,
-    pub(crate) want: usize,
-    pub(crate) got: usize,
-}
-
-pub(crate) fn check(what: &'static str, want: usize, got: usize) -> Result<(), WrongLength> {
-    if want == got { Ok(()) } else { Err(WrongLength { what, want, got }) }
-}
-
-/// The best wanted class, by scores read through `score`; every other class is masked. Not-a-numbers never win.
-fn best(score: impl Fn(Class) -> f32) -> (Class, f32) {
-    let mut best = (Class::Person, f32::MIN);
-    for &class in Class::ALL {
-        let s = score(class);
-        if s > best.1 {
-            best = (class, s);
-        }
-    }
-    best
-}
-
-/// Keeps a candidate whose numbers make sense.
-fn push(out: &mut Vec<Candidate>, class: Class, score: f32, corners: [f32; 4]) {
-    let sane = corners.iter().all(|v| v.is_finite() && v.abs() < 1e6) && corners[2] > corners[0] && corners[3] > corners[1];
-    if sane && score.is_finite() {
-        out.push(Candidate { corners, score: score.clamp(0.0, 1.0), class });
-    }
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use types::Class;
 
     use super::*;
 

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 use types::{CaptureTime, Class, ClockUncertainty, ColourMatrix, PixelFormat, TimeSource, TimeStamp};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use types::{Detection, Group, MediaTime, Rect, Size, TrackId};
 
-use super::{Sight, TrackerOptions, kalman::BoxFilter, look::Look};
+use super::{kalman::BoxFilter, look::Look, options::TrackerOptions, sight::Sight};
 
 #[derive(Debug)]
 pub(super) struct Track {

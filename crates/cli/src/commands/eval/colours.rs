@@ -6,8 +6,8 @@ use types::{Class, Colour};
 use vision::{VisionOptions, describe};
 
 use super::{
+    common::load_vision,
     input::{box_rows, note_missing, redacted_crops},
-    load_vision,
 };
 use crate::{
     failure::{Failure, Outcome},

@@ -11,7 +11,10 @@ use serde::Serialize;
 use types::{Detection, Frame, Rect, TrackId};
 use vision::{Tracker, TrackerOptions, VisionOptions};
 
-use super::{failed, input::each_frame, load_vision};
+use super::{
+    common::{failed, load_vision},
+    input::each_frame,
+};
 use crate::{failure::Outcome, output::Printer};
 
 #[derive(Debug, Args)]

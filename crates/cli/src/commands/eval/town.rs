@@ -8,7 +8,7 @@ use media::Sampling;
 use pipeline::{FootageTask, NewSighting, SceneOptions, SightingSink, SinkError, run_footage};
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
-use types::{AgencyId, CameraId, Class, FootageDigest, TimeStamp};
+use types::{AgencyId, CameraId, FootageDigest, TimeStamp};
 use vision::{Vision, VisionOptions};
 
 use super::{input::no_time, load_vision};
@@ -144,9 +144,4 @@ fn write_lines(path: &Path, seen: &[Seen]) -> Outcome {
         text.push('\n');
     }
     std::fs::write(path, text).map_err(|e| Failure::because("output", format!("write {}", path.display()), &e))
-}
-
-/// Whether a sighting is one that a search for a person asks about.
-fn of_a_person(seen: &Seen) -> bool {
-    seen.class == Class::Person
 }

@@ -12,7 +12,10 @@ use serde::Serialize;
 use types::{Class, Detection, Rect, TrackId};
 use vision::{Tracker, TrackerOptions, VisionOptions};
 
-use super::{failed, input::each_frame, load_vision};
+use super::{
+    common::{failed, load_vision},
+    input::each_frame,
+};
 use crate::{
     failure::{Failure, Outcome, library},
     output::Printer,

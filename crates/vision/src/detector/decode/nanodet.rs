@@ -2,7 +2,7 @@
 
 use types::Class;
 
-use super::{Candidate, WrongLength, best, check, push};
+use super::candidate::{Candidate, WrongLength, best, check, push};
 use crate::letterbox::Layout;
 
 const CLASSES: usize = 80;

@@ -4,7 +4,7 @@
 
 use types::Class;
 
-use super::{Candidate, WrongLength, best, check, push, sigmoid};
+use super::candidate::{Candidate, WrongLength, best, check, push, sigmoid};
 use crate::letterbox::Layout;
 
 pub(super) const LEVELS: usize = 6;

@@ -2,7 +2,7 @@
 
 use types::Class;
 
-use super::{Candidate, STRIDES, WrongLength, best, check, push};
+use super::candidate::{Candidate, STRIDES, WrongLength, best, check, push};
 use crate::letterbox::Layout;
 
 const ROW: usize = 85;

@@ -9,10 +9,7 @@ use std::{
 use serde::Serialize;
 use types::{Class, Description, Rect, Stature};
 
-use super::{
-    of_a_person,
-    truth::{Pass, Truth},
-};
+use super::truth::{Pass, Truth};
 
 /// A box and a figure that overlap so much are one.
 const SAME: f32 = 0.3;
@@ -55,6 +52,11 @@ impl Seen {
         }
         words
     }
+}
+
+/// Whether a sighting is one that a search for a person asks about.
+fn of_a_person(seen: &Seen) -> bool {
+    seen.class == Class::Person
 }
 
 /// Finds out whose each sighting is and of which pass.
