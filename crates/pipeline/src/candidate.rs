@@ -13,8 +13,8 @@ pub(crate) struct Candidate {
     pub(crate) quality: f32,
 }
 
-/// How good a picture of its subject a box promises to be, before its pixels are read: sure, large, whole and not
-/// covered by somebody else's box. 0 for a box with no area.
+/// How good a picture of its subject a box promises to be, before its pixels are read: sure, large, whole, and neither covered by
+/// somebody else's box nor with somebody behind who shows beside it. 0 for a box with no area.
 pub(crate) fn promise(detection: &Detection, others: &[Rect], frame: &Frame) -> f32 {
     let bbox = detection.bbox;
     let size = frame.size();
@@ -22,9 +22,11 @@ pub(crate) fn promise(detection: &Detection, others: &[Rect], frame: &Frame) -> 
     let cut =
         [bbox.x <= edge, bbox.y <= edge, bbox.right() >= size.width as f32 - edge, bbox.bottom() >= size.height as f32 - edge];
     let whole = 0.6f32.powi(cut.into_iter().filter(|c| *c).count() as i32);
-    // Boxes whose foot is lower stand in front; the others are covered by this one and do not matter.
-    let covered: f32 = others.iter().filter(|o| o.bottom() > bbox.bottom()).map(|o| bbox.share_inside(o)).sum();
-    detection.score * bbox.area().sqrt().min(300.0) * whole * (1.0 - covered.min(0.9))
+    // Boxes whose foot is lower stand in front and hide this one; the others only mix their colours with it.
+    let (front, behind): (Vec<&Rect>, Vec<&Rect>) = others.iter().partition(|o| o.bottom() > bbox.bottom());
+    let share = |some: &[&Rect]| some.iter().map(|o| bbox.share_inside(o)).sum::<f32>();
+    let clear = (1.0 - share(&front).min(0.9)).powi(2) * (1.0 - 0.6 * share(&behind).min(1.0));
+    detection.score * bbox.area().sqrt().min(300.0) * whole * clear
 }
 
 /// Mean absolute difference of neighbouring green samples of a part of a crop, squashed to 0.5..1: a blurred one scores low.
@@ -143,13 +145,15 @@ mod tests {
         let good = promise(&seen(0.8, bbox), &[], &frame);
         let behind = Rect::new(230.0, 80.0, 60.0, 160.0);
         let in_front = Rect::new(230.0, 120.0, 60.0, 160.0);
-        assert_eq!(promise(&seen(0.8, bbox), &[behind], &frame), good);
+        let with = |other| promise(&seen(0.8, bbox), &[other], &frame);
+        assert!(with(in_front) < 0.75 * with(behind), "{} and {}", with(in_front), with(behind));
         for (worse, why) in [
             (promise(&seen(0.5, bbox), &[], &frame), "doubtful"),
             (promise(&seen(0.8, Rect::new(200.0, 100.0, 30.0, 80.0)), &[], &frame), "small"),
             (promise(&seen(0.8, Rect::new(0.0, 100.0, 60.0, 160.0)), &[], &frame), "cut at the left"),
             (promise(&seen(0.8, Rect::new(200.0, 320.0, 60.0, 160.0)), &[], &frame), "cut at the bottom"),
-            (promise(&seen(0.8, bbox), &[in_front], &frame), "covered"),
+            (with(in_front), "covered"),
+            (with(behind), "with somebody behind"),
         ] {
             assert!(worse < 0.85 * good, "{why}: {worse} of {good}");
         }

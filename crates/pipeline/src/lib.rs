@@ -13,6 +13,7 @@
 
 mod attention;
 mod candidate;
+mod closer;
 mod footage;
 mod live;
 mod part;

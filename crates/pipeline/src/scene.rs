@@ -184,10 +184,10 @@ impl Scene {
         self.stats.looks = self.attention.looks();
         self.surroundings.look(frame);
         self.stats.detections += detections.len() as u64;
+        let step = self.tracker.follow(frame, &detections);
         let (things, subjects): (Vec<_>, Vec<_>) = detections.into_iter().partition(|d| d.class.group() == Group::Carried);
         let people: Vec<Rect> = subjects.iter().filter(|d| d.class == Class::Person).map(|d| d.bbox).collect();
 
-        let step = self.tracker.update(frame.at, frame.size(), &subjects);
         if self.part.takes_over(frame.at) {
             self.take_over(frame);
         }

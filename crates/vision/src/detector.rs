@@ -161,14 +161,36 @@ impl Detector {
     /// is smaller.
     pub fn detect_in(&mut self, frame: &Frame, part: &Rect) -> Result<Vec<Detection>, VisionError> {
         let whole = self.layout(frame.size());
-        let Some((region, layout)) = part_of(frame.size(), part, &whole, self.family) else { return Ok(Vec::new()) };
+        let Some((region, layout)) = part_of(frame.size(), part, &whole, self.family, 1.0) else { return Ok(Vec::new()) };
         if layout.width * layout.height >= whole.width * whole.height {
             return self.detect(frame);
         }
+        self.look_in(frame, region, &layout)
+    }
+
+    /// The same, shown larger by so many times, and what that cost as a share of looking at the whole frame. Nothing, for nothing,
+    /// of a part that costs more than a whole frame.
+    pub fn detect_closer(&mut self, frame: &Frame, part: &Rect, zoom: f32) -> Result<(Vec<Detection>, f32), VisionError> {
+        let whole = self.layout(frame.size());
+        let pixels = |layout: &Layout| (layout.width * layout.height) as f32;
+        match part_of(frame.size(), part, &whole, self.family, zoom) {
+            Some((region, layout)) if pixels(&layout) <= pixels(&whole) => {
+                Ok((self.look_in(frame, region, &layout)?, pixels(&layout) / pixels(&whole)))
+            }
+            _ => Ok((Vec::new(), 0.0)),
+        }
+    }
+
+    /// How large a pixel of a frame of this size is shown when the frame is looked at whole.
+    pub fn scale(&self, size: Size) -> f32 {
+        shown_at(size, &self.layout(size))
+    }
+
+    fn look_in(&mut self, frame: &Frame, region: Region, layout: &Layout) -> Result<Vec<Detection>, VisionError> {
         let began = Instant::now();
-        let scale = self.boxed.frame(frame, region, &layout);
+        let scale = self.boxed.frame(frame, region, layout);
         self.times.prepare = began.elapsed();
-        let mut found = self.look(region.size, &layout, scale)?;
+        let mut found = self.look(region.size, layout, scale)?;
         let (x, y) = (region.x as f32, region.y as f32);
         let (right, bottom) = ((region.x + region.size.width) as f32, (region.y + region.size.height) as f32);
         let (width, height) = (frame.size().width as f32, frame.size().height as f32);
@@ -234,13 +256,17 @@ impl Detector {
     }
 }
 
-/// The even pixels of a part, and an input that shows them at the scale of the whole frame.
-fn part_of(size: Size, part: &Rect, whole: &Layout, family: Family) -> Option<(Region, Layout)> {
+fn shown_at(size: Size, whole: &Layout) -> f32 {
+    (whole.width as f32 / size.width as f32).min(whole.height as f32 / size.height as f32)
+}
+
+/// The even pixels of a part, and an input that shows them at the scale of the whole frame, or larger by so many times.
+fn part_of(size: Size, part: &Rect, whole: &Layout, family: Family, zoom: f32) -> Option<(Region, Layout)> {
     let (columns, rows) = part.pixels(size)?;
     let even = |v: usize| (v as u32) & !1;
     let (x, y) = (even(columns.start), even(rows.start));
     let region = Region { x, y, size: Size { width: columns.end as u32 - x, height: rows.end as u32 - y } };
-    let scale = (whole.width as f32 / size.width as f32).min(whole.height as f32 / size.height as f32);
+    let scale = shown_at(size, whole) * zoom;
     let side = |pixels: u32| ((pixels as f32 * scale / 32.0).ceil().max(3.0) * 32.0) as usize;
     Some((region, family.layout(side(region.size.height), side(region.size.width))))
 }
@@ -289,9 +315,9 @@ mod tests {
         ] {
             let (x, y, width, height) = region;
             let wanted = Region { x, y, size: Size { width, height } };
-            assert_eq!(part_of(size, &part, &whole, Family::Nanodet), Some((wanted, input)), "{part:?}");
+            assert_eq!(part_of(size, &part, &whole, Family::Nanodet, 1.0), Some((wanted, input)), "{part:?}");
         }
-        assert_eq!(part_of(size, &Rect::new(800.0, 0.0, 50.0, 50.0), &whole, Family::Nanodet), None);
+        assert_eq!(part_of(size, &Rect::new(800.0, 0.0, 50.0, 50.0), &whole, Family::Nanodet, 1.0), None);
     }
 
     proptest! {

@@ -10,6 +10,7 @@ mod gate;
 pub(super) mod input;
 mod retrieval;
 mod speed;
+mod town;
 mod track;
 
 use clap::Subcommand;
@@ -30,6 +31,7 @@ pub(crate) enum Eval {
     Gate(gate::Gate),
     /// The whole archive path on one worker: frames, seconds, memory
     Speed(speed::Speed),
+    Town(town::Town),
 }
 
 impl Eval {
@@ -43,6 +45,7 @@ impl Eval {
             Self::Colours(c) => c.run(ctx.printer),
             Self::Gate(c) => c.run(ctx.printer),
             Self::Speed(c) => c.run(ctx.printer),
+            Self::Town(c) => c.run(ctx.printer),
         }
     }
 }
