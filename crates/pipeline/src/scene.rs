@@ -313,9 +313,10 @@ impl Scene {
         for candidate in track.candidates.best_first() {
             match candidate.redact(class, vision) {
                 Ok(crop) => {
-                    let embedding = vision.embedder.embed(&crop).map_err(|source| SceneError { frame, source })?;
-                    embeddings.push(embedding);
-                    descriptions.push(describe(&crop, class, &carried, self.surroundings.light()));
+                    let failed = |source| SceneError { frame, source };
+                    let seen = vision.embedder.see(&crop).map_err(failed)?;
+                    embeddings.push(vision.embedder.embed_seen(&crop, &seen).map_err(failed)?);
+                    descriptions.push(describe(&crop, &seen, class, &carried, self.surroundings.light()));
                     shown.get_or_insert((crop, candidate));
                 }
                 Err(error) => {

@@ -13,6 +13,8 @@ pub enum Role {
     /// Finds faces to erase them.
     FaceFinder,
     Embedder,
+    /// Tells a figure from what is around it.
+    Figure,
 }
 
 /// How a model's input is made and its answer is read.
@@ -24,6 +26,7 @@ pub enum Decode {
     Yolox,
     Centerface,
     Appearance,
+    Blazepose,
 }
 
 /// What the converted model takes.
@@ -165,7 +168,7 @@ mod tests {
     #[test]
     fn the_manifest_of_this_build_names_a_default_for_every_role() {
         let manifest = Manifest::embedded().unwrap();
-        for role in [Role::Detector, Role::FaceFinder, Role::Embedder] {
+        for role in [Role::Detector, Role::FaceFinder, Role::Embedder, Role::Figure] {
             assert_eq!(manifest.default(role).unwrap().role, role);
         }
     }

@@ -3,12 +3,13 @@
 use redact::RedactedCrop;
 use types::{ModelDigest, Size};
 
-use super::stripes;
+use super::bands;
 use crate::{
     error::VisionError,
     letterbox::{Layout, Letterbox, Rgb},
     manifest::Role,
     session::{Device, Model, output},
+    silhouette::{Silhouette, Silhouettes},
     store::ModelStore,
 };
 
@@ -22,9 +23,10 @@ pub struct AppearanceParts {
     pub colour: Vec<f32>,
 }
 
-/// Makes [`AppearanceParts`]: the backbone's session and its buffers.
+/// Makes [`AppearanceParts`]: the models' sessions and their buffers.
 pub struct PartsFinder {
     model: Model,
+    silhouettes: Silhouettes,
     boxed: Letterbox,
     pixels: Vec<u8>,
 }
@@ -38,7 +40,7 @@ impl std::fmt::Debug for PartsFinder {
 impl PartsFinder {
     pub fn load(store: &ModelStore, name: Option<&str>) -> Result<Self, VisionError> {
         let model = Model::load(store, store.choose(name, Role::Embedder)?, Device::Cpu)?;
-        Ok(Self { model, boxed: Letterbox::default(), pixels: Vec::new() })
+        Ok(Self { model, silhouettes: Silhouettes::load(store)?, boxed: Letterbox::default(), pixels: Vec::new() })
     }
 
     /// Of the backbone's file.
@@ -46,11 +48,27 @@ impl PartsFinder {
         self.model.digest
     }
 
+    /// Of the file of the model that tells figures from their surroundings.
+    pub(super) fn silhouettes(&self) -> ModelDigest {
+        self.silhouettes.digest()
+    }
+
     pub(super) fn name(&self) -> &str {
         self.model.name()
     }
 
+    /// What of the crop is its figure.
+    pub fn see(&mut self, crop: &RedactedCrop) -> Result<Silhouette, VisionError> {
+        self.silhouettes.of(crop)
+    }
+
     pub fn of(&mut self, crop: &RedactedCrop) -> Result<AppearanceParts, VisionError> {
+        let seen = self.see(crop)?;
+        self.of_seen(crop, &seen)
+    }
+
+    /// The same, where it was seen before.
+    pub fn of_seen(&mut self, crop: &RedactedCrop, seen: &Silhouette) -> Result<AppearanceParts, VisionError> {
         let size = self.subject(crop);
         let Some(picture) = Rgb::new(&self.pixels, size) else { return Err(output(self.model.name(), "an empty crop".into())) };
         self.boxed.rgb(picture, &LAYOUT);
@@ -59,7 +77,7 @@ impl PartsFinder {
         if features.is_empty() || features.iter().any(|v| !v.is_finite()) {
             return Err(output(answers.name(), format!("{} values that are not all finite", features.len())));
         }
-        let mut parts = AppearanceParts { backbone: features.to_vec(), colour: stripes::of(crop) };
+        let mut parts = AppearanceParts { backbone: features.to_vec(), colour: bands::of(crop, seen) };
         scale_to(&mut parts.backbone, 1.0);
         scale_to(&mut parts.colour, 1.0);
         Ok(parts)
