@@ -8,6 +8,7 @@ mod learn;
 mod linear;
 mod parts;
 mod projection;
+mod stripes;
 
 use std::path::Path;
 
@@ -25,6 +26,8 @@ use crate::{error::VisionError, session::output, silhouette::Silhouette, store::
 /// Names everything between the crop and the vector but the models' weights and the projection. Change it with any
 /// change of a constant or a step: vectors of two recipes must never be compared.
 const RECIPE: &str = "sightline appearance 6";
+/// The recipe before, which a projection may still name: a deployment keeps it until somebody reindexes.
+const BEFORE: &str = "sightline appearance 5";
 
 /// Makes appearance vectors.
 #[derive(Debug)]
@@ -46,8 +49,11 @@ impl Embedder {
                 what: format!("was fitted on another backbone than {}", parts.name()),
             });
         }
-        let models = Sha256::new().chain_update(parts.backbone().0).chain_update(parts.silhouettes().0);
-        let hash = models.chain_update(projection.digest().0).chain_update(RECIPE);
+        let mut hash = Sha256::new().chain_update(parts.backbone().0);
+        if !projection.is_of_before() {
+            hash.update(parts.silhouettes().0);
+        }
+        let hash = hash.chain_update(projection.digest().0).chain_update(&projection.about().recipe);
         Ok(Self { parts, projection, digest: ModelDigest(hash.finalize().into()) })
     }
 
@@ -73,13 +79,13 @@ impl Embedder {
 
     /// The appearance of the crop's subject.
     pub fn embed(&mut self, crop: &RedactedCrop) -> Result<Embedding, VisionError> {
-        let seen = self.see(crop)?;
+        let seen = if self.projection.is_of_before() { Silhouette::unknown() } else { self.see(crop)? };
         self.embed_seen(crop, &seen)
     }
 
     /// The same, where it was seen before. `seen` is this crop's.
     pub fn embed_seen(&mut self, crop: &RedactedCrop, seen: &Silhouette) -> Result<Embedding, VisionError> {
-        let parts = self.parts.of_seen(crop, seen)?;
+        let parts = if self.projection.is_of_before() { self.parts.of_before(crop)? } else { self.parts.of_seen(crop, seen)? };
         let values = self.projection.apply(&parts).ok_or_else(|| {
             let (b, c) = (parts.backbone.len(), parts.colour.len());
             output(self.parts.name(), format!("{b} values; with {c} of colour they do not fit the projection"))

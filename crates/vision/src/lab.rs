@@ -68,7 +68,27 @@ const MOST_EXPOSURE: f32 = 1.8;
 const DIM_EXPOSURE: f32 = 3.0;
 const DIM: f32 = 0.167;
 
+/// Middle grey, in linear light.
+const KEY: f32 = 0.18;
+/// Added to every luminance: shadows are noise.
+const DARKEST: f32 = 0.02;
+
 impl Light {
+    /// Grey world, and exposed so that the log-average luminance comes nearer to [`KEY`] (Reinhard et al., "Photographic Tone
+    /// Reproduction", 2002), by a share of the way.
+    pub(crate) fn with_exposure(crop: &RedactedCrop, share: f32, exposure: f32) -> Self {
+        let light = Self::grey_world(crop, share);
+        let (mut sum, mut count) = (0.0f64, 0u32);
+        for_each_kept(crop, |_, _, rgb| {
+            let v = linear(rgb);
+            let [r, g, b]: [f32; 3] = std::array::from_fn(|i| v[i] * light.gains[i]);
+            sum += f64::from(0.212_67 * r + 0.715_16 * g + 0.072_17 * b + DARKEST).ln();
+            count += 1;
+        });
+        let gain = if count == 0 { 1.0 } else { (KEY / (sum / f64::from(count)).exp() as f32).powf(exposure) };
+        Self { gains: light.gains.map(|g| g * gain) }
+    }
+
     /// Grey world (Buchsbaum, 1980), with a share of the correction: a crop filled by one red coat is red, not a grey coat
     /// in red light. Erased pixels say nothing about the light.
     pub(crate) fn grey_world(crop: &RedactedCrop, share: f32) -> Self {

@@ -198,12 +198,10 @@ fn with_a_head(crop: &RedactedCrop) -> Vec<u8> {
     }
     let kept = |x: usize, y: usize| (!erased[y * width + x]).then(|| [0, 1, 2].map(|c| crop.rgb()[(y * width + x) * 3 + c]));
     let edge = [0, 1, width.saturating_sub(2), width - 1];
-    let mut beside: Vec<[u8; 3]> = (top..(bottom + 4).min(height))
-        .flat_map(|y| edge.into_iter().filter_map(move |x| Some((x, y)).filter(|_| x < width)))
-        .filter_map(|(x, y)| kept(x, y))
-        .collect();
+    let beside_row = |y: usize| edge.into_iter().filter(move |x| *x < width).filter_map(move |x| kept(x, y));
+    let mut beside: Vec<[u8; 3]> = (top..(bottom + 4).min(height)).flat_map(beside_row).collect();
     if beside.len() < 5 {
-        beside = (0..height).flat_map(|y| (0..width).map(move |x| (x, y))).filter_map(|(x, y)| kept(x, y)).collect();
+        beside = (0..width * height).filter_map(|i| kept(i % width, i / width)).collect();
     }
     let around = [0, 1, 2].map(|c| {
         let mut values: Vec<u8> = beside.iter().map(|p| p[c]).collect();

@@ -3,7 +3,7 @@
 use redact::RedactedCrop;
 use types::{ModelDigest, Size};
 
-use super::bands;
+use super::{bands, stripes};
 use crate::{
     error::VisionError,
     letterbox::{Layout, Letterbox, Rgb},
@@ -69,6 +69,15 @@ impl PartsFinder {
 
     /// The same, where it was seen before.
     pub fn of_seen(&mut self, crop: &RedactedCrop, seen: &Silhouette) -> Result<AppearanceParts, VisionError> {
+        self.with(crop, bands::of(crop, seen))
+    }
+
+    /// As recipe 5 has it.
+    pub(super) fn of_before(&mut self, crop: &RedactedCrop) -> Result<AppearanceParts, VisionError> {
+        self.with(crop, stripes::of(crop))
+    }
+
+    fn with(&mut self, crop: &RedactedCrop, colour: Vec<f32>) -> Result<AppearanceParts, VisionError> {
         let size = self.subject(crop);
         let Some(picture) = Rgb::new(&self.pixels, size) else { return Err(output(self.model.name(), "an empty crop".into())) };
         self.boxed.rgb(picture, &LAYOUT);
@@ -77,7 +86,7 @@ impl PartsFinder {
         if features.is_empty() || features.iter().any(|v| !v.is_finite()) {
             return Err(output(answers.name(), format!("{} values that are not all finite", features.len())));
         }
-        let mut parts = AppearanceParts { backbone: features.to_vec(), colour: bands::of(crop, seen) };
+        let mut parts = AppearanceParts { backbone: features.to_vec(), colour };
         scale_to(&mut parts.backbone, 1.0);
         scale_to(&mut parts.colour, 1.0);
         Ok(parts)
