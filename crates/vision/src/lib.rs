@@ -28,7 +28,7 @@ mod store;
 mod tracker;
 
 pub use appearance::{About, AppearanceParts, Embedder, LearnError, PartsFinder, Projection, Source, learn};
-pub use carried::carried_by;
+pub use carried::{carried_by, carried_closely};
 pub use describe::describe;
 pub use detector::{Detector, DetectorOptions, DetectorTimes, InputSize};
 pub use error::VisionError;
