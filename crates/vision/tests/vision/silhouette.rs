@@ -28,22 +28,22 @@ fn no_message_and_no_table_has_a_place_for_a_mask_a_point_or_a_gait() {
     }
 }
 
-/// The same clothes with other heads make the same silhouette, since the model never sees a head: colours and vectors are equal.
+/// The mask is made of the crop as it is stored, so a reindex sees what was seen before, but for the compression.
 #[test]
-fn what_is_seen_of_a_figure_does_not_depend_on_its_head() {
+fn a_vector_made_again_from_the_stored_crop_is_nearly_the_same() {
     let Some(root) = footage("coco_cc/images") else { return };
     let mut vision = vision();
     let mut compared = 0;
     let mut paths: Vec<_> = std::fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).collect();
     paths.sort();
-    for path in paths.iter().take(12) {
+    for path in paths.iter().take(20) {
         let (pixels, size) = picture(path);
         let seen = frame(&pixels, size, 0, 0);
         let found = vision.detector.detect(&seen).unwrap();
         for one in found.iter().filter(|d| d.class == Class::Person && d.score > 0.5 && d.bbox.height > 80.0).take(2) {
             let Some((raw, bbox, people)) = cut(&seen, &one.bbox, &[one.bbox]) else { continue };
             let Ok(crop) = redact(raw, &Subject { class: Class::Person, bbox, people }, &mut vision.faces) else { continue };
-            // Read back, as a reindex does: the erased head is the same flat patch.
+            // Read back, as a reindex does.
             let again = redact::RedactedCrop::decode(&crop.encode()).unwrap();
             let (a, b) = (vision.embedder.embed(&crop).unwrap(), vision.embedder.embed(&again).unwrap());
             let alike: f32 = a.values().iter().zip(b.values()).map(|(x, y)| x * y).sum();
@@ -51,5 +51,5 @@ fn what_is_seen_of_a_figure_does_not_depend_on_its_head() {
             compared += 1;
         }
     }
-    assert!(compared > 5, "{compared}");
+    assert!(compared >= 5, "{compared}");
 }
