@@ -1,6 +1,6 @@
 //! Which pictures of a track are worth keeping.
 
-use types::{Detection, Frame, MediaTime, RawCrop, Rect, TimeStamp};
+use types::{Detection, Frame, MediaTime, RawCrop, Rect, Size, TimeStamp};
 
 /// A raw crop of one track with what redaction needs to know. Stays in memory, in the scene, until the track ends.
 pub(crate) struct Candidate {
@@ -11,6 +11,55 @@ pub(crate) struct Candidate {
     pub(crate) at: MediaTime,
     pub(crate) taken: TimeStamp,
     pub(crate) quality: f32,
+    /// A person, with what is around them, for things they carry.
+    pub(crate) around: Option<Around>,
+}
+
+/// A figure and what is around it, raw and no larger than things need to be told.
+pub(crate) struct Around {
+    pub(crate) picture: RawCrop,
+    /// The figure's box, in pixels of the picture.
+    pub(crate) bbox: Rect,
+}
+
+impl Around {
+    /// The longer side of a picture is at most this.
+    const MOST: u32 = 384;
+
+    pub(crate) fn of(frame: &Frame, bbox: &Rect) -> Option<Self> {
+        let side = 1.05 * (1.5 * bbox.width).max(1.25 * bbox.height);
+        let (x, y) = bbox.centre();
+        let raw = frame.crop(&Rect::new(x - side / 2.0, y - side / 2.0, side, side))?;
+        let (left, top) = raw.origin();
+        let each = raw.size().width.max(raw.size().height).div_ceil(Self::MOST).max(1);
+        let scale = 1.0 / each as f32;
+        let bbox = bbox.moved(-(left as f32), -(top as f32));
+        let bbox = Rect::new(bbox.x * scale, bbox.y * scale, bbox.width * scale, bbox.height * scale);
+        Some(Self { picture: smaller(raw, each)?, bbox })
+    }
+}
+
+/// Each square of so many pixels as one.
+fn smaller(raw: RawCrop, each: u32) -> Option<RawCrop> {
+    if each == 1 {
+        return Some(raw);
+    }
+    let size = Size { width: raw.size().width / each, height: raw.size().height / each };
+    let (each, stride) = (each as usize, raw.size().width as usize * 3);
+    let mut rgb = Vec::with_capacity(size.width as usize * size.height as usize * 3);
+    for y in 0..size.height as usize {
+        for x in 0..size.width as usize {
+            for c in 0..3 {
+                let row = |dy: usize| (y * each + dy) * stride + x * each * 3 + c;
+                let sum: usize = (0..each)
+                    .flat_map(|dy| (0..each).map(move |dx| (dy, dx)))
+                    .map(|(dy, dx)| usize::from(raw.rgb()[row(dy) + dx * 3]))
+                    .sum();
+                rgb.push((sum / (each * each)) as u8);
+            }
+        }
+    }
+    RawCrop::new(rgb, size, raw.origin())
 }
 
 /// How good a picture of its subject a box promises to be, before its pixels are read: sure, large, whole, and neither covered by
@@ -89,7 +138,7 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use types::{Class, ClockUncertainty, ColourMatrix, PixelFormat, Size, TimeSource};
+    use types::{Class, ClockUncertainty, ColourMatrix, PixelFormat, TimeSource};
 
     use super::*;
 
@@ -105,6 +154,7 @@ mod tests {
                 source: TimeSource::Given,
             },
             quality,
+            around: None,
         }
     }
 
@@ -157,6 +207,17 @@ mod tests {
         ] {
             assert!(worse < 0.85 * good, "{why}: {worse} of {good}");
         }
+    }
+
+    #[test]
+    fn what_is_around_a_large_figure_is_kept_small_with_its_box() {
+        let around = Around::of(&frame(1600, 1200), &Rect::new(700.0, 200.0, 300.0, 800.0)).unwrap();
+        let size = around.picture.size();
+        assert!(size.width.max(size.height) <= Around::MOST && size.width > 300, "{size:?}");
+        assert!((around.bbox.height / 200.0 - 1.333).abs() < 0.01, "{:?}", around.bbox);
+        let small = Around::of(&frame(640, 480), &Rect::new(300.0, 200.0, 30.0, 80.0)).unwrap();
+        assert_eq!(small.bbox.height, 80.0);
+        assert!(Around::of(&frame(64, 48), &Rect::new(300.0, 200.0, 30.0, 80.0)).is_none());
     }
 
     proptest! {

@@ -198,6 +198,7 @@ impl Store {
             }
         }
         let chosen = reindex::Models::read(&catalogue, &configured).await?;
+        let chosen = reindex::keep_recipe(&catalogue, &models, &data, chosen).await?;
         reindex::share_learned(&catalogue, &data, &chosen.current).await?;
         let spec = reindex::spec_of(&models, &chosen.current, &data).await?;
         let learned = reindex::learned(&data, &chosen.current);

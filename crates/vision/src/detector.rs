@@ -5,7 +5,7 @@ mod nms;
 
 use std::time::{Duration, Instant};
 
-use types::{Detection, Frame, Rect, Size};
+use types::{Class, Detection, Frame, Rect, Size};
 
 use crate::{
     error::VisionError,
@@ -15,7 +15,7 @@ use crate::{
     store::ModelStore,
 };
 
-use decode::{Candidate, Family};
+use decode::{Candidate, Family, Least};
 
 /// How large the model's input is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,6 +44,10 @@ impl Default for DetectorOptions {
 
 /// A box that ends so few pixels from where the detector stopped looking may go on beyond.
 const CUT: f32 = 3.0;
+
+/// Side of the square that [`Detector::things`] looks at, and the least score it tells.
+const THINGS_SIDE: usize = 256;
+const THINGS_SCORE: f32 = 0.1;
 
 /// What the last frame took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -153,7 +157,7 @@ impl Detector {
         let began = Instant::now();
         let scale = self.boxed.frame(frame, Region::whole(frame.size()), &layout);
         self.times.prepare = began.elapsed();
-        self.look(frame.size(), &layout, scale)
+        self.look(frame.size(), &layout, scale, self.least())
     }
 
     /// Everything in a part of the frame, as large as [`Self::detect`] would show it, in pixels of the frame. What is cut by
@@ -190,7 +194,7 @@ impl Detector {
         let began = Instant::now();
         let scale = self.boxed.frame(frame, region, layout);
         self.times.prepare = began.elapsed();
-        let mut found = self.look(region.size, layout, scale)?;
+        let mut found = self.look(region.size, layout, scale, self.least())?;
         let (x, y) = (region.x as f32, region.y as f32);
         let (right, bottom) = ((region.x + region.size.width) as f32, (region.y + region.size.height) as f32);
         let (width, height) = (frame.size().width as f32, frame.size().height as f32);
@@ -211,7 +215,20 @@ impl Detector {
         let began = Instant::now();
         let scale = self.boxed.rgb(picture, &layout);
         self.times.prepare = began.elapsed();
-        self.look(picture.size, &layout, scale)
+        self.look(picture.size, &layout, scale, self.least())
+    }
+
+    /// Things to carry in a picture of what is around one figure, enlarged, and without regard to the figure: whoever wears a
+    /// backpack is more of a person than of a backpack, and hides it from [`Self::detect`].
+    pub fn things(&mut self, picture: Rgb<'_>) -> Result<Vec<Detection>, VisionError> {
+        const THINGS: [Class; 4] = [Class::Backpack, Class::Umbrella, Class::Handbag, Class::Suitcase];
+        let layout = self.family.layout(THINGS_SIDE, THINGS_SIDE);
+        let scale = self.boxed.rgb(picture, &layout);
+        self.look(picture.size, &layout, scale, Least { score: THINGS_SCORE, of: &THINGS })
+    }
+
+    fn least(&self) -> Least {
+        Least::of_all(self.options.threshold)
     }
 
     /// Of the last frame.
@@ -236,13 +253,13 @@ impl Detector {
         self.family.layout(height as usize, width as usize)
     }
 
-    fn look(&mut self, size: Size, layout: &Layout, scale: Scale) -> Result<Vec<Detection>, VisionError> {
+    fn look(&mut self, size: Size, layout: &Layout, scale: Scale, least: Least) -> Result<Vec<Detection>, VisionError> {
         let began = Instant::now();
         let answers = self.model.run(&self.boxed.tensor, layout.height, layout.width)?;
         self.times.model = began.elapsed();
         let began = Instant::now();
         self.candidates.clear();
-        self.family.decode(&answers, layout, self.options.threshold, &mut self.candidates)?;
+        self.family.decode(&answers, layout, least, &mut self.candidates)?;
         drop(answers);
         let kept = nms::suppress(&mut self.candidates);
         let back = |c: &Candidate| {

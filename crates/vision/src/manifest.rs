@@ -17,6 +17,7 @@ pub enum Decode {
     Yolox,
     Centerface,
     Appearance,
+    Blazepose,
 }
 
 /// What the converted model takes.
@@ -146,7 +147,7 @@ mod tests {
     #[test]
     fn the_manifest_of_this_build_names_a_default_for_every_role() {
         let manifest = Manifest::embedded().unwrap();
-        for role in [Role::Detector, Role::FaceFinder, Role::Embedder] {
+        for role in [Role::Detector, Role::FaceFinder, Role::Embedder, Role::Figure] {
             assert_eq!(manifest.default(role).unwrap().role, role);
         }
     }

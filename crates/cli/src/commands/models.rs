@@ -135,6 +135,7 @@ impl StoreView {
                     Role::Detector => "detector",
                     Role::FaceFinder => "face_finder",
                     Role::Embedder => "embedder",
+                    Role::Figure => "figure",
                 },
                 default: entry.default,
                 licence: entry.licence.clone(),

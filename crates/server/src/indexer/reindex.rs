@@ -427,6 +427,43 @@ fn put_learned(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), VisionErro
     durable::write(&file, bytes).map_err(|source| VisionError::Read { file, source })
 }
 
+/// After an upgrade to a build of another recipe: what was stored is searched by the recipe that made it, and new sightings get its
+/// vectors, until somebody reindexes. Looks at what saw last, and notes the choice as a reindex does.
+pub(crate) async fn keep_recipe(
+    catalogue: &catalogue::Catalogue,
+    models: &vision::ModelStore,
+    data: &Path,
+    found: Models,
+) -> Result<Models, ModelError> {
+    // A file of its own says which recipe it is of.
+    if found.current.appearance.is_some() {
+        return Ok(found);
+    }
+    let made_by = if found.chosen { Some(found.current.model) } else { catalogue.last_seen_by().await? };
+    let Some(made_by) = made_by else { return Ok(found) };
+    if spec_of(models, &found.current, data).await?.model == made_by {
+        return Ok(found);
+    }
+    let folder = data.join("appearance");
+    let keep = move || -> Result<String, VisionError> {
+        let before = Projection::embedded_before()?;
+        let name = format!("{}.projection", before.digest());
+        put_learned(&folder, &name, &before.write())?;
+        Ok(name)
+    };
+    let name = tokio::task::spawn_blocking(keep).await.map_err(|_| FeedError::Thread)??;
+    let before = AppearanceModel { place: ModelPlace::Current, model: made_by, appearance: Some(name), ..found.current.clone() };
+    // Another embedder, or a configuration that was changed: as it ever was.
+    if spec_of(models, &before, data).await?.model != made_by {
+        return Ok(found);
+    }
+    catalogue.choose_model(&before).await?;
+    tracing::warn!(
+        "this build has a better recipe for appearances; the one of before is searched until `sightline reindex start`"
+    );
+    Models::read(catalogue, &before).await
+}
+
 /// The configuration's own.
 pub(crate) fn configured(config: &Config, model: ModelDigest) -> AppearanceModel {
     AppearanceModel {

@@ -202,11 +202,12 @@ impl Worker {
         };
         let o = &self.options;
         format!(
-            "{} {} {} {} {:?} {}",
+            "{} {} {} {} {} {:?} {}",
             env!("CARGO_PKG_VERSION"),
             digest(&o.detector, Role::Detector),
             digest(&o.faces, Role::FaceFinder),
             digest(&o.embedder, Role::Embedder),
+            digest(&None, Role::Figure),
             o.appearance,
             o.detector_options.threshold,
         )

@@ -337,7 +337,12 @@ fn models(config: &Config) -> Vec<Finding> {
         Ok(models) => models,
         Err(error) => return vec![Finding::fail("models", Chain(&error).to_string(), fetch)],
     };
-    let named = [(Role::Detector, &config.detector), (Role::FaceFinder, &config.face_finder), (Role::Embedder, &config.embedder)];
+    let named = [
+        (Role::Detector, &config.detector),
+        (Role::FaceFinder, &config.face_finder),
+        (Role::Embedder, &config.embedder),
+        (Role::Figure, &None),
+    ];
     named
         .into_iter()
         .map(|(role, name)| {

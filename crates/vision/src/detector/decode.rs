@@ -13,7 +13,7 @@ use crate::{
 };
 
 use self::candidate::STRIDES;
-pub(crate) use self::candidate::{Candidate, WrongLength};
+pub(crate) use self::candidate::{Candidate, Least, WrongLength};
 
 /// A model family: how its input is made and its answers are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,7 @@ impl Family {
         self,
         answers: &Answers<'_>,
         layout: &Layout,
-        threshold: f32,
+        least: Least,
         out: &mut Vec<Candidate>,
     ) -> Result<(), VisionError> {
         match self {
@@ -45,19 +45,19 @@ impl Family {
                 for stride in STRIDES {
                     let (_, scores) = answers.get(&format!("cls_s{stride}"))?;
                     let (_, sides) = answers.get(&format!("dist_s{stride}"))?;
-                    nanodet::decode(scores, sides, layout, stride, threshold, out).map_err(|e| answers.wrong(e))?;
+                    nanodet::decode(scores, sides, layout, stride, least, out).map_err(|e| answers.wrong(e))?;
                 }
             }
             Self::Ssd => {
                 for level in 0..ssd::LEVELS {
                     let (_, boxes) = answers.get(&format!("box_{level}"))?;
                     let (_, scores) = answers.get(&format!("cls_{level}"))?;
-                    ssd::decode(boxes, scores, layout, level, threshold, out).map_err(|e| answers.wrong(e))?;
+                    ssd::decode(boxes, scores, layout, level, least, out).map_err(|e| answers.wrong(e))?;
                 }
             }
             Self::Yolox => {
                 let (_, rows) = answers.first()?;
-                yolox::decode(rows, layout, threshold, out).map_err(|e| answers.wrong(e))?;
+                yolox::decode(rows, layout, least, out).map_err(|e| answers.wrong(e))?;
             }
         }
         Ok(())
@@ -96,11 +96,11 @@ mod tests {
         fn hostile_answers_give_sane_boxes_or_none(a in hostile(64 * 96 * 80 / 64), b in hostile(64 * 96 * 44 / 64), c in hostile(126 * 85)) {
             let mut out = Vec::new();
             let layout = Family::Nanodet.layout(64, 96);
-            nanodet::decode(&a, &b, &layout, 8, 0.3, &mut out).unwrap();
-            yolox::decode(&c, &layout, 0.3, &mut out).unwrap();
+            nanodet::decode(&a, &b, &layout, 8, Least::of_all(0.3), &mut out).unwrap();
+            yolox::decode(&c, &layout, Least::of_all(0.3), &mut out).unwrap();
             let cells = ssd::cells(&layout, 0);
             let (boxes, scores) = (b.iter().cycle().take(cells * 4), a.iter().cycle().take(cells * 91));
-            ssd::decode(&boxes.copied().collect::<Vec<_>>(), &scores.copied().collect::<Vec<_>>(), &layout, 0, 0.3, &mut out).unwrap();
+            ssd::decode(&boxes.copied().collect::<Vec<_>>(), &scores.copied().collect::<Vec<_>>(), &layout, 0, Least::of_all(0.3), &mut out).unwrap();
             prop_assert!(sane(&out));
         }
 
@@ -109,9 +109,9 @@ mod tests {
             let layout = Family::Nanodet.layout(64, 96);
             let some = vec![0.5; n];
             let mut out = Vec::new();
-            prop_assert!(nanodet::decode(&some, &some, &layout, 8, 0.3, &mut out).is_err());
-            prop_assert!(ssd::decode(&some, &some, &layout, 1, 0.3, &mut out).is_err());
-            prop_assert!(n == 126 * 85 || yolox::decode(&some, &layout, 0.3, &mut out).is_err());
+            prop_assert!(nanodet::decode(&some, &some, &layout, 8, Least::of_all(0.3), &mut out).is_err());
+            prop_assert!(ssd::decode(&some, &some, &layout, 1, Least::of_all(0.3), &mut out).is_err());
+            prop_assert!(n == 126 * 85 || yolox::decode(&some, &layout, Least::of_all(0.3), &mut out).is_err());
         }
     }
 
@@ -122,7 +122,7 @@ mod tests {
         scores[5 * 80 + 62] = 0.9; // a television
         scores[5 * 80 + Class::Car.coco80()] = 0.4;
         let mut out = Vec::new();
-        nanodet::decode(&scores, &sides, &layout, 8, 0.3, &mut out).unwrap();
+        nanodet::decode(&scores, &sides, &layout, 8, Least::of_all(0.3), &mut out).unwrap();
         assert_eq!((out.len(), out[0].class, out[0].score), (1, Class::Car, 0.4));
     }
 }

@@ -8,6 +8,8 @@ pub enum Role {
     /// Finds faces to erase them.
     FaceFinder,
     Embedder,
+    /// Tells a figure from what is around it.
+    Figure,
 }
 
 /// Why a manifest is not used.

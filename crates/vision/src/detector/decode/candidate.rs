@@ -25,10 +25,23 @@ pub(crate) fn check(what: &'static str, want: usize, got: usize) -> Result<(), W
     if want == got { Ok(()) } else { Err(WrongLength { what, want, got }) }
 }
 
+/// What is wanted of an answer: a score above this, of one of these classes. A class that is not wanted hides none that is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Least {
+    pub(crate) score: f32,
+    pub(crate) of: &'static [Class],
+}
+
+impl Least {
+    pub(crate) fn of_all(score: f32) -> Self {
+        Self { score, of: Class::ALL }
+    }
+}
+
 /// The best wanted class, by scores read through `score`; every other class is masked. Not-a-numbers never win.
-pub(super) fn best(score: impl Fn(Class) -> f32) -> (Class, f32) {
+pub(super) fn best(wanted: &[Class], score: impl Fn(Class) -> f32) -> (Class, f32) {
     let mut best = (Class::Person, f32::MIN);
-    for &class in Class::ALL {
+    for &class in wanted {
         let s = score(class);
         if s > best.1 {
             best = (class, s);
