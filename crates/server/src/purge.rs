@@ -39,6 +39,16 @@ impl CasePurge for SealedWords {
     }
 }
 
+/// What was handed out under a case, and what its requester thought of it. Before [`SealedWords`], which leaves no byte of it.
+pub(crate) struct Marks(pub(crate) Catalogue);
+
+#[async_trait]
+impl CasePurge for Marks {
+    async fn purge(&self, case: &CaseId) -> Result<u64, Fault> {
+        Ok(self.0.forget_marks(case).await?)
+    }
+}
+
 pub(crate) async fn sweep_regularly(app: Arc<App>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

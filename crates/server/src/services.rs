@@ -1,6 +1,7 @@
 //! The gRPC edge: messages in, domain calls, messages out. Nothing is decided here that `access` can decide.
 
 mod admin;
+mod audit;
 mod cameras;
 mod case_watch;
 mod cases;
@@ -9,8 +10,10 @@ mod export;
 mod footage;
 mod hand_out;
 mod ingest;
+mod keep_looking;
 mod live;
 mod log;
+mod marks;
 mod owners;
 mod retention;
 mod search;
