@@ -20,6 +20,7 @@ use crate::{
     config::{Config, ConfigError, CropsConfig},
     deployment::Home,
     log::{FileTiles, LogFault, check_beginning, grow, read_key, read_note, read_signer},
+    pki::make_private,
 };
 
 /// What a backup is, in its folder; written last, so that a folder without one is no backup.
@@ -108,7 +109,7 @@ pub struct Backup {
     pub root: String,
     pub sightings: u64,
     pub crops: u64,
-    /// Sightings whose crop was not there, or damaged, when the backup was made.
+    /// Sightings whose crop was not there when the backup was made.
     pub without_crop: u64,
     /// When the first of its sightings comes to its end: from then on the backup holds what should be gone.
     pub first_ends: Option<ReceiveTime>,
@@ -138,7 +139,7 @@ pub async fn backup(
     let published = read_note(&FileTiles::new(home.log()).checkpoint())?;
     progress("the catalogue", 0);
     Catalogue::copy_database(&live, &to.join(DATABASE)).await?;
-    make_private(&to.join(DATABASE))?;
+    make_private(&to.join(DATABASE)).map_err(io_error("make private", &to.join(DATABASE)))?;
     let mut copy = Files { to: to.to_owned(), lines: String::new(), files: 0, bytes: 0 };
 
     let places = CatalogueConfig { crops: to.join("crops").into(), database: to.join(DATABASE).into() };
@@ -192,7 +193,7 @@ pub async fn backup(
     // Everything before the one file that says that it is whole.
     sync(to)?;
     durable::write(&to.join(MANIFEST), text.as_bytes()).map_err(io_error("write", &to.join(MANIFEST)))?;
-    make_private(&to.join(MANIFEST))?;
+    make_private(&to.join(MANIFEST)).map_err(io_error("make private", &to.join(MANIFEST)))?;
     let marker = to.join(UNFINISHED);
     fs::remove_file(&marker).map_err(io_error("remove", &marker))?;
     Ok(backup)
@@ -312,7 +313,7 @@ async fn without(
             fs::remove_file(&side).map_err(io_error("remove", &side))?;
         }
     }
-    make_private(&again)?;
+    make_private(&again).map_err(io_error("make private", &again))?;
     durable::rename(&again, &database).map_err(io_error("write", &database))?;
     Ok(left)
 }
@@ -499,11 +500,6 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)
 }
 
-fn make_private(path: &Path) -> Result<(), BackupError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(io_error("make private", path))
-}
-
 /// Everything that was written to the disk that `folder` lies on is on it when this returns.
 pub(crate) fn sync(folder: &Path) -> Result<(), BackupError> {
     let file = fs::File::open(folder).map_err(io_error("open", folder))?;
@@ -534,5 +530,33 @@ mod tests {
         fs::write(to.join("mine"), "x").unwrap();
         assert!(matches!(begin(&to), Err(BackupError::NotEmpty(_))));
         assert!(to.join("mine").exists());
+    }
+
+    #[tokio::test]
+    async fn a_sighting_that_is_deleted_while_the_backup_is_made_is_not_in_it_and_one_that_lost_its_crop_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let archive = concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/tests/fixtures/upgrade-9a762c7.tar.xz");
+        let unpacked = std::process::Command::new("tar").args(["-xJf", archive, "-C"]).arg(dir.path()).status().unwrap();
+        assert!(unpacked.success());
+        let (data, to) = (dir.path().join("upgrade/home/data"), dir.path().join("b"));
+        let live = data.join(DATABASE);
+        let places = CatalogueConfig { crops: to.join("crops").into(), database: to.join(DATABASE).into() };
+        let deployment = Catalogue::open(&CatalogueConfig::in_folder(&data)).await.unwrap();
+        begin(&to).unwrap();
+        Catalogue::copy_database(&live, &to.join(DATABASE)).await.unwrap();
+        let (day, ids) = deployment.ids_by_day().await.unwrap().pop_first().unwrap();
+        deployment.discard_sightings(&ids[..1], &crate::restore::whole(&deployment).await.unwrap()).await.unwrap();
+        let left = without(&live, &data, &places, &to, [(day, ids[..2].to_vec())].into()).await.unwrap();
+        assert_eq!(left, 1);
+        let copy = Catalogue::open_unchanged(&places).await.unwrap();
+        let kept = copy.ids(day).await.unwrap();
+        assert!(!kept.contains(&ids[0]) && kept.contains(&ids[1]) && kept.len() == ids.len() - 1);
+        copy.close().await;
+        deployment.close().await;
+        let bytes = fs::read(to.join(DATABASE)).unwrap();
+        let (gone, there) = (ids[0].0.as_bytes(), ids[1].0.as_bytes());
+        assert!(bytes.windows(16).any(|w| w == there));
+        // Its tombstone names it until the index has taken that; nothing else does.
+        assert!(bytes.windows(16).filter(|w| *w == gone).count() <= 2);
     }
 }

@@ -169,6 +169,12 @@ fn write(file: &Path, text: &str, mode: u32) -> io::Result<()> {
     durable::create(file, text.as_bytes(), mode)
 }
 
+/// Makes a file readable by its owner alone.
+pub(crate) fn make_private(file: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600))
+}
+
 /// Makes a folder that only its owner can enter.
 pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();

@@ -28,7 +28,7 @@ use crate::{
     log::{
         FileTiles, LogFault, check_beginning, checked, grow, mark, public_half, read_key, read_note, read_signer, verify_folder,
     },
-    pki::private_folder,
+    pki::{make_private, private_folder},
 };
 
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +114,8 @@ pub struct Restored {
     /// Entries that the backup did not have.
     pub entries_after: u64,
     pub sightings: u64,
+    /// Of those in the backup, sightings whose crop was missing or damaged when it was made.
+    pub without_crop: u64,
     /// Deleted again, as the newer log says that they were.
     pub deleted_by_record: u64,
     /// Deleted because their time had come.
@@ -191,10 +193,8 @@ async fn put_right(
     if let Some(said) = report.database.first() {
         return Err(RestoreError::Catalog(said.clone()));
     }
-    let lost = (report.without_crop.len() + report.unreadable_crop.len()) as u64;
-    if lost > backup.without_crop {
-        return Err(RestoreError::Catalog(format!("{lost} sightings have no readable crop")));
-    }
+    // As they were backed up: every file is what it was. A deployment with a crop that is lost is better than none.
+    let without_crop = (report.without_crop.len() + report.unreadable_crop.len()) as u64;
     progress("checking the log", 0);
     let tiles = FileTiles::new(scratch.log());
     let before = verify(&tiles, trust).await?;
@@ -237,6 +237,7 @@ async fn put_right(
         root: head.hash.0,
         entries_after: head.size - before.size,
         sightings,
+        without_crop,
         deleted_by_record,
         deleted_by_clock,
         again,
@@ -320,17 +321,12 @@ fn copy(from: &Path, into: &Path, sums: &str) -> Result<(), RestoreError> {
             return Err(RestoreError::Damaged { file: source, what: "it is no file" });
         }
         fs::copy(&source, &target).map_err(failed("copy", &source))?;
-        make_private(&target)?;
+        make_private(&target).map_err(failed("make private", &target))?;
         if hex::encode(digest(&target).map_err(failed("read", &target))?.0) != sum {
             return Err(RestoreError::Damaged { file: source, what: "it has another digest" });
         }
     }
     Ok(())
-}
-
-fn make_private(path: &Path) -> Result<(), RestoreError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed("make private", path))
 }
 
 /// What a server needs; nothing else of the folder is looked at.
@@ -341,7 +337,7 @@ fn take_keys(keys: &Path, scratch: &Home) -> Result<(), RestoreError> {
             continue;
         }
         fs::copy(&source, &target).map_err(failed("copy", &source))?;
-        make_private(&target)?;
+        make_private(&target).map_err(failed("make private", &target))?;
     }
     Ok(())
 }
