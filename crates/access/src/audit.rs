@@ -190,7 +190,6 @@ impl AuditDetail {
         Self {
             results: Some(u32::try_from(handed.len()).unwrap_or(u32::MAX)),
             results_sha256: (!handed.is_empty()).then(|| hex::encode(hash.finalize())),
-            handed: handed.to_vec(),
             ..Self::default()
         }
     }

@@ -316,7 +316,8 @@ impl<L: AuditLog> Gate<L> {
         handed: &[SightingId],
         now: ReceiveTime,
     ) -> Result<AuditReceipt, GateError> {
-        self.end(permit, outcome, AuditDetail::of_results(handed), now).await
+        let detail = AuditDetail { handed: handed.to_vec(), ..AuditDetail::of_results(handed) };
+        self.end(permit, outcome, detail, now).await
     }
 
     /// As [`Self::complete_search`], with the SHA-256 of the export's manifest where it was handed out whole.
@@ -328,7 +329,8 @@ impl<L: AuditLog> Gate<L> {
         manifest: Option<[u8; 32]>,
         now: ReceiveTime,
     ) -> Result<AuditReceipt, GateError> {
-        let detail = AuditDetail { export_sha256: manifest.map(hex::encode), ..AuditDetail::of_results(handed) };
+        let (export_sha256, handed_out) = (manifest.map(hex::encode), handed.to_vec());
+        let detail = AuditDetail { export_sha256, handed: handed_out, ..AuditDetail::of_results(handed) };
         self.end(permit, outcome, detail, now).await
     }
 
