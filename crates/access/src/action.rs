@@ -9,6 +9,9 @@ use crate::{Caller, Code, Denial, Role};
 pub enum Action {
     #[serde(rename = "search")]
     Search,
+    /// Searches from now on, for as long as the caller listens.
+    #[serde(rename = "keep_looking")]
+    KeepLooking,
     #[serde(rename = "crop")]
     GetCrop,
     /// Sightings leave the deployment, sealed.
@@ -43,6 +46,11 @@ pub enum Action {
     WatchCases,
     #[serde(rename = "case.close")]
     CloseCase,
+    /// What a requester thinks of sightings that were handed out under their case.
+    #[serde(rename = "mark.set")]
+    SetMarks,
+    #[serde(rename = "mark.list")]
+    ListMarks,
     #[serde(rename = "footage.add")]
     AddFootage,
     #[serde(rename = "job.get")]
@@ -145,8 +153,9 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 59] = [
+    pub const ALL: [Self; 62] = [
         Self::Search,
+        Self::KeepLooking,
         Self::GetCrop,
         Self::Export,
         Self::AddAgency,
@@ -163,6 +172,8 @@ impl Action {
         Self::ListCases,
         Self::WatchCases,
         Self::CloseCase,
+        Self::SetMarks,
+        Self::ListMarks,
         Self::AddFootage,
         Self::GetJob,
         Self::ListJobs,
@@ -210,6 +221,7 @@ impl Action {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Search => "search",
+            Self::KeepLooking => "keep_looking",
             Self::GetCrop => "crop",
             Self::Export => "export",
             Self::AddAgency => "agency.add",
@@ -226,6 +238,8 @@ impl Action {
             Self::ListCases => "case.list",
             Self::WatchCases => "case.watch",
             Self::CloseCase => "case.close",
+            Self::SetMarks => "mark.set",
+            Self::ListMarks => "mark.list",
             Self::AddFootage => "footage.add",
             Self::GetJob => "job.get",
             Self::ListJobs => "job.list",
@@ -280,7 +294,8 @@ impl Action {
         use Permission::{No, Own, Yes};
         //                               investigator, authoriser, camera owner, operator, auditor, ingest
         let row = match self {
-            Self::Search | Self::GetCrop | Self::Export => [Own, No, No, No, No, No],
+            Self::Search | Self::KeepLooking | Self::GetCrop | Self::Export => [Own, No, No, No, No, No],
+            Self::SetMarks | Self::ListMarks => [Own, No, No, No, No, No],
             Self::AddAgency => [No, No, No, Yes, No, No],
             Self::ListAgencies | Self::ListCameras | Self::Status => [Yes, Yes, Yes, Yes, Yes, No],
             Self::AddCamera | Self::SetCameraSource | Self::CameraStatus => [No, No, Own, Yes, No, No],
@@ -318,7 +333,7 @@ impl Action {
 
     /// Whether it hands out sightings or pictures of them: what stops while witnesses are missing.
     pub const fn reads_sightings(self) -> bool {
-        matches!(self, Self::Search | Self::GetCrop | Self::Export)
+        matches!(self, Self::Search | Self::KeepLooking | Self::GetCrop | Self::Export)
     }
 
     /// Whether the caller's role may do this at all. [`Permission::Own`] passes: the caller of this checks whose it is.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use types::{AgencyId, CameraId, CaseId, Class, HoldId, JobId, QueryPart, ReceiveTime, SightingId, TimeWindow};
 
 use crate::{
-    Action, Budgets, Caller, CameraPolicy, Code, Commitment, Deletion, Example, LeftOut, Matter, Name, Sealed, SearchRequest,
-    Seen, log,
+    Action, Budgets, Caller, CameraPolicy, Code, Commitment, Deletion, Example, Examples, LeftOut, MarkChange, Matter, Name,
+    Sealed, SearchRequest, Seen, log,
 };
 
 /// One line of the record. No free text and no picture: who, what, under which case, how far, and how it ended. What
@@ -83,9 +83,21 @@ pub struct AuditDetail {
     pub classes: BTreeSet<Class>,
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub parts: BTreeSet<QueryPart>,
-    /// The example of a search, or the sighting looked at.
+    /// The one example of a search, or the sighting looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sighting: Option<SightingId>,
+    /// The examples of a search that has more than one.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub like: BTreeSet<SightingId>,
+    /// What it was not to be like.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub unlike: BTreeSet<SightingId>,
+    /// The sighting from which it was asked what can be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reach_from: Option<SightingId>,
+    /// What the requester of a case thinks of its sightings from here on.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub marks: BTreeMap<SightingId, MarkChange>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -97,6 +109,10 @@ pub struct AuditDetail {
     /// entry's bytes.
     #[serde(skip)]
     pub sealed: Vec<Sealed>,
+    /// What was handed out, one by one. Kept beside the record, in the transaction of the entry, for as long as the sightings
+    /// are; never part of the entry's bytes.
+    #[serde(skip)]
+    pub handed: Vec<SightingId>,
     /// The entry of which a receipt was asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub entry: Option<u64>,
@@ -184,16 +200,18 @@ impl AuditDetail {
             window: request.window,
             classes: request.classes.clone(),
             parts: request.parts.clone(),
-            sighting: match example {
-                Some(Example::Sighting(id)) => Some(*id),
-                _ => None,
-            },
             limit: Some(request.limit),
+            reach_from: request.reach_from,
             ..Self::default()
         };
         match example {
+            Some(Example::Sighting(id)) => Self { sighting: Some(*id), ..detail },
             Some(Example::Picture(sealed)) => detail.seal(sealed.clone()),
-            _ => detail,
+            Some(Example::Several(Examples { like, unlike, pictures })) => {
+                let detail = Self { like: like.clone(), unlike: unlike.clone(), ..detail };
+                pictures.iter().fold(detail, |detail, sealed| detail.seal(sealed.clone()))
+            }
+            None => detail,
         }
     }
 

@@ -38,7 +38,7 @@ matters! {
     Title = "title",
     /// Where footage lay.
     Path = "path",
-    /// SHA-256 of a query picture, in hexadecimal.
+    /// SHA-256 of a query picture, in hexadecimal; of several a line each, with `like` or `unlike` before it.
     Picture = "picture",
 }
 

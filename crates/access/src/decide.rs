@@ -17,6 +17,8 @@ pub struct SearchRequest {
     pub parts: BTreeSet<QueryPart>,
     /// At most so many hits, at least 1.
     pub limit: u32,
+    /// A sighting from which it is asked what can be reached; one that the case must cover.
+    pub reach_from: Option<SightingId>,
 }
 
 /// "More like this one".
@@ -26,6 +28,18 @@ pub enum Example {
     Sighting(SightingId),
     /// A picture somebody showed; the record commits to it.
     Picture(Sealed),
+    /// More than one, or some that it is not to be like.
+    Several(Examples),
+}
+
+/// "More like these, and not like those."
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Examples {
+    /// Each a sighting that the case must cover.
+    pub like: BTreeSet<SightingId>,
+    pub unlike: BTreeSet<SightingId>,
+    /// All pictures that somebody showed; the record commits to them.
+    pub pictures: Option<Sealed>,
 }
 
 impl SearchRequest {
@@ -145,6 +159,23 @@ pub fn decide(
         left_out: cameras.left_out,
         emergency: standing.authorisers == 0,
     })
+}
+
+/// As [`decide()`], for a search that goes on for as long as somebody listens: missing-person cases alone.
+pub fn decide_keep_looking(
+    policy: &Policy,
+    case: &Case,
+    cameras: &[PooledCamera],
+    request: &SearchRequest,
+    caller: &Caller,
+    now: ReceiveTime,
+) -> Result<Granted, Denial> {
+    let granted = decide(policy, case, cameras, request, caller, now)?;
+    if granted.purpose.allows_keep_looking() {
+        return Ok(granted);
+    }
+    let reason = format!("only a missing_person case may keep looking; case {} is a {} case", case.id(), granted.purpose);
+    Err(Denial::new(Code::Purpose, reason, "search for what is there already: `sightline search` without --keep-looking"))
 }
 
 /// Whether one sighting may be looked at under the case: what [`decide`] would let a search find.

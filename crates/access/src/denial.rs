@@ -39,6 +39,8 @@ codes! {
     Class = "class",
     /// A part of the description that the purpose does not allow.
     Part = "part",
+    /// The purpose of the case does not allow it.
+    Purpose = "purpose",
     /// More results than one search may ask for.
     Results = "results",
     Budget = "budget",
@@ -117,6 +119,15 @@ impl Denial {
             Code::NoCase,
             format!("there is no case {id} under which you may do this"),
             "list your cases with `sightline case list`, or open one with `sightline case open`",
+        )
+    }
+
+    /// The one answer for a sighting that does not exist and for one that nobody has been given under the case.
+    pub fn not_handed_out(id: &types::CaseId) -> Self {
+        Self::new(
+            Code::Outside,
+            format!("that sighting is not one that was handed out under case {id}"),
+            "name one that a search, a crop or an export under the case has handed out; searching again hands it out again",
         )
     }
 

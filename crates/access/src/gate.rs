@@ -2,7 +2,8 @@ use types::{CaseId, ReceiveTime, SightingId};
 
 use crate::{
     Action, AuditDetail, AuditEntry, AuditError, AuditLog, AuditReceipt, Caller, Case, CasePermit, Charge, Code, Denial, Example,
-    Granted, Outcome, Permission, Phase, Policy, PooledCamera, SearchRequest, Undecided, decide, decide_view,
+    Granted, Outcome, Permission, Phase, Policy, PooledCamera, SearchRequest, Undecided, decide, decide_keep_looking,
+    decide_view,
 };
 
 /// The one way in: decides, writes down what it decided, and only then lets through.
@@ -84,7 +85,23 @@ impl<L: AuditLog> Gate<L> {
         self.permit_to(Action::Export, id, case, cameras, request, example, caller, now).await
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the shared body of the two above")]
+    /// Leave to search for as long as the caller listens: as far as a search may go and at the same price, for the purposes that
+    /// allow it.
+    #[expect(clippy::too_many_arguments, reason = "as above")]
+    pub async fn permit_keep_looking(
+        &self,
+        id: &CaseId,
+        case: Option<&Case>,
+        cameras: &[PooledCamera],
+        request: &SearchRequest,
+        example: Option<&Example>,
+        caller: &Caller,
+        now: ReceiveTime,
+    ) -> Result<CasePermit, GateError> {
+        self.permit_to(Action::KeepLooking, id, case, cameras, request, example, caller, now).await
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the shared body of those above")]
     async fn permit_to(
         &self,
         action: Action,
@@ -98,6 +115,7 @@ impl<L: AuditLog> Gate<L> {
     ) -> Result<CasePermit, GateError> {
         // The role comes first, so that who may never search learns nothing about cases.
         let decision = action.check_role(caller).and_then(|_| match case {
+            Some(case) if action == Action::KeepLooking => decide_keep_looking(&self.policy, case, cameras, request, caller, now),
             Some(case) => decide(&self.policy, case, cameras, request, caller, now),
             None => Err(Denial::no_case(id)),
         });
@@ -298,7 +316,8 @@ impl<L: AuditLog> Gate<L> {
         handed: &[SightingId],
         now: ReceiveTime,
     ) -> Result<AuditReceipt, GateError> {
-        self.end(permit, outcome, AuditDetail::of_results(handed), now).await
+        let detail = AuditDetail { handed: handed.to_vec(), ..AuditDetail::of_results(handed) };
+        self.end(permit, outcome, detail, now).await
     }
 
     /// As [`Self::complete_search`], with the SHA-256 of the export's manifest where it was handed out whole.
@@ -310,7 +329,8 @@ impl<L: AuditLog> Gate<L> {
         manifest: Option<[u8; 32]>,
         now: ReceiveTime,
     ) -> Result<AuditReceipt, GateError> {
-        let detail = AuditDetail { export_sha256: manifest.map(hex::encode), ..AuditDetail::of_results(handed) };
+        let (export_sha256, handed_out) = (manifest.map(hex::encode), handed.to_vec());
+        let detail = AuditDetail { export_sha256, handed: handed_out, ..AuditDetail::of_results(handed) };
         self.end(permit, outcome, detail, now).await
     }
 
@@ -336,7 +356,14 @@ impl<L: AuditLog> Gate<L> {
     }
 
     /// Ends a viewing on the record, and gives back what was taken for one that showed nothing; the permit is gone.
-    pub async fn complete_view(&self, permit: CasePermit, outcome: Outcome, now: ReceiveTime) -> Result<AuditReceipt, GateError> {
+    pub async fn complete_view(
+        &self,
+        permit: CasePermit,
+        outcome: Outcome,
+        shown: SightingId,
+        now: ReceiveTime,
+    ) -> Result<AuditReceipt, GateError> {
+        let handed = if outcome == Outcome::Done { vec![shown] } else { Vec::new() };
         let (action, case, caller, begin, reserved) = permit.into_parts();
         let unused = if outcome == Outcome::Done { 0 } else { reserved };
         let entry = AuditEntry {
@@ -345,7 +372,7 @@ impl<L: AuditLog> Gate<L> {
             action,
             phase: Phase::Complete { begin: begin.seq, outcome },
             case: Some(case),
-            detail: AuditDetail::default(),
+            detail: AuditDetail { handed, ..AuditDetail::default() },
             charge: (unused > 0).then_some(Charge::GiveBack { results: unused }),
         };
         self.log.append(entry).await.map_err(GateError::Audit)

@@ -26,6 +26,11 @@ impl Purpose {
     pub const fn allows_stature(self) -> bool {
         matches!(self, Self::MissingPerson)
     }
+
+    /// Whether a search may go on while somebody listens: it finds who is lost, and would be an alert otherwise.
+    pub const fn allows_keep_looking(self) -> bool {
+        matches!(self, Self::MissingPerson)
+    }
 }
 
 impl fmt::Display for Purpose {

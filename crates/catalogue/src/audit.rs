@@ -146,6 +146,9 @@ impl Catalogue {
             rows.push(Row { seq: last.cast_signed(), entry, bytes });
             taken.push(Ok(AuditReceipt::of(last, bytes)));
         }
+        for row in rows.iter().filter(|row| !row.entry.detail.handed.is_empty()) {
+            note_handed_out(&mut tx, row).await?;
+        }
         for (case, (queries, results)) in spent.iter().filter(|(case, after)| before.get(*case) != Some(after)) {
             sqlx::query("UPDATE case_file SET spent_queries = $2, spent_results = $3 WHERE id = $1")
                 .bind(case.as_str())
@@ -316,6 +319,18 @@ async fn insert(tx: &mut Tx, some: &[Row<'_>]) -> Result<(), CatalogueError> {
         query.bind(entry.phase.as_str()).bind(row.case()).bind(*bytes)
     });
     query.execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// What was handed out under a case, beside the entry that says how much that was.
+async fn note_handed_out(tx: &mut Tx, row: &Row<'_>) -> Result<(), CatalogueError> {
+    let Some(case) = row.case() else { return Ok(()) };
+    for some in handfuls(&row.entry.detail.handed) {
+        let sql = format!("INSERT INTO handed_out (case_id, sighting) VALUES {} ON CONFLICT DO NOTHING", rows(2, some.len()));
+        let query =
+            some.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(case).bind(id.0.as_bytes().as_slice()));
+        query.execute(&mut **tx).await?;
+    }
     Ok(())
 }
 

@@ -11,12 +11,14 @@ use crate::{
 };
 
 impl Catalogue {
-    /// Writes anew what held sightings of these days, what opened commitments, and tombstones, without what was deleted. Needs
-    /// room for a second copy; who writes meanwhile waits.
+    /// Forgets what cases kept of sightings that are gone, and writes anew what held sightings of these days, what opened
+    /// commitments, what cases kept, and tombstones, without what was deleted. Needs room for a second copy; who writes meanwhile
+    /// waits.
     ///
     /// # Errors
     /// [`CatalogueError::Busy`] if somebody would not let go of the old files: nothing is lost, try again later.
     pub async fn erase(&self, days: &[Day]) -> Result<(), CatalogueError> {
+        self.forget_marks_of_the_gone().await?;
         self.erase_files(days).await
     }
 

@@ -19,7 +19,7 @@ const BATCH: usize = 500;
 const CROPS_AT_ONCE: usize = 8;
 
 /// Every table that is moved, before those that refer to it, with its key. What a running server alone needs is not.
-const TABLES: [(&str, &str); 23] = [
+const TABLES: [(&str, &str); 25] = [
     ("agency", "id"),
     ("camera", "id"),
     ("case_file", "id"),
@@ -40,6 +40,8 @@ const TABLES: [(&str, &str); 23] = [
     ("lease", "camera, epoch"),
     ("ingest_worker", "holder"),
     ("embedding", "model, sighting"),
+    ("handed_out", "case_id, sighting"),
+    ("mark", "case_id, sighting"),
     ("appearance_model", "place"),
     ("learned", "name"),
     ("sequence", "name"),

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use access::{CasePermit, Undecided};
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Row};
 use types::{CaseId, Embedding, ModelDigest, Sighting, SightingId};
 
 use crate::{
@@ -43,6 +43,35 @@ impl Catalogue {
             (sighting, vector)
         };
         Ok(found.into_iter().map(with_vector).collect())
+    }
+
+    /// What was stored after a change, in its order, of at most `limit` changes: as [`Self::sightings_for`], with vectors by this
+    /// model. And the last change that was looked at; `None`: there is none after it.
+    pub async fn new_for(
+        &self,
+        permit: &CasePermit,
+        after: u64,
+        limit: u32,
+        model: ModelDigest,
+    ) -> Result<(Vec<(Sighting, Option<Embedding>)>, Option<u64>), CatalogueError> {
+        let sql = format!(
+            "SELECT seq, {COLUMNS} FROM sighting WHERE seq > $2
+             AND (NOT EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id)
+                  OR EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id AND case_id = $1))
+             ORDER BY seq LIMIT $3"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(permit.case().as_str()).bind(after.cast_signed()).bind(i64::from(limit));
+        let rows = query.fetch_all(self.reader()).await?;
+        let Some(last) = rows.last() else { return Ok((Vec::new(), None)) };
+        let last = last.try_get::<i64, _>("seq")?.unsigned_abs();
+        let found: Vec<_> = readable(&rows).filter(|sighting| permit.covers_example(sighting)).collect();
+        let ids: Vec<_> = found.iter().map(|sighting| sighting.id).collect();
+        let mut vectors = if ids.is_empty() { HashMap::new() } else { self.embeddings_by(&ids, model).await? };
+        let with_vector = |sighting: Sighting| {
+            let vector = vectors.remove(&sighting.id);
+            (sighting, vector)
+        };
+        Ok((found.into_iter().map(with_vector).collect(), Some(last)))
     }
 
     /// The redacted crop as JPEG, as [`redact::RedactedCrop::decode`] reads it; `None` also where what is stored is not a crop of

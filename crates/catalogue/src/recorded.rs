@@ -220,6 +220,9 @@ impl Catalogue {
         if stored.case.closed.is_none() {
             stored.case.closed = self.recorded().ended.get(stored.case.id()).map(|ended| ended.closed.clone());
         }
+        let taken = self.recorded().spent(stored.case.id());
+        stored.spent.queries = stored.spent.queries.max(taken.queries);
+        stored.spent.results = stored.spent.results.max(taken.results);
         Ok(stored)
     }
 

@@ -18,6 +18,7 @@ mod ingest;
 mod init;
 mod log;
 mod man;
+mod mark;
 mod migrate;
 mod models;
 mod purpose;
@@ -64,6 +65,9 @@ pub(crate) enum Command {
     Case(case::Case),
     /// Search a case's cameras for possible sightings
     Search(search::Search),
+    /// Verdicts and the tray: what you think of the sightings of your case
+    #[command(subcommand)]
+    Mark(mark::Mark),
     /// The console: the same in a browser on this machine, as one person
     Console(console::Console),
     /// Take possible sightings out of the deployment, sealed
@@ -137,6 +141,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Archive(c) => c.run(ctx).await,
         Command::Case(c) => c.run(ctx).await,
         Command::Search(c) => c.run(ctx).await,
+        Command::Mark(c) => c.run(ctx).await,
         Command::Console(c) => c.run(ctx).await,
         Command::Export(c) => c.run(ctx).await,
         Command::Retention(c) => c.run(ctx).await,

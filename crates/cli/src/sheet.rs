@@ -28,6 +28,8 @@ const HOLE: Rgb<u8> = Rgb([226, 228, 232]);
 /// One possible sighting.
 pub(crate) struct Cell {
     pub(crate) jpeg: Vec<u8>,
+    /// Of the hit.
+    pub(crate) rank: u32,
     pub(crate) camera: String,
     pub(crate) time: String,
     pub(crate) score: f32,
@@ -74,12 +76,12 @@ fn draw(case: &str, cells: &[Cell]) -> RgbImage {
         text(&mut sheet, MARGIN, HEADER, 1, INK, "no possible sighting");
     }
     for (i, cell) in (0u32..).zip(cells) {
-        draw_cell(&mut sheet, MARGIN + (i % columns) * CELL.0, HEADER + (i / columns) * CELL.1, i + 1, cell);
+        draw_cell(&mut sheet, MARGIN + (i % columns) * CELL.0, HEADER + (i / columns) * CELL.1, cell);
     }
     sheet
 }
 
-fn draw_cell(sheet: &mut RgbImage, x: u32, y: u32, rank: u32, cell: &Cell) {
+fn draw_cell(sheet: &mut RgbImage, x: u32, y: u32, cell: &Cell) {
     for (dx, dy) in (0..PICTURE.1).flat_map(|dy| (0..PICTURE.0).map(move |dx| (dx, dy))) {
         sheet.put_pixel(x + dx, y + dy, HOLE);
     }
@@ -93,7 +95,7 @@ fn draw_cell(sheet: &mut RgbImage, x: u32, y: u32, rank: u32, cell: &Cell) {
     }
     let (time, known) = cell.time.split_once(" ±").unwrap_or((&cell.time, ""));
     let known = if known.is_empty() { String::new() } else { format!("known to ±{known}") };
-    let head = format!("#{rank} score {:.2}", cell.score);
+    let head = format!("#{} score {:.2}", cell.rank, cell.score);
     for (line, (colour, words)) in (0u32..).zip([(INK, head.as_str()), (INK, &cell.camera), (INK, time), (FAINT, &known)]) {
         text(sheet, x, y + PICTURE.1 + 5 + line * LINE, 1, colour, &short(words));
     }
@@ -138,7 +140,13 @@ mod tests {
     fn cell(width: u32, height: u32) -> Cell {
         let mut jpeg = std::io::Cursor::new(Vec::new());
         RgbImage::from_pixel(width, height, Rgb([200, 20, 20])).write_to(&mut jpeg, image::ImageFormat::Jpeg).unwrap();
-        Cell { jpeg: jpeg.into_inner(), camera: "north-gate".into(), time: "2026-03-01T08:30:00Z ±1 s".into(), score: 0.5 }
+        Cell {
+            jpeg: jpeg.into_inner(),
+            rank: 1,
+            camera: "north-gate".into(),
+            time: "2026-03-01T08:30:00Z ±1 s".into(),
+            score: 0.5,
+        }
     }
 
     fn is_red(p: &Rgb<u8>) -> bool {

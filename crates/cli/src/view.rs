@@ -7,6 +7,8 @@ mod case_event;
 mod hit;
 mod job;
 mod live;
+mod looking;
+mod mark;
 mod retention;
 mod status;
 
@@ -17,6 +19,8 @@ pub(crate) use case_event::EventView;
 pub(crate) use hit::{HitView, SearchView};
 pub(crate) use job::JobView;
 pub(crate) use live::LiveView;
+pub(crate) use looking::LookingView;
+pub(crate) use mark::MarkView;
 use proto::v1;
 pub(crate) use retention::{DeletionView, HoldView, RetentionView};
 pub(crate) use status::{CertificateView, DiskView, DueView, HealthView, JobsView, LeftOutView, StatusView, StoredView};
@@ -48,6 +52,7 @@ word!(job_state_word, JobState, "JOB_STATE_");
 word!(time_source_word, TimeSource, "TIME_SOURCE_");
 word!(camera_state_word, CameraState, "CAMERA_STATE_");
 word!(hold_state_word, HoldState, "HOLD_STATE_");
+word!(verdict_word, Verdict, "VERDICT_");
 word!(finding_word, FindingKind, "FINDING_KIND_");
 
 /// `None` for a case that is not closed.

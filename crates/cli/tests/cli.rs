@@ -65,6 +65,8 @@ mod rollback;
 mod servers;
 #[path = "cli/status.rs"]
 mod status;
+#[path = "cli/steer.rs"]
+mod steer;
 #[path = "cli/throughput.rs"]
 mod throughput;
 #[path = "cli/upgrade.rs"]

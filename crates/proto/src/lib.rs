@@ -33,7 +33,7 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("gen/sightline.v1.bin");
 mod debug {
     use std::fmt;
 
-    use crate::v1::{ExportChunk, GetCropResponse, Hit, PushRequest, SearchRequest};
+    use crate::v1::{Example, ExportChunk, GetCropResponse, Hit, PushRequest, SearchRequest, example::What};
 
     // Crops are redacted, but no picture belongs in a log.
     impl fmt::Debug for Hit {
@@ -47,6 +47,17 @@ mod debug {
     impl fmt::Debug for SearchRequest {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             write!(f, "SearchRequest(case {}, picture of {} bytes)", self.case_id, self.like_picture.len())
+        }
+    }
+
+    // Nor may this one be.
+    impl fmt::Debug for Example {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            match &self.what {
+                Some(What::SightingId(id)) => write!(f, "Example({id})"),
+                Some(What::Picture(picture)) => write!(f, "Example(picture of {} bytes)", picture.len()),
+                None => write!(f, "Example()"),
+            }
         }
     }
 

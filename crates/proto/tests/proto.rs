@@ -33,6 +33,7 @@ fn generate(into: &Path) {
             "sightline.v1.ExportChunk",
             "sightline.v1.PushRequest",
             "sightline.v1.SearchRequest",
+            "sightline.v1.Example",
         ])
         .compile_fds(descriptors.clone())
         .unwrap();

@@ -2,14 +2,23 @@ use types::{
     CameraId, Carried, Colour, Described, DescriptionQuery, Embedding, QueryPart, Sighting, SightingId, Stature, TimeWindow,
 };
 
+use crate::reach::{ReachQuery, Reached};
+
 /// What to look for, within a permit.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SearchQuery {
     pub description: DescriptionQuery,
-    /// "More like this one": a sighting that the case covers. It is not among its own hits.
-    pub like: Option<SightingId>,
-    /// The same of a picture, redacted before it was embedded. Of the two, `like` is taken.
-    pub picture: Option<Embedding>,
+    /// "More like these": sightings that the case covers. None is among the hits.
+    pub like: Vec<SightingId>,
+    /// "Not like these", the same way. They count where there is something to be like; see [`crate::learned`].
+    pub unlike: Vec<SightingId>,
+    /// As `like`, of pictures, redacted before they were embedded.
+    pub like_pictures: Vec<Embedding>,
+    pub unlike_pictures: Vec<Embedding>,
+    /// Only sightings whose every colour is unknown.
+    pub without_colour: bool,
+    /// Says of each hit whether it can be reached from a sighting.
+    pub reach: Option<ReachQuery>,
     /// Empty: every camera of the permit.
     pub cameras: Vec<CameraId>,
     /// `None`: the window of the permit.
@@ -26,10 +35,14 @@ pub struct Hit {
     pub score: f32,
     /// The share of the named words that match, weighed by confidence, 0..1; `None` when no words were asked.
     pub description_score: Option<f32>,
-    /// Likeness to the example, 0..1, see [`crate::score::likeness`]; `None` without an example.
+    /// Likeness to the examples, 0..1, see [`crate::learned`]; `None` without one.
     pub appearance_score: Option<f32>,
     /// The named words that the sighting bears.
     pub why: Vec<Matched>,
+    /// From 1: hits of one answer that may be one pass of one figure have the same, see [`crate::group`].
+    pub group: u32,
+    /// Where it was asked, and the positions are known.
+    pub reach: Option<Reached>,
 }
 
 /// A word of the query that the sighting bears.
@@ -71,6 +84,9 @@ pub struct Found {
     pub hits: Vec<Hit>,
     /// Whether nothing better can have been left behind.
     pub exact: bool,
+    /// How many figures and vehicles in scope had no colour to compare, counted up to [`crate::MOST_COUNTED`]; `None` where neither
+    /// colours nor an example were asked.
+    pub without_colour: Option<u32>,
 }
 
 /// The hits of each camera, best first; the camera with the best hit first.

@@ -1,6 +1,7 @@
 //! A permit and a question in, possible sightings out, the best first.
 //!
-//! A question is a description, an example ("more like this one"), or both; see [`mod@score`] for how they are weighed. An
+//! A question is a description, examples ("more like these, not like those"), or both; see [`mod@score`] for how they are weighed
+//! and [`learned`] for what is made of examples. An
 //! answer is a *possible* sighting: what was asked fits what was seen so far, nothing more.
 //!
 //! What it refuses: to look at anything without an [`access::CasePermit`], or outside it. The permit bounds the index's
@@ -9,11 +10,17 @@
 //! as it takes to be sure that nothing better was left behind, and says so where it could not.
 
 mod error;
+pub mod group;
 mod hit;
+pub mod learned;
+mod looking;
 mod rank;
+pub mod reach;
 pub mod score;
 mod searcher;
 
 pub use error::SearchError;
 pub use hit::{Found, Hit, Matched, SearchQuery, by_camera};
-pub use searcher::Searcher;
+pub use looking::Looking;
+pub use reach::{ReachQuery, Reached, Travel};
+pub use searcher::{MOST_COUNTED, Searcher};

@@ -6,12 +6,13 @@ use std::{
 use access::{CasePermit, Code, Denial};
 use catalogue::Catalogue;
 use index::{IndexQuery, QueryVector, Scored, VectorIndex};
-use types::{Class, Description, Embedding, ModelDigest, Sighting, SightingId};
+use types::{Class, Description, Embedding, Group, ModelDigest, QueryPart, Sighting, SightingId};
 
 use crate::{
-    Found, Hit, SearchError, SearchQuery,
+    Found, Hit, SearchError, SearchQuery, group,
+    learned::Learned,
     rank::{Depth, settle},
-    score,
+    reach, score,
 };
 
 /// How deep a space is read at first; more where that does not settle it.
@@ -20,6 +21,9 @@ const FIRST_DEPTH: usize = 128;
 const MAX_DEPTH: usize = 32_768;
 /// The most sightings a query that names a class alone may have.
 const MAX_OF_CLASS: usize = 4_096;
+
+/// Sightings without a colour are counted up to here.
+pub const MOST_COUNTED: usize = 1_000;
 
 /// How many more than are wanted are looked up in the catalogue at first: some are not there any more, or equal the last.
 const BEYOND: usize = 14;
@@ -35,9 +39,13 @@ pub struct Searcher {
 }
 
 /// A query within its permit, ready to be asked.
-struct Plan {
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
     filter: IndexQuery,
-    example: Option<Embedding>,
+    learned: Learned,
+    without_colour: bool,
+    /// The sighting from which it is asked what can be reached.
+    from: Option<Sighting>,
     limit: usize,
 }
 
@@ -54,32 +62,39 @@ impl Searcher {
     /// Everything the permit covers that fits, the best first.
     ///
     /// - Words alone: at least one must fit.
-    /// - An example, with or without words: the most alike; the example itself is left out.
-    /// - A class alone: its newest, if they are not too many to go through.
+    /// - Examples, with or without words: the most alike; the examples themselves are left out.
+    /// - A class alone, or what has no colour: the newest, if they are not too many to go through.
     ///
     /// # Errors
-    /// [`SearchError::Denied`] for whatever lies outside the permit, the example included.
+    /// [`SearchError::Denied`] for whatever lies outside the permit, the examples included.
     pub async fn search(&self, permit: &CasePermit, query: &SearchQuery) -> Result<Found, SearchError> {
         let plan = self.plan(permit, query).await?;
+        let compares_colours = query.description.parts().iter().any(|part| is_colour(*part)) || !plan.learned.is_nothing();
+        let counted = async { if compares_colours { self.count_without_colour(permit, &plan).await } else { Ok(None) } };
+        let (found, without_colour) = tokio::try_join!(self.find(permit, query, &plan), counted)?;
+        let (mut hits, exact) = found;
+        self.number_groups(permit, &mut hits).await?;
+        Ok(Found { hits, exact, without_colour })
+    }
+
+    async fn find(&self, permit: &CasePermit, query: &SearchQuery, plan: &Plan) -> Result<(Vec<Hit>, bool), SearchError> {
         if plan.limit == 0 {
-            return Ok(Found { hits: Vec::new(), exact: true });
+            return Ok((Vec::new(), true));
         }
         let words = !query.description.parts().is_empty();
-        if !words && plan.example.is_none() {
-            return self.of_class(permit, query, plan).await;
+        let examples = !plan.learned.is_nothing();
+        if !words && !examples {
+            return self.newest(permit, query, plan).await;
         }
         let mut known = Known::new();
         let mut depth = FIRST_DEPTH.max(plan.limit.saturating_mul(2)).min(MAX_DEPTH);
         loop {
             let by_words = if words {
-                Some(self.list(&plan, QueryVector::Description(query.description.to_vector()), depth).await?)
+                Some(self.list(plan, QueryVector::Description(query.description.to_vector()), depth).await?)
             } else {
                 None
             };
-            let by_likeness = match &plan.example {
-                Some(example) => Some(self.list(&plan, QueryVector::Appearance(example.clone()), depth).await?),
-                None => None,
-            };
+            let by_likeness = if examples { Some(self.alike(plan, depth).await?) } else { None };
             let cosines: HashMap<_, _> = by_likeness.iter().flatten().map(|s| (s.id, s.score)).collect();
             if let (Some(list), None) | (None, Some(list)) = (&by_words, &by_likeness) {
                 // Read from its best on, it mostly settles long before it ends.
@@ -87,16 +102,16 @@ impl Searcher {
                 while !rest.is_empty() {
                     let (some, others) = rest.split_at(count.min(rest.len()));
                     (rest, count) = (others, count * 2);
-                    self.weigh_new(&mut known, permit, query, &plan, &ids(some), &cosines).await?;
+                    self.weigh_new(&mut known, permit, query, plan, &ids(some), &cosines).await?;
                     let unseen = some.last().map(|s| if words { s.score } else { score::likeness(s.score) });
                     let mut hits: Vec<_> = known.values().flatten().cloned().collect();
                     if settle(&mut hits, plan.limit, unseen.filter(|u| *u > 0.0)) {
-                        return Ok(Found { hits, exact: true });
+                        return Ok((hits, true));
                     }
                 }
             } else {
                 let all: Vec<_> = [&by_words, &by_likeness].into_iter().flatten().flat_map(|list| ids(list)).collect();
-                self.weigh_new(&mut known, permit, query, &plan, &all, &cosines).await?;
+                self.weigh_new(&mut known, permit, query, plan, &all, &cosines).await?;
             }
             let lists: Vec<_> = [&by_words, &by_likeness].into_iter().flatten().map(|list| Depth::of(list, depth)).collect();
             let unseen = if lists.iter().any(|d| d.exhausted) {
@@ -110,14 +125,14 @@ impl Searcher {
             let unseen = unseen.filter(|u| *u > 0.0);
             let exact = settle(&mut hits, plan.limit, unseen);
             if exact || depth >= MAX_DEPTH {
-                return Ok(Found { hits, exact: exact && self.index.is_exact() });
+                return Ok((hits, exact && self.index.is_exact()));
             }
             depth = depth.saturating_mul(4).min(MAX_DEPTH);
         }
     }
 
     /// Holds the query against the permit, whatever was decided before.
-    async fn plan(&self, permit: &CasePermit, query: &SearchQuery) -> Result<Plan, SearchError> {
+    pub(crate) async fn plan(&self, permit: &CasePermit, query: &SearchQuery) -> Result<Plan, SearchError> {
         let refuse =
             |code, what: String| Err(SearchError::Denied(Denial::new(code, what, "ask within the permit of this request")));
         if query.description.stature.is_some() && !permit.allows_stature() {
@@ -141,38 +156,98 @@ impl Searcher {
         if limit > permit.limit() {
             return refuse(Code::Results, format!("the permit allows {} results, not {limit}", permit.limit()));
         }
-        let has_example = query.like.is_some() || query.picture.is_some();
-        if query.description.parts().is_empty() && !has_example && query.description.class.is_none() {
+        let has_example = !query.like.is_empty() || !query.like_pictures.is_empty();
+        let asks = !query.description.parts().is_empty() || query.description.class.is_some();
+        if !asks && !has_example && !query.without_colour {
             return Err(SearchError::Nothing);
         }
-        let example = match query.like {
-            Some(id) => Some(self.example(permit, id).await?),
-            None => query.picture.clone(),
+        let mut learned = Learned { like: query.like_pictures.clone(), unlike: query.unlike_pictures.clone() };
+        learned.like.extend(self.examples(permit, &query.like).await?);
+        learned.unlike.extend(self.examples(permit, &query.unlike).await?);
+        let from = match &query.reach {
+            Some(reach) => {
+                let found = self.catalogue.sighting_for(permit, reach.from).await?;
+                Some(found.ok_or_else(|| SearchError::Denied(Denial::outside(permit.case())))?)
+            }
+            None => None,
         };
         let cameras = if query.cameras.is_empty() { permit.cameras().iter().cloned().collect() } else { query.cameras.clone() };
         let vector = QueryVector::Description(vec![0.0; Description::VECTOR_LEN]);
-        let exclude = query.like.into_iter().collect();
-        Ok(Plan { filter: IndexQuery { window, cameras, classes, vector, limit, exclude }, example, limit })
+        let exclude = query.like.iter().chain(&query.unlike).copied().collect();
+        let filter = IndexQuery { window, cameras, classes, vector, limit, exclude };
+        Ok(Plan { filter, learned, without_colour: query.without_colour, from, limit })
     }
 
-    /// The vector of the example; one that is not there is refused like one outside the case.
-    async fn example(&self, permit: &CasePermit, id: SightingId) -> Result<Embedding, SearchError> {
-        let outside = || SearchError::Denied(Denial::outside(permit.case()));
-        let found = self.catalogue.with_vectors_for(permit, &[id], self.index.spec().model, |_| true).await?.pop();
-        found.and_then(|(_, vector)| vector).ok_or_else(outside)
+    /// The vectors of examples; one that is not there is refused like one outside the case.
+    async fn examples(&self, permit: &CasePermit, ids: &[SightingId]) -> Result<Vec<Embedding>, SearchError> {
+        let found = self.catalogue.with_vectors_for(permit, ids, self.index.spec().model, |_| true).await?;
+        let mut vectors: HashMap<_, _> = found.into_iter().map(|(sighting, vector)| (sighting.id, vector)).collect();
+        let vector = |id| vectors.remove(id).flatten().ok_or_else(|| SearchError::Denied(Denial::outside(permit.case())));
+        ids.iter().map(vector).collect()
     }
 
-    /// The newest of a class. The index keeps no order of time, so all of them are looked at.
-    async fn of_class(&self, permit: &CasePermit, query: &SearchQuery, plan: Plan) -> Result<Found, SearchError> {
-        let list = self.list(&plan, plan.filter.vector.clone(), MAX_OF_CLASS + 1).await?;
+    /// The newest of a class, or of what has no colour. The index keeps no order of time, so all of them are looked at.
+    async fn newest(&self, permit: &CasePermit, query: &SearchQuery, plan: &Plan) -> Result<(Vec<Hit>, bool), SearchError> {
+        let list = if plan.without_colour {
+            self.colourless(plan, MAX_OF_CLASS + 1).await?
+        } else {
+            self.list(plan, plan.filter.vector.clone(), MAX_OF_CLASS + 1).await?
+        };
         if list.len() > MAX_OF_CLASS {
             return Err(SearchError::TooMany { most: MAX_OF_CLASS });
         }
         let mut known = HashMap::new();
-        self.weigh_new(&mut known, permit, query, &plan, &ids(&list), &HashMap::new()).await?;
+        self.weigh_new(&mut known, permit, query, plan, &ids(&list), &HashMap::new()).await?;
         let mut hits: Vec<_> = known.into_values().flatten().collect();
         settle(&mut hits, plan.limit, None);
-        Ok(Found { hits, exact: self.index.is_exact() })
+        Ok((hits, self.index.is_exact()))
+    }
+
+    /// At most so many of those whose every colour is unknown: no word of a colour takes anything from their score.
+    async fn colourless(&self, plan: &Plan, limit: usize) -> Result<Vec<Scored>, SearchError> {
+        let mut list = self.list(plan, QueryVector::Description(Description::every_colour(-1.0)), limit).await?;
+        list.retain(|s| s.score > -1e-6);
+        Ok(list)
+    }
+
+    /// How many figures and vehicles have no colour to compare, up to [`MOST_COUNTED`]; `None` where none of the classes has one.
+    async fn count_without_colour(&self, permit: &CasePermit, plan: &Plan) -> Result<Option<u32>, SearchError> {
+        let mut plan = Plan { without_colour: true, ..plan.clone() };
+        plan.filter.classes.retain(|class| has_colours(*class));
+        if plan.filter.classes.is_empty() {
+            return Ok(None);
+        }
+        let list = self.colourless(&plan, MOST_COUNTED).await?;
+        let there = self.catalogue.sightings_for(permit, &ids(&list)).await?;
+        let count = there.iter().filter(|s| permit.covers(s) && inside(&plan, s)).count();
+        Ok(Some(u32::try_from(count).unwrap_or(u32::MAX)))
+    }
+
+    /// Numbers what may be one pass of one figure.
+    async fn number_groups(&self, permit: &CasePermit, hits: &mut [Hit]) -> Result<(), SearchError> {
+        let candidates = group::candidates(hits);
+        let mut vectors = HashMap::new();
+        if !candidates.is_empty() {
+            let found = self.catalogue.with_vectors_for(permit, &candidates, self.index.spec().model, |_| true).await?;
+            vectors.extend(found.into_iter().filter_map(|(sighting, vector)| Some((sighting.id, vector?))));
+        }
+        group::number(hits, &vectors);
+        Ok(())
+    }
+
+    /// The most alike to the nearest of the examples, with the cosine to it.
+    async fn alike(&self, plan: &Plan, depth: usize) -> Result<Vec<Scored>, SearchError> {
+        let mut best: HashMap<SightingId, f32> = HashMap::new();
+        for example in &plan.learned.like {
+            // Whatever is among the best by the nearest example is among the best by that one.
+            for scored in self.list(plan, QueryVector::Appearance(example.clone()), depth).await? {
+                best.entry(scored.id).and_modify(|b| *b = b.max(scored.score)).or_insert(scored.score);
+            }
+        }
+        let mut list: Vec<_> = best.into_iter().map(|(id, score)| Scored { id, score }).collect();
+        list.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+        list.truncate(depth);
+        Ok(list)
     }
 
     async fn list(&self, plan: &Plan, vector: QueryVector, depth: usize) -> Result<Vec<Scored>, SearchError> {
@@ -202,34 +277,50 @@ impl Searcher {
             }
         }
         let answers = |s: &Sighting| permit.covers(s) && inside(plan, s);
-        // Found by their words, too unlike the example to be on that list yet.
-        let unlisted = |s: &Sighting| plan.example.is_some() && answers(s) && !cosines.contains_key(&s.id);
+        // Found by their words, too unlike the examples to be on that list yet; or the list says too little.
+        let learned = &plan.learned;
+        let unlisted =
+            |s: &Sighting| !learned.is_nothing() && answers(s) && (learned.needs_vectors() || !cosines.contains_key(&s.id));
         let mut sightings = self.catalogue.with_vectors_for(permit, &new, self.index.spec().model, unlisted).await?;
         if sightings.len() < new.len() {
             tracing::debug!(of = new.len(), found = sightings.len(), "the index has more than the catalogue has for this case");
         }
         sightings.retain(|(s, _)| answers(s));
         for (sighting, vector) in sightings {
-            let likeness = plan.example.as_ref().map(|example| {
-                let listed = cosines.get(&sighting.id).copied();
-                let cosine = listed.or_else(|| example.similarity(vector.as_ref()?));
-                cosine.map_or(0.0, score::likeness)
+            let likeness = (!learned.is_nothing()).then(|| match (&vector, cosines.get(&sighting.id)) {
+                (Some(vector), _) => learned.likeness(vector),
+                (None, listed) => listed.copied().map_or(0.0, score::likeness),
             });
-            known.insert(sighting.id, weigh(permit, query, sighting, likeness));
+            known.insert(sighting.id, weigh(permit, query, plan, sighting, likeness));
         }
         Ok(())
+    }
+
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
     }
 }
 
 /// What a candidate is worth, by the catalogue and not by the index; `None` if it is no answer.
-fn weigh(permit: &CasePermit, query: &SearchQuery, sighting: Sighting, likeness: Option<f32>) -> Option<Hit> {
+pub(crate) fn weigh(
+    permit: &CasePermit,
+    query: &SearchQuery,
+    plan: &Plan,
+    sighting: Sighting,
+    likeness: Option<f32>,
+) -> Option<Hit> {
     let words = score::words(&query.description, &sighting.description);
     let score = score::fuse(words, likeness);
     if score <= 0.0 {
         return None;
     }
+    let reach = query.reach.as_ref().zip(plan.from.as_ref()).and_then(|(reach, from)| reach::reached(reach, from, &sighting));
+    if query.reach.as_ref().is_some_and(|asked| asked.only) && reach.is_some_and(|reach| !reach.reachable) {
+        return None;
+    }
     let why = score::why(&query.description, &sighting.description);
-    Some(Hit { sighting: shown(sighting, permit), score, description_score: words, appearance_score: likeness, why })
+    let sighting = shown(sighting, permit);
+    Some(Hit { sighting, score, description_score: words, appearance_score: likeness, why, group: 0, reach })
 }
 
 fn ids(list: &[Scored]) -> Vec<SightingId> {
@@ -237,9 +328,10 @@ fn ids(list: &[Scored]) -> Vec<SightingId> {
 }
 
 /// The query may be narrower than the permit.
-fn inside(plan: &Plan, sighting: &Sighting) -> bool {
+pub(crate) fn inside(plan: &Plan, sighting: &Sighting) -> bool {
     let filter = &plan.filter;
-    filter.cameras.contains(&sighting.camera)
+    (!plan.without_colour || sighting.description.has_no_colour())
+        && filter.cameras.contains(&sighting.camera)
         && filter.classes.contains(&sighting.class)
         && sighting.first.time < filter.window.to()
         && sighting.last.time >= filter.window.from()
@@ -252,4 +344,19 @@ fn shown(mut sighting: Sighting, permit: &CasePermit) -> Sighting {
         sighting.description.stature = None;
     }
     sighting
+}
+
+fn is_colour(part: QueryPart) -> bool {
+    matches!(part, QueryPart::Upper | QueryPart::Lower | QueryPart::VehicleColour)
+}
+
+/// Whether a description of the class can have a colour.
+fn has_colours(class: Class) -> bool {
+    class.group() != Group::Carried && class != Class::Bicycle
+}
+
+impl Plan {
+    pub(crate) fn learned(&self) -> &Learned {
+        &self.learned
+    }
 }

@@ -4,5 +4,6 @@
 mod search {
     mod bounds;
     mod ranking;
+    mod steered;
     mod world;
 }

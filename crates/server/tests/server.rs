@@ -40,6 +40,8 @@ mod identities;
 mod index_server;
 #[path = "server/ingest.rs"]
 mod ingest;
+#[path = "server/keep_looking.rs"]
+mod keep_looking;
 #[path = "../../media/tests/media/left.rs"]
 mod left;
 #[path = "server/lifecycle.rs"]
@@ -50,6 +52,8 @@ mod lists;
 mod live;
 #[path = "server/log.rs"]
 mod log;
+#[path = "server/marks.rs"]
+mod marks;
 #[path = "server/notify.rs"]
 mod notify;
 #[path = "server/picture.rs"]
@@ -70,6 +74,8 @@ mod scale;
 mod seen;
 #[path = "../../catalogue/tests/catalogue/small_disk.rs"]
 mod small_disk;
+#[path = "server/steer.rs"]
+mod steer;
 #[path = "server/telemetry.rs"]
 mod telemetry;
 #[path = "server/witness.rs"]

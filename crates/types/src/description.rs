@@ -100,6 +100,17 @@ impl Description {
     /// Length of [`Self::to_vector`] and [`DescriptionQuery::to_vector`].
     pub const VECTOR_LEN: usize = slots::LEN;
 
+    /// Whether every colour is unknown.
+    pub fn has_no_colour(&self) -> bool {
+        self.upper.is_none() && self.lower.is_none() && self.vehicle_colour.is_none()
+    }
+
+    /// A vector with this in the slot of every colour, 0 for the rest.
+    pub fn every_colour(value: f32) -> Vec<f32> {
+        let colours = slots::UPPER..slots::CARRYING;
+        (0..slots::LEN).map(|slot| if colours.contains(&slot) { value } else { 0.0 }).collect()
+    }
+
     /// The confidence of every word in its slot, 0 for the rest. The dot product with a query's vector is the share of
     /// the named words that match, weighed by confidence.
     pub fn to_vector(&self) -> Vec<f32> {

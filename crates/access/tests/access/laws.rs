@@ -114,8 +114,9 @@ fn some_case(most: i64) -> impl Strategy<Value = Case> {
 fn some_request() -> impl Strategy<Value = SearchRequest> {
     let parts = mostly_none(btree_set(select(vec![QueryPart::Upper, QueryPart::Stature]), 0..2));
     let window = option::weighted(0.25, some_window(12));
-    (window, mostly_none(some_cameras()), mostly_none(some_classes()), parts, prop_oneof![5 => 1u32..42, 1 => 0u32..70])
-        .prop_map(|(window, cameras, classes, parts, limit)| SearchRequest { cameras, window, classes, parts, limit })
+    (window, mostly_none(some_cameras()), mostly_none(some_classes()), parts, prop_oneof![5 => 1u32..42, 1 => 0u32..70]).prop_map(
+        |(window, cameras, classes, parts, limit)| SearchRequest { cameras, window, classes, parts, limit, reach_from: None },
+    )
 }
 
 fn some_policy() -> impl Strategy<Value = Policy> {

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use access::{Case, Code, Grant, Policy, PublicKey, Role, check_open, decide, decide_view, may_see_case, sign_grant};
+use access::{
+    Case, Code, Grant, Policy, PublicKey, Role, check_open, check_see_marks, check_set_marks, decide, decide_keep_looking,
+    decide_view, may_see_case, sign_grant,
+};
 use types::*;
 
 use super::fixture::*;
@@ -61,6 +64,36 @@ fn stature_is_for_missing_persons_alone() {
     for purpose in [access::Purpose::SeriousIncident, access::Purpose::Disaster] {
         assert_eq!(code(&authorised(Grant { purpose, ..grant() }), &asking), Code::Part);
     }
+}
+
+#[test]
+fn only_missing_persons_are_looked_for_for_as_long_as_somebody_listens() {
+    let look = |case: &Case| decide_keep_looking(&policy(), case, &cameras(), &request(), &investigator(), now());
+    assert_eq!(
+        look(&authorised(grant())),
+        decide(&policy(), &authorised(grant()), &cameras(), &request(), &investigator(), now())
+    );
+    for purpose in [access::Purpose::SeriousIncident, access::Purpose::Disaster] {
+        let denial = look(&authorised(Grant { purpose, ..grant() })).unwrap_err();
+        assert_eq!(denial.code, Code::Purpose);
+        assert!(!denial.hint.is_empty());
+    }
+    // What a search may not do, it may not do either.
+    assert_eq!(look(&Case::requested(grant())).unwrap_err().code, Code::NotAuthorised);
+}
+
+#[test]
+fn marks_are_their_requesters_and_change_only_while_the_case_is_open() {
+    let mut case = authorised(grant());
+    assert_eq!(check_set_marks(&case, &investigator(), now()), Ok(()));
+    for other in [caller("ina", "police", Role::Investigator), caller("ida", "police", Role::Auditor), authoriser()] {
+        assert_eq!(check_see_marks(&case, &other).unwrap_err().code, Code::NoCase);
+        assert_eq!(check_set_marks(&case, &other, now()).unwrap_err().code, Code::NoCase);
+    }
+    assert_eq!(check_set_marks(&case, &investigator(), grant().expires).unwrap_err().code, Code::Expired);
+    case.close(&investigator(), "found", now()).unwrap();
+    assert_eq!(check_set_marks(&case, &investigator(), now()).unwrap_err().code, Code::Closed);
+    assert_eq!(check_see_marks(&case, &investigator()), Ok(()));
 }
 
 #[test]

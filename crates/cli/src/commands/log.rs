@@ -1,13 +1,14 @@
 use std::{fs, path::PathBuf};
 
 use access::{
-    AuditDetail, AuditEntry,
+    AuditDetail, AuditEntry, Role,
     log::{Note, NoteKey, Trust},
 };
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use proto::v1;
 use serde::Serialize;
 use server::log::{FileTiles, LogFault, log_key, read_note, verify_folder, verify_growth};
+use types::{CaptureTime, CaseId, TimeWindow};
 
 use crate::{
     client::Client,
@@ -15,7 +16,7 @@ use crate::{
     failure::{Failure, Outcome, library},
     output::{count, table},
     pages::{self, Listed},
-    times,
+    times::{self, parse_time},
     view::PartyView,
 };
 
@@ -31,6 +32,8 @@ pub(crate) enum Log {
         /// At most so many; 0: all of them
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: u32,
+        #[command(flatten)]
+        about: Box<About>,
     },
     /// Fetch the receipt of an entry, which `sightline verify` checks
     Receipt {
@@ -40,6 +43,60 @@ pub(crate) enum Log {
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+}
+
+/// Which entries; each that is named must fit.
+#[derive(Debug, Args)]
+pub(crate) struct About {
+    /// Only those under this case
+    #[arg(long)]
+    case: Option<CaseId>,
+    /// Only those of this action: search, case.open
+    #[arg(long, value_name = "WORD")]
+    action: Option<String>,
+    /// Only those with this outcome: permitted, done, cancelled, failed, or the word of a refusal
+    #[arg(long, value_name = "WORD")]
+    outcome: Option<String>,
+    /// Only those of callers of this name
+    #[arg(long, value_name = "NAME")]
+    caller: Option<String>,
+    /// Only those of callers of this organisation
+    #[arg(long, value_name = "NAME")]
+    organisation: Option<String>,
+    /// Only those of callers in this role
+    #[arg(long, value_parser = PossibleValuesParser::new(Role::ALL.map(Role::as_str)))]
+    role: Option<String>,
+    /// Written at this time or later, RFC 3339 with zone
+    #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "to")]
+    from: Option<CaptureTime>,
+    /// and before this one
+    #[arg(long, value_name = "TIME", value_parser = parse_time, requires = "from")]
+    to: Option<CaptureTime>,
+}
+
+impl About {
+    fn request(&self) -> Outcome<v1::ListAuditRequest> {
+        let window = match self.from.zip(self.to) {
+            Some((from, to)) => {
+                Some(TimeWindow::new(from, to).map_err(|e| Failure::usage(e.to_string()).hint("--from must lie before --to"))?)
+            }
+            None => None,
+        };
+        let role = self.role.as_deref().and_then(|word| v1::Role::from_str_name(&format!("ROLE_{}", word.to_ascii_uppercase())));
+        let caller = v1::Party {
+            name: self.caller.clone().unwrap_or_default(),
+            organisation: self.organisation.clone().unwrap_or_default(),
+            role: role.unwrap_or_default().into(),
+        };
+        Ok(v1::ListAuditRequest {
+            case_id: self.case.as_ref().map(ToString::to_string).unwrap_or_default(),
+            action: self.action.clone().unwrap_or_default(),
+            outcome: self.outcome.clone().unwrap_or_default(),
+            caller: (caller != v1::Party::default()).then_some(caller),
+            window: window.map(Into::into),
+            ..Default::default()
+        })
+    }
 }
 
 #[derive(Debug, Args)]
@@ -130,7 +187,7 @@ impl Log {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
         match self {
             Self::Verify(verify) => verify.run(ctx),
-            Self::List { after, limit } => list(ctx, after, limit).await,
+            Self::List { after, limit, about } => list(ctx, after, limit, &about).await,
             Self::Receipt { entry, out } => {
                 let client = ctx.connect(Caller::Investigator).await?;
                 save_receipt(&client, entry, &out).await?;
@@ -213,10 +270,11 @@ impl EntryView {
     }
 }
 
-async fn list(ctx: &Context, after_seq: u64, limit: u32) -> Outcome {
+async fn list(ctx: &Context, after_seq: u64, limit: u32, about: &About) -> Outcome {
+    let asked = about.request()?;
     let mut service = ctx.connect(Caller::Auditor).await?.admin();
     let entries = pages::read(limit, async |limit, page_token| {
-        let page = service.list_audit(v1::ListAuditRequest { after_seq, limit, page_token }).await?.into_inner();
+        let page = service.list_audit(v1::ListAuditRequest { after_seq, limit, page_token, ..asked.clone() }).await?.into_inner();
         Ok((page.entries, page.next_page_token))
     });
     let entries: Listed<EntryView> = entries.await?.into();

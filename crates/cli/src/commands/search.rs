@@ -14,10 +14,11 @@ use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome},
     sheet::{self, Cell},
-    view::{HitView, SearchView},
+    times::parse_duration,
+    view::{HitView, LookingView, SearchView},
 };
 
-/// By description, by example (`--like`), or both. Every search is on the record before it is answered.
+/// By description, by examples (`--like`, `--unlike`), or both. Every search is on the record before it is answered.
 #[derive(Debug, Args)]
 pub(crate) struct Search {
     /// The case to search under
@@ -31,6 +32,18 @@ pub(crate) struct Search {
     /// Write the receipt of this search into this file; `sightline verify` checks it
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
+    /// Show every hit, also those that may be one pass of one figure on one camera
+    #[arg(long)]
+    every_hit: bool,
+    /// Go on: show what newly fits as it is stored, until this is stopped. Missing-person cases alone
+    #[arg(long, conflicts_with_all = ["contact_sheet", "receipt", "every_hit"])]
+    keep_looking: bool,
+    /// With `--keep-looking`: for so long, an hour at most [default: an hour]
+    #[arg(long = "for", value_name = "DURATION", value_parser = parse_duration, requires = "keep_looking")]
+    lasts: Option<Duration>,
+    /// With `--keep-looking`: what scores at least so much, 0 to 1 [default: 0.5]
+    #[arg(long, value_name = "SCORE", requires = "keep_looking")]
+    least_score: Option<f32>,
 }
 
 impl Search {
@@ -45,6 +58,9 @@ impl Search {
         let client = ctx.connect(Caller::Investigator).await?;
         let places = places(&client).await?;
         let request = self.query.request(&client, &self.case).await?;
+        if self.keep_looking {
+            return keep_looking(ctx, &client, self.request_to_keep_looking(request), &places).await;
+        }
         let started = Instant::now();
         let (hits, summary) = ask(&client, request).await?;
         let total = started.elapsed();
@@ -53,14 +69,53 @@ impl Search {
         }
         let hits: Vec<HitView> = hits.into_iter().map(|hit| HitView::new(hit, &places)).collect();
         let mut view = SearchView::new(self.case.to_string(), hits, summary, total);
+        view.every_hit = self.every_hit;
         if let Some(file) = &self.contact_sheet {
-            let cells = crops(&client, &self.case, &view.hits).await?;
+            let cells = crops(&client, &self.case, &view.shown()).await?;
             sheet::write(file, self.case.as_str(), &cells)?;
             view.contact_sheet = Some(std::path::absolute(file).unwrap_or_else(|_| file.clone()).display().to_string());
         }
         ctx.printer.answer(&view, || view.text());
         Ok(())
     }
+
+    fn request_to_keep_looking(&self, search: v1::SearchRequest) -> v1::KeepLookingRequest {
+        v1::KeepLookingRequest {
+            search: Some(search),
+            lasts: self.lasts.map(proto::duration),
+            least_score: self.least_score.unwrap_or_default(),
+        }
+    }
+}
+
+/// Tells what newly fits, as it comes.
+async fn keep_looking(
+    ctx: &Context,
+    client: &Client,
+    request: v1::KeepLookingRequest,
+    places: &BTreeMap<String, String>,
+) -> Outcome {
+    use v1::keep_looking_response::Part;
+    let mut stream = client.search().keep_looking(request).await?.into_inner();
+    while let Some(response) = stream.message().await? {
+        match response.part {
+            Some(Part::Began(began)) => {
+                let view = LookingView::began(began);
+                ctx.printer.answer(&view, || view.text());
+            }
+            Some(Part::Hit(hit)) => {
+                let view = LookingView::hit(HitView::new(hit, places));
+                ctx.printer.answer(&view, || view.text());
+            }
+            Some(Part::Summary(summary)) => {
+                let view = LookingView::ended(&summary);
+                ctx.printer.answer(&view, || view.text());
+                return Ok(());
+            }
+            None => {}
+        }
+    }
+    Err(Failure::new("cut_off", "the server broke off").hint("begin again; what was stored in between, a search finds"))
 }
 
 /// What the cameras look at, by id.
@@ -84,10 +139,10 @@ async fn ask(client: &Client, request: v1::SearchRequest) -> Outcome<(Vec<v1::Hi
 }
 
 /// Each crop is a viewing of its own: permitted and recorded by the server one by one.
-async fn crops(client: &Client, case: &CaseId, hits: &[HitView]) -> Outcome<Vec<Cell>> {
+async fn crops(client: &Client, case: &CaseId, hits: &[(&HitView, usize)]) -> Outcome<Vec<Cell>> {
     let mut cells = Vec::with_capacity(hits.len());
     let mut service = client.search();
-    for hit in hits {
+    for (hit, _) in hits {
         let request = v1::GetCropRequest { case_id: case.to_string(), sighting_id: hit.sighting.clone() };
         let crop = loop {
             match service.get_crop(request.clone()).await {
@@ -96,7 +151,7 @@ async fn crops(client: &Client, case: &CaseId, hits: &[HitView]) -> Outcome<Vec<
                 Err(status) => tokio::time::sleep(pushback(&status).ok_or(status)?).await,
             }
         };
-        cells.push(Cell { jpeg: crop, camera: hit.camera.clone(), time: hit.when(), score: hit.score });
+        cells.push(Cell { jpeg: crop, rank: hit.rank, camera: hit.camera.clone(), time: hit.when(), score: hit.score });
     }
     Ok(cells)
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::{case_state_word, class_word, ending_word, part_word, purpose_word, role_word};
 use crate::{
-    output::{plain, table},
+    output::{count, plain, table},
     times,
 };
 
@@ -54,6 +54,12 @@ struct BudgetView {
     results: u32,
 }
 
+impl From<v1::Budget> for BudgetView {
+    fn from(b: v1::Budget) -> Self {
+        Self { queries: b.queries, results: b.results }
+    }
+}
+
 #[derive(Debug, Serialize)]
 pub(crate) struct CaseView {
     pub(crate) id: String,
@@ -64,6 +70,9 @@ pub(crate) struct CaseView {
     requester: Option<PartyView>,
     scope: ScopeView,
     budget: BudgetView,
+    /// What was taken of it, and what is left.
+    used: Option<BudgetView>,
+    left: Option<BudgetView>,
     created: Option<String>,
     pub(crate) expires: Option<String>,
     /// In the order they were given; a sensitive camera needs two.
@@ -129,7 +138,9 @@ impl From<v1::Case> for CaseView {
                 }),
                 parts: scope.parts.iter().map(|p| part_word(*p)).collect(),
             },
-            budget: BudgetView { queries: budget.queries, results: budget.results },
+            budget: budget.into(),
+            used: c.used.map(Into::into),
+            left: c.left.map(Into::into),
             created: times::json(c.created),
             expires: times::json(c.expires),
             authorisations: c.authorisations.into_iter().map(Into::into).collect(),
@@ -202,6 +213,10 @@ impl CaseView {
 
     pub(crate) fn text(&self) -> String {
         let mut text = format!("case {}: {}\n{}", plain(&self.id), self.state, self.scope_in_words());
+        if let Some(left) = &self.left {
+            let searches = if left.queries == 1 { "1 search".to_owned() } else { format!("{} searches", left.queries) };
+            let _ = writeln!(text, "  {:<12} {searches} and {}", "still has", count(left.results.into(), "result"));
+        }
         for a in &self.authorisations {
             let at = a.time.as_ref().map_or_else(|| "an unknown time".into(), |t| times::short(t, 0));
             let _ = writeln!(text, "  {:<12} {} at {at}", "authorised by", a.by.text());

@@ -34,6 +34,15 @@ struct MatchView {
     confidence: f32,
 }
 
+/// Whether a hit can be reached from the sighting that was named.
+#[derive(Debug, Serialize)]
+struct ReachView {
+    reachable: bool,
+    metres: u32,
+    /// The most that there was, with the errors of both clocks.
+    time_s: Option<f64>,
+}
+
 /// A possible sighting.
 #[derive(Debug, Serialize)]
 pub(crate) struct HitView {
@@ -58,6 +67,10 @@ pub(crate) struct HitView {
     description: DescriptionView,
     detections: u32,
     footage_sha256: Option<String>,
+    /// Hits with the same number may be one pass of one figure.
+    pub(crate) group: u32,
+    /// Where it was asked, and the cameras' positions are known.
+    reach: Option<ReachView>,
     #[serde(skip)]
     lasted: Option<Duration>,
 }
@@ -87,6 +100,8 @@ impl HitView {
             description: description(&s.description.unwrap_or_default()),
             detections: s.detections,
             footage_sha256: (!s.footage_sha256.is_empty()).then_some(s.footage_sha256),
+            group: hit.group,
+            reach: hit.reach.map(|r| ReachView { reachable: r.reachable, metres: r.metres, time_s: times::seconds(r.time) }),
             lasted: micros(&first).zip(micros(&last)).map(|(a, b)| Duration::from_micros(b.abs_diff(a))),
         }
     }
@@ -112,11 +127,19 @@ impl HitView {
         if why.is_empty() { "nothing that was asked for".into() } else { why.join(", ") }
     }
 
-    fn text(&self) -> String {
+    /// `more`: hits that may be the same pass and are not shown.
+    pub(crate) fn text(&self, more: usize) -> String {
         let place = self.place.as_ref().map_or_else(String::new, |p| format!(": {}", plain(p)));
         let lasted = self.lasted.map_or_else(String::new, |d| format!(", in view {}", times::human(d)));
+        let reach = self.reach.as_ref().map_or_else(String::new, |r| format!("\n     reach:   {}", r.text()));
+        let more = match more {
+            0 => String::new(),
+            n => {
+                format!("\n     and {n} more that may be the same pass: --every-hit shows {}", if n == 1 { "it" } else { "them" })
+            }
+        };
         format!(
-            "{:>3}. score {:.2}  {}{place} ({})\n     {}{lasted}\n     matched: {}\n     looks:   {}\n     id:      {}",
+            "{:>3}. score {:.2}  {}{place} ({})\n     {}{lasted}\n     matched: {}\n     looks:   {}{reach}\n     id:      {}{more}",
             self.rank,
             self.score,
             plain(&self.camera),
@@ -138,6 +161,14 @@ impl HitView {
         words.extend(part("colour", &d.vehicle_colour));
         words.extend(part("stature", &d.stature));
         words.join(", ")
+    }
+}
+
+impl ReachView {
+    fn text(&self) -> String {
+        let time = self.time_s.and_then(|s| Duration::try_from_secs_f64(s).ok()).map_or_else(|| "?".to_owned(), times::human);
+        let word = if self.reachable { "can be reached" } else { "hardly to be reached" };
+        format!("{word}: {} m in {time} at most", self.metres)
     }
 }
 
@@ -174,10 +205,15 @@ pub(crate) struct SearchView {
     searched: SearchedView,
     /// False: some sightings may have been missed.
     exact: bool,
+    /// How many in scope had no colour to compare; 1000: at least so many.
+    without_colour: Option<u32>,
     /// The search's place in the audit record.
     audit_seq: u64,
     seconds: SecondsView,
     pub(crate) contact_sheet: Option<String>,
+    /// Whether people are shown every hit, and not one of each group.
+    #[serde(skip)]
+    pub(crate) every_hit: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -215,10 +251,28 @@ impl SearchView {
                 to: times::json(window.to),
             },
             exact: summary.exact,
+            without_colour: summary.without_colour,
             audit_seq: summary.audit_seq,
             seconds: SecondsView { server: times::seconds(summary.elapsed), total: total.as_secs_f64() },
             contact_sheet: None,
+            every_hit: false,
         }
+    }
+
+    /// The hits to show, each with how many more may be the same pass.
+    pub(crate) fn shown(&self) -> Vec<(&HitView, usize)> {
+        if self.every_hit {
+            return self.hits.iter().map(|hit| (hit, 0)).collect();
+        }
+        let mut shown: Vec<(&HitView, usize)> = Vec::new();
+        for hit in &self.hits {
+            // An earlier server numbers none.
+            match shown.iter_mut().find(|(first, _)| hit.group > 0 && first.group == hit.group) {
+                Some((_, more)) => *more += 1,
+                None => shown.push((hit, 0)),
+            }
+        }
+        shown
     }
 
     pub(crate) fn text(&self) -> String {
@@ -243,8 +297,13 @@ impl SearchView {
         if !self.searched.left_out_cameras.is_empty() {
             let _ = writeln!(text, "left out by their owners: {}", plain(&self.searched.left_out_cameras.join(", ")));
         }
-        for hit in &self.hits {
-            let _ = writeln!(text, "\n{}", hit.text());
+        if let Some(n) = self.without_colour.filter(|n| *n > 0) {
+            let least = if n >= 1000 { "at least " } else { "" };
+            let what = count(u64::from(n), "sighting");
+            let _ = writeln!(text, "{least}{what} in scope had no colour to compare: --without-colour shows them");
+        }
+        for (hit, more) in self.shown() {
+            let _ = writeln!(text, "\n{}", hit.text(more));
         }
         let server = self.seconds.server.map_or_else(String::new, |s| format!(" ({:.0} ms in the server)", 1000.0 * s));
         let how =
@@ -254,5 +313,22 @@ impl SearchView {
             let _ = write!(text, "\ncontact sheet: {sheet}");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_shown_one_hit_of_each_pass_and_how_many_more_there_are() {
+        let hit = |rank: u32, group: u32| HitView::new(v1::Hit { rank, group, ..Default::default() }, &BTreeMap::new());
+        let hits = [(1, 1), (2, 2), (3, 1), (4, 1), (5, 0), (6, 0)].map(|(rank, group)| hit(rank, group));
+        let mut view = SearchView::new("k".into(), hits.into(), v1::SearchSummary::default(), Duration::ZERO);
+        let shown = |view: &SearchView| view.shown().iter().map(|(hit, more)| (hit.rank, *more)).collect::<Vec<_>>();
+        assert_eq!(shown(&view), [(1, 2), (2, 0), (5, 0), (6, 0)], "what an earlier server does not number stands alone");
+        assert!(view.text().contains("and 2 more that may be the same pass: --every-hit shows them"));
+        view.every_hit = true;
+        assert_eq!(shown(&view).len(), 6);
     }
 }

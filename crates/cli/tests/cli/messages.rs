@@ -35,6 +35,7 @@ fn the_help_names_every_command() {
       archive      Archived footage: files become sightings
       case         Cases: the only thing under which anybody may search
       search       Search a case's cameras for possible sightings
+      mark         Verdicts and the tray: what you think of the sightings of your case
       console      The console: the same in a browser on this machine, as one person
       export       Take possible sightings out of the deployment, sealed
       retention    Sightings end: what is due, and what was deleted
@@ -104,9 +105,20 @@ fn the_help_of_search_names_every_word_that_may_be_asked() {
                                      orange, yellow, green, blue, purple, pink, brown]
           --stature <STATURE>        Height relative to the others in the scene; in missing-person cases
                                      alone [possible values: small, medium, tall]
-          --like <SIGHTING>          More like this sighting, which the same case must cover
+          --like <SIGHTING>          More like this sighting, which was handed out under the same case;
+                                     repeat for more
+          --unlike <SIGHTING>        Not like this sighting; repeat for more. Counts where there is
+                                     something to be like, too
           --like-picture <FILE>      More like the one in this picture (JPEG or PNG); faces are erased
                                      before anything is made of it, and it is not kept
+          --unlike-picture <FILE>    Not like the one in this picture
+          --by-marks                 More like what was marked yes under the case, and not like what was
+                                     marked no; the newest of each
+          --without-colour           Only sightings that have no colour to compare, as by night or in
+                                     infrared
+          --reach-from <SIGHTING>    Mark what can be reached from this sighting in the time between
+          --by <BY>                  How [default: foot] [possible values: foot, vehicle]
+          --only-reachable           Leave out what can't be reached; what is not known stays in
           --from <TIME>              Not before, RFC 3339 with zone [default: as early as the case
                                      covers]
           --to <TIME>                Before this time [default: as late as the case covers]
@@ -116,6 +128,14 @@ fn the_help_of_search_names_every_word_that_may_be_asked() {
           --contact-sheet <FILE>     Write the redacted crops as a grid into this PNG file
           --receipt <FILE>           Write the receipt of this search into this file; `sightline verify`
                                      checks it
+          --every-hit                Show every hit, also those that may be one pass of one figure on
+                                     one camera
+          --keep-looking             Go on: show what newly fits as it is stored, until this is stopped.
+                                     Missing-person cases alone
+          --for <DURATION>           With `--keep-looking`: for so long, an hour at most [default: an
+                                     hour]
+          --least-score <SCORE>      With `--keep-looking`: what scores at least so much, 0 to 1
+                                     [default: 0.5]
       -h, --help                     Print help
 
     Global options:

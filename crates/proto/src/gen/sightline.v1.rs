@@ -519,6 +519,12 @@ pub struct Case {
     /// Until when an emergency may be searched though nobody has authorised it; absent if it may not.
     #[prost(message, optional, tag = "20")]
     pub emergency_until: ::core::option::Option<::prost_types::Timestamp>,
+    /// What searches, exports and crops took from the budget so far; what was reserved and not used was given back.
+    #[prost(message, optional, tag = "21")]
+    pub used: ::core::option::Option<Budget>,
+    /// What is left of it.
+    #[prost(message, optional, tag = "22")]
+    pub left: ::core::option::Option<Budget>,
 }
 /// Somebody's signature under a case's grant.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -656,6 +662,106 @@ pub struct RefuseCaseRequest {
 pub struct RefuseCaseResponse {
     #[prost(message, optional, tag = "1")]
     pub case: ::core::option::Option<Case>,
+}
+/// What is kept of one sighting.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Mark {
+    #[prost(string, tag = "1")]
+    pub sighting_id: ::prost::alloc::string::String,
+    /// Unspecified: none.
+    #[prost(enumeration = "Verdict", tag = "2")]
+    pub verdict: i32,
+    #[prost(bool, tag = "3")]
+    pub in_tray: bool,
+    /// When it was changed last.
+    #[prost(message, optional, tag = "4")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MarkChange {
+    #[prost(string, tag = "1")]
+    pub sighting_id: ::prost::alloc::string::String,
+    /// Unspecified leaves it as it is.
+    #[prost(enumeration = "Verdict", tag = "2")]
+    pub verdict: i32,
+    /// Absent leaves it as it is.
+    #[prost(bool, optional, tag = "3")]
+    pub in_tray: ::core::option::Option<bool>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetMarksRequest {
+    #[prost(string, tag = "1")]
+    pub case_id: ::prost::alloc::string::String,
+    #[prost(message, repeated, tag = "2")]
+    pub changes: ::prost::alloc::vec::Vec<MarkChange>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SetMarksResponse {
+    /// What is kept of these sightings now; of which nothing is kept is not here.
+    #[prost(message, repeated, tag = "1")]
+    pub marks: ::prost::alloc::vec::Vec<Mark>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListMarksRequest {
+    #[prost(string, tag = "1")]
+    pub case_id: ::prost::alloc::string::String,
+    /// Unspecified, or none: every one.
+    #[prost(enumeration = "Verdict", tag = "2")]
+    pub verdict: i32,
+    /// Only what lies in the tray.
+    #[prost(bool, tag = "3")]
+    pub in_tray: bool,
+    /// Of a page, 1 to 1000; 0: 1000. A page may have fewer although there are more.
+    #[prost(uint32, tag = "4")]
+    pub page_size: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "5")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListMarksResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub marks: ::prost::alloc::vec::Vec<Mark>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// Whether a sighting shows whom the case is about, as its requester sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Verdict {
+    Unspecified = 0,
+    Yes = 1,
+    No = 2,
+    Unsure = 3,
+    /// Takes a verdict back; nothing has it.
+    None = 4,
+}
+impl Verdict {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VERDICT_UNSPECIFIED",
+            Self::Yes => "VERDICT_YES",
+            Self::No => "VERDICT_NO",
+            Self::Unsure => "VERDICT_UNSURE",
+            Self::None => "VERDICT_NONE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VERDICT_UNSPECIFIED" => Some(Self::Unspecified),
+            "VERDICT_YES" => Some(Self::Yes),
+            "VERDICT_NO" => Some(Self::No),
+            "VERDICT_UNSURE" => Some(Self::Unsure),
+            "VERDICT_NONE" => Some(Self::None),
+            _ => None,
+        }
+    }
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1062,6 +1168,60 @@ pub mod case_service_client {
                 .insert(GrpcMethod::new("sightline.v1.CaseService", "RefuseCase"));
             self.inner.unary(req, path, codec).await
         }
+        /// Keeps what the requester thinks of sightings that were handed out under the case: a verdict, and whether it lies in the
+        /// tray. Nothing but that is kept, and it goes with the sighting and with the case. All of them or none.
+        /// Roles: investigator (their own case, while it is open). Errors: NOT_FOUND, FAILED_PRECONDITION (the case is over),
+        /// PERMISSION_DENIED (a sighting was not handed out under it), INVALID_ARGUMENT (nothing is named, or a sighting twice).
+        pub async fn set_marks(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SetMarksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetMarksResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CaseService/SetMarks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.CaseService", "SetMarks"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// What is kept of a case, the newest first, page by page.
+        /// Roles: investigator (their own case). Errors: NOT_FOUND, INVALID_ARGUMENT (a token of another list or question).
+        pub async fn list_marks(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListMarksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMarksResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CaseService/ListMarks",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.CaseService", "ListMarks"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1142,6 +1302,26 @@ pub mod case_service_server {
             request: tonic::Request<super::RefuseCaseRequest>,
         ) -> std::result::Result<
             tonic::Response<super::RefuseCaseResponse>,
+            tonic::Status,
+        >;
+        /// Keeps what the requester thinks of sightings that were handed out under the case: a verdict, and whether it lies in the
+        /// tray. Nothing but that is kept, and it goes with the sighting and with the case. All of them or none.
+        /// Roles: investigator (their own case, while it is open). Errors: NOT_FOUND, FAILED_PRECONDITION (the case is over),
+        /// PERMISSION_DENIED (a sighting was not handed out under it), INVALID_ARGUMENT (nothing is named, or a sighting twice).
+        async fn set_marks(
+            &self,
+            request: tonic::Request<super::SetMarksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SetMarksResponse>,
+            tonic::Status,
+        >;
+        /// What is kept of a case, the newest first, page by page.
+        /// Roles: investigator (their own case). Errors: NOT_FOUND, INVALID_ARGUMENT (a token of another list or question).
+        async fn list_marks(
+            &self,
+            request: tonic::Request<super::ListMarksRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListMarksResponse>,
             tonic::Status,
         >;
     }
@@ -1539,6 +1719,96 @@ pub mod case_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/sightline.v1.CaseService/SetMarks" => {
+                    #[allow(non_camel_case_types)]
+                    struct SetMarksSvc<T: CaseService>(pub Arc<T>);
+                    impl<
+                        T: CaseService,
+                    > tonic::server::UnaryService<super::SetMarksRequest>
+                    for SetMarksSvc<T> {
+                        type Response = super::SetMarksResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SetMarksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CaseService>::set_marks(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SetMarksSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.CaseService/ListMarks" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListMarksSvc<T: CaseService>(pub Arc<T>);
+                    impl<
+                        T: CaseService,
+                    > tonic::server::UnaryService<super::ListMarksRequest>
+                    for ListMarksSvc<T> {
+                        type Response = super::ListMarksResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListMarksRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CaseService>::list_marks(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListMarksSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -1661,12 +1931,27 @@ pub struct ListAuditRequest {
     /// Entries after this one; 0: from the first.
     #[prost(uint64, tag = "1")]
     pub after_seq: u64,
-    /// Of a page, 1 to 1000; 0: 100.
+    /// Of a page, 1 to 1000; 0: 100. A page may have fewer, or none, although there are more.
     #[prost(uint32, tag = "2")]
     pub limit: u32,
     /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
     #[prost(string, tag = "3")]
     pub page_token: ::prost::alloc::string::String,
+    /// Each of these that is named must fit. Empty: every case.
+    #[prost(string, tag = "4")]
+    pub case_id: ::prost::alloc::string::String,
+    /// As `AuditRecord.action` says it; empty: every one.
+    #[prost(string, tag = "5")]
+    pub action: ::prost::alloc::string::String,
+    /// As `AuditRecord.outcome` says it; empty: every one.
+    #[prost(string, tag = "6")]
+    pub outcome: ::prost::alloc::string::String,
+    /// Of the caller; each that is empty or unspecified is not asked.
+    #[prost(message, optional, tag = "7")]
+    pub caller: ::core::option::Option<Party>,
+    /// When it was written.
+    #[prost(message, optional, tag = "8")]
+    pub window: ::core::option::Option<TimeWindow>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ListAuditResponse {
@@ -2076,7 +2361,8 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("sightline.v1.AdminService", "RebuildIndex"));
             self.inner.unary(req, path, codec).await
         }
-        /// The audit record, the oldest first. Roles: auditor.
+        /// The audit record, the oldest first; what a request names chooses among the entries. Roles: auditor.
+        /// Errors: INVALID_ARGUMENT (an action, outcome or role that is no word of the record).
         pub async fn list_audit(
             &mut self,
             request: impl tonic::IntoRequest<super::ListAuditRequest>,
@@ -2316,7 +2602,8 @@ pub mod admin_service_server {
             tonic::Response<super::RebuildIndexResponse>,
             tonic::Status,
         >;
-        /// The audit record, the oldest first. Roles: auditor.
+        /// The audit record, the oldest first; what a request names chooses among the entries. Roles: auditor.
+        /// Errors: INVALID_ARGUMENT (an action, outcome or role that is no word of the record).
         async fn list_audit(
             &self,
             request: tonic::Request<super::ListAuditRequest>,
@@ -3273,7 +3560,7 @@ pub struct CameraAccess {
     pub time: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "3")]
     pub caller: ::core::option::Option<Party>,
-    /// "search" or "crop".
+    /// "search", "keep_looking", "crop" or "export".
     #[prost(string, tag = "4")]
     pub action: ::prost::alloc::string::String,
     #[prost(string, tag = "5")]
@@ -4482,14 +4769,46 @@ pub struct DescriptionQuery {
     #[prost(enumeration = "Stature", tag = "6")]
     pub stature: i32,
 }
+/// One of a search: exactly one of the two.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct Example {
+    #[prost(oneof = "example::What", tags = "1, 2")]
+    pub what: ::core::option::Option<example::What>,
+}
+/// Nested message and enum types in `Example`.
+pub mod example {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[prost(skip_debug)]
+    pub enum What {
+        /// That was handed out under the same case.
+        #[prost(string, tag = "1")]
+        SightingId(::prost::alloc::string::String),
+        /// JPEG or PNG; see `SearchRequest.like_picture`.
+        #[prost(bytes, tag = "2")]
+        Picture(::prost::alloc::vec::Vec<u8>),
+    }
+}
+/// Whether a hit can be reached from another sighting in the time between the two: a hint. See `Hit.reach`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReachQuery {
+    /// That was handed out under the same case.
+    #[prost(string, tag = "1")]
+    pub from_sighting_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "Travel", tag = "2")]
+    pub by: i32,
+    /// Leaves out what can't be reached. What is not known stays in.
+    #[prost(bool, tag = "3")]
+    pub only: bool,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct SearchRequest {
     #[prost(string, tag = "1")]
     pub case_id: ::prost::alloc::string::String,
     #[prost(message, optional, tag = "2")]
     pub description: ::core::option::Option<DescriptionQuery>,
-    /// "More like this one": a sighting the same case covers. With a description as well, both count.
+    /// "More like this one": a sighting that was handed out under the same case. With a description as well, both count.
     #[prost(string, tag = "3")]
     pub like_sighting_id: ::prost::alloc::string::String,
     /// When; absent: the whole window of the case.
@@ -4508,6 +4827,19 @@ pub struct SearchRequest {
     /// Faces and heads are erased before anything else is made of it; it is not kept, and the record has a salted commitment.
     #[prost(bytes = "vec", tag = "8")]
     pub like_picture: ::prost::alloc::vec::Vec<u8>,
+    /// "More like these": the ranking is learned from them and from `unlike`. What is named in `like_sighting_id` or
+    /// `like_picture` is one of them. At most 20, and 4 pictures among them and `unlike`. None is among the hits.
+    #[prost(message, repeated, tag = "9")]
+    pub like: ::prost::alloc::vec::Vec<Example>,
+    /// "Not like these", at most 100. They count where there is something to be like as well; none is among the hits.
+    #[prost(message, repeated, tag = "10")]
+    pub unlike: ::prost::alloc::vec::Vec<Example>,
+    /// Only sightings that have no colour to compare: every colour is unknown. Not together with a colour.
+    #[prost(bool, tag = "11")]
+    pub without_colour: bool,
+    /// Marks what can be reached from a sighting.
+    #[prost(message, optional, tag = "12")]
+    pub reach: ::core::option::Option<ReachQuery>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SearchResponse {
@@ -4548,6 +4880,26 @@ pub struct Hit {
     /// JPEG, only if asked for. Redacted: every face and head erased.
     #[prost(bytes = "vec", tag = "7")]
     pub crop: ::prost::alloc::vec::Vec<u8>,
+    /// Hits of one answer with the same number may be one pass of one figure: on one camera, one soon after the other, and
+    /// alike. From 1, in the order of the best hit of each. It means nothing beyond the answer, and is not kept.
+    #[prost(uint32, tag = "8")]
+    pub group: u32,
+    /// Absent unless `SearchRequest.reach` asked for it, and where a camera's position is not known.
+    #[prost(message, optional, tag = "9")]
+    pub reach: ::core::option::Option<Reach>,
+}
+/// A hint, never a proof: straight lines and generous speeds. What is not reachable would take a mistaken clock or position,
+/// or another way to travel.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Reach {
+    #[prost(bool, tag = "1")]
+    pub reachable: bool,
+    /// Between the two cameras, in a straight line.
+    #[prost(uint32, tag = "2")]
+    pub metres: u32,
+    /// The most time that there was, with the errors of both clocks counted.
+    #[prost(message, optional, tag = "3")]
+    pub time: ::core::option::Option<::prost_types::Duration>,
 }
 /// A word of the query that the sighting bears.
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
@@ -4603,6 +4955,59 @@ pub struct SearchSummary {
     /// The cameras of those.
     #[prost(string, repeated, tag = "10")]
     pub withheld_camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// How many figures and vehicles in scope had no colour to compare, counted up to 1000: every colour of theirs is unknown, as
+    /// by night or in infrared. `SearchRequest.without_colour` shows them. Absent where neither colours nor an example were asked.
+    #[prost(uint32, optional, tag = "11")]
+    pub without_colour: ::core::option::Option<u32>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct KeepLookingRequest {
+    /// What to look for; `limit`: in all. `include_crops` as for Search.
+    #[prost(message, optional, tag = "1")]
+    pub search: ::core::option::Option<SearchRequest>,
+    /// At most an hour, which is also what absent means.
+    #[prost(message, optional, tag = "2")]
+    pub lasts: ::core::option::Option<::prost_types::Duration>,
+    /// Sends what scores at least so much, 0..1; 0: 0.5. Of words, that half of them fit; of examples, more alike than most
+    /// strangers are.
+    #[prost(float, tag = "3")]
+    pub least_score: f32,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct KeepLookingResponse {
+    #[prost(oneof = "keep_looking_response::Part", tags = "1, 2, 3")]
+    pub part: ::core::option::Option<keep_looking_response::Part>,
+}
+/// Nested message and enum types in `KeepLookingResponse`.
+pub mod keep_looking_response {
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Part {
+        /// First of all: what is stored from here on is looked at.
+        #[prost(message, tag = "1")]
+        Began(super::KeepLookingBegan),
+        /// `rank` counts them in the order they came, and so does `group`.
+        #[prost(message, tag = "2")]
+        Hit(super::Hit),
+        /// When the time is over or `limit` hits were sent.
+        #[prost(message, tag = "3")]
+        Summary(super::SearchSummary),
+    }
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeepLookingBegan {
+    /// The place of the entry that began it in the audit record.
+    #[prost(uint64, tag = "1")]
+    pub audit_seq: u64,
+    #[prost(message, optional, tag = "2")]
+    pub until: ::core::option::Option<::prost_types::Timestamp>,
+    /// What is really looked at: the request within the case.
+    #[prost(string, repeated, tag = "3")]
+    pub camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(message, optional, tag = "4")]
+    pub window: ::core::option::Option<TimeWindow>,
+    /// Cameras of the case that their owners keep out of it.
+    #[prost(string, repeated, tag = "5")]
+    pub left_out_camera_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetCropRequest {
@@ -4619,6 +5024,36 @@ pub struct GetCropResponse {
     pub crop: ::prost::alloc::vec::Vec<u8>,
     #[prost(uint64, tag = "2")]
     pub audit_seq: u64,
+}
+/// How somebody may have gone from one place to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Travel {
+    Unspecified = 0,
+    Foot = 1,
+    Vehicle = 2,
+}
+impl Travel {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TRAVEL_UNSPECIFIED",
+            Self::Foot => "TRAVEL_FOOT",
+            Self::Vehicle => "TRAVEL_VEHICLE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TRAVEL_UNSPECIFIED" => Some(Self::Unspecified),
+            "TRAVEL_FOOT" => Some(Self::Foot),
+            "TRAVEL_VEHICLE" => Some(Self::Vehicle),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod search_service_client {
@@ -4747,6 +5182,38 @@ pub mod search_service_client {
                 .insert(GrpcMethod::new("sightline.v1.SearchService", "Search"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// Searches from now on: sends what newly fits, within seconds of its being stored, for as long as the caller listens, an
+        /// hour at most. What is there already is for Search. Whether the case and the owners of the cameras still allow it is
+        /// decided again before every hit, and every few seconds without one; where nothing is allowed any more, the stream ends
+        /// with the refusal. It is on the record from its beginning to its end, takes one query and up to `limit` results from the
+        /// budget, and gives back what it did not use. Nothing of it is kept: it ends with the stream, and with the server.
+        /// Roles: investigator. Missing-person cases alone.
+        /// Errors: as Search, and PERMISSION_DENIED (`purpose`: a case of another purpose), FAILED_PRECONDITION (`model_changed`:
+        /// another model took over, so that the examples can't be compared any more), UNAVAILABLE (the server stops).
+        pub async fn keep_looking(
+            &mut self,
+            request: impl tonic::IntoRequest<super::KeepLookingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::KeepLookingResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.SearchService/KeepLooking",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.SearchService", "KeepLooking"));
+            self.inner.server_streaming(req, path, codec).await
+        }
         /// The redacted crop of one sighting that the case covers.
         /// Roles: investigator.
         /// Errors: PERMISSION_DENIED (as above, and a sighting that is not there), NOT_FOUND (its crop is gone).
@@ -4806,6 +5273,27 @@ pub mod search_service_server {
             &self,
             request: tonic::Request<super::SearchRequest>,
         ) -> std::result::Result<tonic::Response<Self::SearchStream>, tonic::Status>;
+        /// Server streaming response type for the KeepLooking method.
+        type KeepLookingStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::KeepLookingResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Searches from now on: sends what newly fits, within seconds of its being stored, for as long as the caller listens, an
+        /// hour at most. What is there already is for Search. Whether the case and the owners of the cameras still allow it is
+        /// decided again before every hit, and every few seconds without one; where nothing is allowed any more, the stream ends
+        /// with the refusal. It is on the record from its beginning to its end, takes one query and up to `limit` results from the
+        /// budget, and gives back what it did not use. Nothing of it is kept: it ends with the stream, and with the server.
+        /// Roles: investigator. Missing-person cases alone.
+        /// Errors: as Search, and PERMISSION_DENIED (`purpose`: a case of another purpose), FAILED_PRECONDITION (`model_changed`:
+        /// another model took over, so that the examples can't be compared any more), UNAVAILABLE (the server stops).
+        async fn keep_looking(
+            &self,
+            request: tonic::Request<super::KeepLookingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<Self::KeepLookingStream>,
+            tonic::Status,
+        >;
         /// The redacted crop of one sighting that the case covers.
         /// Roles: investigator.
         /// Errors: PERMISSION_DENIED (as above, and a sighting that is not there), NOT_FOUND (its crop is gone).
@@ -4941,6 +5429,52 @@ pub mod search_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/sightline.v1.SearchService/KeepLooking" => {
+                    #[allow(non_camel_case_types)]
+                    struct KeepLookingSvc<T: SearchService>(pub Arc<T>);
+                    impl<
+                        T: SearchService,
+                    > tonic::server::ServerStreamingService<super::KeepLookingRequest>
+                    for KeepLookingSvc<T> {
+                        type Response = super::KeepLookingResponse;
+                        type ResponseStream = T::KeepLookingStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::KeepLookingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SearchService>::keep_looking(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = KeepLookingSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 "/sightline.v1.SearchService/GetCrop" => {
                     #[allow(non_camel_case_types)]
                     struct GetCropSvc<T: SearchService>(pub Arc<T>);
@@ -5026,7 +5560,7 @@ pub mod search_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ExportRequest {
     #[prost(string, tag = "1")]
     pub case_id: ::prost::alloc::string::String,
@@ -5035,7 +5569,7 @@ pub struct ExportRequest {
 }
 /// Nested message and enum types in `ExportRequest`.
 pub mod export_request {
-    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
     pub enum Selection {
         /// These.
         #[prost(message, tag = "2")]

@@ -72,7 +72,7 @@ async fn an_example_may_be_anything_the_case_covers_and_nothing_else() {
     let later = w.see("quay", 3700, white(), looks(0.0)).await;
     let hit = w.see("quay", 5, white(), looks(0.0)).await;
     let permit = w.permit(|_, request| request.cameras = [camera("quay")].into()).await;
-    let like = |id| SearchQuery { like: Some(id), ..Default::default() };
+    let like = |id| SearchQuery { like: vec![id], ..Default::default() };
     let found = w.searcher.search(&permit, &like(elsewhere)).await.unwrap();
     assert_eq!(found.hits.iter().map(|h| h.sighting.id).collect::<Vec<_>>(), [hit], "asked on one camera, shown on another");
     assert_eq!(refusal(&w, &permit, like(later)).await, Code::Outside);

@@ -32,7 +32,7 @@ async fn an_example_finds_its_like_on_other_cameras_and_never_itself() {
     let near = w.see("quay", 30, plain(), looks(10.0)).await;
     let far = w.see("south", 60, plain(), looks(60.0)).await;
     let permit = w.permit(|_, _| {}).await;
-    let found = w.searcher.search(&permit, &SearchQuery { like: Some(example), ..Default::default() }).await.unwrap();
+    let found = w.searcher.search(&permit, &SearchQuery { like: vec![example], ..Default::default() }).await.unwrap();
     assert_eq!(found.hits.iter().map(|h| h.sighting.id).collect::<Vec<_>>(), [near, far]);
     let likeness = found.hits[0].appearance_score.unwrap();
     assert!((likeness - score::likeness(10f32.to_radians().cos())).abs() < 1e-3, "{likeness}");
@@ -47,7 +47,7 @@ async fn words_and_example_together_want_both() {
     let words = w.see("quay", 60, wears(Colour::White, Colour::Blue, 1.0), looks(90.0)).await;
     let like = w.see("south", 90, wears(Colour::Red, Colour::Red, 1.0), looks(0.0)).await;
     let permit = w.permit(|_, _| {}).await;
-    let query = SearchQuery { description: white_over_blue(), like: Some(example), ..Default::default() };
+    let query = SearchQuery { description: white_over_blue(), like: vec![example], ..Default::default() };
     let found = w.searcher.search(&permit, &query).await.unwrap();
     assert_eq!(found.hits.iter().map(|h| h.sighting.id).collect::<Vec<_>>(), [both, words, like]);
     assert!(found.hits[1].score <= 0.51 && found.hits[2].score <= 0.5);
@@ -96,7 +96,7 @@ async fn the_answer_is_the_same_as_looking_at_everything() {
             let description = if words { white_over_blue() } else { DescriptionQuery::default() };
             let query = SearchQuery {
                 description: description.clone(),
-                like: like.then_some(example.0.id),
+                like: like.then_some(example.0.id).into_iter().collect(),
                 limit: Some(limit),
                 ..Default::default()
             };

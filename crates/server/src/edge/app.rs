@@ -8,7 +8,7 @@ use search::Searcher;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::Status;
 use tracing::Instrument as _;
-use types::{CaseId, ReceiveTime};
+use types::{CaseId, ReceiveTime, SightingId};
 
 use crate::{
     base::{clock::Clock, rules::Rules},
@@ -60,6 +60,18 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// The first of these that nobody was given under the case, or that is gone.
+    pub(crate) async fn not_handed_out(&self, case: &CaseId, ids: &[SightingId]) -> Result<Option<SightingId>, Fault> {
+        let mut unknown: Vec<_> = ids.iter().copied().filter(|id| !self.handed_out.has(case, *id)).collect();
+        if unknown.is_empty() {
+            return Ok(None);
+        }
+        let known = self.catalogue().handed_out(case, &unknown).await?;
+        self.handed_out.note(case, &known);
+        unknown.retain(|id| !known.contains(id));
+        Ok(unknown.first().copied())
+    }
+
     /// Goes on by itself, within the span of the call that began it.
     pub(crate) fn detach(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.detached.spawn(task.in_current_span());

@@ -223,6 +223,7 @@ fn action_of(path: &str) -> Option<Action> {
     let (service, method) = path.strip_prefix("/sightline.v1.")?.split_once('/')?;
     Some(match (service, method) {
         ("SearchService", "Search") => Action::Search,
+        ("SearchService", "KeepLooking") => Action::KeepLooking,
         ("SearchService", "GetCrop") => Action::GetCrop,
         ("ExportService", "Export") => Action::Export,
         ("CameraService", "AddAgency") => Action::AddAgency,
@@ -243,6 +244,8 @@ fn action_of(path: &str) -> Option<Action> {
         ("CaseService", "WatchCases") => Action::WatchCases,
         ("CaseService", "CloseCase") => Action::CloseCase,
         ("CaseService", "RefuseCase") => Action::RefuseCase,
+        ("CaseService", "SetMarks") => Action::SetMarks,
+        ("CaseService", "ListMarks") => Action::ListMarks,
         ("FootageService", "AddFootage") => Action::AddFootage,
         ("FootageService", "GetJob") => Action::GetJob,
         ("FootageService", "ListJobs") => Action::ListJobs,

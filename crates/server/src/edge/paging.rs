@@ -74,6 +74,11 @@ impl<K: Serialize + DeserializeOwned> Page<K> {
         (shown, next)
     }
 
+    /// For a page that ends before its rows do: the token of the next one, after this place.
+    pub(crate) fn token_after(&self, place: &K) -> String {
+        self.token(Some(place))
+    }
+
     fn token(&self, last: Option<&K>) -> String {
         // A place is numbers and text: it is written without fail.
         last.and_then(|last| serde_json::to_vec(&(&self.question, last)).ok()).map(|t| BASE64.encode(t)).unwrap_or_default()

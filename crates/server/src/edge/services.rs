@@ -1,6 +1,7 @@
 //! The gRPC edge: messages in, domain calls, messages out. Nothing is decided here that `access` can decide.
 
 mod admin;
+mod audit;
 mod cameras;
 mod case_watch;
 mod cases;
@@ -10,8 +11,10 @@ mod footage;
 mod hand_out;
 mod imports;
 mod ingest;
+mod keep_looking;
 pub(crate) mod live;
 mod log;
+mod marks;
 mod own;
 mod owners;
 mod retention;

@@ -42,6 +42,16 @@ impl CasePurge for SealedWords {
     }
 }
 
+/// What was handed out under a case, and what its requester thought of it. Before [`SealedWords`], which leaves no byte of it.
+struct Marks(Catalogue);
+
+#[async_trait]
+impl CasePurge for Marks {
+    async fn purge(&self, case: &CaseId) -> Result<u64, JanitorError> {
+        Ok(self.0.forget_marks(case).await?)
+    }
+}
+
 pub(crate) async fn sweep_regularly(cases: Arc<CaseSweep>, stop: CancellationToken) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -73,7 +83,7 @@ pub(crate) struct CaseSweep {
     clock: Clock,
     notify: Arc<Notify>,
     rules: Arc<Rules>,
-    purges: [Box<dyn CasePurge>; 2],
+    purges: [Box<dyn CasePurge>; 3],
 }
 
 impl CaseSweep {
@@ -85,8 +95,11 @@ impl CaseSweep {
         notify: Arc<Notify>,
         rules: Arc<Rules>,
     ) -> Self {
-        let purges: [Box<dyn CasePurge>; 2] =
-            [Box::new(SealedWords(store.catalogue.clone())), Box::new(OldCopies(store.data.clone()))];
+        let purges: [Box<dyn CasePurge>; 3] = [
+            Box::new(Marks(store.catalogue.clone())),
+            Box::new(SealedWords(store.catalogue.clone())),
+            Box::new(OldCopies(store.data.clone())),
+        ];
         Self { store, policy, time, clock, notify, rules, purges }
     }
 

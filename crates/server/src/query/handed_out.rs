@@ -1,5 +1,7 @@
-//! Which crops somebody has been given under a case already. Looking at one of them again costs nothing; any other is one more
-//! of the results that a case may have.
+//! Which sightings somebody has been given under a case already. Looking at the crop of one of them again costs nothing; any other
+//! is one more of the results that a case may have. And one of them can be an example, or have a verdict.
+//!
+//! The catalogue keeps them with the entry that ended the call; what is remembered here spares asking it.
 
 use std::{
     collections::{BTreeMap, HashSet, VecDeque},
@@ -8,7 +10,7 @@ use std::{
 
 use types::{CaseId, SightingId};
 
-/// Cases and sightings of each that are remembered. What is not is charged again, never too little.
+/// Cases and sightings of each that are remembered. For what is not the catalogue is asked.
 const CASES: usize = 256;
 const SIGHTINGS: usize = 20_000;
 
@@ -44,6 +46,7 @@ impl HandedOut {
         }
     }
 
+    /// Whether the caller was given this under the case, as far as is remembered.
     pub(crate) fn has(&self, case: &CaseId, sighting: SightingId) -> bool {
         let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         remembered.of.get(case).is_some_and(|known| known.contains(&sighting))

@@ -83,6 +83,15 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             let request = v1::RefuseCaseRequest { case_id: "refused".into(), reason: "no".into() };
             cases("authoriser").await.refuse_case(request).await.unwrap();
         }
+        "CaseService/SetMarks" => {
+            let change = v1::MarkChange { sighting_id: uuid::Uuid::nil().to_string(), in_tray: Some(true), ..Default::default() };
+            let request = v1::SetMarksRequest { case_id: "k".into(), changes: vec![change] };
+            cases("investigator").await.set_marks(request).await.unwrap_err();
+        }
+        "CaseService/ListMarks" => {
+            let request = v1::ListMarksRequest { case_id: "k".into(), ..Default::default() };
+            cases("investigator").await.list_marks(request).await.unwrap();
+        }
         "CameraService/SetCameraPolicy" => {
             let request = v1::SetCameraPolicyRequest { camera_id: "yard".into(), all_hours: true, ..Default::default() };
             owner().await.set_camera_policy(request).await.unwrap();
@@ -113,6 +122,15 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             let description = v1::DescriptionQuery { class: v1::Class::Person.into(), ..Default::default() };
             let request = v1::SearchRequest { case_id: "k".into(), description: Some(description), ..Default::default() };
             deployed.search("investigator", request).await.unwrap();
+        }
+        "SearchService/KeepLooking" => {
+            let description = v1::DescriptionQuery { class: v1::Class::Person.into(), ..Default::default() };
+            let search = v1::SearchRequest { case_id: "k".into(), description: Some(description), ..Default::default() };
+            let lasts = Some(prost_types::Duration { seconds: 0, nanos: 100_000_000 });
+            let request = v1::KeepLookingRequest { search: Some(search), lasts, ..Default::default() };
+            let mut client = SearchServiceClient::new(deployed.channel("investigator").await);
+            let mut parts = client.keep_looking(request).await.unwrap().into_inner();
+            while parts.message().await.unwrap().is_some() {}
         }
         "SearchService/GetCrop" => match stored(deployed).await {
             Some(sighting_id) => {
@@ -222,6 +240,8 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "CaseService/WatchCases" => "case.watch",
         "CaseService/CloseCase" => "case.close",
         "CaseService/RefuseCase" => "case.refuse",
+        "CaseService/SetMarks" => "mark.set",
+        "CaseService/ListMarks" => "mark.list",
         "CameraService/SetCameraPolicy" => "camera.policy",
         "CameraService/PauseCamera" => "camera.pause",
         "CameraService/ResumeCamera" => "camera.resume",
@@ -230,6 +250,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "AdminService/RevokeCertificate" => "identity.revoke",
         "AdminService/ListRevocations" => "identity.list",
         "SearchService/Search" => "search",
+        "SearchService/KeepLooking" => "keep_looking",
         "SearchService/GetCrop" => "crop",
         "ExportService/Export" => "export",
         "FootageService/AddFootage" => "footage.add",

@@ -106,6 +106,8 @@ async fn a_model_takes_over_under_constant_searches_and_none_fails_or_mixes_two(
             if count % 100 == 0 {
                 case = format!("case-{count}");
                 deployed_ref.authorised_case(&case, "gate", FROM, TO).await;
+                // An example is one that was handed out under the case.
+                deployed_ref.search("investigator", like(&case, "")).await.unwrap();
             }
             count += 1;
             let now = scores(deployed_ref, &case, &example).await;

@@ -12,7 +12,7 @@ export interface Card {
   id: string;
   hit: Hit;
   when: number;
-  /** The rank of an earlier hit that may be of the same pass: the same camera within seconds. */
+  /** The rank of the best hit that may be of the same pass of one figure, as the server says; 0: this one. */
   pass: number;
 }
 
@@ -63,16 +63,10 @@ export class Results {
   }
 }
 
-/** Seconds between two tracks of one camera that may be one pass. */
-const PASS = 3;
-
 function card(hit: Hit, before: Card[]): Card {
   const s = hit.sighting;
-  const [first, last] = [millis(s?.first?.time), millis(s?.last?.time)];
-  const same = before.find(({ hit: { sighting: o } }) => {
-    if (o?.cameraId !== s?.cameraId || o?.class !== s?.class) return false;
-    return millis(o?.first?.time) - PASS * 1000 <= last && first <= millis(o?.last?.time) + PASS * 1000;
-  });
+  // An earlier server numbers none.
+  const same = hit.group ? before.find((o) => o.hit.group === hit.group) : undefined;
   return { id: s?.id ?? "", hit, when: millis(s?.best ?? s?.first?.time), pass: same ? same.pass || same.hit.rank : 0 };
 }
 

@@ -5,16 +5,14 @@ use tonic::{Request, Response, Status};
 
 use super::{
     Api,
-    convert::{audit_message, moment, party, revocation},
+    convert::{moment, party, revocation},
 };
 use crate::{
-    edge::{identity::caller, paging::Page, status::Fault},
+    edge::{identity::caller, status::Fault},
     indexer::reindex::{self, ModelChange, ReindexError},
     record::log::sealed,
     store::Rebuilt,
 };
-
-const DEFAULT_LISTED: u32 = 100;
 
 #[tonic::async_trait]
 impl AdminService for Api {
@@ -122,12 +120,7 @@ impl AdminService for Api {
         let request = request.into_inner();
         let (entries, next_page_token) = self
             .0
-            .recorded(&caller, Action::ListAudit, None, AuditDetail::default(), async |_| {
-                let page = Page::of("audit", request.after_seq, request.limit, DEFAULT_LISTED, &request.page_token)?;
-                let after = page.after.unwrap_or(request.after_seq);
-                let entries = self.0.catalogue().audit_since(after, None, page.rows()).await?;
-                Ok(page.cut(entries, |e| e.receipt.seq, |e| Some(audit_message(e))))
-            })
+            .recorded(&caller, Action::ListAudit, None, AuditDetail::default(), async |_| self.audit_page(&request).await)
             .await?;
         Ok(Response::new(v1::ListAuditResponse { entries, next_page_token }))
     }

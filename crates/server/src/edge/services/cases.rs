@@ -58,7 +58,7 @@ impl CaseService for Api {
                 match self.0.catalogue().add_case_within(self.0.gate.policy(), &Case::requested(grant)).await {
                     Ok(added) => {
                         self.0.notify.changed();
-                        Ok((added.case, ending))
+                        Ok((added, ending))
                     }
                     Err(CatalogueError::Denied(denial)) => Err(denial.into()),
                     Err(error) => Err(error.into()),
@@ -93,7 +93,7 @@ impl CaseService for Api {
                 let mut after = before.case.clone();
                 after.authorise(self.0.gate.policy(), &caller, key, signature, self.0.now())?;
                 let ending = granted(&after.grant);
-                let authorised = self.0.catalogue().change_case(&before, &after).await?.case;
+                let authorised = self.0.catalogue().change_case(&before, &after).await?;
                 self.0.notify.changed();
                 Ok((authorised, ending))
             })
@@ -107,8 +107,8 @@ impl CaseService for Api {
         let case = self
             .0
             .recorded(&caller, Action::GetCase, Some(&id), AuditDetail::default(), async |_| {
-                let case = self.stored(&id).await?.case;
-                if may_see_case(&case, &caller) { Ok(case) } else { Err(Denial::no_case(&id).into()) }
+                let stored = self.stored(&id).await?;
+                if may_see_case(&stored.case, &caller) { Ok(stored) } else { Err(Denial::no_case(&id).into()) }
             })
             .await?;
         Ok(Response::new(v1::GetCaseResponse { case: Some(case_message(self.0.gate.policy(), &case)) }))
@@ -128,10 +128,11 @@ impl CaseService for Api {
                     cases,
                     |(_, place)| place.clone(),
                     |(case, _)| {
-                        let case = case?.case;
+                        let stored = case?;
                         // The columns that chose it are copies.
-                        let shown = may_see_case(&case, &caller) && state.is_none_or(|state| case.state() == state);
-                        shown.then(|| case_message(self.0.gate.policy(), &case))
+                        let case = &stored.case;
+                        let shown = may_see_case(case, &caller) && state.is_none_or(|state| case.state() == state);
+                        shown.then(|| case_message(self.0.gate.policy(), &stored))
                     },
                 ))
             })
@@ -157,7 +158,7 @@ impl CaseService for Api {
                 let before = self.stored(&id).await?;
                 let mut after = before.case.clone();
                 after.close(&caller, &request.reason, self.0.now())?;
-                let closed = self.0.catalogue().change_case(&before, &after).await?.case;
+                let closed = self.0.catalogue().change_case(&before, &after).await?;
                 self.0.rules.changed();
                 self.0.notify.changed();
                 Ok(closed)
@@ -177,7 +178,7 @@ impl CaseService for Api {
                 let before = self.stored(&id).await?;
                 let mut after = before.case.clone();
                 after.refuse(self.0.gate.policy(), &caller, &request.reason, self.0.now())?;
-                let refused = self.0.catalogue().change_case(&before, &after).await?.case;
+                let refused = self.0.catalogue().change_case(&before, &after).await?;
                 self.0.rules.changed();
                 self.0.notify.changed();
                 // Where this is cut off, the next sweep does it again.
@@ -187,10 +188,20 @@ impl CaseService for Api {
             .await?;
         Ok(Response::new(v1::RefuseCaseResponse { case: Some(case_message(self.0.gate.policy(), &case)) }))
     }
+
+    async fn set_marks(&self, request: Request<v1::SetMarksRequest>) -> Result<Response<v1::SetMarksResponse>, Status> {
+        let caller = caller(&request)?;
+        Ok(Response::new(self.set_marks_as(&caller, request.into_inner()).await?))
+    }
+
+    async fn list_marks(&self, request: Request<v1::ListMarksRequest>) -> Result<Response<v1::ListMarksResponse>, Status> {
+        let caller = caller(&request)?;
+        Ok(Response::new(self.list_marks_as(&caller, request.into_inner()).await?))
+    }
 }
 
 impl Api {
-    async fn stored(&self, id: &CaseId) -> Result<StoredCase, Fault> {
+    pub(super) async fn stored(&self, id: &CaseId) -> Result<StoredCase, Fault> {
         self.0.catalogue().case(id).await?.ok_or_else(|| Denial::no_case(id).into())
     }
 }

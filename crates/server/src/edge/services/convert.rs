@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use access::{Area, Budgets, Caller, CameraPolicy, Case, CaseState, Ending, Hours, Limits, Place, Policy, Purpose, Role, Scope};
-use catalogue::{Agency, AuditRecord, Camera, Position, RevokedIdentity};
+use access::{Area, Budgets, Caller, CameraPolicy, CaseState, Ending, Hours, Limits, Place, Policy, Purpose, Role, Scope};
+use catalogue::{Agency, AuditRecord, Camera, Position, RevokedIdentity, StoredCase};
 use proto::{BadMessage, v1};
 use types::{AgencyId, CameraId, CaptureTime, Class, QueryPart, ReceiveTime};
 
@@ -131,7 +131,7 @@ pub(super) fn state_from(value: i32) -> Result<Option<CaseState>, BadMessage> {
     }
 }
 
-pub(super) fn case_message(policy: &Policy, case: &Case) -> v1::Case {
+pub(super) fn case_message(policy: &Policy, StoredCase { case, spent, .. }: &StoredCase) -> v1::Case {
     let grant = &case.grant;
     let first = case.authorisations.first();
     let scope = v1::Scope {
@@ -151,6 +151,8 @@ pub(super) fn case_message(policy: &Policy, case: &Case) -> v1::Case {
         Ending::Unauthorised => v1::CaseEnding::Unauthorised,
     };
     let waits = case.state() == CaseState::Requested;
+    let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let (queries, results) = (number(spent.queries), number(spent.results));
     v1::Case {
         id: grant.case.to_string(),
         purpose: purpose_message(grant.purpose).into(),
@@ -181,6 +183,11 @@ pub(super) fn case_message(policy: &Policy, case: &Case) -> v1::Case {
         closed_reason: case.closed.as_ref().map(|c| c.reason.clone()).unwrap_or_default(),
         ending: case.closed.as_ref().map(|c| ending(c.ending).into()).unwrap_or_default(),
         emergency_until: case.emergency_until(policy).filter(|_| waits).and_then(moment),
+        used: Some(v1::Budget { queries, results }),
+        left: Some(v1::Budget {
+            queries: grant.budgets.queries.saturating_sub(queries),
+            results: grant.budgets.results.saturating_sub(results),
+        }),
     }
 }
 

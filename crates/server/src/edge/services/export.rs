@@ -166,6 +166,8 @@ impl Api {
             by_hand: matches!(wanted, Wanted::These(_)),
             words: Vec::new(),
             like: None,
+            like_these: Vec::new(),
+            unlike: Vec::new(),
             like_picture: false,
             from: permit.window().from(),
             to: permit.window().to(),
@@ -184,9 +186,20 @@ impl Api {
             }
             Wanted::FoundBy(question) => {
                 selection.words = words(&question.description);
-                selection.like = question.like;
-                selection.like_picture = matches!(question.example, Some(Example::Picture(_)));
-                let (Found { hits, exact }, current) = self.look(permit, question).await?;
+                if question.without_colour {
+                    selection.words.push("no colour known".to_owned());
+                }
+                match &question.example {
+                    Some(Example::Sighting(one)) => selection.like = Some(*one),
+                    Some(Example::Picture(_)) => selection.like_picture = true,
+                    Some(Example::Several(several)) => {
+                        selection.like_these = several.like.iter().copied().collect();
+                        selection.unlike = several.unlike.iter().copied().collect();
+                        selection.like_picture = several.pictures.is_some();
+                    }
+                    None => {}
+                }
+                let (Found { hits, exact, .. }, current) = self.look(permit, question).await?;
                 selection.exact = Some(exact && current);
                 sightings = hits.into_iter().map(|hit| (hit.sighting.clone(), Some(hit))).collect();
             }
@@ -231,7 +244,7 @@ impl Api {
     /// The entries of a case that an export shows: who opened and authorised it, what was searched and exported. Refused
     /// calls are not among them: they may be somebody else's.
     async fn record_of(&self, case: &CaseId) -> Result<Vec<RecordLine>, Fault> {
-        let shown = [Action::OpenCase, Action::AuthoriseCase, Action::Search, Action::Export];
+        let shown = [Action::OpenCase, Action::AuthoriseCase, Action::Search, Action::KeepLooking, Action::Export];
         let (mut lines, mut after) = (Vec::new(), 0);
         loop {
             let page = self.0.catalogue().audit_since(after, Some(case), PAGE).await?;

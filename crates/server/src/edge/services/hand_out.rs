@@ -3,10 +3,12 @@
 
 use std::{
     collections::BTreeSet,
+    pin::Pin,
     time::{Duration, Instant},
 };
 
-use access::{Action, CasePermit, Granted, Outcome, SearchRequest, decide};
+use access::{Action, CasePermit, Denial, Granted, Outcome, SearchRequest, decide};
+use futures::Stream;
 use proto::v1;
 use search::{Hit, Matched};
 use tokio::sync::mpsc;
@@ -19,6 +21,9 @@ use crate::edge::status::{Fault, status};
 /// The rules are read again at least this often, also when nobody changed them through this server: a case expires.
 const AGAIN: Duration = Duration::from_millis(250);
 
+/// What `KeepLooking` answers with.
+pub(super) type Looks = Pin<Box<dyn Stream<Item = Result<v1::KeepLookingResponse, Status>> + Send>>;
+
 /// What a search found, not handed out yet.
 pub(super) struct Answer {
     pub(super) permit: CasePermit,
@@ -26,24 +31,32 @@ pub(super) struct Answer {
     pub(super) hits: Vec<Hit>,
     pub(super) crops: bool,
     pub(super) exact: bool,
+    pub(super) without_colour: Option<u32>,
     pub(super) began: Instant,
     /// Counts the changes of rules when the permit was asked for.
     pub(super) rules: u64,
 }
 
-/// What is allowed now; `None`: nothing.
-struct Rules {
-    granted: Option<Granted>,
+/// What is allowed now, or why nothing is.
+pub(super) struct Rules {
+    pub(super) granted: Result<Granted, Denial>,
     count: u64,
     read: Instant,
+}
+
+impl Rules {
+    /// As the permit has it. `count`: of the changes of rules when it was asked for; `read`: when.
+    pub(super) fn of(permit: &CasePermit, count: u64, read: Instant) -> Self {
+        Self { granted: Ok(permit.granted().clone()), count, read }
+    }
 }
 
 type Sender = mpsc::Sender<Result<v1::SearchResponse, Status>>;
 
 /// Sends hits, records how it ended, and sends the summary.
 pub(super) async fn hand_out(api: Api, answer: Answer, send: Sender) {
-    let Answer { permit, asked, hits, crops, exact, began, rules } = answer;
-    let mut rules = Rules { granted: Some(permit.granted().clone()), count: rules, read: began };
+    let Answer { permit, asked, hits, crops, exact, without_colour, began, rules } = answer;
+    let mut rules = Rules::of(&permit, rules, began);
     let (mut handed, mut withheld, mut withheld_cameras) = (Vec::new(), 0, BTreeSet::<CameraId>::new());
     let mut end = Ok(Outcome::Done);
     let deadline = tokio::time::Instant::now() + api.0.config.request_timeout;
@@ -87,6 +100,7 @@ pub(super) async fn hand_out(api: Api, answer: Answer, send: Sender) {
         completed_audit_seq: 0,
         withheld,
         withheld_camera_ids: withheld_cameras.iter().map(ToString::to_string).collect(),
+        without_colour,
     };
     let outcome = *end.as_ref().unwrap_or(&Outcome::Failed);
     api.0.handed_out.note(permit.case(), &handed);
@@ -106,7 +120,19 @@ pub(super) async fn hand_out(api: Api, answer: Answer, send: Sender) {
 
 impl Api {
     /// Whether a hit may still go out: decided anew, from what the case and the owners say now.
-    async fn allows(&self, permit: &CasePermit, asked: &SearchRequest, rules: &mut Rules, hit: &Hit) -> Result<bool, Fault> {
+    pub(super) async fn allows(
+        &self,
+        permit: &CasePermit,
+        asked: &SearchRequest,
+        rules: &mut Rules,
+        hit: &Hit,
+    ) -> Result<bool, Fault> {
+        self.decide_again(permit, asked, rules).await?;
+        Ok(permit.covers(&hit.sighting) && rules.granted.as_ref().is_ok_and(|g| g.asked.covers(&hit.sighting)))
+    }
+
+    /// Reads the rules anew, unless that was just done and nothing has changed.
+    pub(super) async fn decide_again(&self, permit: &CasePermit, asked: &SearchRequest, rules: &mut Rules) -> Result<(), Fault> {
         let count = self.0.rules.count();
         if count != rules.count || rules.read.elapsed() >= AGAIN {
             let (case, cameras) = self.0.case_and_cameras(permit.case()).await?;
@@ -114,13 +140,14 @@ impl Api {
             let asked = SearchRequest { cameras: BTreeSet::new(), ..asked.clone() };
             let policy = self.0.gate.policy();
             let now = self.0.now();
-            let granted = case.and_then(|c| decide(policy, &c, &cameras, &asked, permit.caller(), now).ok());
+            let granted = case.ok_or_else(|| Denial::no_case(permit.case()));
+            let granted = granted.and_then(|c| decide(policy, &c, &cameras, &asked, permit.caller(), now));
             *rules = Rules { granted, count, read: Instant::now() };
         }
-        Ok(permit.covers(&hit.sighting) && rules.granted.as_ref().is_some_and(|g| g.asked.covers(&hit.sighting)))
+        Ok(())
     }
 
-    async fn crop_of(&self, permit: &CasePermit, hit: &Hit, wanted: bool) -> Result<Vec<u8>, Fault> {
+    pub(super) async fn crop_of(&self, permit: &CasePermit, hit: &Hit, wanted: bool) -> Result<Vec<u8>, Fault> {
         if !wanted {
             return Ok(Vec::new());
         }
@@ -128,7 +155,7 @@ impl Api {
     }
 }
 
-fn message(rank: u32, hit: &Hit, crop: Vec<u8>) -> v1::Hit {
+pub(super) fn message(rank: u32, hit: &Hit, crop: Vec<u8>) -> v1::Hit {
     v1::Hit {
         rank,
         sighting: Some((&hit.sighting).into()),
@@ -137,6 +164,12 @@ fn message(rank: u32, hit: &Hit, crop: Vec<u8>) -> v1::Hit {
         appearance_score: hit.appearance_score,
         matched: hit.why.iter().map(matched).collect(),
         crop,
+        group: hit.group,
+        reach: hit.reach.map(|reach| v1::Reach {
+            reachable: reach.reachable,
+            metres: reach.metres.round() as u32,
+            time: Some(proto::duration(reach.time)),
+        }),
     }
 }
 

@@ -59,7 +59,13 @@ pub struct Selection {
     /// The example.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub like: Option<SightingId>,
-    /// The example was a picture. It is not here: it was not kept.
+    /// The examples, where there was more than one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub like_these: Vec<SightingId>,
+    /// What it was not to be like.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unlike: Vec<SightingId>,
+    /// The example, or one of them, was a picture. It is not here: it was not kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub like_picture: bool,
     pub from: CaptureTime,

@@ -136,6 +136,11 @@ fn asked(page: &mut String, m: &Manifest) -> fmt::Result {
     if let Some(example) = &s.like {
         row(page, "Like", &format!("the sighting {example}"))?;
     }
+    for (what, examples) in [("Like", &s.like_these), ("Not like", &s.unlike)] {
+        if !examples.is_empty() {
+            row(page, what, &format!("the sightings {}", list(examples)))?;
+        }
+    }
     if s.like_picture {
         row(page, "Like", "a picture that was shown, its faces erased first; it was not kept")?;
     }
