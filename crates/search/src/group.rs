@@ -65,17 +65,19 @@ pub(crate) fn candidates(hits: &[Hit]) -> Vec<SightingId> {
     found
 }
 
-fn belongs<'a>(
-    new: &Sighting,
-    members: impl Iterator<Item = &'a Sighting> + Clone,
-    vectors: &HashMap<SightingId, Embedding>,
-) -> bool {
+fn belongs<'a>(new: &Sighting, members: impl Iterator<Item = &'a Sighting>, vectors: &HashMap<SightingId, Embedding>) -> bool {
     let alike = |member: &Sighting| {
         let vectors = vectors.get(&new.id).zip(vectors.get(&member.id));
         vectors.and_then(|(a, b)| a.similarity(b)).is_some_and(|cosine| cosine >= ALIKE)
     };
-    members.clone().all(|member| gap(member, new) >= -OVERLAP_US)
-        && members.clone().any(|member| may_follow(member, new) && alike(member))
+    let mut follows = false;
+    for member in members {
+        if gap(member, new) < -OVERLAP_US {
+            return false;
+        }
+        follows = follows || may_follow(member, new) && alike(member);
+    }
+    follows
 }
 
 /// By class, time and place in the picture.

@@ -214,6 +214,8 @@ impl Searcher {
     async fn count_without_colour(&self, permit: &CasePermit, plan: &Plan) -> Result<Option<u32>, SearchError> {
         let mut plan = Plan { without_colour: true, ..plan.clone() };
         plan.filter.classes.retain(|class| has_colours(*class));
+        // An example is no hit, and is in scope all the same.
+        plan.filter.exclude.clear();
         if plan.filter.classes.is_empty() {
             return Ok(None);
         }

@@ -77,7 +77,7 @@ const _: fn() = || {
     struct Compared;
     struct Written;
     impl<T: ?Sized> Lacks<()> for T {}
-    impl<T: ?Sized + Clone> Lacks<Copied> for T {}
+    impl<T: Clone> Lacks<Copied> for T {}
     impl<T: ?Sized + PartialEq> Lacks<Compared> for T {}
     impl<T: ?Sized + serde::Serialize> Lacks<Written> for T {}
     let _: fn() = <Silhouette as Lacks<_>>::proof;

@@ -29,7 +29,7 @@ pub(super) fn is_thing(figure: &Detection, things: &[&Detection], all: &[&Detect
     };
     figure.class.group() == Group::Person
         && things.iter().any(|t| t.class != Class::Umbrella && t.bbox.iou(&figure.bbox) >= SAME_THING)
-        && all.iter().any(|o| taller(o))
+        && all.iter().any(taller)
 }
 
 /// Where somebody else counts as near.

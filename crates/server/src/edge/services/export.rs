@@ -60,7 +60,7 @@ impl ExportService for Api {
 /// What is to be exported.
 enum Wanted {
     These(Vec<SightingId>),
-    FoundBy(Question),
+    FoundBy(Box<Question>),
 }
 
 /// Everything an export is made of, read; nothing of it has left yet.
@@ -115,7 +115,7 @@ impl Wanted {
                 if !search.case_id.is_empty() && search.case_id != case.as_str() {
                     return Err(Fault::invalid("two_cases", "the search names another case", "export one case at a time"));
                 }
-                Ok(Self::FoundBy(Question::from_message(search)?))
+                Ok(Self::FoundBy(Box::new(Question::from_message(search)?)))
             }
         }
     }
@@ -199,7 +199,7 @@ impl Api {
                     }
                     None => {}
                 }
-                let (Found { hits, exact, .. }, current) = self.look(permit, question).await?;
+                let (Found { hits, exact, .. }, current) = self.look(permit, *question).await?;
                 selection.exact = Some(exact && current);
                 sightings = hits.into_iter().map(|hit| (hit.sighting.clone(), Some(hit))).collect();
             }

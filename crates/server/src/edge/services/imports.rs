@@ -54,7 +54,7 @@ impl Api {
     ) -> Result<v1::ImportCamerasResponse, Status> {
         let ids: BTreeSet<CameraId> = request.cameras.iter().filter_map(|row| CameraId::new(&row.id).ok()).collect();
         let titles: Vec<_> = request.cameras.iter().map(|row| format!("{}: {}", row.id, row.title)).collect();
-        let detail = AuditDetail { cameras: ids, ..AuditDetail::default() }.seal(sealed(Matter::Title, &titles.join("\n")));
+        let detail = AuditDetail { cameras: ids, ..AuditDetail::default() }.seal(sealed(Matter::Title, titles.join("\n")));
         self.0
             .recorded(caller, Action::ImportCameras, None, detail, async |permission| {
                 let plan = self.plan(caller, permission, &request.cameras).await?;
@@ -199,7 +199,7 @@ impl Api {
             plan.addresses.iter().map(|(id, address)| (id.clone(), address.secret.then(|| address.kept.clone()))).collect();
         let done = match keep(secrets.clone(), wanted).await {
             Ok(()) => catalogue.import_cameras(&plan.added, &plan.changed).await.map_err(Fault::from),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         };
         if let Err(fault) = done {
             // As it was, as far as the disk lets us.

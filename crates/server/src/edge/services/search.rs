@@ -263,7 +263,7 @@ impl Question {
             unlike,
             pictures,
             without_colour: request.without_colour,
-            reach: request.reach.map(reach_from).transpose()?,
+            reach: request.reach.as_ref().map(reach_from).transpose()?,
             window: request.window.map(TryInto::try_into).transpose()?,
             cameras: camera_ids(&request.camera_ids)?,
             limit: if request.limit == 0 { DEFAULT_LIMIT } else { request.limit },
@@ -300,7 +300,7 @@ fn example(like: &BTreeSet<SightingId>, unlike: &BTreeSet<SightingId>, pictures:
     }
 }
 
-fn reach_from(asked: v1::ReachQuery) -> Result<(SightingId, Travel, bool), BadMessage> {
+fn reach_from(asked: &v1::ReachQuery) -> Result<(SightingId, Travel, bool), BadMessage> {
     let by = match v1::Travel::try_from(asked.by) {
         Ok(v1::Travel::Foot) => Travel::Foot,
         Ok(v1::Travel::Vehicle) => Travel::Vehicle,
