@@ -334,6 +334,12 @@ impl SearchService for Bare {
         Ok(Response::new(stream::iter(hits).boxed()))
     }
 
+    type KeepLookingStream = Pin<Box<dyn Stream<Item = Result<v1::KeepLookingResponse, Status>> + Send>>;
+
+    async fn keep_looking(&self, _: Request<v1::KeepLookingRequest>) -> Result<Response<Self::KeepLookingStream>, Status> {
+        Err(Status::unimplemented("the bench asks for none"))
+    }
+
     async fn get_crop(&self, _: Request<v1::GetCropRequest>) -> Result<Response<v1::GetCropResponse>, Status> {
         Err(Status::unimplemented("the bench asks for none"))
     }

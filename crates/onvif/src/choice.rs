@@ -93,7 +93,7 @@ mod tests {
         assert_eq!(choose(&all, None).unwrap().token, "sub");
         assert!(choose(&all, None).unwrap().why.contains("smallest"));
         assert_eq!(choose(&[main.clone(), tiny.clone()], None).unwrap().token, "main");
-        let only = choose(&[tiny.clone(), profile("less", "v", H264, (160, 120), 25.0)], None).unwrap();
+        let only = choose(&[tiny, profile("less", "v", H264, (160, 120), 25.0)], None).unwrap();
         assert_eq!(only.token, "tiny");
         assert!(only.why.contains("the largest"), "{}", only.why);
         assert_eq!(choose(&all, Some("main")).unwrap().token, "main");

@@ -231,7 +231,7 @@ impl Server {
         let time = Arc::new(SettledTime::new(store.catalogue.clone(), clock.clone(), config.clock_leap));
         let certificates = KnownCertificates::new(store.catalogue.clone(), store.log.clone(), clock.clone(), home.clone());
         let cases = CaseSweep::new(store.clone(), policy.clone(), time.clone(), clock.clone(), notify.clone(), rules.clone());
-        let deleter = Deleter::new(store.clone(), config.retention.clone(), time.clone(), clock.clone(), health.clone());
+        let deleter = Deleter::new(store.clone(), config.retention, time.clone(), clock.clone(), health.clone());
         let app = Arc::new(App {
             gate: Gate::new(policy, Marking(store.log.clone())),
             keys,

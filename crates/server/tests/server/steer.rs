@@ -45,6 +45,9 @@ async fn deployed() -> (Deployed, Vec<SightingId>) {
     (deployed, ids)
 }
 
+/// Names a sighting in a request, in one of the ways there are.
+type Ask = &'static dyn Fn(&mut v1::SearchRequest, &str);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_example_must_have_been_handed_out_under_the_case_also_on_a_server_that_was_started_anew() {
     let (mut deployed, ids) = deployed().await;
@@ -53,7 +56,7 @@ async fn an_example_must_have_been_handed_out_under_the_case_also_on_a_server_th
     let of_gate: Vec<String> = ids.iter().step_by(2).take(6).map(ToString::to_string).collect();
     let not_handed = of_gate.iter().find(|id| !handed.contains(id)).unwrap().clone();
     let nowhere = "0f8fad5b-d9cb-469f-a165-70867728950e".to_owned();
-    let asks: [&dyn Fn(&mut v1::SearchRequest, &str); 4] = [
+    let asks: [Ask; 4] = [
         &|r, id| r.like_sighting_id = id.into(),
         &|r, id| r.like = vec![example(id)],
         &|r, id| r.unlike = vec![example(id)],

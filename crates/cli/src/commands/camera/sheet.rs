@@ -103,7 +103,7 @@ impl Import {
                 Err(fault) => faults.push(fault),
             }
         }
-        none_of(faults)?;
+        none_of(&faults)?;
         let lines: Vec<u64> = rows.iter().map(|row| row.line).collect();
         let cameras = rows.into_iter().map(|row| row.camera).collect();
         let mut service = ctx.connect(Caller::Operator).await?.cameras();
@@ -148,7 +148,7 @@ fn in_lines(mut failure: Failure, lines: &[u64]) -> Failure {
     failure
 }
 
-fn none_of(faults: Vec<(u64, String)>) -> Outcome {
+fn none_of(faults: &[(u64, String)]) -> Outcome {
     if faults.is_empty() {
         return Ok(());
     }
@@ -191,7 +191,7 @@ fn rows(text: &str, agency: Option<&AgencyId>) -> Outcome<Vec<Row>> {
             Err(fault) => faults.push((line, fault)),
         }
     }
-    none_of(faults)?;
+    none_of(&faults)?;
     if rows.is_empty() {
         return Err(
             Failure::new("rows", "the table has no rows").hint("the first line names the columns, each further one is a camera")

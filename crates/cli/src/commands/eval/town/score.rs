@@ -257,7 +257,7 @@ fn by_description(truth: &Truth, seen: &[Seen], figure: &str) -> Answered {
 }
 
 /// The best, at most as many as a search shows; of two alike the newer is first, as in a search.
-fn first_hits<'a>(seen: &'a [Seen], score: impl Fn(&Seen) -> Option<f32>) -> Vec<&'a Seen> {
+fn first_hits(seen: &[Seen], score: impl Fn(&Seen) -> Option<f32>) -> Vec<&Seen> {
     let mut hits: Vec<(f32, &Seen)> = seen.iter().filter_map(|s| Some((score(s)?, s))).collect();
     hits.sort_by(|a, b| b.0.total_cmp(&a.0).then(b.1.first.total_cmp(&a.1.first)));
     hits.into_iter().take(LIMIT).map(|(_, s)| s).collect()
