@@ -113,7 +113,7 @@ impl Login {
 /// Ask a camera what it is, what its clock says and where its streams are; changes nothing
 #[derive(Debug, Args)]
 pub(crate) struct Probe {
-    /// 192.0.2.7, 192.0.2.7:8000 or https://camera.example
+    /// 192.0.2.7, 192.0.2.7:8000 or `https://camera.example`
     #[arg(value_name = "HOST")]
     host: DeviceHost,
     #[command(flatten)]
