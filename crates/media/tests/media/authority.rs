@@ -3,15 +3,13 @@
 use std::{
     io::Write,
     net::TcpListener,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use media::{FrameReader, MediaError, RtspSource, Sampling};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::{
-    fake::{Fake, header, method, sdp, speak},
+    fake::{Fake, header, method, sdp},
     support::camera_at,
 };
 
@@ -181,31 +179,13 @@ fn over_tls_basic_is_sent_to_the_camera_that_the_certificate_names_and_to_no_oth
         return;
     };
     let read = |name: &str| std::fs::read(folder.join(name)).unwrap();
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(read("key.der")));
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![read("cert.der").into()], key)
-        .unwrap();
-    let config = Arc::new(config);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let told = Arc::<std::sync::Mutex<Vec<String>>>::default();
-    let log = told.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let tls = rustls::StreamOwned::new(rustls::ServerConnection::new(config.clone()).unwrap(), stream.unwrap());
-            let answer = |request: &str| match header(request, "Authorization") {
-                None => format!("401 Unauthorized\r\n{BASIC}"),
-                Some(_) => "404 Not Found\r\n".into(),
-            };
-            speak(tls, &answer, &log);
-        }
+    let fake = Fake::over_tls(read("cert.der").into(), read("key.der"), |request| match header(request, "Authorization") {
+        None => format!("401 Unauthorized\r\n{BASIC}"),
+        Some(_) => "404 Not Found\r\n".into(),
     });
     for (host, trusted) in [("127.0.0.1", false), ("localhost", true)] {
-        let error = error_of(&camera_at(&format!("rtsps://operator:horse@{host}:{port}/live")));
-        let told = told.lock().unwrap().clone();
+        let error = error_of(&camera_at(&format!("rtsps://operator:horse@{host}:{}/live", fake.port)));
+        let told = fake.told();
         assert_eq!(error.to_string().contains("nothing at this path"), trusted, "{host}: {error}");
         assert_eq!(told.iter().any(|told| told.contains("Authorization: Basic b3BlcmF0b3I6aG9yc2U=")), trusted, "{told:?}");
     }

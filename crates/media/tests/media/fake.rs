@@ -2,12 +2,14 @@
 
 use std::{
     io::{Read, Write},
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
 };
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 /// What it answers: everything after the status line's version, such as "200 OK\r\nPublic: DESCRIBE\r\n". `CSeq` is added.
 pub(crate) type Answer = dyn Fn(&str) -> String + Send + Sync;
@@ -24,13 +26,39 @@ impl Fake {
     }
 
     pub(crate) fn on(listener: TcpListener, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self::behind(listener, answer, |stream| stream)
+    }
+
+    /// Over TLS, with this certificate and its key in PKCS #8.
+    pub(crate) fn over_tls(
+        certificate: CertificateDer<'static>,
+        key: Vec<u8>,
+        answer: impl Fn(&str) -> String + Send + Sync + 'static,
+    ) -> Self {
+        let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key)))
+            .unwrap();
+        let config = Arc::new(config);
+        Self::behind(TcpListener::bind("127.0.0.1:0").unwrap(), answer, move |stream| {
+            rustls::StreamOwned::new(rustls::ServerConnection::new(config.clone()).unwrap(), stream)
+        })
+    }
+
+    fn behind<S: Read + Write + Send + 'static>(
+        listener: TcpListener,
+        answer: impl Fn(&str) -> String + Send + Sync + 'static,
+        wrap: impl Fn(TcpStream) -> S + Send + 'static,
+    ) -> Self {
         let (told, came, port) = (Arc::default(), Arc::<AtomicUsize>::default(), listener.local_addr().unwrap().port());
         let (answer, log, count): (Arc<Answer>, Arc<Mutex<Vec<String>>>, _) = (Arc::new(answer), Arc::clone(&told), came.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 count.fetch_add(1, Ordering::SeqCst);
-                let (answer, log) = (answer.clone(), log.clone());
-                std::thread::spawn(move || speak(stream.unwrap(), &*answer, &log));
+                let (answer, log, stream) = (answer.clone(), log.clone(), wrap(stream.unwrap()));
+                std::thread::spawn(move || speak(stream, &*answer, &log));
             }
         });
         Self { port, told, came }
@@ -52,7 +80,7 @@ impl Fake {
 }
 
 /// Until the other side ends.
-pub(crate) fn speak(mut stream: impl Read + Write, answer: &Answer, log: &Mutex<Vec<String>>) {
+fn speak(mut stream: impl Read + Write, answer: &Answer, log: &Mutex<Vec<String>>) {
     let (mut read, mut block) = (Vec::new(), [0; 4096]);
     loop {
         if let Some(end) = read.windows(4).position(|four| four == b"\r\n\r\n") {

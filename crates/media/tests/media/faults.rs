@@ -1,16 +1,11 @@
 //! What is wrong with a camera is told in the words of its protocol, with the way out; and what is not wrong is not taken for it.
 
-use std::{
-    net::TcpListener,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use media::{FrameReader, MediaError, Pin, RtspSource, Sampling};
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::{
-    fake::{Fake, header, method, sdp, speak},
+    fake::{Fake, header, method, sdp},
     support::camera_at,
 };
 
@@ -131,35 +126,20 @@ fn packets_without_a_picture_are_not_silence() {
 fn a_cameras_own_certificate_is_told_and_trusted_by_its_digest_and_the_password_is_sent_to_no_other() {
     let made = rcgen::generate_simple_self_signed(["camera.invalid".to_owned()]).unwrap();
     let pin = Pin::of(made.cert.der());
-    let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
-    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![made.cert.der().clone()], key)
-        .unwrap();
-    let (config, listener) = (Arc::new(config), TcpListener::bind("127.0.0.1:0").unwrap());
-    let port = listener.local_addr().unwrap().port();
-    let told = Arc::<std::sync::Mutex<Vec<String>>>::default();
-    let log = told.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let tls = rustls::StreamOwned::new(rustls::ServerConnection::new(config.clone()).unwrap(), stream.unwrap());
-            let answer = |request: &str| match header(request, "Authorization") {
-                None => "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\n".to_owned(),
-                Some(_) => "404 Not Found\r\n".into(),
-            };
-            speak(tls, &answer, &log);
+    let fake = Fake::over_tls(made.cert.der().clone(), made.signing_key.serialize_der(), |request| {
+        match header(request, "Authorization") {
+            None => "401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\n".to_owned(),
+            Some(_) => "404 Not Found\r\n".into(),
         }
     });
-    let camera = camera_at(&format!("rtsps://operator:horse@127.0.0.1:{port}/live"));
+    let camera = camera_at(&format!("rtsps://operator:horse@127.0.0.1:{}/live", fake.port));
     let untrusted = error_of(&camera);
     assert!(matches!(&untrusted, MediaError::Untrusted { pin: told, .. } if *told == pin.to_string()), "{untrusted:?}");
     assert!(untrusted.to_string().contains(&format!("--trust {pin}")), "{untrusted}");
     let other = error_of(&camera.clone().with_trust(Some(Pin::of(b"another"))));
     assert!(matches!(other, MediaError::OtherCertificate { .. }), "{other:?}");
-    assert_eq!(told.lock().unwrap().len(), 0);
+    assert_eq!(fake.told().len(), 0);
     let trusted = error_of(&camera.with_trust(Some(pin)));
     assert!(trusted.to_string().contains("nothing at this path"), "{trusted}");
-    assert!(told.lock().unwrap().iter().any(|told| told.contains("Authorization: Basic ")));
+    assert!(fake.told().iter().any(|told| told.contains("Authorization: Basic ")));
 }
