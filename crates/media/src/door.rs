@@ -6,14 +6,15 @@
 //! ```
 //!
 //! So nothing that a camera says can make anything else be connected to: every address in its answers is written anew to be the
-//! door's, and a redirect to another authority is a fault. Over UDP the packets come past the door; where ours go is written
-//! anew too.
+//! door's, and a redirect to another authority is a fault. Over UDP the door takes the packets and hands them on inside
+//! GStreamer's connection. That connection, too, is made by this process, whatever address GStreamer gives.
 
 use std::{
     collections::VecDeque,
     convert::Infallible,
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::fd::OwnedFd,
     pin::pin,
     sync::{Arc, OnceLock, mpsc},
     time::Duration,
@@ -30,11 +31,14 @@ use tokio::{
 use types::{StreamScheme, StreamUrl};
 
 use self::{
+    datagrams::Datagrams,
     login::{Asked, Login},
     message::{Message, NotRtsp, Unit, first},
 };
-use crate::{MediaError, RtspSource, Transport, chain::broken};
+use crate::{MediaError, RtspSource, Transport, chain::broken, verdict::no_answer};
 
+mod connections;
+mod datagrams;
 mod login;
 mod message;
 
@@ -51,8 +55,21 @@ pub(crate) enum DoorFault {
     BasicInClear,
 }
 
+impl DoorFault {
+    pub(crate) fn about(&self, input: String) -> MediaError {
+        match self {
+            Self::NoAnswer => no_answer(input),
+            Self::Outside => MediaError::OutsideNetworks { input },
+            Self::Elsewhere(to) => MediaError::Elsewhere { input, to: to.clone() },
+            Self::Circles => MediaError::Unreachable { input, what: "it sends us round in circles".into() },
+            Self::BasicInClear => MediaError::BasicInClear { input },
+        }
+    }
+}
+
 /// Lives as long as its reader.
 pub(crate) struct Door {
+    here: SocketAddr,
     location: String,
     key: String,
     fault: Arc<OnceLock<DoorFault>>,
@@ -93,8 +110,7 @@ impl Door {
     /// Is there at once; the camera is connected to when GStreamer comes.
     pub(crate) fn open(camera: &RtspSource) -> Result<Self, MediaError> {
         let runtime = runtime()?;
-        let inside = inside(camera);
-        let listener = std::net::TcpListener::bind((inside, 0)).map_err(broken)?;
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(broken)?;
         listener.set_nonblocking(true).map_err(broken)?;
         let here = listener.local_addr().map_err(broken)?;
         let key = format!("{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
@@ -113,7 +129,13 @@ impl Door {
             behind.accept(listener).await;
         });
         let location = format!("rtsp://{here}{}", camera.url().path_and_query());
-        Ok(Self { location, key, fault, task, closed })
+        Ok(Self { here, location, key, fault, task, closed })
+    }
+
+    /// Makes the connections of a decoder, which come here and nowhere else, until it ends.
+    pub(crate) fn connect_for(&self, calls: OwnedFd) -> Result<(), MediaError> {
+        runtime()?.spawn(connections::serve(calls, self.here));
+        Ok(())
     }
 
     /// Where GStreamer finds the camera.
@@ -136,14 +158,6 @@ impl Drop for Door {
         self.task.abort();
         // Nothing is ever sent: this ends once every connection is closed.
         let _ = self.closed.recv_timeout(CLOSING);
-    }
-}
-
-/// GStreamer opens its UDP ports for the family of the address it connects to.
-fn inside(camera: &RtspSource) -> IpAddr {
-    match camera.url().host().parse() {
-        Ok(IpAddr::V6(v6)) if camera.transport == Transport::Udp && v6.to_ipv4_mapped().is_none() => Ipv6Addr::LOCALHOST.into(),
-        _ => Ipv4Addr::LOCALHOST.into(),
     }
 }
 
@@ -236,11 +250,8 @@ impl Behind {
     async fn connect(&self, deadline: Instant) -> Result<(Box<dyn Stream>, IpAddr), Ended> {
         let url = self.camera.url();
         let found = addresses(&url.host(), url.port(), deadline).await;
-        let family = |address: &SocketAddr| {
-            self.camera.transport == Transport::Tcp || address.ip().to_canonical().is_ipv4() == self.here.is_ipv4()
-        };
         let (known, may): (bool, Vec<_>) =
-            (!found.is_empty(), found.into_iter().filter(|a| self.camera.networks.allow(a.ip())).filter(family).collect());
+            (!found.is_empty(), found.into_iter().filter(|a| self.camera.networks.allow(a.ip())).collect());
         if may.is_empty() {
             return Err(if known { Ended::Fault(DoorFault::Outside) } else { Ended::Closed });
         }
@@ -310,6 +321,8 @@ struct Talk<'a> {
     /// The camera said something that is RTSP.
     answered: bool,
     login: Option<Login>,
+    /// Of a camera that sends its packets past the connection.
+    datagrams: Option<Datagrams>,
     count: u64,
     waiting: VecDeque<Waiting>,
     to_gstreamer: Vec<u8>,
@@ -332,6 +345,7 @@ impl<'a> Talk<'a> {
             known: false,
             answered: false,
             login: None,
+            datagrams: (behind.camera.transport == Transport::Udp).then(Datagrams::default),
             count: 0,
             waiting: VecDeque::new(),
             to_gstreamer: Vec::new(),
@@ -357,8 +371,20 @@ impl<'a> Talk<'a> {
         let (mut from_camera, mut into_camera) = tokio::io::split(camera);
         let mut heard = Vec::with_capacity(BLOCK);
         let mut silence = pin!(sleep_until(deadline));
+        let (mut packets, mut space) = (Vec::new(), Vec::new());
         loop {
+            let at = self.at;
+            let datagrams = self.datagrams.as_ref().filter(|datagrams| !datagrams.is_empty() && self.to_gstreamer.is_empty());
             tokio::select! {
+                received = async {
+                    match datagrams {
+                        Some(datagrams) => datagrams.receive(at, &mut packets, &mut space).await,
+                        None => std::future::pending().await,
+                    }
+                } => {
+                    received?;
+                    self.to_gstreamer.append(&mut packets);
+                }
                 read = from_camera.read_buf(&mut heard), if self.to_gstreamer.is_empty() => {
                     if read? == 0 {
                         return Err(Ended::Closed);
@@ -390,8 +416,10 @@ impl<'a> Talk<'a> {
             match unit {
                 Unit::Blank(length) => done += length,
                 Unit::Packet(length) => {
-                    if self.known {
-                        self.to_camera.extend(&read[done..done + length]);
+                    let packet = &read[done..done + length];
+                    let sent = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.send(packet, self.at));
+                    if self.known && !sent {
+                        self.to_camera.extend(packet);
                     }
                     done += length;
                 }
@@ -422,6 +450,11 @@ impl<'a> Talk<'a> {
         }
         request.set("User-Agent", "Sightline");
         request.remove("Authorization");
+        if let Some(datagrams) = &mut self.datagrams
+            && request.method() == "SETUP"
+        {
+            datagrams.ask(&mut request, self.at)?;
+        }
         let theirs = request.header("CSeq").unwrap_or_default().to_owned();
         self.send(Waiting { ours: 0, theirs, request, tries: 0 });
         Ok(())
@@ -480,6 +513,12 @@ impl<'a> Talk<'a> {
             if answer.status() == Some(401) {
                 let Some(back) = self.asked_for_login(&answer, waiting)? else { return Ok(()) };
                 waiting = back;
+            }
+            if let Some(datagrams) = &mut self.datagrams
+                && waiting.request.method() == "SETUP"
+                && answer.status() == Some(200)
+            {
+                datagrams.answer(&mut answer, self.at);
             }
             answer.set("CSeq", waiting.theirs);
         }

@@ -3,7 +3,7 @@
 use gstreamer as gst;
 use gstreamer::prelude::*;
 
-use crate::MediaError;
+use crate::{MediaError, cell};
 
 /// The oldest version that this is written for.
 const OLDEST: (u32, u32) = (1, 22);
@@ -56,26 +56,36 @@ const ABILITIES: [Row; 19] = [
 
 /// Looks up what there is; makes and opens nothing.
 pub fn installed() -> Result<Installed, MediaError> {
-    crate::init()?;
-    let found = |elements: &'static [&'static str]| {
-        elements.iter().find_map(|name| {
-            let factory = gst::ElementFactory::find(name)?;
-            Some((*name, factory.plugin().map(|plugin| plugin.version().to_string()).unwrap_or_default()))
-        })
-    };
-    let abilities = ABILITIES.iter().map(|(what, elements, package, needed)| Ability {
+    let ((major, minor, micro), found) = cell::installed()?;
+    let abilities = ABILITIES.iter().zip(found.into_iter().chain(std::iter::repeat(None)));
+    let abilities = abilities.map(|((what, elements, package, needed), found)| Ability {
         what,
         elements,
         package,
         needed: *needed,
-        found: found(elements),
+        found: found.and_then(|(which, version)| Some((*elements.get(which)?, version))),
     });
-    let (major, minor, micro, _) = gst::version();
     Ok(Installed {
         version: format!("{major}.{minor}.{micro}"),
         is_new_enough: (major, minor) >= OLDEST,
         abilities: abilities.collect(),
     })
+}
+
+/// GStreamer's version, and for each row which element is there and the version of its plugin.
+pub(crate) type Found = ((u32, u32, u32), Vec<Option<(usize, String)>>);
+
+/// In a decoder.
+pub(crate) fn look() -> Result<Found, MediaError> {
+    crate::reader::load()?;
+    let found = ABILITIES.iter().map(|(_, elements, ..)| {
+        elements.iter().enumerate().find_map(|(which, name)| {
+            let factory = gst::ElementFactory::find(name)?;
+            Some((which, factory.plugin().map(|plugin| plugin.version().to_string()).unwrap_or_default()))
+        })
+    });
+    let (major, minor, micro, _) = gst::version();
+    Ok(((major, minor, micro), found.collect()))
 }
 
 #[cfg(test)]

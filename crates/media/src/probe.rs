@@ -2,9 +2,9 @@
 
 use std::{path::Path, time::Duration};
 
-use types::{CaptureTime, ClockUncertainty, Size, TimeSource, TimeStamp};
+use types::Size;
 
-use crate::{Footage, FrameReader, MediaError, Sampling};
+use crate::{Footage, MediaError, Sampling, cell, reader::LocalReader};
 
 /// What a file holds. One picture was decoded to learn it, so a file that passes can be read.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,7 +15,7 @@ pub struct FootageInfo {
     pub size: Size,
     /// Frames a second as announced; `None` if variable or unknown.
     pub frame_rate: Option<f64>,
-    /// Whether it is whole and reading can begin inside it: [`FrameReader::open_file_from`].
+    /// Whether it is whole and reading can begin inside it: [`crate::FrameReader::open_file_from`].
     pub seekable: bool,
     /// For people, such as "H.264 (Main Profile)".
     pub codec: String,
@@ -34,17 +34,15 @@ pub fn probe(path: &Path) -> Result<FootageInfo, MediaError> {
 
 /// As [`probe`], of a file that was opened.
 pub fn probe_footage(footage: &Footage) -> Result<FootageInfo, MediaError> {
-    let (reader, size) = first_picture(footage)?;
-    Ok(reader.info(size))
+    cell::probe(footage)
 }
 
-/// A reader that has read the first picture, and that picture's size.
-pub(crate) fn first_picture(footage: &Footage) -> Result<(FrameReader, Size), MediaError> {
-    let start = TimeStamp { time: CaptureTime::now(), uncertainty: ClockUncertainty::default(), source: TimeSource::Given };
-    let mut reader = FrameReader::open_footage(footage, Sampling::all(), start)?;
+/// In a decoder: a reader that has read the first picture, and that picture's size.
+pub(crate) fn first_picture(footage: &Footage) -> Result<(LocalReader, Size), MediaError> {
+    let mut reader = LocalReader::open_footage(footage, Sampling::all(), None)?;
     match reader.next(PATIENCE)? {
-        Some(frame) => {
-            let size = frame.size();
+        Some(picture) => {
+            let size = picture.pixels.size;
             Ok((reader, size))
         }
         None => Err(MediaError::NotMedia { input: footage.input(), what: "it holds no picture".into() }),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::{MessageView, prelude::*};
 
-use crate::{MediaError, chain::codec_name, door::DoorFault, shared::Shared};
+use crate::{MediaError, chain::codec_name, shared::Shared};
 
 /// What a pipeline said before it ended.
 #[derive(Debug, Default)]
@@ -78,16 +78,8 @@ impl Complaints {
         MediaError::NotMedia { input, what: "its content is of no known kind".into() }
     }
 
-    pub(crate) fn about_camera(&self, input: String, shared: &Shared, door: Option<&DoorFault>) -> MediaError {
-        // What the door knows is why GStreamer complains.
-        match door {
-            None => {}
-            Some(DoorFault::NoAnswer) => return no_answer(input),
-            Some(DoorFault::Outside) => return MediaError::OutsideNetworks { input },
-            Some(DoorFault::Elsewhere(to)) => return MediaError::Elsewhere { input, to: to.clone() },
-            Some(DoorFault::Circles) => return MediaError::Unreachable { input, what: "it sends us round in circles".into() },
-            Some(DoorFault::BasicInClear) => return MediaError::BasicInClear { input },
-        }
+    /// As far as GStreamer can tell; the door may know more.
+    pub(crate) fn about_camera(&self, input: String, shared: &Shared) -> MediaError {
         let found = shared.found();
         if let Some(what) = &found.broken {
             return MediaError::Internal { input, what: what.clone() };
@@ -116,7 +108,7 @@ impl Complaints {
 }
 
 /// Whatever is at the other end that is no camera: a closed port, one that is silent, or another service.
-fn no_answer(input: String) -> MediaError {
+pub(crate) fn no_answer(input: String) -> MediaError {
     MediaError::Unreachable {
         input,
         what: "nothing answers there as a camera does; rtsps needs a certificate that this machine trusts".into(),

@@ -6,6 +6,7 @@ use std::{path::PathBuf, time::Duration};
 use chrono::FixedOffset;
 use clap::{Args, Subcommand, ValueEnum};
 use proto::v1::{self, footage_service_client::FootageServiceClient};
+use server::Config;
 use tonic::transport::Channel;
 use types::{CameraId, CaptureTime, JobId};
 
@@ -180,6 +181,10 @@ impl Add {
             return Err(Failure::usage("--sample-fps must be above 0").hint("5 is the default; 1 is enough for a first pass"));
         }
         let files = expand(&self.files)?;
+        // Files are looked at here for their times, by decoders as the server has them.
+        if Config::load(&ctx.home.layout().config()).is_ok_and(|config| !config.sandbox) {
+            media::sandbox_off();
+        }
         let (mut wanted, mut failures) = (Vec::new(), Vec::new());
         for (file, start) in files.iter().zip(self.starts(&files)?) {
             // The other files are still worth adding.

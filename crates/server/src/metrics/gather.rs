@@ -16,6 +16,7 @@ const CAMERA_STATES: [&str; 6] = ["connecting", "live", "stalled", "offline", "p
 
 pub(super) async fn gather(app: &App) -> Result<(), CatalogueError> {
     info();
+    decoders();
     cameras(app.live.statuses());
     jobs(app).await?;
     log(app).await?;
@@ -39,6 +40,16 @@ pub(super) async fn gather(app: &App) -> Result<(), CatalogueError> {
 
 pub(super) fn info() {
     gauge!(n::INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
+pub(super) fn decoders() {
+    let media::Decoders { started, running, died } = media::decoders();
+    gauge!(n::DECODERS).set(running as f64);
+    counter!(n::DECODERS_STARTED).absolute(started);
+    for (reason, count) in died {
+        counter!(n::DECODER_DEATHS, "reason" => reason).absolute(count);
+    }
+    gauge!(n::DECODERS_CONFINED).set(f64::from(u8::from(media::sandboxed())));
 }
 
 pub(super) fn cameras(all: BTreeMap<CameraId, (AgencyId, LiveStatus)>) {

@@ -52,6 +52,7 @@ impl WorkerMetrics {
 fn tell(readings: Readings) {
     let Readings { cameras, spool, oldest, refused } = readings;
     gather::info();
+    gather::decoders();
     gather::cameras(cameras);
     gauge!(n::QUEUE_DEPTH, "queue" => "spool").set(spool.waiting as f64);
     gauge!(n::SPOOL_BYTES).set(spool.bytes as f64);
