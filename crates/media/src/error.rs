@@ -50,7 +50,7 @@ pub enum MediaError {
     OutsideNetworks { input: String },
     #[error("{input}: GStreamer failed ({what}); check that its plugins are installed and report this if they are")]
     Internal { input: String, what: String },
-    /// The process that decoded it is gone. Frames up to `at` were delivered.
+    /// The process that decoded it is gone. It had come as far as `at`.
     #[error(
         "{input}: its decoder {how} after {}; it was a process of its own and reached nothing else; if it happens again, update \
          GStreamer, and report it", seconds(*at)
