@@ -1,4 +1,4 @@
-# `just check` is what a change has to pass, and a little more than .ci/run: that one has no clippy, doc and deny.
+# `just check` is what a change has to pass; .ci/run does the same.
 
 default:
     @just --list

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fills Sightline's cache: the models, the ONNX Runtime library and, when asked, the footage of the demo.
+"""Fills Sightline's cache: the models, the ONNX Runtime library and, when asked, the footage of the tests.
 
     python3 models/fetch.py [--cache DIR] [--footage] [--list] [--json] [NAME...]
 
@@ -51,9 +51,11 @@ def main(arguments):
             missing = [item for item in items if not item.present(cache)]
             if missing:
                 with cache.locked():
-                    for item in missing:
+                    for at, item in enumerate(missing):
                         if not item.present(cache):  # another run may have been at it while we waited
                             item.fetch(cache)
+                        if not any(cache.archive(item.source) == cache.archive(later.source) for later in missing[at + 1 :]):
+                            cache.forget(item.source)
             report = [item.described(cache, "fetched" if item in missing else "present") for item in items]
     except Failure as failure:
         print(f"error: {failure}\nhint: {failure.hint}", file=sys.stderr)
@@ -75,7 +77,7 @@ def main(arguments):
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cache", type=pathlib.Path, default=default_cache(), metavar="DIR", help="default: SIGHTLINE_CACHE, else the user's cache folder")
-    parser.add_argument("--footage", action="store_true", help="the footage of the demo as well")
+    parser.add_argument("--footage", action="store_true", help="the footage of the tests as well")
     parser.add_argument("--list", action="store_true", help="say what there is and whether it is here; fetch nothing")
     parser.add_argument("--json", action="store_true", help="one line of JSON on stdout, last")
     parser.add_argument("name", nargs="*")
@@ -145,7 +147,6 @@ class Files:
             extract(self.source, cache, scratch)
             for file in self.source["files"]:
                 cache.put(scratch / file["path"], file["to"])
-        cache.forget(self.source)
 
 
 class Model:
@@ -156,7 +157,7 @@ class Model:
     def __init__(self, entry):
         self.entry = entry
         self.name, self.default, self.licence = entry["name"], entry.get("default", False), entry["licence"]
-        self.path = f"models/{self.name}.onnx"
+        self.path, self.source = f"models/{self.name}.onnx", entry["source"]
 
     def present(self, cache):
         return sha256(cache.folder / self.path) == self.entry["sha256"]
@@ -169,12 +170,12 @@ class Model:
 
     def fetch(self, cache):
         with cache.scratch() as scratch:
-            extract(self.entry["source"], cache, scratch)
+            extract(self.source, cache, scratch)
             python = cache.python(with_packages=True)
             say(f"{self.name}: convert")
             script = HERE / "convert" / f"{self.entry['converter']}.py"
             made = scratch / "converted.onnx"
-            source = (scratch / self.entry["source"]["files"][0]["path"]).parent
+            source = (scratch / self.source["files"][0]["path"]).parent
             run([python, "-B", script, self.entry["graph"], source, made], f"convert {self.name}", "this is a bug in Sightline; please report it")
             if (found := sha256(made)) != self.entry["sha256"]:
                 raise Failure(
@@ -182,7 +183,6 @@ class Model:
                     f"remove {cache.venv} and run this again; if it stays so, the manifest and the converter do not belong together",
                 )
             cache.put(made, self.path)
-        cache.forget(self.entry["source"])
 
 
 class Cache:

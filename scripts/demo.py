@@ -1,4 +1,4 @@
-"""The demo: a deployment of two agencies and five cameras, from nothing to the answers of two searches.
+"""The demo: a deployment of three agencies and five cameras, from nothing to the answers of two searches.
 
 Called by scripts/demo. Everything is done with the `sightline` command, the way anybody would; what it prints with --json
 is what this prints. The deployment lives in a folder of its own and is removed at the end unless --keep is given.
@@ -18,19 +18,20 @@ import sys
 import tempfile
 import time
 
-# Four cameras filmed the same two figures at the same time; the fifth looks down on a square for longer.
-TOGETHER, SQUARE = "2026-03-01T08:30:00Z", "2026-03-01T08:45:00Z"
+# A synthetic town with nobody real in it (footage/README.md). Each clip begins when the child comes to that place, or is about to.
+FOOTAGE = pathlib.Path(__file__).resolve().parents[1] / "footage" / "town"
 FROM, TO = "2026-03-01T08:00:00Z", "2026-03-01T09:00:00Z"
-AGENCIES = {"transport": "Transport authority", "city": "City"}
+AGENCIES = {"city": "City", "transport": "Transport authority", "school": "School board"}
 CAMERAS = [
-    ("hall-1", "transport", "hall, door", "pose2sim_4cam/MultiPerson/cam01.mp4", TOGETHER),
-    ("hall-2", "transport", "hall, desk", "pose2sim_4cam/MultiPerson/cam02.mp4", TOGETHER),
-    ("hall-3", "city", "hall, windows", "pose2sim_4cam/MultiPerson/cam03.mp4", TOGETHER),
-    ("hall-4", "city", "hall, wall", "pose2sim_4cam/MultiPerson/cam04.mp4", TOGETHER),
-    ("square", "city", "square", "opencv_vtest/vtest.avi", SQUARE),
+    ("square", "city", "Market square", "square.mp4", "2026-03-01T08:30:08Z"),
+    ("lane", "city", "Baker's lane", "lane.mp4", "2026-03-01T08:30:38Z"),
+    ("hall", "transport", "Station, hall", "hall.mp4", "2026-03-01T08:31:06Z"),
+    ("stop", "transport", "Bus stop, Mill Street", "stop.mp4", "2026-03-01T08:31:26Z"),
+    ("yard", "school", "School, yard", "yard.mp4", "2026-03-01T08:31:27Z"),
 ]
-DESCRIPTION = ["--class", "person", "--upper", "white", "--lower", "blue"]
-IN_WORDS = "a person, white above the waist and blue below"
+STORY = "A child was lost at the market square: about a metre tall, in a yellow jacket and blue shorts."
+DESCRIPTION = ["--class", "person", "--upper", "yellow", "--lower", "blue"]
+IN_WORDS = "a person, yellow above the waist and blue below"
 LIMIT = 20
 SHOWN = 8
 READY_WITHIN = 60
@@ -77,7 +78,7 @@ def main():
 
 
 def parse():
-    parser = argparse.ArgumentParser(prog="scripts/demo", description="Indexes five cameras of two agencies and searches them.")
+    parser = argparse.ArgumentParser(prog="scripts/demo", description="Indexes five cameras of three agencies and finds a lost child.")
     parser.add_argument("--binary", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--cache", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--json", action="store_true", help="print one JSON object last, on stdout")
@@ -88,7 +89,6 @@ def parse():
 class Demo:
     def __init__(self, options, folder, home):
         self.binary, self.folder, self.home = options.binary.absolute(), folder, home
-        self.footage = options.cache.absolute() / "footage"
         self.seconds = {}
         self.server = []
 
@@ -102,6 +102,7 @@ class Demo:
                     self.sightline("agency", "add", agency, "--title", title)
                 for camera, agency, title, _, _ in CAMERAS:
                     self.sightline("camera", "add", camera, "--agency", agency, "--title", title)
+            say(STORY)
             say(f"{len(CAMERAS)} cameras of {len(AGENCIES)} agencies; indexing their footage")
             with self.step("index"):
                 jobs = self.index()
@@ -208,15 +209,15 @@ class Demo:
             pool.shutdown(wait=False, cancel_futures=True)  # one that failed does not wait for the others
 
     def add(self, camera, _agency, _title, file, start):
-        answer = self.sightline("archive", "add", self.footage / file, "--camera", camera, "--start", start, "--wait")
+        answer = self.sightline("archive", "add", FOOTAGE / file, "--camera", camera, "--start", start, "--wait")
         return answer["jobs"][0]
 
     def case(self):
         opened = self.sightline(
             "case", "open", "--purpose", "missing-person", "--class", "person", "--from", FROM, "--to", TO,
             *(word for agency in AGENCIES for word in ("--agency", agency)),
-            "--legal-basis", "demonstration on published footage",
-            "--reason", "somebody did not come home and was last seen in the hall",
+            "--legal-basis", "demonstration on synthetic footage",
+            "--reason", "a child was lost at the market square",
         )  # fmt: skip
         self.sightline("case", "authorise", opened["id"], "--yes")
         return opened["id"]

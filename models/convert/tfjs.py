@@ -1,17 +1,20 @@
 #!/usr/bin/env python3
 """TensorFlow.js graph models to ONNX, with numpy and onnx alone.
 
-usage: tfjs.py nanodet|nanodet-int8|coco-ssd SOURCE_FOLDER OUT.onnx
+usage: tfjs.py nanodet|nanodet-int8|coco-ssd|blazepose-lite SOURCE_FOLDER OUT.onnx
 
 nanodet   input  image [batch, 3, height, width] float32, normalised BGR; height and width multiples of 32
           output cls_s8, cls_s16, cls_s32 [batch, cells, 80] after the sigmoid; dist_s8, .. [batch, cells, 44]
 coco-ssd  input  image [batch, 3, height, width] float32, RGB, 0..255 (brought to -1..1 inside)
           output box_0..box_5 [batch, rows, columns, anchors * 4], cls_0..cls_5 [.., anchors * 91]: the raw heads
+blazepose input  image [batch, 3, 256, 256] float32, RGB, 0..1, a square around a figure
+          output mask [batch, 1, 256, 256], 0..1, of the figure in the middle; points [batch, 195], 39 x (x, y, depth,
+          visibility, presence) in pixels of the picture. The map of each point and the points in metres are cut off
 
 The source graphs think in NHWC and turn their tensors round before and after every convolution. Here each value
 remembers which axis of the source each of its stored axes is, so a transposition costs nothing until somebody needs the
 real order; and padding, batch normalisation and biases go into the convolution beside them. Only the operations that
-these two graphs use are covered; another is refused by name.
+these graphs use are covered; another is refused by name.
 """
 
 import base64
@@ -49,7 +52,24 @@ COCO_SSD = {
         for head, long, wide in [("box", "BoxEncodingPredictor", 4), ("cls", "ClassPredictor", 91)]
     },
 }
-GRAPHS = {"nanodet": NANODET, "nanodet-int8": {**NANODET, "ranges": "nanodet-ranges.json"}, "coco-ssd": COCO_SSD}
+BLAZEPOSE = {
+    "title": "figure",
+    "model": "blazepose-lite.json",
+    "cut": "input_1",
+    "order": (0, 3, 1, 2),
+    "shape": (1, 3, 256, 256),
+    "input": ["batch", 3, 256, 256],
+    "heads": {
+        "mask": ("Identity_1", ["batch", 1, 256, 256], (0, 3, 1, 2)),
+        "points": ("Identity_2", ["batch", 195]),
+    },
+}
+GRAPHS = {
+    "nanodet": NANODET,
+    "nanodet-int8": {**NANODET, "ranges": "nanodet-ranges.json"},
+    "coco-ssd": COCO_SSD,
+    "blazepose-lite": BLAZEPOSE,
+}
 
 NCHW = (0, 3, 1, 2)  # stored so, of a value that the source calls NHWC
 
@@ -91,12 +111,13 @@ class Converter:
         self.read_once = {name for name in read_by if read_by.count(name) == 1}
 
     def write(self, path):
-        for name, (source, dimensions) in self.spec["heads"].items():
-            value = self.stored(self.value(source), range(len(dimensions)))
+        for name, (source, dimensions, *order) in self.spec["heads"].items():
+            value = self.stored(self.value(source), *order or [range(len(dimensions))])
             self.graph.node("Identity", [value.name])
             self.graph.nodes[-1].output[0] = name
-        outputs = [(name, dimensions) for name, (_, dimensions) in self.spec["heads"].items()]
-        self.graph.write(path, "detector", [("image", ["batch", 3, "height", "width"])], outputs, self.quantise)
+        outputs = [(name, dimensions) for name, (_, dimensions, *_) in self.spec["heads"].items()]
+        picture = ("image", self.spec.get("input", ["batch", 3, "height", "width"]))
+        self.graph.write(path, self.spec.get("title", "detector"), [picture], outputs, self.quantise)
 
     def quantise(self, model):
         if table := self.spec.get("ranges"):
@@ -186,6 +207,28 @@ class Converter:
         weights = self.constant(inputs[1])  # [height, width, channels, multiplier]
         height, width = weights.shape[:2]
         return self.convolution(inputs, attr, weights.transpose(2, 3, 0, 1).reshape(-1, 1, height, width))
+
+    def convolve_fused(self, inputs, attr):
+        return self.fused(inputs, attr, self.convolve(inputs, attr))
+
+    def convolve_depthwise_fused(self, inputs, attr):
+        return self.fused(inputs, attr, self.convolve_depthwise(inputs, attr))
+
+    def fused(self, inputs, attr, value):
+        """What the exporter put into the convolution that made the value: a bias, and what cuts off."""
+        operations = [text({"s": s}) for s in attr["fused_ops"]["list"]["s"]]
+        made = self.convolutions[value.name]
+        if operations[:1] == ["BiasAdd"]:
+            made.bias = self.constant(inputs[2]).astype(np.float64).reshape(-1)
+            made.node.input.append(self.graph.constant(made.bias.astype(np.float32)))
+            operations = operations[1:]
+        if operations == ["Relu6"]:
+            return dataclasses.replace(value, name=self.graph.relu6(value.name))
+        if operations == ["Relu"]:
+            return dataclasses.replace(value, name=self.graph.node("Relu", [value.name]))
+        if operations:
+            raise SystemExit(f"{operations} in a convolution is not covered")
+        return value
 
     def convolution(self, inputs, attr, weights):
         value, strides, pads, size = self.window(inputs[0], attr, weights.shape[2:], 0.0)
@@ -317,6 +360,7 @@ OPERATIONS = {
     "DepthwiseConv2dNative": Converter.convolve_depthwise,
     "FusedBatchNorm": Converter.batch_norm,
     "FusedBatchNormV3": Converter.batch_norm,
+    "FusedDepthwiseConv2dNative": Converter.convolve_depthwise_fused,
     "Identity": Converter.identity,
     "LeakyRelu": Converter.leaky_relu,
     "MaxPool": Converter.max_pool,
@@ -330,6 +374,7 @@ OPERATIONS = {
     "SplitV": Converter.split,
     "Sub": Converter.subtract,
     "Transpose": Converter.transpose,
+    "_FusedConv2D": Converter.convolve_fused,
 }
 
 

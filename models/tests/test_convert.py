@@ -110,6 +110,26 @@ class TensorFlowJs(Converted):
         (answer,) = ReferenceEvaluator(model).run(None, {"image": self.image})
         np.testing.assert_allclose(answer, np.broadcast_to(self.bias, answer.shape), atol=1e-5)
 
+    def test_what_the_exporter_put_into_a_convolution_is_done(self):
+        """A bias and a limit inside the convolution answer as a convolution, an addition and a limit do."""
+        attr = {"strides": {"list": {"i": ["1", "1", "1", "1"]}}, "padding": name("SAME")}
+        limits = {"fused_ops": {"list": {"s": [name(word)["s"] for word in ("BiasAdd", "Relu6")]}}}
+        turn = {"name": "turn", "op": "Transpose", "input": ["in", "to_nhwc"]}
+        fused = [turn, {"name": "conv", "op": "_FusedConv2D", "input": ["turn", "kernel", "bias"], "attr": attr | limits}]
+        plain = [
+            turn,
+            {"name": "bare", "op": "Conv2D", "input": ["turn", "kernel"], "attr": attr},
+            {"name": "biased", "op": "Add", "input": ["bare", "bias"]},
+            {"name": "conv", "op": "Relu6", "input": ["biased"]},
+        ]
+        constants = {"to_nhwc": np.array([0, 2, 3, 1], np.int32), "kernel": self.kernel, "bias": self.bias}
+        heads = {"answer": ("conv", ["batch", 4, 8, 6], (0, 3, 1, 2))}
+        answers = [ReferenceEvaluator(self.convert(nodes, constants, heads)).run(None, {"image": self.image[:1]})[0] for nodes in (fused, plain)]
+        np.testing.assert_allclose(*answers, atol=1e-5)
+        fused[1]["attr"] = attr | {"fused_ops": {"list": {"s": [name("Elu")["s"]]}}}
+        with self.assertRaisesRegex(SystemExit, "Elu"):
+            self.convert(fused, constants, heads)
+
     def test_an_unknown_operation_is_refused_by_name(self):
         with self.assertRaisesRegex(SystemExit, "operation Softplus .* is not covered"):
             self.convert([{"name": "x", "op": "Softplus", "input": ["in"]}], {}, {"answer": ("x", ["batch", 3, 8, 6])})

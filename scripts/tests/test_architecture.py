@@ -54,20 +54,32 @@ def faults(**more):
     return check.faults(metadata(arrows))
 
 
+def table_of(heading):
+    """Name and last column of the table below a heading of ARCHITECTURE.md."""
+    text = (SCRIPT.parent.parent / "ARCHITECTURE.md").read_text()
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    rows = (re.fullmatch(r"\| `(\w+)` \|.*\| ([^|]*)\|", line) for line in section.splitlines())
+    return {row[1]: row[2].strip() for row in rows if row}
+
+
 class Architecture(unittest.TestCase):
     def test_the_design_itself_is_without_fault(self):
         self.assertEqual(faults(), [])
 
     def test_the_table_is_the_one_of_the_architecture_document(self):
-        written = {}
-        for line in (SCRIPT.parent.parent / "ARCHITECTURE.md").read_text().splitlines():
-            if row := re.fullmatch(r"\| `(\w+)` \|.*\| ([^|]*)\|", line):
-                written[row[1]] = row[2].strip()
+        written = table_of("Crates")
         ours = {name: used for name, used in check.MAY_USE.items() if name != "benches"}
         self.assertEqual(set(written), set(ours))
         meant = {"any": check.ANY, "all but cli and console": set(ours) - {"server", "cli", "console"}}
         for name, words in written.items():
             self.assertEqual(meant.get(words, set(filter(None, words.split(", ")))), ours[name], name)
+
+    def test_the_table_of_rooms_is_the_one_of_the_architecture_document(self):
+        written = table_of("Rooms of the server")
+        self.assertEqual(list(written), list(check.ROOMS))
+        for name, words in written.items():
+            meant = {"all": check.ANY, "all above but cluster": set(check.ROOMS) - {"cluster", "edge", "lifecycle"}}
+            self.assertEqual(meant.get(words, set(filter(None, words.split(", ")))), check.ROOMS[name], name)
 
     def test_the_table_has_no_cycle(self):
         table = {name: used if used is not check.ANY else set() for name, used in check.MAY_USE.items()}

@@ -26,6 +26,11 @@ pub enum Action {
     SetCameraSource,
     #[serde(rename = "camera.status")]
     CameraStatus,
+    /// Many at once, all or none.
+    #[serde(rename = "camera.import")]
+    ImportCameras,
+    #[serde(rename = "camera.export")]
+    ExportCameras,
     #[serde(rename = "case.open")]
     OpenCase,
     #[serde(rename = "case.authorise")]
@@ -140,7 +145,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 57] = [
+    pub const ALL: [Self; 59] = [
         Self::Search,
         Self::GetCrop,
         Self::Export,
@@ -150,6 +155,8 @@ impl Action {
         Self::ListCameras,
         Self::SetCameraSource,
         Self::CameraStatus,
+        Self::ImportCameras,
+        Self::ExportCameras,
         Self::OpenCase,
         Self::AuthoriseCase,
         Self::GetCase,
@@ -211,6 +218,8 @@ impl Action {
             Self::ListCameras => "camera.list",
             Self::SetCameraSource => "camera.source",
             Self::CameraStatus => "camera.status",
+            Self::ImportCameras => "camera.import",
+            Self::ExportCameras => "camera.export",
             Self::OpenCase => "case.open",
             Self::AuthoriseCase => "case.authorise",
             Self::GetCase => "case.get",
@@ -275,6 +284,7 @@ impl Action {
             Self::AddAgency => [No, No, No, Yes, No, No],
             Self::ListAgencies | Self::ListCameras | Self::Status => [Yes, Yes, Yes, Yes, Yes, No],
             Self::AddCamera | Self::SetCameraSource | Self::CameraStatus => [No, No, Own, Yes, No, No],
+            Self::ImportCameras | Self::ExportCameras => [No, No, Own, Yes, No, No],
             Self::OpenCase => [Yes, No, No, No, No, No],
             Self::AuthoriseCase => [No, Own, No, No, No, No],
             Self::GetCase | Self::ListCases => [Own, Yes, No, No, Yes, No],

@@ -12,6 +12,7 @@
 mod authentic;
 mod batch;
 mod event;
+mod head;
 mod note;
 mod receipt;
 mod seal;
@@ -21,12 +22,11 @@ mod trust;
 
 pub use batch::{batch_root, check_in_batch, prove_in_batch};
 pub use event::{sign_event, verify_event};
+pub use head::{LogError, MAX_ENTRY, MAX_SIZE, TreeHead};
 pub use note::{KeyKind, Note, NoteError, NoteKey, NoteSignature, NoteSigner};
 pub use receipt::Receipt;
 pub use seal::{Seal, check_backup_seal, seal_backup};
 pub use store::{MemoryTiles, StoreError, TileStore};
 pub use tlog_tiles::Hash;
-pub use tree::{
-    LogError, MAX_ENTRY, MAX_SIZE, TreeHead, append, entry, entry_hash, prove_consistency, prove_inclusion, verify_log,
-};
+pub use tree::{append, entry, entry_hash, prove_consistency, prove_inclusion, verify_log};
 pub use trust::{Checked, Cosigned, Trust, check_consistency, cosign, sign_head};

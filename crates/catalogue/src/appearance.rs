@@ -69,6 +69,22 @@ impl Catalogue {
         Ok(true)
     }
 
+    /// The model is the current one from now on, as if a reindex had made it so.
+    pub async fn choose_model(&self, model: &AppearanceModel) -> Result<(), CatalogueError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("DELETE FROM appearance_model WHERE place = 'current'").execute(&mut *tx).await?;
+        insert(&mut tx, &AppearanceModel { place: ModelPlace::Current, ..model.clone() }).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The model of the vector that was stored last; `None` where nothing is.
+    pub async fn last_seen_by(&self) -> Result<Option<ModelDigest>, CatalogueError> {
+        let query = "SELECT model FROM sighting ORDER BY seq DESC LIMIT 1";
+        let found: Option<Vec<u8>> = sqlx::query_scalar(query).fetch_optional(self.reader()).await?;
+        Ok(found.and_then(|bytes| bytes.try_into().ok()).map(ModelDigest))
+    }
+
     /// Notes how the next model compares with the current one.
     pub async fn note_comparison(&self, comparison: &str) -> Result<(), CatalogueError> {
         let query = sqlx::query("UPDATE appearance_model SET comparison = $1 WHERE place = 'next'").bind(comparison);

@@ -10,7 +10,7 @@ use types::{AgencyId, CameraId, ReceiveTime, StreamUrl};
 use crate::{
     Catalogue, CatalogueError,
     agency::label,
-    engine::{DbRow, sequence},
+    engine::{DbRow, Tx, sequence},
     row::{document, read_document, time},
     seen::Committed,
 };
@@ -35,6 +35,8 @@ pub struct Camera {
     pub place: Option<String>,
     pub position: Option<Position>,
     pub source: Option<SourceUrl>,
+    /// The IANA name of the time zone that its recordings are named by.
+    pub zone: Option<String>,
     /// What its owner lets others do with it.
     pub policy: CameraPolicy,
     pub created: ReceiveTime,
@@ -49,6 +51,7 @@ impl Camera {
             place: None,
             position: None,
             source: None,
+            zone: None,
             policy: CameraPolicy::default(),
             created: ReceiveTime::now(),
         }
@@ -86,6 +89,41 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError::Exists`], [`CatalogueError::UnknownAgency`], or a position that is none.
     pub async fn add_camera(&self, camera: &Camera) -> Result<(), CatalogueError> {
+        let mut tx = self.begin().await?;
+        let committed = self.insert_camera(&mut tx, camera).await?;
+        tx.commit().await?;
+        self.committed(committed).await;
+        Ok(())
+    }
+
+    /// Adds these, and changes address and zone of those: all of it or nothing.
+    ///
+    /// # Errors
+    /// As [`Self::add_camera`]; [`CatalogueError::UnknownCamera`].
+    pub async fn import_cameras(&self, added: &[Camera], changed: &[Camera]) -> Result<(), CatalogueError> {
+        let mut tx = self.begin().await?;
+        let mut all = Vec::new();
+        for camera in added {
+            all.push(self.insert_camera(&mut tx, camera).await?);
+        }
+        for camera in changed {
+            let query = sqlx::query("UPDATE camera SET source = $2, zone = $3 WHERE id = $1")
+                .bind(camera.id.as_str())
+                .bind(camera.source.as_ref().map(SourceUrl::as_str))
+                .bind(camera.zone.as_deref())
+                .persistent(false);
+            if query.execute(&mut *tx).await?.rows_affected() == 0 {
+                return Err(CatalogueError::UnknownCamera(camera.id.clone()));
+            }
+        }
+        tx.commit().await?;
+        for committed in all {
+            self.committed(committed).await;
+        }
+        Ok(())
+    }
+
+    async fn insert_camera(&self, tx: &mut Tx, camera: &Camera) -> Result<Committed, CatalogueError> {
         let place = camera.place.as_deref().map(label).transpose()?;
         if let Some(Position { latitude, longitude }) = camera.position
             && !((-90.0..=90.0).contains(&latitude) && (-180.0..=180.0).contains(&longitude))
@@ -95,17 +133,16 @@ impl Catalogue {
                 &format!("{latitude}, {longitude}"),
             ));
         }
-        let mut tx = self.begin().await?;
         let agency: Option<i64> = sqlx::query_scalar("SELECT 1 FROM agency WHERE id = $1")
             .bind(camera.agency.as_str())
-            .fetch_optional(&mut *tx)
+            .fetch_optional(&mut **tx)
             .await?;
         if agency.is_none() {
             return Err(CatalogueError::UnknownAgency(camera.agency.clone()));
         }
         let added = sqlx::query(
-            "INSERT INTO camera (id, agency, place, latitude, longitude, source, policy, created)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+            "INSERT INTO camera (id, agency, place, latitude, longitude, source, policy, created, zone)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
         )
         .bind(camera.id.as_str())
         .bind(camera.agency.as_str())
@@ -115,19 +152,17 @@ impl Catalogue {
         .bind(camera.source.as_ref().map(SourceUrl::as_str))
         .bind(document(&camera.policy)?)
         .bind(camera.created.as_micros())
+        .bind(camera.zone.as_deref())
         // The position may be missing; see `engine`.
         .persistent(false)
-        .execute(&mut *tx)
+        .execute(&mut **tx)
         .await?;
         if added.rows_affected() == 0 {
             return Err(CatalogueError::Exists { kind: "camera", id: camera.id.to_string() });
         }
         // Otherwise the record says by its silence that it is the usual one.
         let other = camera.policy != CameraPolicy::default();
-        let committed = if other { self.commit_policy(&mut tx, camera).await? } else { Committed::default() };
-        tx.commit().await?;
-        self.committed(committed).await;
-        Ok(())
+        if other { self.commit_policy(tx, camera).await } else { Ok(Committed::default()) }
     }
 
     /// # Errors
@@ -218,6 +253,7 @@ pub(crate) fn camera(row: &DbRow) -> Result<Camera, CatalogueError> {
         place: row.try_get("place")?,
         position: latitude.zip(longitude).map(|(latitude, longitude)| Position { latitude, longitude }),
         source: source.map(SourceUrl),
+        zone: row.try_get("zone")?,
         policy: read_document(row.try_get("policy")?, || format!("policy of camera {id:?}"))?,
         created: time(row.try_get("created")?)?,
     })

@@ -10,7 +10,7 @@ use types::{CaseId, Embedding, ModelDigest, Sighting, SightingId};
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::lists,
+    engine::{DbRow, lists},
     sighting::{COLUMNS, readable},
 };
 
@@ -48,9 +48,11 @@ impl Catalogue {
     /// The redacted crop as JPEG, as [`redact::RedactedCrop::decode`] reads it; `None` also where what is stored is not a crop of
     /// ours.
     pub async fn crop_for(&self, permit: &CasePermit, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
-        match self.sighting_for(permit, id).await? {
-            Some(_) => self.crop_of(id).await,
-            None => Ok(None),
+        // The row is read once: it says both whether the case covers the sighting and which crop is its own.
+        let Some(row) = self.rows_of_case(permit.case(), &[id]).await?.pop() else { return Ok(None) };
+        match readable(std::slice::from_ref(&row)).next() {
+            Some(sighting) if permit.covers_example(&sighting) => self.crop_of_row(id, &row).await,
+            _ => Ok(None),
         }
     }
 
@@ -60,16 +62,20 @@ impl Catalogue {
     }
 
     async fn of_case(&self, case: &CaseId, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
+        Ok(readable(&self.rows_of_case(case, ids).await?).collect())
+    }
+
+    async fn rows_of_case(&self, case: &CaseId, ids: &[SightingId]) -> Result<Vec<DbRow>, CatalogueError> {
         let mut found = Vec::with_capacity(ids.len());
         for (list, some) in lists(ids, 2) {
             let sql = format!(
-                "SELECT {COLUMNS} FROM sighting WHERE id IN ({list})
+                "SELECT {COLUMNS}, day, salt, digests FROM sighting WHERE id IN ({list})
                  AND (NOT EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id)
                       OR EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id AND case_id = $1))"
             );
             let query = sqlx::query(AssertSqlSafe(sql)).bind(case.as_str());
             let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
-            found.extend(readable(&query.fetch_all(self.reader()).await?));
+            found.extend(query.fetch_all(self.reader()).await?);
         }
         Ok(found)
     }

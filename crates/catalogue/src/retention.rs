@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use access::{Deletion, Hold};
+use access::{Deletion, Hold, Schedule};
 use sqlx::Row;
 use types::{CameraId, CaseId, Day, Embedding, ReceiveTime, SightingId};
 
@@ -24,6 +24,13 @@ pub struct Share {
     pub camera: CameraId,
     /// When the first of it was stored.
     pub oldest: ReceiveTime,
+}
+
+impl Share {
+    /// When the first of it comes to its end; `None` without a schedule of its camera.
+    pub fn ends(&self, schedules: &BTreeMap<CameraId, Schedule>) -> Option<ReceiveTime> {
+        schedules.get(&self.camera).map(|schedule| schedule.ends(self.oldest))
+    }
 }
 
 /// A deletion of one day, done or under way.

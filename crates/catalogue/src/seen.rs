@@ -18,7 +18,7 @@ use crate::{
     audit::append_in,
     engine::{DbRow, Lock, Tx, lists},
     row::{embedding_bytes, id},
-    sighting::{Before, sighting},
+    sighting::{Before, is_ours, sighting},
 };
 
 /// Runs of leaves that one entry says are gone: far below what an entry may be long.
@@ -165,10 +165,22 @@ impl Catalogue {
     /// The crop that is the sighting's; `None` where there is no such sighting, or not that crop.
     pub(crate) async fn crop_as_stored(&self, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
         let query = sqlx::query("SELECT day, salt, digests FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
-        let Some(row) = query.fetch_optional(self.reader()).await? else { return Ok(None) };
+        match query.fetch_optional(self.reader()).await? {
+            Some(row) => self.crop_matching(id, &row).await,
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Self::crop_of`], of a row that was read already: it has `day`, `salt` and `digests`.
+    pub(crate) async fn crop_of_row(&self, id: SightingId, row: &DbRow) -> Result<Option<Vec<u8>>, CatalogueError> {
+        Ok(self.crop_matching(id, row).await?.filter(|jpeg| is_ours(id, jpeg)))
+    }
+
+    /// The crop that a row's digests name. The row has `day`, `salt` and `digests`.
+    async fn crop_matching(&self, id: SightingId, row: &DbRow) -> Result<Option<Vec<u8>>, CatalogueError> {
         let day = Day(row.try_get("day")?);
         let crop = self.inner.crops.get(day, id).await?;
-        let Some((_, Digests { crop: expected, .. })) = kept(&row)? else { return Ok(crop.map(Vec::from)) };
+        let Some((_, Digests { crop: expected, .. })) = kept(row)? else { return Ok(crop.map(Vec::from)) };
         if crop.as_ref().is_some_and(|jpeg| crop_digest(jpeg) == expected) {
             return Ok(crop.map(Vec::from));
         }

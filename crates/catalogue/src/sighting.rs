@@ -193,15 +193,7 @@ impl Catalogue {
     /// The redacted crop as JPEG, as [`RedactedCrop::decode`] reads it; `None` without such a sighting, and where what is stored is
     /// not a crop of ours.
     pub(crate) async fn crop_of(&self, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
-        let crop = self.crop_as_stored(id).await?;
-        // `check` names one that is not as we write them; nobody is shown it.
-        Ok(crop.filter(|jpeg| {
-            let ours = RedactedCrop::is_ours(jpeg);
-            if !ours {
-                tracing::error!(%id, "a crop is left out: the file is not what was stored");
-            }
-            ours
-        }))
+        Ok(self.crop_as_stored(id).await?.filter(|jpeg| is_ours(id, jpeg)))
     }
 
     /// The days that hold sightings, in order.
@@ -241,6 +233,15 @@ impl Catalogue {
         }
         Ok(())
     }
+}
+
+/// Whether the file is a crop as we write them. `check` names one that is not; nobody is shown it.
+pub(crate) fn is_ours(id: SightingId, jpeg: &[u8]) -> bool {
+    let ours = RedactedCrop::is_ours(jpeg);
+    if !ours {
+        tracing::error!(%id, "a crop is left out: the file is not what was stored");
+    }
+    ours
 }
 
 fn validate(record: &SightingRecord) -> Result<(), CatalogueError> {

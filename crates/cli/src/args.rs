@@ -1,15 +1,13 @@
-//! The command line: what every subcommand shares, and how a wrong one is answered.
+//! The command line, and how a wrong one is answered.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::ffi::OsString;
 
 use clap::{
-    Args, CommandFactory, Parser,
-    builder::{PossibleValuesParser, TypedValueParser},
+    CommandFactory, Parser,
     error::{ContextKind, ContextValue, ErrorKind},
 };
-use types::{Carried, Class, Colour, Stature};
 
-use crate::{commands::Command, failure::Failure, times::BadArgument};
+use crate::{commands::Command, failure::Failure, global::Global, times::BadArgument};
 
 /// Find out which of the pooled cameras saw a figure or a vehicle like this, where and when.
 ///
@@ -22,23 +20,6 @@ pub(crate) struct Cli {
     pub(crate) global: Global,
     #[command(subcommand)]
     pub(crate) command: Command,
-}
-
-#[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Global options")]
-pub(crate) struct Global {
-    /// The deployment's folder [default: sightline under the user's data folder]
-    #[arg(long, global = true, env = "SIGHTLINE_HOME", value_name = "DIR", hide_env_values = true)]
-    pub(crate) home: Option<PathBuf>,
-    /// Where the server listens [default: the home folder's]
-    #[arg(long, global = true, value_name = "ADDR")]
-    pub(crate) server: Option<String>,
-    /// Which of the home folder's identities calls [default: the usual one for the command]
-    #[arg(long = "as", global = true, value_name = "IDENTITY")]
-    pub(crate) identity: Option<String>,
-    /// Answer with one line of JSON on stdout; errors as one line of JSON on stderr
-    #[arg(long, global = true)]
-    pub(crate) json: bool,
 }
 
 /// What to do about a command line.
@@ -110,20 +91,6 @@ fn option(arg: &str) -> &str {
 fn self_check() {
     Cli::command().debug_assert();
 }
-
-macro_rules! words {
-    ($(#[$doc:meta])* $name:ident, $word:ident) => {
-        $(#[$doc])*
-        pub(crate) fn $name() -> impl TypedValueParser<Value = $word> {
-            PossibleValuesParser::new($word::ALL.iter().map(|w| w.as_str())).try_map(|word| word.parse::<$word>())
-        }
-    };
-}
-
-words!(class, Class);
-words!(colour, Colour);
-words!(carried, Carried);
-words!(stature, Stature);
 
 #[cfg(test)]
 mod tests {

@@ -20,6 +20,7 @@ mod log;
 mod man;
 mod migrate;
 mod models;
+mod purpose;
 mod query;
 mod reindex;
 mod reload;

@@ -5,9 +5,9 @@ use std::sync::{Mutex, PoisonError};
 use server::TurnedAway;
 
 use crate::{
-    args::Global,
     client::Client,
     failure::{Failure, Outcome},
+    global::Global,
     home::Home,
     output::Printer,
 };
@@ -16,6 +16,8 @@ use crate::{
 pub(crate) struct Context {
     pub(crate) home: Home,
     pub(crate) printer: Printer,
+    /// The command line, for whatever describes it.
+    pub(crate) tree: fn() -> clap::Command,
     server: Option<String>,
     identity: Option<String>,
     /// The server that was called last, and as whom.
@@ -47,9 +49,9 @@ impl Caller {
 }
 
 impl Context {
-    pub(crate) fn new(global: &Global, printer: Printer) -> Outcome<Self> {
+    pub(crate) fn new(global: &Global, printer: Printer, tree: fn() -> clap::Command) -> Outcome<Self> {
         let (server, identity) = (global.server.clone(), global.identity.clone());
-        Ok(Self { home: Home::choose(global)?, printer, server, identity, called: Mutex::default() })
+        Ok(Self { home: Home::choose(global)?, printer, tree, server, identity, called: Mutex::default() })
     }
 
     /// Connects as `--as`, or as `usual`.

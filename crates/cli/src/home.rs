@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    args::Global,
     failure::{Failure, Outcome, library},
+    global::Global,
 };
 
 /// A home folder; `sightline init` makes one.

@@ -19,6 +19,7 @@ mod documented;
 mod environment;
 mod failure;
 mod fetch;
+mod global;
 mod home;
 mod output;
 mod pages;
@@ -27,8 +28,11 @@ mod sheet;
 mod signing;
 mod times;
 mod view;
+mod words;
 
 use std::process::ExitCode;
+
+use clap::CommandFactory as _;
 
 use crate::{
     args::Parsed,
@@ -58,7 +62,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: args::Cli, printer: Printer) -> Outcome {
-    let ctx = Context::new(&cli.global, printer)?;
+    let ctx = Context::new(&cli.global, printer, args::Cli::command)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
         Failure::because("threads", "start the program's threads", &e).hint("is the machine out of memory or threads?")
     })?;

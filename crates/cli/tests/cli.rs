@@ -44,6 +44,11 @@ mod messages;
 mod migrate;
 #[path = "cli/modes.rs"]
 mod modes;
+#[path = "cli/onboarding.rs"]
+mod onboarding;
+#[expect(dead_code, reason = "its other tests need more of it")]
+#[path = "../../onvif/tests/onvif/device.rs"]
+mod onvif_device;
 #[path = "cli/package.rs"]
 mod package;
 #[path = "../../index/tests/index/fake.rs"]

@@ -18,13 +18,15 @@ use std::{
 use parking_lot::RwLock;
 use types::{Day, SightingId};
 
-pub(crate) use self::top::Best;
+pub(crate) use self::{file::Stored, top::Best};
 use self::{
     file::{DayFile, Layout},
     rows::{Rows, Wanted},
 };
 use crate::{IndexEntry, IndexError, IndexQuery, QueryVector, error::EngineError};
 
+/// Changes are refused while less than this is free where the index lives, so that what stands in the files can still be noted.
+pub const MIN_FREE_BYTES: u64 = 16 << 20;
 /// A day is written anew once so many of its records are dead, and they are more than half of it.
 const DEAD_ENOUGH: usize = 4_096;
 
@@ -42,15 +44,6 @@ pub(crate) struct Bucket {
 pub(crate) struct Content {
     rows: Rows,
     file: DayFile,
-}
-
-/// What of a bucket is known to be on disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Stored {
-    /// Which file: one that is written anew has the next number.
-    pub(crate) generation: u64,
-    /// Records that were written and synced. What comes after them in the file is not trusted.
-    pub(crate) records: u64,
 }
 
 impl Bucket {
@@ -240,7 +233,7 @@ impl<'a> DayQuery<'a> {
 fn failed(action: &'static str, folder: &Path, day: Day, generation: u64, source: io::Error) -> IndexError {
     let path = DayFile::path(folder, day, generation);
     if source.kind() == io::ErrorKind::StorageFull {
-        return IndexError::DiskFull { path, free: 0, needed: crate::MIN_FREE_BYTES };
+        return IndexError::DiskFull { path, free: 0, needed: MIN_FREE_BYTES };
     }
     IndexError::Io { action, path, source }
 }

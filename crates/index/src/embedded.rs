@@ -15,12 +15,9 @@ use types::{Day, ModelDigest, SightingId};
 
 use crate::{
     IndexEntry, IndexError, IndexQuery, IndexSpec, Scored,
-    bucket::{self, Best, Bucket, DayQuery},
+    bucket::{self, Best, Bucket, DayQuery, MIN_FREE_BYTES},
     state::State,
 };
-
-/// Changes are refused while less than this is free where the index lives, so that what stands in the files can still be noted.
-pub const MIN_FREE_BYTES: u64 = 16 << 20;
 
 /// Held locked by the process that has the folder open.
 const LOCK: &str = "lock";

@@ -36,14 +36,16 @@ mod leave;
 mod place;
 mod query;
 mod server;
+mod spec;
 mod state;
 mod vector_index;
 
-pub use embedded::MIN_FREE_BYTES;
+pub use bucket::MIN_FREE_BYTES;
 pub use entry::IndexEntry;
 pub use error::IndexError;
 pub use leave::Leave;
 pub use place::Place;
 pub use query::{IndexQuery, QueryVector, Scored};
 pub use server::{ApiKey, ServerSettings};
-pub use vector_index::{IndexSpec, VectorIndex};
+pub use spec::IndexSpec;
+pub use vector_index::VectorIndex;

@@ -6,6 +6,7 @@
 
 mod circuit;
 mod collections;
+mod create;
 mod link;
 mod names;
 mod note;

@@ -4,21 +4,13 @@ use std::{
     sync::Arc,
 };
 
-use types::{Day, ModelDigest, SightingId};
+use types::{Day, SightingId};
 
 use crate::{
-    IndexEntry, IndexError, IndexQuery, Leave, Scored,
+    IndexEntry, IndexError, IndexQuery, IndexSpec, Leave, Scored,
     embedded::Embedded,
     server::{Link, Remote},
 };
-
-/// What an index holds: vectors of one model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IndexSpec {
-    pub model: ModelDigest,
-    /// Values of an appearance vector.
-    pub appearance_len: usize,
-}
 
 /// The vectors of one deployment. Blocking; share it by reference or `Arc` and call it from `spawn_blocking`.
 #[derive(Debug)]

@@ -177,7 +177,7 @@ impl Holder {
         let watch = |lease: v1::Lease| {
             let (camera, agency) = (CameraId::new(&lease.camera_id).ok()?, AgencyId::new(&lease.agency_id).ok()?);
             let address = match self.secrets.address(&camera) {
-                Ok(own) => own.unwrap_or(KeptAddress { url: lease.url, basic_without_tls: false }),
+                Ok(own) => own.unwrap_or(KeptAddress::open(&lease.url)),
                 Err(error) => {
                     tracing::error!(error = %chain(&error), "the camera's address can't be read");
                     return None;
@@ -187,7 +187,8 @@ impl Holder {
                 .source(&self.networks)
                 .inspect_err(|error| tracing::error!(%camera, %error, "the camera's address can't be used"))
                 .ok()?;
-            Some((camera, Watch { agency, source, epoch: lease.epoch, kept: None }))
+            let given = self.secrets.given(&camera);
+            Some((camera, Watch { agency, source, epoch: lease.epoch, given, kept: None }))
         };
         answer.leases.into_iter().filter_map(watch).collect()
     }

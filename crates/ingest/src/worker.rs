@@ -8,7 +8,7 @@ use std::{
 };
 
 use media::{Networks, Sampling};
-use pipeline::{CameraSecrets, SightingSink, Spool, SpoolState, VisionPool, Watch, Watchers};
+use pipeline::{CameraSecrets, Patience, SightingSink, Spool, SpoolState, VisionPool, Watch, Watchers};
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -47,6 +47,7 @@ pub struct WorkerOptions {
     /// Looks at once.
     pub looks: usize,
     pub sample_fps: f64,
+    pub patience: Patience,
     /// Cameras at once, at most.
     pub max_cameras: u32,
     /// How long a stop may take.
@@ -94,7 +95,7 @@ impl Worker {
         tracing::info!(worker = worker_id, waiting = spool.state().waiting, "watching for this agency");
 
         let (stop, drain, more) = (CancellationToken::new(), CancellationToken::new(), Arc::new(Notify::new()));
-        let watchers = Arc::new(Watchers::new(Sampling { fps: options.sample_fps, ..Sampling::default() }));
+        let watchers = Arc::new(Watchers::new(Sampling { fps: options.sample_fps, ..Sampling::default() }, options.patience));
         let (released, kept) = (Arc::new(Released::default()), KeptLeases::new(&options.spool));
         let (wanted, wanted_now) = watch::channel(Wanted::new());
         let holder = Holder {

@@ -6,7 +6,7 @@ use gstreamer::{glib, prelude::*};
 
 use crate::{
     MediaError,
-    chain::{broken, element},
+    element::{broken, element},
 };
 
 /// Containers and bare streams. None of these opens anything: each takes bytes from its sink pad alone.

@@ -24,46 +24,27 @@ mod process;
 pub(crate) mod reading;
 mod registry;
 mod ring;
+mod sandbox;
+mod start;
 pub(crate) mod sys;
 
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
-};
+use std::time::Duration;
 
 use self::{
     message::{Kind, Say},
-    process::{Cell, Heard},
+    process::{Heard, PROGRAM, WORD},
 };
 pub use count::{Decoders, decoders};
 #[cfg(debug_assertions)]
 pub use faults::decoders_fail;
+pub use sandbox::{sandbox_off, sandboxed};
 
-use crate::{Death, Footage, FootageInfo, MediaError, installed::Found};
-
-/// What a decoder is called in a list of processes, and its one argument.
-const PROGRAM: &str = "sightline";
-const WORD: &str = "decode";
+use crate::{Death, Footage, FootageInfo, MediaError, abilities::Found};
 
 /// How long one that is to look at something may take.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// A decoder that died is tried once more: memory may have been short.
 const TRIES: u32 = 2;
-
-static UNCONFINED: AtomicBool = AtomicBool::new(false);
-
-/// From now on decoders keep the rights of this process: still processes of their own with limits, but one that is taken over can
-/// do whatever this one can. For machines that can't confine them, and only where their operator says so.
-pub fn sandbox_off() {
-    if !UNCONFINED.swap(true, Ordering::Relaxed) {
-        tracing::warn!("decoders are not confined: media.sandbox is \"off\"; hostile footage can reach what this process can");
-    }
-}
-
-/// Whether decoders are confined.
-pub fn sandboxed() -> bool {
-    !UNCONFINED.load(Ordering::Relaxed)
-}
 
 /// Becomes a decoder, and never returns, where that is what this process was started for. The first thing that a program does
 /// which reads footage: a decoder gives up its rights before it has a second thread.
@@ -90,11 +71,6 @@ mod before_main {
         }
         begin
     };
-}
-
-/// Whether decoders can be started and confined here, and GStreamer is there.
-pub(crate) fn ready() -> Result<(), MediaError> {
-    installed().map(drop)
 }
 
 pub(crate) fn installed() -> Result<Found, MediaError> {
@@ -138,7 +114,7 @@ fn one(input: &str, kind: impl Fn() -> Kind, footage: Option<&Footage>) -> Resul
 }
 
 fn once(input: &str, kind: Kind, footage: Option<&Footage>) -> Result<Say, MediaError> {
-    let (mut cell, _) = Cell::start(input, kind, footage)?;
+    let (mut cell, _) = start::start(input, kind, footage)?;
     match cell.hear(PATIENCE) {
         Heard::Said(Say::Failed(failure, _)) => Err(failure.about(input.to_owned())),
         Heard::Said(said) => Ok(said),

@@ -7,10 +7,13 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
 
-use crate::{MediaError, Sampling, allowed, pixels::FORMATS, sampling::Sampler, shared::Shared};
-
-/// Frames that may wait for the reader.
-pub(crate) const WAITING: u32 = 4;
+use crate::{
+    MediaError, Sampling, allowed,
+    element::{broken, element},
+    pixels::FORMATS,
+    sampling::Sampler,
+    shared::{Shared, WAITING},
+};
 
 /// What follows the decoder: convert, deinterlace, rotate, scale, hand over. Each passes a picture that needs nothing of
 /// it through untouched.
@@ -265,16 +268,6 @@ pub(crate) fn container_name(caps: &gst::Caps) -> Option<String> {
         "video/mpeg" | "video/x-h264" | "video/x-h265" | "image/jpeg" => "bare video stream".into(),
         other => other.to_owned(),
     })
-}
-
-pub(crate) fn element(name: &'static str) -> Result<gst::Element, MediaError> {
-    gst::ElementFactory::make(name)
-        .build()
-        .map_err(|_| MediaError::Internal { input: "GStreamer".into(), what: format!("the element {name} is not installed") })
-}
-
-pub(crate) fn broken(error: impl std::fmt::Display) -> MediaError {
-    MediaError::Internal { input: "GStreamer".into(), what: error.to_string() }
 }
 
 #[cfg(test)]

@@ -16,11 +16,15 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     os::fd::OwnedFd,
     pin::pin,
-    sync::{Arc, OnceLock, mpsc},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
-use rustls::pki_types::ServerName;
+use contact::{Asked, Login, NoTls, secure};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -30,42 +34,21 @@ use tokio::{
 };
 use types::{StreamScheme, StreamUrl};
 
+pub(crate) use self::fault::DoorFault;
 use self::{
+    alive::KeepAlive,
+    asking::Asking,
     datagrams::Datagrams,
-    login::{Asked, Login},
     message::{Message, NotRtsp, Unit, first},
 };
-use crate::{MediaError, RtspSource, Transport, chain::broken, verdict::no_answer};
+use crate::{MediaError, RtspSource, Transport, element::broken, names::addresses};
 
+mod alive;
+mod asking;
 mod connections;
 mod datagrams;
-mod login;
+mod fault;
 mod message;
-
-/// Why a door closed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum DoorFault {
-    /// One answer, at one time, for all that is no camera: nobody learns which ports of which machines are open.
-    NoAnswer,
-    /// No address of its host lies where cameras may be.
-    Outside,
-    /// A redirect to this authority, which is another.
-    Elsewhere(String),
-    Circles,
-    BasicInClear,
-}
-
-impl DoorFault {
-    pub(crate) fn about(&self, input: String) -> MediaError {
-        match self {
-            Self::NoAnswer => no_answer(input),
-            Self::Outside => MediaError::OutsideNetworks { input },
-            Self::Elsewhere(to) => MediaError::Elsewhere { input, to: to.clone() },
-            Self::Circles => MediaError::Unreachable { input, what: "it sends us round in circles".into() },
-            Self::BasicInClear => MediaError::BasicInClear { input },
-        }
-    }
-}
 
 /// Lives as long as its reader.
 pub(crate) struct Door {
@@ -73,6 +56,7 @@ pub(crate) struct Door {
     location: String,
     key: String,
     fault: Arc<OnceLock<DoorFault>>,
+    heard: Arc<AtomicU64>,
     task: JoinHandle<()>,
     /// Ends when all that the door opened is closed.
     closed: mpsc::Receiver<Infallible>,
@@ -114,14 +98,15 @@ impl Door {
         listener.set_nonblocking(true).map_err(broken)?;
         let here = listener.local_addr().map_err(broken)?;
         let key = format!("{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
-        let fault = Arc::<OnceLock<DoorFault>>::default();
+        let (fault, heard) = (Arc::<OnceLock<DoorFault>>::default(), Arc::<AtomicU64>::default());
         let (open, closed) = mpsc::channel();
         let behind = Arc::new(Behind {
             camera: camera.clone(),
             here,
             key: key.clone(),
             fault: fault.clone(),
-            redirects: std::sync::atomic::AtomicUsize::new(0),
+            heard: heard.clone(),
+            redirects: AtomicUsize::new(0),
             _open: open,
         });
         let task = runtime.spawn(async move {
@@ -129,7 +114,7 @@ impl Door {
             behind.accept(listener).await;
         });
         let location = format!("rtsp://{here}{}", camera.url().path_and_query());
-        Ok(Self { here, location, key, fault, task, closed })
+        Ok(Self { here, location, key, fault, heard, task, closed })
     }
 
     /// Makes the connections of a decoder, which come here and nowhere else, until it ends.
@@ -151,6 +136,11 @@ impl Door {
     pub(crate) fn fault(&self) -> Option<&DoorFault> {
         self.fault.get()
     }
+
+    /// Answers and packets of the camera so far that came through here.
+    pub(crate) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Door {
@@ -167,7 +157,8 @@ struct Behind {
     here: SocketAddr,
     key: String,
     fault: Arc<OnceLock<DoorFault>>,
-    redirects: std::sync::atomic::AtomicUsize,
+    heard: Arc<AtomicU64>,
+    redirects: AtomicUsize,
     _open: mpsc::Sender<Infallible>,
 }
 
@@ -265,11 +256,13 @@ impl Behind {
             if url.scheme() != StreamScheme::Rtsps {
                 return Ok((Box::new(stream), at));
             }
-            let secured = timeout_at(deadline, tls(&url.host(), stream)).await;
-            let secured = secured.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+            let secured = timeout_at(deadline, secure(&url.host(), stream, self.camera.trust)).await;
+            let secured = secured.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
             return match secured {
-                Ok(stream) => Ok((stream, at)),
-                Err(error) => {
+                Ok(stream) => Ok((Box::new(stream), at)),
+                Err(NoTls::Untrusted(pin)) => Err(Ended::Fault(DoorFault::Untrusted(pin))),
+                Err(NoTls::Another(pin)) => Err(Ended::Fault(DoorFault::OtherCertificate(pin))),
+                Err(NoTls::Failed(error)) => {
                     // For whoever runs this machine; the camera's owner is told no more than of any other silence.
                     tracing::warn!(camera = %self.camera, %error, "no TLS with the camera");
                     Err(Ended::Closed)
@@ -288,29 +281,6 @@ impl Behind {
     }
 }
 
-/// Those of a name, in the system's order; none where it has none.
-pub(crate) async fn addresses(host: &str, port: u16, deadline: Instant) -> Vec<SocketAddr> {
-    match timeout_at(deadline, tokio::net::lookup_host((host, port))).await {
-        Ok(Ok(found)) => found.collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// With a certificate for this host from somebody whom this machine trusts.
-async fn tls(host: &str, stream: TcpStream) -> io::Result<Box<dyn Stream>> {
-    static CONFIG: OnceLock<Result<Arc<rustls::ClientConfig>, String>> = OnceLock::new();
-    let config = CONFIG.get_or_init(|| {
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        Ok(Arc::new(config.map_err(|e| e.to_string())?.with_root_certificates(roots).with_no_client_auth()))
-    });
-    let config = config.clone().map_err(io::Error::other)?;
-    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
-    Ok(Box::new(tokio_rustls::TlsConnector::from(config).connect(name, stream).await?))
-}
-
 /// What is said over one connection.
 struct Talk<'a> {
     behind: &'a Behind,
@@ -325,6 +295,9 @@ struct Talk<'a> {
     datagrams: Option<Datagrams>,
     count: u64,
     waiting: VecDeque<Waiting>,
+    alive: KeepAlive,
+    /// A stream is set up.
+    set_up: bool,
     to_gstreamer: Vec<u8>,
     to_camera: Vec<u8>,
 }
@@ -332,7 +305,8 @@ struct Talk<'a> {
 /// A request without an answer yet.
 struct Waiting {
     ours: u64,
-    theirs: String,
+    /// GStreamer's number; `None`: nobody but the door asked.
+    theirs: Option<String>,
     request: Message,
     tries: usize,
 }
@@ -348,6 +322,8 @@ impl<'a> Talk<'a> {
             datagrams: (behind.camera.transport == Transport::Udp).then(Datagrams::default),
             count: 0,
             waiting: VecDeque::new(),
+            alive: KeepAlive::new(),
+            set_up: false,
             to_gstreamer: Vec::new(),
             to_camera: Vec::new(),
         }
@@ -373,7 +349,7 @@ impl<'a> Talk<'a> {
         let mut silence = pin!(sleep_until(deadline));
         let (mut packets, mut space) = (Vec::new(), Vec::new());
         loop {
-            let at = self.at;
+            let (at, due) = (self.at, self.alive.due());
             let datagrams = self.datagrams.as_ref().filter(|datagrams| !datagrams.is_empty() && self.to_gstreamer.is_empty());
             tokio::select! {
                 received = async {
@@ -382,8 +358,12 @@ impl<'a> Talk<'a> {
                         None => std::future::pending().await,
                     }
                 } => {
-                    received?;
+                    self.behind.heard.fetch_add(received?, Ordering::Relaxed);
                     self.to_gstreamer.append(&mut packets);
+                }
+                () = sleep_until(due.unwrap_or(deadline)), if due.is_some() && self.to_camera.is_empty() => {
+                    let request = self.alive.request();
+                    self.send(Waiting { ours: 0, theirs: None, request, tries: 0 });
                 }
                 read = from_camera.read_buf(&mut heard), if self.to_gstreamer.is_empty() => {
                     if read? == 0 {
@@ -456,17 +436,20 @@ impl<'a> Talk<'a> {
             datagrams.ask(&mut request, self.at)?;
         }
         let theirs = request.header("CSeq").unwrap_or_default().to_owned();
-        self.send(Waiting { ours: 0, theirs, request, tries: 0 });
+        self.send(Waiting { ours: 0, theirs: Some(theirs), request, tries: 0 });
         Ok(())
     }
 
     /// Under a number of its own, and signed once it is known how.
     fn send(&mut self, mut waiting: Waiting) {
         self.count += 1;
+        self.alive.asked();
         waiting.ours = self.count;
         waiting.request.set("CSeq", waiting.ours.to_string());
         if let (Some(login), Some(credentials)) = (&mut self.login, self.behind.camera.credentials()) {
-            login.sign(&mut waiting.request, credentials);
+            let request = &mut waiting.request;
+            let shown = login.authorization(request.method(), request.address(), &credentials.user, &credentials.password);
+            request.set("Authorization", shown);
         }
         waiting.request.write(&mut self.to_camera);
         self.waiting.push_back(waiting);
@@ -482,10 +465,12 @@ impl<'a> Talk<'a> {
             match unit {
                 Unit::Blank(length) => done += length,
                 Unit::Packet(length) => {
+                    self.behind.heard.fetch_add(1, Ordering::Relaxed);
                     self.to_gstreamer.extend(&read[done..done + length]);
                     done += length;
                 }
                 Unit::Message(length, message) => {
+                    self.behind.heard.fetch_add(1, Ordering::Relaxed);
                     done += length;
                     if message.is_answer() {
                         self.answered = true;
@@ -506,21 +491,29 @@ impl<'a> Talk<'a> {
         let which = self.waiting.iter().position(|w| Some(w.ours) == number).unwrap_or(0);
         if answer.status().is_some_and(|status| status < 200) {
             // More is to come.
-            if let Some(waiting) = self.waiting.get(which) {
-                answer.set("CSeq", waiting.theirs.clone());
+            match self.waiting.get(which).map(|waiting| waiting.theirs.clone()) {
+                Some(Some(theirs)) => answer.set("CSeq", theirs),
+                Some(None) => return Ok(()),
+                None => {}
             }
-        } else if let Some(mut waiting) = self.waiting.remove(which) {
+        } else if let Some(waiting) = self.waiting.remove(which) {
             if answer.status() == Some(401) {
-                let Some(back) = self.asked_for_login(&answer, waiting)? else { return Ok(()) };
-                waiting = back;
+                return self.asked_for_login(&answer, waiting);
             }
+            self.refusal(&waiting.request, &answer)?;
+            let Some(theirs) = waiting.theirs else {
+                if answer.status().is_some_and(|status| status >= 400) {
+                    self.alive.refused();
+                }
+                return Ok(());
+            };
             if let Some(datagrams) = &mut self.datagrams
                 && waiting.request.method() == "SETUP"
                 && answer.status() == Some(200)
             {
                 datagrams.answer(&mut answer, self.at);
             }
-            answer.set("CSeq", waiting.theirs);
+            answer.set("CSeq", theirs);
         }
         if answer.status().is_some_and(|status| (300..400).contains(&status)) {
             self.redirected(&mut answer)?;
@@ -530,28 +523,48 @@ impl<'a> Talk<'a> {
         Ok(())
     }
 
-    /// Asks again with what the camera wants to be shown; gives the request back where that is of no use.
-    fn asked_for_login(&mut self, answer: &Message, mut waiting: Waiting) -> Result<Option<Waiting>, Ended> {
+    /// What the camera does not do of what leads to a stream.
+    fn refusal(&mut self, request: &Message, answer: &Message) -> Result<(), Ended> {
+        let (Some(asking), Some(status)) = (Asking::of(request.method()), answer.status()) else {
+            if answer.status() == Some(200) {
+                self.alive.done(request, answer);
+            }
+            return Ok(());
+        };
+        if status >= 400 {
+            // Of several streams one is enough.
+            let other = asking == Asking::Setup && self.set_up;
+            return if other { Ok(()) } else { Err(Ended::Fault(DoorFault::Answered(asking, status))) };
+        }
+        if status == 200 {
+            self.set_up |= asking == Asking::Setup;
+            self.alive.done(request, answer);
+            if asking == Asking::Describe && !has_pictures(&answer.body) {
+                return Err(Ended::Fault(DoorFault::NoPictures));
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks again with what the camera wants to be shown.
+    fn asked_for_login(&mut self, answer: &Message, mut waiting: Waiting) -> Result<(), Ended> {
         let camera = &self.behind.camera;
         if camera.credentials().is_none() {
-            return Ok(Some(waiting));
+            return Err(Ended::Fault(DoorFault::NoPassword));
         }
         let basic = camera.url().scheme() == StreamScheme::Rtsps || camera.basic_without_tls;
-        match Login::asked(answer, basic) {
+        match Login::asked(answer.all("WWW-Authenticate"), basic) {
             Asked::BasicInClear => Err(Ended::Fault(DoorFault::BasicInClear)),
-            Asked::Unknown => {
-                tracing::warn!(%camera, "the camera asks for its password in no way that is known here: Digest with MD5 or SHA-256, or Basic");
-                Ok(Some(waiting))
-            }
+            Asked::Unknown(offered) => Err(Ended::Fault(DoorFault::UnknownLogin(offered))),
             Asked::Login { login, stale } => {
                 // What was shown is wrong.
                 if waiting.tries > 0 && !(stale && waiting.tries < MOST_TRIES) {
-                    return Ok(Some(waiting));
+                    return Err(Ended::Fault(DoorFault::Refused));
                 }
                 waiting.tries += 1;
                 self.login = Some(login);
                 self.send(waiting);
-                Ok(None)
+                Ok(())
             }
         }
     }
@@ -569,7 +582,7 @@ impl<'a> Talk<'a> {
             let path = format!("rtsp://{}/{}", self.behind.here, location.trim_start_matches('/'));
             answer.set("Location", path);
         }
-        if self.behind.redirects.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= MOST_REDIRECTS {
+        if self.behind.redirects.fetch_add(1, Ordering::Relaxed) >= MOST_REDIRECTS {
             return Err(Ended::Fault(DoorFault::Circles));
         }
         Ok(())
@@ -636,6 +649,11 @@ impl<'a> Talk<'a> {
     }
 }
 
+/// Whether a description has a stream of pictures.
+fn has_pictures(body: &[u8]) -> bool {
+    String::from_utf8_lossy(body).lines().any(|line| line.trim_start().to_ascii_lowercase().starts_with("m=video"))
+}
+
 fn after_authority(address: &str) -> &str {
     let authority = address.find("://").map_or(0, |at| at + 3);
     let rest = address.get(authority..).unwrap_or_default();
@@ -679,6 +697,7 @@ mod tests {
             here: "127.0.0.1:4000".parse().unwrap(),
             key: "key".into(),
             fault: Arc::default(),
+            heard: Arc::default(),
             redirects: Default::default(),
             _open: open,
         };

@@ -28,8 +28,36 @@ pub enum MediaError {
     Unsupported { input: String, what: String },
     #[error("{input}: no picture for {}; check the camera and the line to it", seconds(*after))]
     Stalled { input: String, after: Duration },
+    #[error(
+        "{input}: no picture for {}, though the camera sends; let it send a key picture at least every 10 s, or raise \
+         live.picture_seconds",
+        seconds(*after)
+    )]
+    NoPicture { input: String, after: Duration },
+    /// Of a camera that takes a user name and password.
     #[error("{input}: the camera refuses the user name or password; check the camera's credentials")]
     Unauthorised { input: String },
+    #[error(
+        "{input}: the camera wants a user name and a password, and its address has none; write it as rtsp://user:password@host/path"
+    )]
+    NoPassword { input: String },
+    #[error(
+        "{input}: the camera takes a password only by {offered}, which is not known here; switch Digest (MD5 or SHA-256) on in the \
+         camera"
+    )]
+    UnknownLogin { input: String, offered: String },
+    #[error(
+        "{input}: the camera has a TLS certificate that nobody vouches for whom this machine trusts; if the camera's own page shows \
+         the same SHA-256, trust it with --trust {pin}"
+    )]
+    Untrusted { input: String, pin: String },
+    #[error(
+        "{input}: the camera has another TLS certificate than the one that is trusted; if it was renewed and the camera's own page \
+         shows the same SHA-256, trust it with --trust {pin}; if not, somebody is between"
+    )]
+    OtherCertificate { input: String, pin: String },
+    #[error("{input}: the camera's stream has no pictures, only sound or data; give the address of its video stream")]
+    NoPictures { input: String },
     #[error("{input}: no stream ({what}); check that the camera is on and its address and path are right")]
     Unreachable { input: String, what: String },
     /// Nothing was sent there.
@@ -115,7 +143,10 @@ impl fmt::Display for Death {
 impl MediaError {
     /// The same file or camera will fail in the same way: trying again without a change is no use.
     pub fn is_permanent(&self) -> bool {
-        !matches!(self, Self::Stalled { .. } | Self::Unreachable { .. } | Self::Internal { .. } | Self::Died { .. })
+        !matches!(
+            self,
+            Self::Stalled { .. } | Self::NoPicture { .. } | Self::Unreachable { .. } | Self::Internal { .. } | Self::Died { .. }
+        )
     }
 }
 

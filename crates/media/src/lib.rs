@@ -17,6 +17,7 @@
 //! This crate does not reconnect (the caller does, by [`CameraState`] and [`Backoff`]), writes nothing to disk, decodes no
 //! sound, and never prints a camera's credentials or its full address.
 
+mod abilities;
 mod allowed;
 mod backoff;
 mod camera;
@@ -24,10 +25,16 @@ mod cell;
 mod chain;
 mod clock;
 mod completeness;
+mod created;
 mod door;
+mod element;
 mod error;
+mod first_picture;
+mod footage_info;
 mod handle;
+mod init;
 mod installed;
+mod names;
 mod networks;
 mod pixels;
 mod probe;
@@ -37,6 +44,7 @@ mod reordered;
 mod sampling;
 mod shared;
 mod source;
+mod told;
 mod verdict;
 
 pub use backoff::Backoff;
@@ -46,18 +54,15 @@ pub use camera::{CameraEvent, CameraState};
 pub use cell::decoders_fail;
 pub use cell::{Decoders, become_decoder_if_asked, decoders, reading::FrameReader, sandbox_off, sandboxed};
 pub use clock::CameraClock;
+pub use contact::{BadPin, Pin};
 pub use error::{Death, MediaError};
+pub use footage_info::FootageInfo;
 pub use handle::{FileStamp, Footage};
+pub use init::init;
 pub use installed::{Ability, Installed, installed};
 pub use networks::{BadNetwork, Network, Networks};
-pub use probe::{FootageInfo, probe, probe_footage};
+pub use probe::{probe, probe_footage};
 pub use recorded::recorded;
 pub use sampling::Sampling;
 pub use shared::ReaderStats;
 pub use source::{Credentials, RtspSource, Source, Transport};
-
-/// Whether GStreamer is here and decoders can be started and confined: a broken installation shows early. Loads nothing into
-/// this process.
-pub fn init() -> Result<(), MediaError> {
-    cell::ready()
-}

@@ -13,9 +13,10 @@ use types::{ReceiveTime, Size};
 
 use crate::{
     Footage, FootageInfo, MediaError, ReaderStats, Sampling, allowed,
-    chain::{Chain, broken, codec_name, container_name, element, on_timeline},
+    chain::{Chain, codec_name, container_name, on_timeline},
     clock::micros,
     completeness::{self, Completeness, Lasts},
+    element::{broken, element},
     pixels::{self, Pixels},
     reordered,
     shared::Shared,

@@ -11,7 +11,8 @@ use std::{
 
 use gstreamer as gst;
 
-use crate::chain::WAITING;
+/// Frames that may wait for the reader.
+pub(crate) const WAITING: u32 = 4;
 
 /// Counts since the reader was opened.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -2,9 +2,10 @@
 
 use std::{fmt, path::PathBuf, time::Duration};
 
+use contact::Pin;
 use types::{BadStreamUrl, StreamScheme, StreamUrl};
 
-use crate::{Networks, door::addresses};
+use crate::{Networks, names::addresses};
 
 /// A file or a camera.
 #[expect(clippy::large_enum_variant, reason = "there is one a stream")]
@@ -44,6 +45,8 @@ pub struct RtspSource {
     pub transport: Transport,
     /// Whether the password itself may be sent without TLS, to a camera that asks for nothing better. Not unless told.
     pub basic_without_tls: bool,
+    /// The certificate that is trusted over TLS, whoever made it, and no other. Without one: those that this machine trusts.
+    pub trust: Option<Pin>,
     /// Where it may be. Anywhere but on this machine and its link alone unless told.
     pub networks: Networks,
     /// How long packets may wait for late ones. 200 ms unless told; more on lossy networks.
@@ -81,6 +84,7 @@ impl RtspSource {
             credentials,
             transport,
             basic_without_tls: false,
+            trust: None,
             networks: Networks::default(),
             latency: Duration::from_millis(200),
             connect_timeout: Duration::from_secs(5),
@@ -111,6 +115,13 @@ impl RtspSource {
     #[must_use]
     pub fn with_basic_without_tls(mut self, may: bool) -> Self {
         self.basic_without_tls = may;
+        self
+    }
+
+    /// With this certificate alone.
+    #[must_use]
+    pub fn with_trust(mut self, trust: Option<Pin>) -> Self {
+        self.trust = trust;
         self
     }
 

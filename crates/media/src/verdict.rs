@@ -102,15 +102,18 @@ impl Complaints {
         if self.is(gst::ResourceError::OpenRead) || self.is(gst::ResourceError::OpenReadWrite) {
             return no_answer(input);
         }
-        let what = if self.is(gst::ResourceError::NotFound) { "nothing at this path".into() } else { self.message() };
+        // What GStreamer calls it is in the log; nobody at a camera can do anything with it.
+        tracing::debug!(input, message = self.message(), "the stream did not begin");
+        let what = if self.is(gst::ResourceError::NotFound) {
+            "nothing at this path".into()
+        } else {
+            "the camera ended it before a picture came, or speaks RTSP in a way that is not understood".into()
+        };
         MediaError::Unreachable { input, what }
     }
 }
 
 /// Whatever is at the other end that is no camera: a closed port, one that is silent, or another service.
 pub(crate) fn no_answer(input: String) -> MediaError {
-    MediaError::Unreachable {
-        input,
-        what: "nothing answers there as a camera does; rtsps needs a certificate that this machine trusts".into(),
-    }
+    MediaError::Unreachable { input, what: "nothing answers there as a camera does".into() }
 }

@@ -9,6 +9,8 @@ mod cell;
 mod damage;
 #[path = "media/fake.rs"]
 mod fake;
+#[path = "media/faults.rs"]
+mod faults;
 #[path = "media/footage.rs"]
 mod footage;
 #[path = "media/left.rs"]

@@ -5,6 +5,8 @@ use std::time::Duration;
 use types::{Detection, Frame, MediaTime, Rect};
 use vision::{Detector, Motion, MotionGate, VisionError};
 
+use crate::closer::{Closer, touch};
+
 /// When the detector looks, and where.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AttentionOptions {
@@ -16,11 +18,14 @@ pub struct AttentionOptions {
     pub idle_every: Duration,
     /// Part of the frame above which it is looked at whole.
     pub most: f32,
+    /// What looking again, closer, at small figures and who is beside them may take, as a share of looking at a whole frame;
+    /// on average over frames. 0: never.
+    pub closer: f32,
 }
 
 impl Default for AttentionOptions {
     fn default() -> Self {
-        Self { gate: true, whole_every: Duration::from_secs(1), idle_every: Duration::from_secs(5), most: 0.6 }
+        Self { gate: true, whole_every: Duration::from_secs(1), idle_every: Duration::from_secs(5), most: 0.6, closer: 0.12 }
     }
 }
 
@@ -29,6 +34,8 @@ impl Default for AttentionOptions {
 pub struct Looks {
     pub whole: u64,
     pub part: u64,
+    /// Looks closer, at a few figures; beside those above.
+    pub closer: u64,
     /// Nothing moved: what was there before is there still.
     pub none: u64,
 }
@@ -36,7 +43,12 @@ pub struct Looks {
 impl Looks {
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
-        Self { whole: self.whole + other.whole, part: self.part + other.part, none: self.none + other.none }
+        Self {
+            whole: self.whole + other.whole,
+            part: self.part + other.part,
+            closer: self.closer + other.closer,
+            none: self.none + other.none,
+        }
     }
 }
 
@@ -47,12 +59,14 @@ pub struct Attention {
     gate: MotionGate,
     last_whole: Option<MediaTime>,
     before: Vec<Detection>,
+    closer: Closer,
     looks: Looks,
 }
 
 impl Attention {
     pub fn new(options: AttentionOptions) -> Self {
-        Self { options, gate: MotionGate::default(), last_whole: None, before: Vec::new(), looks: Looks::default() }
+        let closer = Closer::new(options.closer);
+        Self { options, gate: MotionGate::default(), last_whole: None, before: Vec::new(), closer, looks: Looks::default() }
     }
 
     pub fn looks(&self) -> Looks {
@@ -61,7 +75,8 @@ impl Attention {
 
     /// What is in the frame: found now where something moves, taken over from the frame before where nothing does.
     pub fn look(&mut self, frame: &Frame, detector: &mut Detector) -> Result<Vec<Detection>, VisionError> {
-        let found = match self.part(frame) {
+        let part = self.part(frame);
+        let mut found = match &part {
             Part::Whole => {
                 self.last_whole = Some(frame.at);
                 self.looks.whole += 1;
@@ -75,7 +90,7 @@ impl Attention {
                 self.looks.part += 1;
                 let mut found: Vec<_> =
                     self.before.iter().filter(|d| !parts.iter().any(|part| touch(&d.bbox, part))).copied().collect();
-                for part in &parts {
+                for part in parts {
                     found.extend(detector.detect_in(frame, part)?);
                 }
                 // Where nothing moved, what was there is there still, though a part may show it too poorly to find it.
@@ -86,6 +101,11 @@ impl Attention {
                 found
             }
         };
+        let looked_at = |d: &Detection| match &part {
+            Part::Of { parts, .. } => parts.iter().any(|part| touch(&d.bbox, part)),
+            Part::Whole | Part::None => true,
+        };
+        self.looks.closer += self.closer.look(frame, detector, &mut found, looked_at)?;
         self.before.clone_from(&found);
         Ok(found)
     }
@@ -168,10 +188,6 @@ fn with_room(rect: &Rect) -> Rect {
     const LEAST: f32 = 16.0;
     let (x, y) = ((rect.width * 0.2).max(LEAST), (rect.height * 0.2).max(LEAST));
     Rect::new(rect.x - x, rect.y - y, rect.width + 2.0 * x, rect.height + 2.0 * y)
-}
-
-fn touch(a: &Rect, b: &Rect) -> bool {
-    !a.intersect(b).is_empty()
 }
 
 #[cfg(test)]

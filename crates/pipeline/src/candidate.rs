@@ -1,6 +1,6 @@
 //! Which pictures of a track are worth keeping.
 
-use types::{Detection, Frame, MediaTime, RawCrop, Rect, TimeStamp};
+use types::{Detection, Frame, MediaTime, RawCrop, Rect, Size, TimeStamp};
 
 /// A raw crop of one track with what redaction needs to know. Stays in memory, in the scene, until the track ends.
 pub(crate) struct Candidate {
@@ -11,10 +11,59 @@ pub(crate) struct Candidate {
     pub(crate) at: MediaTime,
     pub(crate) taken: TimeStamp,
     pub(crate) quality: f32,
+    /// A person, with what is around them, for things they carry.
+    pub(crate) around: Option<Around>,
 }
 
-/// How good a picture of its subject a box promises to be, before its pixels are read: sure, large, whole and not
-/// covered by somebody else's box. 0 for a box with no area.
+/// A figure and what is around it, raw and no larger than things need to be told.
+pub(crate) struct Around {
+    pub(crate) picture: RawCrop,
+    /// The figure's box, in pixels of the picture.
+    pub(crate) bbox: Rect,
+}
+
+impl Around {
+    /// The longer side of a picture is at most this.
+    const MOST: u32 = 384;
+
+    pub(crate) fn of(frame: &Frame, bbox: &Rect) -> Option<Self> {
+        let side = 1.05 * (1.5 * bbox.width).max(1.25 * bbox.height);
+        let (x, y) = bbox.centre();
+        let raw = frame.crop(&Rect::new(x - side / 2.0, y - side / 2.0, side, side))?;
+        let (left, top) = raw.origin();
+        let each = raw.size().width.max(raw.size().height).div_ceil(Self::MOST).max(1);
+        let scale = 1.0 / each as f32;
+        let bbox = bbox.moved(-(left as f32), -(top as f32));
+        let bbox = Rect::new(bbox.x * scale, bbox.y * scale, bbox.width * scale, bbox.height * scale);
+        Some(Self { picture: smaller(raw, each)?, bbox })
+    }
+}
+
+/// Each square of so many pixels as one.
+fn smaller(raw: RawCrop, each: u32) -> Option<RawCrop> {
+    if each == 1 {
+        return Some(raw);
+    }
+    let size = Size { width: raw.size().width / each, height: raw.size().height / each };
+    let (each, stride) = (each as usize, raw.size().width as usize * 3);
+    let mut rgb = Vec::with_capacity(size.width as usize * size.height as usize * 3);
+    for y in 0..size.height as usize {
+        for x in 0..size.width as usize {
+            for c in 0..3 {
+                let row = |dy: usize| (y * each + dy) * stride + x * each * 3 + c;
+                let sum: usize = (0..each)
+                    .flat_map(|dy| (0..each).map(move |dx| (dy, dx)))
+                    .map(|(dy, dx)| usize::from(raw.rgb()[row(dy) + dx * 3]))
+                    .sum();
+                rgb.push((sum / (each * each)) as u8);
+            }
+        }
+    }
+    RawCrop::new(rgb, size, raw.origin())
+}
+
+/// How good a picture of its subject a box promises to be, before its pixels are read: sure, large, whole, and neither covered by
+/// somebody else's box nor with somebody behind who shows beside it. 0 for a box with no area.
 pub(crate) fn promise(detection: &Detection, others: &[Rect], frame: &Frame) -> f32 {
     let bbox = detection.bbox;
     let size = frame.size();
@@ -22,9 +71,11 @@ pub(crate) fn promise(detection: &Detection, others: &[Rect], frame: &Frame) -> 
     let cut =
         [bbox.x <= edge, bbox.y <= edge, bbox.right() >= size.width as f32 - edge, bbox.bottom() >= size.height as f32 - edge];
     let whole = 0.6f32.powi(cut.into_iter().filter(|c| *c).count() as i32);
-    // Boxes whose foot is lower stand in front; the others are covered by this one and do not matter.
-    let covered: f32 = others.iter().filter(|o| o.bottom() > bbox.bottom()).map(|o| bbox.share_inside(o)).sum();
-    detection.score * bbox.area().sqrt().min(300.0) * whole * (1.0 - covered.min(0.9))
+    // Boxes whose foot is lower stand in front and hide this one; the others only mix their colours with it.
+    let (front, behind): (Vec<&Rect>, Vec<&Rect>) = others.iter().partition(|o| o.bottom() > bbox.bottom());
+    let share = |some: &[&Rect]| some.iter().map(|o| bbox.share_inside(o)).sum::<f32>();
+    let clear = (1.0 - share(&front).min(0.9)).powi(2) * (1.0 - 0.6 * share(&behind).min(1.0));
+    detection.score * bbox.area().sqrt().min(300.0) * whole * clear
 }
 
 /// Mean absolute difference of neighbouring green samples of a part of a crop, squashed to 0.5..1: a blurred one scores low.
@@ -87,7 +138,7 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use types::{Class, ClockUncertainty, ColourMatrix, PixelFormat, Size, TimeSource};
+    use types::{Class, ClockUncertainty, ColourMatrix, PixelFormat, TimeSource};
 
     use super::*;
 
@@ -103,6 +154,7 @@ mod tests {
                 source: TimeSource::Given,
             },
             quality,
+            around: None,
         }
     }
 
@@ -143,16 +195,29 @@ mod tests {
         let good = promise(&seen(0.8, bbox), &[], &frame);
         let behind = Rect::new(230.0, 80.0, 60.0, 160.0);
         let in_front = Rect::new(230.0, 120.0, 60.0, 160.0);
-        assert_eq!(promise(&seen(0.8, bbox), &[behind], &frame), good);
+        let with = |other| promise(&seen(0.8, bbox), &[other], &frame);
+        assert!(with(in_front) < 0.75 * with(behind), "{} and {}", with(in_front), with(behind));
         for (worse, why) in [
             (promise(&seen(0.5, bbox), &[], &frame), "doubtful"),
             (promise(&seen(0.8, Rect::new(200.0, 100.0, 30.0, 80.0)), &[], &frame), "small"),
             (promise(&seen(0.8, Rect::new(0.0, 100.0, 60.0, 160.0)), &[], &frame), "cut at the left"),
             (promise(&seen(0.8, Rect::new(200.0, 320.0, 60.0, 160.0)), &[], &frame), "cut at the bottom"),
-            (promise(&seen(0.8, bbox), &[in_front], &frame), "covered"),
+            (with(in_front), "covered"),
+            (with(behind), "with somebody behind"),
         ] {
             assert!(worse < 0.85 * good, "{why}: {worse} of {good}");
         }
+    }
+
+    #[test]
+    fn what_is_around_a_large_figure_is_kept_small_with_its_box() {
+        let around = Around::of(&frame(1600, 1200), &Rect::new(700.0, 200.0, 300.0, 800.0)).unwrap();
+        let size = around.picture.size();
+        assert!(size.width.max(size.height) <= Around::MOST && size.width > 300, "{size:?}");
+        assert!((around.bbox.height / 200.0 - 1.333).abs() < 0.01, "{:?}", around.bbox);
+        let small = Around::of(&frame(640, 480), &Rect::new(300.0, 200.0, 30.0, 80.0)).unwrap();
+        assert_eq!(small.bbox.height, 80.0);
+        assert!(Around::of(&frame(64, 48), &Rect::new(300.0, 200.0, 30.0, 80.0)).is_none());
     }
 
     proptest! {

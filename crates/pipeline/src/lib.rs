@@ -13,6 +13,7 @@
 
 mod attention;
 mod candidate;
+mod closer;
 mod footage;
 mod live;
 mod part;
@@ -25,7 +26,7 @@ mod watchers;
 
 pub use attention::{Attention, AttentionOptions, Looks};
 pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage, run_part};
-pub use live::{FrameCounts, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};
+pub use live::{FrameCounts, LEFT_ALONE, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};
 pub use part::Part;
 pub use scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats};
 pub use secrets::{CameraSecrets, KeptAddress, SecretError};

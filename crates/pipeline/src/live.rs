@@ -31,16 +31,18 @@ pub struct LiveTask {
 /// How long a connected camera may show nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    /// Then it counts as stalled.
+    /// Without a picture; then it counts as stalled.
     pub stalled: Duration,
-    /// Then the connection is given up and made again.
-    pub lost: Duration,
+    /// Without a packet or an answer; then the connection is given up and made again.
+    pub silent: Duration,
+    /// Without a picture, the first one too, though packets come; then the connection is given up and made again.
+    pub picture: Duration,
 }
 
 impl Default for Patience {
-    /// 3 s and 10 s.
+    /// 3 s, 20 s and 60 s.
     fn default() -> Self {
-        Self { stalled: Duration::from_secs(3), lost: Duration::from_secs(10) }
+        Self { stalled: Duration::from_secs(3), silent: Duration::from_secs(20), picture: Duration::from_secs(60) }
     }
 }
 
@@ -195,6 +197,10 @@ enum Ended {
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// How often a quiet camera's watcher looks whether it should stop.
 const TICK: Duration = Duration::from_millis(250);
+/// Cameras lock the account of whoever shows a wrong password some five times.
+const REFUSALS: u32 = 2;
+/// How long a camera that refused the password so often is left alone, unless somebody gives its address again.
+pub const LEFT_ALONE: Duration = Duration::from_secs(3600);
 /// A camera that was live for so long is trusted again: the next loss is retried soon.
 const TRUSTED: Duration = Duration::from_secs(30);
 
@@ -210,6 +216,7 @@ pub fn watch_camera(
     cancel: &CancellationToken,
 ) {
     let mut backoff = Backoff::default();
+    let mut refusals = 0;
     let mut watch = Watch { task, visions, sink, report, cancel, status: LiveStatus::new(), scene_before: SceneStats::default() };
     while !cancel.is_cancelled() {
         watch.tell(CameraEvent::Connect);
@@ -218,8 +225,16 @@ pub fn watch_camera(
         if watch.status.state == CameraState::Live && began.elapsed() > TRUSTED {
             backoff.reset();
         }
-        let retry_in = backoff.wait();
-        let reason = with_causes(&ended);
+        let mut retry_in = backoff.wait();
+        let mut reason = with_causes(&ended);
+        refusals = if matches!(ended, Ended::Media(MediaError::Unauthorised { .. })) { refusals + 1 } else { 0 };
+        if refusals >= REFUSALS {
+            retry_in = LEFT_ALONE;
+            reason = format!(
+                "{reason}; it refused {refusals} times and is left alone for an hour, since cameras lock accounts; give its address \
+                 again (the same one, too) and it is tried at once"
+            );
+        }
         tracing::warn!(camera = %task.camera, reason, retry_s = retry_in.as_secs_f64(), "camera lost");
         watch.status.losses += 1;
         watch.tell(CameraEvent::Lost { reason, retry_in });
@@ -263,6 +278,7 @@ impl Watch<'_> {
         let mut reader = FrameReader::open_rtsp(&self.task.source, self.task.sampling.clone())?;
         let frames_before = self.status.frames;
         let (mut quiet_since, mut reported, mut rate) = (Instant::now(), Instant::now(), Rate::default());
+        let (mut heard, mut silent_since) = (0, Instant::now());
         let mut last: Option<(MediaTime, Size, u64)> = None;
         loop {
             if self.cancel.is_cancelled() {
@@ -283,8 +299,15 @@ impl Watch<'_> {
                 Ok(None) => return Err(Ended::Stream),
                 Err(MediaError::Stalled { input, .. }) => {
                     let after = quiet_since.elapsed();
-                    if after >= self.task.patience.lost {
+                    let heard_now = reader.heard();
+                    if heard_now != heard {
+                        (heard, silent_since) = (heard_now, Instant::now());
+                    }
+                    if silent_since.elapsed().min(after) >= self.task.patience.silent {
                         return Err(MediaError::Stalled { input, after }.into());
+                    }
+                    if after >= self.task.patience.picture {
+                        return Err(MediaError::NoPicture { input, after }.into());
                     }
                     if after >= self.task.patience.stalled {
                         self.tell(CameraEvent::Stall);

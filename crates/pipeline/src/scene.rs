@@ -5,13 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use redact::{RedactedCrop, Subject, redact, stored_region, view_region};
 use types::{
     AgencyId, CameraId, Carried, Class, Described, Description, Detection, Embedding, FootageDigest, Frame, Group, MediaTime,
-    Rect, Sighting, SightingId, SightingOrigin, Size, TimeStamp, TrackId,
+    Rect, Sighting, SightingId, SightingOrigin, Size, Stature, TimeStamp, TrackId,
 };
-use vision::{Tracker, TrackerOptions, Vision, VisionError, carried_by, describe};
+use vision::{Rgb, Tracker, TrackerOptions, Vision, VisionError, carried_by, carried_closely, describe};
 
 use crate::{
     attention::{Attention, AttentionOptions, Looks},
-    candidate::{Candidate, Candidates, Keep, promise, sharpness},
+    candidate::{Around, Candidate, Candidates, Keep, promise, sharpness},
     part::Part,
     sink::NewSighting,
     surroundings::{Stances, Surroundings},
@@ -184,10 +184,10 @@ impl Scene {
         self.stats.looks = self.attention.looks();
         self.surroundings.look(frame);
         self.stats.detections += detections.len() as u64;
+        let step = self.tracker.follow(frame, &detections);
         let (things, subjects): (Vec<_>, Vec<_>) = detections.into_iter().partition(|d| d.class.group() == Group::Carried);
         let people: Vec<Rect> = subjects.iter().filter(|d| d.class == Class::Person).map(|d| d.bbox).collect();
 
-        let step = self.tracker.update(frame.at, frame.size(), &subjects);
         if self.part.takes_over(frame.at) {
             self.take_over(frame);
         }
@@ -257,7 +257,8 @@ impl Scene {
             let (x, y) = raw.origin();
             let quality = promise * sharpness(&raw, &stored_region(&detection.bbox).moved(-(x as f32), -(y as f32)));
             let people = people.iter().filter(|p| !p.intersect(&region).is_empty()).copied().collect();
-            let candidate = Candidate { raw, detection: *detection, people, at: frame.at, taken: frame.taken, quality };
+            let around = (detection.class == Class::Person).then(|| Around::of(frame, &detection.bbox)).flatten();
+            let candidate = Candidate { raw, detection: *detection, people, at: frame.at, taken: frame.taken, quality, around };
             track.candidates.offer(candidate, &keep);
         }
     }
@@ -289,6 +290,11 @@ impl Scene {
         Ok(ready)
     }
 
+    fn stature(&self, id: TrackId, track: &OpenTrack) -> Option<Described<Stature>> {
+        let others = self.open.iter().filter(|(other, t)| **other != id && t.confirmed).map(|(_, t)| &t.stances);
+        self.surroundings.stature(&track.stances, others)
+    }
+
     /// The sighting of a track that has ended.
     fn publish_last(&mut self, id: TrackId, vision: &mut Vision) -> Result<Option<NewSighting>, SceneError> {
         if let Some(track) = self.open.get(&id).filter(|t| t.confirmed) {
@@ -307,15 +313,17 @@ impl Scene {
             return Ok(None);
         }
         let Some(class) = track.class() else { return Ok(None) };
-        let carried = track.carried();
+        let closely = closely(track, vision).map_err(|source| SceneError { frame, source })?;
+        let carried = with_closely(track.carried(), closely);
         let mut shown: Option<(RedactedCrop, &Candidate)> = None;
         let (mut embeddings, mut descriptions) = (Vec::new(), Vec::new());
         for candidate in track.candidates.best_first() {
             match candidate.redact(class, vision) {
                 Ok(crop) => {
-                    let embedding = vision.embedder.embed(&crop).map_err(|source| SceneError { frame, source })?;
-                    embeddings.push(embedding);
-                    descriptions.push(describe(&crop, class, &carried, self.surroundings.light()));
+                    let failed = |source| SceneError { frame, source };
+                    let seen = vision.embedder.see(&crop).map_err(failed)?;
+                    embeddings.push(vision.embedder.embed_seen(&crop, &seen).map_err(failed)?);
+                    descriptions.push(describe(&crop, &seen, class, &carried, self.surroundings.light()));
                     shown.get_or_insert((crop, candidate));
                 }
                 Err(error) => {
@@ -341,7 +349,7 @@ impl Scene {
             frame: track.frame,
             score: best.detection.score,
             detections: track.detections,
-            description: Description { stature: self.surroundings.stature(&track.stances), ..agree(&descriptions) },
+            description: Description { stature: self.stature(id, track), ..agree(&descriptions) },
             origin: self.origin.kind(),
         };
         if let Some(track) = self.open.get_mut(&id) {
@@ -396,6 +404,31 @@ impl OpenTrack {
     }
 }
 
+/// What a person carries by the close pictures of their track.
+fn closely(track: &OpenTrack, vision: &mut Vision) -> Result<Option<Described<Carried>>, VisionError> {
+    if track.class() != Some(Class::Person) {
+        return Ok(None);
+    }
+    let mut looks = Vec::new();
+    for around in track.candidates.best_first().iter().filter_map(|c| c.around.as_ref()) {
+        if let Some(picture) = Rgb::new(around.picture.rgb(), around.picture.size()) {
+            looks.push((around.bbox, vision.detector.things(picture)?));
+        }
+    }
+    Ok(carried_closely(&looks))
+}
+
+/// Things told in whole frames and the one told closely, each once.
+fn with_closely(mut carried: Vec<Described<Carried>>, closely: Option<Described<Carried>>) -> Vec<Described<Carried>> {
+    if let Some(close) = closely {
+        match carried.iter_mut().find(|d| d.word == close.word) {
+            Some(told) => told.confidence = told.confidence.max(close.confidence),
+            None => carried.push(close),
+        }
+    }
+    carried
+}
+
 fn keep(options: &SceneOptions) -> Keep {
     Keep { crops: options.crops.max(1), apart_micros: MediaTime::from_duration(options.crops_apart).as_micros() }
 }
@@ -448,6 +481,14 @@ mod tests {
         let upper = agree(&all).upper.unwrap();
         assert_eq!(upper.word, Colour::Pink);
         assert!((upper.confidence - 1.2 / 4.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_thing_told_twice_is_told_once() {
+        let told = |word, confidence| Described::new(word, confidence);
+        let both = with_closely(vec![told(Carried::Umbrella, 0.4)], Some(told(Carried::Umbrella, 0.5)));
+        assert_eq!(both, [told(Carried::Umbrella, 0.5)]);
+        assert_eq!(with_closely(both, Some(told(Carried::Backpack, 0.3))).len(), 2);
     }
 
     #[test]

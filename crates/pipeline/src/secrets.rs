@@ -6,12 +6,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use media::{Networks, RtspSource};
-use types::{BadStreamUrl, CameraId};
+use media::{Networks, Pin, RtspSource};
+use types::{BadStreamUrl, CameraId, StreamScheme, StreamUrl};
 
 const SUFFIX: &str = ".url";
-/// The word in the second line of a file.
+/// Words of the lines after the first.
 const BASIC: &str = "basic-without-tls";
+const TRUST: &str = "trust ";
 
 /// What is kept of a camera that is told nobody, and how it may be shown to the camera. Printed as dots.
 #[derive(Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct KeptAddress {
     pub url: String,
     /// Whether its owner lets the password itself be sent without TLS.
     pub basic_without_tls: bool,
+    /// The TLS certificate that it has, whoever made it.
+    pub trust: Option<Pin>,
 }
 
 impl fmt::Debug for KeptAddress {
@@ -29,23 +32,46 @@ impl fmt::Debug for KeptAddress {
 }
 
 impl KeptAddress {
+    /// Of an address alone.
+    pub fn open(url: &str) -> Self {
+        Self { url: url.to_owned(), basic_without_tls: false, trust: None }
+    }
+
     /// What to watch, in these networks alone.
     pub fn source(&self, networks: &Networks) -> Result<RtspSource, BadStreamUrl> {
-        Ok(RtspSource::new(&self.url)?.within(networks.clone()).with_basic_without_tls(self.basic_without_tls))
+        let source = RtspSource::new(&self.url)?.within(networks.clone());
+        Ok(source.with_basic_without_tls(self.basic_without_tls).with_trust(self.trust))
+    }
+
+    pub fn is_tls(&self) -> bool {
+        StreamUrl::parse(&self.url).is_ok_and(|url| url.scheme() == StreamScheme::Rtsps)
     }
 
     fn written(&self) -> String {
-        if self.basic_without_tls { format!("{}\n{BASIC}\n", self.url) } else { self.url.clone() }
+        let mut text = self.url.clone();
+        if self.basic_without_tls {
+            text = format!("{text}\n{BASIC}");
+        }
+        if let Some(pin) = self.trust {
+            text = format!("{text}\n{TRUST}{pin}");
+        }
+        if text.contains('\n') { format!("{text}\n") } else { text }
     }
 
     fn read(text: &str) -> io::Result<Self> {
-        let (url, more) = text.trim_end().split_once('\n').unwrap_or((text.trim_end(), ""));
-        let basic_without_tls = match more.trim() {
-            "" => false,
-            BASIC => true,
-            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("its second line is not {BASIC:?}"))),
-        };
-        Ok(Self { url: url.trim_end().to_owned(), basic_without_tls })
+        let mut lines = text.lines().map(str::trim);
+        let mut kept = Self::open(lines.next().unwrap_or_default());
+        for line in lines.filter(|line| !line.is_empty()) {
+            match line.strip_prefix(TRUST).map(str::parse) {
+                Some(Ok(pin)) => kept.trust = Some(pin),
+                None if line == BASIC => kept.basic_without_tls = true,
+                _ => {
+                    let what = format!("a line after its first is neither {BASIC:?} nor {TRUST:?} with a digest");
+                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+                }
+            }
+        }
+        Ok(kept)
     }
 }
 
@@ -85,6 +111,13 @@ impl CameraSecrets {
         }
     }
 
+    /// Changes whenever the camera's address is given, also where it is the same.
+    pub fn given(&self, camera: &CameraId) -> u64 {
+        let modified = fs::metadata(self.file(camera)).and_then(|file| file.modified());
+        let since = modified.ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX))
+    }
+
     /// The cameras an address is kept for, in order.
     pub fn cameras(&self) -> Vec<CameraId> {
         let Ok(entries) = fs::read_dir(&self.0) else { return Vec::new() };
@@ -113,8 +146,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let secrets = CameraSecrets::new(&dir.path().join("cameras"));
         let (gate, yard) = (CameraId::new("gate").unwrap(), CameraId::new("yard").unwrap());
-        for (url, basic_without_tls) in [("rtsp://a:b@cam.example/live", true), ("rtsp://a:c@cam.example/live?token=1", false)] {
-            let address = KeptAddress { url: url.into(), basic_without_tls };
+        let pin = Some(Pin::of(b"a certificate"));
+        for (url, basic_without_tls, trust) in [
+            ("rtsp://a:b@cam.example/live", true, None),
+            ("rtsps://a:b@cam.example/live", true, pin),
+            ("rtsps://a:c@cam.example/live?token=1", false, pin),
+            ("rtsp://a:c@cam.example/live?token=1", false, None),
+        ] {
+            let address = KeptAddress { url: url.into(), basic_without_tls, trust };
             secrets.keep(&gate, Some(&address)).unwrap();
             assert_eq!(secrets.address(&gate).unwrap().as_ref(), Some(&address));
             assert_eq!(address.source(&Networks::default()).unwrap().basic_without_tls, basic_without_tls);

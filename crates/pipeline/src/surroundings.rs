@@ -36,8 +36,9 @@ impl Surroundings {
         self.scale.learn(&stances.kept);
     }
 
-    pub(crate) fn stature(&self, stances: &Stances) -> Option<Described<Stature>> {
-        self.scale.judge(&stances.kept)
+    /// Beside the figures before and the `others` that are still there.
+    pub(crate) fn stature<'a>(&self, stances: &Stances, others: impl Iterator<Item = &'a Stances>) -> Option<Described<Stature>> {
+        self.scale.with(others.map(|o| o.kept.as_slice())).judge(&stances.kept)
     }
 }
 

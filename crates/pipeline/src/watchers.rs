@@ -21,6 +21,8 @@ pub struct Watch {
     pub source: RtspSource,
     /// Under which lease; 0 for none.
     pub epoch: u64,
+    /// How often somebody gave its address: one that is given again is tried at once.
+    pub given: u64,
     /// Its owner does not let it be watched: no thread, only a status that says so.
     pub kept: Option<Kept>,
 }
@@ -41,7 +43,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// The cameras that are watched, and what they do.
 pub struct Watchers {
-    sampling: Mutex<Sampling>,
+    settings: Mutex<(Sampling, Patience)>,
     watched: Mutex<BTreeMap<CameraId, Watched>>,
     /// Cameras whose threads ended by themselves, and when they are watched anew.
     broken: Mutex<BTreeMap<CameraId, (Backoff, Instant)>>,
@@ -69,21 +71,25 @@ impl fmt::Debug for Watchers {
 }
 
 impl Watchers {
-    pub fn new(sampling: Sampling) -> Self {
-        Self { sampling: Mutex::new(sampling), watched: Mutex::default(), broken: Mutex::default() }
+    pub fn new(sampling: Sampling, patience: Patience) -> Self {
+        Self { settings: Mutex::new((sampling, patience)), watched: Mutex::default(), broken: Mutex::default() }
     }
 
     /// Holds for cameras that are watched from now on.
-    pub fn set_sampling(&self, sampling: Sampling) {
-        *self.sampling.lock().unwrap_or_else(PoisonError::into_inner) = sampling;
+    pub fn set(&self, sampling: Sampling, patience: Patience) {
+        *self.settings() = (sampling, patience);
+    }
+
+    fn settings(&self) -> MutexGuard<'_, (Sampling, Patience)> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What every camera is doing, by id.
     pub fn statuses(&self) -> BTreeMap<CameraId, (AgencyId, LiveStatus)> {
-        let now = ReceiveTime::now();
+        let (now, patience) = (ReceiveTime::now(), self.settings().1);
         let status = |w: &Watched| {
             let told = w.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            told.as_of(now, Patience::default())
+            told.as_of(now, patience)
         };
         self.lock().iter().map(|(id, w)| (id.clone(), (w.watch.agency.clone(), status(w)))).collect()
     }
@@ -153,13 +159,14 @@ impl Watchers {
             return Ok(watched);
         }
         let visions = visions.cloned().ok_or_else(|| io::Error::other("no models are loaded"))?;
+        let (sampling, patience) = self.settings().clone();
         let task = LiveTask {
             camera: id.clone(),
             agency: watch.agency.clone(),
             source: watch.source.clone(),
-            sampling: self.sampling.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            sampling,
             scene: SceneOptions::default(),
-            patience: Patience::default(),
+            patience,
         };
         let mut sink = sink(id, watch, watched.cancel.clone());
         let (status, cancel) = (watched.status.clone(), watched.cancel.clone());
@@ -184,11 +191,12 @@ mod tests {
     fn a_camera_whose_thread_panicked_is_watched_anew_and_the_others_go_on() {
         let store = vision::ModelStore::from_env().unwrap();
         let models = vision::Vision::load(&store, &vision::VisionOptions::default()).unwrap();
-        let watchers = Watchers::new(Sampling::default());
+        let watchers = Watchers::new(Sampling::default(), Patience::default());
         let watch = Watch {
             agency: "local".parse().unwrap(),
             source: RtspSource::new("rtsp://127.0.0.1:1/nothing").unwrap(),
             epoch: 0,
+            given: 0,
             kept: None,
         };
         let wanted: BTreeMap<CameraId, Watch> = ["gate", "yard"].map(|id| (id.parse().unwrap(), watch.clone())).into();

@@ -29,7 +29,25 @@ pub enum DecodeError {
     Picture(#[source] image::ImageError),
 }
 
-pub(crate) fn encode(crop: &RedactedCrop) -> Vec<u8> {
+impl RedactedCrop {
+    /// A JPEG of quality 90 that carries a mark, so that [`Self::decode`] knows its own.
+    pub fn encode(&self) -> Vec<u8> {
+        encode(self)
+    }
+
+    /// Whether bytes look in every segment like what [`Self::encode`] writes, and end with the picture. Reads no pixels, and is
+    /// quick. Nothing but a picture fits into such bytes.
+    pub fn is_ours(bytes: &[u8]) -> bool {
+        is_ours(bytes)
+    }
+
+    /// Reads what [`Self::encode`] wrote; a picture without the mark was not redacted here and is refused.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        decode(bytes)
+    }
+}
+
+fn encode(crop: &RedactedCrop) -> Vec<u8> {
     let mut jpeg = Vec::new();
     let Size { width, height } = crop.size;
     let written = image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, QUALITY).encode(
@@ -53,7 +71,7 @@ pub(crate) fn encode(crop: &RedactedCrop) -> Vec<u8> {
     out
 }
 
-pub(crate) fn decode(bytes: &[u8]) -> Result<RedactedCrop, DecodeError> {
+fn decode(bytes: &[u8]) -> Result<RedactedCrop, DecodeError> {
     let comment = comment(bytes).ok_or(DecodeError::NoMark)?;
     if comment.starts_with(MARK) && !is_ours(bytes) {
         return Err(DecodeError::More);
@@ -84,7 +102,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<RedactedCrop, DecodeError> {
 }
 
 /// Whether every segment is one that [`encode`] writes, and nothing follows the picture.
-pub(crate) fn is_ours(bytes: &[u8]) -> bool {
+fn is_ours(bytes: &[u8]) -> bool {
     let Some(mut rest) = bytes.strip_prefix(&[0xff, 0xd8]) else { return false };
     let mut is_first = true;
     loop {

@@ -10,11 +10,15 @@
 
 mod codec;
 mod crop;
+mod error;
 mod face;
 mod look;
+mod redact;
 mod regions;
 
 pub use codec::DecodeError;
-pub use crop::{RedactError, RedactedCrop, Subject, redact};
+pub use crop::RedactedCrop;
+pub use error::RedactError;
 pub use face::{FaceFinder, FaceFinderError, FoundFace};
+pub use redact::{Subject, redact};
 pub use regions::{stored_region, view_region};

@@ -3,7 +3,7 @@
 use types::{RawCrop, Rect, Size};
 
 use crate::{
-    crop::RedactError,
+    error::RedactError,
     face::FaceFinder,
     regions::{Block, head_part, is_lying},
 };

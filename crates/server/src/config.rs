@@ -14,6 +14,7 @@ use catalogue::{PlaceFault, PostgresUrl, S3Place};
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 
+mod error;
 mod index_server;
 mod keys;
 mod limits;
@@ -21,13 +22,11 @@ mod notify;
 
 pub(crate) use self::keys::Keys;
 use self::limits::Bad;
-use crate::callers::CallerLimits;
+pub use self::{error::ConfigError, keys::TEMPLATE};
 
+pub use self::limits::CallerLimits;
 pub use index_server::{ApiKeyError, IndexServer};
 pub use notify::NotifyConfig;
-
-/// The file `sightline init` writes: every key with its meaning and default.
-pub const TEMPLATE: &str = include_str!("config/sightline.toml");
 
 /// What the server goes by. Only [`Config::load`] and [`Config::parse`] make it, so its values are in range.
 #[derive(Debug, Clone)]
@@ -70,6 +69,8 @@ pub struct Config {
     /// Looks at live cameras at once.
     pub live_workers: usize,
     pub live_sample_fps: f64,
+    /// How long a connected camera may be silent, and how long it may show no picture.
+    pub live_patience: pipeline::Patience,
     /// Where cameras may be.
     pub live_networks: media::Networks,
     /// Whether decoders give up their rights.
@@ -137,37 +138,6 @@ pub struct WitnessConfig {
 }
 
 /// What is wrong with the configuration: the file, the key and the fix.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("read {}", file.display())]
-    Read {
-        file: PathBuf,
-        #[source]
-        source: std::io::Error,
-    },
-    #[error("{} is not a valid configuration", file.display())]
-    Parse {
-        file: PathBuf,
-        #[source]
-        source: Box<toml::de::Error>,
-    },
-    #[error("{}: {key} = {value} {fault}", file.display())]
-    Value { file: PathBuf, key: &'static str, value: String, fault: &'static str },
-}
-
-impl ConfigError {
-    pub fn hint(&self) -> String {
-        match self {
-            Self::Read { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
-                "make a deployment first: sightline init".to_owned()
-            }
-            Self::Read { .. } => "check that you may read it".to_owned(),
-            Self::Parse { file, .. } | Self::Value { file, .. } => {
-                format!("edit {}; every key has a default and may be left out", file.display())
-            }
-        }
-    }
-}
 
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]
@@ -286,6 +256,8 @@ struct Footage {
 struct Live {
     workers: i64,
     sample_fps: f64,
+    silence_seconds: i64,
+    picture_seconds: i64,
     networks: Vec<String>,
 }
 
@@ -355,7 +327,7 @@ impl Default for Jobs {
 
 impl Default for Live {
     fn default() -> Self {
-        Self { workers: 0, sample_fps: 5.0, networks: Vec::new() }
+        Self { workers: 0, sample_fps: 5.0, silence_seconds: 20, picture_seconds: 60, networks: Vec::new() }
     }
 }
 
@@ -494,6 +466,7 @@ impl Document {
             sample_fps: self.jobs.sample_fps,
             live_workers: workers("live.workers", self.live.workers)?,
             live_sample_fps: self.live.sample_fps,
+            live_patience: self.live.patience(&bad)?,
             live_networks: self.live.networks(&bad)?,
             sandbox: match self.media.sandbox.as_str() {
                 "on" => true,
@@ -545,6 +518,18 @@ impl Footage {
 }
 
 impl Live {
+    fn patience(&self, bad: &impl Bad) -> Result<pipeline::Patience, ConfigError> {
+        let seconds = |key, seconds: i64| match u64::try_from(seconds) {
+            Ok(seconds @ 5..=600) => Ok(Duration::from_secs(seconds)),
+            _ => Err(bad(key, seconds.to_string(), "is not between 5 and 600")),
+        };
+        Ok(pipeline::Patience {
+            silent: seconds("live.silence_seconds", self.silence_seconds)?,
+            picture: seconds("live.picture_seconds", self.picture_seconds)?,
+            ..pipeline::Patience::default()
+        })
+    }
+
     fn networks(&self, bad: &impl Bad) -> Result<media::Networks, ConfigError> {
         let network = |text: &String| {
             let fault = "is not a network such as 192.168.7.0/24 or fd00:7::/64";
@@ -657,7 +642,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 80, "{keys:?}");
+        assert_eq!(keys.len(), 82, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }

@@ -1,6 +1,8 @@
 //! Footage jobs: durable in the catalogue, done by worker threads that each own their models.
 
 mod active;
+mod ended;
+pub(crate) mod footage_files;
 mod running;
 mod settings;
 mod sink;
@@ -17,20 +19,33 @@ use catalogue::{AddedJob, Catalogue, CatalogueError, Fence, Job, JobState, NewJo
 use pipeline::FootageProgress;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
-use types::{JobId, ReceiveTime};
+use types::{Chain, JobId, ReceiveTime};
 
+pub(crate) use ended::JobFailure;
 pub(crate) use settings::JobSettings;
-pub(crate) use sink::{record, store_good};
-pub(crate) use worker::{JobFailure, Workers};
+pub(crate) use worker::Workers;
 
-use self::active::Active;
-use crate::{
-    clock::Settled,
-    feed::IndexFeed,
-    fleet::{Fleet, LEASE, turns},
+use self::{
+    active::Active,
     footage_files::{FileWork, FootageRoots},
-    status::{Fault, chain},
 };
+use crate::{
+    base::{
+        clock::Settled,
+        problem::{Kind, Problem},
+    },
+    cluster::fleet::{Fleet, LEASE, RENEW, turns},
+    indexer::feed::IndexFeed,
+};
+
+/// Why a job is not added, changed or removed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JobError {
+    #[error(transparent)]
+    Problem(#[from] Problem),
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+}
 
 /// What a running job knows that the catalogue does not keep.
 #[derive(Debug, Clone, Default)]
@@ -104,7 +119,7 @@ impl Jobs {
     ///
     /// # Errors
     /// The same footage of the same camera is there with another start or other settings, or too many jobs wait.
-    pub(crate) async fn add(&self, new: &NewJob) -> Result<(Job, bool), Fault> {
+    pub(crate) async fn add(&self, new: &NewJob) -> Result<(Job, bool), JobError> {
         let _one = self.adding.lock().await;
         let _held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
         let jobs = self.catalogue.jobs_of(&new.camera, &new.footage).await?;
@@ -114,22 +129,14 @@ impl Jobs {
                 "this footage of camera {} is there already as job {}, which starts at {} or has other settings",
                 new.camera, other.id, other.spec.start
             );
-            return Err(Fault::Caller {
-                code: tonic::Code::AlreadyExists,
-                reason: "footage_exists",
-                message,
-                hint: "footage is added once a camera; see `sightline archive list`",
-            });
+            let hint = "footage is added once a camera; see `sightline archive list`";
+            return Err(Problem::new(Kind::Exists, "footage_exists", message, hint).into());
         }
         let queued = self.catalogue.job_counts().await?.queued;
         let is_new = !jobs.iter().any(|j| j.id == new.id());
         if is_new && queued >= u64::from(self.max_queued) {
-            return Err(Fault::Caller {
-                code: tonic::Code::ResourceExhausted,
-                reason: "queue_full",
-                message: format!("{queued} jobs wait already"),
-                hint: "add it again when some are done",
-            });
+            let message = format!("{queued} jobs wait already");
+            return Err(Problem::new(Kind::TooMany, "queue_full", message, "add it again when some are done").into());
         }
         let added = self.catalogue.add_job(new).await?;
         if !matches!(added, AddedJob::Existing(_)) {
@@ -141,7 +148,7 @@ impl Jobs {
     }
 
     /// Stops a job; what it had stored is removed, now if it waited, by its worker if it runs.
-    pub(crate) async fn cancel(&self, id: &JobId) -> Result<Job, Fault> {
+    pub(crate) async fn cancel(&self, id: &JobId) -> Result<Job, JobError> {
         let before = self.catalogue.job(id).await?;
         if before.state.is_final() {
             let state = before.state.as_str();
@@ -165,7 +172,7 @@ impl Jobs {
     }
 
     /// Queues a job again that failed or was cancelled.
-    pub(crate) async fn retry(&self, job: &Job) -> Result<Job, Fault> {
+    pub(crate) async fn retry(&self, job: &Job) -> Result<Job, JobError> {
         if !matches!(job.state, JobState::Failed(_) | JobState::Cancelled) {
             return Err(wrong_state(job, "only what failed or was cancelled is tried again"));
         }
@@ -174,7 +181,7 @@ impl Jobs {
 
     /// Takes away what a job that has ended had stored, and the job; how many sightings that were. Its footage can then be
     /// added again, with another start too.
-    pub(crate) async fn remove(&self, job: &Job, now: Settled) -> Result<u64, Fault> {
+    pub(crate) async fn remove(&self, job: &Job, now: Settled) -> Result<u64, JobError> {
         let _one = self.adding.lock().await;
         let held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
         let job = &self.catalogue.job(&job.id).await?;
@@ -190,18 +197,14 @@ impl Jobs {
     }
 
     /// What two people keep, one can't take away.
-    async fn check_holds(&self, job: &Job, Settled(now): Settled) -> Result<(), Fault> {
+    async fn check_holds(&self, job: &Job, Settled(now): Settled) -> Result<(), JobError> {
         let start = job.spec.start;
         let length = job.progress.total.unwrap_or(job.progress.done).max(job.progress.done);
         let end = start.plus_micros(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
         let holds = self.catalogue.standing_holds().await?;
         let Some(hold) = holds.iter().find(|h| h.holds(now) && h.covers(&job.spec.camera, start, end)) else { return Ok(()) };
-        Err(Fault::Caller {
-            code: tonic::Code::FailedPrecondition,
-            reason: "held",
-            message: format!("the hold {} keeps what the camera {} saw then", hold.id, job.spec.camera),
-            hint: "have the hold released first: `sightline hold release`",
-        })
+        let message = format!("the hold {} keeps what the camera {} saw then", hold.id, job.spec.camera);
+        Err(Problem::new(Kind::State, "held", message, "have the hold released first: `sightline hold release`").into())
     }
 
     /// Takes away what came from a job's footage.
@@ -210,7 +213,7 @@ impl Jobs {
         if gone.sightings > 0
             && let Err(error) = self.feed.catch_up().await
         {
-            tracing::error!(error = %chain(&error), "index lags behind the catalogue");
+            tracing::error!(error = %Chain(&error), "index lags behind the catalogue");
         }
         Ok(gone.sightings)
     }
@@ -293,9 +296,22 @@ impl Jobs {
     }
 }
 
-fn wrong_state(job: &Job, hint: &'static str) -> Fault {
+/// Says that this server still works on its jobs; puts down those that are another's by now.
+pub(crate) async fn keep_leases(jobs: Arc<Jobs>, stop: CancellationToken) {
+    if !jobs.fleet.is_shared() {
+        return;
+    }
+    loop {
+        tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(RENEW) => {} }
+        if let Err(error) = jobs.renew().await {
+            tracing::error!(error = %Chain(&error), "the leases of running jobs are not renewed");
+        }
+    }
+}
+
+fn wrong_state(job: &Job, hint: &'static str) -> JobError {
     let (id, state) = (&job.id, job.state.as_str());
-    Fault::Caller { code: tonic::Code::FailedPrecondition, reason: "job_state", message: format!("job {id} is {state}"), hint }
+    Problem::new(Kind::State, "job_state", format!("job {id} is {state}"), hint).into()
 }
 
 /// Since when a job has ended, if it has.

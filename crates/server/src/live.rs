@@ -12,21 +12,17 @@ use std::{
 };
 
 use catalogue::{Camera, Catalogue, CatalogueError, Lease};
-use ingest::camera_status;
 use media::{Networks, Sampling};
-use pipeline::{CameraSecrets, Kept, KeptAddress, LiveStatus, SightingSink, VisionPool, Watch, Watchers};
-use prost::Message as _;
-use proto::v1;
+use pipeline::{CameraSecrets, Kept, KeptAddress, LiveStatus, Patience, SightingSink, VisionPool, Watch, Watchers};
 use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::sync::CancellationToken;
-use types::{AgencyId, CameraId, ReceiveTime};
+use types::{AgencyId, CameraId, Chain, ReceiveTime};
 use vision::{ModelStore, Vision, VisionError, VisionOptions};
 
 use self::sink::PatientSink;
 use crate::{
-    feed::IndexFeed,
-    fleet::{Fleet, Held, turns},
-    status::chain,
+    cluster::fleet::{Fleet, Held, turns},
+    indexer::feed::IndexFeed,
 };
 
 /// How often the catalogue is asked who is to be watched: a pause or a revocation holds within this time.
@@ -34,6 +30,11 @@ const RECONCILE: Duration = Duration::from_millis(500);
 /// A camera that a worker held is left to workers for so long after its lease ran out, and after the server started: theirs
 /// is the first right, and they need a moment to come back.
 const WORKERS_FIRST: Duration = Duration::from_secs(30);
+
+/// What every camera with a source is doing, by id.
+pub(crate) type Statuses = BTreeMap<CameraId, (AgencyId, LiveStatus)>;
+/// How it is told other servers: as callers are told it.
+pub(crate) type Wire = fn(Statuses) -> Vec<u8>;
 
 /// The cameras that are watched, and what they do.
 pub(crate) struct LiveCameras {
@@ -45,12 +46,15 @@ pub(crate) struct LiveCameras {
     fleet: Arc<Fleet>,
     /// The leave to watch; of several servers one has it.
     held: tokio::sync::Mutex<Option<Held>>,
+    wire: Wire,
     settings: Mutex<LiveSettings>,
     /// Others than those that the cameras are watched by.
     other_settings: AtomicBool,
     /// Loaded with the first camera.
     visions: Mutex<Option<Arc<VisionPool>>>,
     watchers: Watchers,
+    /// How often the address of each camera was given since the server started.
+    given: Mutex<BTreeMap<CameraId, u64>>,
     started: Instant,
     /// Somebody changed a camera.
     changed: Notify,
@@ -62,17 +66,24 @@ pub(crate) struct LiveSettings {
     /// Looks at once.
     pub(crate) workers: usize,
     pub(crate) sample_fps: f64,
+    pub(crate) patience: Patience,
     /// Where they may be.
     pub(crate) networks: Networks,
 }
 
 impl LiveSettings {
-    pub(crate) fn of(config: &crate::Config) -> Self {
-        Self { workers: config.live_workers, sample_fps: config.live_sample_fps, networks: config.live_networks.clone() }
+    pub(crate) fn of(config: &crate::config::Config) -> Self {
+        Self {
+            workers: config.live_workers,
+            sample_fps: config.live_sample_fps,
+            patience: config.live_patience,
+            networks: config.live_networks.clone(),
+        }
     }
 }
 
 impl LiveCameras {
+    #[expect(clippy::too_many_arguments, reason = "what it takes to watch cameras, once")]
     pub(crate) fn new(
         catalogue: Catalogue,
         feed: Arc<IndexFeed>,
@@ -80,6 +91,7 @@ impl LiveCameras {
         models: ModelStore,
         options: VisionOptions,
         secrets: CameraSecrets,
+        wire: Wire,
         settings: LiveSettings,
     ) -> Self {
         Self {
@@ -90,7 +102,9 @@ impl LiveCameras {
             secrets,
             fleet,
             held: tokio::sync::Mutex::default(),
-            watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }),
+            watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }, settings.patience),
+            given: Mutex::default(),
+            wire,
             settings: Mutex::new(settings),
             other_settings: AtomicBool::new(false),
             visions: Mutex::default(),
@@ -124,8 +138,14 @@ impl LiveCameras {
         self.changed.notify_one();
     }
 
+    /// Somebody gave its address, another one or the same: it is tried at once, however often it was lost.
+    pub(crate) fn given(&self, camera: &CameraId) {
+        *self.given.lock().unwrap_or_else(PoisonError::into_inner).entry(camera.clone()).or_default() += 1;
+        self.changed();
+    }
+
     /// What every camera with a source is doing, by id.
-    pub(crate) fn statuses(&self) -> BTreeMap<CameraId, (AgencyId, LiveStatus)> {
+    pub(crate) fn statuses(&self) -> Statuses {
         self.watchers.statuses()
     }
 
@@ -136,7 +156,7 @@ impl LiveCameras {
         loop {
             tokio::select! { () = stop.cancelled() => break, _ = tick.tick() => {}, () = self.changed.notified() => {} }
             if let Err(error) = self.reconcile().await {
-                tracing::error!(error = %chain(&error), "live cameras not looked after; trying again");
+                tracing::error!(error = %Chain(&error), "live cameras not looked after; trying again");
             }
         }
         let this = self.clone();
@@ -176,7 +196,8 @@ impl LiveCameras {
             if this.other_settings.swap(false, Ordering::AcqRel) {
                 this.watchers.stop();
                 *this.visions.lock().unwrap_or_else(PoisonError::into_inner) = None;
-                this.watchers.set_sampling(Sampling { fps: this.settings().sample_fps, ..Sampling::default() });
+                let settings = this.settings();
+                this.watchers.set(Sampling { fps: settings.sample_fps, ..Sampling::default() }, settings.patience);
             }
             let visions = if wanted.values().any(|w| w.kept.is_none()) { Some(this.load()?) } else { None };
             let sink = |_: &CameraId, _: &Watch, cancel| -> Box<dyn SightingSink + Send> {
@@ -187,24 +208,14 @@ impl LiveCameras {
         };
         tokio::task::spawn_blocking(apply).await.map_err(|_| LiveError::Thread)??;
         if self.fleet.is_shared() {
-            leave.say(&v1::CameraStatusResponse { cameras: self.messages(), ..Default::default() }.encode_to_vec()).await?;
+            leave.say(&(self.wire)(self.statuses())).await?;
         }
         Ok(())
     }
 
-    /// As they are told callers and other servers.
-    fn messages(&self) -> Vec<v1::CameraStatus> {
-        self.statuses().into_iter().map(|(id, (agency, now))| camera_status(&id, &agency, now)).collect()
-    }
-
-    /// What every camera with a source is doing, on whichever server watches it.
-    pub(crate) async fn everywhere(&self) -> Result<Vec<v1::CameraStatus>, CatalogueError> {
-        if self.fleet.is_shared()
-            && let Some(said) = self.catalogue.said(turns::LIVE).await?
-        {
-            return Ok(v1::CameraStatusResponse::decode(&*said).map(|told| told.cameras).unwrap_or_default());
-        }
-        Ok(self.messages())
+    /// What the server that watches told the others last, where there are others.
+    pub(crate) async fn told(&self) -> Result<Option<Vec<u8>>, CatalogueError> {
+        if self.fleet.is_shared() { self.catalogue.said(turns::LIVE).await } else { Ok(None) }
     }
 
     fn is_a_workers(&self, lease: Option<&Lease>, now: ReceiveTime) -> bool {
@@ -220,10 +231,10 @@ impl LiveCameras {
         let networks = self.networks();
         let built = match self.secrets.address(&camera.id) {
             Ok(kept) => {
-                let address = kept.unwrap_or_else(|| KeptAddress { url: address.as_str().to_owned(), basic_without_tls: false });
+                let address = kept.unwrap_or_else(|| KeptAddress::open(address.as_str()));
                 address.source(&networks).map_err(|e| e.to_string())
             }
-            Err(error) => Err(chain(&error)),
+            Err(error) => Err(Chain(&error).to_string()),
         };
         let built =
             built.inspect_err(|reason| tracing::error!(camera = %camera.id, reason, "the camera's address can't be used"));
@@ -232,7 +243,8 @@ impl LiveCameras {
             policy if policy.paused => Some(Kept::Paused),
             _ => None,
         };
-        Some(Watch { agency: camera.agency.clone(), source: built.ok()?, epoch: 0, kept })
+        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner).get(&camera.id).copied().unwrap_or_default();
+        Some(Watch { agency: camera.agency.clone(), source: built.ok()?, epoch: 0, given, kept })
     }
 
     fn load(&self) -> Result<Arc<VisionPool>, VisionError> {

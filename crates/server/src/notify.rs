@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use catalogue::{CatalogueError, StoredEvent};
+use catalogue::{Catalogue, CatalogueError, StoredEvent};
 use hyper::Uri;
 use metrics::counter;
 use serde::Serialize;
@@ -21,16 +21,20 @@ use tokio_rustls::rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 use tokio_util::sync::CancellationToken;
-use tonic_health::{ServingStatus, server::HealthReporter};
+
+use types::Chain;
 
 use crate::{
-    app::App,
+    base::{
+        clock::Clock,
+        health::Health,
+        http::{Post, tell, trusting},
+    },
+    cluster::fleet::{Fleet, turns},
     config::NotifyConfig,
     deployment::Home,
-    fleet::turns,
-    log::http::{Post, tell, trusting},
-    metrics::names as n,
-    status::chain,
+    record::log::Log,
+    telemetry::metrics::names as n,
 };
 
 /// Not serving while the configured address was not told for too long.
@@ -69,11 +73,11 @@ pub(crate) struct Notify {
     waiting: AtomicU64,
     /// Of the oldest event that waits, in microseconds; 0: none does.
     oldest_us: AtomicI64,
-    health: HealthReporter,
+    health: Health,
 }
 
 impl Notify {
-    pub(crate) fn new(health: HealthReporter) -> Self {
+    pub(crate) fn new(health: Health) -> Self {
         Self { changes: watch::Sender::new(()), waiting: AtomicU64::new(0), oldest_us: AtomicI64::new(0), health }
     }
 
@@ -150,18 +154,28 @@ enum Untold {
     Refused(u16),
 }
 
+/// What it takes to tell.
+pub(crate) struct Teller {
+    pub(crate) notify: Arc<Notify>,
+    pub(crate) hook: Hook,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) log: Arc<Log>,
+    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) clock: Clock,
+}
+
 /// Tells the address of what happens, and tries again as long as it takes.
-pub(crate) async fn tell_regularly(app: Arc<App>, hook: Hook, stop: CancellationToken) {
-    let (mut changes, mut pause) = (app.notify.watch(), FIRST);
+pub(crate) async fn tell_regularly(teller: Teller, stop: CancellationToken) {
+    let (mut changes, mut pause) = (teller.notify.watch(), FIRST);
     loop {
         changes.mark_unchanged();
-        let done = tokio::select! { () = stop.cancelled() => return, done = app.tell_all(&hook) => done };
+        let done = tokio::select! { () = stop.cancelled() => return, done = teller.tell_all() => done };
         if let Err(error) = &done {
             counter!(n::NOTIFY_FAILURES).increment(1);
-            tracing::warn!(error = %chain(error), again_in = ?pause, "who answers for cases was not told");
+            tracing::warn!(error = %Chain(error), again_in = ?pause, "who answers for cases was not told");
         }
-        if let Err(error) = app.measure_untold().await {
-            tracing::error!(error = %chain(&error), "what waits to be told can't be read");
+        if let Err(error) = teller.measure_untold().await {
+            tracing::error!(error = %Chain(&error), "what waits to be told can't be read");
         }
         match done {
             Ok(()) => {
@@ -180,17 +194,17 @@ pub(crate) async fn tell_regularly(app: Arc<App>, hook: Hook, stop: Cancellation
     }
 }
 
-impl App {
+impl Teller {
     async fn untold(&self, limit: u32) -> Result<(u64, Vec<StoredEvent>), CatalogueError> {
-        let told = self.catalogue().notified().await?.unwrap_or_default();
-        Ok((told, self.catalogue().case_events_since(told, limit).await?))
+        let told = self.catalogue.notified().await?.unwrap_or_default();
+        Ok((told, self.catalogue.case_events_since(told, limit).await?))
     }
 
-    async fn tell_all(&self, hook: &Hook) -> Result<(), Untold> {
+    async fn tell_all(&self) -> Result<(), Untold> {
         if self.untold(1).await?.1.is_empty() {
             return Ok(());
         }
-        let Some(_held) = self.store.fleet.turn(turns::NOTIFY).await? else { return Ok(()) };
+        let Some(_held) = self.fleet.turn(turns::NOTIFY).await? else { return Ok(()) };
         loop {
             let (mut told, events) = self.untold(PAGE).await?;
             if events.is_empty() {
@@ -199,7 +213,7 @@ impl App {
             for event in events {
                 let lost = event.seq - told - 1;
                 match &event.event {
-                    Some(_) => self.tell(hook, &event).await?,
+                    Some(_) => self.tell(&event).await?,
                     None => tracing::error!(event = event.seq, "an event of a case can't be read, and is not told"),
                 }
                 let lost = lost + u64::from(event.event.is_none());
@@ -211,13 +225,13 @@ impl App {
                         "events of cases were not told: too many waited, or they can't be read"
                     );
                 }
-                self.catalogue().set_notified(event.seq).await?;
+                self.catalogue.set_notified(event.seq).await?;
                 told = event.seq;
             }
         }
     }
 
-    async fn tell(&self, hook: &Hook, stored: &StoredEvent) -> Result<(), Untold> {
+    async fn tell(&self, stored: &StoredEvent) -> Result<(), Untold> {
         let Some(event) = &stored.event else { return Ok(()) };
         let body = serde_json::to_string(&Told {
             event: stored.seq,
@@ -227,26 +241,24 @@ impl App {
             time: event.at.to_string(),
             deadline: event.deadline.map(|t| t.to_string()),
         })?;
-        let log = &self.store.log;
-        let key = log.key();
+        let key = self.log.key();
         let headers = [
             ("sightline-key", format!("{}+{}", key.name(), hex::encode(key.id()))),
-            ("sightline-signature", log.sign_event(&body)?),
+            ("sightline-signature", self.log.sign_event(&body)?),
         ];
-        let post = Post { content: "application/json", headers: &headers, body, tls: hook.tls.clone() };
-        let status = tell(&hook.uri, post, PATIENCE).await.map_err(Untold::Away)?;
+        let post = Post { content: "application/json", headers: &headers, body, tls: self.hook.tls.clone() };
+        let status = tell(&self.hook.uri, post, PATIENCE).await.map_err(Untold::Away)?;
         if status.is_success() { Ok(()) } else { Err(Untold::Refused(status.as_u16())) }
     }
 
     async fn measure_untold(&self) -> Result<(), CatalogueError> {
         let (told, events) = self.untold(1).await?;
-        let waiting = self.catalogue().last_case_event().await?.saturating_sub(told);
+        let waiting = self.catalogue.last_case_event().await?.saturating_sub(told);
         let oldest = events.first().and_then(|e| e.event.as_ref());
         self.notify.waiting.store(waiting, Ordering::Relaxed);
         self.notify.oldest_us.store(oldest.map_or(0, |e| e.at.as_micros()), Ordering::Relaxed);
-        let late = self.notify.oldest(self.now()) > LATE;
-        let status = if late { ServingStatus::NotServing } else { ServingStatus::Serving };
-        self.notify.health.set_service_status(HEALTH, status).await;
+        let late = self.notify.oldest(self.clock.now()) > LATE;
+        self.notify.health.set(HEALTH, !late).await;
         Ok(())
     }
 }

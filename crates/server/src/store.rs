@@ -12,27 +12,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{
-    AppearanceModel, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, IdDifference, S3Credentials, UnusableRow,
-    compare_ids,
-};
+use catalogue::{AppearanceModel, Catalogue, CatalogueError, IdDifference, UnusableRow, compare_ids};
 use index::Place;
-use proto::v1;
-use types::ModelDigest;
+use types::{Chain, ModelDigest};
 use vision::{Manifest, ModelStore, VisionError};
 
 use crate::{
-    config::{ApiKeyError, Config, CropsConfig, DatabaseConfig},
-    deployment::Home,
-    embed_again::EmbedAgain,
-    feed::{FED, FeedError, IndexFeed},
-    feeder::Feeder,
-    fleet::{Fleet, turns},
-    lock::{HomeLock, LockError},
-    log::{Log, LogFault},
-    record_health, reindex,
-    status::chain,
-    upgrade::{self, UpgradeError},
+    cluster::fleet::{Fleet, turns},
+    config::{ApiKeyError, Config},
+    copies::upgrade::{self, UpgradeError},
+    deployment::{
+        Home,
+        catalogue_config::catalogue_config,
+        lock::{HomeLock, LockError},
+    },
+    indexer::{
+        embed_again::EmbedAgain,
+        feed::{FED, FeedError, IndexFeed},
+        feeder::Feeder,
+        reindex::{self, ModelChange, ModelError},
+    },
+    record::{
+        health as record_health,
+        log::{Log, LogFault},
+    },
 };
 
 /// What to do where a server that holds the index is not to be had.
@@ -65,6 +68,16 @@ pub enum StoreError {
     Upgrade(#[from] UpgradeError),
 }
 
+impl From<ModelError> for StoreError {
+    fn from(error: ModelError) -> Self {
+        match error {
+            ModelError::Catalogue(error) => error.into(),
+            ModelError::Feed(error) => error.into(),
+            ModelError::Vision(error) => error.into(),
+        }
+    }
+}
+
 impl StoreError {
     pub fn hint(&self) -> Cow<'static, str> {
         let hint = match self {
@@ -85,6 +98,60 @@ impl StoreError {
     }
 }
 
+/// What a comparison of catalogue, crops, index and record found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Nothing is wrong.
+    pub clean: bool,
+    pub sightings: u64,
+    pub crops: u64,
+    pub vectors: u64,
+    /// At most a thousand.
+    pub findings: Vec<CheckFinding>,
+    /// Those that are not listed too.
+    pub findings_total: u64,
+    /// Sightings that the record commits to, and those that it does not.
+    pub committed: u64,
+    pub uncommitted: u64,
+}
+
+/// Something that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckFinding {
+    pub kind: FindingKind,
+    /// What it is about: an id, a file's name.
+    pub subject: String,
+    pub message: String,
+    pub repaired: bool,
+}
+
+/// As the protocol names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FindingKind {
+    Database,
+    CropMissing,
+    CropOrphaned,
+    VectorMissing,
+    VectorOrphaned,
+    VectorDamaged,
+    SightingUnusable,
+    SightingChanged,
+    Audit,
+}
+
+impl CheckFinding {
+    fn is_about_the_record(&self) -> bool {
+        matches!(self.kind, FindingKind::Audit | FindingKind::SightingChanged)
+    }
+}
+
+/// An index made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rebuilt {
+    pub vectors: u64,
+    pub elapsed: Duration,
+}
+
 /// An opened home folder; nobody else has it open.
 #[derive(Debug)]
 pub struct Store {
@@ -95,17 +162,11 @@ pub struct Store {
     pub(crate) fleet: Arc<Fleet>,
     /// Held while sightings are deleted: what is half gone is no finding.
     pub(crate) deleting: tokio::sync::Mutex<()>,
-    /// The model that the configuration names.
-    pub(crate) configured: AppearanceModel,
     pub(crate) data: PathBuf,
-    /// Where the indexes are.
-    pub(crate) place: Place,
-    /// An index of a model that nobody uses is left behind where it was.
-    pub(crate) untidy: AtomicBool,
     /// What is stored is not what the record says, as far as anybody looked.
     pub(crate) differs: AtomicBool,
-    /// Held by whoever changes which model is searched.
-    pub(crate) reindexing: tokio::sync::Mutex<()>,
+    /// Which model is searched.
+    pub(crate) reindex: Arc<ModelChange>,
     _lock: HomeLock,
 }
 
@@ -137,6 +198,7 @@ impl Store {
             }
         }
         let chosen = reindex::Models::read(&catalogue, &configured).await?;
+        let chosen = reindex::keep_recipe(&catalogue, &models, &data, chosen).await?;
         reindex::share_learned(&catalogue, &data, &chosen.current).await?;
         let spec = reindex::spec_of(&models, &chosen.current, &data).await?;
         let learned = reindex::learned(&data, &chosen.current);
@@ -148,24 +210,23 @@ impl Store {
             None => Place::folder(&data.join("index")),
         };
         let feed = IndexFeed::open(catalogue.clone(), &place, Feeder::of(&fleet, spec.model), spec, embed_again).await?;
-        let store = Self {
+        let feed = Arc::new(feed);
+        let reindex =
+            ModelChange::new(catalogue.clone(), feed.clone(), models.clone(), fleet.clone(), configured, data.clone(), place);
+        reindex.open_side().await?;
+        reindex.tidy_models().await?;
+        Ok(Self {
             catalogue,
             log: Arc::new(log),
-            feed: Arc::new(feed),
+            feed,
             models,
             fleet,
             deleting: tokio::sync::Mutex::default(),
-            configured,
             data,
-            place,
-            untidy: AtomicBool::new(false),
             differs: AtomicBool::new(differs),
-            reindexing: tokio::sync::Mutex::default(),
+            reindex: Arc::new(reindex),
             _lock: lock,
-        };
-        store.open_side().await?;
-        store.tidy_models().await?;
-        Ok(store)
+        })
     }
 
     /// Makes the index durable and closes the catalogue.
@@ -176,7 +237,7 @@ impl Store {
     pub(crate) async fn shut(&self) -> Result<(), StoreError> {
         match self.flush_index().await {
             Err(error) if error.is_away() => {
-                tracing::warn!(error = %chain(&error), "index not written out; the next start feeds it what it lacks");
+                tracing::warn!(error = %Chain(&error), "index not written out; the next start feeds it what it lacks");
             }
             flushed => flushed?,
         }
@@ -204,38 +265,38 @@ impl Store {
     }
 
     /// Compares catalogue, crops and index; with `repair`, puts right what can be.
-    pub async fn check(&self, repair: bool) -> Result<v1::CheckResponse, StoreError> {
+    pub async fn check(&self, repair: bool) -> Result<CheckReport, StoreError> {
         let _turn = self.deleting.lock().await;
         let held = self.fleet.wait_turn(turns::RETENTION, DELETING).await?;
         let mut findings = self.findings().await?;
         let found = std::mem::take(&mut findings.list);
-        self.differs.store(found.iter().any(record_health::is_about_the_record), Ordering::Relaxed);
+        self.differs.store(found.iter().any(CheckFinding::is_about_the_record), Ordering::Relaxed);
         if !repair || found.is_empty() {
             return Ok(findings.answer(found));
         }
         self.catalogue.repair_record().await?;
         self.catalogue.repair(&held.fence()).await?;
         self.feed.await_current(FED).await?;
-        let vector = |f: &v1::Finding| {
-            let kinds = [v1::FindingKind::VectorMissing, v1::FindingKind::VectorOrphaned, v1::FindingKind::VectorDamaged];
-            kinds.contains(&f.kind())
+        let vector = |f: &CheckFinding| {
+            let kinds = [FindingKind::VectorMissing, FindingKind::VectorOrphaned, FindingKind::VectorDamaged];
+            kinds.contains(&f.kind)
         };
         if found.iter().any(vector) {
             self.feed.rebuild().await?;
         }
         let left = self.findings().await?;
-        self.differs.store(left.list.iter().any(record_health::is_about_the_record), Ordering::Relaxed);
-        let is_left = |f: &v1::Finding| left.list.iter().any(|l| l.kind == f.kind && l.subject == f.subject);
-        let list = found.into_iter().map(|f| v1::Finding { repaired: !is_left(&f), ..f }).collect();
+        self.differs.store(left.list.iter().any(CheckFinding::is_about_the_record), Ordering::Relaxed);
+        let is_left = |f: &CheckFinding| left.list.iter().any(|l| l.kind == f.kind && l.subject == f.subject);
+        let list = found.into_iter().map(|f| CheckFinding { repaired: !is_left(&f), ..f }).collect();
         let clean = left.list.is_empty();
-        Ok(v1::CheckResponse { clean, ..left.answer(list) })
+        Ok(CheckReport { clean, ..left.answer(list) })
     }
 
     /// Makes the index again from the catalogue.
-    pub async fn rebuild_index(&self) -> Result<v1::RebuildIndexResponse, StoreError> {
+    pub async fn rebuild_index(&self) -> Result<Rebuilt, StoreError> {
         let began = Instant::now();
         let vectors = self.feed.rebuild().await?;
-        Ok(v1::RebuildIndexResponse { vectors, elapsed: Some(proto::duration(began.elapsed())) })
+        Ok(Rebuilt { vectors, elapsed: began.elapsed() })
     }
 
     async fn findings(&self) -> Result<Findings, StoreError> {
@@ -254,55 +315,55 @@ impl Store {
         difference.missing.retain(|(_, id)| !named.contains(id));
         aside.retain(|a| !report.unusable.iter().any(|row| row.key == a.row.key));
         let mut list = Vec::new();
-        let mut add = |kind: v1::FindingKind, subject: String, message: &str| {
-            list.push(v1::Finding { kind: kind.into(), subject, message: message.to_owned(), repaired: false });
+        let mut add = |kind: FindingKind, subject: String, message: &str| {
+            list.push(CheckFinding { kind, subject, message: message.to_owned(), repaired: false });
         };
         for line in &report.database {
-            add(v1::FindingKind::Database, "catalogue.db".to_owned(), line);
+            add(FindingKind::Database, "catalogue.db".to_owned(), line);
         }
         for id in &report.without_crop {
-            add(v1::FindingKind::CropMissing, id.to_string(), "the sighting has no crop");
+            add(FindingKind::CropMissing, id.to_string(), "the sighting has no crop");
         }
         for id in &report.unreadable_crop {
-            add(v1::FindingKind::CropMissing, id.to_string(), "the sighting's crop is damaged");
+            add(FindingKind::CropMissing, id.to_string(), "the sighting's crop is damaged");
         }
         for row in &report.unusable {
             let message = format!("the sighting is in no search: {}", row.fault);
-            add(v1::FindingKind::SightingUnusable, row.subject(), &message);
+            add(FindingKind::SightingUnusable, row.subject(), &message);
         }
         for aside in &aside {
             let message = format!("the sighting is in no search: {}", aside.row.fault);
-            add(v1::FindingKind::SightingUnusable, aside.row.subject(), &message);
+            add(FindingKind::SightingUnusable, aside.row.subject(), &message);
         }
         if let Err(fault) = self.feed.verify().await {
-            add(v1::FindingKind::VectorDamaged, "index".to_owned(), &chain(&fault));
+            add(FindingKind::VectorDamaged, "index".to_owned(), &Chain(&fault).to_string());
         }
         for changed in &report.changed {
-            add(v1::FindingKind::SightingChanged, changed.subject.clone(), &changed.message);
+            add(FindingKind::SightingChanged, changed.subject.clone(), &changed.message);
         }
         for name in &report.orphan_crops {
-            add(v1::FindingKind::CropOrphaned, name.clone(), "the crop belongs to no sighting");
+            add(FindingKind::CropOrphaned, name.clone(), "the crop belongs to no sighting");
         }
         for (_, id) in &difference.missing {
-            add(v1::FindingKind::VectorMissing, id.to_string(), "the index does not know the sighting");
+            add(FindingKind::VectorMissing, id.to_string(), "the index does not know the sighting");
         }
         for (_, id) in &difference.surplus {
-            add(v1::FindingKind::VectorOrphaned, id.to_string(), "the index knows a sighting that is not there");
+            add(FindingKind::VectorOrphaned, id.to_string(), "the index knows a sighting that is not there");
         }
         for found in self.catalogue.check_record().await? {
-            add(v1::FindingKind::Audit, found.subject, &found.message);
+            add(FindingKind::Audit, found.subject, &found.message);
         }
         if let Some(path) = self.log.missing_mark() {
             let message = format!(
                 "{} was missing at the start: whether this is the newest copy of the log can't be told by it. It was made anew",
                 path.display()
             );
-            add(v1::FindingKind::Audit, "high-water mark".to_owned(), &message);
+            add(FindingKind::Audit, "high-water mark".to_owned(), &message);
         }
         match self.log.verify().await {
             Ok(_) => {}
             Err(LogFault::Catalogue(error)) if !matches!(error, CatalogueError::BrokenRecord { .. }) => return Err(error.into()),
-            Err(fault) => add(v1::FindingKind::Audit, "log".to_owned(), &fault.to_string()),
+            Err(fault) => add(FindingKind::Audit, "log".to_owned(), &fault.to_string()),
         }
         let count = |n: usize| n as u64;
         Ok(Findings {
@@ -330,14 +391,14 @@ struct Findings {
     vectors: u64,
     committed: u64,
     uncommitted: u64,
-    list: Vec<v1::Finding>,
+    list: Vec<CheckFinding>,
 }
 
 impl Findings {
-    fn answer(&self, mut list: Vec<v1::Finding>) -> v1::CheckResponse {
+    fn answer(&self, mut list: Vec<CheckFinding>) -> CheckReport {
         let findings_total = list.len() as u64;
         list.truncate(MAX_FINDINGS);
-        v1::CheckResponse {
+        CheckReport {
             clean: findings_total == 0,
             sightings: self.sightings,
             crops: self.crops,
@@ -348,39 +409,6 @@ impl Findings {
             uncommitted: self.uncommitted,
         }
     }
-}
-
-/// Where rows and crops lie.
-pub(crate) fn catalogue_config(home: &Home, config: &Config) -> Result<CatalogueConfig, CatalogueError> {
-    let mut places = CatalogueConfig::in_folder(&home.root().join(&config.data));
-    if let Some(DatabaseConfig { url, password }) = &config.database {
-        let url = match password {
-            Some(file) => url.clone().with_password(&read_password(&home.root().join(file))?),
-            None => url.clone(),
-        };
-        places.database = Database::Postgres(url);
-    }
-    match &config.crops {
-        Some(CropsConfig::Folder(folder)) => places.crops = Crops::Folder(folder.clone()),
-        Some(CropsConfig::Bucket { place, credentials }) => {
-            let credentials = match credentials {
-                Some(file) => S3Credentials::from_file(&home.root().join(file))?,
-                None => S3Credentials::from_env()?,
-            };
-            places.crops = Crops::S3(place.clone(), credentials);
-        }
-        None => {}
-    }
-    Ok(places)
-}
-
-fn read_password(file: &Path) -> Result<String, CatalogueError> {
-    let text = std::fs::read_to_string(file).map_err(|source| CatalogueError::Io {
-        action: "read the database's password",
-        path: file.to_owned(),
-        source,
-    })?;
-    Ok(text.trim_end_matches(['\n', '\r']).to_owned())
 }
 
 /// The models the configuration names.

@@ -4,6 +4,7 @@
 //! This crate does no I/O and knows no framework. Nothing that holds pixels ([`Frame`], [`RawCrop`]) or an appearance
 //! vector implements `Serialize` or a `Debug` that shows content: a raw picture can't leave the process by accident.
 
+mod chain;
 mod description;
 mod detection;
 mod embedding;
@@ -15,6 +16,7 @@ mod stream_url;
 mod time;
 mod vocabulary;
 
+pub use chain::Chain;
 pub use description::{Described, Description, DescriptionQuery, QueryPart};
 pub use detection::{Detection, TrackId, TrackPoint};
 pub use embedding::{Embedding, EmbeddingError, ModelDigest, ParseDigestError};

@@ -1,12 +1,15 @@
-//! How a figure looks, as one unit vector of at most 256 values: backbone features of four horizontal stripes and
-//! light-discounted colour histograms of six ([`PartsFinder`]), made comparable by a learned linear map
-//! ([`Projection`]). Only ever made from a [`RedactedCrop`]; erased regions take no part in the colours and are one flat
-//! patch to the backbone.
+//! How a figure looks, as one unit vector of at most 256 values: light-discounted colour histograms of four bands of what is
+//! figure ([`Silhouette`]) and backbone features of four horizontal stripes ([`PartsFinder`]), made comparable by a learned linear
+//! map ([`Projection`]). Only ever made from a [`RedactedCrop`]; erased regions take no part in the colours and are one flat
+//! patch to the models.
 
+mod bands;
 mod learn;
 mod linear;
 mod parts;
 mod projection;
+mod recipe;
+mod scale;
 mod stripes;
 
 use std::path::Path;
@@ -20,11 +23,7 @@ pub use self::{
     parts::{AppearanceParts, PartsFinder},
     projection::{About, Projection},
 };
-use crate::{error::VisionError, session::output, store::ModelStore};
-
-/// Names everything between the crop and the vector but the backbone's weights and the projection. Change it with any
-/// change of a constant or a step: vectors of two recipes must never be compared.
-const RECIPE: &str = "sightline appearance 5";
+use crate::{error::VisionError, session::output, silhouette::Silhouette, store::ModelStore};
 
 /// Makes appearance vectors.
 #[derive(Debug)]
@@ -46,11 +45,15 @@ impl Embedder {
                 what: format!("was fitted on another backbone than {}", parts.name()),
             });
         }
-        let hash = Sha256::new().chain_update(parts.backbone().0).chain_update(projection.digest().0).chain_update(RECIPE);
+        let mut hash = Sha256::new().chain_update(parts.backbone().0);
+        if !projection.is_of_before() {
+            hash.update(parts.silhouettes().0);
+        }
+        let hash = hash.chain_update(projection.digest().0).chain_update(&projection.about().recipe);
         Ok(Self { parts, projection, digest: ModelDigest(hash.finalize().into()) })
     }
 
-    /// Of the whole recipe: the backbone's weights, the projection and every step around them.
+    /// Of the whole recipe: the models' weights, the projection and every step around them.
     pub fn digest(&self) -> ModelDigest {
         self.digest
     }
@@ -65,9 +68,20 @@ impl Embedder {
         self.projection.is_empty()
     }
 
+    /// What of the crop is its figure, for [`Self::embed_seen`] and [`describe`](crate::describe()).
+    pub fn see(&mut self, crop: &RedactedCrop) -> Result<Silhouette, VisionError> {
+        self.parts.see(crop)
+    }
+
     /// The appearance of the crop's subject.
     pub fn embed(&mut self, crop: &RedactedCrop) -> Result<Embedding, VisionError> {
-        let parts = self.parts.of(crop)?;
+        let seen = if self.projection.is_of_before() { Silhouette::unknown() } else { self.see(crop)? };
+        self.embed_seen(crop, &seen)
+    }
+
+    /// The same, where it was seen before. `seen` is this crop's.
+    pub fn embed_seen(&mut self, crop: &RedactedCrop, seen: &Silhouette) -> Result<Embedding, VisionError> {
+        let parts = if self.projection.is_of_before() { self.parts.of_before(crop)? } else { self.parts.of_seen(crop, seen)? };
         let values = self.projection.apply(&parts).ok_or_else(|| {
             let (b, c) = (parts.backbone.len(), parts.colour.len());
             output(self.parts.name(), format!("{b} values; with {c} of colour they do not fit the projection"))

@@ -8,7 +8,9 @@ use types::{Carried, Class, Colour, Described, Description, Group};
 use crate::{
     figure::{Figure, Pixel, pixels},
     lab::{Light, for_each_kept},
+    linear::has_colour,
     scene_light::SceneLight,
+    silhouette::Silhouette,
 };
 
 use naming::{Name, name};
@@ -26,6 +28,9 @@ const NIGHT: f32 = 12.0;
 /// The best word needs this share of the region.
 const LEAST_SHARE: f32 = 0.36;
 const LEAST_CONFIDENCE: f32 = 0.1;
+/// Hips of which more than this has the colour of skin are in cloth of that colour; paler than this no word fits it.
+const CLOTH: f32 = 0.6;
+const PALE: f32 = 62.0;
 
 /// A part of a box, in shares of its sides.
 struct Region {
@@ -38,60 +43,88 @@ struct Region {
 /// Trunk and thighs, the parts that clothes cover most often: sleeves and trouser legs may be short.
 const UPPER: Region = Region { left: 0.22, top: 0.2, right: 0.78, bottom: 0.48 };
 const LOWER: Region = Region { left: 0.25, top: 0.54, right: 0.75, bottom: 0.82 };
+const HIPS: Region = Region { left: 0.3, top: 0.47, right: 0.7, bottom: 0.56 };
 const BODYWORK: Region = Region { left: 0.12, top: 0.2, right: 0.88, bottom: 0.8 };
 
 /// Colours of the upper and lower clothing and the things carried, for a figure; kind and colour, for a vehicle.
 ///
-/// `light`: of the camera; without it, of a picture that came alone, the crop's own surroundings must do.
-pub fn describe(crop: &RedactedCrop, class: Class, carried: &[Described<Carried>], light: Option<&SceneLight>) -> Description {
+/// `seen`: what of this crop is its figure. `light`: of the camera; without it, of a picture that came alone, the crop's own
+/// surroundings must do.
+pub fn describe(
+    crop: &RedactedCrop,
+    seen: &Silhouette,
+    class: Class,
+    carried: &[Described<Carried>],
+    light: Option<&SceneLight>,
+) -> Description {
+    let colourless = light.is_none_or(|scene| scene.colourless) && crop_is_grey(crop);
     let light = match light {
         Some(scene) => Light::of_scene(scene, crop, SCENE_DISCOUNT),
         None => Light::and_exposure(crop, DISCOUNT),
     };
-    let (pixels, dark) = (pixels(crop, light), picture_is_dark(crop));
+    let (pixels, dark) = (pixels(crop, light, seen), picture_is_dark(crop));
+    let colour = |region: &Region, covered: Option<&Region>, figure: &Told| {
+        if colourless { None } else { colour(&pixels, region, covered, figure, dark) }
+    };
     match class.group() {
         Group::Person => {
             let r = crop.subject();
             // A figure much wider than upright ones is seated, bent or cut: what is at which height is anybody's guess.
             let upright = r.height > 1.4 * r.width;
-            let figure = Figure::new(&pixels);
-            let colour = |region| colour(&pixels, region, Some(&figure), dark);
+            let figure = if seen.cover().is_some() { Told::Mask } else { Told::Colours(Figure::new(&pixels)) };
             Description {
-                upper: colour(&UPPER).filter(|_| r.height > 1.1 * r.width),
-                lower: colour(&LOWER).filter(|_| upright),
+                upper: colour(&UPPER, None, &figure).filter(|_| r.height > 1.1 * r.width),
+                lower: colour(&LOWER, Some(&HIPS), &figure).filter(|_| upright),
                 carrying: carried.to_vec(),
                 ..Description::default()
             }
         }
         Group::Vehicle => Description {
             vehicle: class.vehicle().map(|kind| Described::new(kind, 1.0)),
-            vehicle_colour: colour(&pixels, &BODYWORK, None, dark).filter(|_| !matches!(class, Class::Bicycle)),
+            vehicle_colour: colour(&BODYWORK, None, &Told::Not).filter(|_| !matches!(class, Class::Bicycle)),
             ..Description::default()
         },
         Group::Carried => Description::default(),
     }
 }
 
-/// The colour most of the region has. Of a `figure`, pixels count less the more the surroundings have their colour; bare
-/// skin is no colour of clothing, and a region that is mostly skin is unknown.
-fn colour(pixels: &[Pixel], region: &Region, figure: Option<&Figure>, dark: bool) -> Option<Described<Colour>> {
+/// How a figure is told from its surroundings.
+enum Told {
+    /// By its mask.
+    Mask,
+    /// By colours that the surroundings lack.
+    Colours(Figure),
+    /// Not at all: of a vehicle.
+    Not,
+}
+
+/// Less of the mask than this is none of it.
+const SURE: f32 = 0.3;
+
+/// The colour most of the region has. Of a figure, bare skin is no colour of clothing, and a region that is mostly skin is unknown,
+/// unless what lies in `covered`, a part that is never bare, has that colour too.
+fn colour(pixels: &[Pixel], region: &Region, covered: Option<&Region>, figure: &Told, dark: bool) -> Option<Described<Colour>> {
     let mut votes = [0.0f32; Colour::ALL.len()];
     let (mut seen, mut all, mut bare, mut lightness) = (0.0f32, 0.0f32, 0.0f32, 0.0f32);
-    let (middle, spread) = ((region.left + region.right) / 2.0, 0.35 * (region.right - region.left));
-    let inside = |p: &&Pixel| (region.left..region.right).contains(&p.u) && (region.top..region.bottom).contains(&p.v);
-    for p in pixels.iter().filter(inside) {
-        let central = (-((p.u - middle) / spread).powi(2) / 2.0).exp();
-        let weight = central * figure.map_or(1.0, |f| f.share(p.colour));
-        seen += central;
+    for (p, central, weight) in weighed(pixels, region, figure) {
+        seen += if matches!(figure, Told::Mask) { weight } else { central };
         all += weight;
         lightness += weight * p.colour.l;
         match name(p.colour) {
-            Name::Skin if figure.is_some() => bare += weight,
+            Name::Skin if !matches!(figure, Told::Not) => bare += weight,
             Name::Skin => votes[Colour::Brown.index()] += weight,
             Name::Colours(some) => some.iter().for_each(|(c, share)| votes[c.index()] += weight * share),
         }
     }
-    if seen < LEAST_PIXELS || all < LEAST_FIGURE || lightness / all < NIGHT && dark || bare > 0.5 * all {
+    if seen < LEAST_PIXELS || all < LEAST_FIGURE || lightness / all < NIGHT && dark {
+        return None;
+    }
+    // Hips are never bare: cloth there with the colour of skin makes the legs cloth as well.
+    if covered.is_some_and(|hips| lightness / all < PALE && skin_share(pixels, hips, figure) > CLOTH) {
+        votes[Colour::Brown.index()] += bare;
+        bare = 0.0;
+    }
+    if bare > 0.5 * all {
         return None;
     }
     let best = Colour::ALL.iter().copied().max_by(|a, b| votes[a.index()].total_cmp(&votes[b.index()]))?;
@@ -99,6 +132,45 @@ fn colour(pixels: &[Pixel], region: &Region, figure: Option<&Figure>, dark: bool
     // From just enough to nearly all of the region; small regions are less sure.
     let sure = ((share - 0.25) / 0.55).clamp(0.0, 1.0) * (seen / (4.0 * LEAST_PIXELS)).min(1.0).sqrt();
     (share >= LEAST_SHARE && sure > LEAST_CONFIDENCE).then_some(Described::new(best, sure))
+}
+
+/// The pixels of a region that are of the figure; how central each is, and how much it counts.
+fn weighed<'a>(pixels: &'a [Pixel], region: &'a Region, figure: &'a Told) -> impl Iterator<Item = (&'a Pixel, f32, f32)> {
+    let (middle, spread) = ((region.left + region.right) / 2.0, 0.35 * (region.right - region.left));
+    let inside = |p: &&Pixel| (region.left..region.right).contains(&p.u) && (region.top..region.bottom).contains(&p.v);
+    pixels.iter().filter(inside).filter_map(move |p| {
+        let central = (-((p.u - middle) / spread).powi(2) / 2.0).exp();
+        let weight = match figure {
+            Told::Mask => Some(p.cover).filter(|c| *c >= SURE)?,
+            Told::Colours(figure) => central * figure.share(p.colour),
+            Told::Not => central,
+        };
+        Some((p, central, weight))
+    })
+}
+
+/// How much of a region has the colour of skin.
+fn skin_share(pixels: &[Pixel], region: &Region, figure: &Told) -> f32 {
+    let (mut skin, mut all) = (0.0f32, 0.0f32);
+    for (p, _, weight) in weighed(pixels, region, figure) {
+        all += weight;
+        skin += if name(p.colour) == Name::Skin { weight } else { 0.0 };
+    }
+    if matches!(figure, Told::Mask) && all > LEAST_FIGURE { skin / all } else { 0.0 }
+}
+
+/// A crop of which less than this share has a colour is grey.
+const COLOURED: f32 = 0.01;
+
+/// Whether nothing in the crop has a colour. Black and grey clothes in a grey street are grey too; that the camera sees colours says
+/// its light.
+fn crop_is_grey(crop: &RedactedCrop) -> bool {
+    let (mut coloured, mut count) = (0u32, 0u32);
+    for_each_kept(crop, |_, _, rgb| {
+        coloured += u32::from(has_colour(rgb));
+        count += 1;
+    });
+    (coloured as f32) < COLOURED * count as f32
 }
 
 /// Whether the whole crop is dark, not only the clothes: black trousers by day are black.
@@ -158,7 +230,7 @@ mod tests {
     }
 
     fn words(crop: &RedactedCrop, light: [f32; 3]) -> (Option<Colour>, Option<Colour>) {
-        let said = describe(crop, Class::Person, &[], scene(light).as_ref());
+        let said = describe(crop, &Silhouette::unknown(), Class::Person, &[], scene(light).as_ref());
         (said.upper.map(|d| d.word), said.lower.map(|d| d.word))
     }
 
@@ -185,10 +257,25 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_without_colour_has_no_colours_and_grey_clothes_before_a_camera_that_sees_colours_have() {
+        let crop = figure([20, 20, 22], [120, 120, 122], [1.0; 3]);
+        let told = |light: Option<SceneLight>| {
+            let said = describe(&crop, &Silhouette::unknown(), Class::Person, &[], light.as_ref());
+            (said.upper.map(|d| d.word), said.lower.map(|d| d.word))
+        };
+        let grey = SceneLight::of((0..4000).map(|i| [(60 + i % 120) as u8; 3]));
+        assert_eq!(told(grey), (None, None));
+        assert_eq!(told(None), (None, None), "alone");
+        assert_eq!(told(scene([1.2, 1.0, 0.9])).0, Some(Colour::Black));
+        let vehicle = describe(&crop, &Silhouette::unknown(), Class::Car, &[], grey.as_ref());
+        assert!(vehicle.vehicle_colour.is_none() && vehicle.vehicle.is_some());
+    }
+
+    #[test]
     fn who_is_bent_or_cut_has_no_lower_clothing() {
         let raw = RawCrop::new([200, 25, 35].repeat(100 * 90), Size { width: 100, height: 90 }, (0, 0)).unwrap();
         let subject = Subject { class: Class::Person, bbox: Rect::new(5.0, 5.0, 90.0, 80.0), people: Vec::new() };
-        let said = describe(&redact(raw, &subject, &mut NoFaces).unwrap(), Class::Person, &[], None);
+        let said = describe(&redact(raw, &subject, &mut NoFaces).unwrap(), &Silhouette::unknown(), Class::Person, &[], None);
         assert_eq!((said.upper, said.lower), (None, None));
     }
 
@@ -199,7 +286,7 @@ mod tests {
         ) {
             let crop = figure(upper, lower, light);
             for class in [Class::Person, Class::Car, Class::Backpack] {
-                let said = describe(&crop, class, &[], scene(light).as_ref());
+                let said = describe(&crop, &Silhouette::unknown(), class, &[], scene(light).as_ref());
                 for d in [said.upper, said.lower, said.vehicle_colour].into_iter().flatten() {
                     prop_assert!((0.0..=1.0).contains(&d.confidence));
                 }

@@ -5,7 +5,7 @@ mod nms;
 
 use std::time::{Duration, Instant};
 
-use types::{Detection, Frame, Rect, Size};
+use types::{Class, Detection, Frame, Rect, Size};
 
 use crate::{
     error::VisionError,
@@ -15,7 +15,7 @@ use crate::{
     store::ModelStore,
 };
 
-use decode::{Candidate, Family};
+use decode::{Candidate, Family, Least};
 
 /// How large the model's input is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,6 +44,10 @@ impl Default for DetectorOptions {
 
 /// A box that ends so few pixels from where the detector stopped looking may go on beyond.
 const CUT: f32 = 3.0;
+
+/// Side of the square that [`Detector::things`] looks at, and the least score it tells.
+const THINGS_SIDE: usize = 256;
+const THINGS_SCORE: f32 = 0.1;
 
 /// What the last frame took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -153,7 +157,7 @@ impl Detector {
         let began = Instant::now();
         let scale = self.boxed.frame(frame, Region::whole(frame.size()), &layout);
         self.times.prepare = began.elapsed();
-        self.look(frame.size(), &layout, scale)
+        self.look(frame.size(), &layout, scale, self.least())
     }
 
     /// Everything in a part of the frame, as large as [`Self::detect`] would show it, in pixels of the frame. What is cut by
@@ -161,14 +165,36 @@ impl Detector {
     /// is smaller.
     pub fn detect_in(&mut self, frame: &Frame, part: &Rect) -> Result<Vec<Detection>, VisionError> {
         let whole = self.layout(frame.size());
-        let Some((region, layout)) = part_of(frame.size(), part, &whole, self.family) else { return Ok(Vec::new()) };
+        let Some((region, layout)) = part_of(frame.size(), part, &whole, self.family, 1.0) else { return Ok(Vec::new()) };
         if layout.width * layout.height >= whole.width * whole.height {
             return self.detect(frame);
         }
+        self.look_in(frame, region, &layout)
+    }
+
+    /// The same, shown larger by so many times, and what that cost as a share of looking at the whole frame. Nothing, for nothing,
+    /// of a part that costs more than a whole frame.
+    pub fn detect_closer(&mut self, frame: &Frame, part: &Rect, zoom: f32) -> Result<(Vec<Detection>, f32), VisionError> {
+        let whole = self.layout(frame.size());
+        let pixels = |layout: &Layout| (layout.width * layout.height) as f32;
+        match part_of(frame.size(), part, &whole, self.family, zoom) {
+            Some((region, layout)) if pixels(&layout) <= pixels(&whole) => {
+                Ok((self.look_in(frame, region, &layout)?, pixels(&layout) / pixels(&whole)))
+            }
+            _ => Ok((Vec::new(), 0.0)),
+        }
+    }
+
+    /// How large a pixel of a frame of this size is shown when the frame is looked at whole.
+    pub fn scale(&self, size: Size) -> f32 {
+        shown_at(size, &self.layout(size))
+    }
+
+    fn look_in(&mut self, frame: &Frame, region: Region, layout: &Layout) -> Result<Vec<Detection>, VisionError> {
         let began = Instant::now();
-        let scale = self.boxed.frame(frame, region, &layout);
+        let scale = self.boxed.frame(frame, region, layout);
         self.times.prepare = began.elapsed();
-        let mut found = self.look(region.size, &layout, scale)?;
+        let mut found = self.look(region.size, layout, scale, self.least())?;
         let (x, y) = (region.x as f32, region.y as f32);
         let (right, bottom) = ((region.x + region.size.width) as f32, (region.y + region.size.height) as f32);
         let (width, height) = (frame.size().width as f32, frame.size().height as f32);
@@ -189,7 +215,20 @@ impl Detector {
         let began = Instant::now();
         let scale = self.boxed.rgb(picture, &layout);
         self.times.prepare = began.elapsed();
-        self.look(picture.size, &layout, scale)
+        self.look(picture.size, &layout, scale, self.least())
+    }
+
+    /// Things to carry in a picture of what is around one figure, enlarged, and without regard to the figure: whoever wears a
+    /// backpack is more of a person than of a backpack, and hides it from [`Self::detect`].
+    pub fn things(&mut self, picture: Rgb<'_>) -> Result<Vec<Detection>, VisionError> {
+        const THINGS: [Class; 4] = [Class::Backpack, Class::Umbrella, Class::Handbag, Class::Suitcase];
+        let layout = self.family.layout(THINGS_SIDE, THINGS_SIDE);
+        let scale = self.boxed.rgb(picture, &layout);
+        self.look(picture.size, &layout, scale, Least { score: THINGS_SCORE, of: &THINGS })
+    }
+
+    fn least(&self) -> Least {
+        Least::of_all(self.options.threshold)
     }
 
     /// Of the last frame.
@@ -214,13 +253,13 @@ impl Detector {
         self.family.layout(height as usize, width as usize)
     }
 
-    fn look(&mut self, size: Size, layout: &Layout, scale: Scale) -> Result<Vec<Detection>, VisionError> {
+    fn look(&mut self, size: Size, layout: &Layout, scale: Scale, least: Least) -> Result<Vec<Detection>, VisionError> {
         let began = Instant::now();
         let answers = self.model.run(&self.boxed.tensor, layout.height, layout.width)?;
         self.times.model = began.elapsed();
         let began = Instant::now();
         self.candidates.clear();
-        self.family.decode(&answers, layout, self.options.threshold, &mut self.candidates)?;
+        self.family.decode(&answers, layout, least, &mut self.candidates)?;
         drop(answers);
         let kept = nms::suppress(&mut self.candidates);
         let back = |c: &Candidate| {
@@ -234,13 +273,17 @@ impl Detector {
     }
 }
 
-/// The even pixels of a part, and an input that shows them at the scale of the whole frame.
-fn part_of(size: Size, part: &Rect, whole: &Layout, family: Family) -> Option<(Region, Layout)> {
+fn shown_at(size: Size, whole: &Layout) -> f32 {
+    (whole.width as f32 / size.width as f32).min(whole.height as f32 / size.height as f32)
+}
+
+/// The even pixels of a part, and an input that shows them at the scale of the whole frame, or larger by so many times.
+fn part_of(size: Size, part: &Rect, whole: &Layout, family: Family, zoom: f32) -> Option<(Region, Layout)> {
     let (columns, rows) = part.pixels(size)?;
     let even = |v: usize| (v as u32) & !1;
     let (x, y) = (even(columns.start), even(rows.start));
     let region = Region { x, y, size: Size { width: columns.end as u32 - x, height: rows.end as u32 - y } };
-    let scale = (whole.width as f32 / size.width as f32).min(whole.height as f32 / size.height as f32);
+    let scale = shown_at(size, whole) * zoom;
     let side = |pixels: u32| ((pixels as f32 * scale / 32.0).ceil().max(3.0) * 32.0) as usize;
     Some((region, family.layout(side(region.size.height), side(region.size.width))))
 }
@@ -289,9 +332,9 @@ mod tests {
         ] {
             let (x, y, width, height) = region;
             let wanted = Region { x, y, size: Size { width, height } };
-            assert_eq!(part_of(size, &part, &whole, Family::Nanodet), Some((wanted, input)), "{part:?}");
+            assert_eq!(part_of(size, &part, &whole, Family::Nanodet, 1.0), Some((wanted, input)), "{part:?}");
         }
-        assert_eq!(part_of(size, &Rect::new(800.0, 0.0, 50.0, 50.0), &whole, Family::Nanodet), None);
+        assert_eq!(part_of(size, &Rect::new(800.0, 0.0, 50.0, 50.0), &whole, Family::Nanodet, 1.0), None);
     }
 
     proptest! {

@@ -2,7 +2,10 @@
 
 use redact::RedactedCrop;
 
-use crate::lab::{Lab, Light, for_each_kept};
+use crate::{
+    lab::{Lab, Light, for_each_kept},
+    silhouette::Silhouette,
+};
 
 /// Share of the box above the body: head and shoulders, mostly erased.
 pub(crate) const TOP: f32 = 0.2;
@@ -22,15 +25,19 @@ pub(crate) struct Pixel {
     pub(crate) u: f32,
     pub(crate) v: f32,
     pub(crate) colour: Lab,
+    /// How much of it the mask says is figure; 1 where there is none.
+    pub(crate) cover: f32,
 }
 
 /// Every kept pixel of a crop, its colour seen in this light.
-pub(crate) fn pixels(crop: &RedactedCrop, light: Light) -> Vec<Pixel> {
+pub(crate) fn pixels(crop: &RedactedCrop, light: Light, seen: &Silhouette) -> Vec<Pixel> {
+    let width = crop.size().width as usize;
     let r = crop.subject();
     let mut pixels = Vec::new();
     for_each_kept(crop, |x, y, rgb| {
         let (u, v) = ((x as f32 + 0.5 - r.x) / r.width, (y as f32 + 0.5 - r.y) / r.height);
-        pixels.push(Pixel { u, v, colour: light.apply(rgb) });
+        let cover = seen.cover().and_then(|c| c.get(y * width + x)).copied().unwrap_or(1.0);
+        pixels.push(Pixel { u, v, colour: light.apply(rgb), cover });
     });
     pixels
 }
@@ -122,18 +129,18 @@ mod tests {
         let (cloth, wall) = (Lab { l: 40.0, a: 30.0, b: 10.0 }, Lab { l: 70.0, a: 0.0, b: 5.0 });
         let grid = (0..100).flat_map(|y| (0..50).map(move |x| (x as f32 / 50.0, y as f32 / 100.0)));
         let pixels: Vec<Pixel> =
-            grid.map(|(u, v)| Pixel { u, v, colour: if (u - 0.5).abs() < 0.25 { cloth } else { wall } }).collect();
+            grid.map(|(u, v)| Pixel { u, v, colour: if (u - 0.5).abs() < 0.25 { cloth } else { wall }, cover: 1.0 }).collect();
         let figure = Figure::new(&pixels);
-        let at = |colour| figure.weight(&Pixel { u: 0.5, v: 0.4, colour });
+        let at = |colour| figure.weight(&Pixel { u: 0.5, v: 0.4, colour, cover: 1.0 });
         assert!(at(cloth) > 0.5 && at(wall) < 0.1, "{} {}", at(cloth), at(wall));
         // And a pixel counts less the farther it is from the middle.
-        assert!(figure.weight(&Pixel { u: 0.85, v: 0.4, colour: cloth }) < 0.35 * at(cloth));
+        assert!(figure.weight(&Pixel { u: 0.85, v: 0.4, colour: cloth, cover: 1.0 }) < 0.35 * at(cloth));
     }
 
     #[test]
     fn without_surroundings_or_without_a_figure_nothing_panics() {
-        assert_eq!(Figure::new(&[]).weight(&Pixel { u: 0.5, v: 0.5, colour: Lab { l: 0.0, a: 0.0, b: 0.0 } }), 0.0);
-        let one = [Pixel { u: 0.5, v: 0.5, colour: Lab { l: 50.0, a: f32::INFINITY, b: -1e9 } }];
+        assert_eq!(Figure::new(&[]).weight(&Pixel { u: 0.5, v: 0.5, colour: Lab { l: 0.0, a: 0.0, b: 0.0 }, cover: 1.0 }), 0.0);
+        let one = [Pixel { u: 0.5, v: 0.5, colour: Lab { l: 50.0, a: f32::INFINITY, b: -1e9 }, cover: 1.0 }];
         assert!(Figure::new(&one).weight(&one[0]).is_finite());
     }
 }

@@ -1,10 +1,11 @@
 //! Colour as people see it: CIE L*a*b*, after the light of the picture is discounted.
 
-use std::sync::LazyLock;
-
 use redact::RedactedCrop;
 
-use crate::scene_light::SceneLight;
+use crate::{
+    linear::{LINEAR, linear},
+    scene_light::SceneLight,
+};
 
 /// One pixel: lightness 0..100, and the two colour axes.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,18 +26,6 @@ impl Lab {
     }
 }
 
-static LINEAR: LazyLock<[f32; 256]> = LazyLock::new(|| {
-    std::array::from_fn(|i| {
-        let v = i as f32 / 255.0;
-        if v <= 0.04045 { v / 12.92 } else { ((v + 0.055) / 1.055).powf(2.4) }
-    })
-});
-
-/// Linear light of an sRGB pixel.
-pub(crate) fn linear(rgb: [u8; 3]) -> [f32; 3] {
-    rgb.map(|v| LINEAR[v as usize])
-}
-
 /// From linear sRGB (D65).
 pub(crate) fn lab([r, g, b]: [f32; 3]) -> Lab {
     let f = |t: f32| if t > 0.008_856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 };
@@ -52,9 +41,12 @@ pub(crate) struct Light {
     gains: [f32; 3],
 }
 
-/// A picture whose brightest parts are darker than this linear green is exposed up, by at most [`MOST_EXPOSURE`].
+/// A picture whose brightest parts are darker than this linear green is exposed up, by at most [`MOST_EXPOSURE`]; in a dim scene
+/// by more, so that one of this brightness gets that, up to [`DIM_EXPOSURE`].
 const WHITE: f32 = 0.9;
 const MOST_EXPOSURE: f32 = 1.8;
+const DIM_EXPOSURE: f32 = 3.0;
+const DIM: f32 = 0.167;
 
 /// Middle grey, in linear light.
 const KEY: f32 = 0.18;
@@ -62,11 +54,10 @@ const KEY: f32 = 0.18;
 const DARKEST: f32 = 0.02;
 
 impl Light {
-    /// Grey world (Buchsbaum, 1980), with a share of the correction: a crop filled by one red coat is red, not a grey coat
-    /// in red light. Exposed so that the log-average luminance comes nearer to [`KEY`] (Reinhard et al., "Photographic
-    /// Tone Reproduction", 2002), by a share of the way. Erased pixels say nothing about the light.
+    /// Grey world, and exposed so that the log-average luminance comes nearer to [`KEY`] (Reinhard et al., "Photographic Tone
+    /// Reproduction", 2002), by a share of the way.
     pub(crate) fn with_exposure(crop: &RedactedCrop, share: f32, exposure: f32) -> Self {
-        let light = Self::estimate(crop, share, false);
+        let light = Self::grey_world(crop, share);
         let (mut sum, mut count) = (0.0f64, 0u32);
         for_each_kept(crop, |_, _, rgb| {
             let v = linear(rgb);
@@ -78,19 +69,26 @@ impl Light {
         Self { gains: light.gains.map(|g| g * gain) }
     }
 
+    /// Grey world (Buchsbaum, 1980), with a share of the correction: a crop filled by one red coat is red, not a grey coat
+    /// in red light. Erased pixels say nothing about the light.
+    pub(crate) fn grey_world(crop: &RedactedCrop, share: f32) -> Self {
+        Self::estimate(crop, share, None)
+    }
+
     /// Grey world, and exposed so that the brightest twentieth of the picture is near white: a white shirt in a dim hall is
     /// white. A picture of dark things alone stays dark.
     pub(crate) fn and_exposure(crop: &RedactedCrop, share: f32) -> Self {
-        Self::estimate(crop, share, true)
+        Self::estimate(crop, share, Some(MOST_EXPOSURE))
     }
 
     /// The colour of the light by the whole scene, of which `share` is taken out, and exposed by the crop as above.
     pub(crate) fn of_scene(scene: &SceneLight, crop: &RedactedCrop, share: f32) -> Self {
-        let exposed = Self::estimate(crop, 0.0, true).gains;
+        let most = (MOST_EXPOSURE * DIM / scene.level.max(1e-3)).clamp(MOST_EXPOSURE, DIM_EXPOSURE);
+        let exposed = Self::estimate(crop, 0.0, Some(most)).gains;
         Self { gains: std::array::from_fn(|i| exposed[i] * scene.colour[i].max(1e-3).powf(-share).clamp(0.4, 2.5)) }
     }
 
-    fn estimate(crop: &RedactedCrop, share: f32, expose: bool) -> Self {
+    fn estimate(crop: &RedactedCrop, share: f32, expose: Option<f32>) -> Self {
         let mut sums = [0.0f64; 3];
         let (mut count, mut levels) = (0u32, [0u32; 256]);
         for_each_kept(crop, |_, _, rgb| {
@@ -106,13 +104,13 @@ impl Light {
         }
         let gain = |sum: f64| (mean / sum.max(1e-9)).powf(f64::from(share)).clamp(0.4, 2.5) as f32;
         let mut gains = sums.map(gain);
-        if expose {
+        if let Some(most) = expose {
             let mut above = 0;
             let bright = (0..256).rev().find(|&level| {
                 above += levels[level];
                 above * 20 >= count
             });
-            let exposure = (WHITE / LINEAR[bright.unwrap_or(255)].max(1e-3)).clamp(1.0, MOST_EXPOSURE);
+            let exposure = (WHITE / LINEAR[bright.unwrap_or(255)].max(1e-3)).clamp(1.0, most);
             gains = gains.map(|g| g * exposure);
         }
         Self { gains }

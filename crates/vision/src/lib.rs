@@ -3,7 +3,7 @@
 //!
 //! What it refuses to do: run a model file whose digest is not the manifest's, embed or describe anything but a
 //! [`redact::RedactedCrop`], and look at faces for any purpose but finding where they are so that they can be erased
-//! ([`CenterFace`] reads no landmarks and makes no vector). It opens no network connection; models are fetched by the
+//! ([`CenterFace`] reads no landmarks and makes no vector). What a [`Silhouette`] holds is never kept. It opens no network connection; models are fetched by the
 //! set-up scripts.
 //!
 //! One [`Vision`] per worker thread: `&mut self` everywhere, nothing shared but the loaded library.
@@ -17,17 +17,19 @@ mod faces;
 mod figure;
 mod lab;
 mod letterbox;
+mod linear;
 mod manifest;
 mod motion;
 mod runtime;
 mod scene_light;
 mod session;
+mod silhouette;
 mod stature;
 mod store;
 mod tracker;
 
 pub use appearance::{About, AppearanceParts, Embedder, LearnError, PartsFinder, Projection, Source, learn};
-pub use carried::carried_by;
+pub use carried::{carried_by, carried_closely};
 pub use describe::describe;
 pub use detector::{Detector, DetectorOptions, DetectorTimes, InputSize};
 pub use error::VisionError;
@@ -38,6 +40,7 @@ pub use motion::{Motion, MotionGate};
 pub use runtime::{QUIET, Runtime, RuntimeError};
 pub use scene_light::SceneLight;
 pub use session::{Device, DeviceError, time_in_models};
+pub use silhouette::Silhouette;
 pub use stature::{Stance, StatureScale};
 pub use store::{ModelState, ModelStore};
 pub use tracker::{Tracker, TrackerOptions, TrackerStep};

@@ -1,19 +1,12 @@
 //! `models/manifest.toml`: which models there are, where they come from and what their bytes hash to.
 
+mod error;
+
 use serde::Deserialize;
 use types::ModelDigest;
 
+pub use self::error::{ManifestError, Role};
 use crate::error::VisionError;
-
-/// What a model is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    Detector,
-    /// Finds faces to erase them.
-    FaceFinder,
-    Embedder,
-}
 
 /// How a model's input is made and its answer is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -24,6 +17,7 @@ pub enum Decode {
     Yolox,
     Centerface,
     Appearance,
+    Blazepose,
 }
 
 /// What the converted model takes.
@@ -81,18 +75,6 @@ pub struct ModelEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RuntimeEntry {
     pub version: String,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ManifestError {
-    #[error("the manifest is not what it should be")]
-    Parse(#[from] toml::de::Error),
-    #[error("the manifest names model {0:?} twice")]
-    Twice(String),
-    #[error("model name {0:?} is not made of a-z, 0-9, '-', '_' and '.'")]
-    Name(String),
-    #[error("the manifest has {count} default models for {role:?}; it needs at most one")]
-    Defaults { role: Role, count: usize },
 }
 
 /// The parsed manifest.
@@ -165,7 +147,7 @@ mod tests {
     #[test]
     fn the_manifest_of_this_build_names_a_default_for_every_role() {
         let manifest = Manifest::embedded().unwrap();
-        for role in [Role::Detector, Role::FaceFinder, Role::Embedder] {
+        for role in [Role::Detector, Role::FaceFinder, Role::Embedder, Role::Figure] {
             assert_eq!(manifest.default(role).unwrap().role, role);
         }
     }

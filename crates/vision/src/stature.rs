@@ -26,8 +26,9 @@ impl Stance {
     }
 }
 
-/// Fewer figures say nothing about what is usual.
-const FIGURES: usize = 8;
+/// Fewer figures say nothing about what is usual: of three, one may be a child. On two rendered towns with noisy boxes eight told the
+/// stature of .33 of the figures, three of .77, and none wrongly.
+const FIGURES: usize = 3;
 /// So many of the last figures are remembered, each by a few moments, so that who lingers counts no more than who passes.
 const MOST_FIGURES: usize = 60;
 const MOMENTS: usize = 5;
@@ -69,6 +70,14 @@ impl StatureScale {
         }
         self.usual =
             (self.figures.len() >= FIGURES).then(|| fit(&self.figures.iter().flatten().copied().collect::<Vec<_>>())).flatten();
+    }
+
+    /// What is usual with figures that are still there as well.
+    #[must_use]
+    pub fn with<'a>(&self, others: impl Iterator<Item = &'a [Stance]>) -> Self {
+        let mut scale = self.clone();
+        others.for_each(|stances| scale.learn(stances));
+        scale
     }
 
     /// `None` while too few figures have been seen, where none of them stood, and for a track that was never seen whole.
@@ -161,6 +170,16 @@ mod tests {
         assert_eq!(word(2.1), Some(Stature::Tall));
         let far = [figure(1.2, 5.0, 60.0)].iter().filter_map(|d| Stance::of(d, &[], FRAME)).collect::<Vec<_>>();
         assert_eq!(scale.judge(&far.repeat(6)), None, "nobody stood there");
+    }
+
+    #[test]
+    fn figures_that_are_still_there_count_and_are_not_remembered() {
+        let mut scale = StatureScale::default();
+        scale.learn(&walk(1.7, |_| 0.0));
+        let there = [walk(1.65, |_| 0.0), walk(1.8, |_| 0.0)];
+        let child = walk(1.1, |_| 0.0);
+        assert_eq!(scale.with(there.iter().map(Vec::as_slice)).judge(&child).map(|d| d.word), Some(Stature::Small));
+        assert_eq!(scale.judge(&child), None);
     }
 
     #[test]

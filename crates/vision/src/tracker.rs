@@ -2,61 +2,26 @@
 //! strong detections first, then weak ones for the tracks still without a partner (ByteTrack: Zhang et al., 2022). Time
 //! is real time, not frames, so that sampling at 5 fps and gaps work; boxes are grown before they are compared, because
 //! at 5 fps a walking figure may leave its own box between two frames (after C-BIoU: Yang et al., 2023).
+//!
+//! Where figures cross or walk side by side boxes alone do not say whose is whose: there the colours of clothes decide as well,
+//! and a track ends rather than go on with another figure (`Track::cost`). Colours are kept in memory with a
+//! track, coarsely, and go with it.
 
 mod assign;
 mod kalman;
+mod look;
+mod options;
+mod sight;
 #[cfg(test)]
 mod tests;
 mod track;
 
-use std::time::Duration;
+use types::{Detection, Frame, Group, MediaTime, Rect, Size, TrackId};
 
-use types::{Detection, Group, MediaTime, Rect, Size, TrackId};
-
+use look::Look;
+pub use options::TrackerOptions;
+use sight::{SAME_THING, Sight, is_thing, nearby, sights};
 use track::Track;
-
-/// How tracks start, go on and end.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TrackerOptions {
-    /// Detections from here on are matched first.
-    pub strong: f32,
-    /// Only detections from here on start a track.
-    pub start: f32,
-    /// Detections below are not used at all.
-    pub weak: f32,
-    /// A track is confirmed by so many detections.
-    pub confirm: u32,
-    /// How long a track lives on without a detection.
-    pub lost: Duration,
-    /// How long an unconfirmed one does.
-    pub tentative: Duration,
-    /// A track whose detections score less on average is no figure but a post or a shadow: it is not confirmed, and
-    /// dismissed if its average falls below later.
-    pub credible: f32,
-    /// The same for one that has moved by half its height; what walks is hardly a post.
-    pub credible_moved: f32,
-    /// Four detections in a row that score this on average are enough, whatever the others do.
-    pub credible_once: f32,
-    /// A track that rests this long with detections below `credible` ends.
-    pub ghost: Duration,
-}
-
-impl Default for TrackerOptions {
-    fn default() -> Self {
-        Self {
-            strong: 0.4,
-            start: 0.45,
-            weak: 0.2,
-            confirm: 3,
-            lost: Duration::from_millis(2000),
-            tentative: Duration::from_millis(450),
-            credible: 0.48,
-            credible_moved: 0.38,
-            credible_once: 0.58,
-            ghost: Duration::from_secs(3),
-        }
-    }
-}
 
 /// What one frame did.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -75,6 +40,17 @@ pub struct TrackerStep {
 const MOST_TRACKS: usize = 400;
 const MOST_DETECTIONS: usize = 400;
 
+/// The frame that is taken in.
+struct Now {
+    at: MediaTime,
+    size: Size,
+    /// By track, as they were when it came.
+    crowded: Vec<bool>,
+}
+
+/// Looks nearer than this are of one figure.
+const SAME_CLOTHES: f32 = 0.12;
+
 /// The tracks of one camera.
 #[derive(Debug)]
 pub struct Tracker {
@@ -89,9 +65,18 @@ impl Tracker {
         Self { options, tracks: Vec::new(), last: None, next: 1 }
     }
 
-    /// Takes the detections of the next frame, which has this size; carried things are ignored. A time before the last
-    /// frame's counts as the last frame's.
+    /// Takes the detections of the next frame. Carried things get no tracks; they tell which small "figure" beside a larger one is
+    /// a suitcase. A time before the last frame's counts as the last frame's.
+    pub fn follow(&mut self, frame: &Frame, detections: &[Detection]) -> TrackerStep {
+        self.step(frame.at, frame.size(), detections, |bbox| Look::of(frame, bbox))
+    }
+
+    /// The same by boxes alone, without the pixels: of a frame of this size.
     pub fn update(&mut self, at: MediaTime, size: Size, detections: &[Detection]) -> TrackerStep {
+        self.step(at, size, detections, |_| None)
+    }
+
+    fn step(&mut self, at: MediaTime, size: Size, detections: &[Detection], look: impl Fn(&Rect) -> Option<Look>) -> TrackerStep {
         let at = self.last.map_or(at, |last| at.max(last));
         let elapsed = self.last.map_or(0.0, |last| (at.as_duration() - last.as_duration()).as_secs_f32());
         self.last = Some(at);
@@ -108,25 +93,34 @@ impl Tracker {
             usable.sort_by(|a, b| b.score.total_cmp(&a.score));
             usable.truncate(MOST_DETECTIONS);
         }
-        let (strong, weak): (Vec<_>, Vec<_>) = usable.into_iter().partition(|d| d.score >= self.options.strong);
+        let things: Vec<&Detection> = detections.iter().filter(|d| d.class.group() == Group::Carried).collect();
+        let (wheeled, usable): (Vec<&Detection>, Vec<&Detection>) = usable.iter().partition(|d| is_thing(d, &things, &usable));
+        let (strong, weak): (Vec<_>, Vec<_>) =
+            sights(&usable, look).into_iter().partition(|s| s.detection.score >= self.options.strong);
 
         let mut step = TrackerStep::default();
+        let now = Now { at, size, crowded: self.crowded() };
         // Confirmed tracks choose first, then what is left goes to tentative ones: a ghost never takes a figure's box.
         let mut free = strong;
         for (confirmed, grow, least) in [(true, 0.1, 0.2), (true, 0.5, 0.15), (false, 0.4, 0.15)] {
-            self.pass(&mut free, |t| t.confirmed == confirmed, grow, least, at, &mut step);
+            self.pass(&mut free, |t| t.confirmed == confirmed, grow, least, &now, &mut step);
         }
         let mut weak = weak;
-        self.pass(&mut weak, |_| true, 0.1, 0.4, at, &mut step);
+        self.pass(&mut weak, |_| true, 0.1, 0.4, &now, &mut step);
 
-        for detection in free {
-            if detection.score >= self.options.start && self.tracks.len() < MOST_TRACKS && !self.doubled(detection) {
+        for sight in free {
+            let detection = sight.detection;
+            if detection.score >= self.options.start && self.tracks.len() < MOST_TRACKS && !self.doubled(&sight) {
                 let id = TrackId(self.next);
                 self.next += 1;
                 self.tracks.push(Track::new(id, detection, at));
                 let index = self.tracks.len() - 1;
-                self.hit(index, detection, at, &mut step);
+                self.hit(index, &sight, &now, &mut step);
             }
+        }
+        for thing in wheeled {
+            let same = |t: &&mut Track| !t.current && t.group == Group::Person && t.filter.bbox().iou(&thing.bbox) > SAME_THING;
+            self.tracks.iter_mut().filter(same).for_each(|t| t.things += 1);
         }
         let options = self.options.clone();
         self.end(&mut step, |track| track.is_over(at, size, &options));
@@ -144,29 +138,30 @@ impl Tracker {
     /// One round of matching of the tracks not yet seen in this frame; matched detections leave `free`.
     fn pass(
         &mut self,
-        free: &mut Vec<&Detection>,
+        free: &mut Vec<Sight<'_>>,
         which: impl Fn(&Track) -> bool,
         grow: f32,
         least: f32,
-        at: MediaTime,
+        now: &Now,
         step: &mut TrackerStep,
     ) {
         let open: Vec<usize> = (0..self.tracks.len()).filter(|&i| !self.tracks[i].current && which(&self.tracks[i])).collect();
         if open.is_empty() || free.is_empty() {
             return;
         }
-        let cost = |i: usize, d: &Detection| {
-            let track = &self.tracks[i];
+        let cost = |i: usize, sight: &Sight<'_>| {
+            let (track, d) = (&self.tracks[i], sight.detection);
             let overlap = track.filter.bbox().grow(grow, grow).iou(&d.bbox.grow(grow, grow));
             let close = track.group == d.class.group() && overlap >= least && track.filter.plausible(&d.bbox);
             // A sure detection is the better partner of two that overlap alike.
-            close.then_some(1.0 - overlap * (0.8 + 0.2 * d.score))
+            let boxes = close.then_some(1.0 - overlap * (0.8 + 0.2 * d.score))?;
+            track.cost(sight, boxes, now.crowded.get(i).is_some_and(|c| *c), now.at, now.size)
         };
-        let costs: Vec<Vec<Option<f32>>> = open.iter().map(|&i| free.iter().map(|d| cost(i, d)).collect()).collect();
+        let costs: Vec<Vec<Option<f32>>> = open.iter().map(|&i| free.iter().map(|s| cost(i, s)).collect()).collect();
         let mut taken = vec![false; free.len()];
         for (row, column) in assign::cheapest(&costs) {
             taken[column] = true;
-            self.hit(open[row], free[column], at, step);
+            self.hit(open[row], &free[column], now, step);
         }
         let mut index = 0;
         free.retain(|_| {
@@ -175,19 +170,37 @@ impl Tracker {
         });
     }
 
-    fn hit(&mut self, index: usize, detection: &Detection, at: MediaTime, step: &mut TrackerStep) {
+    fn hit(&mut self, index: usize, sight: &Sight<'_>, now: &Now, step: &mut TrackerStep) {
         let track = &mut self.tracks[index];
-        let confirms = track.hit(detection, at, &self.options);
-        step.seen.push((track.id, *detection));
+        let confirms = track.hit(sight, now.at, now.size, &self.options);
+        step.seen.push((track.id, *sight.detection));
         if confirms {
             step.confirmed.push(track.id);
         }
     }
 
-    /// Whether the box is most likely a second one of a figure that already has its box in this frame.
-    fn doubled(&self, detection: &Detection) -> bool {
-        let same = |b: &Rect| b.iou(&detection.bbox) > 0.6 || (detection.bbox.share_inside(b) > 0.9 && detection.score < 0.6);
-        self.tracks.iter().any(|t| t.current && t.group == detection.class.group() && same(&t.filter.bbox()))
+    /// By track: whether another confirmed figure is expected so near that their boxes may be mistaken for one another.
+    fn crowded(&self) -> Vec<bool> {
+        let near: Vec<Rect> = self.tracks.iter().map(|t| nearby(&t.filter.bbox())).collect();
+        let figure = |i: usize| self.tracks[i].group == Group::Person && self.tracks[i].confirmed;
+        let meets = |i: usize, j: usize| i != j && figure(j) && !near[i].intersect(&near[j]).is_empty();
+        (0..near.len()).map(|i| (0..near.len()).any(|j| meets(i, j))).collect()
+    }
+
+    /// Whether the box is most likely a second one of a figure that already has its box in this frame. A small box at the feet of a
+    /// larger one, in other colours, is somebody small beside.
+    fn doubled(&self, sight: &Sight<'_>) -> bool {
+        let d = sight.detection;
+        let same = |t: &Track| {
+            let mine = t.filter.bbox();
+            let inside = d.bbox.share_inside(&mine);
+            let apart = t.apart(sight.look.as_ref());
+            let small = d.bbox.height < 0.8 * mine.height && (d.bbox.bottom() - mine.bottom()).abs() < 0.2 * mine.height;
+            let beside = small && apart.is_some_and(|apart| apart > SAME_CLOTHES);
+            let alike = inside.max(mine.share_inside(&d.bbox)) > 0.5 && apart.is_some_and(|apart| apart < SAME_CLOTHES);
+            mine.iou(&d.bbox) > 0.6 || alike || (inside > 0.9 && d.score < 0.6 && !beside)
+        };
+        self.tracks.iter().any(|t| t.current && t.group == d.class.group() && same(t))
     }
 
     fn end(&mut self, step: &mut TrackerStep, over: impl Fn(&Track) -> bool) {

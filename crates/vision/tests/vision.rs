@@ -10,3 +10,5 @@ mod dump;
 mod models;
 #[path = "vision/parity.rs"]
 mod parity;
+#[path = "vision/silhouette.rs"]
+mod silhouette;

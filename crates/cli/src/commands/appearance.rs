@@ -156,7 +156,7 @@ fn tracklets(video: &Path, fps: f64, models: &mut Models) -> Outcome<Vec<Vec<App
         let mut found = models.detector.detect(frame).map_err(|e| library("models", &e))?;
         found.retain(|d| d.class.group() != Group::Carried);
         let people: Vec<Rect> = found.iter().filter(|d| d.class == Class::Person).map(|d| d.bbox).collect();
-        let step = tracker.update(frame.at, frame.size(), &found);
+        let step = tracker.follow(frame, &found);
         confirmed.extend(step.confirmed.iter().copied());
         step.dismissed.iter().for_each(|id| _ = confirmed.remove(id));
         for (id, detection) in &step.seen {

@@ -1,9 +1,16 @@
 mod files;
+mod layouts;
+mod pattern;
+mod preview;
 mod start;
+mod zone;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use chrono::FixedOffset;
 use clap::{Args, Subcommand, ValueEnum};
 use proto::v1::{self, footage_service_client::FootageServiceClient};
 use server::Config;
@@ -12,12 +19,16 @@ use types::{CameraId, CaptureTime, JobId};
 
 use self::{
     files::{CameraPattern, expand},
-    start::{Start, parse_start, parse_zone},
+    layouts::Recorder,
+    pattern::NamePattern,
+    preview::Preview,
+    start::{Dated, Start, parse_start},
+    zone::Zone,
 };
 use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome, library},
-    output::Printer,
+    output::{Printer, table},
     pages::{self, Listed, Shown},
     progress::{JobProgress, Progress},
     times::parse_duration,
@@ -46,6 +57,8 @@ pub(crate) enum Archive {
     Remove { job: JobId },
     /// Say file by file what came out of it, what failed and why
     Report,
+    /// List the recorders whose names of files are known, for `archive add --from-recorder`
+    Layouts,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -76,21 +89,29 @@ pub(crate) struct Add {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// Which camera took them
-    #[arg(long, required_unless_present = "camera_pattern", conflicts_with = "camera_pattern")]
+    #[arg(long, required_unless_present_any = ["camera_pattern", "start_pattern", "from_recorder"], conflicts_with = "camera_pattern")]
     camera: Option<CameraId>,
     /// Where in a file's name (or its path, with a slash) the camera's id stands: '{camera}_' or '/archive/{camera}/'
     #[arg(long, value_name = "PATTERN")]
     camera_pattern: Option<CameraPattern>,
     /// When the first frame was taken, RFC 3339 with zone: 2026-03-01T08:30:00+02:00. Once a file, in their order; once
     /// for several files means that each starts where the one before ends. `metadata`: what the recorder wrote into each file
-    #[arg(long = "start", required_unless_present = "start_pattern", conflicts_with = "start_pattern", value_name = "TIME", value_parser = parse_start)]
+    #[arg(long = "start", required_unless_present_any = ["start_pattern", "from_recorder"], conflicts_with_all = ["start_pattern", "from_recorder"], value_name = "TIME", value_parser = parse_start)]
     starts: Vec<Start>,
-    /// Where the time stands in the file's name, in the manner of strptime: '%Y%m%d_%H%M%S'
-    #[arg(long, value_name = "PATTERN")]
-    start_pattern: Option<String>,
-    /// The offset from UTC of times in names, unless the pattern has %z: +02:00
-    #[arg(long, value_name = "OFFSET", requires = "start_pattern", value_parser = parse_zone, allow_hyphen_values = true)]
-    zone: Option<FixedOffset>,
+    /// Where the time stands in the file's name, in the manner of strptime: '%Y%m%d_%H%M%S'. With a slash in the whole path:
+    /// '%Y-%m-%d/%H/{camera}/%M.%S'. `*` is anything, `**` with slashes too, {camera} the camera, {end:%H%M%S} when it ends
+    #[arg(long, value_name = "PATTERN", conflicts_with = "from_recorder")]
+    start_pattern: Option<NamePattern>,
+    /// The recorder that named them; `sightline archive layouts` lists what is known
+    #[arg(long, value_enum, value_name = "NAME")]
+    from_recorder: Option<Recorder>,
+    /// The time zone of times in names, unless they say it: Europe/Berlin, or an offset such as +02:00. With --start metadata: of a
+    /// recorder that writes its local time and calls it UTC [default: the camera's own; of metadata UTC]
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
+    zone: Option<Zone>,
+    /// Show what would be added, with times, overlaps and gaps, and add nothing
+    #[arg(long, conflicts_with = "wait")]
+    preview: bool,
     /// How far off the start may be: 500ms, 5s, 2min [default: 1s; 1min with --start metadata]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     uncertainty: Option<Duration>,
@@ -111,8 +132,20 @@ pub(crate) struct Add {
 impl Archive {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
         let printer = ctx.printer;
+        if matches!(self, Self::Layouts) {
+            let all = Recorder::all();
+            printer.answer(&serde_json::json!({ "layouts": all }), || {
+                let row = |l: &layouts::Layout| {
+                    let zone = if l.utc { "UTC" } else { "local" };
+                    [l.name.to_owned(), zone.to_owned(), l.pattern.to_owned(), l.example.to_owned()]
+                };
+                table(["RECORDER", "TIMES", "PATTERN", "EXAMPLE"], &all.iter().map(row).collect::<Vec<_>>())
+            });
+            return Ok(());
+        }
         let mut service = ctx.connect(Caller::Operator).await?.footage();
         match self {
+            Self::Layouts => {}
             Self::Add(add) => add.run(service, ctx).await?,
             Self::List { state, shown } => {
                 let state = state.map_or(v1::JobState::Unspecified, Into::into);
@@ -185,10 +218,20 @@ impl Add {
         if Config::load(&ctx.home.layout().config()).is_ok_and(|config| !config.sandbox) {
             media::sandbox_off();
         }
+        let dated = self.dated(ctx, &files).await?;
+        if self.preview {
+            let length = |file: &Path| media::probe(file).ok()?.duration;
+            let preview = Preview::of(files.iter().map(PathBuf::as_path).zip(dated), length);
+            printer.answer(&preview, || preview.text());
+            return Ok(());
+        }
+        if self.starts == [Start::Metadata] && self.zone.is_none() {
+            printer.note("the times in the files are taken as UTC, as their standards say; if the recorder wrote its local time, give --zone");
+        }
         let (mut wanted, mut failures) = (Vec::new(), Vec::new());
-        for (file, start) in files.iter().zip(self.starts(&files)?) {
+        for (file, dated) in files.iter().zip(dated) {
             // The other files are still worth adding.
-            match start.and_then(|start| self.request(file, start)) {
+            match dated.and_then(|dated| self.request(file, &dated)) {
                 Ok(request) => wanted.push(request),
                 Err(failure) => failures.push(failure),
             }
@@ -219,13 +262,47 @@ impl Add {
         finish(failures, printer)
     }
 
+    /// Camera and start of each file, or why they are not known.
+    async fn dated(&self, ctx: &Context, files: &[PathBuf]) -> Outcome<Vec<Outcome<Dated>>> {
+        let given = |file: &Path| match (&self.camera, &self.camera_pattern) {
+            (Some(camera), _) => Some(Ok(camera.clone())),
+            (None, Some(pattern)) => Some(pattern.camera(file)),
+            (None, None) => None,
+        };
+        let pattern = match (&self.start_pattern, self.from_recorder) {
+            (Some(pattern), _) => Some(pattern.clone()),
+            (None, Some(recorder)) => recorder.pattern(),
+            (None, None) => None,
+        };
+        if let Some(pattern) = pattern {
+            if self.camera.is_none() && self.camera_pattern.is_none() && !pattern.names_camera() {
+                return Err(
+                    Failure::usage("no camera is named").hint("give --camera, --camera-pattern, or {camera} in --start-pattern")
+                );
+            }
+            let zone = self.zone.or_else(|| self.from_recorder.and_then(Recorder::zone));
+            let zones = if zone.is_none() { zones(ctx).await? } else { BTreeMap::new() };
+            let told = |file: &Path| match self.from_recorder {
+                Some(recorder) => recorder.read(file),
+                None => pattern.read(file),
+            };
+            return Ok(start::of_names(files, told, given, zone, &zones));
+        }
+        let starts = self.starts(files)?;
+        let dated = |(file, start): (&PathBuf, Outcome<CaptureTime>)| {
+            let none = || Failure::usage("no camera is named").hint("give --camera or --camera-pattern");
+            Ok(Dated { camera: given(file).ok_or_else(none)??, start: start?, end: None })
+        };
+        Ok(files.iter().zip(starts).map(dated).collect())
+    }
+
     /// The start of each file, or why it is not known.
     fn starts(&self, files: &[PathBuf]) -> Outcome<Vec<Outcome<CaptureTime>>> {
-        if let Some(pattern) = &self.start_pattern {
-            return Ok(files.iter().map(|file| start::of_name(file, pattern, self.zone)).collect());
-        }
         if self.starts == [Start::Metadata] {
-            return Ok(files.iter().map(|file| start::of_metadata(file)).collect());
+            return Ok(files.iter().map(|file| start::of_metadata(file, self.zone)).collect());
+        }
+        if self.zone.is_some() {
+            return Err(Failure::usage("--zone is for times in names, or for --start metadata").hint("--start has its own zone"));
         }
         let times: Vec<CaptureTime> = self
             .starts
@@ -247,23 +324,15 @@ impl Add {
         self.uncertainty.unwrap_or(usual)
     }
 
-    fn camera(&self, file: &std::path::Path) -> Outcome<CameraId> {
-        match (&self.camera, &self.camera_pattern) {
-            (Some(camera), _) => Ok(camera.clone()),
-            (None, Some(pattern)) => pattern.camera(file),
-            (None, None) => Err(Failure::usage("no camera is named").hint("give --camera or --camera-pattern")),
-        }
-    }
-
-    fn request(&self, file: &std::path::Path, start: CaptureTime) -> Outcome<v1::AddFootageRequest> {
+    fn request(&self, file: &Path, dated: &Dated) -> Outcome<v1::AddFootageRequest> {
         let path = file.to_str().ok_or_else(|| {
             Failure::usage(format!("{} is not valid UTF-8", file.display()))
                 .hint("rename the file, or link to it under another name")
         })?;
         Ok(v1::AddFootageRequest {
             path: path.to_owned(),
-            camera_id: self.camera(file)?.to_string(),
-            start: Some(proto::timestamp(start)),
+            camera_id: dated.camera.to_string(),
+            start: Some(proto::timestamp(dated.start)),
             start_uncertainty: Some(proto::duration(self.uncertainty())),
             settings: Some(v1::FootageSettings {
                 sample_fps: self.sample_fps.unwrap_or_default(),
@@ -272,6 +341,14 @@ impl Add {
             }),
         })
     }
+}
+
+/// The zones of the cameras that have one.
+async fn zones(ctx: &Context) -> Outcome<BTreeMap<CameraId, Zone>> {
+    let mut service = ctx.connect(Caller::Operator).await?.cameras();
+    let cameras = super::camera::list(&mut service, "", 0).await?.rows;
+    let zone = |camera: proto::v1::Camera| Some((CameraId::new(&camera.id).ok()?, camera.zone.parse().ok()?));
+    Ok(cameras.into_iter().filter(|camera| !camera.zone.is_empty()).filter_map(zone).collect())
 }
 
 impl Added {

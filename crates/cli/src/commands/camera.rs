@@ -1,16 +1,27 @@
+pub(crate) mod device;
+mod given;
+mod sheet;
+
 use std::time::Duration;
 
 use clap::{Subcommand, ValueEnum};
+use media::Pin;
+use onvif::DeviceHost;
 use proto::v1::{self, camera_service_client::CameraServiceClient, live_service_client::LiveServiceClient};
 use tonic::transport::Channel;
 use types::{AgencyId, CameraId};
 
-use super::case::Purpose;
+pub(crate) use self::given::parse_place;
+use self::{
+    device::{Discover, Login, Probe},
+    given::parse_hours,
+};
+use super::purpose::Purpose;
 use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome},
     pages::{self, Listed, Shown},
-    times::{BadArgument, parse_duration},
+    times::parse_duration,
     view::{AccessView, CameraView, LiveView},
 };
 
@@ -47,6 +58,31 @@ pub(crate) enum Camera {
         /// As for `sightline camera source`
         #[arg(long, requires = "source")]
         basic_without_tls: bool,
+        /// Ask the camera itself where its stream is, by ONVIF, as `sightline camera probe` does: 192.0.2.7 or 192.0.2.7:8000
+        #[arg(long, value_name = "HOST", conflicts_with = "source")]
+        onvif: Option<DeviceHost>,
+        #[command(flatten)]
+        login: Login,
+        /// As for `sightline camera source`
+        #[arg(long, value_name = "SHA256")]
+        trust: Option<Pin>,
+        /// The time zone its recordings are named by, such as Europe/Berlin: what `archive add` goes by unless told
+        #[arg(long, value_name = "ZONE")]
+        zone: Option<chrono_tz::Tz>,
+    },
+    /// Find the cameras that answer to ONVIF; shows no password to anybody
+    Discover(Discover),
+    /// Ask a camera what it is, what its clock says and where its streams are; changes nothing
+    Probe(Probe),
+    /// Add many cameras from a table, all of them or none; the same table again changes nothing
+    Import(sheet::Import),
+    /// Write the cameras as a table that can be imported, without passwords
+    Export(sheet::Export),
+    /// Say which time zone a camera's recordings are named by; what `archive add` goes by unless told
+    Zone {
+        camera: CameraId,
+        /// Such as Europe/Berlin, America/New_York or UTC
+        zone: chrono_tz::Tz,
     },
     /// Say where a camera's live stream is; watching begins at once
     Source {
@@ -61,6 +97,9 @@ pub(crate) enum Camera {
         /// Basic
         #[arg(long, conflicts_with = "none")]
         basic_without_tls: bool,
+        /// The TLS certificate that the camera has, by its SHA-256: it is trusted, whoever made it, and no other
+        #[arg(long, value_name = "SHA256", conflicts_with = "none")]
+        trust: Option<Pin>,
     },
     /// Show what the live cameras are doing
     Status {
@@ -121,9 +160,18 @@ impl Camera {
             }
             _ => Caller::Operator,
         };
+        // What needs no server, or is looked at before one is called.
+        let this = match self {
+            Self::Discover(discover) => return discover.run(ctx).await,
+            Self::Probe(probe) => return probe.run(ctx).await,
+            Self::Import(import) => return import.run(ctx).await,
+            Self::Export(export) => return export.run(ctx).await,
+            other => other,
+        };
         let client = ctx.connect(usual).await?;
         let mut service = client.cameras();
-        match self {
+        match this {
+            Self::Discover(_) | Self::Probe(_) | Self::Import(_) | Self::Export(_) => {}
             Self::Policy { camera, purposes, hours, all_hours, retention, sensitive } => {
                 let purposes: Vec<i32> = purposes.into_iter().map(|p| v1::Purpose::from(p).into()).collect();
                 let request = v1::SetCameraPolicyRequest {
@@ -159,7 +207,30 @@ impl Camera {
                 ctx.printer.answer(&json, || AccessView::table(&accesses.rows));
                 accesses.note(ctx);
             }
-            Self::Add { id, agency, title, purposes, sensitive, retention, hours, position, source, basic_without_tls } => {
+            Self::Add {
+                id,
+                agency,
+                title,
+                purposes,
+                sensitive,
+                retention,
+                hours,
+                position,
+                source,
+                basic_without_tls,
+                onvif,
+                login,
+                trust,
+                zone,
+            } => {
+                let (source, choice) = match &onvif {
+                    Some(host) => device::stream(ctx, host, &login, trust).await.map(|(url, why)| (Some(url), why))?,
+                    None if login.is_given() => {
+                        return Err(Failure::usage("--user and --profile are for --onvif")
+                            .hint("in an address write rtsp://user:password@host"));
+                    }
+                    None => (source, String::new()),
+                };
                 let policy = v1::CameraPolicy {
                     purposes: purposes.into_iter().map(|p| v1::Purpose::from(p).into()).collect(),
                     sensitive,
@@ -174,20 +245,37 @@ impl Camera {
                     title,
                     policy: Some(policy),
                     position,
+                    zone: zone.map(|zone| zone.name().to_owned()).unwrap_or_default(),
                 };
                 let camera: CameraView = service.add_camera(request).await?.into_inner().camera.unwrap_or_default().into();
                 let live = source.is_some();
                 if let Some(url) = source {
-                    set_source(&mut client.live(), &id, &url, basic_without_tls).await?;
+                    set_source(&mut client.live(), &id, &url, basic_without_tls, trust.filter(|_| is_tls(&url))).await?;
                 }
                 ctx.printer.answer(&camera, || {
                     let next =
                         if live { "camera status".to_owned() } else { format!("archive add FILE --camera {id} --start TIME") };
-                    format!("added camera {id} of {agency}\nnext: sightline {next}")
+                    let choice = if choice.is_empty() { String::new() } else { format!("\nwatching {choice}") };
+                    format!("added camera {id} of {agency}{choice}\nnext: sightline {next}")
                 });
             }
-            Self::Source { camera, url, none: _, basic_without_tls } => {
-                set_source(&mut client.live(), &camera, url.as_deref().unwrap_or_default(), basic_without_tls).await?;
+            Self::Zone { camera, zone } => {
+                let id = camera.to_string();
+                let cameras = list(&mut service, "", 0).await?.rows;
+                let found = cameras.into_iter().find(|c| c.id == id);
+                let found = found.ok_or_else(|| {
+                    Failure::new("unknown_camera", format!("there is no camera {camera}"))
+                        .hint("`sightline camera list` shows them")
+                })?;
+                let row =
+                    v1::CameraRow { id, agency_id: found.agency_id, zone: zone.name().to_owned(), ..v1::CameraRow::default() };
+                service.import_cameras(v1::ImportCamerasRequest { cameras: vec![row], dry_run: false }).await?;
+                ctx.printer.answer(&serde_json::json!({ "camera": camera.to_string(), "zone": zone.name() }), || {
+                    format!("recordings of camera {camera} are named by {}, unless `archive add` is told otherwise", zone.name())
+                });
+            }
+            Self::Source { camera, url, none: _, basic_without_tls, trust } => {
+                set_source(&mut client.live(), &camera, url.as_deref().unwrap_or_default(), basic_without_tls, trust).await?;
                 let watched = url.is_some();
                 ctx.printer.answer(&serde_json::json!({ "camera": camera.to_string(), "watched": watched }), || {
                     if watched {
@@ -243,9 +331,20 @@ pub(super) fn address(url: &str) -> Outcome<String> {
     Ok(read.trim().to_owned())
 }
 
-async fn set_source(live: &mut LiveServiceClient<Channel>, camera: &CameraId, url: &str, basic_without_tls: bool) -> Outcome {
-    let url = address(url)?;
-    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: camera.to_string(), url, basic_without_tls }).await?;
+/// A camera that is asked over TLS may have its stream without.
+fn is_tls(url: &str) -> bool {
+    url == "-" || url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case("rtsps://"))
+}
+
+async fn set_source(
+    live: &mut LiveServiceClient<Channel>,
+    camera: &CameraId,
+    url: &str,
+    basic_without_tls: bool,
+    trust: Option<Pin>,
+) -> Outcome {
+    let (url, trust) = (address(url)?, trust.map(|pin| pin.to_string()).unwrap_or_default());
+    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: camera.to_string(), url, basic_without_tls, trust }).await?;
     Ok(())
 }
 
@@ -262,51 +361,4 @@ pub(crate) enum Sensitive {
 fn changed(ctx: &Context, camera: Option<v1::Camera>, what: &str) {
     let camera: CameraView = camera.unwrap_or_default().into();
     ctx.printer.answer(&camera, || format!("{}\ncamera {}: {what}", CameraView::table(std::slice::from_ref(&camera)), camera.id));
-}
-
-pub(crate) fn parse_place(text: &str) -> Result<v1::Place, BadArgument> {
-    let place = text.split_once(',').and_then(|(a, b)| Some((a.trim().parse().ok()?, b.trim().parse().ok()?)));
-    let there = |(latitude, longitude): &(f64, f64)| access::Place::new(*latitude, *longitude).is_some();
-    place.filter(there).map(|(latitude, longitude)| v1::Place { latitude, longitude }).ok_or_else(|| BadArgument {
-        message: "that is no point on the ground".into(),
-        hint: "write latitude and longitude in degrees, like 51.5007,-0.1246".into(),
-    })
-}
-
-/// Over midnight where the first is the later one.
-fn parse_hours(text: &str) -> Result<v1::Hours, BadArgument> {
-    let minutes = |text: &str| {
-        let (h, m) = text.trim().split_once(':')?;
-        let (h, m) = (h.parse::<u32>().ok()?, m.parse::<u32>().ok()?);
-        (h * 60 + m <= 1440 && h <= 24 && m < 60).then_some(h * 60 + m)
-    };
-    let ends = text.split_once('-').and_then(|(from, to)| Some((minutes(from)?, minutes(to)?)));
-    ends.filter(|(from, to)| from != to).map(|(from_minute, to_minute)| v1::Hours { from_minute, to_minute }).ok_or_else(|| {
-        BadArgument {
-            message: "those are not hours of the day".into(),
-            hint: "write them like 06:00-22:00, or over midnight 22:00-06:00, in UTC".into(),
-        }
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_place_is_two_numbers_on_the_globe() {
-        assert_eq!(parse_place("51.5, -0.125"), Ok(v1::Place { latitude: 51.5, longitude: -0.125 }));
-        for bad in ["", "51.5", "91,0", "0,181", "a,b", "nan,0"] {
-            assert!(parse_place(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn hours_are_in_the_day_and_never_empty() {
-        assert_eq!(parse_hours("22:00-06:30"), Ok(v1::Hours { from_minute: 1320, to_minute: 390 }));
-        assert_eq!(parse_hours("00:00-24:00"), Ok(v1::Hours { from_minute: 0, to_minute: 1440 }));
-        for bad in ["", "6-22", "06:00", "06:00-06:00", "25:00-26:00", "06:61-07:00", "99999999999:00-1:00"] {
-            assert!(parse_hours(bad).is_err(), "{bad:?}");
-        }
-    }
 }

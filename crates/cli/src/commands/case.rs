@@ -8,37 +8,17 @@ use proto::v1::{self, case_service_client::CaseServiceClient};
 use tonic::transport::Channel;
 use types::{AgencyId, CameraId, CaptureTime, CaseId, Class, QueryPart, TimeWindow};
 
-use super::camera::parse_place;
+use super::{camera::parse_place, purpose::Purpose};
 
 use crate::{
-    args,
     context::{Caller, Context},
     failure::{Failure, Outcome},
     pages::{self, Listed, Shown},
     signing,
     times::{self, parse_duration, parse_time},
     view::{CaseView, EventView},
+    words,
 };
-
-/// Why a case may exist.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Purpose {
-    #[value(alias = "missing_person")]
-    MissingPerson,
-    #[value(alias = "serious_incident")]
-    SeriousIncident,
-    Disaster,
-}
-
-impl From<Purpose> for v1::Purpose {
-    fn from(purpose: Purpose) -> Self {
-        match purpose {
-            Purpose::MissingPerson => Self::MissingPerson,
-            Purpose::SeriousIncident => Self::SeriousIncident,
-            Purpose::Disaster => Self::Disaster,
-        }
-    }
-}
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Case {
@@ -122,7 +102,7 @@ pub(crate) struct Open {
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     to: CaptureTime,
     /// What it covers; repeat for more [default: every class]
-    #[arg(long = "class", value_name = "CLASS", value_parser = args::class())]
+    #[arg(long = "class", value_name = "CLASS", value_parser = words::class())]
     classes: Vec<Class>,
     /// A part of a description it may ask; repeat for more [default: all that the purpose allows]
     #[arg(long = "part", value_name = "PART", value_parser = part())]

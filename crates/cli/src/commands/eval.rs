@@ -3,21 +3,19 @@
 
 mod average_precision;
 mod colours;
+mod common;
 mod detect;
 mod faces;
 mod gate;
 pub(super) mod input;
 mod retrieval;
 mod speed;
+mod town;
 mod track;
 
 use clap::Subcommand;
-use vision::{ModelStore, Vision, VisionOptions};
 
-use crate::{
-    context::Context,
-    failure::{Failure, Outcome, library},
-};
+use crate::{context::Context, failure::Outcome};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Eval {
@@ -33,6 +31,7 @@ pub(crate) enum Eval {
     Gate(gate::Gate),
     /// The whole archive path on one worker: frames, seconds, memory
     Speed(speed::Speed),
+    Town(town::Town),
 }
 
 impl Eval {
@@ -46,15 +45,7 @@ impl Eval {
             Self::Colours(c) => c.run(ctx.printer),
             Self::Gate(c) => c.run(ctx.printer),
             Self::Speed(c) => c.run(ctx.printer),
+            Self::Town(c) => c.run(ctx.printer),
         }
     }
-}
-
-fn load_vision(options: &VisionOptions) -> Outcome<Vision> {
-    let fetch = |e: vision::VisionError| library("models", &e).hint("get the models with `sightline models fetch`");
-    Vision::load(&ModelStore::from_env().map_err(fetch)?, options).map_err(fetch)
-}
-
-fn failed(e: &(dyn std::error::Error + 'static)) -> Failure {
-    library("evaluation", e)
 }

@@ -1,13 +1,17 @@
 use clap::{Args, Subcommand};
 use ingest::{Link, Worker, WorkerOptions};
-use media::Networks;
+use media::{Networks, Pin};
+use onvif::DeviceHost;
 use pipeline::{CameraSecrets, KeptAddress};
 use server::{Config, WorkerMetrics};
 use tokio::signal::unix::{SignalKind, signal};
 use types::CameraId;
 
 use super::{
-    camera::address,
+    camera::{
+        address,
+        device::{Discover, Login, Probe, stream},
+    },
     serve::{as_root, log_to_stderr},
 };
 use crate::{
@@ -30,7 +34,7 @@ enum Sub {
     Source {
         camera: CameraId,
         /// rtsp://[user:password@]host[:port]/path, or - to read it from standard input, where no process list shows it
-        #[arg(required_unless_present = "none")]
+        #[arg(required_unless_present_any = ["none", "onvif"])]
         url: Option<String>,
         /// Forget it
         #[arg(long, conflicts_with = "url")]
@@ -39,7 +43,19 @@ enum Sub {
         /// Basic
         #[arg(long, conflicts_with = "none")]
         basic_without_tls: bool,
+        /// The TLS certificate that the camera has, by its SHA-256: it is trusted, whoever made it, and no other
+        #[arg(long, value_name = "SHA256", conflicts_with = "none")]
+        trust: Option<Pin>,
+        /// Ask the camera itself where its stream is, by ONVIF: 192.0.2.7 or 192.0.2.7:8000
+        #[arg(long, value_name = "HOST", conflicts_with_all = ["url", "none"])]
+        onvif: Option<DeviceHost>,
+        #[command(flatten)]
+        login: Login,
     },
+    /// Find the cameras that answer to ONVIF; shows no password to anybody
+    Discover(Discover),
+    /// Ask a camera what it is, what its clock says and where its streams are; changes nothing
+    Probe(Probe),
     /// List the cameras whose address is kept here
     Sources,
 }
@@ -50,9 +66,15 @@ impl Ingest {
         let secrets = CameraSecrets::new(&ctx.home.path().join("secrets/cameras"));
         match self.command {
             None => watch(ctx, secrets).await,
-            Some(Sub::Source { camera, url, none: _, basic_without_tls }) => {
-                source(ctx, &secrets, &camera, url.as_deref(), basic_without_tls)
+            Some(Sub::Source { camera, url, none: _, basic_without_tls, trust, onvif, login }) => {
+                let url = match &onvif {
+                    Some(host) => Some(stream(ctx, host, &login, trust).await?.0),
+                    None => url,
+                };
+                source(ctx, &secrets, &camera, url.as_deref(), basic_without_tls, trust)
             }
+            Some(Sub::Discover(discover)) => discover.run(ctx).await,
+            Some(Sub::Probe(probe)) => probe.run(ctx).await,
             Some(Sub::Sources) => {
                 let cameras: Vec<String> = secrets.cameras().iter().map(ToString::to_string).collect();
                 ctx.printer.answer(&serde_json::json!({ "cameras": cameras }), || match &cameras[..] {
@@ -65,8 +87,16 @@ impl Ingest {
     }
 }
 
-fn source(ctx: &Context, secrets: &CameraSecrets, camera: &CameraId, url: Option<&str>, basic_without_tls: bool) -> Outcome {
-    let kept = url.map(|url| Ok::<_, Failure>(KeptAddress { url: address(url)?, basic_without_tls })).transpose()?;
+fn source(
+    ctx: &Context,
+    secrets: &CameraSecrets,
+    camera: &CameraId,
+    url: Option<&str>,
+    basic_without_tls: bool,
+    trust: Option<Pin>,
+) -> Outcome {
+    let kept = url.map(|url| Ok::<_, Failure>(KeptAddress { url: address(url)?, basic_without_tls, trust })).transpose()?;
+    let kept = kept.map(|kept| KeptAddress { trust: kept.trust.filter(|_| kept.is_tls()), ..kept });
     if let Some(kept) = &kept {
         // Where cameras may be is looked at by the worker, whose configuration says it.
         kept.source(&Networks::default())
@@ -110,6 +140,7 @@ async fn watch(ctx: &Context, secrets: CameraSecrets) -> Outcome {
         vision: server::vision_options(&config),
         looks: config.live_workers,
         sample_fps: config.live_sample_fps,
+        patience: config.live_patience,
         max_cameras: config.max_cameras,
         shutdown: config.shutdown,
     };

@@ -1,10 +1,9 @@
 use std::{fs, path::PathBuf};
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::Shell;
 
 use crate::{
-    args::Cli,
     context::Context,
     failure::{Failure, Outcome},
 };
@@ -24,7 +23,7 @@ impl Man {
                 .hint("name a folder that you may write to: `--out DIR`")
         };
         fs::create_dir_all(&self.out).map_err(failed)?;
-        clap_mangen::generate_to(Cli::command(), &self.out).map_err(failed)?;
+        clap_mangen::generate_to((ctx.tree)(), &self.out).map_err(failed)?;
         let names = fs::read_dir(&self.out).map_err(failed)?.filter_map(|e| e.ok()?.file_name().into_string().ok());
         let mut pages: Vec<String> = names.filter(|n| n.starts_with("sightline") && n.ends_with(".1")).collect();
         pages.sort();
@@ -44,7 +43,7 @@ pub(crate) struct Completions {
 impl Completions {
     pub(crate) fn run(self, ctx: &Context) -> Outcome {
         let mut script = Vec::new();
-        clap_complete::generate(self.shell, &mut Cli::command(), "sightline", &mut script);
+        clap_complete::generate(self.shell, &mut (ctx.tree)(), "sightline", &mut script);
         let script = String::from_utf8_lossy(&script).into_owned();
         let answer = serde_json::json!({ "shell": self.shell.to_string(), "script": script });
         ctx.printer.answer(&answer, || script);

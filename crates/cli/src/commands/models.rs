@@ -21,7 +21,7 @@ pub(crate) enum Models {
     Fetch {
         /// Only these [default: the runtime and every default model]
         names: Vec<String>,
-        /// The footage of the demo as well
+        /// The footage of the tests as well
         #[arg(long)]
         footage: bool,
     },
@@ -135,6 +135,7 @@ impl StoreView {
                     Role::Detector => "detector",
                     Role::FaceFinder => "face_finder",
                     Role::Embedder => "embedder",
+                    Role::Figure => "figure",
                 },
                 default: entry.default,
                 licence: entry.licence.clone(),

@@ -11,10 +11,10 @@ use types::{CameraId, CaptureTime, Carried, CaseId, Class, Colour, DescriptionQu
 
 use super::case;
 use crate::{
-    args,
     client::Client,
     failure::{Failure, Outcome},
     times::parse_time,
+    words,
 };
 
 /// What a request of the usual `server.max_request_bytes` has room for.
@@ -26,22 +26,22 @@ const SIDE: u32 = 1_280;
 #[derive(Debug, Args)]
 pub(crate) struct Query {
     /// What to look for [default: every class of the case]
-    #[arg(long, value_parser = args::class())]
+    #[arg(long, value_parser = words::class())]
     class: Option<Class>,
     /// Colour of what is worn above the waist
-    #[arg(long, value_name = "COLOUR", value_parser = args::colour())]
+    #[arg(long, value_name = "COLOUR", value_parser = words::colour())]
     upper: Option<Colour>,
     /// Colour of what is worn below the waist
-    #[arg(long, value_name = "COLOUR", value_parser = args::colour())]
+    #[arg(long, value_name = "COLOUR", value_parser = words::colour())]
     lower: Option<Colour>,
     /// A thing that is carried; repeat for more
-    #[arg(long, value_name = "THING", value_parser = args::carried())]
+    #[arg(long, value_name = "THING", value_parser = words::carried())]
     carrying: Vec<Carried>,
     /// Colour of a vehicle
-    #[arg(long, value_name = "COLOUR", value_parser = args::colour())]
+    #[arg(long, value_name = "COLOUR", value_parser = words::colour())]
     vehicle_colour: Option<Colour>,
     /// Height relative to the others in the scene; in missing-person cases alone
-    #[arg(long, value_parser = args::stature())]
+    #[arg(long, value_parser = words::stature())]
     stature: Option<Stature>,
     /// More like this sighting, which the same case must cover
     #[arg(long, value_name = "SIGHTING")]

@@ -37,6 +37,7 @@ struct RestoreView {
     root: String,
     entries_after: u64,
     sightings: u64,
+    without_crop: u64,
     deleted_by_record: u64,
     deleted_by_clock: u64,
     to_do_again: Vec<AgainView>,
@@ -84,6 +85,7 @@ impl RestoreView {
             root: hex::encode(r.root),
             entries_after: r.entries_after,
             sightings: r.sightings,
+            without_crop: r.without_crop,
             deleted_by_record: r.deleted_by_record,
             deleted_by_clock: r.deleted_by_clock,
             to_do_again: again.collect(),
@@ -105,6 +107,10 @@ impl RestoreView {
             "deleted again: {} as the record says, {} as their time has come",
             self.deleted_by_record, self.deleted_by_clock
         ));
+        if self.without_crop > 0 {
+            let lost = count(self.without_crop, "sighting");
+            lines.push(format!("{lost} had no readable crop when the backup was made: `sightline check` names them"));
+        }
         for AgainView { action, times, cameras } in &self.to_do_again {
             let of = if cameras.is_empty() { String::new() } else { format!(" of {}", cameras.join(", ")) };
             lines.push(format!("after the backup, and not in it: {action}{of}, {times} times"));

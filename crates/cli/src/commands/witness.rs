@@ -17,7 +17,7 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct Witness {
     /// Where to listen
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7445")]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7446")]
     listen: SocketAddr,
     /// Its private key; made, with NAME.pub beside it, where there is none
     #[arg(long, value_name = "FILE")]

@@ -39,6 +39,8 @@ pub(crate) struct CameraView {
     hours: Option<HoursView>,
     sensitive: bool,
     retention_s: Option<f64>,
+    /// Of the times in the names of its recordings.
+    zone: Option<String>,
     created: Option<String>,
 }
 
@@ -61,6 +63,7 @@ impl From<v1::Camera> for CameraView {
             hours: policy.hours.map(|h| HoursView { from_minute: h.from_minute, to_minute: h.to_minute }),
             sensitive: policy.sensitive,
             retention_s: times::seconds(policy.retention),
+            zone: Some(c.zone).filter(|zone| !zone.is_empty()),
             created: times::json(c.created),
         }
     }

@@ -180,3 +180,46 @@ fn a_backup_without_keys_that_was_changed_or_is_not_whole_is_no_deployment() {
     let (code, _, err) = restore(&home, &all);
     assert!(code == 1 && err.to_string().contains("is not empty"), "{err}");
 }
+
+#[test]
+fn what_has_come_to_its_end_and_footage_that_was_removed_are_gone_before_a_server_can_start() {
+    let mut d = furnished();
+    let cameras = d.json(&["camera", "list", "--as", "new-operator"]);
+    let camera = cameras["cameras"][0].clone();
+    let (camera, agency) = (camera["id"].as_str().unwrap(), camera["agency"].as_str().unwrap());
+    d.json(&["identity", "add", "new-owner", "--role", "camera-owner", "--agency", agency]);
+    // Due, and not swept yet.
+    d.json(&["camera", "policy", camera, "--retention", "1s", "--as", "new-owner"]);
+    let dir = d.path("b1");
+    let made = d.json(&["backup", "--to", dir.to_str().unwrap(), "--with-keys"]);
+    assert!(made["sightings"] == 25 && made["first_ends"].as_str() < made["made"].as_str(), "{made}");
+    let jobs = d.json(&["archive", "list", "--as", "new-operator"]);
+    let job = jobs["jobs"].as_array().unwrap().iter().find(|j| j["camera"] != camera && j["state"] == "done").unwrap().clone();
+    let removed = d.json(&["archive", "remove", job["id"].as_str().unwrap(), "--as", "new-operator"]);
+    let removed = removed["sightings_removed"].as_u64().unwrap();
+    assert!(removed > 0);
+    d.terminate();
+    let (home, log) = (d.path("new"), d.home().join("log"));
+    let (code, said, err) = restore(&home, &["--from", dir.to_str().unwrap(), "--log", log.to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+    let by_clock = said["deleted_by_clock"].as_u64().unwrap();
+    assert_eq!((&said["deleted_by_record"], by_clock > 0), (&removed.into(), true), "{said}");
+    assert_eq!(said["sightings"].as_u64().unwrap() + removed + by_clock, 25, "{said}");
+}
+
+#[test]
+fn a_deployment_that_lost_a_crop_can_be_backed_up_and_restored_and_both_say_so() {
+    let mut d = furnished();
+    let data = d.home().join("data");
+    let lost = a_crop(&data);
+    fs::remove_file(&lost).unwrap();
+    let damaged = a_crop(&data);
+    fs::write(&damaged, "no picture").unwrap();
+    let dir = d.path("b1");
+    let made = d.json(&["backup", "--to", dir.to_str().unwrap(), "--with-keys"]);
+    assert_eq!((&made["sightings"], &made["crops"], &made["without_crop"]), (&25.into(), &24.into(), &1.into()), "{made}");
+    d.terminate();
+    let (code, said, err) = restore(&d.path("new"), &["--from", dir.to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+    assert_eq!((&said["sightings"], &said["without_crop"]), (&25.into(), &2.into()), "{said}");
+}

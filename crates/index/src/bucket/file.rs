@@ -36,7 +36,6 @@ use memmap2::Mmap;
 use types::{CameraId, Class, Day, Description, SightingId};
 use uuid::Uuid;
 
-use super::Stored;
 use crate::IndexEntry;
 
 const MAGIC: &[u8; 8] = b"SLTDAY\x01\x00";
@@ -48,6 +47,15 @@ const VALUE: usize = size_of::<f32>();
 const READ_BYTES: usize = 1 << 20;
 /// Vectors kept in memory until the file is mapped again.
 const TAIL_RECORDS: usize = 1_024;
+
+/// What of a bucket is known to be on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// Which file: one that is written anew has the next number.
+    pub(crate) generation: u64,
+    /// Records that were written and synced. What comes after them in the file is not trusted.
+    pub(crate) records: u64,
+}
 
 /// How wide the records of a day are.
 #[derive(Debug, Clone, Copy)]

@@ -12,6 +12,7 @@ use qdrant_client::qdrant::{
 use types::{Description, ModelDigest};
 
 use super::{
+    create::{create_collection, seconds},
     link::{Again, CallError, Kind, Link},
     names::{self, ShardName},
     note,
@@ -24,11 +25,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 pub(super) fn shard_key(name: ShardName) -> ShardKey {
     ShardKey { key: Some(Key::Keyword(name.key())) }
-}
-
-/// A wait that the server is told in whole seconds.
-pub(super) fn seconds(time: Duration) -> Option<u64> {
-    Some(time.as_secs().max(1))
 }
 
 /// What the alias stands for.
@@ -74,16 +70,6 @@ pub(super) fn create(link: &Link, name: &str, spec: IndexSpec) -> Result<(), Ind
         })?;
     }
     Ok(())
-}
-
-pub(super) fn create_collection(link: &Link, request: CreateCollection) -> Result<(), IndexError> {
-    let made = link.call("make a collection", Again::Never, request, |client, request| async move {
-        client.create_collection(request).await
-    });
-    match made {
-        Err(CallError { kind: Kind::Exists, .. }) => Ok(()),
-        other => Ok(other.map(drop)?),
-    }
 }
 
 #[allow(deprecated, reason = "what took the place of `on_disk` and `always_ram` is unknown to servers before 1.19")]

@@ -2,7 +2,7 @@
 //! reads the same.
 
 use super::{
-    collections::{create_collection, seconds},
+    create::{create_collection, seconds},
     link::{Again, Link},
     names,
     points::{equal, range},

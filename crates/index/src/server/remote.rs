@@ -1,3 +1,4 @@
+mod known;
 mod structure;
 
 use std::{
@@ -17,14 +18,15 @@ use qdrant_client::qdrant::{
 use types::{Day, SightingId};
 
 use super::{
-    collections::{seconds, shard_key},
+    collections::shard_key,
+    create::seconds,
     link::{Again, CallError, Kind, Link},
     names::{self, ShardName},
     note::{self, Note},
     points::{APPEARANCE, DESCRIPTION, filter, point, point_id, sighting},
 };
 use crate::{IndexEntry, IndexError, IndexQuery, IndexSpec, Leave, QueryVector, Scored};
-use structure::Known;
+use known::Known;
 
 const POINTS_PER_CALL: usize = 256;
 const IDS_PER_PAGE: u32 = 10_000;

@@ -14,10 +14,10 @@ use super::{
     sys,
 };
 use crate::{
-    Footage, MediaError, installed,
-    probe::first_picture,
+    Footage, MediaError, abilities,
+    first_picture::first_picture,
     reader::{self, LocalReader, Way},
-    recorded,
+    told::told,
 };
 
 /// How often it says that it lives.
@@ -100,8 +100,8 @@ fn work(control: &OwnedFd) -> Result<(), Over> {
             }
         }
         (Kind::Probe, Some(footage)) => first_picture(&footage).map(|(reader, size)| Say::Info(reader.info(size).into())),
-        (Kind::Recorded, Some(footage)) => recorded::tagged(&footage).map(|micros| Say::Recorded { micros }),
-        (Kind::Installed, _) => installed::look().map(|(version, found)| Say::Installed { version, found }),
+        (Kind::Recorded, Some(footage)) => told(&footage).map(|micros| Say::Recorded { micros }),
+        (Kind::Installed, _) => abilities::look().map(|(version, found)| Say::Installed { version, found }),
         _ => return Err(Over),
     };
     let said = said.unwrap_or_else(|error| Say::Failed(error.into(), Counts::default()));

@@ -13,14 +13,15 @@ use std::{
 };
 
 use super::{
-    PROGRAM, WORD, count,
-    message::{Ask, Came, Job, Kind, Say, receive, send},
-    registry, sys,
+    count,
+    message::{Ask, Came, Say, receive, send},
+    sys,
 };
-use crate::{Death, Footage, MediaError};
+use crate::{Death, MediaError};
 
-/// How long a process may take until it is confined. A busy machine is slow to start one.
-const STARTING: Duration = Duration::from_secs(60);
+/// What a decoder is called in a list of processes, and its one argument.
+pub(super) const PROGRAM: &str = "sightline";
+pub(super) const WORD: &str = "decode";
 /// How long one that closed its end may take to be gone.
 const ENDING: Duration = Duration::from_secs(2);
 
@@ -43,34 +44,6 @@ pub(super) enum Heard {
 }
 
 impl Cell {
-    /// Started, limited and confined. With the descriptor that tells of connections, for a camera.
-    pub(super) fn start(input: &str, kind: Kind, footage: Option<&Footage>) -> Result<(Self, Option<OwnedFd>), MediaError> {
-        let broken = |error: io::Error| MediaError::Internal {
-            input: input.to_owned(),
-            what: format!("no decoder could be started: {error}"),
-        };
-        let registry = registry::current()?;
-        let confined = super::sandboxed();
-        let mut cell = Self::spawn(environment()).map_err(broken)?;
-        let mut with = vec![registry.as_fd()];
-        with.extend(footage.map(|footage| footage.file().as_fd()));
-        #[cfg(debug_assertions)]
-        let fault = super::faults::of(input, matches!(kind, Kind::File { .. } | Kind::Camera { .. }));
-        #[cfg(not(debug_assertions))]
-        let fault = None;
-        let nice = rustix::process::getpriority_process(None).unwrap_or_default();
-        let job = Job { kind, confined, nice, fault };
-        let sent = send(cell.control.as_fd(), &job, &with, false);
-        let heard = sent.and_then(|()| receive::<Say>(&cell.control, STARTING, true));
-        match heard {
-            Ok(Came::Message(Say::Confined, mut with)) => Ok((cell, with.pop())),
-            Ok(Came::Message(Say::Unconfined { what }, _)) => Err(MediaError::NoCell { what: super::message::plain(&what) }),
-            Ok(Came::Nothing) => Err(cell.died(input, Duration::ZERO, Some(Death::Hung))),
-            Ok(Came::Closed) | Err(_) => Err(cell.died(input, Duration::ZERO, None)),
-            Ok(Came::Message(..)) => Err(cell.died(input, Duration::ZERO, Some(Death::Lied))),
-        }
-    }
-
     /// In this environment and no other.
     pub(super) fn spawn(environment: Vec<(OsString, OsString)>) -> io::Result<Self> {
         let (control, theirs) = sys::pair()?;
@@ -162,27 +135,6 @@ impl Drop for Cell {
         self.kill();
         count::ended();
     }
-}
-
-/// What a decoder knows of this process's environment: nothing but where libraries lie.
-fn environment() -> Vec<(OsString, OsString)> {
-    let mut all: Vec<(OsString, OsString)> = [
-        // The first descriptor that it gets.
-        ("GST_REGISTRY", "/proc/self/fd/3"),
-        ("GST_REGISTRY_UPDATE", "no"),
-        // A list that it can't use is made anew in the process, slowly: another process would be none of a decoder's.
-        ("GST_REGISTRY_FORK", "no"),
-        ("GIO_MODULE_DIR", "/nonexistent"),
-        ("GIO_USE_VFS", "local"),
-        ("GSETTINGS_BACKEND", "memory"),
-        ("LC_ALL", "C.UTF-8"),
-        ("MALLOC_ARENA_MAX", "2"),
-    ]
-    .into_iter()
-    .map(|(key, value)| (key.into(), value.into()))
-    .collect();
-    all.extend(std::env::var_os("LD_LIBRARY_PATH").map(|path| ("LD_LIBRARY_PATH".into(), path)));
-    all
 }
 
 type Order = (Command, mpsc::Sender<io::Result<Child>>);

@@ -14,6 +14,7 @@ use super::{
     message::{Ask, Counts, Kind, Picture, Say},
     process::{Cell, Heard},
     ring::{Ring, Slot},
+    start,
 };
 use crate::{CameraClock, Death, Footage, MediaError, ReaderStats, RtspSource, Sampling, Source, clock::LiveClock, door::Door};
 
@@ -109,7 +110,7 @@ impl FrameReader {
 
     fn of_footage(footage: &Footage, sampling: &Sampling, start: TimeStamp, from: Option<Duration>) -> Result<Self, MediaError> {
         let input = footage.input();
-        let (mut cell, _) = Cell::start(&input, Kind::File { how: sampling.into(), from }, Some(footage))?;
+        let (mut cell, _) = start::start(&input, Kind::File { how: sampling.into(), from }, Some(footage))?;
         match cell.hear(OPENING) {
             Heard::Said(Say::Opened) => Ok(Self::new(cell, input, Origin::File { start })),
             Heard::Said(Say::Failed(failure, _)) => Err(failure.about(input)),
@@ -131,7 +132,7 @@ impl FrameReader {
             timeout: camera.connect_timeout,
         };
         let input = camera.to_string();
-        let (cell, connections) = Cell::start(&input, kind, None)?;
+        let (cell, connections) = start::start(&input, kind, None)?;
         if let Some(connections) = connections {
             door.connect_for(connections)?;
         }
@@ -357,6 +358,15 @@ impl FrameReader {
     /// Of the last frame returned.
     pub fn position(&self) -> MediaTime {
         self.position
+    }
+
+    /// Answers and packets of a camera so far, whether a picture came of them or not: it lives as long as this grows. The door
+    /// counts them, whatever its decoder makes of them.
+    pub fn heard(&self) -> u64 {
+        match &self.origin {
+            Origin::Camera { door, .. } => door.heard(),
+            Origin::File { .. } => 0,
+        }
     }
 
     /// As the decoder told them last, a second ago at most while a frame is waited for.

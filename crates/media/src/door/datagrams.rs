@@ -92,9 +92,10 @@ impl Datagrams {
         false
     }
 
-    /// Waits for packets of the camera and of nobody else, and writes them as they stand inside a connection.
-    pub(super) async fn receive(&self, camera: IpAddr, out: &mut Vec<u8>, space: &mut Vec<u8>) -> io::Result<()> {
+    /// Waits for packets of the camera and of nobody else, and writes them as they stand inside a connection; how many came.
+    pub(super) async fn receive(&self, camera: IpAddr, out: &mut Vec<u8>, space: &mut Vec<u8>) -> io::Result<u64> {
         space.resize(LONGEST, 0);
+        let mut count = 0;
         poll_fn(|context| {
             for pair in &self.pairs {
                 for (socket, channel) in pair.sockets.iter().zip(pair.channels) {
@@ -105,11 +106,12 @@ impl Datagrams {
                         let Ok(from) = came else { continue };
                         if from.ip().to_canonical() == camera {
                             push(out, channel, buffer.filled());
+                            count += 1;
                         }
                     }
                 }
             }
-            if out.is_empty() { Poll::Pending } else { Poll::Ready(Ok(())) }
+            if out.is_empty() { Poll::Pending } else { Poll::Ready(Ok(count)) }
         })
         .await
     }
@@ -189,12 +191,13 @@ mod tests {
         stranger.send_to(b"not ours", ("127.0.0.1", first)).unwrap();
         camera.send_to(b"packet", ("127.0.0.1", first)).unwrap();
         reports.send_to(b"report", ("127.0.0.1", second)).unwrap();
-        let (mut out, mut space) = (vec![], vec![]);
+        let (mut out, mut space, mut count) = (vec![], vec![], 0);
         while out.len() < 20 {
             let mut more = vec![];
-            datagrams.receive(at, &mut more, &mut space).await.unwrap();
+            count += datagrams.receive(at, &mut more, &mut space).await.unwrap();
             out.extend(more);
         }
+        assert_eq!(count, 2);
         assert_eq!(out, b"$\x02\0\x06packet$\x03\0\x06report");
         assert!(datagrams.send(b"$\x03\0\x02me", at) && !datagrams.send(b"$\x05\0\x02me", at));
         assert_eq!(reports.recv(&mut heard).unwrap(), 2);

@@ -33,7 +33,7 @@ fn who_stands_still_for_minutes_is_not_forgotten_though_nothing_moves() {
     for number in 0..600 {
         let frame = frozen(number);
         let found = attention.look(&frame, &mut vision.detector).unwrap();
-        let step = tracker.update(frame.at, frame.size(), &found);
+        let step = tracker.follow(&frame, &found);
         ended.extend(step.ended);
         let seen = |s: &[(types::TrackId, types::Detection)]| -> BTreeSet<_> {
             s.iter().filter(|(_, d)| d.class == Class::Person && d.score > 0.5).map(|(id, _)| *id).collect()

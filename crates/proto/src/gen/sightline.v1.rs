@@ -3027,6 +3027,9 @@ pub struct Camera {
     /// Where it hangs; absent if nobody said. A case whose scope is an area covers cameras with a position alone.
     #[prost(message, optional, tag = "6")]
     pub position: ::core::option::Option<Place>,
+    /// The IANA name of the time zone that its recordings are named by, such as Europe/Berlin; empty if nobody said.
+    #[prost(string, tag = "7")]
+    pub zone: ::prost::alloc::string::String,
 }
 /// What the owner lets others do with a camera; checked on every search.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3090,6 +3093,72 @@ pub struct AddCameraRequest {
     pub policy: ::core::option::Option<CameraPolicy>,
     #[prost(message, optional, tag = "5")]
     pub position: ::core::option::Option<Place>,
+    #[prost(string, tag = "6")]
+    pub zone: ::prost::alloc::string::String,
+}
+/// A camera as lists of cameras have it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CameraRow {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub agency_id: ::prost::alloc::string::String,
+    /// Empty: of a new camera the id, of one that is there what it has.
+    #[prost(string, tag = "3")]
+    pub title: ::prost::alloc::string::String,
+    /// Absent: of a new camera the usual one, of one that is there what it has.
+    #[prost(message, optional, tag = "4")]
+    pub policy: ::core::option::Option<CameraPolicy>,
+    #[prost(message, optional, tag = "5")]
+    pub position: ::core::option::Option<Place>,
+    #[prost(string, tag = "6")]
+    pub zone: ::prost::alloc::string::String,
+    /// As of SetCameraSourceRequest; empty: none for a new camera, and what it has for one that is there.
+    #[prost(string, tag = "7")]
+    pub url: ::prost::alloc::string::String,
+    #[prost(bool, tag = "8")]
+    pub basic_without_tls: bool,
+    #[prost(string, tag = "9")]
+    pub trust: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ImportCamerasRequest {
+    /// 1 to 5000.
+    #[prost(message, repeated, tag = "1")]
+    pub cameras: ::prost::alloc::vec::Vec<CameraRow>,
+    /// Say what would be done, and do none of it.
+    #[prost(bool, tag = "2")]
+    pub dry_run: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ImportCamerasResponse {
+    #[prost(string, repeated, tag = "1")]
+    pub added_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(string, repeated, tag = "2")]
+    pub changed_ids: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    #[prost(uint32, tag = "3")]
+    pub unchanged: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExportCamerasRequest {
+    /// Empty: of every agency.
+    #[prost(string, tag = "1")]
+    pub agency_id: ::prost::alloc::string::String,
+    /// Of a page, 1 to 1000; 0: 1000. A page may have fewer although there are more.
+    #[prost(uint32, tag = "2")]
+    pub page_size: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExportCamerasResponse {
+    /// By id.
+    #[prost(message, repeated, tag = "1")]
+    pub cameras: ::prost::alloc::vec::Vec<CameraRow>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AddCameraResponse {
@@ -3378,6 +3447,60 @@ pub mod camera_service_client {
                 .insert(GrpcMethod::new("sightline.v1.CameraService", "AddCamera"));
             self.inner.unary(req, path, codec).await
         }
+        /// Adds all of these cameras, or none where anything is wrong with one of them; the error names its row. Of a camera that is there
+        /// already the address and the zone are changed, where they are given and differ; who gives something else of it is refused.
+        /// The same again changes nothing.
+        /// Roles: operator, camera owner (their own organisation's agency). Errors: INVALID_ARGUMENT, NOT_FOUND (agency).
+        pub async fn import_cameras(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ImportCamerasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportCamerasResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CameraService/ImportCameras",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.CameraService", "ImportCameras"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Cameras as they can be imported, without users, passwords and what else is secret in their addresses.
+        /// Roles: operator, camera owner (their own organisation's agency).
+        pub async fn export_cameras(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExportCamerasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportCamerasResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CameraService/ExportCameras",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.CameraService", "ExportCameras"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Roles: every role.
         pub async fn list_cameras(
             &mut self,
@@ -3572,6 +3695,26 @@ pub mod camera_service_server {
             request: tonic::Request<super::AddCameraRequest>,
         ) -> std::result::Result<
             tonic::Response<super::AddCameraResponse>,
+            tonic::Status,
+        >;
+        /// Adds all of these cameras, or none where anything is wrong with one of them; the error names its row. Of a camera that is there
+        /// already the address and the zone are changed, where they are given and differ; who gives something else of it is refused.
+        /// The same again changes nothing.
+        /// Roles: operator, camera owner (their own organisation's agency). Errors: INVALID_ARGUMENT, NOT_FOUND (agency).
+        async fn import_cameras(
+            &self,
+            request: tonic::Request<super::ImportCamerasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ImportCamerasResponse>,
+            tonic::Status,
+        >;
+        /// Cameras as they can be imported, without users, passwords and what else is secret in their addresses.
+        /// Roles: operator, camera owner (their own organisation's agency).
+        async fn export_cameras(
+            &self,
+            request: tonic::Request<super::ExportCamerasRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExportCamerasResponse>,
             tonic::Status,
         >;
         /// Roles: every role.
@@ -3822,6 +3965,96 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AddCameraSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.CameraService/ImportCameras" => {
+                    #[allow(non_camel_case_types)]
+                    struct ImportCamerasSvc<T: CameraService>(pub Arc<T>);
+                    impl<
+                        T: CameraService,
+                    > tonic::server::UnaryService<super::ImportCamerasRequest>
+                    for ImportCamerasSvc<T> {
+                        type Response = super::ImportCamerasResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ImportCamerasRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CameraService>::import_cameras(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ImportCamerasSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.CameraService/ExportCameras" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExportCamerasSvc<T: CameraService>(pub Arc<T>);
+                    impl<
+                        T: CameraService,
+                    > tonic::server::UnaryService<super::ExportCamerasRequest>
+                    for ExportCamerasSvc<T> {
+                        type Response = super::ExportCamerasResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExportCamerasRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CameraService>::export_cameras(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExportCamerasSvc(inner);
                         let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -6188,6 +6421,10 @@ pub struct SetCameraSourceRequest {
     /// Basic. Otherwise such a camera is not watched, and its status says so.
     #[prost(bool, tag = "3")]
     pub basic_without_tls: bool,
+    /// SHA-256 of the TLS certificate that the camera has, in 64 hexadecimal digits: it is trusted, whoever made it, and no other.
+    /// Empty: those that the server's machine trusts.
+    #[prost(string, tag = "4")]
+    pub trust: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetCameraSourceResponse {}

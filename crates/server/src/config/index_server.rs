@@ -8,7 +8,7 @@ use std::{
 use index::{ApiKey, ServerSettings};
 use serde::Deserialize;
 
-use super::{ConfigError, limits::Bad};
+use super::{error::ConfigError, limits::Bad};
 
 /// A Qdrant server and what is asked of it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use super::TEMPLATE;
+/// The file `sightline init` writes: every key with its meaning and default.
+pub const TEMPLATE: &str = include_str!("sightline.toml");
 
 /// Keys that a running server takes anew; any other needs a restart.
-const AT_ONCE: [&str; 9] = [
+const AT_ONCE: [&str; 11] = [
     "server.log",
     "server.max_connections",
     "server.max_connections_per_address",
@@ -13,7 +14,9 @@ const AT_ONCE: [&str; 9] = [
     "callers.burst",
     "callers.at_once",
     "callers.connections",
+    "live.picture_seconds",
     "live.sample_fps",
+    "live.silence_seconds",
     "live.workers",
 ];
 

@@ -5,8 +5,20 @@ use std::{ops::RangeInclusive, time::Duration};
 use access::{Budgets, Limits, Purpose, Retention};
 use serde::Deserialize;
 
-use super::ConfigError;
-use crate::callers::CallerLimits;
+use super::error::ConfigError;
+
+/// What one caller may do, over all of their connections.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CallerLimits {
+    /// Calls, in the long run.
+    pub calls_per_second: f64,
+    /// Calls that may come at once after a pause.
+    pub burst: u32,
+    /// Calls under way, streams included.
+    pub at_once: u32,
+    /// Connections open.
+    pub connections: u32,
+}
 
 /// Makes the error for a key, its value and what is wrong with it.
 pub(super) trait Bad: Fn(&'static str, String, &'static str) -> ConfigError {}

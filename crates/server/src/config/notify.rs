@@ -3,7 +3,7 @@ use std::{fmt, path::PathBuf};
 use hyper::Uri;
 use serde::Deserialize;
 
-use super::{ConfigError, limits::Bad};
+use super::{error::ConfigError, limits::Bad};
 
 /// Who is told what happens to cases.
 #[derive(Clone)]

@@ -11,7 +11,7 @@ use media::FootageInfo;
 use pipeline::{FootageProgress, FootageTask, Part, SceneStats};
 use tokio_util::sync::CancellationToken;
 
-use super::worker::{Ended, JobFailure};
+use super::ended::{Ended, JobFailure};
 
 /// Shared by the workers that work on it.
 pub(super) struct Running {

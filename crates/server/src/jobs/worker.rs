@@ -12,18 +12,18 @@ use metrics::counter;
 use pipeline::{FootageError, FootageProgress, FootageSummary, FootageTask, Part, SceneOptions, SceneStats, run_part};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use types::{ClockUncertainty, TimeSource, TimeStamp};
+use types::{Chain, ClockUncertainty, TimeSource, TimeStamp};
 use vision::{ModelStore, Role, Vision, VisionOptions};
 
 use super::{
     JobSettings, Jobs,
+    ended::{Ended, JobFailure},
     running::{Left, Running},
     sink::CatalogueSink,
 };
 use crate::{
-    footage_files::{Alive, digest},
-    metrics::names,
-    status::chain,
+    jobs::footage_files::{Alive, digest},
+    telemetry::metrics::names,
 };
 
 /// The threads that do the jobs.
@@ -93,13 +93,6 @@ struct Worker {
     stop: CancellationToken,
 }
 
-/// Why a job failed, as it is stored and told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct JobFailure {
-    pub(crate) message: String,
-    pub(crate) hint: String,
-}
-
 impl Worker {
     fn run(&mut self) {
         // Of this thread alone, as Linux has it. One that may not is as fast as the others.
@@ -131,7 +124,7 @@ impl Worker {
                 });
             }
             Err(error) => {
-                tracing::error!(error = %chain(&error), "no job taken");
+                tracing::error!(error = %Chain(&error), "no job taken");
                 thread::sleep(Duration::from_secs(1));
             }
         }
@@ -211,11 +204,12 @@ impl Worker {
         };
         let o = &self.options;
         format!(
-            "{} {} {} {} {:?} {}",
+            "{} {} {} {} {} {:?} {}",
             env!("CARGO_PKG_VERSION"),
             digest(&o.detector, Role::Detector),
             digest(&o.faces, Role::FaceFinder),
             digest(&o.embedder, Role::Embedder),
+            digest(&None, Role::Figure),
             o.appearance,
             o.detector_options.threshold,
         )
@@ -261,7 +255,7 @@ impl Worker {
         match self.finish(taken, &end) {
             Ok(()) => {}
             Err(CatalogueError::NotOurs { .. }) => tracing::warn!("another server goes on with the job"),
-            Err(error) => tracing::error!(error = %chain(&error), "job not finished: the next start does it again"),
+            Err(error) => tracing::error!(error = %Chain(&error), "job not finished: the next start does it again"),
         }
         self.jobs.ended(&taken.job.id);
     }
@@ -275,7 +269,7 @@ impl Worker {
         if !feed.is_ours()
             && let Err(error) = self.runtime.block_on(feed.await_current(FED))
         {
-            tracing::warn!(error = %chain(&error), "index lags behind the catalogue");
+            tracing::warn!(error = %Chain(&error), "index lags behind the catalogue");
         }
         self.runtime.block_on(self.jobs.catalogue.finish_job(&taken.lease, end)).map(drop)
     }
@@ -289,7 +283,7 @@ impl Worker {
         if self.vision.is_none() {
             self.vision = Some(
                 Vision::load(&self.models, &self.options)
-                    .map_err(|e| JobFailure::new(chain(&e), e.hint().unwrap_or("run `sightline models verify`")))?,
+                    .map_err(|e| JobFailure::new(Chain(&e).to_string(), e.hint().unwrap_or("run `sightline models verify`")))?,
             );
         }
         let Some(vision) = &mut self.vision else { return Err(Ended::Cancelled) };
@@ -310,7 +304,7 @@ impl Worker {
             match runtime.block_on(jobs.catalogue.progress_job(&running.lease, kept)) {
                 Ok(true) => {}
                 Ok(false) | Err(CatalogueError::NotOurs { .. }) => running.cancel.cancel(),
-                Err(error) => tracing::warn!(error = %chain(&error), "progress not noted"),
+                Err(error) => tracing::warn!(error = %Chain(&error), "progress not noted"),
             }
         };
         let mut tries = 0;
@@ -376,59 +370,6 @@ impl Counted {
     }
 }
 
-pub(super) enum Ended {
-    Cancelled,
-    Failed(JobFailure),
-}
-
-impl From<JobFailure> for Ended {
-    fn from(failure: JobFailure) -> Self {
-        Self::Failed(failure)
-    }
-}
-
-impl From<CatalogueError> for Ended {
-    fn from(error: CatalogueError) -> Self {
-        let hint = error.hint().unwrap_or("check the server's disk, then add the footage again");
-        JobFailure::new(chain(&error), hint).into()
-    }
-}
-
-impl From<FootageError> for Ended {
-    fn from(error: FootageError) -> Self {
-        match error {
-            FootageError::Cancelled => Self::Cancelled,
-            FootageError::Media(media) => JobFailure::of_media(&media).into(),
-            FootageError::Scene(_) => JobFailure::new(chain(&error), "run `sightline models verify`").into(),
-            FootageError::Sink(_) => JobFailure::new(chain(&error), "check the server's disk, then add the footage again").into(),
-        }
-    }
-}
-
-impl JobFailure {
-    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: hint.into() }
-    }
-
-    /// These say what is wrong and, after the last semicolon, what to do.
-    pub(crate) fn of_media(error: &MediaError) -> Self {
-        let text = chain(error);
-        match text.rsplit_once("; ") {
-            Some((message, hint)) => Self::new(message, hint),
-            None => Self::new(text, ""),
-        }
-    }
-
-    fn to_text(&self) -> String {
-        format!("{}\n{}", self.message.replace('\n', " "), self.hint)
-    }
-
-    pub(crate) fn from_text(text: &str) -> Self {
-        let (message, hint) = text.split_once('\n').unwrap_or((text, ""));
-        Self::new(message, hint)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeMap, sync::mpsc};
@@ -438,7 +379,11 @@ mod tests {
     use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ModelDigest, Size};
 
     use super::*;
-    use crate::{feed::IndexFeed, feeder::Feeder, fleet::Fleet, footage_files::FootageRoots};
+    use crate::{
+        cluster::fleet::Fleet,
+        indexer::{feed::IndexFeed, feeder::Feeder},
+        jobs::footage_files::FootageRoots,
+    };
 
     /// Long enough for any machine; nobody waits for it where all is well.
     const PATIENCE: Duration = Duration::from_secs(60);

@@ -9,11 +9,14 @@ use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use types::Chain;
+
 use crate::{
-    feed::IndexFeed,
-    jobs::{record, store_good},
-    metrics::names,
-    status::chain,
+    indexer::{
+        feed::IndexFeed,
+        write::{record, store_good},
+    },
+    telemetry::metrics::names,
 };
 
 /// Holds on to a batch that the store does not take (a full disk, a locked database) until it does: meanwhile the camera
@@ -43,7 +46,7 @@ impl SightingSink for PatientSink {
                     for (n, error) in refused {
                         // Waiting would help nobody, and stop the camera.
                         let sighting = &records[n].sighting;
-                        tracing::error!(camera = %sighting.camera, error = %chain(&error), "a sighting is not stored");
+                        tracing::error!(camera = %sighting.camera, error = %Chain(&error), "a sighting is not stored");
                         counter!(names::SIGHTINGS_LEFT_OUT, "origin" => "live").increment(1);
                     }
                     histogram!(names::STORE_SECONDS, "origin" => "live").record(began.elapsed());
@@ -55,7 +58,7 @@ impl SightingSink for PatientSink {
                 tracing::warn!(sightings = records.len(), "sightings not stored: another server watches the camera");
                 return Err(SinkError(Box::new(error)));
             }
-            tracing::error!(error = %chain(&error), sightings = records.len(), "sightings wait: the store does not take them");
+            tracing::error!(error = %Chain(&error), sightings = records.len(), "sightings wait: the store does not take them");
             let stopped = self.runtime.block_on(async { tokio::time::timeout(wait, self.cancel.cancelled()).await.is_ok() });
             if stopped {
                 tracing::error!(sightings = records.len(), "sightings lost: stopped while the store did not take them");

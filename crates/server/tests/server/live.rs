@@ -184,7 +184,9 @@ impl Drop for Changing {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_camera_whose_codec_changes_in_mid_session_is_told_as_silent_and_comes_back_by_itself() {
-    let mut deployed = Deployed::with_cameras().await;
+    let more = "[live]\nnetworks = [\"127.0.0.0/8\"]\npicture_seconds = 10\nsilence_seconds = 10\n";
+    let mut deployed = Deployed::configured(more, async |_: &server::Home| {}).await;
+    deployed.add_cameras().await;
     let mut camera = Changing::start();
     set_source(&deployed, &camera.url).await;
     let before = until(&deployed, "live", |c| c.state() == v1::CameraState::Live).await;
@@ -264,11 +266,33 @@ async fn a_camera_that_wants_its_password_in_the_clear_gets_it_only_once_its_own
     assert!(!told.lock().unwrap().contains("Authorization"));
 
     let mut live = LiveServiceClient::new(deployed.channel("camera-owner").await);
-    let set = |url: &str| v1::SetCameraSourceRequest { camera_id: "gate".into(), url: url.into(), basic_without_tls: true };
+    let set = |url: &str| v1::SetCameraSourceRequest {
+        camera_id: "gate".into(),
+        url: url.into(),
+        basic_without_tls: true,
+        ..Default::default()
+    };
     let without = live.set_camera_source(set(&format!("rtsp://127.0.0.1:{port}/live"))).await.unwrap_err();
     assert_eq!(without.code(), Code::InvalidArgument);
     live.set_camera_source(set(&url)).await.unwrap();
     until(&deployed, "shown the password", |c| c.reason.contains("nothing at this path")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_camera_that_refuses_its_password_twice_is_left_alone_until_its_address_is_given_again() {
+    let deployed = Deployed::with_cameras().await;
+    let (port, told) = fake(|_| "401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"x\", nonce=\"n\"".into()).await;
+    let url = format!("rtsp://operator:horse@127.0.0.1:{port}/live");
+    let shown = || told.lock().unwrap().matches("Authorization: ").count();
+    set_source(&deployed, &url).await;
+    let alone = until(&deployed, "left alone", |c| c.retry_in.as_ref().is_some_and(|d| d.seconds > 3000)).await;
+    assert!(alone.reason.contains("left alone for an hour") && !alone.reason.contains("horse"), "{alone:?}");
+    assert_eq!(shown(), 2);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(shown(), 2);
+    // By a person, with the same password.
+    set_source(&deployed, &url).await;
+    until(&deployed, "tried again", |_| shown() > 2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

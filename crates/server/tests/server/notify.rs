@@ -118,14 +118,17 @@ impl Receiver {
         fs::write(home.root().join("more.toml"), text).unwrap();
     }
 
-    /// What it has taken, once that is so many: number and kind.
+    /// What it has taken, once that is so many: number and kind. A server that stops right after an event was taken tells it again
+    /// with the same number, so each number counts once.
     async fn taken(&self, count: usize) -> Vec<(u64, String)> {
         loop {
-            let taken: Vec<_> = {
+            let mut taken: Vec<_> = {
                 let got = self.state.got.lock().unwrap();
                 let json = got.iter().filter(|g| g.taken).map(Got::json);
                 json.map(|j| (j["event"].as_u64().unwrap(), j["kind"].as_str().unwrap().to_owned())).collect()
             };
+            let mut seen = std::collections::BTreeSet::new();
+            taken.retain(|(number, _): &(u64, String)| seen.insert(*number));
             if taken.len() >= count {
                 return taken;
             }

@@ -53,6 +53,11 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             let request = v1::AddCameraRequest { id: "quay".into(), agency_id: "local".into(), ..Default::default() };
             cameras().await.add_camera(request).await.unwrap();
         }
+        "CameraService/ImportCameras" => {
+            let row = v1::CameraRow { id: "pier".into(), agency_id: "local".into(), ..Default::default() };
+            cameras().await.import_cameras(v1::ImportCamerasRequest { cameras: vec![row], dry_run: false }).await.unwrap();
+        }
+        "CameraService/ExportCameras" => drop(cameras().await.export_cameras(v1::ExportCamerasRequest::default()).await.unwrap()),
         "CameraService/ListCameras" => drop(cameras().await.list_cameras(v1::ListCamerasRequest::default()).await.unwrap()),
         "CaseService/OpenCase" => drop(deployed.open_case("opened", "gate", FROM, TO).await),
         "CaseService/AuthoriseCase" => {
@@ -207,6 +212,8 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "CameraService/AddAgency" => "agency.add",
         "CameraService/ListAgencies" => "agency.list",
         "CameraService/AddCamera" => "camera.add",
+        "CameraService/ImportCameras" => "camera.import",
+        "CameraService/ExportCameras" => "camera.export",
         "CameraService/ListCameras" => "camera.list",
         "CaseService/OpenCase" => "case.open",
         "CaseService/AuthoriseCase" => "case.authorise",

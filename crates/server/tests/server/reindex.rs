@@ -161,6 +161,51 @@ async fn a_model_takes_over_under_constant_searches_and_none_fails_or_mixes_two(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upgraded_deployment_keeps_its_recipe_until_somebody_reindexes() {
+    let Some(clip) = clip() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    // What the build before did: its recipe, and nothing in the configuration. (Here its learned step is named, once.)
+    let file = dir.path().join("before.projection");
+    std::fs::write(&file, Projection::embedded_before().unwrap().write()).unwrap();
+    let models = ModelStore::from_env().unwrap();
+    let digest = |file| Embedder::load(&models, None, file).unwrap().digest().to_string();
+    let (before, now) = (digest(Some(file.as_ref())), digest(None));
+    assert_ne!(before, now);
+    let more = format!("[models]\nappearance = {file:?}\n");
+    let mut deployed = Deployed::configured(&more, async |_| {}).await;
+    deployed.add_cameras().await;
+    let job = deployed.add(&clip, "gate", START).await.unwrap().job.unwrap();
+    assert_eq!(deployed.wait(&job.id).await.state(), v1::JobState::Done);
+    deployed.authorised_case("k", "gate", FROM, TO).await;
+    let description = v1::DescriptionQuery { class: v1::Class::Person.into(), ..Default::default() };
+    let any = v1::SearchRequest { case_id: "k".into(), description: Some(description), ..Default::default() };
+    let (hits, _) = deployed.search("investigator", any).await.unwrap();
+    let id = hits[0].sighting.as_ref().unwrap().id.clone();
+    let old = scores(&deployed, "k", &id).await;
+    deployed.stop().await;
+    std::fs::remove_file(deployed.home.root().join("more.toml")).unwrap();
+
+    // This build: everything is found as it was, also after another start.
+    for _ in 0..2 {
+        deployed.again().await;
+        assert_eq!(progress(&deployed).await.current_sha256, before);
+        assert_eq!(scores(&deployed, "k", &id).await, old);
+        deployed.stop().await;
+    }
+    // And goes over when it is asked to.
+    deployed.again().await;
+    admin(&deployed).await.start_reindex(v1::StartReindexRequest::default()).await.unwrap();
+    until_ready(&deployed).await;
+    admin(&deployed).await.switch_reindex(v1::SwitchReindexRequest {}).await.unwrap();
+    admin(&deployed).await.drop_reindex(v1::DropReindexRequest {}).await.unwrap();
+    assert_eq!(progress(&deployed).await.current_sha256, now);
+    assert_eq!(scores(&deployed, "k", &id).await.len(), old.len());
+    deployed.stop().await;
+    deployed.again().await;
+    assert_eq!(progress(&deployed).await.current_sha256, now);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reindex_cut_off_goes_on_after_the_next_start_and_embeds_nothing_twice() {
     let Some(clip) = clip() else { return };
     let mut deployed = Deployed::with_cameras().await;

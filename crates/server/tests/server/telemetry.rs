@@ -107,6 +107,7 @@ async fn a_workers_port_says_how_much_waits_on_its_spool_and_since_when() {
         vision: vision::VisionOptions::default(),
         looks: 1,
         sample_fps: 5.0,
+        patience: pipeline::Patience::default(),
         max_cameras: 1,
         shutdown: Duration::from_secs(1),
     });

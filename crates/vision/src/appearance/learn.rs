@@ -7,17 +7,17 @@
 use types::ModelDigest;
 
 use super::{
-    RECIPE,
+    bands,
     linear::Symmetric,
     parts::AppearanceParts,
     projection::{About, MOST, Projection},
-    stripes,
+    recipe::RECIPE,
 };
 
 /// Values kept of the backbone: what the colours leave of the 256. Every direction of colour is kept, those too that the
 /// footage never showed: a projection that drops what a few dozen tracks did not wear cannot find it later (see
 /// `benches/README.md`).
-const BACKBONE_OUT: usize = MOST - stripes::LEN;
+const BACKBONE_OUT: usize = MOST - bands::LEN;
 /// Added to the scatter within tracks, as a share of its mean variance: tracks of one camera say nothing about what
 /// changes from camera to camera, so their scatter is not to be believed to the letter. With a tenth of this, mAP across
 /// the cameras of pose2sim and CAVIAR was .01 lower, with a thirtieth .055 (recipe 4).

@@ -3,12 +3,13 @@
 use redact::RedactedCrop;
 use types::{ModelDigest, Size};
 
-use super::stripes;
+use super::{bands, scale::scale_to, stripes};
 use crate::{
     error::VisionError,
     letterbox::{Layout, Letterbox, Rgb},
     manifest::Role,
     session::{Device, Model, output},
+    silhouette::{Silhouette, Silhouettes},
     store::ModelStore,
 };
 
@@ -22,9 +23,10 @@ pub struct AppearanceParts {
     pub colour: Vec<f32>,
 }
 
-/// Makes [`AppearanceParts`]: the backbone's session and its buffers.
+/// Makes [`AppearanceParts`]: the models' sessions and their buffers.
 pub struct PartsFinder {
     model: Model,
+    silhouettes: Silhouettes,
     boxed: Letterbox,
     pixels: Vec<u8>,
 }
@@ -38,7 +40,7 @@ impl std::fmt::Debug for PartsFinder {
 impl PartsFinder {
     pub fn load(store: &ModelStore, name: Option<&str>) -> Result<Self, VisionError> {
         let model = Model::load(store, store.choose(name, Role::Embedder)?, Device::Cpu)?;
-        Ok(Self { model, boxed: Letterbox::default(), pixels: Vec::new() })
+        Ok(Self { model, silhouettes: Silhouettes::load(store)?, boxed: Letterbox::default(), pixels: Vec::new() })
     }
 
     /// Of the backbone's file.
@@ -46,11 +48,36 @@ impl PartsFinder {
         self.model.digest
     }
 
+    /// Of the file of the model that tells figures from their surroundings.
+    pub(super) fn silhouettes(&self) -> ModelDigest {
+        self.silhouettes.digest()
+    }
+
     pub(super) fn name(&self) -> &str {
         self.model.name()
     }
 
+    /// What of the crop is its figure.
+    pub fn see(&mut self, crop: &RedactedCrop) -> Result<Silhouette, VisionError> {
+        self.silhouettes.of(crop)
+    }
+
     pub fn of(&mut self, crop: &RedactedCrop) -> Result<AppearanceParts, VisionError> {
+        let seen = self.see(crop)?;
+        self.of_seen(crop, &seen)
+    }
+
+    /// The same, where it was seen before.
+    pub fn of_seen(&mut self, crop: &RedactedCrop, seen: &Silhouette) -> Result<AppearanceParts, VisionError> {
+        self.with(crop, bands::of(crop, seen))
+    }
+
+    /// As recipe 5 has it.
+    pub(super) fn of_before(&mut self, crop: &RedactedCrop) -> Result<AppearanceParts, VisionError> {
+        self.with(crop, stripes::of(crop))
+    }
+
+    fn with(&mut self, crop: &RedactedCrop, colour: Vec<f32>) -> Result<AppearanceParts, VisionError> {
         let size = self.subject(crop);
         let Some(picture) = Rgb::new(&self.pixels, size) else { return Err(output(self.model.name(), "an empty crop".into())) };
         self.boxed.rgb(picture, &LAYOUT);
@@ -59,7 +86,7 @@ impl PartsFinder {
         if features.is_empty() || features.iter().any(|v| !v.is_finite()) {
             return Err(output(answers.name(), format!("{} values that are not all finite", features.len())));
         }
-        let mut parts = AppearanceParts { backbone: features.to_vec(), colour: stripes::of(crop) };
+        let mut parts = AppearanceParts { backbone: features.to_vec(), colour };
         scale_to(&mut parts.backbone, 1.0);
         scale_to(&mut parts.colour, 1.0);
         Ok(parts)
@@ -77,13 +104,5 @@ impl PartsFinder {
             self.pixels.extend_from_slice(&crop.rgb()[y * stride + x0 * 3..y * stride + x1 * 3]);
         }
         Size { width: (x1.saturating_sub(x0)) as u32, height: (y1.saturating_sub(y0)) as u32 }
-    }
-}
-
-/// Scales to a norm; a vector of nothing stays.
-pub(super) fn scale_to(values: &mut [f32], norm: f32) {
-    let now = values.iter().map(|v| v * v).sum::<f32>().sqrt();
-    if now > 1e-9 {
-        values.iter_mut().for_each(|v| *v *= norm / now);
     }
 }

@@ -11,8 +11,9 @@ use sha2::{Digest, Sha256};
 use types::ModelDigest;
 
 use super::{
-    RECIPE,
-    parts::{AppearanceParts, scale_to},
+    parts::AppearanceParts,
+    recipe::{BEFORE, RECIPE},
+    scale::scale_to,
 };
 use crate::error::VisionError;
 
@@ -30,6 +31,8 @@ const COLOUR: f32 = 1.0;
 
 /// Fitted on Intel's sample videos (CC BY 4.0): `About::attribution` of the file.
 static DEFAULT: &[u8] = include_bytes!("../../../../models/appearance.projection");
+/// The one that came with the builds of recipe 5.
+static DEFAULT_BEFORE: &[u8] = include_bytes!("../../../../models/appearance-5.projection");
 
 /// What a projection was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +76,16 @@ impl Projection {
     /// The one that comes with this build.
     pub fn embedded() -> Result<Self, VisionError> {
         Self::read("built in", DEFAULT)
+    }
+
+    /// The one that came with the builds before this recipe.
+    pub fn embedded_before() -> Result<Self, VisionError> {
+        Self::read("built in, of before", DEFAULT_BEFORE)
+    }
+
+    /// Whether it is of the recipe before.
+    pub(super) fn is_of_before(&self) -> bool {
+        self.about.recipe == BEFORE
     }
 
     pub fn open(path: &Path) -> Result<Self, VisionError> {
@@ -131,7 +144,7 @@ impl Projection {
             .ok()
             .and_then(|text| toml::from_str(text).ok())
             .ok_or_else(|| refuse("has a description that cannot be read"))?;
-        if about.recipe != RECIPE {
+        if about.recipe != RECIPE && about.recipe != BEFORE {
             return Err(refuse(&format!("is for the recipe {:?}, this build has {RECIPE:?}", about.recipe)));
         }
         let (b, c) = ((about.backbone_in, about.backbone_out), (about.colour_in, about.colour_out));

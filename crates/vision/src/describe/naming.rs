@@ -27,9 +27,12 @@ pub(super) fn name(pixel: Lab) -> Name {
 }
 
 /// Chroma up to which a pixel has no hue worth a name. Lamps and walls tint cloth yellow and green far more often than red,
-/// and most of all in the dark; the sky tints what is pale blue, while jeans and navy are dark.
+/// and most of all in the dark; the sky tints what is pale blue, while jeans and navy are dark. Dark brown has little chroma, but
+/// more of it for its lightness than black in a lamp's light.
 fn grey_chroma(l: f32, h: f32) -> f32 {
-    if (45.0..200.0).contains(&h) {
+    if (30.0..85.0).contains(&h) && (14.0..45.0).contains(&l) {
+        (0.3 * l).max(5.0)
+    } else if (45.0..200.0).contains(&h) {
         14.0 + 4.0 * ((40.0 - l) / 40.0).clamp(0.0, 1.0)
     } else if (200.0..310.0).contains(&h) {
         9.0 + 4.0 * ((l - 45.0) / 25.0).clamp(0.0, 1.0)
@@ -43,7 +46,7 @@ fn neutral(l: f32) -> (Colour, f32) {
     if l < 50.0 {
         (Colour::Black, ((30.0 - l) / 12.0).clamp(0.0, 1.0))
     } else {
-        (Colour::White, ((l - 66.0) / 12.0).clamp(0.0, 1.0))
+        (Colour::White, ((l - 62.0) / 12.0).clamp(0.0, 1.0))
     }
 }
 
@@ -103,7 +106,7 @@ fn hue(l: f32, c: f32, h: f32) -> Colour {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lab::{lab, linear};
+    use crate::{lab::lab, linear::linear};
 
     fn word(rgb: [u8; 3]) -> Option<Colour> {
         match name(lab(linear(rgb))) {

@@ -1,11 +1,10 @@
 //! From the answers of a model to boxes. The arithmetic is pure and takes any numbers: a wrong length is an error, a value
 //! that is not finite is no object.
 
+mod candidate;
 mod nanodet;
 mod ssd;
 mod yolox;
-
-use types::Class;
 
 use crate::{
     error::VisionError,
@@ -13,14 +12,8 @@ use crate::{
     session::{Answers, output},
 };
 
-/// A box in pixels of the tensor.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Candidate {
-    /// Left, top, right, bottom.
-    pub(crate) corners: [f32; 4],
-    pub(crate) score: f32,
-    pub(crate) class: Class,
-}
+use self::candidate::STRIDES;
+pub(crate) use self::candidate::{Candidate, Least, WrongLength};
 
 /// A model family: how its input is made and its answers are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +22,6 @@ pub(crate) enum Family {
     Ssd,
     Yolox,
 }
-
-const STRIDES: [usize; 3] = [8, 16, 32];
 
 impl Family {
     pub(crate) fn layout(self, height: usize, width: usize) -> Layout {
@@ -46,7 +37,7 @@ impl Family {
         self,
         answers: &Answers<'_>,
         layout: &Layout,
-        threshold: f32,
+        least: Least,
         out: &mut Vec<Candidate>,
     ) -> Result<(), VisionError> {
         match self {
@@ -54,19 +45,19 @@ impl Family {
                 for stride in STRIDES {
                     let (_, scores) = answers.get(&format!("cls_s{stride}"))?;
                     let (_, sides) = answers.get(&format!("dist_s{stride}"))?;
-                    nanodet::decode(scores, sides, layout, stride, threshold, out).map_err(|e| answers.wrong(e))?;
+                    nanodet::decode(scores, sides, layout, stride, least, out).map_err(|e| answers.wrong(e))?;
                 }
             }
             Self::Ssd => {
                 for level in 0..ssd::LEVELS {
                     let (_, boxes) = answers.get(&format!("box_{level}"))?;
                     let (_, scores) = answers.get(&format!("cls_{level}"))?;
-                    ssd::decode(boxes, scores, layout, level, threshold, out).map_err(|e| answers.wrong(e))?;
+                    ssd::decode(boxes, scores, layout, level, least, out).map_err(|e| answers.wrong(e))?;
                 }
             }
             Self::Yolox => {
                 let (_, rows) = answers.first()?;
-                yolox::decode(rows, layout, threshold, out).map_err(|e| answers.wrong(e))?;
+                yolox::decode(rows, layout, least, out).map_err(|e| answers.wrong(e))?;
             }
         }
         Ok(())
@@ -79,45 +70,10 @@ impl Answers<'_> {
     }
 }
 
-/// A tensor of another length than the input's size asks for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct WrongLength {
-    pub(crate) what: &'static str,
-    pub(crate) want: usize,
-    pub(crate) got: usize,
-}
-
-pub(crate) fn check(what: &'static str, want: usize, got: usize) -> Result<(), WrongLength> {
-    if want == got { Ok(()) } else { Err(WrongLength { what, want, got }) }
-}
-
-/// The best wanted class, by scores read through `score`; every other class is masked. Not-a-numbers never win.
-fn best(score: impl Fn(Class) -> f32) -> (Class, f32) {
-    let mut best = (Class::Person, f32::MIN);
-    for &class in Class::ALL {
-        let s = score(class);
-        if s > best.1 {
-            best = (class, s);
-        }
-    }
-    best
-}
-
-/// Keeps a candidate whose numbers make sense.
-fn push(out: &mut Vec<Candidate>, class: Class, score: f32, corners: [f32; 4]) {
-    let sane = corners.iter().all(|v| v.is_finite() && v.abs() < 1e6) && corners[2] > corners[0] && corners[3] > corners[1];
-    if sane && score.is_finite() {
-        out.push(Candidate { corners, score: score.clamp(0.0, 1.0), class });
-    }
-}
-
-fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use types::Class;
 
     use super::*;
 
@@ -140,11 +96,11 @@ mod tests {
         fn hostile_answers_give_sane_boxes_or_none(a in hostile(64 * 96 * 80 / 64), b in hostile(64 * 96 * 44 / 64), c in hostile(126 * 85)) {
             let mut out = Vec::new();
             let layout = Family::Nanodet.layout(64, 96);
-            nanodet::decode(&a, &b, &layout, 8, 0.3, &mut out).unwrap();
-            yolox::decode(&c, &layout, 0.3, &mut out).unwrap();
+            nanodet::decode(&a, &b, &layout, 8, Least::of_all(0.3), &mut out).unwrap();
+            yolox::decode(&c, &layout, Least::of_all(0.3), &mut out).unwrap();
             let cells = ssd::cells(&layout, 0);
             let (boxes, scores) = (b.iter().cycle().take(cells * 4), a.iter().cycle().take(cells * 91));
-            ssd::decode(&boxes.copied().collect::<Vec<_>>(), &scores.copied().collect::<Vec<_>>(), &layout, 0, 0.3, &mut out).unwrap();
+            ssd::decode(&boxes.copied().collect::<Vec<_>>(), &scores.copied().collect::<Vec<_>>(), &layout, 0, Least::of_all(0.3), &mut out).unwrap();
             prop_assert!(sane(&out));
         }
 
@@ -153,9 +109,9 @@ mod tests {
             let layout = Family::Nanodet.layout(64, 96);
             let some = vec![0.5; n];
             let mut out = Vec::new();
-            prop_assert!(nanodet::decode(&some, &some, &layout, 8, 0.3, &mut out).is_err());
-            prop_assert!(ssd::decode(&some, &some, &layout, 1, 0.3, &mut out).is_err());
-            prop_assert!(n == 126 * 85 || yolox::decode(&some, &layout, 0.3, &mut out).is_err());
+            prop_assert!(nanodet::decode(&some, &some, &layout, 8, Least::of_all(0.3), &mut out).is_err());
+            prop_assert!(ssd::decode(&some, &some, &layout, 1, Least::of_all(0.3), &mut out).is_err());
+            prop_assert!(n == 126 * 85 || yolox::decode(&some, &layout, Least::of_all(0.3), &mut out).is_err());
         }
     }
 
@@ -166,7 +122,7 @@ mod tests {
         scores[5 * 80 + 62] = 0.9; // a television
         scores[5 * 80 + Class::Car.coco80()] = 0.4;
         let mut out = Vec::new();
-        nanodet::decode(&scores, &sides, &layout, 8, 0.3, &mut out).unwrap();
+        nanodet::decode(&scores, &sides, &layout, 8, Least::of_all(0.3), &mut out).unwrap();
         assert_eq!((out.len(), out[0].class, out[0].score), (1, Class::Car, 0.4));
     }
 }

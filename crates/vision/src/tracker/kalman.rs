@@ -96,6 +96,11 @@ impl BoxFilter {
         Rect::new(self.x.at - w / 2.0, self.y.at - h / 2.0, w, h)
     }
 
+    /// To the right, in pixels a second.
+    pub(crate) fn speed(&self) -> f32 {
+        self.x.speed
+    }
+
     /// Whether a detection could be this box now, by where it is and how large.
     pub(crate) fn plausible(&self, bbox: &Rect) -> bool {
         let (x, y) = bbox.centre();

@@ -1,5 +1,7 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
-use types::Class;
+use types::{CaptureTime, Class, ClockUncertainty, ColourMatrix, PixelFormat, TimeSource, TimeStamp};
 
 use super::*;
 
@@ -161,6 +163,138 @@ fn no_flood_of_detections_makes_more_tracks_than_the_limit() {
         assert!(tracker.update(at(i), Size { width: 9000, height: 11_000 }, &flood).seen.len() <= MOST_DETECTIONS);
     }
     assert!(tracker.tracks.len() <= MOST_TRACKS);
+}
+
+/// A grey picture with figures in it: a box, and the Y, U and V above and below its middle.
+pub(super) fn dressed(size: Size, figures: &[(Rect, [u8; 3], [u8; 3])]) -> Frame {
+    let (w, h) = (size.width as usize, size.height as usize);
+    let colour = |x: usize, y: usize, plane: usize| {
+        let (x, y) = (x as f32 + 0.5, y as f32 + 0.5);
+        let here = |r: &Rect| r.x <= x && x < r.right() && r.y <= y && y < r.bottom();
+        let ground = [110, 128, 128];
+        figures.iter().rev().find(|f| here(&f.0)).map_or(ground, |f| if y < f.0.centre().1 { f.1 } else { f.2 })[plane]
+    };
+    let mut bytes: Vec<u8> = (0..h).flat_map(|y| (0..w).map(move |x| (x, y))).map(|(x, y)| colour(x, y, 0)).collect();
+    for plane in [1, 2] {
+        let chroma = (0..h.div_ceil(2)).flat_map(|y| (0..w.div_ceil(2)).map(move |x| (2 * x, 2 * y)));
+        bytes.extend(chroma.map(|(x, y)| colour(x, y, plane)));
+    }
+    let taken = TimeStamp {
+        time: CaptureTime::from_micros(0).unwrap(),
+        uncertainty: ClockUncertainty::default(),
+        source: TimeSource::Given,
+    };
+    let matrix = ColourMatrix { bt709: false, full_range: false };
+    Frame::packed(bytes, size, PixelFormat::I420, matrix, MediaTime::default(), taken, 0).unwrap()
+}
+
+const RED: [[u8; 3]; 2] = [[80, 110, 170], [60, 128, 128]];
+const BLUE: [[u8; 3]; 2] = [[90, 160, 110], [150, 120, 134]];
+
+/// A figure in clothes.
+type Dressed = (Rect, [[u8; 3]; 2]);
+
+/// Feeds frames of figures, all of which are seen; the track that has each, by frame.
+fn followed(frames: impl Iterator<Item = Vec<Dressed>>) -> Vec<Vec<(TrackId, Rect)>> {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let follow = |(i, figures): (u64, Vec<Dressed>)| {
+        let drawn: Vec<_> = figures.iter().map(|(r, [above, below])| (*r, *above, *below)).collect();
+        let mut frame = dressed(SIZE, &drawn);
+        frame.at = at(i);
+        let seen: Vec<_> = figures.iter().map(|f| Detection { class: Class::Person, score: 0.8, bbox: f.0.clip(SIZE) }).collect();
+        tracker.follow(&frame, &seen).seen.into_iter().map(|(id, d)| (id, d.bbox)).collect()
+    };
+    (0..).zip(frames).map(follow).collect()
+}
+
+fn standing(x: f32, y: f32) -> Rect {
+    Rect::new(x, y, 40.0, 100.0)
+}
+
+#[test]
+fn a_track_ends_rather_than_go_on_with_who_comes_the_other_way() {
+    // One walks to the right until hidden; from there another walks back, half a second later.
+    let frames = (0..24).map(|i| {
+        let x = i as f32 * 12.0;
+        match i {
+            0..=9 => vec![(standing(100.0 + x, 100.0), RED)],
+            10 | 11 => vec![],
+            _ => vec![(standing(360.0 - x, 104.0), BLUE)],
+        }
+    });
+    let steps = followed(frames);
+    let of =
+        |range: std::ops::Range<usize>| steps[range].iter().flatten().map(|s| s.0).collect::<std::collections::BTreeSet<_>>();
+    assert_eq!(of(0..10).len(), 1);
+    assert!(of(0..10).is_disjoint(&of(12..24)), "{steps:?}");
+}
+
+#[test]
+fn a_child_beside_a_grown_up_has_a_track_of_its_own_though_the_detector_sees_them_in_turn() {
+    let frames = (0..30).map(|i| {
+        let x = 60.0 + i as f32 * 10.0;
+        let (tall, small) = ((standing(x, 100.0), RED), (Rect::new(x + 26.0, 142.0, 26.0, 58.0), BLUE));
+        match i {
+            0..=5 => vec![tall, small],
+            _ if i % 2 == 0 => vec![tall],
+            _ => vec![small],
+        }
+    });
+    let steps = followed(frames);
+    let heights = |id: u64| steps.iter().flatten().filter(|s| s.0 == TrackId(id)).map(|s| s.1.height).collect::<Vec<_>>();
+    assert_eq!((heights(1), heights(2)), (vec![100.0; 18], vec![58.0; 18]));
+}
+
+#[test]
+fn who_enters_at_the_border_where_another_leaves_is_somebody_else_in_whatever_clothes() {
+    let frames = (0..30).map(|i| {
+        let x = i as f32 * 15.0;
+        if i < 14 { vec![(standing(420.0 + x, 100.0), RED)] } else { vec![(standing(830.0 - x, 110.0), RED)] }
+    });
+    let steps = followed(frames);
+    let first = steps[5][0].0;
+    assert!(steps[..13].iter().flatten().all(|s| s.0 == first), "{steps:?}");
+    assert!(steps[20..].iter().all(|s| s.len() == 1 && s[0].0 != first), "{steps:?}");
+}
+
+#[test]
+fn who_walks_alone_into_the_shade_keeps_the_track() {
+    let shade = [[40, 118, 150], [30, 128, 128]];
+    let frames = (0..30).map(|i| vec![(standing(50.0 + i as f32 * 10.0, 100.0), if i < 15 { RED } else { shade })]);
+    assert!(followed(frames).iter().flatten().all(|s| s.0 == TrackId(1)));
+}
+
+#[test]
+fn a_suitcase_that_somebody_drags_along_is_no_figure_and_a_child_is() {
+    let mut tracker = Tracker::new(TrackerOptions::default());
+    let mut seen = std::collections::BTreeMap::new();
+    for i in 0..20 {
+        let x = 20.0 + i as f32 * 12.0;
+        let small = Rect::new(x + 30.0, 118.0, 20.0, 36.0);
+        let suitcase = Detection { class: Class::Suitcase, score: 0.25, bbox: small };
+        let child = Detection { bbox: Rect::new(x - 30.0, 90.0, 24.0, 64.0), ..person(0.0, 0.0, 0.6) };
+        let mut all = vec![person(x, 50.0, 0.8), child, Detection { bbox: small, ..person(0.0, 0.0, 0.55) }];
+        // The thing is recognised in most frames, not in all.
+        if i % 3 != 0 {
+            all.push(suitcase);
+        }
+        let step = tracker.update(at(i), SIZE, &all);
+        step.confirmed.iter().for_each(|id| _ = seen.insert(*id, true));
+        step.dismissed.iter().for_each(|id| _ = seen.remove(id));
+    }
+    tracker.finish().dismissed.iter().for_each(|id| _ = seen.remove(id));
+    assert_eq!(seen.len(), 2, "{seen:?}");
+}
+
+#[test]
+fn a_track_does_not_go_on_with_who_comes_from_behind_a_small_figure() {
+    let frames = (0..24).map(|i| {
+        let small = Rect::new(300.0, 200.0 - i as f32, 24.0, 60.0);
+        let tall = Rect::new(296.0 + (i as f32 - 10.0) * 14.0, 150.0, 34.0, 100.0);
+        if i < 10 { vec![(small, BLUE)] } else { vec![(tall, RED)] }
+    });
+    let steps = followed(frames);
+    assert!(steps[10..].iter().flatten().all(|s| s.0 != TrackId(1)), "{steps:?}");
 }
 
 proptest! {

@@ -52,7 +52,8 @@ fn dump() {
                 times[4] += began.elapsed().as_secs_f64() * 1e3;
                 times[5] += 1.0;
                 let things: Vec<_> = all.iter().filter(|t| t.class.group() == Group::Carried).copied().collect();
-                let said = describe(&crop, d.class, &carried_by(&d, &things), SceneLight::of_frame(&frame).as_ref());
+                let seen = vision.embedder.see(&crop).unwrap();
+                let said = describe(&crop, &seen, d.class, &carried_by(&d, &things), SceneLight::of_frame(&frame).as_ref());
                 let name = format!("{camera}_{number:05}_{}.png", id.0);
                 let s = crop.size();
                 image::save_buffer(format!("{to}/{name}"), crop.rgb(), s.width, s.height, image::ColorType::Rgb8).unwrap();

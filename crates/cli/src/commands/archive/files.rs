@@ -10,9 +10,9 @@ use types::CameraId;
 use crate::failure::{Failure, Outcome};
 
 /// Of a folder only these are taken: recorders leave indexes and notes beside their videos.
-const VIDEOS: [&str; 19] = [
-    "3gp", "asf", "avi", "flv", "h264", "h265", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ogv", "ts", "vob",
-    "webm", "wmv",
+const VIDEOS: [&str; 20] = [
+    "3gp", "asf", "avi", "dav", "flv", "h264", "h265", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ogv", "ts",
+    "vob", "webm", "wmv",
 ];
 
 /// Files as they are named, those of folders and below, and what a pattern with `*`, `?` or `[` fits; in order, each once.
@@ -111,10 +111,7 @@ impl CameraPattern {
             Failure::new("no_camera", format!("{whole}: the camera's pattern does not fit"))
                 .hint("the pattern is looked for in the file's name, or in its whole path if it has a slash")
         })?;
-        CameraId::new(&id).map_err(|e| {
-            Failure::because("no_camera", format!("{whole}: {id:?} is no camera's id"), &e)
-                .hint("change the pattern, or use --camera")
-        })
+        parsed(file, &id)
     }
 
     fn within<'a>(&self, text: &'a str) -> Option<&'a str> {
@@ -122,6 +119,26 @@ impl CameraPattern {
         let id = if self.after.is_empty() { rest.split(['.', '/']).next()? } else { rest.split_once(&self.after)?.0 };
         (!id.is_empty()).then_some(id)
     }
+}
+
+/// As a recorder calls a camera: what can't stand in an id is a hyphen.
+pub(super) fn camera_id(file: &Path, name: &str) -> Outcome<CameraId> {
+    let mut id = String::new();
+    for c in name.to_lowercase().chars() {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            id.push(c);
+        } else if !id.is_empty() && !id.ends_with('-') {
+            id.push('-');
+        }
+    }
+    parsed(file, id.trim_end_matches('-'))
+}
+
+fn parsed(file: &Path, id: &str) -> Outcome<CameraId> {
+    CameraId::new(id).map_err(|e| {
+        Failure::because("no_camera", format!("take {id:?} in {} for a camera's id", file.display()), &e)
+            .hint("change the pattern, or use --camera")
+    })
 }
 
 #[cfg(test)]

@@ -2,12 +2,12 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
-use types::{Class, Colour};
+use types::{Class, Colour, Description};
 use vision::{VisionOptions, describe};
 
 use super::{
+    common::{failed, load_vision},
     input::{box_rows, note_missing, redacted_crops},
-    load_vision,
 };
 use crate::{
     failure::{Failure, Outcome},
@@ -73,8 +73,14 @@ impl Colours {
         note_missing(&crops, printer);
         let (mut upper, mut lower) = (Part::default(), Part::default());
         for ((above, below), crop) in labels.into_iter().zip(&crops) {
-            let seen = crop.as_ref().map(|cut| describe(&cut.crop, Class::Person, &[], cut.light.as_ref())).unwrap_or_default();
-            for (part, truth, said) in [(&mut upper, above, seen.upper), (&mut lower, below, seen.lower)] {
+            let told = match crop {
+                Some(cut) => {
+                    let seen = vision.embedder.see(&cut.crop).map_err(|e| failed(&e))?;
+                    describe(&cut.crop, &seen, Class::Person, &[], cut.light.as_ref())
+                }
+                None => Description::default(),
+            };
+            for (part, truth, said) in [(&mut upper, above, told.upper), (&mut lower, below, told.lower)] {
                 if let Some(truth) = truth {
                     part.add(truth.as_str(), said.map(|d| d.word));
                 }

@@ -7,7 +7,7 @@ use vision::{Detector, DetectorOptions, ModelStore};
 
 use super::{
     average_precision::{ImageBoxes, average_precision},
-    failed,
+    common::failed,
     input::{Picture, pictures, yolo_labels},
 };
 use crate::{

@@ -7,9 +7,8 @@ use types::{Class, Group, Rect};
 use vision::VisionOptions;
 
 use super::{
-    failed,
+    common::{failed, load_vision},
     input::{Picture, shift},
-    load_vision,
 };
 use crate::{
     failure::{Failure, Outcome},

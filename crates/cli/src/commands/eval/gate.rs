@@ -8,10 +8,13 @@ use clap::Args;
 use media::Sampling;
 use pipeline::{Attention, AttentionOptions};
 use serde::Serialize;
-use types::{Detection, Frame, Group, Rect, TrackId};
+use types::{Detection, Frame, Rect, TrackId};
 use vision::{Tracker, TrackerOptions, VisionOptions};
 
-use super::{failed, input::each_frame, load_vision};
+use super::{
+    common::{failed, load_vision},
+    input::each_frame,
+};
 use crate::{failure::Outcome, output::Printer};
 
 #[derive(Debug, Args)]
@@ -62,10 +65,9 @@ impl Looker {
 
     fn look(&mut self, number: u64, frame: &Frame, detector: &mut vision::Detector) -> Outcome {
         let began = Instant::now();
-        let mut found: Vec<Detection> = self.attention.look(frame, detector).map_err(|e| failed(&e))?;
+        let found: Vec<Detection> = self.attention.look(frame, detector).map_err(|e| failed(&e))?;
         self.time += began.elapsed();
-        found.retain(|d| d.class.group() != Group::Carried);
-        let step = self.tracker.update(frame.at, frame.size(), &found);
+        let step = self.tracker.follow(frame, &found);
         self.confirmed.extend(step.confirmed);
         step.dismissed.iter().for_each(|id| _ = self.confirmed.remove(id));
         self.rows.extend(step.seen.into_iter().map(|(id, d)| (number, id, d.bbox)));

@@ -9,9 +9,8 @@ use types::Class;
 use vision::{ModelStore, PartsFinder, Vision, VisionError, VisionOptions};
 
 use super::{
-    failed,
+    common::{failed, load_vision},
     input::{Cut, box_rows, note_missing, redacted_crops},
-    load_vision,
 };
 use crate::{
     failure::{Failure, Outcome},

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, FootageDigest};
 use vision::VisionOptions;
 
-use super::{input::no_time, load_vision};
+use super::{common::load_vision, input::no_time};
 use crate::{
     failure::{Failure, Outcome, library},
     output::Printer,

@@ -9,10 +9,13 @@ use clap::Args;
 use media::Sampling;
 use pipeline::{Attention, AttentionOptions};
 use serde::Serialize;
-use types::{Class, Detection, Group, Rect, TrackId};
+use types::{Class, Detection, Rect, TrackId};
 use vision::{Tracker, TrackerOptions, VisionOptions};
 
-use super::{failed, input::each_frame, load_vision};
+use super::{
+    common::{failed, load_vision},
+    input::each_frame,
+};
 use crate::{
     failure::{Failure, Outcome, library},
     output::Printer,
@@ -58,9 +61,8 @@ impl Track {
         let mut confirmed = BTreeSet::new();
         let mut frames = 0;
         each_frame(&self.video, Sampling { fps: self.fps, ..Sampling::default() }, |frame| {
-            let mut found = attention.look(frame, &mut vision.detector).map_err(|e| failed(&e))?;
-            found.retain(|d| d.class.group() != Group::Carried);
-            let step = tracker.update(frame.at, frame.size(), &found);
+            let found = attention.look(frame, &mut vision.detector).map_err(|e| failed(&e))?;
+            let step = tracker.follow(frame, &found);
             confirmed.extend(step.confirmed.iter().copied());
             step.dismissed.iter().for_each(|id| _ = confirmed.remove(id));
             let number = (frame.at.as_duration().as_secs_f64() * rate).round() as u64 + 1;

@@ -17,33 +17,9 @@ use super::{
         points::{copy, sighting},
     },
     POINTS_PER_CALL, Position, Remote,
+    known::{Known, Shards},
 };
 use crate::IndexError;
-
-#[derive(Debug, Clone)]
-pub(super) struct Known {
-    pub(super) collection: String,
-    pub(super) days: BTreeMap<Day, Shards>,
-}
-
-/// Of a day. Cut off while it was written anew it has two; the older one is whole and counts.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Shards {
-    made: BTreeSet<u32>,
-    /// Known to take changes.
-    ready: bool,
-}
-
-impl Known {
-    pub(super) fn shard(&self, day: Day) -> Option<ShardName> {
-        let made = *self.days.get(&day)?.made.first()?;
-        Some(ShardName { day, made })
-    }
-
-    pub(super) fn shards(&self, days: impl std::ops::RangeBounds<Day>) -> Vec<ShardName> {
-        self.days.range(days).filter_map(|(day, _)| self.shard(*day)).collect()
-    }
-}
 
 impl Remote {
     pub(super) fn known(&self) -> Result<Arc<Known>, IndexError> {

@@ -2,7 +2,7 @@
 
 use types::Class;
 
-use super::{Candidate, WrongLength, best, check, push};
+use super::candidate::{Candidate, Least, WrongLength, best, check, push};
 use crate::letterbox::Layout;
 
 const CLASSES: usize = 80;
@@ -14,15 +14,15 @@ pub(super) fn decode(
     sides: &[f32],
     layout: &Layout,
     stride: usize,
-    threshold: f32,
+    least: Least,
     out: &mut Vec<Candidate>,
 ) -> Result<(), WrongLength> {
     let (rows, columns) = (layout.height / stride, layout.width / stride);
     check("class scores", rows * columns * CLASSES, scores.len())?;
     check("box sides", rows * columns * 4 * BINS, sides.len())?;
     for (cell, scores) in scores.chunks_exact(CLASSES).enumerate() {
-        let (class, score) = best(|c: Class| scores[c.coco80()]);
-        if score.is_nan() || score <= threshold {
+        let (class, score) = best(least.of, |c: Class| scores[c.coco80()]);
+        if score.is_nan() || score <= least.score {
             continue;
         }
         let bins = &sides[cell * 4 * BINS..][..4 * BINS];

@@ -4,7 +4,7 @@
 
 use types::Class;
 
-use super::{Candidate, WrongLength, best, check, push, sigmoid};
+use super::candidate::{Candidate, Least, WrongLength, best, check, push, sigmoid};
 use crate::letterbox::Layout;
 
 pub(super) const LEVELS: usize = 6;
@@ -83,7 +83,7 @@ pub(super) fn decode(
     scores: &[f32],
     layout: &Layout,
     level: usize,
-    threshold: f32,
+    least: Least,
     out: &mut Vec<Candidate>,
 ) -> Result<(), WrongLength> {
     let (ys, xs) = (centres(layout.height, level), centres(layout.width, level));
@@ -92,9 +92,9 @@ pub(super) fn decode(
     check("boxes", anchors * 4, boxes.len())?;
     check("class scores", anchors * CLASSES, scores.len())?;
     // Compare before the sigmoid: it costs more than the rest of the loop.
-    let logit = (threshold / (1.0 - threshold).max(1e-6)).max(1e-6).ln();
+    let logit = (least.score / (1.0 - least.score).max(1e-6)).max(1e-6).ln();
     for (i, (b, scores)) in boxes.chunks_exact(4).zip(scores.chunks_exact(CLASSES)).enumerate() {
-        let (class, score) = best(|c| scores[coco91(c)]);
+        let (class, score) = best(least.of, |c| scores[coco91(c)]);
         if score <= logit {
             continue;
         }

@@ -2,12 +2,12 @@
 
 use types::Class;
 
-use super::{Candidate, STRIDES, WrongLength, best, check, push};
+use super::candidate::{Candidate, Least, STRIDES, WrongLength, best, check, push};
 use crate::letterbox::Layout;
 
 const ROW: usize = 85;
 
-pub(super) fn decode(rows: &[f32], layout: &Layout, threshold: f32, out: &mut Vec<Candidate>) -> Result<(), WrongLength> {
+pub(super) fn decode(rows: &[f32], layout: &Layout, least: Least, out: &mut Vec<Candidate>) -> Result<(), WrongLength> {
     let cells = |stride: usize| (layout.height / stride) * (layout.width / stride);
     check("rows", STRIDES.into_iter().map(cells).sum::<usize>() * ROW, rows.len())?;
     let mut rest = rows;
@@ -17,11 +17,11 @@ pub(super) fn decode(rows: &[f32], layout: &Layout, threshold: f32, out: &mut Ve
         rest = after;
         for (cell, row) in level.chunks_exact(ROW).enumerate() {
             // Most cells hold nothing: the objectness alone rules them out.
-            if row[4].is_nan() || row[4] <= threshold {
+            if row[4].is_nan() || row[4] <= least.score {
                 continue;
             }
-            let (class, score) = best(|c: Class| row[4] * row[5 + c.coco80()]);
-            if score <= threshold {
+            let (class, score) = best(least.of, |c: Class| row[4] * row[5 + c.coco80()]);
+            if score <= least.score {
                 continue;
             }
             let s = stride as f32;

@@ -1,0 +1,7 @@
+use crate::{MediaError, installed};
+
+/// Whether GStreamer is here and decoders can be started and confined: a broken installation shows early. Loads nothing into
+/// this process.
+pub fn init() -> Result<(), MediaError> {
+    installed().map(drop)
+}

@@ -1,0 +1,134 @@
+//! Everything that can be sent. There is no other way to make a message: none that changes a device can be made.
+
+use crate::xml::escaped;
+
+/// A question to a device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// What its clock says; by the book nobody needs a password for it.
+    GetSystemDateAndTime,
+    /// Which services it has, and where.
+    GetServices,
+    /// The same, of devices that know no other way.
+    GetCapabilities,
+    GetDeviceInformation,
+    /// Of Media2: H.265 is named there alone.
+    GetProfiles2,
+    GetStreamUri2 {
+        profile: String,
+    },
+    /// Of Media1.
+    GetProfiles1,
+    GetStreamUri1 {
+        profile: String,
+    },
+}
+
+const DEVICE: &str = "http://www.onvif.org/ver10/device/wsdl";
+pub(crate) const MEDIA1: &str = "http://www.onvif.org/ver10/media/wsdl";
+pub(crate) const MEDIA2: &str = "http://www.onvif.org/ver20/media/wsdl";
+
+impl Call {
+    /// One of each, for whoever wants to know what can be sent.
+    pub fn each() -> Vec<Self> {
+        let profile = || "profile".to_owned();
+        let all = vec![
+            Self::GetSystemDateAndTime,
+            Self::GetServices,
+            Self::GetCapabilities,
+            Self::GetDeviceInformation,
+            Self::GetProfiles2,
+            Self::GetStreamUri2 { profile: profile() },
+            Self::GetProfiles1,
+            Self::GetStreamUri1 { profile: profile() },
+        ];
+        debug_assert!(all.iter().all(|call| all.iter().filter(|other| call.place() == other.place()).count() == 1));
+        all
+    }
+
+    /// A number of its own, so that a call that is added is missed in [`Self::each`].
+    const fn place(&self) -> usize {
+        match self {
+            Self::GetSystemDateAndTime => 0,
+            Self::GetServices => 1,
+            Self::GetCapabilities => 2,
+            Self::GetDeviceInformation => 3,
+            Self::GetProfiles2 => 4,
+            Self::GetStreamUri2 { .. } => 5,
+            Self::GetProfiles1 => 6,
+            Self::GetStreamUri1 { .. } => 7,
+        }
+    }
+
+    /// Its name in the standard.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::GetSystemDateAndTime => "GetSystemDateAndTime",
+            Self::GetServices => "GetServices",
+            Self::GetCapabilities => "GetCapabilities",
+            Self::GetDeviceInformation => "GetDeviceInformation",
+            Self::GetProfiles2 | Self::GetProfiles1 => "GetProfiles",
+            Self::GetStreamUri2 { .. } | Self::GetStreamUri1 { .. } => "GetStreamUri",
+        }
+    }
+
+    const fn namespace(&self) -> &'static str {
+        match self {
+            Self::GetSystemDateAndTime | Self::GetServices | Self::GetCapabilities | Self::GetDeviceInformation => DEVICE,
+            Self::GetProfiles2 | Self::GetStreamUri2 { .. } => MEDIA2,
+            Self::GetProfiles1 | Self::GetStreamUri1 { .. } => MEDIA1,
+        }
+    }
+
+    /// What the action of SOAP 1.2 says.
+    pub(crate) fn action(&self) -> String {
+        format!("{}/{}", self.namespace(), self.name())
+    }
+
+    pub(crate) fn body(&self) -> String {
+        let inside = match self {
+            Self::GetSystemDateAndTime | Self::GetDeviceInformation | Self::GetProfiles1 => String::new(),
+            Self::GetServices => "<c:IncludeCapability>false</c:IncludeCapability>".into(),
+            Self::GetCapabilities => "<c:Category>All</c:Category>".into(),
+            Self::GetProfiles2 => "<c:Type>VideoSource</c:Type><c:Type>VideoEncoder</c:Type>".into(),
+            Self::GetStreamUri2 { profile } => {
+                format!("<c:Protocol>RTSP</c:Protocol><c:ProfileToken>{}</c:ProfileToken>", escaped(profile))
+            }
+            Self::GetStreamUri1 { profile } => format!(
+                "<c:StreamSetup><t:Stream xmlns:t=\"http://www.onvif.org/ver10/schema\">RTP-Unicast</t:Stream>\
+                 <t:Transport xmlns:t=\"http://www.onvif.org/ver10/schema\"><t:Protocol>RTSP</t:Protocol></t:Transport>\
+                 </c:StreamSetup><c:ProfileToken>{}</c:ProfileToken>",
+                escaped(profile)
+            ),
+        };
+        format!("<c:{0} xmlns:c=\"{1}\">{inside}</c:{0}>", self.name(), self.namespace())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_that_can_be_made_only_reads() {
+        let all = Call::each();
+        for (n, call) in all.iter().enumerate() {
+            assert_eq!(call.place(), n, "Call::each has them in order, each once");
+            assert!(call.name().starts_with("Get") || call.name().starts_with("Find"), "{call:?}");
+            let body = call.body();
+            assert!(body.starts_with(&format!("<c:{} ", call.name())), "{body}");
+            crate::xml::read(body.as_bytes()).unwrap();
+        }
+        assert_eq!(all.len(), 8);
+    }
+
+    #[test]
+    fn a_profiles_token_can_not_become_another_call() {
+        let profile = "x</c:ProfileToken></c:GetStreamUri><c:SystemReboot/>&<".to_owned();
+        for call in [Call::GetStreamUri1 { profile: profile.clone() }, Call::GetStreamUri2 { profile: profile.clone() }] {
+            let body = crate::xml::read(call.body().as_bytes()).unwrap();
+            assert_eq!(body.find("ProfileToken").unwrap().text(), profile);
+            assert!(body.find("SystemReboot").is_none());
+        }
+    }
+}

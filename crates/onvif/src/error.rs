@@ -1,0 +1,100 @@
+//! What can be wrong with a device, in words for the person who has to do something about it.
+
+/// `device` is its host and port. Never holds a password.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OnvifError {
+    #[error("{device}: its address is in no network that cameras may be in")]
+    Outside { device: String },
+    #[error("{device}: no such host")]
+    NoHost { device: String },
+    #[error("{device}: nothing answers there as ONVIF does ({what})")]
+    NoAnswer { device: String, what: String },
+    #[error("{device}: the answer to {call} did not come within {seconds} s")]
+    Slow { device: String, call: &'static str, seconds: u64 },
+    #[error("{device}: the answer to {call} is larger than {limit} bytes")]
+    Large { device: String, call: &'static str, limit: usize },
+    #[error("{device}: the answer to {call} can't be read: {what}")]
+    NotRead { device: String, call: &'static str, what: String },
+    #[error("{device}: it sends us on to another address, which is not followed")]
+    Redirect { device: String },
+    #[error("{device}: it wants a user name and a password")]
+    NoPassword { device: String },
+    #[error("{device}: it refuses the user name or password")]
+    Refused { device: String },
+    /// Of a device whose clock nobody knows: what is refused may be the time that was shown with the password.
+    #[error("{device}: it refuses the user name, the password, or our clock: it did not say what its own clock is")]
+    RefusedOrClock { device: String },
+    #[error("{device}: it wants the password in the clear (Basic without TLS), where everybody on the line can read it")]
+    BasicInClear { device: String },
+    #[error("{device}: it takes a password only by {offered}, which is not known here")]
+    UnknownLogin { device: String, offered: String },
+    #[error("{device}: it has a TLS certificate that nobody vouches for whom this machine trusts: SHA-256 {pin}")]
+    Untrusted { device: String, pin: String },
+    #[error("{device}: it has another TLS certificate than the one that is trusted: SHA-256 {pin}")]
+    OtherCertificate { device: String, pin: String },
+    #[error("{device}: it refuses {call}: {reason}")]
+    Fault { device: String, call: &'static str, reason: String },
+    #[error("{device}: it is a device without video streams")]
+    NoMedia { device: String },
+    #[error("{device}: it names no address for the stream of profile {profile}")]
+    NoStream { device: String, profile: String },
+}
+
+impl OnvifError {
+    /// A word for programs.
+    pub const fn reason(&self) -> &'static str {
+        match self {
+            Self::Outside { .. } => "outside_networks",
+            Self::NoHost { .. } => "no_host",
+            Self::NoAnswer { .. } => "no_answer",
+            Self::Slow { .. } => "slow",
+            Self::Large { .. } | Self::NotRead { .. } => "bad_answer",
+            Self::Redirect { .. } => "redirect",
+            Self::NoPassword { .. } => "no_password",
+            Self::Refused { .. } => "password_refused",
+            Self::RefusedOrClock { .. } => "password_or_clock_refused",
+            Self::BasicInClear { .. } => "basic_in_clear",
+            Self::UnknownLogin { .. } => "unknown_login",
+            Self::Untrusted { .. } => "certificate_untrusted",
+            Self::OtherCertificate { .. } => "certificate_changed",
+            Self::Fault { .. } => "device_fault",
+            Self::NoMedia { .. } => "no_media",
+            Self::NoStream { .. } => "no_stream",
+        }
+    }
+
+    /// What to do.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Outside { .. } => {
+                "whoever runs this machine names its network under [live] networks in sightline.toml, or the camera needs another address"
+                    .into()
+            }
+            Self::NoHost { .. } => "check the name, or give its address".into(),
+            Self::NoAnswer { .. } => {
+                "switch ONVIF on in the camera, give its port (HOST:8000, HOST:8899), or give its stream with `sightline camera source`"
+                    .into()
+            }
+            Self::Slow { .. } | Self::Large { .. } | Self::NotRead { .. } => {
+                "update or restart the camera; its stream can be given by hand with `sightline camera source`".into()
+            }
+            Self::Redirect { .. } => "if the camera is really there, give that address; try https://HOST too".into(),
+            Self::NoPassword { .. } => "give --user and --password-stdin; many cameras have users of ONVIF apart from others".into(),
+            Self::Refused { .. } => {
+                "check both; many cameras have users of ONVIF apart from others, and lock an account after about five tries".into()
+            }
+            Self::RefusedOrClock { .. } => "set the camera's clock, by NTP best; then check user name and password".into(),
+            Self::BasicInClear { .. } => "switch Digest on in the camera, or give its address as https://HOST".into(),
+            Self::UnknownLogin { .. } => "switch Digest (MD5 or SHA-256) on in the camera".into(),
+            Self::Untrusted { pin, .. } => {
+                format!("if the camera's own page shows the same SHA-256, trust it: --trust {pin}")
+            }
+            Self::OtherCertificate { pin, .. } => {
+                format!("if it was renewed and the camera's own page shows the same SHA-256, trust it: --trust {pin}; if not, somebody is between")
+            }
+            Self::Fault { .. } => "give its stream by hand with `sightline camera source`, or update the camera".into(),
+            Self::NoMedia { .. } => "is it a camera? Give its stream with `sightline camera source` if it has one".into(),
+            Self::NoStream { .. } => "take another profile with --profile, or give its stream with `sightline camera source`".into(),
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Against devices: one of our own that has every fault that users of other systems report, and those of others where they are.
+
+// Clippy knows test functions, not their helpers.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+#[path = "onvif/device.rs"]
+mod device;
+#[path = "onvif/found.rs"]
+mod found;
+#[path = "onvif/partners.rs"]
+mod partners;
+#[path = "onvif/quirks.rs"]
+mod quirks;

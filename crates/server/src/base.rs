@@ -1,0 +1,10 @@
+//! What every room may use: reading within bounds, the clock, requests over HTTPS, and the words for health and problems.
+//!
+//! It uses no other room.
+
+pub(crate) mod bounded;
+pub(crate) mod clock;
+pub(crate) mod health;
+pub(crate) mod http;
+pub(crate) mod problem;
+pub(crate) mod rules;

@@ -1,0 +1,316 @@
+//! Servers that share one catalogue. Each says every so often that it is there and how far its own index is; what only one may
+//! do is done by turns that run out when a server is not heard of.
+//!
+//! A server that is alone, on SQLite, has every turn: it takes each once, from whoever had the file before, and keeps it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use catalogue::{Catalogue, CatalogueError, Fence, ServerPosition, Turn};
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio_util::sync::CancellationToken;
+use types::Chain;
+
+/// A server, a job's or a turn's holder that was not heard of for so long counts as gone.
+pub(crate) const LEASE: Duration = Duration::from_secs(10);
+/// How often a lease is renewed.
+pub(crate) const RENEW: Duration = Duration::from_secs(2);
+/// Nothing that the database doesn't look at is begun by a turn that was not renewed for so long: what is under way then may still
+/// take effect.
+const STANDS: Duration = Duration::from_secs(6);
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// The turns of a server that is alone: whoever opens the file after it takes them.
+const ALWAYS: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+/// What only one server may do at a time.
+pub(crate) mod turns {
+    /// Deletes sightings whose time has come.
+    pub(crate) const RETENTION: &str = "retention";
+    /// Ends and purges cases.
+    pub(crate) const CASES: &str = "cases";
+    /// Adds and removes footage.
+    pub(crate) const FOOTAGE: &str = "footage";
+    /// Tells the configured address what happens to cases.
+    pub(crate) const NOTIFY: &str = "notify";
+    /// Watches the cameras that no worker holds.
+    pub(crate) const LIVE: &str = "live";
+    /// Deletes crops without a sighting.
+    pub(crate) const SWEEP: &str = "sweep";
+}
+
+/// This server among the others.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    catalogue: Catalogue,
+    id: String,
+    shared: Option<Shared>,
+    /// The turns of a server that is alone, by name.
+    alone: tokio::sync::Mutex<BTreeMap<String, Turn>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    place: Arc<Place>,
+    beat: JoinHandle<()>,
+    /// What the index is called that others have too: it is purged for all of them by whoever feeds it.
+    index: Option<String>,
+}
+
+/// What it tells the others.
+#[derive(Debug, Default)]
+pub(crate) struct Place {
+    synced: AtomicU64,
+    pub(crate) purged: AtomicU64,
+    /// The others took it for gone meanwhile.
+    pub(crate) was_away: AtomicBool,
+}
+
+impl Place {
+    fn position(&self) -> ServerPosition {
+        ServerPosition { synced: self.synced.load(Ordering::Relaxed), purged: self.purged.load(Ordering::Relaxed) }
+    }
+}
+
+impl Fleet {
+    /// Joins those that share the catalogue, before anything is read that they could forget; with the name of the index where that
+    /// is on a server.
+    pub(crate) async fn join(catalogue: Catalogue, index: Option<String>) -> Result<Self, CatalogueError> {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        if !catalogue.is_shared() {
+            return Ok(Self { catalogue, id, shared: None, alone: tokio::sync::Mutex::default() });
+        }
+        let place = Arc::new(Place::default());
+        if index.is_none() {
+            // It waits for nothing to be told of: what was purged until now, an index that is opened later shows.
+            place.purged.store(catalogue.last_purge().await?, Ordering::Relaxed);
+        }
+        catalogue.report_server(&id, place.position(), LEASE).await?;
+        let beat = tokio::spawn(beat(catalogue.clone(), id.clone(), place.clone()));
+        let shared = Some(Shared { place, beat, index });
+        Ok(Self { catalogue, id, shared, alone: tokio::sync::Mutex::default() })
+    }
+
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// What it tells the others; `None` where there are none.
+    pub(crate) fn place(&self) -> Option<&Place> {
+        self.shared.as_ref().map(|shared| &*shared.place)
+    }
+
+    /// What the index is called that other servers have too.
+    pub(crate) fn shared_index(&self) -> Option<&str> {
+        self.shared.as_ref()?.index.as_deref()
+    }
+
+    /// Whether other servers have this one's index too.
+    pub(crate) fn shares_index(&self) -> bool {
+        self.shared_index().is_some()
+    }
+
+    /// The change up to which the index is on disk.
+    pub(crate) fn set_synced(&self, synced: u64) {
+        if let Some(shared) = &self.shared {
+            shared.place.synced.store(synced, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes a turn, or goes on without: `None`.
+    pub(crate) async fn turn(&self, name: &str) -> Result<Option<Held>, CatalogueError> {
+        if self.shared.is_some() {
+            return Ok(self.held(self.catalogue.take_turn(name, &self.id, LEASE).await?));
+        }
+        let mut alone = self.alone.lock().await;
+        if !alone.contains_key(name)
+            && let Some(turn) = self.catalogue.seize_turn(name, &self.id, ALWAYS).await?
+        {
+            alone.insert(name.to_owned(), turn);
+        }
+        Ok(alone.get(name).map(|turn| Held { turn: turn.clone(), renewed: None }))
+    }
+
+    /// Takes a turn from whoever has it.
+    pub(crate) async fn seize(&self, name: &str) -> Result<Option<Held>, CatalogueError> {
+        Ok(self.held(self.catalogue.seize_turn(name, &self.id, LEASE).await?))
+    }
+
+    fn held(&self, turn: Option<Turn>) -> Option<Held> {
+        turn.map(|turn| Held { renewed: Some(Renewed::start(self.catalogue.clone(), turn.clone())), turn })
+    }
+
+    /// Waits for a turn.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Busy`] if it takes longer than `patience`.
+    pub(crate) async fn wait_turn(&self, name: &str, patience: Duration) -> Result<Held, CatalogueError> {
+        let until = tokio::time::Instant::now() + patience;
+        loop {
+            if let Some(held) = self.turn(name).await? {
+                return Ok(held);
+            }
+            if tokio::time::Instant::now() >= until {
+                return Err(CatalogueError::Busy(format!("another server is at it: {name}").into()));
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// Returns once every server that is there has, or knows that its index has, purged what was announced up to `seq`.
+    pub(crate) async fn wait_for_purges(&self, seq: u64, patience: Duration) -> Result<(), CatalogueError> {
+        let shares_index = self.shares_index();
+        if let Some(shared) = self.shared.as_ref().filter(|_| !shares_index) {
+            // Its own was done before it was announced.
+            shared.place.purged.fetch_max(seq, Ordering::Relaxed);
+        }
+        let until = tokio::time::Instant::now() + patience;
+        loop {
+            let mut living = self.catalogue.living_servers().await?.into_iter();
+            let behind = living.find(|s| s.at.purged < seq && (shares_index || s.id != self.id));
+            let Some(behind) = behind else { return self.catalogue.forget_purges(seq).await };
+            if tokio::time::Instant::now() >= until {
+                return Err(CatalogueError::Busy(format!("server {} has not deleted from its index yet", behind.id).into()));
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// The others need not wait for it any more.
+    pub(crate) async fn leave(&self) -> Result<(), CatalogueError> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        shared.beat.abort();
+        self.catalogue.requeue_running(Some(&self.id)).await?;
+        self.catalogue.server_leaves(&self.id).await
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.beat.abort();
+        }
+    }
+}
+
+async fn beat(catalogue: Catalogue, id: String, place: Arc<Place>) {
+    loop {
+        tokio::time::sleep(RENEW).await;
+        match catalogue.report_server(&id, place.position(), LEASE).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!("the other servers took this one for gone: an index of its own is made again");
+                place.synced.store(0, Ordering::Relaxed);
+                place.was_away.store(true, Ordering::Relaxed);
+            }
+            Err(error) => tracing::error!(error = %Chain(&error), "the other servers don't hear of this one"),
+        }
+    }
+}
+
+/// A turn that is renewed for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Held {
+    turn: Turn,
+    /// Where there are others.
+    renewed: Option<Renewed>,
+}
+
+#[derive(Debug)]
+struct Renewed {
+    catalogue: Catalogue,
+    lost: CancellationToken,
+    /// When it was last asked for, and given.
+    given: Arc<Mutex<Instant>>,
+    renewing: AbortHandle,
+}
+
+impl Renewed {
+    fn start(catalogue: Catalogue, turn: Turn) -> Self {
+        let (lost, given) = (CancellationToken::new(), Arc::new(Mutex::new(Instant::now())));
+        let renewing = tokio::spawn(renew(catalogue.clone(), turn, lost.clone(), given.clone())).abort_handle();
+        Self { catalogue, lost, given, renewing }
+    }
+}
+
+impl Held {
+    /// What is written by this turn is refused once it is another server's.
+    pub(crate) fn fence(&self) -> Fence {
+        self.turn.clone().into()
+    }
+
+    /// Another server has it by now.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.renewed.as_ref().is_some_and(|held| held.lost.is_cancelled())
+    }
+
+    /// Whether something may be begun by it that the database does not look at.
+    pub(crate) fn stands(&self) -> bool {
+        let Some(held) = &self.renewed else { return true };
+        let given = *held.given.lock().unwrap_or_else(PoisonError::into_inner);
+        !held.lost.is_cancelled() && given.elapsed() < STANDS
+    }
+
+    pub(crate) fn turn(&self) -> Turn {
+        self.turn.clone()
+    }
+
+    /// The others may have it when this returns.
+    pub(crate) async fn leave(mut self) {
+        if let Some(held) = self.renewed.take() {
+            held.renewing.abort();
+            // Else it runs out by itself.
+            let _ = held.catalogue.leave_turn(&self.turn).await;
+        }
+    }
+
+    /// Tells the other servers something.
+    pub(crate) async fn say(&self, what: &[u8]) -> Result<(), CatalogueError> {
+        match &self.renewed {
+            Some(held) => held.catalogue.say(&self.turn, what).await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(held) = &self.renewed else { return };
+        held.renewing.abort();
+        let (catalogue, turn) = (held.catalogue.clone(), self.turn.clone());
+        // Where that fails it runs out by itself.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { catalogue.leave_turn(&turn).await });
+        }
+    }
+}
+
+/// What can't be renewed, because the database is away, is kept until it is known to be another's: what is written by it is
+/// looked at anyway.
+async fn renew(catalogue: Catalogue, turn: Turn, lost: CancellationToken, given: Arc<Mutex<Instant>>) {
+    loop {
+        tokio::time::sleep(RENEW).await;
+        let asked = Instant::now();
+        match catalogue.renew_turn(&turn, LEASE).await {
+            Ok(true) => *given.lock().unwrap_or_else(PoisonError::into_inner) = asked,
+            Ok(false) => {
+                tracing::warn!(turn = turn.name(), "another server took over");
+                return lost.cancel();
+            }
+            Err(error) => tracing::error!(error = %Chain(&error), turn = turn.name(), "a turn is not renewed"),
+        }
+    }
+}

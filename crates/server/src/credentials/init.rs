@@ -1,0 +1,169 @@
+//! How a deployment comes to be: its folder, its authority, the server's keys and one identity a role.
+
+use std::{fs, path::Path};
+
+use access::{Caller, Name, Role, log::KeyKind};
+
+use super::{error::DeploymentError, identities};
+use crate::{
+    config,
+    deployment::{
+        Home, lock,
+        pki::{self, Authority},
+    },
+    record::log,
+};
+
+/// What a new deployment is called and reached by.
+#[derive(Debug, Clone)]
+pub struct InitOptions {
+    /// Whose operator, investigator and camera owner are made.
+    pub organisation: String,
+    /// Whose authoriser and auditor are made; another than `organisation`.
+    pub oversight: String,
+    /// Names and addresses of the server besides localhost, 127.0.0.1 and ::1.
+    pub names: Vec<String>,
+}
+
+impl Default for InitOptions {
+    fn default() -> Self {
+        Self { organisation: "local".to_owned(), oversight: "oversight".to_owned(), names: Vec::new() }
+    }
+}
+
+/// A made deployment.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    pub home: Home,
+    /// The identities made, as their certificates name them.
+    pub identities: Vec<Caller>,
+}
+
+impl Deployment {
+    /// Makes a home folder: configuration, a local certificate authority, the server's certificate and one identity a
+    /// role. Changes nothing where there is a deployment already.
+    pub fn init(home: &Home, options: &InitOptions) -> Result<Self, DeploymentError> {
+        if home.config().exists() {
+            return Err(DeploymentError::Exists(home.root().to_owned()));
+        }
+        if home.pki().exists() {
+            return Err(DeploymentError::Half(home.root().to_owned()));
+        }
+        lock::check_mode(home.root())?;
+        access::check_organisation(&options.organisation, [])?;
+        access::check_organisation(&options.oversight, [])?;
+        if access::skeleton(&options.organisation) == access::skeleton(&options.oversight) {
+            return Err(DeploymentError::SameOrganisation(options.oversight.clone()));
+        }
+        let io = |action, path: &Path| {
+            let path = path.to_owned();
+            move |source| DeploymentError::Io { action, path, source }
+        };
+        // Beside the final name, so that a failure leaves no half-made deployment that looks whole.
+        let scratch = Home::new(home.root().join(".init"));
+        pki::private_folder(home.root()).map_err(io("make", home.root()))?;
+        if scratch.root().exists() {
+            fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
+        }
+        let identities = make_keys(&scratch, options)?;
+        pki::write_public(&scratch.config(), config::TEMPLATE).map_err(io("write", &scratch.config()))?;
+        durable::publish(&scratch.pki(), &home.pki()).map_err(io("make", &home.pki()))?;
+        durable::publish(&scratch.config(), &home.config()).map_err(io("make", &home.config()))?;
+        fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
+        Ok(Self { home: home.clone(), identities })
+    }
+}
+
+fn make_keys(home: &Home, options: &InitOptions) -> Result<Vec<Caller>, DeploymentError> {
+    let folders = [home.pki().join("identities"), home.pki().join("grant-keys")];
+    for folder in &folders {
+        pki::private_folder(folder).map_err(|source| DeploymentError::Io { action: "make", path: folder.clone(), source })?;
+    }
+    let authority = Authority::new()?;
+    authority.save(&home.authority(), &home.pki().join("ca.key"))?;
+    let hosts = pki::server_hosts(&options.names);
+    let server = authority.server(&hosts)?;
+    identities::note_service(home, &Name::new("server")?, &hosts, &server.der).map_err(|source| DeploymentError::Io {
+        action: "write",
+        path: home.pki(),
+        source,
+    })?;
+    server.save(&home.server_certificate(), &home.server_key())?;
+    // Two deployments of one organisation have two logs.
+    let name = format!("sightline.{}.{}", options.organisation, hex::encode(rand::random::<[u8; 4]>()));
+    log::make_key(&name, KeyKind::Log, &home.log_key())?;
+    let mut identities = Vec::new();
+    for (name, role) in [
+        ("operator", Role::Operator),
+        ("investigator", Role::Investigator),
+        ("camera-owner", Role::CameraOwner),
+        ("authoriser", Role::Authoriser),
+        ("auditor", Role::Auditor),
+    ] {
+        let overseer = matches!(role, Role::Authoriser | Role::Auditor);
+        let organisation = if overseer { &options.oversight } else { &options.organisation };
+        let caller = Caller { name: Name::new(name)?, organisation: Name::new(organisation)?, role };
+        let (certificate, key) = home.identity(name);
+        let issued = authority.client(&caller, pki::IDENTITY_DAYS)?;
+        issued.save(&certificate, &key)?;
+        if let Some(issued) = identities::registered(&issued.der) {
+            identities::note(home, &issued).map_err(|source| DeploymentError::Io {
+                action: "write",
+                path: home.pki(),
+                source,
+            })?;
+        }
+        if role == Role::Authoriser {
+            pki::grant_key(&home.grant_key(name), &home.grant_public_key(organisation, name))?;
+        }
+        identities.push(caller);
+    }
+    Ok(identities)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_init_is_refused_and_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path().join("home"));
+        let made = Deployment::init(&home, &InitOptions::default()).unwrap();
+        assert_eq!(made.identities.len(), 5);
+        assert_eq!(home.identities(), ["auditor", "authoriser", "camera-owner", "investigator", "operator"]);
+        let before = fs::read(home.authority()).unwrap();
+        let error = Deployment::init(&home, &InitOptions::default()).unwrap_err();
+        assert!(matches!(error, DeploymentError::Exists(_)));
+        assert_eq!(fs::read(home.authority()).unwrap(), before);
+    }
+
+    #[test]
+    fn requester_and_authoriser_of_one_organisation_can_not_be_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = InitOptions { oversight: "local".to_owned(), ..InitOptions::default() };
+        assert!(matches!(
+            Deployment::init(&Home::new(dir.path().join("home")), &options),
+            Err(DeploymentError::SameOrganisation(_))
+        ));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_can_read_a_private_key() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path().join("home"));
+        Deployment::init(&home, &InitOptions::default()).unwrap();
+        let mut keys = 0;
+        for folder in [home.pki(), home.pki().join("identities")] {
+            for file in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {
+                if file.extension().is_some_and(|e| e == "key") {
+                    keys += 1;
+                    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600, "{}", file.display());
+                }
+            }
+        }
+        assert_eq!(keys, 9);
+    }
+}

@@ -1,0 +1,185 @@
+//! The deployment's own certificate authority, so that even a first try is authenticated.
+
+use std::{
+    fs, io,
+    net::IpAddr,
+    path::{Path, PathBuf},
+};
+
+use access::Caller;
+use chrono::{Datelike, TimeDelta, Utc};
+use ed25519_dalek::{
+    SigningKey,
+    pkcs8::{EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding},
+};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
+    SerialNumber, date_time_ymd,
+};
+
+const AUTHORITY_DAYS: i64 = 3650;
+/// The server's own certificate.
+const SERVER_DAYS: i64 = 397;
+/// An identity's, unless somebody says otherwise: short, so that one that was forgotten ends by itself.
+pub(crate) const IDENTITY_DAYS: i64 = 90;
+
+#[derive(Debug, thiserror::Error)]
+pub enum PkiError {
+    #[error("make a certificate")]
+    Certificate(#[from] rcgen::Error),
+    #[error("make a grant key")]
+    GrantKey(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("read {}", file.display())]
+    Read {
+        file: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("write {}", file.display())]
+    Write {
+        file: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+pub(crate) struct Authority {
+    certificate: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// A certificate and its private key, both PEM.
+pub(crate) struct Issued {
+    pub(crate) der: Vec<u8>,
+    certificate: String,
+    key: String,
+}
+
+impl Authority {
+    pub(crate) fn new() -> Result<Self, PkiError> {
+        let key = KeyPair::generate()?;
+        let mut params = params("Sightline local authority", Vec::new(), AUTHORITY_DAYS)?;
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        let certificate = params.self_signed(&key)?.pem();
+        Ok(Self { certificate, issuer: Issuer::new(params, key) })
+    }
+
+    /// The authority that `init` made.
+    pub(crate) fn load(certificate: &Path, key: &Path) -> Result<Self, PkiError> {
+        let read = |file: &Path| fs::read_to_string(file).map_err(|source| PkiError::Read { file: file.to_owned(), source });
+        let certificate = read(certificate)?;
+        let issuer = Issuer::from_ca_cert_pem(&certificate, KeyPair::from_pem(&read(key)?)?)?;
+        Ok(Self { certificate, issuer })
+    }
+
+    pub(crate) fn save(&self, certificate: &Path, key: &Path) -> Result<(), PkiError> {
+        Issued { der: Vec::new(), certificate: self.certificate.clone(), key: self.issuer.key().serialize_pem() }
+            .save(certificate, key)
+    }
+
+    /// For these names or addresses: [`server_hosts`].
+    pub(crate) fn server(&self, hosts: &[String]) -> Result<Issued, PkiError> {
+        self.host("Sightline server", hosts.to_vec(), SERVER_DAYS)
+    }
+
+    /// For these names or addresses alone.
+    pub(crate) fn service(&self, names: &[String], days: i64) -> Result<Issued, PkiError> {
+        self.host("Sightline service", names.to_vec(), days)
+    }
+
+    fn host(&self, title: &str, names: Vec<String>, days: i64) -> Result<Issued, PkiError> {
+        let sans = names
+            .into_iter()
+            .map(|name| match name.parse::<IpAddr>() {
+                Ok(ip) => Ok(SanType::IpAddress(ip)),
+                Err(_) => name.try_into().map(SanType::DnsName),
+            })
+            .collect::<Result<_, _>>()?;
+        self.issue(title, sans, ExtendedKeyUsagePurpose::ServerAuth, days)
+    }
+
+    pub(crate) fn client(&self, caller: &Caller, days: i64) -> Result<Issued, PkiError> {
+        let uri = caller.uri().try_into()?;
+        let title = format!("Sightline {}", caller.role);
+        self.issue(&title, vec![SanType::URI(uri)], ExtendedKeyUsagePurpose::ClientAuth, days)
+    }
+
+    fn issue(&self, title: &str, sans: Vec<SanType>, purpose: ExtendedKeyUsagePurpose, days: i64) -> Result<Issued, PkiError> {
+        let key = KeyPair::generate()?;
+        let mut params = params(title, sans, days)?;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![purpose];
+        params.use_authority_key_identifier_extension = true;
+        // Random, and positive: the first bit is the sign.
+        let mut serial: [u8; 16] = rand::random();
+        serial[0] = serial[0] & 0x7f | 0x40;
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        Ok(Issued { der: certificate.der().to_vec(), certificate: certificate.pem(), key: key.serialize_pem() })
+    }
+}
+
+/// What a server is called: localhost, 127.0.0.1, ::1 and these names or addresses.
+pub(crate) fn server_hosts(names: &[String]) -> Vec<String> {
+    let mut all: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
+    all.extend(names.iter().filter(|n| !["localhost", "127.0.0.1", "::1"].contains(&n.as_str())).cloned());
+    all
+}
+
+fn params(title: &str, sans: Vec<SanType>, days: i64) -> Result<CertificateParams, PkiError> {
+    let mut params = CertificateParams::new(Vec::new())?;
+    params.distinguished_name.push(DnType::CommonName, title);
+    params.subject_alt_names = sans;
+    let date = |days| {
+        let day = (Utc::now() + TimeDelta::days(days)).date_naive();
+        date_time_ymd(day.year(), day.month() as u8, day.day() as u8)
+    };
+    (params.not_before, params.not_after) = (date(-1), date(days));
+    Ok(params)
+}
+
+impl Issued {
+    pub(crate) fn save(&self, certificate: &Path, key: &Path) -> Result<(), PkiError> {
+        write_public(certificate, &self.certificate)
+            .map_err(|source| PkiError::Write { file: certificate.to_owned(), source })?;
+        write_private(key, &self.key).map_err(|source| PkiError::Write { file: key.to_owned(), source })
+    }
+}
+
+/// Makes an Ed25519 key to sign grants with.
+pub(crate) fn grant_key(private: &Path, public: &Path) -> Result<(), PkiError> {
+    let key = SigningKey::from_bytes(&rand::random());
+    let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|e| PkiError::GrantKey(e.into()))?;
+    let shared = key.verifying_key().to_public_key_pem(LineEnding::LF).map_err(|e| PkiError::GrantKey(e.into()))?;
+    write_private(private, &pem).map_err(|source| PkiError::Write { file: private.to_owned(), source })?;
+    write_public(public, &shared).map_err(|source| PkiError::Write { file: public.to_owned(), source })
+}
+
+pub(crate) fn write_public(file: &Path, text: &str) -> io::Result<()> {
+    write(file, text, 0o644)
+}
+
+pub(crate) fn write_private(file: &Path, text: &str) -> io::Result<()> {
+    write(file, text, 0o600)
+}
+
+/// Never over what is there; never readable by more than `mode` says, not even for a moment.
+fn write(file: &Path, text: &str, mode: u32) -> io::Result<()> {
+    durable::create(file, text.as_bytes(), mode)
+}
+
+/// Makes a file readable by its owner alone.
+pub(crate) fn make_private(file: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600))
+}
+
+/// Makes a folder that only its owner can enter.
+pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}

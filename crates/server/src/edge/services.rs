@@ -1,0 +1,26 @@
+//! The gRPC edge: messages in, domain calls, messages out. Nothing is decided here that `access` can decide.
+
+mod admin;
+mod cameras;
+mod case_watch;
+mod cases;
+mod convert;
+mod export;
+mod footage;
+mod hand_out;
+mod imports;
+mod ingest;
+pub(crate) mod live;
+mod log;
+mod own;
+mod owners;
+mod retention;
+mod search;
+
+use std::sync::Arc;
+
+use crate::edge::app::App;
+
+/// Serves every service of the contract.
+#[derive(Clone)]
+pub(crate) struct Api(pub(crate) Arc<App>);

@@ -1,0 +1,243 @@
+use access::{Action, AuditDetail, Caller, Code as Why, Denial, Matter};
+use catalogue::RevokedIdentity;
+use proto::v1::{self, admin_service_server::AdminService};
+use tonic::{Request, Response, Status};
+
+use super::{
+    Api,
+    convert::{audit_message, moment, party, revocation},
+};
+use crate::{
+    edge::{identity::caller, paging::Page, status::Fault},
+    indexer::reindex::{self, ModelChange, ReindexError},
+    record::log::sealed,
+    store::Rebuilt,
+};
+
+const DEFAULT_LISTED: u32 = 100;
+
+#[tonic::async_trait]
+impl AdminService for Api {
+    async fn status(&self, request: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
+        let caller = caller(&request)?;
+        let answer = self
+            .0
+            .recorded(&caller, Action::Status, None, AuditDetail::default(), async |_| {
+                let catalogue = self.0.catalogue();
+                let jobs = catalogue.job_counts().await?;
+                Ok(v1::StatusResponse {
+                    version: env!("CARGO_PKG_VERSION").to_owned(),
+                    started: moment(self.0.started),
+                    agencies: catalogue.agencies().await?.len() as u64,
+                    cameras: catalogue.camera_count().await?,
+                    sightings: catalogue.sighting_count().await?,
+                    jobs_queued: jobs.queued,
+                    jobs_running: jobs.running,
+                    model_sha256: self.0.store.feed.index().spec().model.to_string(),
+                    caller: Some(party(&caller)),
+                })
+            })
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn check(&self, request: Request<v1::CheckRequest>) -> Result<Response<v1::CheckResponse>, Status> {
+        let caller = caller(&request)?;
+        let repair = request.into_inner().repair;
+        let action = if repair { Action::Repair } else { Action::Check };
+        let answer = self
+            .0
+            .recorded(&caller, action, None, AuditDetail::default(), async |_| Ok(self.0.store.check(repair).await?.into()))
+            .await?;
+        self.0.tell_record_health().await;
+        Ok(Response::new(answer))
+    }
+
+    async fn rebuild_index(
+        &self,
+        request: Request<v1::RebuildIndexRequest>,
+    ) -> Result<Response<v1::RebuildIndexResponse>, Status> {
+        let caller = caller(&request)?;
+        let answer = self
+            .0
+            .recorded(&caller, Action::RebuildIndex, None, AuditDetail::default(), async |_| {
+                let Rebuilt { vectors, elapsed } = self.0.store.rebuild_index().await?;
+                Ok(v1::RebuildIndexResponse { vectors, elapsed: Some(proto::duration(elapsed)) })
+            })
+            .await?;
+        Ok(Response::new(answer))
+    }
+
+    async fn start_reindex(
+        &self,
+        request: Request<v1::StartReindexRequest>,
+    ) -> Result<Response<v1::StartReindexResponse>, Status> {
+        let caller = caller(&request)?;
+        let v1::StartReindexRequest { embedder, appearance_path } = request.into_inner();
+        let detail = AuditDetail::default().seal(sealed(Matter::Path, format!("{embedder} {appearance_path}")));
+        let reindex = self
+            .reindexing(&caller, Action::StartReindex, detail, async |change| {
+                let file = (!appearance_path.is_empty()).then(|| appearance_path.clone().into());
+                change.start((!embedder.is_empty()).then_some(embedder), file).await
+            })
+            .await?;
+        Ok(Response::new(v1::StartReindexResponse { reindex: Some(reindex) }))
+    }
+
+    async fn get_reindex(&self, request: Request<v1::GetReindexRequest>) -> Result<Response<v1::GetReindexResponse>, Status> {
+        let caller = caller(&request)?;
+        let reindex = self.reindexing(&caller, Action::GetReindex, AuditDetail::default(), async |_| Ok(())).await?;
+        Ok(Response::new(v1::GetReindexResponse { reindex: Some(reindex) }))
+    }
+
+    async fn switch_reindex(
+        &self,
+        request: Request<v1::SwitchReindexRequest>,
+    ) -> Result<Response<v1::SwitchReindexResponse>, Status> {
+        let caller = caller(&request)?;
+        let work = async |change: &ModelChange| change.switch().await;
+        let reindex = self.reindexing(&caller, Action::SwitchReindex, AuditDetail::default(), work).await?;
+        Ok(Response::new(v1::SwitchReindexResponse { reindex: Some(reindex) }))
+    }
+
+    async fn roll_back_reindex(
+        &self,
+        request: Request<v1::RollBackReindexRequest>,
+    ) -> Result<Response<v1::RollBackReindexResponse>, Status> {
+        let caller = caller(&request)?;
+        let work = async |change: &ModelChange| change.roll_back().await;
+        let reindex = self.reindexing(&caller, Action::RollBackReindex, AuditDetail::default(), work).await?;
+        Ok(Response::new(v1::RollBackReindexResponse { reindex: Some(reindex) }))
+    }
+
+    async fn drop_reindex(&self, request: Request<v1::DropReindexRequest>) -> Result<Response<v1::DropReindexResponse>, Status> {
+        let caller = caller(&request)?;
+        let work = async |change: &ModelChange| change.drop_previous().await;
+        let reindex = self.reindexing(&caller, Action::DropReindex, AuditDetail::default(), work).await?;
+        Ok(Response::new(v1::DropReindexResponse { reindex: Some(reindex) }))
+    }
+
+    async fn list_audit(&self, request: Request<v1::ListAuditRequest>) -> Result<Response<v1::ListAuditResponse>, Status> {
+        let caller = caller(&request)?;
+        let request = request.into_inner();
+        let (entries, next_page_token) = self
+            .0
+            .recorded(&caller, Action::ListAudit, None, AuditDetail::default(), async |_| {
+                let page = Page::of("audit", request.after_seq, request.limit, DEFAULT_LISTED, &request.page_token)?;
+                let after = page.after.unwrap_or(request.after_seq);
+                let entries = self.0.catalogue().audit_since(after, None, page.rows()).await?;
+                Ok(page.cut(entries, |e| e.receipt.seq, |e| Some(audit_message(e))))
+            })
+            .await?;
+        Ok(Response::new(v1::ListAuditResponse { entries, next_page_token }))
+    }
+
+    async fn revoke_certificate(
+        &self,
+        request: Request<v1::RevokeCertificateRequest>,
+    ) -> Result<Response<v1::RevokeCertificateResponse>, Status> {
+        let caller = caller(&request)?;
+        let v1::RevokeCertificateRequest { serial, uri } = request.into_inner();
+        let well_formed = (1..=40).contains(&serial.len()) && serial.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+        let detail = AuditDetail { serial: well_formed.then(|| serial.clone()), ..AuditDetail::default() };
+        let revoked = self
+            .0
+            .recorded(&caller, Action::RevokeIdentity, None, detail, async |_| {
+                if !well_formed {
+                    let hint = "`sightline identity list` shows the serial numbers";
+                    return Err(Fault::invalid("serial", "a serial number is 1 to 40 of 0-9 and a-f", hint));
+                }
+                let hint = "name whom the certificate names: sightline://ORGANISATION/ROLE/NAME";
+                let whom = Caller::from_uri(&uri).map_err(|e| Fault::invalid("uri", e.to_string(), hint))?;
+                self.check_issued(&serial, &whom)?;
+                let by = Some((*caller).clone());
+                let revoked = RevokedIdentity { serial: serial.clone(), caller: whom, at: self.0.now(), by };
+                self.0.catalogue().revoke_identity(&revoked).await?;
+                self.0.callers.revoke(&serial);
+                // What a revoked authoriser granted permits nothing any more: whoever streams looks again.
+                self.0.rules.changed();
+                Ok(revoked)
+            })
+            .await?;
+        Ok(Response::new(v1::RevokeCertificateResponse { revocation: Some(revocation(&revoked)) }))
+    }
+
+    async fn list_revocations(
+        &self,
+        request: Request<v1::ListRevocationsRequest>,
+    ) -> Result<Response<v1::ListRevocationsResponse>, Status> {
+        let caller = caller(&request)?;
+        let revoked = self
+            .0
+            .recorded(&caller, Action::ListIdentities, None, AuditDetail::default(), async |_| {
+                Ok(self.0.catalogue().revoked_identities().await?)
+            })
+            .await?;
+        Ok(Response::new(v1::ListRevocationsResponse { revocations: revoked.iter().map(revocation).collect() }))
+    }
+}
+
+impl Api {
+    /// Whether the authority issued the certificate to that identity. Where the authority is on another machine, the operator
+    /// there has looked: `sightline identity revoke` reads its list.
+    fn check_issued(&self, serial: &str, whom: &Caller) -> Result<(), Fault> {
+        let issued = self.0.home.issued().map_err(|e| {
+            tracing::error!(error = %e, "the list of issued certificates can't be read");
+            Denial::new(Why::UnknownSerial, "the list of issued certificates can't be read", "have pki/issued.jsonl put back")
+        })?;
+        if issued.is_empty() || issued.iter().any(|i| i.serial == serial && i.uri == whom.uri()) {
+            return Ok(());
+        }
+        let reason = format!("no certificate {serial} was issued to {whom}");
+        let hint = "`sightline identity list` shows the serial numbers and whom they name";
+        Err(Denial::new(Why::UnknownSerial, reason, hint).into())
+    }
+
+    /// A call about the reindex; what it is like afterwards.
+    async fn reindexing(
+        &self,
+        caller: &Caller,
+        action: Action,
+        detail: AuditDetail,
+        work: impl AsyncFnOnce(&ModelChange) -> Result<(), ReindexError>,
+    ) -> Result<v1::Reindex, Status> {
+        self.0
+            .recorded(caller, action, None, detail, async |_| {
+                let change = &self.0.store.reindex;
+                // One at a time: two that switch at once must see each other.
+                let _one = change.turn.lock().await;
+                change.check_alone().await?;
+                work(change).await?;
+                Ok(message(&change.progress().await?))
+            })
+            .await
+    }
+}
+
+fn message(progress: &reindex::Progress) -> v1::Reindex {
+    use reindex::State;
+    let state = match progress.state {
+        State::None => v1::ReindexState::None,
+        State::Embedding => v1::ReindexState::Embedding,
+        State::Ready => v1::ReindexState::Ready,
+        State::Switched => v1::ReindexState::Switched,
+    };
+    let new = if progress.state == State::Switched { Some(&progress.current) } else { progress.other.as_ref() };
+    let left = u32::try_from(progress.left).unwrap_or(u32::MAX);
+    v1::Reindex {
+        state: state.into(),
+        current_sha256: progress.current.model.to_string(),
+        other_sha256: progress.other.as_ref().map(|m| m.model.to_string()).unwrap_or_default(),
+        embedder: new.and_then(|m| m.embedder.clone()).unwrap_or_default(),
+        left: progress.left,
+        embedded: progress.embedded,
+        each: (progress.embedded > 0).then(|| proto::duration(progress.each)),
+        time_left: (progress.embedded > 0).then(|| proto::duration(progress.each.saturating_mul(left))),
+        comparison: progress.comparison.map(|c| v1::ModelComparison {
+            queries: c.queries,
+            agreement: c.agreement,
+            best_kept: c.best_kept,
+            best_elsewhere_kept: c.best_elsewhere_kept,
+        }),
+    }
+}

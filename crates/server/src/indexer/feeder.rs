@@ -1,0 +1,142 @@
+//! Who feeds an index. One that only this process has is fed by it. Of servers that share one, on a Qdrant server, one feeds it, by
+//! a turn, and tells the others how far it is; when it is not heard of any more another goes on from what is noted there.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use catalogue::CatalogueError;
+use index::Leave;
+use serde::{Deserialize, Serialize};
+use types::ModelDigest;
+
+use crate::cluster::fleet::{Fleet, Held};
+
+/// How far an index is, told by whoever feeds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Told {
+    /// Of the turn by which it is fed, and how often its days came and went since: others ask anew what there is.
+    pub(crate) epoch: u64,
+    pub(crate) shape: u64,
+    /// Changes up to here are in it, and for good.
+    pub(crate) taken: u64,
+    pub(crate) synced: u64,
+    /// The last purge carried out on it.
+    pub(crate) purged: u64,
+    /// Sightings that another model's vectors keep out of it.
+    pub(crate) others: u64,
+}
+
+/// Whether this server feeds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Feeds {
+    Yes,
+    /// Since just now.
+    Begins,
+    No,
+}
+
+#[derive(Debug)]
+pub(crate) struct Feeder(Option<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    fleet: Arc<Fleet>,
+    turn: String,
+    held: Arc<Mutex<Option<Held>>>,
+}
+
+impl Feeder {
+    /// Of the index of a model: two servers that fed one would bring back what the other deleted.
+    pub(crate) fn of(fleet: &Arc<Fleet>, model: ModelDigest) -> Self {
+        let shared =
+            |name| Shared { fleet: fleet.clone(), turn: format!("index {name} {}", model.short()), held: Arc::default() };
+        Self(fleet.shared_index().map(shared))
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// For the index: as long as this server may feed it.
+    pub(crate) fn leave(&self) -> Leave {
+        match &self.0 {
+            Some(Shared { held, .. }) => {
+                let held = held.clone();
+                Leave::while_it(move || stands(&held))
+            }
+            None => Leave::always(),
+        }
+    }
+
+    pub(crate) fn is_ours(&self) -> bool {
+        self.0.as_ref().is_none_or(|shared| stands(&shared.held))
+    }
+
+    /// Takes the turn where it is nobody's.
+    pub(crate) async fn feeds(&self) -> Result<Feeds, CatalogueError> {
+        let Some(shared) = &self.0 else { return Ok(Feeds::Yes) };
+        {
+            let mut held = lock(&shared.held);
+            if held.as_ref().is_some_and(Held::is_lost) {
+                *held = None;
+            }
+            match held.as_ref() {
+                Some(held) if held.stands() => return Ok(Feeds::Yes),
+                // The database did not answer for a while; it may still be ours.
+                Some(_) => return Ok(Feeds::No),
+                None => {}
+            }
+        }
+        let Some(taken) = shared.fleet.turn(&shared.turn).await? else { return Ok(Feeds::No) };
+        *lock(&shared.held) = Some(taken);
+        Ok(Feeds::Begins)
+    }
+
+    /// Takes the turn from whoever has it.
+    pub(crate) async fn seize(&self) -> Result<(), CatalogueError> {
+        if let Some(shared) = self.0.as_ref().filter(|_| !self.is_ours()) {
+            let seized = shared.fleet.seize(&shared.turn).await?;
+            *lock(&shared.held) = seized;
+        }
+        Ok(())
+    }
+
+    /// Tells the others; `None` where the turn is another's by now.
+    pub(crate) async fn tell(&self, told: Told) -> Result<Option<Told>, CatalogueError> {
+        let Some(shared) = &self.0 else { return Ok(Some(told)) };
+        let Some(turn) = lock(&shared.held).as_ref().map(Held::turn) else { return Ok(None) };
+        let told = Told { epoch: turn.epoch(), ..told };
+        let text = serde_json::to_vec(&told).unwrap_or_default();
+        if shared.fleet.catalogue().say(&turn, &text).await? {
+            return Ok(Some(told));
+        }
+        let mut held = lock(&shared.held);
+        if held.as_ref().map(Held::turn).is_some_and(|now| now == turn) {
+            *held = None;
+        }
+        Ok(None)
+    }
+
+    /// What whoever feeds it told last; `None` where nobody did, or nobody feeds it.
+    pub(crate) async fn hear(&self) -> Result<Option<Told>, CatalogueError> {
+        let Some(shared) = &self.0 else { return Ok(None) };
+        let said = shared.fleet.catalogue().said(&shared.turn).await?;
+        Ok(said.and_then(|text| serde_json::from_slice(&text).ok()))
+    }
+
+    /// The others may feed it.
+    pub(crate) async fn stop(&self) {
+        let held = self.0.as_ref().and_then(|shared| lock(&shared.held).take());
+        if let Some(held) = held {
+            held.leave().await;
+        }
+    }
+}
+
+fn stands(held: &Mutex<Option<Held>>) -> bool {
+    lock(held).as_ref().is_some_and(Held::stands)
+}
+
+fn lock(held: &Mutex<Option<Held>>) -> MutexGuard<'_, Option<Held>> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,525 @@
+//! Another model takes over the appearance vectors, from stored crops and with no decoding, while searches go on.
+//!
+//! ```text
+//! (none) ─ start ─▶ embedding ─ all embedded and compared ─▶ ready ─ switch ─▶ switched ─ drop ─▶ (none)
+//!                       └────────────── roll back ───────────────┴───── roll back ─┘
+//! ```
+//!
+//! From the start until the drop every sighting gets vectors of both models: its own from whoever saw it, and the other's from
+//! its stored crop, both found by following the catalogue's changes ([`IndexFeed`]). A vector is kept with the number of the
+//! change it belongs to, so a process killed anywhere goes on where it was. Which model is searched is one row in the
+//! catalogue; cameras and footage go on with the old embedder until the drop, so that there is a way back.
+//!
+//! A sighting's own vector is the mean over several pictures of its track; from its crop it is made of the best one alone.
+
+mod compare;
+mod error;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use catalogue::{AppearanceModel, Catalogue, ModelPlace};
+use index::{IndexSpec, Place};
+use tokio_util::sync::CancellationToken;
+use types::{Chain, ModelDigest, ReceiveTime};
+use vision::{Embedder, ModelStore, Projection, VisionError};
+
+pub(crate) use compare::Comparison;
+pub(crate) use error::{ModelError, ReindexError};
+
+use super::{
+    embed_again::EmbedAgain,
+    feed::{FeedError, IndexFeed, ModelFeed},
+    feeder::Feeder,
+};
+use crate::{
+    base::problem::{Kind, Problem},
+    cluster::fleet::Fleet,
+    config::Config,
+};
+
+/// Changes that the index beside takes at once: a stop waits for so many crops at most.
+const BATCH: u32 = 64;
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Vectors that change places in one transaction.
+const ADOPTED: u32 = 256;
+/// How long searches that began before a drop may take to end.
+const SEARCHES: Duration = Duration::from_secs(60);
+/// How long other servers' searches may read the old vectors after a switch.
+const OTHERS: Duration = Duration::from_secs(15);
+
+/// How far a reindex is.
+#[derive(Debug, Clone)]
+pub(crate) struct Progress {
+    pub(crate) state: State,
+    pub(crate) current: AppearanceModel,
+    /// The one on its way, or the one before.
+    pub(crate) other: Option<AppearanceModel>,
+    /// Changes that the index beside has not taken.
+    pub(crate) left: u64,
+    /// Crops embedded by this process, and how long one took.
+    pub(crate) embedded: u64,
+    pub(crate) each: Duration,
+    pub(crate) comparison: Option<Comparison>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    None,
+    Embedding,
+    Ready,
+    Switched,
+}
+
+/// Which models there are, and which the cameras and footage are looked at with.
+#[derive(Debug, Clone)]
+pub(crate) struct Models {
+    pub(crate) current: AppearanceModel,
+    pub(crate) other: Option<AppearanceModel>,
+    /// Somebody chose the current one here and not in the configuration.
+    pub(crate) chosen: bool,
+}
+
+impl Models {
+    /// Those the catalogue names, else the configuration's.
+    pub(crate) async fn read(catalogue: &Catalogue, configured: &AppearanceModel) -> Result<Self, ModelError> {
+        let mut all = catalogue.appearance_models().await?;
+        let mut take = |place| all.iter().position(|m| m.place == place).map(|i| all.swap_remove(i));
+        let current = take(ModelPlace::Current);
+        let other = take(ModelPlace::Next).or_else(|| take(ModelPlace::Previous));
+        let chosen = current.is_some() || other.is_some();
+        Ok(Self { current: current.unwrap_or_else(|| configured.clone()), other, chosen })
+    }
+
+    /// The model that sees: the one searched, or the one before until it is dropped.
+    pub(crate) fn sees(&self) -> &AppearanceModel {
+        self.other.as_ref().filter(|m| m.place == ModelPlace::Previous).unwrap_or(&self.current)
+    }
+}
+
+/// Which model makes a vector: that of the index that is asked.
+#[derive(Debug, Clone)]
+pub(crate) struct MadeBy {
+    pub(crate) model: ModelDigest,
+    pub(crate) embedder: Option<String>,
+    pub(crate) appearance: Option<PathBuf>,
+}
+
+/// Which model's vectors are searched, and the change to another's.
+#[derive(Debug)]
+pub(crate) struct ModelChange {
+    catalogue: Catalogue,
+    feed: Arc<IndexFeed>,
+    models: ModelStore,
+    fleet: Arc<Fleet>,
+    /// The model that the configuration names.
+    configured: AppearanceModel,
+    data: PathBuf,
+    /// Where the indexes are.
+    place: Place,
+    /// An index of a model that nobody uses is left behind where it was.
+    untidy: AtomicBool,
+    /// Held by whoever changes which model is searched.
+    pub(crate) turn: tokio::sync::Mutex<()>,
+}
+
+impl ModelChange {
+    pub(crate) fn new(
+        catalogue: Catalogue,
+        feed: Arc<IndexFeed>,
+        models: ModelStore,
+        fleet: Arc<Fleet>,
+        configured: AppearanceModel,
+        data: PathBuf,
+        place: Place,
+    ) -> Self {
+        let (untidy, turn) = (AtomicBool::new(false), tokio::sync::Mutex::default());
+        Self { catalogue, feed, models, fleet, configured, data, place, untidy, turn }
+    }
+
+    pub(crate) async fn appearance(&self) -> Result<Models, ModelError> {
+        Models::read(&self.catalogue, &self.configured).await
+    }
+
+    /// File of a model's learned step.
+    pub(crate) fn learned(&self, model: &AppearanceModel) -> Option<PathBuf> {
+        learned(&self.data, model)
+    }
+
+    /// How the vectors of an index are made, for one more.
+    pub(crate) async fn made_by(&self, model: ModelDigest) -> Result<MadeBy, ReindexError> {
+        let Models { current, other, .. } = self.appearance().await?;
+        let found = std::iter::once(current).chain(other).find(|known| known.model == model);
+        // Rolled back just now.
+        let found = found.ok_or_else(|| precondition("another model takes over just now", "ask again"))?;
+        let appearance = self.learned(&found);
+        Ok(MadeBy { model, embedder: found.embedder, appearance })
+    }
+
+    fn embed_again(&self, model: &AppearanceModel) -> Arc<EmbedAgain> {
+        Arc::new(EmbedAgain::new(self.models.clone(), model.embedder.clone(), self.learned(model)))
+    }
+
+    /// Opens the index beside, if there is to be one.
+    pub(crate) async fn open_side(&self) -> Result<(), ModelError> {
+        let Some(other) = self.appearance().await?.other else { return Ok(()) };
+        self.feed.set_side(Some(Arc::new(self.open_feed(&other).await?)));
+        Ok(())
+    }
+
+    async fn open_feed(&self, model: &AppearanceModel) -> Result<ModelFeed, ModelError> {
+        share_learned(&self.catalogue, &self.data, model).await?;
+        let spec = spec_of(&self.models, model, &self.data).await?;
+        let (feeder, again) = (Feeder::of(&self.fleet, spec.model), Some(self.embed_again(model)));
+        Ok(ModelFeed::open(self.catalogue.clone(), &self.place, feeder, spec, again, false).await?)
+    }
+
+    /// Has the models searched, and made beside, that another server chose.
+    pub(crate) async fn follow_models(&self) -> Result<(), ModelError> {
+        // Else this server is at it itself.
+        let Ok(_one) = self.turn.try_lock() else { return Ok(()) };
+        let Models { current, other, .. } = self.appearance().await?;
+        let of = |feed: &ModelFeed| feed.index().spec().model;
+        if of(&self.feed.main()) != current.model {
+            if self.feed.side().is_some_and(|side| of(&side) == current.model) {
+                self.feed.exchange();
+            } else {
+                self.feed.set_main(self.open_feed(&current).await?).retire().await;
+            }
+            tracing::info!(model = %current.model.short(), "another model's vectors are searched from now on");
+        }
+        if self.feed.side().as_deref().map(of) != other.map(|m| m.model) {
+            self.close_side().await;
+            self.open_side().await?;
+        }
+        Ok(())
+    }
+
+    /// Begins to make vectors of another model: its name in the manifest and the file of its learned step, of which a copy is
+    /// kept.
+    pub(crate) async fn start(&self, embedder: Option<String>, file: Option<PathBuf>) -> Result<(), ReindexError> {
+        let appearance = match file {
+            Some(file) => Some(self.keep_learned(&file).await?),
+            None => None,
+        };
+        let mut next = AppearanceModel {
+            place: ModelPlace::Next,
+            model: self.configured.model,
+            embedder,
+            appearance,
+            since: ReceiveTime::now(),
+            comparison: None,
+        };
+        next.model = match spec_of(&self.models, &next, &self.data).await {
+            Ok(spec) => spec.model,
+            Err(ModelError::Vision(error)) => return Err(no_model(&error)),
+            Err(error) => return Err(error.into()),
+        };
+        if next.model == self.feed.index().spec().model {
+            return Err(Problem::invalid("same_model", "that model makes the vectors already", "name another one").into());
+        }
+        // Before the others hear of it.
+        share_learned(&self.catalogue, &self.data, &next).await?;
+        if !self.catalogue.begin_reindex(&next).await? {
+            return Err(precondition("another model is on its way or kept already", "switch and drop, or roll back, first"));
+        }
+        self.open_side().await?;
+        Ok(())
+    }
+
+    async fn keep_learned(&self, file: &Path) -> Result<String, ReindexError> {
+        let (file, folder) = (file.to_owned(), self.data.join("appearance"));
+        let keep = move || -> Result<String, VisionError> {
+            let learned = Projection::open(&file)?;
+            let name = format!("{}.projection", learned.digest());
+            put_learned(&folder, &name, &learned.write())?;
+            Ok(name)
+        };
+        let kept = tokio::task::spawn_blocking(keep).await.map_err(|_| FeedError::Thread)?;
+        kept.map_err(|e| {
+            let hint = "give the file of `sightline appearance learn`, on the server's machine";
+            Problem::invalid("not_learned", Chain(&e).to_string(), hint).into()
+        })
+    }
+
+    /// How far it is.
+    pub(crate) async fn progress(&self) -> Result<Progress, ModelError> {
+        let Models { current, other, .. } = self.appearance().await?;
+        let side = self.feed.side();
+        let left = match &side {
+            Some(side) => self.catalogue.last_change().await?.saturating_sub(side.taken()),
+            None => 0,
+        };
+        let place = other.as_ref().map(|m| m.place);
+        let measured = if place == Some(ModelPlace::Next) {
+            &other.as_ref().and_then(|m| m.comparison.clone())
+        } else {
+            &current.comparison
+        };
+        let comparison = measured.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let state = match place {
+            None => State::None,
+            Some(ModelPlace::Next) if left == 0 && comparison.is_some() => State::Ready,
+            Some(ModelPlace::Next) => State::Embedding,
+            Some(_) => State::Switched,
+        };
+        let (embedded, each) = side.map(|s| s.embedded()).unwrap_or_default();
+        Ok(Progress { state, current, other, left, embedded, each, comparison })
+    }
+
+    /// From now on the new model's vectors are searched.
+    pub(crate) async fn switch(&self) -> Result<(), ReindexError> {
+        let progress = self.progress().await?;
+        let embedded = progress.other.as_ref().is_some_and(|m| m.place == ModelPlace::Next) && progress.comparison.is_some();
+        if !embedded {
+            return Err(precondition("not every sighting is embedded and compared yet", "see `sightline reindex status`"));
+        }
+        let before = progress.current;
+        self.feed.swap(async || self.catalogue.switch_model(&before).await).await?;
+        Ok(())
+    }
+
+    /// Back to the model before the start.
+    pub(crate) async fn roll_back(&self) -> Result<(), ReindexError> {
+        match self.progress().await?.state {
+            State::None => return Err(precondition("no other model is on its way or kept", "there is nothing to roll back")),
+            State::Switched => self.feed.swap(async || self.catalogue.roll_back_model().await).await?,
+            State::Embedding | State::Ready => self.catalogue.roll_back_model().await?,
+        }
+        self.forget_side().await?;
+        Ok(())
+    }
+
+    /// No way back from here: the old model's vectors go.
+    pub(crate) async fn drop_previous(&self) -> Result<(), ReindexError> {
+        if self.progress().await?.state != State::Switched {
+            return Err(precondition("the new model is not searched yet", "switch to it first: `sightline reindex switch`"));
+        }
+        // Searches that began before the switch still read the old vectors.
+        self.wait_for_searches().await?;
+        if self.fleet.shares_index() {
+            self.wait_for_others(self.appearance().await?.current.since).await;
+        }
+        self.catalogue.drop_previous_model().await?;
+        self.forget_side().await?;
+        Ok(())
+    }
+
+    /// Where each server has an index of its own, it makes the next one itself when it starts: they change models one at a time.
+    pub(crate) async fn check_alone(&self) -> Result<(), ReindexError> {
+        if self.fleet.is_shared() && !self.fleet.shares_index() && self.catalogue.living_servers().await?.len() > 1 {
+            return Err(precondition(
+                "other servers are running",
+                "stop all servers but this one for the reindex, then start them again",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Of the other servers', which learn of a switch in a moment.
+    async fn wait_for_others(&self, switched: ReceiveTime) {
+        let since = ReceiveTime::now().as_micros() - switched.as_micros();
+        let left = OTHERS.saturating_sub(Duration::from_micros(since.max(0).unsigned_abs()));
+        tokio::time::sleep(left).await;
+    }
+
+    async fn wait_for_searches(&self) -> Result<(), ReindexError> {
+        let Some(side) = self.feed.side() else { return Ok(()) };
+        let deadline = tokio::time::Instant::now() + SEARCHES;
+        while Arc::strong_count(side.index()) > 1 {
+            if tokio::time::Instant::now() > deadline {
+                return Err(precondition("a search that began before the switch still runs", "try again in a minute"));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(())
+    }
+
+    async fn close_side(&self) {
+        if let Some(side) = self.feed.side() {
+            self.feed.set_side(None);
+            side.retire().await;
+        }
+    }
+
+    async fn forget_side(&self) -> Result<(), ModelError> {
+        self.close_side().await;
+        self.tidy_models().await
+    }
+
+    /// Leaves no vector of a model that has no part any more, and makes those of the current one the sightings' own. Cut short,
+    /// the next start does it.
+    pub(crate) async fn tidy_models(&self) -> Result<(), ModelError> {
+        let models = self.appearance().await?;
+        if models.other.is_none() && models.chosen {
+            while self.catalogue.adopt_embeddings(models.current.model, ADOPTED).await? > 0 {}
+        }
+        let kept: Vec<_> = std::iter::once(models.current.model).chain(models.other.map(|m| m.model)).collect();
+        self.catalogue.delete_embeddings(&kept).await?;
+        self.catalogue.forget_embeddings().await?;
+        if !models.chosen {
+            return Ok(());
+        }
+        let place = self.place.clone();
+        let removed = tokio::task::spawn_blocking(move || place.keep_only(&kept)).await.map_err(|_| FeedError::Thread)?;
+        if let Err(error) = &removed {
+            tracing::warn!(error = %Chain(error), "an index of another model is left behind: trying again");
+        }
+        self.untidy.store(removed.is_err(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Compares the models where that was not done; the search of it is this process's own and reads no crop.
+    async fn compare_when_ready(&self) -> Result<(), ModelError> {
+        let progress = self.progress().await?;
+        let next = progress.other.filter(|m| m.place == ModelPlace::Next);
+        let (Some(_), None, 0) = (next, progress.comparison, progress.left) else { return Ok(()) };
+        // By whoever feeds it.
+        let Some(side) = self.feed.side().filter(|side| side.is_ours()) else { return Ok(()) };
+        let comparison = compare::compare(&self.catalogue, &self.feed.index(), side.index()).await?;
+        tracing::info!(?comparison, "models compared");
+        let text = serde_json::to_string(&comparison).unwrap_or_default();
+        Ok(self.catalogue.note_comparison(&text).await?)
+    }
+}
+
+/// What was named can't make vectors.
+fn no_model(error: &VisionError) -> ReindexError {
+    let hint = "name an embedder of `sightline models list`, with --appearance learned on it";
+    Problem::invalid("no_model", Chain(error).to_string(), hint).into()
+}
+
+fn precondition(message: &str, hint: &'static str) -> ReindexError {
+    Problem::new(Kind::State, "reindex", message, hint).into()
+}
+
+pub(crate) fn learned(data: &Path, model: &AppearanceModel) -> Option<PathBuf> {
+    // Absolute where the configuration names it.
+    model.appearance.as_ref().map(|name| data.join("appearance").join(name))
+}
+
+/// Sees to it that the file of a model's learned step is here and in the catalogue: one server alone may have been given it, at a
+/// time when it was not kept there.
+pub(crate) async fn share_learned(catalogue: &Catalogue, data: &Path, model: &AppearanceModel) -> Result<(), ModelError> {
+    let Some(name) = model.appearance.as_deref().filter(|name| !Path::new(name).is_absolute()) else { return Ok(()) };
+    let (file, kept) = (data.join("appearance").join(name), catalogue.learned(name).await?);
+    let kept = match (file.exists(), kept) {
+        (false, Some(kept)) => kept,
+        (true, None) => {
+            let here = tokio::fs::read(&file).await.map_err(|source| VisionError::Read { file, source })?;
+            return Ok(catalogue.keep_learned(name, &here).await?);
+        }
+        _ => return Ok(()),
+    };
+    let (folder, name) = (data.join("appearance"), name.to_owned());
+    Ok(tokio::task::spawn_blocking(move || put_learned(&folder, &name, &kept)).await.map_err(|_| FeedError::Thread)??)
+}
+
+/// There whole, or not at all, also after a power cut.
+fn put_learned(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), VisionError> {
+    let file = folder.join(name);
+    durable::write(&file, bytes).map_err(|source| VisionError::Read { file, source })
+}
+
+/// After an upgrade to a build of another recipe: what was stored is searched by the recipe that made it, and new sightings get its
+/// vectors, until somebody reindexes. Looks at what saw last, and notes the choice as a reindex does.
+pub(crate) async fn keep_recipe(
+    catalogue: &catalogue::Catalogue,
+    models: &vision::ModelStore,
+    data: &Path,
+    found: Models,
+) -> Result<Models, ModelError> {
+    // A file of its own says which recipe it is of.
+    if found.current.appearance.is_some() {
+        return Ok(found);
+    }
+    let made_by = if found.chosen { Some(found.current.model) } else { catalogue.last_seen_by().await? };
+    let Some(made_by) = made_by else { return Ok(found) };
+    if spec_of(models, &found.current, data).await?.model == made_by {
+        return Ok(found);
+    }
+    let folder = data.join("appearance");
+    let keep = move || -> Result<String, VisionError> {
+        let before = Projection::embedded_before()?;
+        let name = format!("{}.projection", before.digest());
+        put_learned(&folder, &name, &before.write())?;
+        Ok(name)
+    };
+    let name = tokio::task::spawn_blocking(keep).await.map_err(|_| FeedError::Thread)??;
+    let before = AppearanceModel { place: ModelPlace::Current, model: made_by, appearance: Some(name), ..found.current.clone() };
+    // Another embedder, or a configuration that was changed: as it ever was.
+    if spec_of(models, &before, data).await?.model != made_by {
+        return Ok(found);
+    }
+    catalogue.choose_model(&before).await?;
+    tracing::warn!(
+        "this build has a better recipe for appearances; the one of before is searched until `sightline reindex start`"
+    );
+    Models::read(catalogue, &before).await
+}
+
+/// The configuration's own.
+pub(crate) fn configured(config: &Config, model: ModelDigest) -> AppearanceModel {
+    AppearanceModel {
+        place: ModelPlace::Current,
+        model,
+        embedder: config.embedder.clone(),
+        // As given, whatever the folder is that names of kept files are in.
+        appearance: config
+            .appearance
+            .as_ref()
+            .map(|p| std::path::absolute(p).unwrap_or_else(|_| p.clone()).display().to_string()),
+        since: ReceiveTime::now(),
+        comparison: None,
+    }
+}
+
+/// Loads the model to learn what its vectors are.
+pub(crate) async fn spec_of(models: &ModelStore, model: &AppearanceModel, data: &Path) -> Result<IndexSpec, ModelError> {
+    let (models, embedder, learned) = (models.clone(), model.embedder.clone(), learned(data, model));
+    let load = move || {
+        let embedder = Embedder::load(&models, embedder.as_deref(), learned.as_deref())?;
+        Ok::<_, VisionError>(IndexSpec { model: embedder.digest(), appearance_len: embedder.len() })
+    };
+    Ok(tokio::task::spawn_blocking(load).await.map_err(|_| FeedError::Thread)??)
+}
+
+/// Feeds the index beside until `stop`, and compares the models once it has everything.
+pub(crate) async fn follow(change: Arc<ModelChange>, stop: CancellationToken) {
+    loop {
+        tokio::select! { () = stop.cancelled() => return, () = change.feed.grown() => {}, () = tokio::time::sleep(LOOK_AGAIN) => {} }
+        if change.untidy.load(Ordering::Relaxed)
+            && let Err(error) = change.tidy_models().await
+        {
+            tracing::error!(error = %Chain(&error), "models not tidied: trying again");
+        }
+        let Some(side) = change.feed.side() else { continue };
+        loop {
+            if stop.is_cancelled() {
+                return;
+            }
+            match side.catch_up_some(BATCH).await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(error = %Chain(&error), "reindex: trying again");
+                    break;
+                }
+            }
+        }
+        drop(side);
+        // What was deleted meanwhile leaves nothing behind.
+        if let Err(error) = change.catalogue.forget_embeddings().await {
+            tracing::error!(error = %Chain(&error), "vectors of what is gone not deleted: trying again");
+        }
+        if let Err(error) = change.compare_when_ready().await {
+            tracing::error!(error = %Chain(&error), "models not compared: trying again");
+        }
+    }
+}

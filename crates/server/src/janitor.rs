@@ -1,0 +1,9 @@
+//! What ends by itself: sightings whose time has come, emergencies that nobody authorised, and cases to purge.
+
+pub(crate) mod crops;
+pub(crate) mod error;
+pub(crate) mod purge;
+pub(crate) mod retention;
+pub(crate) mod settled;
+
+pub(crate) use error::{ClockLeapt, JanitorError};

@@ -1,0 +1,29 @@
+//! Crops that a crash left without a sighting.
+
+use std::{sync::Arc, time::Duration};
+
+use catalogue::CatalogueError;
+use types::Chain;
+
+use crate::cluster::fleet::{Fleet, turns};
+
+/// How long another server's sweep is waited for.
+const SWEEPING: Duration = Duration::from_secs(600);
+
+/// Takes away crops that a crash left without a sighting, once, in the background: a bucket may hold millions. A server that is
+/// alone did so before it opened.
+pub(crate) async fn sweep_crops(fleet: Arc<Fleet>) {
+    if !fleet.is_shared() {
+        return;
+    }
+    let swept: Result<u64, CatalogueError> = async {
+        let _held = fleet.wait_turn(turns::SWEEP, SWEEPING).await?;
+        fleet.catalogue().sweep_orphans().await
+    }
+    .await;
+    match swept {
+        Ok(0) => {}
+        Ok(crops) => tracing::info!(crops, "crops without a sighting removed"),
+        Err(error) => tracing::error!(error = %Chain(&error), "crops without a sighting are not looked for"),
+    }
+}

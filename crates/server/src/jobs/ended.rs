@@ -1,0 +1,68 @@
+//! How work on a job ends, other than well.
+
+use catalogue::CatalogueError;
+use media::MediaError;
+use pipeline::FootageError;
+use types::Chain;
+
+/// Why a job failed, as it is stored and told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JobFailure {
+    pub(crate) message: String,
+    pub(crate) hint: String,
+}
+
+pub(super) enum Ended {
+    Cancelled,
+    Failed(JobFailure),
+}
+
+impl From<JobFailure> for Ended {
+    fn from(failure: JobFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<CatalogueError> for Ended {
+    fn from(error: CatalogueError) -> Self {
+        let hint = error.hint().unwrap_or("check the server's disk, then add the footage again");
+        JobFailure::new(Chain(&error).to_string(), hint).into()
+    }
+}
+
+impl From<FootageError> for Ended {
+    fn from(error: FootageError) -> Self {
+        match error {
+            FootageError::Cancelled => Self::Cancelled,
+            FootageError::Media(media) => JobFailure::of_media(&media).into(),
+            FootageError::Scene(_) => JobFailure::new(Chain(&error).to_string(), "run `sightline models verify`").into(),
+            FootageError::Sink(_) => {
+                JobFailure::new(Chain(&error).to_string(), "check the server's disk, then add the footage again").into()
+            }
+        }
+    }
+}
+
+impl JobFailure {
+    pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: hint.into() }
+    }
+
+    /// These say what is wrong and, after the last semicolon, what to do.
+    pub(crate) fn of_media(error: &MediaError) -> Self {
+        let text = Chain(error).to_string();
+        match text.rsplit_once("; ") {
+            Some((message, hint)) => Self::new(message, hint),
+            None => Self::new(text, ""),
+        }
+    }
+
+    pub(super) fn to_text(&self) -> String {
+        format!("{}\n{}", self.message.replace('\n', " "), self.hint)
+    }
+
+    pub(crate) fn from_text(text: &str) -> Self {
+        let (message, hint) = text.split_once('\n').unwrap_or((text, ""));
+        Self::new(message, hint)
+    }
+}

@@ -1,0 +1,9 @@
+//! How a server starts, is watched, takes its files anew and stops. The only room that sees all others.
+
+pub(crate) mod doctor;
+mod follower;
+mod gather;
+pub(crate) mod reload;
+pub(crate) mod serve;
+pub mod service;
+pub(crate) mod supervise;

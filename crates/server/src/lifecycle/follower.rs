@@ -1,0 +1,77 @@
+//! What other servers of the catalogue did is taken over within a second: revoked certificates, purged days, chosen models.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio_util::sync::CancellationToken;
+use types::Chain;
+
+use crate::{
+    cluster::fleet::Place,
+    edge::callers::Callers,
+    store::{Store, StoreError},
+};
+
+/// How often it is looked what other servers did: a revoked certificate ends within this time.
+const FOLLOW: Duration = Duration::from_millis(500);
+
+/// Keeps this server's own copies what the others' changes say, until `stop`. Does nothing where there are no others.
+pub(crate) async fn follow(store: Arc<Store>, callers: Arc<Callers>, stop: CancellationToken) {
+    let Some(place) = store.fleet.place() else { return };
+    let mut tick = tokio::time::interval(FOLLOW);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Twice a second for as long as the index or the database is away: said once.
+    let mut behind = false;
+    loop {
+        tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
+        match follow_others(&store, &callers, place).await {
+            Err(error) if !behind => {
+                tracing::error!(error = %Chain(&error), "what other servers did is not taken over; trying until it is");
+                behind = true;
+            }
+            Err(error) => tracing::debug!(error = %Chain(&error), "what other servers did is still not taken over"),
+            Ok(()) if behind => {
+                tracing::info!("what other servers did is taken over again");
+                behind = false;
+            }
+            Ok(()) => {}
+        }
+    }
+}
+
+async fn follow_others(store: &Store, callers: &Callers, place: &Place) -> Result<(), StoreError> {
+    let catalogue = &store.catalogue;
+    for revoked in catalogue.revoked_identities().await? {
+        if !callers.is_revoked(&revoked.serial) {
+            callers.revoke(&revoked.serial);
+        }
+    }
+    for serial in catalogue.revoked_on_record().await? {
+        if !callers.is_revoked(&serial) {
+            callers.revoke(&serial);
+        }
+    }
+    if catalogue.audit_len().await? > store.log.measures().entries {
+        store.log.has_grown();
+    }
+    let (feed, shared) = (&store.feed, store.fleet.shares_index());
+    if place.was_away.load(Ordering::Relaxed) {
+        if shared {
+            // As far as it may have missed something, and feeds the index.
+            feed.doubt();
+        } else {
+            store.rebuild_all().await?;
+        }
+        place.was_away.store(false, Ordering::Relaxed);
+    }
+    if shared {
+        store.reindex.follow_models().await?;
+    }
+    feed.catch_up().await?;
+    let announced = catalogue.purges_since(place.purged.load(Ordering::Relaxed)).await?;
+    let done = feed.carry_out(&announced).await;
+    place.purged.fetch_max(feed.purged(), Ordering::Relaxed);
+    Ok(done?)
+}

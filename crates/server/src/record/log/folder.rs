@@ -1,0 +1,76 @@
+//! A log as it lies in a folder: tiles and a checkpoint, read, checked and added to.
+
+use std::path::Path;
+
+use access::log::{Checked, Note, TreeHead, Trust, append, check_consistency, verify_log};
+use catalogue::Catalogue;
+
+use super::{fault::LogFault, files::FileTiles};
+use crate::base::bounded::read_all;
+
+/// A checkpoint with more witnesses than anybody has.
+const MOST_NOTE: u64 = 1 << 20;
+/// Entries added to the tree at once.
+const BATCH: u32 = 4096;
+
+/// Checks a log as it lies in a folder, with no server: every entry and tile against the checkpoint, and that against `trust`.
+/// Calls `seen` with every entry in order.
+pub fn verify_folder(tiles: &FileTiles, trust: &Trust, seen: impl FnMut(u64, &[u8])) -> Result<Checked, LogFault> {
+    let path = tiles.checkpoint();
+    let note = read_note(&path)?.ok_or(LogFault::NoCheckpoint { path })?;
+    let checked = trust.check(&note)?;
+    verify_log(tiles, &checked.head, seen)?;
+    Ok(checked)
+}
+
+/// # Errors
+/// [`LogFault::Forked`] unless what `by` has `seen` is the beginning of the log at `head`.
+pub(crate) fn check_beginning(
+    tiles: &FileTiles,
+    seen: &TreeHead,
+    head: &TreeHead,
+    by: impl FnOnce() -> String,
+) -> Result<(), LogFault> {
+    let proof = access::log::prove_consistency(tiles, head, seen.size)?;
+    check_consistency(seen, head, &proof).map_err(|_| LogFault::Forked { by: by() })
+}
+
+/// Whether one checkpoint's log is the beginning of the other's, by the tiles of the longer.
+pub fn verify_growth(tiles: &FileTiles, trust: &Trust, from: &Note, to: &Note) -> Result<(Checked, Checked), LogFault> {
+    let (from, to) = (trust.check(from)?, trust.check(to)?);
+    let proof = access::log::prove_consistency(tiles, &to.head, from.head.size)?;
+    check_consistency(&from.head, &to.head, &proof)?;
+    Ok((from, to))
+}
+
+/// A checkpoint, unchecked; `None` where there is no file.
+pub fn read_note(path: &Path) -> Result<Option<Note>, LogFault> {
+    let text = match read_all(path, MOST_NOTE).map(String::from_utf8) {
+        Ok(Ok(text)) => text,
+        Ok(Err(error)) => {
+            let source = std::io::Error::new(std::io::ErrorKind::InvalidData, error);
+            return Err(LogFault::Io { action: "read", path: path.to_owned(), source });
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(LogFault::Io { action: "read", path: path.to_owned(), source }),
+    };
+    Ok(Some(text.parse::<Note>().map_err(access::log::LogError::from)?))
+}
+
+pub(crate) fn checked(trust: &Trust, path: &Path) -> Result<Option<TreeHead>, LogFault> {
+    read_note(path)?.map(|note| Ok(trust.check(&note)?.head)).transpose()
+}
+
+/// Adds to the tiles what the catalogue has more than `head`.
+pub(crate) async fn grow(catalogue: &Catalogue, tiles: &FileTiles, mut head: TreeHead) -> Result<TreeHead, LogFault> {
+    loop {
+        let rows = catalogue.audit_bytes_since(head.size, BATCH).await?;
+        if rows.is_empty() {
+            return Ok(head);
+        }
+        let mut tiles = tiles.clone();
+        let grown =
+            tokio::task::spawn_blocking(move || append(&mut tiles, &head, &rows.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+        head = grown.await.map_err(|_| LogFault::Thread)??;
+    }
+}

@@ -1,0 +1,51 @@
+//! Keys that sign notes: the log's own and a witness's. The private half is PKCS #8 in PEM; beside it lies `.pub`, the C2SP
+//! verifier key `name+id+key` by which others know the signature.
+
+use std::path::{Path, PathBuf};
+
+use access::{
+    SigningKey,
+    log::{KeyKind, NoteKey, NoteSigner},
+    signing_key_from_pem,
+};
+use ed25519_dalek::pkcs8::{EncodePrivateKey, spki::der::pem::LineEnding};
+
+use super::fault::LogFault;
+use crate::deployment::pki;
+
+/// Where the verifier key to a private key lies.
+pub fn public_half(private: &Path) -> PathBuf {
+    private.with_extension("pub")
+}
+
+/// Makes a key; never over one that is there.
+pub fn make_key(name: &str, kind: KeyKind, private: &Path) -> Result<NoteSigner, LogFault> {
+    let secret = SigningKey::from_bytes(&rand::random());
+    let pem = secret.to_pkcs8_pem(LineEnding::LF).map_err(|_| LogFault::Key { path: private.to_owned() })?;
+    let signer = NoteSigner::new(name, kind, secret).map_err(access::log::LogError::from)?;
+    let public = public_half(private);
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| LogFault::Io { action: "write", path, source }
+    };
+    pki::write_private(private, &pem).map_err(failed(private))?;
+    pki::write_public(&public, &format!("{}\n", signer.key())).map_err(failed(&public))?;
+    Ok(signer)
+}
+
+/// Reads both halves, which must belong together.
+pub fn read_signer(private: &Path) -> Result<NoteSigner, LogFault> {
+    let key = read_key(&public_half(private))?;
+    let pem =
+        std::fs::read_to_string(private).map_err(|source| LogFault::Io { action: "read", path: private.to_owned(), source })?;
+    let bad = || LogFault::Key { path: private.to_owned() };
+    let secret = signing_key_from_pem(&pem).map_err(|_| bad())?;
+    let signer = NoteSigner::new(key.name(), key.kind(), secret).map_err(|_| bad())?;
+    if *signer.key() == key { Ok(signer) } else { Err(bad()) }
+}
+
+/// A verifier key from a file.
+pub fn read_key(path: &Path) -> Result<NoteKey, LogFault> {
+    let text = std::fs::read_to_string(path).map_err(|source| LogFault::Io { action: "read", path: path.to_owned(), source })?;
+    text.trim().parse().map_err(|_| LogFault::Key { path: path.to_owned() })
+}
