@@ -29,6 +29,7 @@ use vision::{ModelStore, Role, Runtime, Vision, VisionOptions, time_in_models};
 const ROUNDS: usize = 5;
 
 fn main() -> Result<()> {
+    media::become_decoder_if_asked();
     let video = std::env::args().skip(1).find(|a| !a.starts_with('-')).map(PathBuf::from);
     let video = video.context("name a video: cargo bench --workspace --bench stages -- /absolute/path/to/VIDEO")?;
     ensure!(video.is_file(), "no file at {} (cargo runs benchmarks in their own folder: give an absolute path)", video.display());

@@ -70,7 +70,8 @@ class Units(unittest.TestCase):
     def test_they_are_hardened_and_give_the_program_time_to_stop(self):
         wanted = {
             "NoNewPrivileges": "yes", "ProtectSystem": "strict", "PrivateTmp": "yes", "CapabilityBoundingSet": "",
-            "SystemCallFilter": "@system-service", "RestrictNamespaces": "yes", "UMask": "0077", "StateDirectoryMode": "0700",
+            "SystemCallFilter": "@system-service landlock_create_ruleset landlock_add_rule landlock_restrict_self seccomp",
+            "RestrictNamespaces": "yes", "UMask": "0077", "StateDirectoryMode": "0700",
             "Type": "notify", "WatchdogSec": "60", "Restart": "on-failure", "IPAddressDeny": "any", "IPAddressAllow": "localhost",
         }
         for name, unit, _ in units():

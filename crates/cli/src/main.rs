@@ -42,6 +42,7 @@ use crate::{
 };
 
 fn main() -> ExitCode {
+    media::become_decoder_if_asked();
     // Whatever is made from here on is its owner's alone: exports, keys, receipts, crops, the log, sockets.
     let _ = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = match args::parse(std::env::args_os()) {

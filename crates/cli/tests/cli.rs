@@ -26,6 +26,8 @@ mod cluster;
 mod console;
 #[path = "cli/database.rs"]
 mod database;
+#[path = "cli/decoders.rs"]
+mod decoders;
 #[path = "cli/deployment.rs"]
 mod deployment;
 #[path = "cli/export.rs"]

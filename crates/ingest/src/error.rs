@@ -10,7 +10,7 @@ pub enum WorkerError {
     Spool(#[from] SpoolError),
     #[error(transparent)]
     Vision(#[from] VisionError),
-    #[error("load GStreamer")]
+    #[error("start decoders")]
     Media(#[from] media::MediaError),
     #[error("read {}", file.display())]
     Read {
@@ -30,6 +30,7 @@ impl WorkerError {
             Self::Spool(SpoolError::InUse(_)) => "one worker a home folder: stop the other, or give this one a folder of its own",
             Self::Spool(_) => "check the disk and that you may write to the home folder",
             Self::Vision(error) => error.hint().unwrap_or("run `sightline models verify`"),
+            Self::Media(media::MediaError::NoCell { .. }) => "docs/operations.md, \"Decoders\", says what they need",
             Self::Media(_) => "install GStreamer and its plugins; docs say which",
             Self::Read { .. } => {
                 "make an identity for the worker: `sightline identity add NAME --role ingest --agency A --out DIR`"

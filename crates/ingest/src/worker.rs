@@ -79,7 +79,7 @@ impl std::fmt::Debug for Worker {
 impl Worker {
     /// Opens the spool, loads the models and begins; the server need not be there yet.
     pub async fn start(options: WorkerOptions) -> Result<Self, WorkerError> {
-        media::init()?;
+        tokio::task::spawn_blocking(media::init).await.map_err(|_| WorkerError::Thread)??;
         // Whatever is wrong with them is told now and not only in the log.
         options.link.endpoint().map_err(|error| match error {
             crate::link::LinkError::Files(error) => error,

@@ -7,6 +7,7 @@ use types::{CaptureTime, ClockUncertainty, TimeSource, TimeStamp};
 
 #[expect(clippy::print_stdout, reason = "an example talks")]
 fn main() -> Result<(), media::MediaError> {
+    media::become_decoder_if_asked();
     let mut arguments = std::env::args().skip(1);
     let path = arguments.next().unwrap_or_default();
     let sampling = match arguments.next().as_deref() {

@@ -153,7 +153,7 @@ mod tests {
 
     /// Everything that the allow-list lets through, of what is installed here.
     fn let_through() -> Vec<gst::ElementFactory> {
-        crate::init().unwrap();
+        crate::reader::load().unwrap();
         let all = gst::ElementFactory::factories_with_type(gst::ElementFactoryType::ANY, gst::Rank::NONE);
         all.into_iter().filter(|f| parser(&f.name()) || decoder(&f.name())).collect()
     }
@@ -190,7 +190,7 @@ mod tests {
     /// Of every type that GStreamer can find in bytes: what parsebin would plug, and what ours does.
     #[test]
     fn of_every_container_that_is_known_only_what_is_allowed_is_plugged() {
-        crate::init().unwrap();
+        crate::reader::load().unwrap();
         let kinds = gst::ElementFactoryType::DECODABLE;
         let factories = gst::ElementFactory::factories_with_type(kinds, gst::Rank::MARGINAL);
         let (mut types, mut refused) = (0, BTreeSet::new());

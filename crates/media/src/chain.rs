@@ -62,10 +62,6 @@ impl Chain {
         Ok((chain, sink))
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
-        &self.shared
-    }
-
     /// Takes a parsed stream: the first one with pictures is decoded, the others are left alone.
     pub(crate) fn offer(&self, pad: &gst::Pad) {
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));

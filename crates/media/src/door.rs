@@ -6,14 +6,15 @@
 //! ```
 //!
 //! So nothing that a camera says can make anything else be connected to: every address in its answers is written anew to be the
-//! door's, and a redirect to another authority is a fault. Over UDP the packets come past the door; where ours go is written
-//! anew too.
+//! door's, and a redirect to another authority is a fault. Over UDP the door takes the packets and hands them on inside
+//! GStreamer's connection. That connection, too, is made by this process, whatever address GStreamer gives.
 
 use std::{
     collections::VecDeque,
     convert::Infallible,
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::fd::OwnedFd,
     pin::pin,
     sync::{
         Arc, OnceLock,
@@ -23,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use contact::{Asked, Login, NoTls, Pin, secure};
+use contact::{Asked, Login, NoTls, secure};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -33,45 +34,25 @@ use tokio::{
 };
 use types::{StreamScheme, StreamUrl};
 
-pub(crate) use self::asking::Asking;
+pub(crate) use self::fault::DoorFault;
 use self::{
     alive::KeepAlive,
+    asking::Asking,
+    datagrams::Datagrams,
     message::{Message, NotRtsp, Unit, first},
 };
 use crate::{MediaError, RtspSource, Transport, element::broken, names::addresses};
 
 mod alive;
 mod asking;
+mod connections;
+mod datagrams;
+mod fault;
 mod message;
-
-/// Why a door closed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum DoorFault {
-    /// One answer, at one time, for all that is no camera: nobody learns which ports of which machines are open.
-    NoAnswer,
-    /// No address of its host lies where cameras may be.
-    Outside,
-    /// A redirect to this authority, which is another.
-    Elsewhere(String),
-    Circles,
-    BasicInClear,
-    /// Of what it was asked: the user name and password that it was shown.
-    Refused,
-    /// It wants a password, and there is none.
-    NoPassword,
-    /// It takes a password in these ways alone.
-    UnknownLogin(Vec<String>),
-    /// Its certificate is one that nobody vouches for, or another than the one that is trusted.
-    Untrusted(Pin),
-    OtherCertificate(Pin),
-    /// What it was asked to do, and the status of its refusal.
-    Answered(Asking, u16),
-    /// Its stream has sound, or other things, but no pictures.
-    NoPictures,
-}
 
 /// Lives as long as its reader.
 pub(crate) struct Door {
+    here: SocketAddr,
     location: String,
     key: String,
     fault: Arc<OnceLock<DoorFault>>,
@@ -113,8 +94,7 @@ impl Door {
     /// Is there at once; the camera is connected to when GStreamer comes.
     pub(crate) fn open(camera: &RtspSource) -> Result<Self, MediaError> {
         let runtime = runtime()?;
-        let inside = inside(camera);
-        let listener = std::net::TcpListener::bind((inside, 0)).map_err(broken)?;
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(broken)?;
         listener.set_nonblocking(true).map_err(broken)?;
         let here = listener.local_addr().map_err(broken)?;
         let key = format!("{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
@@ -134,7 +114,13 @@ impl Door {
             behind.accept(listener).await;
         });
         let location = format!("rtsp://{here}{}", camera.url().path_and_query());
-        Ok(Self { location, key, fault, heard, task, closed })
+        Ok(Self { here, location, key, fault, heard, task, closed })
+    }
+
+    /// Makes the connections of a decoder, which come here and nowhere else, until it ends.
+    pub(crate) fn connect_for(&self, calls: OwnedFd) -> Result<(), MediaError> {
+        runtime()?.spawn(connections::serve(calls, self.here));
+        Ok(())
     }
 
     /// Where GStreamer finds the camera.
@@ -162,14 +148,6 @@ impl Drop for Door {
         self.task.abort();
         // Nothing is ever sent: this ends once every connection is closed.
         let _ = self.closed.recv_timeout(CLOSING);
-    }
-}
-
-/// GStreamer opens its UDP ports for the family of the address it connects to.
-fn inside(camera: &RtspSource) -> IpAddr {
-    match camera.url().host().parse() {
-        Ok(IpAddr::V6(v6)) if camera.transport == Transport::Udp && v6.to_ipv4_mapped().is_none() => Ipv6Addr::LOCALHOST.into(),
-        _ => Ipv4Addr::LOCALHOST.into(),
     }
 }
 
@@ -263,11 +241,8 @@ impl Behind {
     async fn connect(&self, deadline: Instant) -> Result<(Box<dyn Stream>, IpAddr), Ended> {
         let url = self.camera.url();
         let found = addresses(&url.host(), url.port(), deadline).await;
-        let family = |address: &SocketAddr| {
-            self.camera.transport == Transport::Tcp || address.ip().to_canonical().is_ipv4() == self.here.is_ipv4()
-        };
         let (known, may): (bool, Vec<_>) =
-            (!found.is_empty(), found.into_iter().filter(|a| self.camera.networks.allow(a.ip())).filter(family).collect());
+            (!found.is_empty(), found.into_iter().filter(|a| self.camera.networks.allow(a.ip())).collect());
         if may.is_empty() {
             return Err(if known { Ended::Fault(DoorFault::Outside) } else { Ended::Closed });
         }
@@ -316,6 +291,8 @@ struct Talk<'a> {
     /// The camera said something that is RTSP.
     answered: bool,
     login: Option<Login>,
+    /// Of a camera that sends its packets past the connection.
+    datagrams: Option<Datagrams>,
     count: u64,
     waiting: VecDeque<Waiting>,
     alive: KeepAlive,
@@ -342,6 +319,7 @@ impl<'a> Talk<'a> {
             known: false,
             answered: false,
             login: None,
+            datagrams: (behind.camera.transport == Transport::Udp).then(Datagrams::default),
             count: 0,
             waiting: VecDeque::new(),
             alive: KeepAlive::new(),
@@ -369,9 +347,20 @@ impl<'a> Talk<'a> {
         let (mut from_camera, mut into_camera) = tokio::io::split(camera);
         let mut heard = Vec::with_capacity(BLOCK);
         let mut silence = pin!(sleep_until(deadline));
+        let (mut packets, mut space) = (Vec::new(), Vec::new());
         loop {
-            let due = self.alive.due();
+            let (at, due) = (self.at, self.alive.due());
+            let datagrams = self.datagrams.as_ref().filter(|datagrams| !datagrams.is_empty() && self.to_gstreamer.is_empty());
             tokio::select! {
+                received = async {
+                    match datagrams {
+                        Some(datagrams) => datagrams.receive(at, &mut packets, &mut space).await,
+                        None => std::future::pending().await,
+                    }
+                } => {
+                    self.behind.heard.fetch_add(received?, Ordering::Relaxed);
+                    self.to_gstreamer.append(&mut packets);
+                }
                 () = sleep_until(due.unwrap_or(deadline)), if due.is_some() && self.to_camera.is_empty() => {
                     let request = self.alive.request();
                     self.send(Waiting { ours: 0, theirs: None, request, tries: 0 });
@@ -407,8 +396,10 @@ impl<'a> Talk<'a> {
             match unit {
                 Unit::Blank(length) => done += length,
                 Unit::Packet(length) => {
-                    if self.known {
-                        self.to_camera.extend(&read[done..done + length]);
+                    let packet = &read[done..done + length];
+                    let sent = self.datagrams.as_ref().is_some_and(|datagrams| datagrams.send(packet, self.at));
+                    if self.known && !sent {
+                        self.to_camera.extend(packet);
                     }
                     done += length;
                 }
@@ -439,6 +430,11 @@ impl<'a> Talk<'a> {
         }
         request.set("User-Agent", "Sightline");
         request.remove("Authorization");
+        if let Some(datagrams) = &mut self.datagrams
+            && request.method() == "SETUP"
+        {
+            datagrams.ask(&mut request, self.at)?;
+        }
         let theirs = request.header("CSeq").unwrap_or_default().to_owned();
         self.send(Waiting { ours: 0, theirs: Some(theirs), request, tries: 0 });
         Ok(())
@@ -511,6 +507,12 @@ impl<'a> Talk<'a> {
                 }
                 return Ok(());
             };
+            if let Some(datagrams) = &mut self.datagrams
+                && waiting.request.method() == "SETUP"
+                && answer.status() == Some(200)
+            {
+                datagrams.answer(&mut answer, self.at);
+            }
             answer.set("CSeq", theirs);
         }
         if answer.status().is_some_and(|status| (300..400).contains(&status)) {

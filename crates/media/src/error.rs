@@ -1,6 +1,6 @@
 //! What can be wrong with footage or a camera, in words for the person who has to do something about it.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// `input` names the file, or the camera by host and port; never credentials, never a full stream address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,12 +78,75 @@ pub enum MediaError {
     OutsideNetworks { input: String },
     #[error("{input}: GStreamer failed ({what}); check that its plugins are installed and report this if they are")]
     Internal { input: String, what: String },
+    /// The process that decoded it is gone. It had come as far as `at`.
+    #[error(
+        "{input}: its decoder {how} after {}; it was a process of its own and reached nothing else; if it happens again, update \
+         GStreamer, and report it", seconds(*at)
+    )]
+    Died { input: String, at: Duration, how: Death },
+    /// Nothing is decoded here rather than decoded with all rights.
+    #[error(
+        "decoders can't be confined on this machine ({what}); use Linux 5.19 or newer with Landlock switched on (lsm=landlock,... on \
+         its command line) and let this program call landlock_*, seccomp (the shipped systemd unit does); or, where everybody who \
+         sends pictures is trusted, set sandbox = \"off\" under [media] in sightline.toml"
+    )]
+    NoCell { what: String },
+}
+
+/// How a decoder's process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Death {
+    Signal(i32),
+    /// By itself, with this code, though there was more to do.
+    Exit(i32),
+    /// Nothing came of it for too long.
+    Hung,
+    /// What it said can't be.
+    Lied,
+}
+
+impl Death {
+    /// All that [`Self::reason`] gives.
+    pub const REASONS: [&'static str; 6] = ["crash", "refused_call", "killed", "exit", "hang", "lie"];
+
+    /// In a word, for metrics.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Signal(libc::SIGSYS) => "refused_call",
+            Self::Signal(libc::SIGKILL) => "killed",
+            Self::Signal(_) => "crash",
+            Self::Exit(_) => "exit",
+            Self::Hung => "hang",
+            Self::Lied => "lie",
+        }
+    }
+}
+
+impl fmt::Display for Death {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Signal(libc::SIGSYS) => f.write_str("did what no decoder may do and was ended (SIGSYS)"),
+            Self::Signal(libc::SIGKILL) => f.write_str("was killed (SIGKILL), perhaps for want of memory"),
+            Self::Signal(libc::SIGSEGV) => f.write_str("crashed (SIGSEGV)"),
+            Self::Signal(libc::SIGBUS) => f.write_str("crashed (SIGBUS)"),
+            Self::Signal(libc::SIGABRT) => f.write_str("crashed (SIGABRT)"),
+            Self::Signal(libc::SIGFPE) => f.write_str("crashed (SIGFPE)"),
+            Self::Signal(libc::SIGILL) => f.write_str("crashed (SIGILL)"),
+            Self::Signal(number) => write!(f, "crashed (signal {number})"),
+            Self::Exit(code) => write!(f, "ended by itself (exit code {code})"),
+            Self::Hung => f.write_str("got nowhere and was ended"),
+            Self::Lied => f.write_str("said what can't be and was ended"),
+        }
+    }
 }
 
 impl MediaError {
     /// The same file or camera will fail in the same way: trying again without a change is no use.
     pub fn is_permanent(&self) -> bool {
-        !matches!(self, Self::Stalled { .. } | Self::NoPicture { .. } | Self::Unreachable { .. } | Self::Internal { .. })
+        !matches!(
+            self,
+            Self::Stalled { .. } | Self::NoPicture { .. } | Self::Unreachable { .. } | Self::Internal { .. } | Self::Died { .. }
+        )
     }
 }
 

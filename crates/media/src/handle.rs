@@ -76,6 +76,13 @@ impl Footage {
         Ok(Self { file: Arc::new(file), path: path.to_owned(), stamp })
     }
 
+    /// In a decoder: what its parent opened.
+    pub(crate) fn inherited(handle: OwnedFd) -> io::Result<Self> {
+        let file = File::from(handle);
+        let stamp = stamp(&file)?;
+        Ok(Self { file: Arc::new(file), path: PathBuf::from("footage"), stamp })
+    }
+
     /// What it was called when it was opened: for people.
     pub fn path(&self) -> &Path {
         &self.path

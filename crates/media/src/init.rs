@@ -1,6 +1,7 @@
-use crate::MediaError;
+use crate::{MediaError, installed};
 
-/// Loads GStreamer. Everything else here calls it too; calling it early shows a broken installation early.
+/// Whether GStreamer is here and decoders can be started and confined: a broken installation shows early. Loads nothing into
+/// this process.
 pub fn init() -> Result<(), MediaError> {
-    gstreamer::init().map_err(|error| MediaError::Internal { input: "GStreamer".into(), what: error.to_string() })
+    installed().map(drop)
 }

@@ -1,9 +1,6 @@
 //! What of GStreamer is installed here, for whoever looks after the machine.
 
-use gstreamer as gst;
-use gstreamer::prelude::*;
-
-use crate::MediaError;
+use crate::{MediaError, abilities::ABILITIES, cell};
 
 /// The oldest version that this is written for.
 const OLDEST: (u32, u32) = (1, 22);
@@ -30,47 +27,17 @@ pub struct Installed {
     pub abilities: Vec<Ability>,
 }
 
-type Row = (&'static str, &'static [&'static str], &'static str, bool);
-
-const ABILITIES: [Row; 19] = [
-    ("reading files", &["filesrc"], "libgstreamer1.0-0", true),
-    ("finding out what a file is", &["parsebin"], "gstreamer1.0-plugins-base", true),
-    ("handing pictures over", &["appsink"], "gstreamer1.0-plugins-base", true),
-    ("converting pictures", &["videoconvert"], "gstreamer1.0-plugins-base", true),
-    ("scaling pictures", &["videoscale"], "gstreamer1.0-plugins-base", true),
-    ("turning pictures", &["videoflip"], "gstreamer1.0-plugins-good", true),
-    ("interlaced pictures", &["deinterlace"], "gstreamer1.0-plugins-good", true),
-    ("cameras (RTSP)", &["rtspsrc"], "gstreamer1.0-plugins-good", true),
-    ("H.264 from cameras", &["rtph264depay"], "gstreamer1.0-plugins-good", true),
-    ("H.265 from cameras", &["rtph265depay"], "gstreamer1.0-plugins-good", false),
-    ("JPEG from cameras", &["rtpjpegdepay"], "gstreamer1.0-plugins-good", false),
-    ("MP4 files", &["qtdemux"], "gstreamer1.0-plugins-good", true),
-    ("Matroska files", &["matroskademux"], "gstreamer1.0-plugins-good", false),
-    ("AVI files", &["avidemux"], "gstreamer1.0-plugins-good", false),
-    ("MPEG transport streams", &["tsdemux"], "gstreamer1.0-plugins-bad", false),
-    ("H.264", &["h264parse"], "gstreamer1.0-plugins-bad", true),
-    ("decoding H.264", &["avdec_h264", "openh264dec"], "gstreamer1.0-libav", true),
-    ("decoding H.265", &["avdec_h265", "libde265dec"], "gstreamer1.0-libav", false),
-    ("decoding JPEG", &["jpegdec", "avdec_mjpeg"], "gstreamer1.0-plugins-good", false),
-];
-
 /// Looks up what there is; makes and opens nothing.
 pub fn installed() -> Result<Installed, MediaError> {
-    crate::init()?;
-    let found = |elements: &'static [&'static str]| {
-        elements.iter().find_map(|name| {
-            let factory = gst::ElementFactory::find(name)?;
-            Some((*name, factory.plugin().map(|plugin| plugin.version().to_string()).unwrap_or_default()))
-        })
-    };
-    let abilities = ABILITIES.iter().map(|(what, elements, package, needed)| Ability {
+    let ((major, minor, micro), found) = cell::installed()?;
+    let abilities = ABILITIES.iter().zip(found.into_iter().chain(std::iter::repeat(None)));
+    let abilities = abilities.map(|((what, elements, package, needed), found)| Ability {
         what,
         elements,
         package,
         needed: *needed,
-        found: found(elements),
+        found: found.and_then(|(which, version)| Some((*elements.get(which)?, version))),
     });
-    let (major, minor, micro, _) = gst::version();
     Ok(Installed {
         version: format!("{major}.{minor}.{micro}"),
         is_new_enough: (major, minor) >= OLDEST,

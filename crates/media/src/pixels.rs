@@ -1,10 +1,10 @@
-//! A GStreamer sample as a [`Frame`] that borrows its buffer.
+//! A GStreamer sample as pixels that borrow its buffer.
 
 use std::sync::Arc;
 
 use gstreamer as gst;
 use gstreamer_video as gst_video;
-use types::{ColourMatrix, Frame, MediaTime, PixelFormat, PixelSource, Plane, Size, TimeStamp};
+use types::{ColourMatrix, PixelFormat, PixelSource, Plane, Size};
 
 /// Keeps the decoder's buffer mapped, and out of its pool, as long as a frame needs it.
 struct Mapped(gst::MappedBuffer<gst::buffer::Readable>);
@@ -19,7 +19,16 @@ impl PixelSource for Mapped {
 pub(crate) const FORMATS: [gst_video::VideoFormat; 3] =
     [gst_video::VideoFormat::I420, gst_video::VideoFormat::Nv12, gst_video::VideoFormat::Gray8];
 
-pub(crate) fn frame(sample: &gst::Sample, at: MediaTime, taken: TimeStamp, number: u64) -> Result<Frame, String> {
+/// What a [`types::Frame`] is made of.
+pub(crate) struct Pixels {
+    pub(crate) source: Arc<dyn PixelSource>,
+    pub(crate) size: Size,
+    pub(crate) format: PixelFormat,
+    pub(crate) matrix: ColourMatrix,
+    pub(crate) planes: [Plane; 3],
+}
+
+pub(crate) fn of(sample: &gst::Sample) -> Result<Pixels, String> {
     let caps = sample.caps().ok_or("a picture without a format")?;
     let info = gst_video::VideoInfo::from_caps(caps).map_err(|_| format!("a picture in the unknown format {caps}"))?;
     let format = match info.format() {
@@ -53,5 +62,5 @@ pub(crate) fn frame(sample: &gst::Sample, at: MediaTime, taken: TimeStamp, numbe
     };
     let mapped = buffer.into_mapped_buffer_readable().map_err(|_| "pixels that can't be read")?;
     let size = Size { width: size.0, height: size.1 };
-    Frame::new(Arc::new(Mapped(mapped)), size, format, matrix, planes, at, taken, number).map_err(|error| error.to_string())
+    Ok(Pixels { source: Arc::new(Mapped(mapped)), size, format, matrix, planes })
 }

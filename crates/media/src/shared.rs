@@ -56,8 +56,6 @@ pub(crate) struct Shared {
     pub(crate) from_inside: bool,
     found: Mutex<Found>,
     pub(crate) decoded: AtomicU64,
-    /// Packets of a camera.
-    pub(crate) packets: AtomicU64,
     sampled: AtomicU64,
     /// Running times of those that were sampled and not returned: waiting, or displaced.
     on_their_way: Mutex<VecDeque<Duration>>,

@@ -5,12 +5,7 @@ use std::time::Duration;
 use gstreamer as gst;
 use gstreamer::{MessageView, prelude::*};
 
-use crate::{
-    MediaError,
-    chain::codec_name,
-    door::{Asking, DoorFault},
-    shared::Shared,
-};
+use crate::{MediaError, chain::codec_name, shared::Shared};
 
 /// What a pipeline said before it ended.
 #[derive(Debug, Default)]
@@ -83,28 +78,8 @@ impl Complaints {
         MediaError::NotMedia { input, what: "its content is of no known kind".into() }
     }
 
-    pub(crate) fn about_camera(&self, input: String, shared: &Shared, door: Option<&DoorFault>) -> MediaError {
-        // What the door knows is why GStreamer complains.
-        match door {
-            None => {}
-            Some(DoorFault::NoAnswer) => return no_answer(input),
-            Some(DoorFault::Outside) => return MediaError::OutsideNetworks { input },
-            Some(DoorFault::Elsewhere(to)) => return MediaError::Elsewhere { input, to: to.clone() },
-            Some(DoorFault::Circles) => return MediaError::Unreachable { input, what: "it sends us round in circles".into() },
-            Some(DoorFault::BasicInClear) => return MediaError::BasicInClear { input },
-            Some(DoorFault::Refused) => return MediaError::Unauthorised { input },
-            Some(DoorFault::NoPassword) => return MediaError::NoPassword { input },
-            Some(DoorFault::UnknownLogin(offered)) => {
-                let offered = if offered.is_empty() { "a way that it does not name".into() } else { offered.join(", ") };
-                return MediaError::UnknownLogin { input, offered };
-            }
-            Some(DoorFault::Untrusted(pin)) => return MediaError::Untrusted { input, pin: pin.to_string() },
-            Some(DoorFault::OtherCertificate(pin)) => return MediaError::OtherCertificate { input, pin: pin.to_string() },
-            Some(DoorFault::NoPictures) => return MediaError::NoPictures { input },
-            Some(DoorFault::Answered(asking, status)) => {
-                return MediaError::Unreachable { input, what: refusal(*asking, *status) };
-            }
-        }
+    /// As far as GStreamer can tell; the door may know more.
+    pub(crate) fn about_camera(&self, input: String, shared: &Shared) -> MediaError {
         let found = shared.found();
         if let Some(what) = &found.broken {
             return MediaError::Internal { input, what: what.clone() };
@@ -138,27 +113,7 @@ impl Complaints {
     }
 }
 
-/// What a camera's refusal means, and the way out.
-fn refusal(asking: Asking, status: u16) -> String {
-    let what = match asking {
-        Asking::Describe => "to describe its stream",
-        Asking::Setup => "to set its stream up",
-        Asking::Play => "to play its stream",
-    };
-    match status {
-        403 => format!("the camera forbids this user {what} (403): give the user the right to watch, in the camera"),
-        404 => "nothing at this path (404): ask the camera for its addresses with `sightline camera probe`".into(),
-        451 | 457 => format!("the camera does not understand a parameter when it is asked {what} ({status}): check the address"),
-        453 => "the camera has no bandwidth left (453): close other viewers, or use its smaller stream".into(),
-        454 => "the camera lost the session (454)".into(),
-        461 => "the camera does not send its pictures this way (461): write rtspu:// for RTP over UDP, or rtsp:// for TCP".into(),
-        503 => "the camera is busy (503): close other viewers".into(),
-        500.. => format!("the camera has a fault of its own when it is asked {what} ({status}): restart it if that goes on"),
-        _ => format!("the camera refuses {what} ({status}): check the address"),
-    }
-}
-
 /// Whatever is at the other end that is no camera: a closed port, one that is silent, or another service.
-fn no_answer(input: String) -> MediaError {
+pub(crate) fn no_answer(input: String) -> MediaError {
     MediaError::Unreachable { input, what: "nothing answers there as a camera does".into() }
 }

@@ -3,6 +3,8 @@
 
 #[path = "media/authority.rs"]
 mod authority;
+#[path = "media/cell.rs"]
+mod cell;
 #[path = "media/damage.rs"]
 mod damage;
 #[path = "media/fake.rs"]

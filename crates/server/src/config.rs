@@ -73,6 +73,8 @@ pub struct Config {
     pub live_patience: pipeline::Patience,
     /// Where cameras may be.
     pub live_networks: media::Networks,
+    /// Whether decoders give up their rights.
+    pub sandbox: bool,
     /// Of a worker: how much may wait on its disk.
     pub spool_bytes: u64,
     /// Of a worker: cameras at once.
@@ -153,6 +155,7 @@ struct Document {
     jobs: Jobs,
     footage: Footage,
     live: Live,
+    media: Media,
     ingest: Ingest,
     models: Models,
     callers: limits::CallerKeys,
@@ -260,6 +263,12 @@ struct Live {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, default)]
+struct Media {
+    sandbox: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
 struct Ingest {
     spool_mib: i64,
     max_cameras: i64,
@@ -319,6 +328,12 @@ impl Default for Jobs {
 impl Default for Live {
     fn default() -> Self {
         Self { workers: 0, sample_fps: 5.0, silence_seconds: 20, picture_seconds: 60, networks: Vec::new() }
+    }
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self { sandbox: "on".to_owned() }
     }
 }
 
@@ -453,6 +468,11 @@ impl Document {
             live_sample_fps: self.live.sample_fps,
             live_patience: self.live.patience(&bad)?,
             live_networks: self.live.networks(&bad)?,
+            sandbox: match self.media.sandbox.as_str() {
+                "on" => true,
+                "off" => false,
+                other => return Err(bad("media.sandbox", format!("{other:?}"), "is neither \"on\" nor \"off\"")),
+            },
             spool_bytes: whole("ingest.spool_mib", self.ingest.spool_mib, 1..=1 << 20, "is not between 1 and 1048576")? << 20,
             max_cameras: match whole("ingest.max_cameras", self.ingest.max_cameras, 0..=100_000, "is not between 0 and 100000")? {
                 0 => u32::MAX,
@@ -639,6 +659,7 @@ mod tests {
     fn a_bad_value_is_answered_with_file_key_and_range() {
         assert_eq!(error("[jobs]\nsample_fps = 0"), "sightline.toml: jobs.sample_fps = 0 is not between 0.1 and 60");
         assert!(error("[footage]\nroots = { a = \"b\" }").contains("footage.roots = a = \"b\" is not AGENCY = "));
+        assert_eq!(error("[media]\nsandbox = \"no\""), "sightline.toml: media.sandbox = \"no\" is neither \"on\" nor \"off\"");
         let network = error("[live]\nnetworks = [\"10.0.0.0/8\", \"10.1.2.3/8\"]");
         assert!(network.contains("live.networks = \"10.1.2.3/8\" is not a network such as"), "{network}");
         assert!(error("[jobs]\nworkers = -1").contains("jobs.workers = -1 is not between 0"));

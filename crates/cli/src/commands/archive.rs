@@ -13,6 +13,7 @@ use std::{
 
 use clap::{Args, Subcommand, ValueEnum};
 use proto::v1::{self, footage_service_client::FootageServiceClient};
+use server::Config;
 use tonic::transport::Channel;
 use types::{CameraId, CaptureTime, JobId};
 
@@ -213,6 +214,10 @@ impl Add {
             return Err(Failure::usage("--sample-fps must be above 0").hint("5 is the default; 1 is enough for a first pass"));
         }
         let files = expand(&self.files)?;
+        // Files are looked at here for their times, by decoders as the server has them.
+        if Config::load(&ctx.home.layout().config()).is_ok_and(|config| !config.sandbox) {
+            media::sandbox_off();
+        }
         let dated = self.dated(ctx, &files).await?;
         if self.preview {
             let length = |file: &Path| media::probe(file).ok()?.duration;

@@ -123,6 +123,9 @@ async fn watch(ctx: &Context, secrets: CameraSecrets) -> Outcome {
     // A worker's home folder needs none.
     let config = if file.exists() { Config::load(&file) } else { Config::parse("", &file) };
     let config = config.map_err(|e| library("configuration", &e).hint(e.hint()))?;
+    if !config.sandbox {
+        media::sandbox_off();
+    }
     let (identity, server) = (ctx.caller(Caller::Ingest), ctx.server()?);
     // Also says which identities there are.
     ctx.home.identity(identity)?;

@@ -61,6 +61,10 @@ impl Worker {
         assert!(out.status.success(), "{out:?}");
     }
 
+    pub(crate) fn process(&self) -> u32 {
+        self.process.as_ref().unwrap().id()
+    }
+
     pub(crate) fn kill(&mut self) {
         let mut process = self.process.take().unwrap();
         process.kill().unwrap();

@@ -35,7 +35,7 @@ impl Server {
     }
 
     fn serve(launch: &str, guard: Guard, shared: bool, configure: impl Fn(&rtsp::RTSPMedia) + Send + Sync + 'static) -> Self {
-        media::init().unwrap();
+        gst::init().unwrap();
         let (ready, port) = mpsc::channel();
         let launch = launch.to_owned();
         let thread = std::thread::spawn(move || {

@@ -36,7 +36,7 @@ pub(crate) fn start() -> TimeStamp {
 
 /// Runs a pipeline to its end; `{}` is replaced by the file it makes.
 pub(crate) fn make(dir: &Path, name: &str, pipeline: &str) -> PathBuf {
-    media::init().unwrap();
+    gst::init().unwrap();
     let path = dir.join(name);
     let pipeline = pipeline.replace("{}", &format!("filesink location={}", path.display()));
     let pipeline = gst::parse::launch(&pipeline).unwrap();

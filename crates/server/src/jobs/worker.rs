@@ -9,7 +9,7 @@ use std::{
 use catalogue::{CatalogueError, Fence, Job, JobProgress, JobState, Plan, SegmentDone, TakenJob};
 use media::{Backoff, Footage, FootageInfo, MediaError};
 use metrics::counter;
-use pipeline::{FootageProgress, FootageTask, Part, SceneOptions, SceneStats, run_part};
+use pipeline::{FootageError, FootageProgress, FootageSummary, FootageTask, Part, SceneOptions, SceneStats, run_part};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use types::{Chain, ClockUncertainty, TimeSource, TimeStamp};
@@ -38,6 +38,8 @@ const NICE: i32 = 10;
 /// After a panic.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// A part whose decoder dies is looked at again, once: memory may have been short. Then it is the footage.
+const TRIES: u32 = 2;
 /// How long the end of a job waits for another server to feed the index.
 const FED: Duration = Duration::from_secs(5);
 
@@ -305,7 +307,20 @@ impl Worker {
                 Err(error) => tracing::warn!(error = %Chain(&error), "progress not noted"),
             }
         };
-        let summary = run_part(&running.task, part, &running.info, vision, &mut sink, &mut progress, &running.cancel)?;
+        let mut tries = 0;
+        let summary = loop {
+            tries += 1;
+            let looked = run_part(&running.task, part, &running.info, vision, &mut sink, &mut progress, &running.cancel);
+            match &looked {
+                // The same part gives the same sightings under the same ids: what is there already stays as it is.
+                Err(FootageError::Media(error)) | Ok(FootageSummary { damage: Some(error), .. })
+                    if matches!(error, MediaError::Died { .. }) && tries < TRIES =>
+                {
+                    tracing::warn!(error = %error, "the part is looked at once more");
+                }
+                _ => break looked?,
+            }
+        };
         let p = summary.progress;
         let done = SegmentDone {
             number: part.number,

@@ -79,6 +79,9 @@ impl Finding {
 
 /// Everything that was looked at, in the order in which it is needed.
 pub async fn doctor(home: &Home) -> Vec<Finding> {
+    if Config::load(&home.config()).is_ok_and(|config| !config.sandbox) {
+        media::sandbox_off();
+    }
     let mut found = gstreamer();
     found.push(clock());
     found.push(descriptors());
@@ -114,6 +117,11 @@ pub async fn doctor(home: &Home) -> Vec<Finding> {
 fn gstreamer() -> Vec<Finding> {
     let installed = match media::installed() {
         Ok(installed) => installed,
+        Err(media::MediaError::NoCell { what }) => {
+            let to_do = "use Linux 5.19 or newer with Landlock switched on, and let this program call landlock_* and seccomp; \
+                         docs/operations.md, \"Decoders\", says more";
+            return vec![Finding::fail("decoders", format!("can't be confined: {what}"), to_do)];
+        }
         Err(error) => {
             return vec![Finding::fail("GStreamer", Chain(&error).to_string(), "install it: package libgstreamer1.0-0")];
         }
@@ -123,7 +131,12 @@ fn gstreamer() -> Vec<Finding> {
     } else {
         Finding::fail("GStreamer", format!("{} is too old", installed.version), "install 1.22 or newer")
     };
-    let mut found = vec![version];
+    let decoders = if media::sandboxed() {
+        Finding::ok("decoders", "each is confined to its own file or camera")
+    } else {
+        Finding::warn("decoders", "not confined: media.sandbox is off", "set it to \"on\" in sightline.toml")
+    };
+    let mut found = vec![version, decoders];
     found.extend(installed.abilities.into_iter().map(|ability| {
         let what = format!("GStreamer: {}", ability.what);
         let to_do = format!("install the package {}", ability.package);

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::supervise::Parts;
 use crate::{
     edge::app::App,
-    telemetry::metrics::{Gather, MetricsError, answer, cameras, info, names as n},
+    telemetry::metrics::{Gather, MetricsError, answer, cameras, decoders, info, names as n},
 };
 
 /// Starts to count and to answer whoever asks about a server; where.
@@ -33,6 +33,7 @@ pub(crate) async fn start(
 
 async fn gather(app: &App) -> Result<(), CatalogueError> {
     info();
+    decoders();
     cameras(app.live.statuses());
     jobs(app).await?;
     log(app).await?;

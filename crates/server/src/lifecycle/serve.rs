@@ -72,7 +72,7 @@ pub enum ServeError {
         #[source]
         source: std::io::Error,
     },
-    #[error("load GStreamer")]
+    #[error("start decoders")]
     Media(#[from] media::MediaError),
     #[error("describe the services for reflection")]
     Reflection(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -97,6 +97,7 @@ impl ServeError {
                 "the files under pki/ were made by `sightline init`; put back what is missing".to_owned()
             }
             Self::Listen { .. } => "is another server running? set server.listen in sightline.toml to another address".to_owned(),
+            Self::Media(media::MediaError::NoCell { .. }) => "docs/operations.md, \"Decoders\", says what they need".to_owned(),
             Self::Media(_) => "install GStreamer and its plugins; docs say which".to_owned(),
             Self::Hook(_) => "look at notify.ca_file in sightline.toml".to_owned(),
             Self::Metrics(_) => "set metrics.listen in sightline.toml to another address".to_owned(),
@@ -185,7 +186,10 @@ impl Server {
 
     /// As [`Server::start`], with another clock for what cases permit.
     pub async fn start_at(home: &Home, config: Config, clock: Clock) -> Result<Self, ServeError> {
-        media::init()?;
+        if !config.sandbox {
+            media::sandbox_off();
+        }
+        tokio::task::spawn_blocking(media::init).await.map_err(|e| ServeError::Start("decoders", std::io::Error::other(e)))??;
         let (callers, (refused, strangers)) = (Arc::new(Callers::new(config.callers, [])), mpsc::channel(1));
         let door = Door { callers: callers.clone(), clock: clock.clone(), refused };
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), door.clone())?;
@@ -266,6 +270,9 @@ impl Server {
         }
         set_health(&health, true).await;
         app.tell_record_health().await;
+        if !media::sandboxed() {
+            health.set(MEDIA_HEALTH, false).await;
+        }
         let mut tasks = Parts::default();
         let (send, connections) = mpsc::channel(16);
         let (handshakes, places) = (Handshakes::new(tls), Places::new(PlaceLimits::of(&config)));
@@ -453,6 +460,9 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })
 }
 
+/// Not serving while decoders are not confined: `media.sandbox`.
+const MEDIA_HEALTH: &str = "sightline.Media";
+
 /// What `grpc.health.v1` knows by name. The empty one is the server as a whole.
 pub fn health_services() -> Vec<&'static str> {
     let services = [
@@ -471,6 +481,7 @@ pub fn health_services() -> Vec<&'static str> {
         record_health::HEALTH,
         notify::HEALTH,
         index_health::HEALTH,
+        MEDIA_HEALTH,
     ];
     services.to_vec()
 }

@@ -20,7 +20,7 @@ use types::ReceiveTime;
 
 pub use self::worker::WorkerMetrics;
 pub(crate) use self::{
-    common::{cameras, info},
+    common::{cameras, decoders, info},
     listen::Gather,
 };
 use crate::deployment::certificate;

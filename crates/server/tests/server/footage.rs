@@ -67,6 +67,41 @@ async fn an_archived_file_gives_searchable_sightings_and_adding_it_again_adds_no
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_part_whose_decoder_dies_is_looked_at_again_and_one_that_always_dies_fails_with_its_place_and_no_other() {
+    let Some(clip) = clip() else { return };
+    let deployed = Deployed::with_cameras().await;
+    let dir = tempfile::tempdir().unwrap();
+    let copy = |name: &str, number: u8| {
+        let path = dir.path().join(name);
+        // Bytes after its end make it another file.
+        fs::write(&path, [fs::read(&clip).unwrap(), vec![number; 4]].concat()).unwrap();
+        path
+    };
+    let job = async |path: PathBuf, camera: &str| {
+        let job = deployed.add(&path, camera, START).await.unwrap().job.unwrap();
+        deployed.wait(&job.id).await
+    };
+    let whole = job(copy("whole.mp4", 1), "gate").await;
+    assert_eq!(whole.state(), v1::JobState::Done, "{} {}", whole.error, whole.hint);
+    let before = deployed.check().await.sightings;
+
+    media::decoders_fail("dies-once", "once:segv");
+    let once = job(copy("dies-once.mp4", 2), "yard").await;
+    assert_eq!(once.state(), v1::JobState::Done, "{} {}", once.error, once.hint);
+    assert_eq!(once.progress.unwrap().sightings, whole.progress.unwrap().sightings);
+    let after = deployed.check().await;
+    assert!(after.clean && after.sightings == 2 * before, "{after:?}");
+
+    media::decoders_fail("always-dies", "segv");
+    let always = job(copy("always-dies.mp4", 3), "gate").await;
+    assert_eq!(always.state(), v1::JobState::Failed);
+    assert!(always.error.contains("crashed (SIGSEGV) after "), "{}", always.error);
+    assert!(always.hint.contains("report it"), "{}", always.hint);
+    let after = deployed.check().await;
+    assert!(after.clean && after.sightings == 2 * before, "{after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_stopped_in_the_middle_of_a_job_completes_it_after_the_next_start() {
     let Some(clip) = clip() else { return };
     let mut deployed = Deployed::with_cameras().await;

@@ -16,6 +16,16 @@ pub(crate) fn info() {
     gauge!(n::INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
 
+pub(crate) fn decoders() {
+    let media::Decoders { started, running, died } = media::decoders();
+    gauge!(n::DECODERS).set(running as f64);
+    counter!(n::DECODERS_STARTED).absolute(started);
+    for (reason, count) in died {
+        counter!(n::DECODER_DEATHS, "reason" => reason).absolute(count);
+    }
+    gauge!(n::DECODERS_CONFINED).set(f64::from(u8::from(media::sandboxed())));
+}
+
 pub(crate) fn cameras(all: BTreeMap<CameraId, (AgencyId, LiveStatus)>) {
     let now = ReceiveTime::now().as_micros();
     for (id, (_, status)) in all {

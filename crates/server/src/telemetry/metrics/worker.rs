@@ -11,7 +11,7 @@ use types::ReceiveTime;
 
 use super::{
     Gather, MetricsError, answer,
-    common::{cameras as tell_cameras, info},
+    common::{cameras as tell_cameras, decoders, info},
     names as n,
 };
 
@@ -56,6 +56,7 @@ impl WorkerMetrics {
 fn tell(readings: Readings) {
     let Readings { cameras, spool, oldest, refused } = readings;
     info();
+    decoders();
     tell_cameras(cameras);
     gauge!(n::QUEUE_DEPTH, "queue" => "spool").set(spool.waiting as f64);
     gauge!(n::SPOOL_BYTES).set(spool.bytes as f64);

@@ -1,0 +1,403 @@
+//! Decoders that misbehave, and what they can't reach. Faults are those of `media::decoders_fail`, which no release has.
+
+use std::{
+    collections::BTreeSet,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use media::{Death, FrameReader, MediaError, Sampling, decoders_fail};
+
+use crate::{
+    left::{Left, alone},
+    server::{Guard, Server, of_file},
+    support::{camera_at, footage, make, read, start},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// What the issue asks for.
+const RECOVERED: Duration = Duration::from_secs(15);
+
+/// Five seconds of pictures under a name of their own, for faults go by names.
+fn clip(dir: &Path, name: &str) -> PathBuf {
+    make(
+        dir,
+        name,
+        "videotestsrc num-buffers=50 ! video/x-raw,width=320,height=240,framerate=10/1 ! x264enc speed-preset=ultrafast \
+         key-int-max=10 ! mp4mux ! {}",
+    )
+}
+
+/// How a decoder of this file died, and after how many frames.
+fn death(path: &Path) -> (Death, usize) {
+    let outcome = read(path, Sampling::all());
+    match outcome.end {
+        Err(MediaError::Died { how, .. }) => (how, outcome.frames.len()),
+        other => panic!("{}: {other:?} after {} frames", path.display(), outcome.frames.len()),
+    }
+}
+
+#[test]
+fn a_decoder_that_crashes_ends_or_lies_costs_its_own_reader_and_says_how() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = clip(dir.path(), "faulty-one.mp4");
+    let good = clip(dir.path(), "good.mp4");
+    let mut beside = FrameReader::open_file(&good, Sampling::all(), start()).unwrap();
+    for (fault, wanted) in [
+        ("segv", Death::Signal(libc::SIGSEGV)),
+        ("abort", Death::Signal(libc::SIGABRT)),
+        ("memory", Death::Signal(libc::SIGABRT)),
+        ("exit", Death::Exit(0)),
+        ("lie:garbage", Death::Lied),
+        ("lie:room", Death::Lied),
+        ("lie:rooms", Death::Lied),
+        ("lie:other", Death::Lied),
+        ("lie:stride", Death::Lied),
+        ("lie:offset", Death::Lied),
+        ("lie:size", Death::Lied),
+        ("lie:bytes", Death::Lied),
+        ("lie:time", Death::Lied),
+        ("lie:flood", Death::Lied),
+    ] {
+        decoders_fail("faulty-one.mp4", fault);
+        let began = Instant::now();
+        let (how, frames) = death(&path);
+        assert_eq!((how, frames), (wanted, 3), "{fault}");
+        assert!(began.elapsed() < RECOVERED, "{fault}: {:?}", began.elapsed());
+        assert!(beside.next(10 * SECOND).unwrap().is_some(), "{fault}");
+    }
+    decoders_fail("faulty-one.mp4", "");
+    let outcome = read(&path, Sampling::all());
+    assert_eq!((outcome.frames.len(), outcome.end), (50, Ok(())));
+    let died: u64 = media::decoders().died.iter().map(|(_, count)| count).sum();
+    assert!(died >= 14, "{:?}", media::decoders());
+}
+
+#[test]
+fn a_decoder_that_hangs_or_spins_is_ended_when_it_gets_nowhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = clip(dir.path(), "faulty-two.mp4");
+    for fault in ["hang", "spin"] {
+        decoders_fail("faulty-two.mp4", fault);
+        let began = Instant::now();
+        assert_eq!(death(&path), (Death::Hung, 3), "{fault}");
+        assert!(began.elapsed() > 25 * SECOND, "{fault}: {:?}", began.elapsed());
+    }
+    decoders_fail("faulty-two.mp4", "");
+}
+
+#[test]
+fn a_decoder_that_dies_at_once_is_tried_once_more_and_told_as_what_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = clip(dir.path(), "faulty-three.mp4");
+    for (fault, wanted) in [("start:segv", Death::Signal(libc::SIGSEGV)), ("before:exit", Death::Exit(0))] {
+        decoders_fail("faulty-three.mp4", fault);
+        let before = media::decoders().started;
+        let error = media::probe(&path).unwrap_err();
+        assert!(matches!(error, MediaError::Died { how, .. } if how == wanted), "{fault}: {error:?}");
+        assert!(!error.is_permanent());
+        assert!(media::decoders().started >= before + 2);
+        let error = FrameReader::open_file(&path, Sampling::all(), start()).map(drop).unwrap_err();
+        assert!(matches!(error, MediaError::Died { how, .. } if how == wanted), "{fault}: {error:?}");
+    }
+    decoders_fail("faulty-three.mp4", "");
+    assert_eq!(media::probe(&path).unwrap().size.width, 320);
+}
+
+#[test]
+fn a_cameras_decoder_that_dies_is_a_fault_of_that_camera_and_the_next_one_lives() {
+    let Some(path) = footage("intel_ccby/one-by-one-person-detection.mp4") else { return };
+    let server = Server::start(&of_file(&path), Guard::Open, |_| {});
+    let camera = camera_at(&format!("rtsp://127.0.0.1:{}/live", server.port));
+    let mut other = FrameReader::open_rtsp(&camera, Sampling::default()).unwrap();
+    assert!(other.next(20 * SECOND).unwrap().is_some());
+    let name = format!("127.0.0.1:{}", server.port);
+    for (fault, wanted) in
+        [("segv", Death::Signal(libc::SIGSEGV)), ("lie:stride", Death::Lied), ("hang", Death::Hung), ("spin", Death::Hung)]
+    {
+        decoders_fail(&name, fault);
+        let mut reader = FrameReader::open_rtsp(&camera, Sampling::default()).unwrap();
+        decoders_fail(&name, "");
+        let mut frames = 0;
+        let began = loop {
+            let began = Instant::now();
+            match reader.next(20 * SECOND) {
+                Ok(Some(_)) => frames += 1,
+                Err(MediaError::Died { how, .. }) if how == wanted => break began,
+                other => panic!("{fault}: {other:?}"),
+            }
+        };
+        assert_eq!(frames, 3, "{fault}");
+        assert!(began.elapsed() < RECOVERED, "{fault}: {:?}", began.elapsed());
+        assert!(other.next(20 * SECOND).unwrap().is_some(), "{fault}");
+        let mut again = FrameReader::open_rtsp(&camera, Sampling::default()).unwrap();
+        assert!(again.next(20 * SECOND).unwrap().is_some(), "{fault}");
+    }
+}
+
+/// What became of it, in a decoder that is confined: an error number, or the signal that ended it.
+#[derive(Debug, PartialEq, Eq)]
+enum Became {
+    Done,
+    Refused(i32),
+    Ended(i32),
+}
+
+fn tried(path: &Path, what: &str) -> Became {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    decoders_fail(name, &format!("try:{what}"));
+    let error = FrameReader::open_file(path, Sampling::all(), start()).map(drop).unwrap_err();
+    decoders_fail(name, "");
+    match error {
+        MediaError::Internal { what, .. } if what == "done" => Became::Done,
+        MediaError::Internal { what, .. } => Became::Refused(what.strip_prefix("refused ").unwrap().parse().unwrap()),
+        MediaError::Died { how: Death::Signal(signal), .. } => Became::Ended(signal),
+        other => panic!("{what}: {other:?}"),
+    }
+}
+
+#[test]
+fn from_inside_no_file_can_be_read_but_libraries_and_nothing_can_be_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = clip(dir.path(), "escape-files.mp4");
+    let other = dir.path().join("secret");
+    std::fs::write(&other, "secret").unwrap();
+    let (inside, outside) = (other.display(), std::process::id());
+    for what in [
+        "read /etc/passwd".to_owned(),
+        format!("read {inside}"),
+        format!("read {}", path.display()),
+        format!("list {}", dir.path().display()),
+        "list /".to_owned(),
+        format!("read /proc/{outside}/environ"),
+        format!("read /proc/{outside}/cmdline"),
+        format!("read /proc/{outside}/mem"),
+        format!("write {inside}"),
+        format!("write {}/new", dir.path().display()),
+        "write /tmp/sightline-escape".to_owned(),
+        "write /dev/shm/sightline-escape".to_owned(),
+        format!("remove {inside}"),
+        format!("folder {}/folder", dir.path().display()),
+    ] {
+        let became = tried(&path, &what);
+        // The footage itself may be read, by whatever name.
+        if what == format!("read {}", path.display()) {
+            assert_eq!(became, Became::Done);
+        } else {
+            assert_eq!(became, Became::Refused(libc::EACCES), "{what}");
+        }
+    }
+    assert_eq!(std::fs::read_to_string(&other).unwrap(), "secret");
+    assert_eq!(tried(&path, "list /usr/lib"), Became::Done);
+    assert_eq!(tried(&path, "thread"), Became::Done);
+}
+
+#[test]
+fn from_inside_no_process_can_be_made_looked_into_or_ended_and_no_socket_be_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = clip(dir.path(), "escape-calls.mp4");
+    let (parent, ended) = (std::process::id(), Became::Ended(libc::SIGSYS));
+    for (what, wanted) in [
+        (format!("call {}", libc::SYS_execve), &ended),
+        (format!("call {} 17 0 0 0 0", libc::SYS_clone), &ended),
+        (format!("call {} 16 {parent} 0 0", libc::SYS_ptrace), &ended),
+        (format!("call {} {parent} 0", libc::SYS_kill), &ended),
+        (format!("call {} {parent} {parent} 0", libc::SYS_tgkill), &ended),
+        (format!("call {} {parent} 0 0 0 0 0", libc::SYS_process_vm_readv), &ended),
+        (format!("call {} {parent} 0", libc::SYS_pidfd_open), &ended),
+        (format!("call {} 0 0 0", libc::SYS_bpf), &ended),
+        (format!("call {} 8 0", libc::SYS_io_uring_setup), &ended),
+        (format!("call {} 0 0 0 0 0", libc::SYS_mount), &ended),
+        (format!("call {} 0", libc::SYS_unshare), &ended),
+        (format!("call {} 0 0 0 0", libc::SYS_add_key), &ended),
+        (format!("call {} 2 1 0", libc::SYS_socket), &Became::Refused(libc::EPERM)),
+        (format!("call {} 10 2 0", libc::SYS_socket), &Became::Refused(libc::EPERM)),
+        (format!("call {} 1 1 0", libc::SYS_socket), &Became::Refused(libc::EPERM)),
+        (format!("call {} 16 3 0", libc::SYS_socket), &Became::Refused(libc::EPERM)),
+        (format!("call {} 1 2 0 0", libc::SYS_socketpair), &Became::Refused(libc::EPERM)),
+        (format!("call {} 0 8 {parent}", libc::SYS_fcntl), &Became::Refused(libc::EPERM)),
+        (format!("call {} 4 0", libc::SYS_fchmod), &Became::Refused(libc::EPERM)),
+        (format!("call {} {parent} 0 0 0", libc::SYS_prlimit64), &Became::Refused(libc::EPERM)),
+        (format!("call {} 0 {parent} 19", libc::SYS_setpriority), &Became::Refused(libc::EPERM)),
+        (format!("call {} 0", libc::SYS_clone3), &Became::Refused(libc::ENOSYS)),
+    ] {
+        assert_eq!(&tried(&path, &what), wanted, "{what}");
+    }
+}
+
+#[test]
+fn from_inside_a_cameras_decoder_comes_to_its_own_door_wherever_it_connects_to() {
+    let camera = TcpListener::bind("127.0.0.1:0").unwrap();
+    let elsewhere = [TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.2:0").unwrap()];
+    let port = camera.local_addr().unwrap().port();
+    let name = format!("127.0.0.1:{port}");
+    let source = camera_at(&format!("rtsp://{name}/live"));
+    let to = elsewhere.iter().map(|l| l.local_addr().unwrap().to_string());
+    for to in to.chain(["169.254.169.254:80".to_owned(), name.clone()]) {
+        decoders_fail(&name, &format!("try:connect {to}"));
+        let mut reader = FrameReader::open_rtsp(&source, Sampling::default()).unwrap();
+        // It was connected, and that to its door, which knows no such greeting: nobody else heard of it.
+        let error = reader.next(10 * SECOND).unwrap_err();
+        assert!(matches!(&error, MediaError::Internal { what, .. } if what == "done"), "{to}: {error:?}");
+    }
+    decoders_fail(&name, "");
+    for listener in elsewhere.iter().chain([&camera]) {
+        listener.set_nonblocking(true).unwrap();
+        assert!(listener.accept().is_err());
+    }
+}
+
+#[test]
+fn the_rights_of_an_old_kernel_are_enough() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = clip(dir.path(), "old-kernel.mp4");
+    decoders_fail("old-kernel.mp4", "abi2");
+    let outcome = read(&path, Sampling::all());
+    decoders_fail("old-kernel.mp4", "");
+    assert_eq!((outcome.frames.len(), outcome.end), (50, Ok(())));
+}
+
+#[test]
+fn frames_outlive_their_reader_and_any_number_of_them_can_be_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = clip(dir.path(), "kept.mp4");
+    let mut reader = FrameReader::open_file(&path, Sampling::all(), start()).unwrap();
+    let mut frames = vec![];
+    while let Some(frame) = reader.next(20 * SECOND).unwrap() {
+        frames.push(frame);
+    }
+    drop(reader);
+    assert_eq!(frames.len(), 50);
+    let first = read(&path, Sampling::all());
+    for (kept, light) in frames.iter().zip(&first.frames) {
+        assert_eq!((kept.at, kept.number, kept.size()), (light.at, light.number, light.size()));
+        assert_eq!(crate::support::mean_luma(kept), light.row(0, 0)[0]);
+    }
+}
+
+#[test]
+fn a_hundred_decoders_that_die_leave_no_process_no_thread_and_no_descriptor() {
+    if !alone("cell::a_hundred_decoders_that_die_leave_no_process_no_thread_and_no_descriptor") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = clip(dir.path(), "faulty-many.mp4");
+    let faults = ["segv", "exit", "lie:garbage", "start:abort", "lie:room", ""];
+    let round = |i: usize| {
+        decoders_fail("faulty-many.mp4", faults[i % faults.len()]);
+        read(&path, Sampling::all());
+    };
+    (0..6).for_each(round);
+    let before = Left::settled(None);
+    (0..100).for_each(round);
+    Left::settled(Some(before)).assert_no_more_than(before);
+    assert_eq!(children(), BTreeSet::new());
+    assert_eq!(media::decoders().running, 0);
+}
+
+/// Processes of this one, dead or alive.
+fn children() -> BTreeSet<String> {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().map(|task| task.unwrap().path().join("children"));
+    let text = tasks.filter_map(|file| std::fs::read_to_string(file).ok()).collect::<String>();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_process_that_reads_loads_no_plugin_and_no_decoder() {
+    let Some(path) = footage("intel_ccby/one-by-one-person-detection.mp4") else { return };
+    // The footage is there: nothing of this process made it.
+    if !alone("cell::the_process_that_reads_loads_no_plugin_and_no_decoder") {
+        return;
+    }
+    media::init().unwrap();
+    media::probe(&path).unwrap();
+    media::recorded(&path).unwrap();
+    let mut reader = FrameReader::open_file(&path, Sampling::default(), start()).unwrap();
+    assert!(reader.next(20 * SECOND).unwrap().is_some());
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let loaded: Vec<_> = maps.lines().filter(|line| line.contains("gstreamer-1.0/") || line.contains("libav")).collect();
+    assert!(loaded.is_empty(), "{loaded:?}");
+}
+
+/// The same each time, and different for each file.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, most: usize) -> usize {
+        // xorshift64*.
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % most.max(1)
+    }
+
+    /// Bytes that are others, moved, gone or there twice.
+    fn mutate(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..=self.below(12) {
+            let (at, length) = (self.below(bytes.len()), 1 + self.below(64));
+            let end = (at + length).min(bytes.len());
+            match self.below(5) {
+                0 => bytes[at] ^= 1 << self.below(8),
+                1 => bytes[at..end].fill([0, 0xFF, 0x7F, 0x80][self.below(4)]),
+                2 => drop(bytes.drain(at..end)),
+                3 => {
+                    let copy = bytes[at..end].to_vec();
+                    let to = self.below(bytes.len());
+                    bytes.splice(to..to, copy);
+                }
+                _ => bytes.truncate(bytes.len() - self.below(bytes.len() / 4)),
+            }
+        }
+    }
+}
+
+/// `SIGHTLINE_MUTATIONS=10000` for many. Whatever becomes of a decoder, this process says it in words and goes on.
+#[test]
+fn mutated_files_of_eleven_containers_end_no_process_but_their_decoders() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = "videotestsrc num-buffers=20 ! video/x-raw,format=I420,width=160,height=120,framerate=10/1";
+    let h264 = "x264enc speed-preset=ultrafast key-int-max=5 ! h264parse";
+    let originals: Vec<Vec<u8>> = [
+        ("a.mp4", format!("{h264} ! mp4mux")),
+        ("b.mp4", format!("{h264} ! mp4mux fragment-duration=500")),
+        ("c.mkv", format!("{h264} ! matroskamux")),
+        ("d.webm", "vp8enc deadline=1 cpu-used=16 ! webmmux".to_owned()),
+        ("e.ts", format!("{h264} ! mpegtsmux")),
+        ("f.mpg", "mpeg2enc ! mpegpsmux".to_owned()),
+        ("g.avi", "jpegenc ! avimux".to_owned()),
+        ("h.flv", format!("{h264} ! flvmux")),
+        ("i.h264", format!("{h264} ! video/x-h264,stream-format=byte-stream")),
+        ("j.h265", "x265enc speed-preset=ultrafast ! h265parse ! video/x-h265,stream-format=byte-stream".to_owned()),
+        ("k.ogv", "theoraenc ! oggmux".to_owned()),
+    ]
+    .into_iter()
+    .map(|(name, encode)| {
+        let rate = if name == "f.mpg" { source.replace("10/1", "25/1") } else { source.to_owned() };
+        std::fs::read(make(dir.path(), name, &format!("{rate} ! {encode} ! {{}}"))).unwrap()
+    })
+    .collect();
+    let count: usize = std::env::var("SIGHTLINE_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(44);
+    let mut numbers = Numbers(0x5167_6874_6C69_6E65);
+    let (mut whole, mut failed, mut died) = (0, 0, 0);
+    for i in 0..count {
+        let mut bytes = originals[i % originals.len()].clone();
+        numbers.mutate(&mut bytes);
+        let path = dir.path().join("mutated");
+        std::fs::write(&path, &bytes).unwrap();
+        match read(&path, Sampling::default()).end {
+            Ok(()) => whole += 1,
+            Err(MediaError::Died { how, .. }) => {
+                eprintln!("file {i}: {how}");
+                died += 1;
+            }
+            Err(error) => {
+                assert!(error.to_string().len() > 20);
+                failed += 1;
+            }
+        }
+    }
+    eprintln!("{count} mutated files: {whole} read, {failed} refused, {died} decoders died");
+    assert!(whole > 0 && failed > 0);
+    assert_eq!(media::decoders().running, 0);
+}
