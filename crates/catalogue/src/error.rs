@@ -123,6 +123,12 @@ impl CatalogueError {
         matches!(self, Self::Sighting { .. } | Self::Lease { .. } | Self::UnknownCamera(_) | Self::Invalid { .. })
     }
 
+    /// Whether the store was away, busy or full, so that the same may succeed later without any change to what was asked.
+    pub const fn may_pass(&self) -> bool {
+        let away = matches!(self, Self::CropStore { fault: CropFault::Away, .. });
+        away || matches!(self, Self::Unreachable { .. } | Self::Busy(_) | Self::DiskFull(_))
+    }
+
     /// What to do about it, where the message does not say.
     pub const fn hint(&self) -> Option<&'static str> {
         match self {

@@ -63,8 +63,8 @@ pub(crate) struct Jobs {
     pub(crate) roots: FootageRoots,
     /// For what blocks on files while somebody waits for an answer.
     pub(crate) files: FileWork,
-    /// Jobs whose files are not on this machine, and since when that is known: other servers may have them.
-    elsewhere: Mutex<HashMap<JobId, Instant>>,
+    /// Jobs that this server does not take, and until when: their files are not on this machine, or the store was away.
+    later: Mutex<HashMap<JobId, Instant>>,
     /// Bounded by the number of workers, plus the last progress of jobs that ended in this process, at most
     /// [`MAX_REMEMBERED`].
     live: Mutex<HashMap<JobId, Live>>,
@@ -84,6 +84,8 @@ const ADDING: Duration = Duration::from_secs(30);
 const FOREVER: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// A file that was not here may be by then.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// A store that was away may be back by then.
+const TRY_AGAIN: Duration = Duration::from_secs(5);
 
 impl std::fmt::Debug for Jobs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -106,7 +108,7 @@ impl Jobs {
             max_queued,
             roots,
             files: FileWork::default(),
-            elsewhere: Mutex::default(),
+            later: Mutex::default(),
             live: Mutex::default(),
             work: Notify::new(),
             active: Active::default(),
@@ -221,19 +223,25 @@ impl Jobs {
     /// Takes a job that waits, of those whose file is here.
     async fn take(&self) -> Result<Option<TakenJob>, CatalogueError> {
         let except: Vec<JobId> = {
-            let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
-            elsewhere.retain(|_, since| since.elapsed() < LOOK_AGAIN);
-            elsewhere.keys().cloned().collect()
+            let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+            later.retain(|_, until| *until > Instant::now());
+            later.keys().cloned().collect()
         };
         let lasts = if self.fleet.is_shared() { LEASE } else { FOREVER };
         let Some(taken) = self.catalogue.take_job(self.fleet.id(), lasts, &except).await? else { return Ok(None) };
         if self.fleet.is_shared() && !taken.job.cancelling && !Path::new(&taken.job.spec.path).exists() {
             tracing::info!(job = %taken.job.id, "its file is not on this machine: left to other servers");
-            self.catalogue.put_back(&taken.lease).await?;
-            self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner).insert(taken.job.id, Instant::now());
+            self.put_back(&taken, LOOK_AGAIN).await?;
             return Ok(None);
         }
         Ok(Some(taken))
+    }
+
+    /// Queues a job again that is ours; this server does not take it for a while.
+    async fn put_back(&self, taken: &TakenJob, pause: Duration) -> Result<(), CatalogueError> {
+        self.catalogue.put_back(&taken.lease).await?;
+        self.later.lock().unwrap_or_else(PoisonError::into_inner).insert(taken.job.id.clone(), Instant::now() + pause);
+        Ok(())
     }
 
     /// Says that what is worked on here still is; what is another server's by now is put down.

@@ -449,6 +449,37 @@ fn servers_with_one_index_killed_at_random_lose_nothing_acknowledged() {
     killed(Some(&IndexServer::start()));
 }
 
+/// Nothing of the footage is wrong, so the job must not end as failed.
+#[test]
+fn footage_is_looked_at_to_its_end_although_the_database_was_away_meanwhile() {
+    let Some(mut own) = Database::start(&["-A", "trust"], |_| Vec::new()) else {
+        eprintln!("SKIPPED: several servers: PostgreSQL is not installed (apt-get install postgresql)");
+        return;
+    };
+    let Some(clip) = footage("pose2sim_4cam/MultiPerson/cam01.mp4") else { return };
+    let database = format!("postgres://sightline@127.0.0.1:{}/postgres", own.port);
+    own.wait(&database);
+    let (mut servers, _) = two_servers(&database, None);
+    let clip = clip.canonicalize().unwrap();
+    servers[0].json(&["archive", "add", clip.to_str().unwrap(), "--camera", "c3", "--start", "2026-03-01T09:30:00Z"]);
+    let state = || servers[0].json(&["archive", "list"])["jobs"][0]["state"].clone();
+    for _ in 0..3 {
+        servers[0].wait_for("a worker", || state() != "queued");
+        std::thread::sleep(Duration::from_millis(700));
+        own.kill();
+        // Longer than a call waits for its database.
+        std::thread::sleep(Duration::from_secs(3));
+        own.again();
+        own.wait(&database);
+    }
+    servers[0].wait_for("the footage's end", || {
+        let state = state();
+        assert_ne!(state, "failed", "{}", servers[0].json(&["archive", "list"]));
+        state == "done"
+    });
+    servers.iter_mut().for_each(Deployment::terminate);
+}
+
 /// The one that feeds the index hangs, as with a disk that does not answer, until another has taken over and what it was about to
 /// put is deleted; then it goes on.
 #[test]

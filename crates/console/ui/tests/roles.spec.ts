@@ -147,6 +147,20 @@ test("an authoriser signs what the bytes say, and refuses with a reason", async 
   expect(sightline("case", "show", "refuse-1")).toMatchObject({ state: "closed", ending: "refused" });
 });
 
+test("a key that follows Escape at once opens the next dialog, which stays", async ({ as }) => {
+  const page = await as("authoriser");
+  await page.getByRole("link", { name: "urgent-1" }).click();
+  await expect(page.getByText("What the bytes say")).toBeVisible();
+  for (let i = 0; i < 10; i++) {
+    for (const [key, title] of [["s", "Sign case urgent-1?"], ["f", "Refuse case urgent-1?"], ["f", "Refuse case urgent-1?"]] as const) {
+      await page.keyboard.press(key);
+      await expect(page.getByRole("dialog", { name: title })).toBeVisible();
+      await page.keyboard.press("Escape");
+    }
+  }
+  await expect(page.getByRole("dialog")).toHaveCount(0);
+});
+
 test("an owner pauses a camera, changes its policy, and sees who looked", async ({ as }) => {
   const page = await as("camera-owner");
   await tabTo(page, "street", "link");

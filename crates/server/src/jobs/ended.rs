@@ -2,7 +2,7 @@
 
 use catalogue::CatalogueError;
 use media::MediaError;
-use pipeline::FootageError;
+use pipeline::{FootageError, SinkError};
 use types::Chain;
 
 /// Why a job failed, as it is stored and told.
@@ -14,6 +14,8 @@ pub(crate) struct JobFailure {
 
 pub(super) enum Ended {
     Cancelled,
+    /// The store was away, busy or full. What is done stays done; the rest waits.
+    PutDown(String),
     Failed(JobFailure),
 }
 
@@ -25,6 +27,9 @@ impl From<JobFailure> for Ended {
 
 impl From<CatalogueError> for Ended {
     fn from(error: CatalogueError) -> Self {
+        if error.may_pass() {
+            return Self::PutDown(Chain(&error).to_string());
+        }
         let hint = error.hint().unwrap_or("check the server's disk, then add the footage again");
         JobFailure::new(Chain(&error).to_string(), hint).into()
     }
@@ -36,9 +41,12 @@ impl From<FootageError> for Ended {
             FootageError::Cancelled => Self::Cancelled,
             FootageError::Media(media) => JobFailure::of_media(&media).into(),
             FootageError::Scene(_) => JobFailure::new(Chain(&error).to_string(), "run `sightline models verify`").into(),
-            FootageError::Sink(_) => {
-                JobFailure::new(Chain(&error).to_string(), "check the server's disk, then add the footage again").into()
-            }
+            FootageError::Sink(SinkError(cause)) => match cause.downcast::<CatalogueError>() {
+                Ok(stored) => (*stored).into(),
+                Err(other) => {
+                    JobFailure::new(Chain(&*other).to_string(), "check the server's disk, then add the footage again").into()
+                }
+            },
         }
     }
 }

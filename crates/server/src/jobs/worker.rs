@@ -16,7 +16,7 @@ use types::{Chain, ClockUncertainty, TimeSource, TimeStamp};
 use vision::{ModelStore, Role, Vision, VisionOptions};
 
 use super::{
-    JobSettings, Jobs,
+    JobSettings, Jobs, TRY_AGAIN,
     ended::{Ended, JobFailure},
     running::{Left, Running},
     sink::CatalogueSink,
@@ -251,13 +251,34 @@ impl Worker {
                 tracing::warn!(reason = failure.message, "job failed");
                 JobState::Failed(failure.to_text())
             }
+            Err(Ended::PutDown(reason)) => {
+                tracing::warn!(reason, "job put down: what can't be stored now is looked at again in a moment");
+                if let Err(error) = self.until_stored(|| self.runtime.block_on(self.jobs.put_back(taken, TRY_AGAIN))) {
+                    tracing::error!(error = %Chain(&error), "job not queued again: the next start does it");
+                }
+                self.jobs.ended(&taken.job.id);
+                return;
+            }
         };
-        match self.finish(taken, &end) {
+        match self.until_stored(|| self.finish(taken, &end)) {
             Ok(()) => {}
             Err(CatalogueError::NotOurs { .. }) => tracing::warn!("another server goes on with the job"),
             Err(error) => tracing::error!(error = %Chain(&error), "job not finished: the next start does it again"),
         }
         self.jobs.ended(&taken.job.id);
+    }
+
+    /// Tries again for as long as the store is away, busy or full, and nobody stops the server.
+    fn until_stored(&self, mut store: impl FnMut() -> Result<(), CatalogueError>) -> Result<(), CatalogueError> {
+        loop {
+            match store() {
+                Err(error) if error.may_pass() && !self.stop.is_cancelled() => {
+                    tracing::warn!(error = %Chain(&error), "the end of a job is not stored yet");
+                    thread::sleep(FIRST_PAUSE);
+                }
+                done => return done,
+            }
+        }
     }
 
     fn finish(&self, taken: &TakenJob, end: &JobState) -> Result<(), CatalogueError> {
