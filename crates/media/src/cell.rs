@@ -153,7 +153,7 @@ mod tests {
             return;
         }
         without_landlock();
-        let error = ready().unwrap_err();
+        let error = installed().unwrap_err();
         assert!(matches!(&error, MediaError::NoCell { what } if what.contains("Landlock")), "{error:?}");
         for told in ["Linux 5.19", "sandbox = \"off\""] {
             assert!(error.to_string().contains(told), "{error}");
@@ -161,7 +161,7 @@ mod tests {
         let footage = Footage::open(&std::env::current_exe().unwrap()).unwrap();
         assert!(matches!(probe(&footage), Err(MediaError::NoCell { .. })));
         sandbox_off();
-        ready().unwrap();
+        installed().unwrap();
         assert!(matches!(probe(&footage), Err(MediaError::NotMedia { .. })) && !sandboxed());
     }
 }
