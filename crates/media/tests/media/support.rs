@@ -42,7 +42,7 @@ pub(crate) fn make(dir: &Path, name: &str, pipeline: &str) -> PathBuf {
     let pipeline = gst::parse::launch(&pipeline).unwrap();
     pipeline.set_state(gst::State::Playing).unwrap();
     let bus = pipeline.bus().unwrap();
-    let end = bus.timed_pop_filtered(gst::ClockTime::from_seconds(60), &[gst::MessageType::Eos, gst::MessageType::Error]);
+    let end = bus.timed_pop_filtered(gst::ClockTime::from_seconds(600), &[gst::MessageType::Eos, gst::MessageType::Error]);
     pipeline.set_state(gst::State::Null).unwrap();
     let end = end.expect("the test's own pipeline did not end");
     assert_eq!(end.type_(), gst::MessageType::Eos, "{end:?}");
