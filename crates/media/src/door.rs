@@ -615,9 +615,10 @@ impl<'a> Talk<'a> {
     /// A description without an address to connect to.
     fn described(&self, body: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(body.len());
-        for line in body.split_inclusive(|b| *b == b'\n') {
+        // GStreamer takes either end of a line, and skips blanks before it.
+        for line in body.split_inclusive(|b| matches!(b, b'\r' | b'\n')) {
             let text = String::from_utf8_lossy(line);
-            let lower = text.to_ascii_lowercase();
+            let lower = text.trim_start().to_ascii_lowercase();
             // A clock of GStreamer's own, asked at whatever address stands there.
             if lower.starts_with("a=x-gst-clock") {
                 continue;
@@ -709,7 +710,7 @@ mod tests {
             ("RTP-Info", "url=rtsp://10.0.0.1/a;seq=1,url=rtsp://10.0.0.1/b;seq=2"),
             ("Transport", "RTP/AVP;unicast;client_port=1-2;source=10.0.0.1;Destination=10.0.0.1;server_port=3-4"),
         ];
-        let body = "v=0\r\na=x-gst-clock:GstNetTimeProvider x 10.0.0.1:9 0\r\nA=control:rtsp://10.0.0.1/\r\na=control:t\r\na=control:rtsp://u:p@10.0.0.1:9/x?y\r\n";
+        let body = "v=0\ra=control:rtsp://10.0.0.1/cr\r a=control:rtsp://10.0.0.1/blank\r\na=x-gst-clock:GstNetTimeProvider x 10.0.0.1:9 0\r\nA=control:rtsp://10.0.0.1/\r\na=control:t\r\na=control:rtsp://u:p@10.0.0.1:9/x?y\r\n";
         let mut answer = Message {
             start: "RTSP/1.0 200 OK".into(),
             headers: headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
@@ -724,6 +725,7 @@ mod tests {
             "Content-Base: rtsp://127.0.0.1:4000/live/\r\n",
             "RTP-Info: url=rtsp://127.0.0.1:4000/a;seq=1,url=rtsp://127.0.0.1:4000/b;seq=2\r\n",
             "client_port=1-2;server_port=3-4;source=192.0.2.7\r\n",
+            "v=0\ra=control:rtsp://127.0.0.1:4000/cr\r a=control:rtsp://127.0.0.1:4000/blank\r\n",
             "a=control:t\r\na=control:rtsp://127.0.0.1:4000/x?y\r\n",
             &format!("Content-Length: {}\r\n", answer.body.len()),
         ] {
