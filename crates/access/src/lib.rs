@@ -19,6 +19,9 @@ mod decide;
 mod deletion;
 mod denial;
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod grant;
 mod hold;

@@ -35,6 +35,8 @@ use tokio::{
 use types::{StreamScheme, StreamUrl};
 
 pub(crate) use self::fault::DoorFault;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::fuzzing::camera_says;
 use self::{
     alive::KeepAlive,
     asking::Asking,
@@ -48,6 +50,8 @@ mod asking;
 mod connections;
 mod datagrams;
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod message;
 
 /// Lives as long as its reader.

@@ -31,6 +31,9 @@ mod element;
 mod error;
 mod first_picture;
 mod footage_info;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod init;
 mod installed;

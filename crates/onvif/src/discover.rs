@@ -190,7 +190,7 @@ async fn futures_of(sockets: &[UdpSocket]) -> std::io::Result<usize> {
     .await
 }
 
-fn answer(bytes: &[u8], from: SocketAddr, allowed: &(dyn Fn(IpAddr) -> bool + Sync)) -> Option<Found> {
+pub(crate) fn answer(bytes: &[u8], from: SocketAddr, allowed: &(dyn Fn(IpAddr) -> bool + Sync)) -> Option<Found> {
     let node = xml::read(bytes).ok()?;
     let matched = node.find("ProbeMatch")?;
     let address = from.ip();
@@ -206,7 +206,7 @@ fn answer(bytes: &[u8], from: SocketAddr, allowed: &(dyn Fn(IpAddr) -> bool + Sy
     };
     let host = match ours {
         Some(url) => {
-            let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+            let port = url.port().filter(|port| *port != 0).map_or_else(String::new, |port| format!(":{port}"));
             let scheme = if url.scheme() == "https" { "https://" } else { "" };
             format!("{scheme}{shown}{port}")
         }

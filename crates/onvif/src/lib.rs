@@ -15,6 +15,9 @@ mod call;
 mod choice;
 mod discover;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod http;
 mod password;
 mod profile;

@@ -150,7 +150,7 @@ async fn clock(session: &Session<'_>) -> Result<Option<Clock>, OnvifError> {
     Ok(date.map(|at| reading(at.to_utc(), None, true)))
 }
 
-fn utc(node: &Node) -> Option<DateTime<Utc>> {
+pub(crate) fn utc(node: &Node) -> Option<DateTime<Utc>> {
     let of = |node: &Node| {
         let number = |name: &str| node.value(name)?.parse::<u32>().ok();
         let year = node.value("Year")?.parse().ok()?;
@@ -243,7 +243,7 @@ async fn services(session: &mut Session<'_>) -> Result<(Option<DeviceHost>, Opti
     Ok((of("Media2"), of("Media")))
 }
 
-fn of_device(node: &Node) -> Information {
+pub(crate) fn of_device(node: &Node) -> Information {
     let value = |name: &str| node.value(name).unwrap_or_default().chars().filter(|c| !c.is_control()).take(100).collect();
     Information {
         manufacturer: value("Manufacturer"),
@@ -254,7 +254,7 @@ fn of_device(node: &Node) -> Information {
 }
 
 /// Of both kinds of Media: they differ in names alone.
-fn profiles(node: &Node) -> Vec<Profile> {
+pub(crate) fn profiles(node: &Node) -> Vec<Profile> {
     let profile = |node: &Node| {
         let token = node.attribute("token")?.to_owned();
         let source = ["VideoSource", "VideoSourceConfiguration"].iter().find_map(|name| node.find(name)?.value("SourceToken"));
@@ -277,7 +277,7 @@ fn profiles(node: &Node) -> Vec<Profile> {
 }
 
 /// The address of a stream on the host that was given, whatever host, user or password stand in it.
-fn stream(told: &str, host: &DeviceHost) -> Option<StreamUrl> {
+pub(crate) fn stream(told: &str, host: &DeviceHost) -> Option<StreamUrl> {
     let told = told.split_whitespace().find(|part| part.contains("://"))?;
     // Some escape twice.
     let told = told.replace("&amp;", "&");

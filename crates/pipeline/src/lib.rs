@@ -15,6 +15,9 @@ mod attention;
 mod candidate;
 mod closer;
 mod footage;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod live;
 mod part;
 mod scene;

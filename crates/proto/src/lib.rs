@@ -7,6 +7,9 @@
 pub mod bounds;
 mod convert;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod time;
 mod vocabulary;
 

@@ -12,6 +12,9 @@ mod codec;
 mod crop;
 mod error;
 mod face;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod look;
 mod redact;
 mod regions;

@@ -9,6 +9,9 @@ mod description;
 mod detection;
 mod embedding;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod geometry;
 mod id;
 mod sighting;

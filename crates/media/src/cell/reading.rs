@@ -18,6 +18,9 @@ use super::{
 };
 use crate::{CameraClock, Death, Footage, MediaError, ReaderStats, RtspSource, Sampling, Source, clock::LiveClock, door::Door};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
+
 /// Reads one file or camera. Owns its decoder: dropping it ends that process; frames already returned stay valid.
 pub struct FrameReader {
     cell: Cell,
