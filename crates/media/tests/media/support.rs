@@ -2,13 +2,16 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use media::{FrameReader, MediaError, Networks, ReaderStats, RtspSource, Sampling};
 use types::{CaptureTime, ClockUncertainty, Frame, TimeSource, TimeStamp};
+
+/// What takes so long has failed.
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// `None`, loudly, where the footage is not there.
 pub(crate) fn footage(name: &str) -> Option<PathBuf> {
@@ -72,8 +75,11 @@ pub(crate) fn read(path: &Path, sampling: Sampling) -> Outcome {
         Err(error) => return Outcome { frames: vec![], end: Err(error), stats: ReaderStats::default() },
     };
     let mut frames = vec![];
+    let began = Instant::now();
     let end = loop {
         match reader.next(Duration::from_secs(60)) {
+            // A busy machine decides nothing.
+            Err(MediaError::Stalled { .. }) if began.elapsed() < PATIENCE => {}
             // Pixels are let go: a reader of a long file may not need them all at once either.
             Ok(Some(frame)) => frames.push(light(&frame)),
             Ok(None) => break Ok(()),
