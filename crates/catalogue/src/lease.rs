@@ -95,7 +95,7 @@ pub enum LeaseFault {
 impl Catalogue {
     /// Renews what the worker holds and may keep, gives it free cameras up to its share, and takes none from anybody: a
     /// worker with more than its share is simply not given all of them again. Returns all that it holds now.
-    pub async fn hold_cameras(&self, request: &LeaseRequest) -> Result<Vec<Lease>, CatalogueError> {
+    pub async fn lease_cameras(&self, request: &LeaseRequest) -> Result<Vec<Lease>, CatalogueError> {
         let mut tx = self.begin().await?;
         let now = self.time(&mut tx).await?;
         let until = now.plus_micros(micros(request.lasts));

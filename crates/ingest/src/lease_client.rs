@@ -25,7 +25,7 @@ const ANSWER: Duration = Duration::from_secs(6);
 /// What to watch, as the last answer of the server says.
 pub(crate) type Wanted = BTreeMap<CameraId, Watch>;
 
-pub(crate) struct Holder {
+pub(crate) struct LeaseClient {
     pub(crate) link: Link,
     pub(crate) worker_id: String,
     pub(crate) secrets: CameraSecrets,
@@ -65,7 +65,7 @@ impl Released {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum HoldError {
+enum LeaseError {
     #[error(transparent)]
     Link(#[from] LinkError),
     #[error("{}", .0.message())]
@@ -76,13 +76,13 @@ enum HoldError {
     Ended,
 }
 
-impl From<Status> for HoldError {
+impl From<Status> for LeaseError {
     fn from(status: Status) -> Self {
         Self::Refused(Box::new(status))
     }
 }
 
-impl Holder {
+impl LeaseClient {
     /// Until `stop`. What was watched goes on being watched while the server is away.
     pub(crate) async fn run(self) {
         let before = self.watches(self.kept.read());
@@ -94,7 +94,7 @@ impl Holder {
         while !self.stop.is_cancelled() {
             let Err(error) = self.session(&mut backoff, &mut leases).await else { return };
             let hint = match &error {
-                HoldError::Refused(status) => proto::hint(status).unwrap_or_default().to_owned(),
+                LeaseError::Refused(status) => proto::hint(status).unwrap_or_default().to_owned(),
                 _ => String::new(),
             };
             let (error, cameras) = (chain(&error), self.wanted.borrow().len());
@@ -112,15 +112,15 @@ impl Holder {
 
     /// Tells the server, if it is there, that nothing is watched any more, so that others need not wait for the leases to end.
     pub(crate) async fn give_back(link: &Link, worker_id: &str, cameras: BTreeSet<CameraId>) {
-        let last = v1::HoldRequest {
+        let last = v1::LeaseCamerasRequest {
             worker_id: worker_id.to_owned(),
             released_ids: cameras.iter().map(ToString::to_string).collect(),
-            ..v1::HoldRequest::default()
+            ..v1::LeaseCamerasRequest::default()
         };
         let tell = async {
             let mut client = IngestServiceClient::new(link.connect().await?);
-            client.hold(tokio_stream::once(last)).await?.into_inner().message().await?;
-            Ok::<_, HoldError>(())
+            client.lease_cameras(tokio_stream::once(last)).await?.into_inner().message().await?;
+            Ok::<_, LeaseError>(())
         };
         match tokio::time::timeout(BEAT, tell).await {
             Ok(Ok(())) => {}
@@ -129,18 +129,18 @@ impl Holder {
         }
     }
 
-    async fn session(&self, backoff: &mut Backoff, leases: &mut v1::HoldResponse) -> Result<(), HoldError> {
+    async fn session(&self, backoff: &mut Backoff, leases: &mut v1::LeaseCamerasResponse) -> Result<(), LeaseError> {
         let mut client = IngestServiceClient::new(self.link.connect().await?);
         let (send, receive) = tokio::sync::mpsc::channel(1);
-        let mut answers = client.hold(ReceiverStream::new(receive)).await?.into_inner();
+        let mut answers = client.lease_cameras(ReceiverStream::new(receive)).await?.into_inner();
         loop {
             let released = self.released.all();
-            send.send(self.request(&released)).await.map_err(|_| HoldError::Ended)?;
+            send.send(self.request(&released)).await.map_err(|_| LeaseError::Ended)?;
             let answer = tokio::select! {
-                answer = tokio::time::timeout(ANSWER, answers.message()) => answer.map_err(|_| HoldError::Silent)??,
+                answer = tokio::time::timeout(ANSWER, answers.message()) => answer.map_err(|_| LeaseError::Silent)??,
                 () = self.stop.cancelled() => return Ok(()),
             };
-            let answer = answer.ok_or(HoldError::Ended)?;
+            let answer = answer.ok_or(LeaseError::Ended)?;
             if *leases != answer {
                 self.kept.keep(&answer);
                 leases.clone_from(&answer);
@@ -161,10 +161,10 @@ impl Holder {
         }
     }
 
-    fn request(&self, released: &BTreeSet<CameraId>) -> v1::HoldRequest {
+    fn request(&self, released: &BTreeSet<CameraId>) -> v1::LeaseCamerasRequest {
         let ids = |cameras: &mut dyn Iterator<Item = &CameraId>| cameras.map(ToString::to_string).collect();
         let statuses = self.watchers.statuses();
-        v1::HoldRequest {
+        v1::LeaseCamerasRequest {
             worker_id: self.worker_id.clone(),
             camera_ids: ids(&mut self.secrets.cameras().iter()),
             max_cameras: self.max_cameras,
@@ -173,7 +173,7 @@ impl Holder {
         }
     }
 
-    fn watches(&self, answer: v1::HoldResponse) -> Wanted {
+    fn watches(&self, answer: v1::LeaseCamerasResponse) -> Wanted {
         let watch = |lease: v1::Lease| {
             let (camera, agency) = (CameraId::new(&lease.camera_id).ok()?, AgencyId::new(&lease.agency_id).ok()?);
             let address = match self.secrets.address(&camera) {

@@ -21,7 +21,7 @@ use vision::{ModelStore, Vision, VisionOptions};
 use crate::{
     Link, Reader, WorkerError,
     error::chain,
-    hold::{Holder, Released, Wanted},
+    lease_client::{LeaseClient, Released, Wanted},
     kept::KeptLeases,
     push::Pusher,
     sink::SpoolSink,
@@ -98,7 +98,7 @@ impl Worker {
         let watchers = Arc::new(Watchers::new(Sampling { fps: options.sample_fps, ..Sampling::default() }, options.patience));
         let (released, kept) = (Arc::new(Released::default()), KeptLeases::new(&options.spool));
         let (wanted, wanted_now) = watch::channel(Wanted::new());
-        let holder = Holder {
+        let holder = LeaseClient {
             link: options.link.clone(),
             worker_id: worker_id.clone(),
             secrets: options.secrets,
@@ -164,8 +164,8 @@ impl Worker {
         }
         let _ = tokio::time::timeout_at(deadline, self.holding).await;
         // They are given back: the next start asks for them.
-        self.kept.keep(&proto::v1::HoldResponse::default());
-        let _ = tokio::time::timeout_at(deadline, Holder::give_back(&self.link, &self.worker_id, held)).await;
+        self.kept.keep(&proto::v1::LeaseCamerasResponse::default());
+        let _ = tokio::time::timeout_at(deadline, LeaseClient::give_back(&self.link, &self.worker_id, held)).await;
         self.drain.cancel();
         let mut pushing = self.pushing;
         if tokio::time::timeout_at(deadline, &mut pushing).await.is_err() {

@@ -23,7 +23,7 @@ fn request(holder: &str, lasts: Duration) -> LeaseRequest {
 
 async fn ask(catalogue: &Catalogue, request: &LeaseRequest) -> Vec<(String, u64)> {
     let told = |lease: Lease| (lease.camera.to_string(), lease.epoch);
-    catalogue.hold_cameras(request).await.unwrap().into_iter().map(told).collect()
+    catalogue.lease_cameras(request).await.unwrap().into_iter().map(told).collect()
 }
 
 async fn hold(catalogue: &Catalogue, holder: &str, lasts: Duration) -> Vec<(String, u64)> {
@@ -121,7 +121,7 @@ async fn of_many_that_ask_at_once_each_camera_has_one() {
     let mut asking = tokio::task::JoinSet::new();
     for n in 0..12 {
         let catalogue = f.catalogue.clone();
-        asking.spawn(async move { catalogue.hold_cameras(&request(&format!("w{n}"), LONG)).await.unwrap() });
+        asking.spawn(async move { catalogue.lease_cameras(&request(&format!("w{n}"), LONG)).await.unwrap() });
     }
     let all: Vec<_> = asking.join_all().await.into_iter().flatten().map(|lease| (lease.camera, lease.epoch)).collect();
     let once: BTreeSet<_> = all.iter().cloned().collect();
@@ -171,7 +171,7 @@ async fn what_is_stored_was_seen_while_its_worker_held_the_camera_whoever_takes_
             let mut stored = Vec::new();
             for n in 0..40 {
                 // Over at once, so that the other takes the cameras with its next word.
-                let leases = catalogue.hold_cameras(&request(&name, OVER)).await.unwrap();
+                let leases = catalogue.lease_cameras(&request(&name, OVER)).await.unwrap();
                 let Some(gate) = leases.into_iter().find(|l| l.camera == camera("gate")) else { continue };
                 let token = lease(&catalogue, "gate", gate.epoch, &name).await;
                 let record = seen(n * 2 + worker as u64, now(&catalogue).await);

@@ -263,7 +263,7 @@ fn action_of(path: &str) -> Option<Action> {
         ("AdminService", "DropReindex") => Action::DropReindex,
         ("LiveService", "SetCameraSource") => Action::SetCameraSource,
         ("LiveService", "CameraStatus") => Action::CameraStatus,
-        ("IngestService", "Hold") => Action::HoldCameras,
+        ("IngestService", "LeaseCameras") => Action::LeaseCameras,
         ("IngestService", "Push") => Action::PushSightings,
         ("LogService", "GetReceipt") => Action::GetReceipt,
         ("AdminService", "ListAudit") => Action::ListAudit,
