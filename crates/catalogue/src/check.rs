@@ -5,7 +5,7 @@ use object_store::path::Path as Key;
 use redact::RedactedCrop;
 use types::{Day, SightingId};
 
-use crate::{Catalogue, CatalogueError, Fence, RecordDifference, UnusableRow, crop, crop::beside_of, engine::CropsAlone};
+use crate::{Catalogue, CatalogueError, FencingToken, RecordDifference, UnusableRow, crop, crop::beside_of, engine::CropsAlone};
 
 /// Crops read at once; each may be a request.
 const CROPS_AT_ONCE: usize = 8;
@@ -182,7 +182,7 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError::RepairRefused`] if half of the sightings or more have no crop: a folder that is not mounted looks
     /// just like that.
-    pub async fn repair(&self, fence: &Fence) -> Result<Repaired, CatalogueError> {
+    pub async fn repair(&self, fence: &FencingToken) -> Result<Repaired, CatalogueError> {
         let report = self.check().await?;
         let lost: Vec<_> = report.without_crop.iter().chain(&report.unreadable_crop).copied().collect();
         let missing = lost.len() as u64;

@@ -24,7 +24,7 @@ pub struct ServerPosition {
 
 /// A server that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LivingServer {
+pub struct LiveServer {
     pub id: String,
     pub at: ServerPosition,
 }
@@ -32,7 +32,7 @@ pub struct LivingServer {
 impl Catalogue {
     /// A server says that it is there. `false` if it was not known to be until now: what others deleted meanwhile it may not have
     /// heard of, and its index must be made again.
-    pub async fn report_server(&self, id: &str, at: ServerPosition, lasts: Duration) -> Result<bool, CatalogueError> {
+    pub async fn heartbeat(&self, id: &str, at: ServerPosition, lasts: Duration) -> Result<bool, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Servers).await?;
         let now = self.now_sql();
         sqlx::query(AssertSqlSafe(format!("DELETE FROM server WHERE expires <= {now}"))).execute(&mut *tx).await?;
@@ -53,19 +53,19 @@ impl Catalogue {
     }
 
     /// Nobody waits for it any more.
-    pub async fn server_leaves(&self, id: &str) -> Result<(), CatalogueError> {
+    pub async fn deregister_server(&self, id: &str) -> Result<(), CatalogueError> {
         sqlx::query("DELETE FROM server WHERE id = $1").bind(id).execute(self.writer()).await?;
         Ok(())
     }
 
     /// By id.
-    pub async fn living_servers(&self) -> Result<Vec<LivingServer>, CatalogueError> {
+    pub async fn live_servers(&self) -> Result<Vec<LiveServer>, CatalogueError> {
         let sql = format!("SELECT id, synced, purged FROM server WHERE expires > {} ORDER BY id", self.now_sql());
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(self.reader()).await?;
         let server = |row: &DbRow| {
             let number = |column| row.try_get::<i64, _>(column).map(i64::unsigned_abs);
             let at = ServerPosition { synced: number("synced")?, purged: number("purged")? };
-            Ok(LivingServer { id: row.try_get("id")?, at })
+            Ok(LiveServer { id: row.try_get("id")?, at })
         };
         rows.iter().map(server).collect()
     }

@@ -60,7 +60,7 @@ pub struct Leases {
 }
 
 /// A worker's leave to hand in what it saw of a camera, as [`Catalogue::camera_lease`] found it. By then it may be over: what
-/// decides is looked at again in the transaction that stores ([`crate::Fence`]).
+/// decides is looked at again in the transaction that stores ([`crate::FencingToken`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CameraLease {
     pub(crate) camera: CameraId,

@@ -15,8 +15,8 @@
 //! The only crate that sees SQL. Queries are plain SQL with `$n`, the same for SQLite and PostgreSQL, checked by tests on
 //! both rather than by a database at build time; what differs is in `engine`. With PostgreSQL any number of processes share
 //! one catalogue: what only one may change at a time has a lock (`engine::Lock`), and crops and rows change together under
-//! one too. What takes longer than a transaction is done by leave that runs out: a job's lease, a [`Turn`]; what is written by
-//! leave that somebody else has by now is refused in the transaction that would write it ([`Fence`]).
+//! one too. What takes longer than a transaction is done by leave that runs out: a job's lease, a [`ClusterLease`]; what is written by
+//! leave that somebody else has by now is refused in the transaction that would write it ([`FencingToken`]).
 //!
 //! Sightings, crops and vectors are read with an [`access::CasePermit`], within what its case covers. What is read for no case goes
 //! through one door that says why, [`Catalogue::maintenance`].
@@ -73,7 +73,7 @@ pub use check::{CheckReport, IdDifference, Repaired, compare_ids};
 pub use crop::{CropFault, Crops, PlaceFault, S3Credentials, S3Place};
 pub use engine::{Database, PostgresUrl};
 pub use error::{CatalogueError, Cause};
-pub use fleet::{LivingServer, ServerPosition};
+pub use fleet::{LiveServer, ServerPosition};
 pub use hold::StoredHold;
 pub use job::{AddedJob, Job, JobProgress, JobState, NewJob, TakenJob};
 pub use lease::{CameraLease, Lease, LeaseFault, LeaseRequest, Leases};
@@ -91,4 +91,4 @@ pub use revoked::RevokedIdentity;
 pub use segment::{Plan, SegmentDone};
 pub use set_aside::SetAside;
 pub use sighting::{Discarded, SightingRecord};
-pub use turn::{Fence, JobLease, Turn};
+pub use turn::{FencingToken, JobLease, ClusterLease};

@@ -11,7 +11,7 @@ use crate::{
     engine::{DbRow, Lock, Tx, sequence},
     row::{capture, document, embedding, id, read_document, time},
     seen::Place,
-    turn::Fence,
+    turn::FencingToken,
 };
 
 /// Rows of one transaction at most, but for what was held: whoever writes to the record meanwhile waits for no more.
@@ -170,10 +170,10 @@ impl Catalogue {
         run: &mut DeletionRun,
         holds: &[Hold],
         now: ReceiveTime,
-        fence: &Fence,
+        fence: &FencingToken,
     ) -> Result<Vec<Gone>, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
-        self.check_fence(&mut tx, fence).await?;
+        self.check_token(&mut tx, fence).await?;
         let mut deletion = run.deletion.clone();
         let (mut gone, mut places) = (Vec::new(), Vec::new());
         'cameras: for (camera, before) in &run.deletion.stored_before {
@@ -233,7 +233,7 @@ impl Catalogue {
         run: &DeletionRun,
         at: ReceiveTime,
         seq: u64,
-        fence: &Fence,
+        fence: &FencingToken,
     ) -> Result<(), CatalogueError> {
         let mut tx = self.begin_by(fence).await?;
         sqlx::query("UPDATE deletion SET finished = $2, seq = $3, document = $4 WHERE id = $1")
@@ -247,15 +247,15 @@ impl Catalogue {
     }
 
     /// Keeps what is known of a deletion that did not come to its end.
-    pub async fn save_deletion(&self, run: &DeletionRun, fence: &Fence) -> Result<(), CatalogueError> {
+    pub async fn save_deletion(&self, run: &DeletionRun, fence: &FencingToken) -> Result<(), CatalogueError> {
         let mut tx = self.begin_by(fence).await?;
         store(&mut tx, run.id, &run.deletion).await?;
         Ok(tx.commit().await?)
     }
 
-    async fn begin_by(&self, fence: &Fence) -> Result<Tx, CatalogueError> {
+    async fn begin_by(&self, fence: &FencingToken) -> Result<Tx, CatalogueError> {
         let mut tx = self.begin().await?;
-        self.check_fence(&mut tx, fence).await?;
+        self.check_token(&mut tx, fence).await?;
         Ok(tx)
     }
 }

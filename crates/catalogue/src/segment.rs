@@ -6,7 +6,7 @@ use types::JobId;
 use crate::{
     Catalogue, CatalogueError,
     engine::{DbRow, Tx},
-    turn::{Fence, JobLease},
+    turn::{FencingToken, JobLease},
 };
 
 /// What one segment of footage gave.
@@ -34,7 +34,7 @@ impl Catalogue {
     pub async fn plan_job(&self, lease: &JobLease, recipe: &str, segments: u32) -> Result<Plan, CatalogueError> {
         let id = &lease.job;
         let mut tx = self.begin().await?;
-        self.check_fence(&mut tx, &Fence::from(lease.clone())).await?;
+        self.check_token(&mut tx, &FencingToken::from(lease.clone())).await?;
         let before: Option<(String, i64)> = sqlx::query_as("SELECT recipe, segments FROM job_plan WHERE job = $1")
             .bind(id.as_str())
             .fetch_optional(&mut *tx)
@@ -61,7 +61,7 @@ impl Catalogue {
     /// A segment is done: all its sightings are stored. Durable when this returns.
     pub async fn finish_segment(&self, lease: &JobLease, done: SegmentDone) -> Result<(), CatalogueError> {
         let mut tx = self.begin().await?;
-        self.check_fence(&mut tx, &Fence::from(lease.clone())).await?;
+        self.check_token(&mut tx, &FencingToken::from(lease.clone())).await?;
         sqlx::query(
             "INSERT INTO job_segment (job, number, frames, detections, sightings, crops_refused)
              VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job, number) DO NOTHING",

@@ -16,7 +16,7 @@ use crate::{
     engine::{CropsAlone, DbRow, Lock, Tx, lists, sequence},
     row::{capture, digest, document, embedding_bytes, id, read_document},
     seen::{Leaf, Place},
-    turn::Fence,
+    turn::FencingToken,
 };
 
 /// Crops written at once; each waits for the disk.
@@ -48,7 +48,7 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError::NotOurs`] if somebody else has the leave by now, [`CatalogueError::Lease`] if it does not cover one of
     /// them.
-    pub async fn put_sightings(&self, records: &[SightingRecord], fence: &Fence) -> Result<u64, CatalogueError> {
+    pub async fn put_sightings(&self, records: &[SightingRecord], fence: &FencingToken) -> Result<u64, CatalogueError> {
         for record in records {
             validate(record)?;
         }
@@ -68,7 +68,7 @@ impl Catalogue {
             .await?;
 
         let mut tx = self.go_on_with_sightings(begun).await?;
-        self.check_fence_for(&mut tx, fence, records.values().map(|r| &r.sighting)).await?;
+        self.check_token_for(&mut tx, fence, records.values().map(|r| &r.sighting)).await?;
         for day in records.values().map(|r| r.sighting.day()).collect::<BTreeSet<_>>() {
             self.make_day(&mut tx, day).await?;
         }
@@ -123,11 +123,11 @@ impl Catalogue {
         &self,
         camera: &CameraId,
         footage: FootageDigest,
-        fence: &Fence,
+        fence: &FencingToken,
     ) -> Result<Discarded, CatalogueError> {
         let alone = self.crops_alone().await?;
         let mut tx = self.begin_alone(Lock::Sightings).await?;
-        self.check_fence(&mut tx, fence).await?;
+        self.check_token(&mut tx, fence).await?;
         let rows = sqlx::query("SELECT id, day, batch, leaf FROM sighting WHERE camera = $1 AND footage = $2 ORDER BY id")
             .bind(camera.as_str())
             .bind(footage.0.as_slice())
@@ -140,10 +140,10 @@ impl Catalogue {
     ///
     /// # Errors
     /// [`CatalogueError::NotOurs`] if somebody else has the leave by now.
-    pub async fn discard_sightings(&self, ids: &[SightingId], fence: &Fence) -> Result<Discarded, CatalogueError> {
+    pub async fn discard_sightings(&self, ids: &[SightingId], fence: &FencingToken) -> Result<Discarded, CatalogueError> {
         let alone = self.crops_alone().await?;
         let mut tx = self.begin_alone(Lock::Sightings).await?;
-        self.check_fence(&mut tx, fence).await?;
+        self.check_token(&mut tx, fence).await?;
         let mut rows = Vec::new();
         for id in ids {
             let query = sqlx::query("SELECT id, day, batch, leaf FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{AddedJob, Catalogue, CatalogueError, Fence, Job, JobState, NewJob, TakenJob};
+use catalogue::{AddedJob, Catalogue, CatalogueError, FencingToken, Job, JobState, NewJob, TakenJob};
 use pipeline::FootageProgress;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -210,7 +210,7 @@ impl Jobs {
     }
 
     /// Takes away what came from a job's footage.
-    async fn discard(&self, job: &Job, fence: &Fence) -> Result<u64, CatalogueError> {
+    async fn discard(&self, job: &Job, fence: &FencingToken) -> Result<u64, CatalogueError> {
         let gone = self.catalogue.discard_footage(&job.spec.camera, job.spec.footage, fence).await?;
         if gone.sightings > 0
             && let Err(error) = self.feed.catch_up().await

@@ -215,7 +215,7 @@ impl LiveCameras {
 
     /// What the server that watches told the others last, where there are others.
     pub(crate) async fn told(&self) -> Result<Option<Vec<u8>>, CatalogueError> {
-        if self.fleet.is_shared() { self.catalogue.said(turns::LIVE).await } else { Ok(None) }
+        if self.fleet.is_shared() { self.catalogue.read_progress(turns::LIVE).await } else { Ok(None) }
     }
 
     fn is_a_workers(&self, lease: Option<&Lease>, now: ReceiveTime) -> bool {

@@ -57,7 +57,7 @@ async fn write(catalogue: &Catalogue, kind: &str, n: u64, running: &TakenJob) ->
             let state = JobState::Failed(n.to_string());
             drop(catalogue.finish_job(&running.lease, &state).await?);
         }
-        "turn" => drop(catalogue.take_turn("t", "one", LASTS).await?),
+        "turn" => drop(catalogue.acquire_lease("t", "one", LASTS).await?),
         "time" => drop(catalogue.see_time(ReceiveTime::now()).await?),
         other => panic!("{other}"),
     }

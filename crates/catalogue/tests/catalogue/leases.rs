@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use catalogue::{CameraLease, Catalogue, CatalogueError, Fence, Lease, LeaseFault, LeaseRequest, SightingRecord};
+use catalogue::{CameraLease, Catalogue, CatalogueError, FencingToken, Lease, LeaseFault, LeaseRequest, SightingRecord};
 use types::{CaptureTime, SightingOrigin};
 
 use crate::support::*;
@@ -55,7 +55,7 @@ fn seen(n: u64, at: CaptureTime) -> SightingRecord {
 }
 
 async fn put_by(catalogue: &Catalogue, record: SightingRecord, lease: &CameraLease) -> Result<(), Option<LeaseFault>> {
-    let fence: Fence = [(record.sighting.id, lease.clone())].into_iter().collect();
+    let fence: FencingToken = [(record.sighting.id, lease.clone())].into_iter().collect();
     match catalogue.put_sightings(&[record], &fence).await {
         Ok(_) => Ok(()),
         Err(CatalogueError::Lease { fault, .. }) => Err(Some(fault)),
@@ -149,11 +149,11 @@ async fn what_was_seen_after_a_camera_changed_hands_is_refused_where_it_would_be
     // Another camera's leave, and none at all.
     let hall = lease(a, "hall", 1, "a").await;
     assert_eq!(put_by(a, seen(6, before), &hall).await, Err(Some(LeaseFault::NotHeld)));
-    let none: Fence = [].into_iter().collect();
+    let none: FencingToken = [].into_iter().collect();
     let refused = a.put_sightings(&[seen(7, before)], &none).await;
     assert!(matches!(refused, Err(CatalogueError::Lease { fault: LeaseFault::NotHeld, .. })), "{refused:?}");
     // A worker hands in sightings, and takes nothing away.
-    let own: Fence = [(id(1), token)].into_iter().collect();
+    let own: FencingToken = [(id(1), token)].into_iter().collect();
     let refused = a.discard_footage(&camera("gate"), footage(1), &own).await;
     assert!(matches!(refused, Err(CatalogueError::NotOurs { .. })), "{refused:?}");
     assert_eq!(a.sighting_count().await.unwrap(), 3);

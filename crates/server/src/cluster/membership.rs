@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Catalogue, CatalogueError, Fence, ServerPosition, Turn};
+use catalogue::{Catalogue, CatalogueError, FencingToken, ServerPosition, ClusterLease};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use types::Chain;
@@ -51,7 +51,7 @@ pub(crate) struct Fleet {
     id: String,
     shared: Option<Shared>,
     /// The turns of a server that is alone, by name.
-    alone: tokio::sync::Mutex<BTreeMap<String, Turn>>,
+    alone: tokio::sync::Mutex<BTreeMap<String, ClusterLease>>,
 }
 
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Fleet {
             // It waits for nothing to be told of: what was purged until now, an index that is opened later shows.
             place.purged.store(catalogue.last_purge().await?, Ordering::Relaxed);
         }
-        catalogue.report_server(&id, place.position(), LEASE).await?;
+        catalogue.heartbeat(&id, place.position(), LEASE).await?;
         let beat = tokio::spawn(beat(catalogue.clone(), id.clone(), place.clone()));
         let shared = Some(Shared { place, beat, index });
         Ok(Self { catalogue, id, shared, alone: tokio::sync::Mutex::default() })
@@ -133,11 +133,11 @@ impl Fleet {
     /// Takes a turn, or goes on without: `None`.
     pub(crate) async fn turn(&self, name: &str) -> Result<Option<Held>, CatalogueError> {
         if self.shared.is_some() {
-            return Ok(self.held(self.catalogue.take_turn(name, &self.id, LEASE).await?));
+            return Ok(self.held(self.catalogue.acquire_lease(name, &self.id, LEASE).await?));
         }
         let mut alone = self.alone.lock().await;
         if !alone.contains_key(name)
-            && let Some(turn) = self.catalogue.seize_turn(name, &self.id, ALWAYS).await?
+            && let Some(turn) = self.catalogue.force_acquire_lease(name, &self.id, ALWAYS).await?
         {
             alone.insert(name.to_owned(), turn);
         }
@@ -146,10 +146,10 @@ impl Fleet {
 
     /// Takes a turn from whoever has it.
     pub(crate) async fn seize(&self, name: &str) -> Result<Option<Held>, CatalogueError> {
-        Ok(self.held(self.catalogue.seize_turn(name, &self.id, LEASE).await?))
+        Ok(self.held(self.catalogue.force_acquire_lease(name, &self.id, LEASE).await?))
     }
 
-    fn held(&self, turn: Option<Turn>) -> Option<Held> {
+    fn held(&self, turn: Option<ClusterLease>) -> Option<Held> {
         turn.map(|turn| Held { renewed: Some(Renewed::start(self.catalogue.clone(), turn.clone())), turn })
     }
 
@@ -179,7 +179,7 @@ impl Fleet {
         }
         let until = tokio::time::Instant::now() + patience;
         loop {
-            let mut living = self.catalogue.living_servers().await?.into_iter();
+            let mut living = self.catalogue.live_servers().await?.into_iter();
             let behind = living.find(|s| s.at.purged < seq && (shares_index || s.id != self.id));
             let Some(behind) = behind else { return self.catalogue.forget_purges(seq).await };
             if tokio::time::Instant::now() >= until {
@@ -194,7 +194,7 @@ impl Fleet {
         let Some(shared) = &self.shared else { return Ok(()) };
         shared.beat.abort();
         self.catalogue.requeue_running(Some(&self.id)).await?;
-        self.catalogue.server_leaves(&self.id).await
+        self.catalogue.deregister_server(&self.id).await
     }
 }
 
@@ -209,7 +209,7 @@ impl Drop for Fleet {
 async fn beat(catalogue: Catalogue, id: String, place: Arc<Place>) {
     loop {
         tokio::time::sleep(RENEW).await;
-        match catalogue.report_server(&id, place.position(), LEASE).await {
+        match catalogue.heartbeat(&id, place.position(), LEASE).await {
             Ok(true) => {}
             Ok(false) => {
                 tracing::warn!("the other servers took this one for gone: an index of its own is made again");
@@ -224,7 +224,7 @@ async fn beat(catalogue: Catalogue, id: String, place: Arc<Place>) {
 /// A turn that is renewed for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Held {
-    turn: Turn,
+    turn: ClusterLease,
     /// Where there are others.
     renewed: Option<Renewed>,
 }
@@ -239,7 +239,7 @@ struct Renewed {
 }
 
 impl Renewed {
-    fn start(catalogue: Catalogue, turn: Turn) -> Self {
+    fn start(catalogue: Catalogue, turn: ClusterLease) -> Self {
         let (lost, given) = (CancellationToken::new(), Arc::new(Mutex::new(Instant::now())));
         let renewing = tokio::spawn(renew(catalogue.clone(), turn, lost.clone(), given.clone())).abort_handle();
         Self { catalogue, lost, given, renewing }
@@ -248,7 +248,7 @@ impl Renewed {
 
 impl Held {
     /// What is written by this turn is refused once it is another server's.
-    pub(crate) fn fence(&self) -> Fence {
+    pub(crate) fn fence(&self) -> FencingToken {
         self.turn.clone().into()
     }
 
@@ -264,7 +264,7 @@ impl Held {
         !held.lost.is_cancelled() && given.elapsed() < STANDS
     }
 
-    pub(crate) fn turn(&self) -> Turn {
+    pub(crate) fn turn(&self) -> ClusterLease {
         self.turn.clone()
     }
 
@@ -273,14 +273,14 @@ impl Held {
         if let Some(held) = self.renewed.take() {
             held.renewing.abort();
             // Else it runs out by itself.
-            let _ = held.catalogue.leave_turn(&self.turn).await;
+            let _ = held.catalogue.release_lease(&self.turn).await;
         }
     }
 
     /// Tells the other servers something.
     pub(crate) async fn say(&self, what: &[u8]) -> Result<(), CatalogueError> {
         match &self.renewed {
-            Some(held) => held.catalogue.say(&self.turn, what).await.map(drop),
+            Some(held) => held.catalogue.publish_progress(&self.turn, what).await.map(drop),
             None => Ok(()),
         }
     }
@@ -293,18 +293,18 @@ impl Drop for Held {
         let (catalogue, turn) = (held.catalogue.clone(), self.turn.clone());
         // Where that fails it runs out by itself.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { catalogue.leave_turn(&turn).await });
+            runtime.spawn(async move { catalogue.release_lease(&turn).await });
         }
     }
 }
 
 /// What can't be renewed, because the database is away, is kept until it is known to be another's: what is written by it is
 /// looked at anyway.
-async fn renew(catalogue: Catalogue, turn: Turn, lost: CancellationToken, given: Arc<Mutex<Instant>>) {
+async fn renew(catalogue: Catalogue, turn: ClusterLease, lost: CancellationToken, given: Arc<Mutex<Instant>>) {
     loop {
         tokio::time::sleep(RENEW).await;
         let asked = Instant::now();
-        match catalogue.renew_turn(&turn, LEASE).await {
+        match catalogue.renew_lease(&turn, LEASE).await {
             Ok(true) => *given.lock().unwrap_or_else(PoisonError::into_inner) = asked,
             Ok(false) => {
                 tracing::warn!(turn = turn.name(), "another server took over");

@@ -107,7 +107,7 @@ impl Feeder {
         let Some(turn) = lock(&shared.held).as_ref().map(Held::turn) else { return Ok(None) };
         let told = Told { epoch: turn.epoch(), ..told };
         let text = serde_json::to_vec(&told).unwrap_or_default();
-        if shared.fleet.catalogue().say(&turn, &text).await? {
+        if shared.fleet.catalogue().publish_progress(&turn, &text).await? {
             return Ok(Some(told));
         }
         let mut held = lock(&shared.held);
@@ -120,7 +120,7 @@ impl Feeder {
     /// What whoever feeds it told last; `None` where nobody did, or nobody feeds it.
     pub(crate) async fn hear(&self) -> Result<Option<Told>, CatalogueError> {
         let Some(shared) = &self.0 else { return Ok(None) };
-        let said = shared.fleet.catalogue().said(&shared.turn).await?;
+        let said = shared.fleet.catalogue().read_progress(&shared.turn).await?;
         Ok(said.and_then(|text| serde_json::from_slice(&text).ok()))
     }
 

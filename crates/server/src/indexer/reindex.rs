@@ -313,7 +313,7 @@ impl ModelChange {
 
     /// Where each server has an index of its own, it makes the next one itself when it starts: they change models one at a time.
     pub(crate) async fn check_alone(&self) -> Result<(), ReindexError> {
-        if self.fleet.is_shared() && !self.fleet.shares_index() && self.catalogue.living_servers().await?.len() > 1 {
+        if self.fleet.is_shared() && !self.fleet.shares_index() && self.catalogue.live_servers().await?.len() > 1 {
             return Err(precondition(
                 "other servers are running",
                 "stop all servers but this one for the reindex, then start them again",

@@ -1,6 +1,6 @@
 //! How every sighting is stored, whoever saw it: the catalogue first, then the index.
 
-use catalogue::{Catalogue, CatalogueError, Fence, SightingRecord};
+use catalogue::{Catalogue, CatalogueError, FencingToken, SightingRecord};
 use pipeline::NewSighting;
 use types::Chain;
 
@@ -17,7 +17,7 @@ pub(crate) async fn store_good(
     catalogue: &Catalogue,
     feed: &IndexFeed,
     records: &[SightingRecord],
-    fence: &Fence,
+    fence: &FencingToken,
 ) -> Result<Vec<(usize, CatalogueError)>, CatalogueError> {
     if records.is_empty() {
         return Ok(Vec::new());
@@ -42,7 +42,7 @@ pub(crate) async fn store_sightings(
     catalogue: &Catalogue,
     feed: &IndexFeed,
     records: &[SightingRecord],
-    fence: &Fence,
+    fence: &FencingToken,
 ) -> Result<(), CatalogueError> {
     catalogue.put_sightings(records, fence).await?;
     if let Err(error) = feed.take_new().await {

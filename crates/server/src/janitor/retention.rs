@@ -15,7 +15,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Retention, Schedule};
-use catalogue::{Catalogue, DeletionRun, Fence, Gone, Reason, due};
+use catalogue::{Catalogue, DeletionRun, FencingToken, Gone, Reason, due};
 use index::{IndexQuery, QueryVector};
 use tokio_util::sync::CancellationToken;
 use types::{CameraId, Chain, Day, Embedding, ReceiveTime, SightingId, TimeWindow};
@@ -132,7 +132,7 @@ impl Deleter {
         done
     }
 
-    async fn delete_due(&self, by: &Fence) -> Result<Vec<DeletionRun>, JanitorError> {
+    async fn delete_due(&self, by: &FencingToken) -> Result<Vec<DeletionRun>, JanitorError> {
         let catalogue = self.catalogue();
         let now = self.time.settled().await?.0;
         let holds = catalogue.standing_holds().await?;
@@ -171,7 +171,7 @@ impl Deleter {
         again: bool,
         holds: &[Hold],
         now: ReceiveTime,
-        by: &Fence,
+        by: &FencingToken,
     ) -> Result<Vec<DeletionRun>, JanitorError> {
         if runs.is_empty() {
             return Ok(Vec::new());
@@ -256,7 +256,7 @@ impl Deleter {
         again: bool,
         holds: &[Hold],
         now: ReceiveTime,
-        by: &Fence,
+        by: &FencingToken,
     ) -> Result<Emptied, (DeletionRun, JanitorError)> {
         let (mut gone, mut sample) = (Vec::new(), Vec::new());
         loop {

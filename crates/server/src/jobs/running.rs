@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Fence, Job, JobLease, SegmentDone, TakenJob};
+use catalogue::{FencingToken, Job, JobLease, SegmentDone, TakenJob};
 use media::FootageInfo;
 use pipeline::{FootageProgress, FootageTask, Part, SceneStats};
 use tokio_util::sync::CancellationToken;
@@ -62,7 +62,7 @@ impl Running {
     }
 
     /// What is stored of it is refused once it is another server's.
-    pub(super) fn fence(&self) -> Fence {
+    pub(super) fn fence(&self) -> FencingToken {
         self.lease.clone().into()
     }
 

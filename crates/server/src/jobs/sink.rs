@@ -1,6 +1,6 @@
 use std::{sync::Arc, time::Instant};
 
-use catalogue::{Catalogue, Fence, SightingRecord};
+use catalogue::{Catalogue, FencingToken, SightingRecord};
 use metrics::histogram;
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
@@ -19,7 +19,7 @@ pub(super) struct CatalogueSink {
     pub(super) catalogue: Catalogue,
     pub(super) feed: Arc<IndexFeed>,
     /// The job's.
-    pub(super) fence: Fence,
+    pub(super) fence: FencingToken,
 }
 
 impl SightingSink for CatalogueSink {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use catalogue::{CatalogueError, Fence, Job, JobProgress, JobState, Plan, SegmentDone, TakenJob};
+use catalogue::{CatalogueError, FencingToken, Job, JobProgress, JobState, Plan, SegmentDone, TakenJob};
 use media::{Backoff, Footage, FootageInfo, MediaError};
 use metrics::counter;
 use pipeline::{FootageError, FootageProgress, FootageSummary, FootageTask, Part, SceneOptions, SceneStats, run_part};
@@ -295,7 +295,7 @@ impl Worker {
         self.runtime.block_on(self.jobs.catalogue.finish_job(&taken.lease, end)).map(drop)
     }
 
-    fn discard(&self, job: &Job, fence: &Fence) -> Result<(), CatalogueError> {
+    fn discard(&self, job: &Job, fence: &FencingToken) -> Result<(), CatalogueError> {
         self.runtime.block_on(self.jobs.discard(job, fence)).map(drop)
     }
 

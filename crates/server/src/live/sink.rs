@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Catalogue, CatalogueError, Fence, SightingRecord};
+use catalogue::{Catalogue, CatalogueError, FencingToken, SightingRecord};
 use metrics::{counter, histogram};
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
@@ -26,7 +26,7 @@ pub(super) struct PatientSink {
     pub(super) catalogue: Catalogue,
     pub(super) feed: Arc<IndexFeed>,
     /// The leave to watch.
-    pub(super) fence: Fence,
+    pub(super) fence: FencingToken,
     pub(super) cancel: CancellationToken,
 }
 
