@@ -21,7 +21,7 @@ use vision::{ModelStore, Vision, VisionError, VisionOptions};
 
 use self::sink::PatientSink;
 use crate::{
-    cluster::fleet::{Fleet, Held, turns},
+    cluster::membership::{Cluster, LeaseGuard, lease_names},
     indexer::feed::IndexFeed,
 };
 
@@ -43,9 +43,9 @@ pub(crate) struct LiveCameras {
     models: ModelStore,
     options: VisionOptions,
     secrets: CameraSecrets,
-    fleet: Arc<Fleet>,
+    cluster: Arc<Cluster>,
     /// The leave to watch; of several servers one has it.
-    held: tokio::sync::Mutex<Option<Held>>,
+    held: tokio::sync::Mutex<Option<LeaseGuard>>,
     wire: Wire,
     settings: Mutex<LiveSettings>,
     /// Others than those that the cameras are watched by.
@@ -87,7 +87,7 @@ impl LiveCameras {
     pub(crate) fn new(
         catalogue: Catalogue,
         feed: Arc<IndexFeed>,
-        fleet: Arc<Fleet>,
+        cluster: Arc<Cluster>,
         models: ModelStore,
         options: VisionOptions,
         secrets: CameraSecrets,
@@ -100,7 +100,7 @@ impl LiveCameras {
             models,
             options,
             secrets,
-            fleet,
+            cluster,
             held: tokio::sync::Mutex::default(),
             watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }, settings.patience),
             given: Mutex::default(),
@@ -165,13 +165,13 @@ impl LiveCameras {
         }
         // Only now another server may watch.
         if let Some(held) = self.held.lock().await.take() {
-            held.leave().await;
+            held.release().await;
         }
     }
 
     async fn reconcile(self: &Arc<Self>) -> Result<(), LiveError> {
         let mut held = self.held.lock().await;
-        if held.as_ref().is_some_and(Held::is_lost) {
+        if held.as_ref().is_some_and(LeaseGuard::is_lost) {
             // Every watcher ends first: what it still tells is refused.
             let this = self.clone();
             let ended =
@@ -180,10 +180,10 @@ impl LiveCameras {
             *held = None;
         }
         if held.is_none() {
-            *held = self.fleet.turn(turns::LIVE).await?;
+            *held = self.cluster.acquire(lease_names::LIVE).await?;
         }
-        let Some(leave) = &*held else { return Ok(()) };
-        let fence = leave.fence();
+        let Some(lease) = &*held else { return Ok(()) };
+        let fence = lease.fence();
         let (cameras, leases) = (self.catalogue.cameras().await?, self.catalogue.last_leases().await?);
         let mut wanted = BTreeMap::new();
         for camera in cameras {
@@ -207,15 +207,15 @@ impl LiveCameras {
             this.watchers.apply(&wanted, visions.as_ref(), &sink).map_err(LiveError::Start)
         };
         tokio::task::spawn_blocking(apply).await.map_err(|_| LiveError::Thread)??;
-        if self.fleet.is_shared() {
-            leave.say(&(self.wire)(self.statuses())).await?;
+        if self.cluster.is_shared() {
+            lease.publish_progress(&(self.wire)(self.statuses())).await?;
         }
         Ok(())
     }
 
     /// What the server that watches told the others last, where there are others.
     pub(crate) async fn told(&self) -> Result<Option<Vec<u8>>, CatalogueError> {
-        if self.fleet.is_shared() { self.catalogue.read_progress(turns::LIVE).await } else { Ok(None) }
+        if self.cluster.is_shared() { self.catalogue.read_progress(lease_names::LIVE).await } else { Ok(None) }
     }
 
     fn is_a_workers(&self, lease: Option<&Lease>, now: ReceiveTime) -> bool {

@@ -18,7 +18,7 @@ use types::{Chain, ModelDigest};
 use vision::{Manifest, ModelStore, VisionError};
 
 use crate::{
-    cluster::fleet::{Fleet, turns},
+    cluster::membership::{Cluster, lease_names},
     config::{ApiKeyError, Config},
     copies::upgrade::{self, UpgradeError},
     deployment::{
@@ -159,7 +159,7 @@ pub struct Store {
     pub(crate) log: Arc<Log>,
     pub(crate) feed: Arc<IndexFeed>,
     pub(crate) models: ModelStore,
-    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) cluster: Arc<Cluster>,
     /// Held while sightings are deleted: what is half gone is no finding.
     pub(crate) deleting: tokio::sync::Mutex<()>,
     pub(crate) data: PathBuf,
@@ -185,13 +185,13 @@ impl Store {
             return Err(StoreError::HalfMoved);
         }
         let index_name = config.index_server.as_ref().map(|server| server.name.clone());
-        let fleet = Arc::new(Fleet::join(catalogue.clone(), index_name).await?);
+        let cluster = Arc::new(Cluster::join(catalogue.clone(), index_name).await?);
         // Before anything is changed: on an older copy nothing is.
         let log = Log::open(home, &config.log, catalogue.clone()).await?;
         // What the record says decides, also where somebody changed the rows.
         let differs = record_health::differs(&catalogue).await?;
-        if !fleet.is_shared() {
-            undo_cut_off_jobs(&catalogue, &fleet).await?;
+        if !cluster.is_shared() {
+            undo_cut_off_jobs(&catalogue, &cluster).await?;
             let swept = catalogue.sweep_orphans().await?;
             if swept > 0 {
                 tracing::info!(crops = swept, "crops without a sighting removed");
@@ -209,10 +209,10 @@ impl Store {
             Some(server) => Place::server(server.settings(home.root())?).map_err(FeedError::from)?,
             None => Place::folder(&data.join("index")),
         };
-        let feed = IndexFeed::open(catalogue.clone(), &place, Feeder::of(&fleet, spec.model), spec, embed_again).await?;
+        let feed = IndexFeed::open(catalogue.clone(), &place, Feeder::of(&cluster, spec.model), spec, embed_again).await?;
         let feed = Arc::new(feed);
         let reindex =
-            ModelChange::new(catalogue.clone(), feed.clone(), models.clone(), fleet.clone(), configured, data.clone(), place);
+            ModelChange::new(catalogue.clone(), feed.clone(), models.clone(), cluster.clone(), configured, data.clone(), place);
         reindex.open_side().await?;
         reindex.tidy_models().await?;
         Ok(Self {
@@ -220,7 +220,7 @@ impl Store {
             log: Arc::new(log),
             feed,
             models,
-            fleet,
+            cluster,
             deleting: tokio::sync::Mutex::default(),
             data,
             differs: AtomicBool::new(differs),
@@ -243,7 +243,7 @@ impl Store {
         }
         self.feed.retire().await;
         self.log.publish().await?;
-        self.fleet.leave().await?;
+        self.cluster.leave().await?;
         self.catalogue.close().await;
         Ok(())
     }
@@ -251,7 +251,7 @@ impl Store {
     /// Makes what the index has taken durable, and lets the other servers know.
     pub(crate) async fn flush_index(&self) -> Result<(), FeedError> {
         self.feed.flush().await?;
-        self.fleet.set_synced(self.feed.synced());
+        self.cluster.set_synced(self.feed.synced());
         Ok(())
     }
 
@@ -267,7 +267,7 @@ impl Store {
     /// Compares catalogue, crops and index; with `repair`, puts right what can be.
     pub async fn check(&self, repair: bool) -> Result<CheckReport, StoreError> {
         let _turn = self.deleting.lock().await;
-        let held = self.fleet.wait_turn(turns::RETENTION, DELETING).await?;
+        let held = self.cluster.wait_for_lease(lease_names::RETENTION, DELETING).await?;
         let mut findings = self.findings().await?;
         let found = std::mem::take(&mut findings.list);
         self.differs.store(found.iter().any(CheckFinding::is_about_the_record), Ordering::Relaxed);
@@ -438,10 +438,10 @@ async fn configured_model(models: &ModelStore, config: &Config, data: &Path) -> 
 }
 
 /// A job that was running when the process died goes on; one that somebody wanted stopped leaves nothing.
-async fn undo_cut_off_jobs(catalogue: &Catalogue, fleet: &Fleet) -> Result<(), CatalogueError> {
+async fn undo_cut_off_jobs(catalogue: &Catalogue, cluster: &Cluster) -> Result<(), CatalogueError> {
     for job in catalogue.running_jobs().await? {
         if job.cancelling {
-            let held = fleet.wait_turn(turns::FOOTAGE, DELETING).await?;
+            let held = cluster.wait_for_lease(lease_names::FOOTAGE, DELETING).await?;
             catalogue.discard_footage(&job.spec.camera, job.spec.footage, &held.fence()).await?;
         }
         tracing::info!(job = %job.id, cancelled = job.cancelling, "job was cut off");

@@ -23,13 +23,13 @@ pub(crate) const LEASE: Duration = Duration::from_secs(10);
 pub(crate) const RENEW: Duration = Duration::from_secs(2);
 /// Nothing that the database doesn't look at is begun by a turn that was not renewed for so long: what is under way then may still
 /// take effect.
-const STANDS: Duration = Duration::from_secs(6);
+const MAY_WRITE: Duration = Duration::from_secs(6);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 /// The turns of a server that is alone: whoever opens the file after it takes them.
 const ALWAYS: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 /// What only one server may do at a time.
-pub(crate) mod turns {
+pub(crate) mod lease_names {
     /// Deletes sightings whose time has come.
     pub(crate) const RETENTION: &str = "retention";
     /// Ends and purges cases.
@@ -46,7 +46,7 @@ pub(crate) mod turns {
 
 /// This server among the others.
 #[derive(Debug)]
-pub(crate) struct Fleet {
+pub(crate) struct Cluster {
     catalogue: Catalogue,
     id: String,
     shared: Option<Shared>,
@@ -56,28 +56,28 @@ pub(crate) struct Fleet {
 
 #[derive(Debug)]
 struct Shared {
-    place: Arc<Place>,
-    beat: JoinHandle<()>,
+    state: Arc<ServerState>,
+    heartbeat: JoinHandle<()>,
     /// What the index is called that others have too: it is purged for all of them by whoever feeds it.
     index: Option<String>,
 }
 
 /// What it tells the others.
 #[derive(Debug, Default)]
-pub(crate) struct Place {
+pub(crate) struct ServerState {
     synced: AtomicU64,
     pub(crate) purged: AtomicU64,
     /// The others took it for gone meanwhile.
     pub(crate) was_away: AtomicBool,
 }
 
-impl Place {
+impl ServerState {
     fn position(&self) -> ServerPosition {
         ServerPosition { synced: self.synced.load(Ordering::Relaxed), purged: self.purged.load(Ordering::Relaxed) }
     }
 }
 
-impl Fleet {
+impl Cluster {
     /// Joins those that share the catalogue, before anything is read that they could forget; with the name of the index where that
     /// is on a server.
     pub(crate) async fn join(catalogue: Catalogue, index: Option<String>) -> Result<Self, CatalogueError> {
@@ -85,14 +85,14 @@ impl Fleet {
         if !catalogue.is_shared() {
             return Ok(Self { catalogue, id, shared: None, alone: tokio::sync::Mutex::default() });
         }
-        let place = Arc::new(Place::default());
+        let state = Arc::new(ServerState::default());
         if index.is_none() {
             // It waits for nothing to be told of: what was purged until now, an index that is opened later shows.
-            place.purged.store(catalogue.last_purge().await?, Ordering::Relaxed);
+            state.purged.store(catalogue.last_purge().await?, Ordering::Relaxed);
         }
-        catalogue.heartbeat(&id, place.position(), LEASE).await?;
-        let beat = tokio::spawn(beat(catalogue.clone(), id.clone(), place.clone()));
-        let shared = Some(Shared { place, beat, index });
+        catalogue.heartbeat(&id, state.position(), LEASE).await?;
+        let heartbeat = tokio::spawn(heartbeat(catalogue.clone(), id.clone(), state.clone()));
+        let shared = Some(Shared { state, heartbeat, index });
         Ok(Self { catalogue, id, shared, alone: tokio::sync::Mutex::default() })
     }
 
@@ -109,8 +109,8 @@ impl Fleet {
     }
 
     /// What it tells the others; `None` where there are none.
-    pub(crate) fn place(&self) -> Option<&Place> {
-        self.shared.as_ref().map(|shared| &*shared.place)
+    pub(crate) fn state(&self) -> Option<&ServerState> {
+        self.shared.as_ref().map(|shared| &*shared.state)
     }
 
     /// What the index is called that other servers have too.
@@ -126,41 +126,41 @@ impl Fleet {
     /// The change up to which the index is on disk.
     pub(crate) fn set_synced(&self, synced: u64) {
         if let Some(shared) = &self.shared {
-            shared.place.synced.store(synced, Ordering::Relaxed);
+            shared.state.synced.store(synced, Ordering::Relaxed);
         }
     }
 
     /// Takes a turn, or goes on without: `None`.
-    pub(crate) async fn turn(&self, name: &str) -> Result<Option<Held>, CatalogueError> {
+    pub(crate) async fn acquire(&self, name: &str) -> Result<Option<LeaseGuard>, CatalogueError> {
         if self.shared.is_some() {
-            return Ok(self.held(self.catalogue.acquire_lease(name, &self.id, LEASE).await?));
+            return Ok(self.guard(self.catalogue.acquire_lease(name, &self.id, LEASE).await?));
         }
         let mut alone = self.alone.lock().await;
         if !alone.contains_key(name)
-            && let Some(turn) = self.catalogue.force_acquire_lease(name, &self.id, ALWAYS).await?
+            && let Some(lease) = self.catalogue.force_acquire_lease(name, &self.id, ALWAYS).await?
         {
-            alone.insert(name.to_owned(), turn);
+            alone.insert(name.to_owned(), lease);
         }
-        Ok(alone.get(name).map(|turn| Held { turn: turn.clone(), renewed: None }))
+        Ok(alone.get(name).map(|lease| LeaseGuard { lease: lease.clone(), renewed: None }))
     }
 
     /// Takes a turn from whoever has it.
-    pub(crate) async fn seize(&self, name: &str) -> Result<Option<Held>, CatalogueError> {
-        Ok(self.held(self.catalogue.force_acquire_lease(name, &self.id, LEASE).await?))
+    pub(crate) async fn force_acquire(&self, name: &str) -> Result<Option<LeaseGuard>, CatalogueError> {
+        Ok(self.guard(self.catalogue.force_acquire_lease(name, &self.id, LEASE).await?))
     }
 
-    fn held(&self, turn: Option<ClusterLease>) -> Option<Held> {
-        turn.map(|turn| Held { renewed: Some(Renewed::start(self.catalogue.clone(), turn.clone())), turn })
+    fn guard(&self, lease: Option<ClusterLease>) -> Option<LeaseGuard> {
+        lease.map(|lease| LeaseGuard { renewed: Some(Renewed::start(self.catalogue.clone(), lease.clone())), lease })
     }
 
     /// Waits for a turn.
     ///
     /// # Errors
     /// [`CatalogueError::Busy`] if it takes longer than `patience`.
-    pub(crate) async fn wait_turn(&self, name: &str, patience: Duration) -> Result<Held, CatalogueError> {
+    pub(crate) async fn wait_for_lease(&self, name: &str, patience: Duration) -> Result<LeaseGuard, CatalogueError> {
         let until = tokio::time::Instant::now() + patience;
         loop {
-            if let Some(held) = self.turn(name).await? {
+            if let Some(held) = self.acquire(name).await? {
                 return Ok(held);
             }
             if tokio::time::Instant::now() >= until {
@@ -175,7 +175,7 @@ impl Fleet {
         let shares_index = self.shares_index();
         if let Some(shared) = self.shared.as_ref().filter(|_| !shares_index) {
             // Its own was done before it was announced.
-            shared.place.purged.fetch_max(seq, Ordering::Relaxed);
+            shared.state.purged.fetch_max(seq, Ordering::Relaxed);
         }
         let until = tokio::time::Instant::now() + patience;
         loop {
@@ -192,29 +192,29 @@ impl Fleet {
     /// The others need not wait for it any more.
     pub(crate) async fn leave(&self) -> Result<(), CatalogueError> {
         let Some(shared) = &self.shared else { return Ok(()) };
-        shared.beat.abort();
+        shared.heartbeat.abort();
         self.catalogue.requeue_running(Some(&self.id)).await?;
         self.catalogue.deregister_server(&self.id).await
     }
 }
 
-impl Drop for Fleet {
+impl Drop for Cluster {
     fn drop(&mut self) {
         if let Some(shared) = &self.shared {
-            shared.beat.abort();
+            shared.heartbeat.abort();
         }
     }
 }
 
-async fn beat(catalogue: Catalogue, id: String, place: Arc<Place>) {
+async fn heartbeat(catalogue: Catalogue, id: String, state: Arc<ServerState>) {
     loop {
         tokio::time::sleep(RENEW).await;
-        match catalogue.heartbeat(&id, place.position(), LEASE).await {
+        match catalogue.heartbeat(&id, state.position(), LEASE).await {
             Ok(true) => {}
             Ok(false) => {
                 tracing::warn!("the other servers took this one for gone: an index of its own is made again");
-                place.synced.store(0, Ordering::Relaxed);
-                place.was_away.store(true, Ordering::Relaxed);
+                state.synced.store(0, Ordering::Relaxed);
+                state.was_away.store(true, Ordering::Relaxed);
             }
             Err(error) => tracing::error!(error = %Chain(&error), "the other servers don't hear of this one"),
         }
@@ -223,8 +223,8 @@ async fn beat(catalogue: Catalogue, id: String, place: Arc<Place>) {
 
 /// A turn that is renewed for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct Held {
-    turn: ClusterLease,
+pub(crate) struct LeaseGuard {
+    lease: ClusterLease,
     /// Where there are others.
     renewed: Option<Renewed>,
 }
@@ -239,17 +239,17 @@ struct Renewed {
 }
 
 impl Renewed {
-    fn start(catalogue: Catalogue, turn: ClusterLease) -> Self {
+    fn start(catalogue: Catalogue, lease: ClusterLease) -> Self {
         let (lost, given) = (CancellationToken::new(), Arc::new(Mutex::new(Instant::now())));
-        let renewing = tokio::spawn(renew(catalogue.clone(), turn, lost.clone(), given.clone())).abort_handle();
+        let renewing = tokio::spawn(renew(catalogue.clone(), lease, lost.clone(), given.clone())).abort_handle();
         Self { catalogue, lost, given, renewing }
     }
 }
 
-impl Held {
+impl LeaseGuard {
     /// What is written by this turn is refused once it is another server's.
     pub(crate) fn fence(&self) -> FencingToken {
-        self.turn.clone().into()
+        self.lease.clone().into()
     }
 
     /// Another server has it by now.
@@ -258,59 +258,59 @@ impl Held {
     }
 
     /// Whether something may be begun by it that the database does not look at.
-    pub(crate) fn stands(&self) -> bool {
+    pub(crate) fn may_write(&self) -> bool {
         let Some(held) = &self.renewed else { return true };
         let given = *held.given.lock().unwrap_or_else(PoisonError::into_inner);
-        !held.lost.is_cancelled() && given.elapsed() < STANDS
+        !held.lost.is_cancelled() && given.elapsed() < MAY_WRITE
     }
 
-    pub(crate) fn turn(&self) -> ClusterLease {
-        self.turn.clone()
+    pub(crate) fn lease(&self) -> ClusterLease {
+        self.lease.clone()
     }
 
     /// The others may have it when this returns.
-    pub(crate) async fn leave(mut self) {
+    pub(crate) async fn release(mut self) {
         if let Some(held) = self.renewed.take() {
             held.renewing.abort();
             // Else it runs out by itself.
-            let _ = held.catalogue.release_lease(&self.turn).await;
+            let _ = held.catalogue.release_lease(&self.lease).await;
         }
     }
 
     /// Tells the other servers something.
-    pub(crate) async fn say(&self, what: &[u8]) -> Result<(), CatalogueError> {
+    pub(crate) async fn publish_progress(&self, what: &[u8]) -> Result<(), CatalogueError> {
         match &self.renewed {
-            Some(held) => held.catalogue.publish_progress(&self.turn, what).await.map(drop),
+            Some(held) => held.catalogue.publish_progress(&self.lease, what).await.map(drop),
             None => Ok(()),
         }
     }
 }
 
-impl Drop for Held {
+impl Drop for LeaseGuard {
     fn drop(&mut self) {
         let Some(held) = &self.renewed else { return };
         held.renewing.abort();
-        let (catalogue, turn) = (held.catalogue.clone(), self.turn.clone());
+        let (catalogue, lease) = (held.catalogue.clone(), self.lease.clone());
         // Where that fails it runs out by itself.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { catalogue.release_lease(&turn).await });
+            runtime.spawn(async move { catalogue.release_lease(&lease).await });
         }
     }
 }
 
 /// What can't be renewed, because the database is away, is kept until it is known to be another's: what is written by it is
 /// looked at anyway.
-async fn renew(catalogue: Catalogue, turn: ClusterLease, lost: CancellationToken, given: Arc<Mutex<Instant>>) {
+async fn renew(catalogue: Catalogue, lease: ClusterLease, lost: CancellationToken, given: Arc<Mutex<Instant>>) {
     loop {
         tokio::time::sleep(RENEW).await;
         let asked = Instant::now();
-        match catalogue.renew_lease(&turn, LEASE).await {
+        match catalogue.renew_lease(&lease, LEASE).await {
             Ok(true) => *given.lock().unwrap_or_else(PoisonError::into_inner) = asked,
             Ok(false) => {
-                tracing::warn!(turn = turn.name(), "another server took over");
+                tracing::warn!(lease = lease.name(), "another server took over");
                 return lost.cancel();
             }
-            Err(error) => tracing::error!(error = %Chain(&error), turn = turn.name(), "a turn is not renewed"),
+            Err(error) => tracing::error!(error = %Chain(&error), lease = lease.name(), "a turn is not renewed"),
         }
     }
 }

@@ -8,7 +8,7 @@ use index::Leave;
 use serde::{Deserialize, Serialize};
 use types::ModelDigest;
 
-use crate::cluster::fleet::{Fleet, Held};
+use crate::cluster::membership::{Cluster, LeaseGuard};
 
 /// How far an index is, told by whoever feeds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -40,17 +40,17 @@ pub(crate) struct Feeder(Option<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    fleet: Arc<Fleet>,
-    turn: String,
-    held: Arc<Mutex<Option<Held>>>,
+    cluster: Arc<Cluster>,
+    lease: String,
+    held: Arc<Mutex<Option<LeaseGuard>>>,
 }
 
 impl Feeder {
     /// Of the index of a model: two servers that fed one would bring back what the other deleted.
-    pub(crate) fn of(fleet: &Arc<Fleet>, model: ModelDigest) -> Self {
+    pub(crate) fn of(cluster: &Arc<Cluster>, model: ModelDigest) -> Self {
         let shared =
-            |name| Shared { fleet: fleet.clone(), turn: format!("index {name} {}", model.short()), held: Arc::default() };
-        Self(fleet.shared_index().map(shared))
+            |name| Shared { cluster: cluster.clone(), lease: format!("index {name} {}", model.short()), held: Arc::default() };
+        Self(cluster.shared_index().map(shared))
     }
 
     pub(crate) fn is_shared(&self) -> bool {
@@ -62,14 +62,14 @@ impl Feeder {
         match &self.0 {
             Some(Shared { held, .. }) => {
                 let held = held.clone();
-                Leave::while_it(move || stands(&held))
+                Leave::while_it(move || may_write(&held))
             }
             None => Leave::always(),
         }
     }
 
     pub(crate) fn is_ours(&self) -> bool {
-        self.0.as_ref().is_none_or(|shared| stands(&shared.held))
+        self.0.as_ref().is_none_or(|shared| may_write(&shared.held))
     }
 
     /// Takes the turn where it is nobody's.
@@ -77,26 +77,26 @@ impl Feeder {
         let Some(shared) = &self.0 else { return Ok(Feeds::Yes) };
         {
             let mut held = lock(&shared.held);
-            if held.as_ref().is_some_and(Held::is_lost) {
+            if held.as_ref().is_some_and(LeaseGuard::is_lost) {
                 *held = None;
             }
             match held.as_ref() {
-                Some(held) if held.stands() => return Ok(Feeds::Yes),
+                Some(held) if held.may_write() => return Ok(Feeds::Yes),
                 // The database did not answer for a while; it may still be ours.
                 Some(_) => return Ok(Feeds::No),
                 None => {}
             }
         }
-        let Some(taken) = shared.fleet.turn(&shared.turn).await? else { return Ok(Feeds::No) };
+        let Some(taken) = shared.cluster.acquire(&shared.lease).await? else { return Ok(Feeds::No) };
         *lock(&shared.held) = Some(taken);
         Ok(Feeds::Begins)
     }
 
     /// Takes the turn from whoever has it.
-    pub(crate) async fn seize(&self) -> Result<(), CatalogueError> {
+    pub(crate) async fn force_acquire(&self) -> Result<(), CatalogueError> {
         if let Some(shared) = self.0.as_ref().filter(|_| !self.is_ours()) {
-            let seized = shared.fleet.seize(&shared.turn).await?;
-            *lock(&shared.held) = seized;
+            let acquired = shared.cluster.force_acquire(&shared.lease).await?;
+            *lock(&shared.held) = acquired;
         }
         Ok(())
     }
@@ -104,14 +104,14 @@ impl Feeder {
     /// Tells the others; `None` where the turn is another's by now.
     pub(crate) async fn tell(&self, told: Told) -> Result<Option<Told>, CatalogueError> {
         let Some(shared) = &self.0 else { return Ok(Some(told)) };
-        let Some(turn) = lock(&shared.held).as_ref().map(Held::turn) else { return Ok(None) };
-        let told = Told { epoch: turn.epoch(), ..told };
+        let Some(lease) = lock(&shared.held).as_ref().map(LeaseGuard::lease) else { return Ok(None) };
+        let told = Told { epoch: lease.epoch(), ..told };
         let text = serde_json::to_vec(&told).unwrap_or_default();
-        if shared.fleet.catalogue().publish_progress(&turn, &text).await? {
+        if shared.cluster.catalogue().publish_progress(&lease, &text).await? {
             return Ok(Some(told));
         }
         let mut held = lock(&shared.held);
-        if held.as_ref().map(Held::turn).is_some_and(|now| now == turn) {
+        if held.as_ref().map(LeaseGuard::lease).is_some_and(|now| now == lease) {
             *held = None;
         }
         Ok(None)
@@ -120,7 +120,7 @@ impl Feeder {
     /// What whoever feeds it told last; `None` where nobody did, or nobody feeds it.
     pub(crate) async fn hear(&self) -> Result<Option<Told>, CatalogueError> {
         let Some(shared) = &self.0 else { return Ok(None) };
-        let said = shared.fleet.catalogue().read_progress(&shared.turn).await?;
+        let said = shared.cluster.catalogue().read_progress(&shared.lease).await?;
         Ok(said.and_then(|text| serde_json::from_slice(&text).ok()))
     }
 
@@ -128,15 +128,15 @@ impl Feeder {
     pub(crate) async fn stop(&self) {
         let held = self.0.as_ref().and_then(|shared| lock(&shared.held).take());
         if let Some(held) = held {
-            held.leave().await;
+            held.release().await;
         }
     }
 }
 
-fn stands(held: &Mutex<Option<Held>>) -> bool {
-    lock(held).as_ref().is_some_and(Held::stands)
+fn may_write(held: &Mutex<Option<LeaseGuard>>) -> bool {
+    lock(held).as_ref().is_some_and(LeaseGuard::may_write)
 }
 
-fn lock(held: &Mutex<Option<Held>>) -> MutexGuard<'_, Option<Held>> {
+fn lock(held: &Mutex<Option<LeaseGuard>>) -> MutexGuard<'_, Option<LeaseGuard>> {
     held.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -40,7 +40,7 @@ use super::{
 };
 use crate::{
     base::problem::{Kind, Problem},
-    cluster::fleet::Fleet,
+    cluster::membership::Cluster,
     config::Config,
 };
 
@@ -117,7 +117,7 @@ pub(crate) struct ModelChange {
     catalogue: Catalogue,
     feed: Arc<IndexFeed>,
     models: ModelStore,
-    fleet: Arc<Fleet>,
+    cluster: Arc<Cluster>,
     /// The model that the configuration names.
     configured: AppearanceModel,
     data: PathBuf,
@@ -134,13 +134,13 @@ impl ModelChange {
         catalogue: Catalogue,
         feed: Arc<IndexFeed>,
         models: ModelStore,
-        fleet: Arc<Fleet>,
+        cluster: Arc<Cluster>,
         configured: AppearanceModel,
         data: PathBuf,
         place: Place,
     ) -> Self {
         let (untidy, turn) = (AtomicBool::new(false), tokio::sync::Mutex::default());
-        Self { catalogue, feed, models, fleet, configured, data, place, untidy, turn }
+        Self { catalogue, feed, models, cluster, configured, data, place, untidy, turn }
     }
 
     pub(crate) async fn appearance(&self) -> Result<Models, ModelError> {
@@ -176,7 +176,7 @@ impl ModelChange {
     async fn open_feed(&self, model: &AppearanceModel) -> Result<ModelFeed, ModelError> {
         share_learned(&self.catalogue, &self.data, model).await?;
         let spec = spec_of(&self.models, model, &self.data).await?;
-        let (feeder, again) = (Feeder::of(&self.fleet, spec.model), Some(self.embed_again(model)));
+        let (feeder, again) = (Feeder::of(&self.cluster, spec.model), Some(self.embed_again(model)));
         Ok(ModelFeed::open(self.catalogue.clone(), &self.place, feeder, spec, again, false).await?)
     }
 
@@ -303,7 +303,7 @@ impl ModelChange {
         }
         // Searches that began before the switch still read the old vectors.
         self.wait_for_searches().await?;
-        if self.fleet.shares_index() {
+        if self.cluster.shares_index() {
             self.wait_for_others(self.appearance().await?.current.since).await;
         }
         self.catalogue.drop_previous_model().await?;
@@ -313,7 +313,7 @@ impl ModelChange {
 
     /// Where each server has an index of its own, it makes the next one itself when it starts: they change models one at a time.
     pub(crate) async fn check_alone(&self) -> Result<(), ReindexError> {
-        if self.fleet.is_shared() && !self.fleet.shares_index() && self.catalogue.live_servers().await?.len() > 1 {
+        if self.cluster.is_shared() && !self.cluster.shares_index() && self.catalogue.live_servers().await?.len() > 1 {
             return Err(precondition(
                 "other servers are running",
                 "stop all servers but this one for the reindex, then start them again",

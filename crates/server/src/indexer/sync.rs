@@ -428,7 +428,7 @@ impl ModelFeed {
     pub(crate) async fn rebuild(&self) -> Result<u64, FeedError> {
         let _turn = self.turn.lock().await;
         // What another feeds into the old one meanwhile is of no account.
-        self.sharing.feeder.seize().await?;
+        self.sharing.feeder.force_acquire().await?;
         let announced = self.catalogue.last_purge().await?;
         self.other_model.store(0, Ordering::Relaxed);
         let index = self.index.clone();

@@ -26,7 +26,7 @@ use crate::{
         clock::{Clock, as_micros},
         health::Health,
     },
-    cluster::fleet::turns,
+    cluster::membership::lease_names,
     copies::upgrade,
     indexer::feed::FeedError,
     store::Store,
@@ -113,7 +113,7 @@ impl Deleter {
         let _turn = self.store.deleting.lock().await;
         upgrade::forget_old(&self.store.data, self.now())?;
         // Of several servers one deletes; all of them see what is overdue.
-        let done = match self.store.fleet.turn(turns::RETENTION).await? {
+        let done = match self.store.cluster.acquire(lease_names::RETENTION).await? {
             Some(held) => self.delete_due(&held.fence()).await,
             None => Ok(Vec::new()),
         };
@@ -234,7 +234,7 @@ impl Deleter {
     /// Every server that is there has deleted these days from its own index when this returns; one that is not makes its index
     /// again when it comes back.
     async fn purge_everywhere(&self, days: impl Iterator<Item = Day>) -> Result<(), JanitorError> {
-        if !self.store.fleet.is_shared() {
+        if !self.store.cluster.is_shared() {
             return Ok(());
         }
         let mut last = 0;
@@ -242,7 +242,7 @@ impl Deleter {
             last = self.catalogue().announce_purge(day).await?;
         }
         if last > 0 {
-            self.store.fleet.wait_for_purges(last, PURGES).await?;
+            self.store.cluster.wait_for_purges(last, PURGES).await?;
         }
         Ok(())
     }

@@ -401,7 +401,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        cluster::fleet::Fleet,
+        cluster::membership::Cluster,
         indexer::{feed::IndexFeed, feeder::Feeder},
         jobs::footage_files::FootageRoots,
     };
@@ -416,11 +416,11 @@ mod tests {
         let agency = AgencyId::new("north").unwrap();
         catalogue.add_agency(&agency, "An agency").await.unwrap();
         catalogue.add_camera(&Camera::new(CameraId::new("gate").unwrap(), agency)).await.unwrap();
-        let fleet = Arc::new(Fleet::join(catalogue.clone(), None).await.unwrap());
+        let cluster = Arc::new(Cluster::join(catalogue.clone(), None).await.unwrap());
         let spec = IndexSpec { model: ModelDigest([1; 32]), appearance_len: 2 };
         let place = Place::folder(&folder.join("index"));
-        let feed = IndexFeed::open(catalogue.clone(), &place, Feeder::of(&fleet, spec.model), spec, None).await.unwrap();
-        Arc::new(Jobs::new(catalogue, Arc::new(feed), fleet, 10, FootageRoots::new(BTreeMap::new())))
+        let feed = IndexFeed::open(catalogue.clone(), &place, Feeder::of(&cluster, spec.model), spec, None).await.unwrap();
+        Arc::new(Jobs::new(catalogue, Arc::new(feed), cluster, 10, FootageRoots::new(BTreeMap::new())))
     }
 
     /// Two parts long.
@@ -483,7 +483,7 @@ mod tests {
         tokio::task::spawn_blocking(move || hung.recv_timeout(PATIENCE)).await.unwrap().unwrap();
 
         // Meanwhile this server is not heard of, but says in time that it is there.
-        jobs.catalogue.renew_jobs(jobs.fleet.id(), OVER).await.unwrap();
+        jobs.catalogue.renew_jobs(jobs.cluster.id(), OVER).await.unwrap();
         tokio::time::timeout(PATIENCE, jobs.renew()).await.expect("the renewal waits for a file").unwrap();
         assert_eq!(jobs.catalogue.take_job("another", OVER, &[]).await.unwrap(), None);
         assert!(jobs.active.all().iter().all(|running| !running.cancel.is_cancelled()));

@@ -211,13 +211,13 @@ impl Server {
         };
         let roots = FootageRoots::new(config.footage_roots.clone());
         let jobs =
-            Arc::new(Jobs::new(store.catalogue.clone(), store.feed.clone(), store.fleet.clone(), config.max_queued, roots));
+            Arc::new(Jobs::new(store.catalogue.clone(), store.feed.clone(), store.cluster.clone(), config.max_queued, roots));
         let workers = Workers::start(config.workers, &jobs, &store.models, &vision.clone(), stop.clone())
             .map_err(|e| ServeError::Start("the footage workers", e))?;
         let live = Arc::new(LiveCameras::new(
             store.catalogue.clone(),
             store.feed.clone(),
-            store.fleet.clone(),
+            store.cluster.clone(),
             store.models.clone(),
             vision.clone(),
             CameraSecrets::new(&home.root().join("secrets/cameras")),
@@ -287,7 +287,7 @@ impl Server {
                 hook,
                 catalogue: app.catalogue().clone(),
                 log: app.store.log.clone(),
-                fleet: app.store.fleet.clone(),
+                cluster: app.store.cluster.clone(),
                 clock: app.clock.clone(),
             };
             tasks.spawn("telling who answers for cases", notify::tell_regularly(teller, stop.clone()));
@@ -299,11 +299,11 @@ impl Server {
             .spawn("the health of the index", index_health::tell_regularly(app.store.feed.clone(), health.clone(), stop.clone()));
         tasks.spawn("the writing of the index", flush_regularly(app.store.clone(), config.index_flush, stop.clone()));
         tasks.spawn("reindexing", reindex::follow(app.store.reindex.clone(), stop.clone()));
-        if app.store.fleet.is_shared() {
+        if app.store.cluster.is_shared() {
             tasks.spawn("following the other servers", follower::follow(app.store.clone(), app.callers.clone(), stop.clone()));
             tasks.spawn("the leases of jobs", keep_leases(app.jobs.clone(), stop.clone()));
         }
-        tasks.spawn_once("the sweep of crops", crops::sweep_crops(app.store.fleet.clone()));
+        tasks.spawn_once("the sweep of crops", crops::sweep_crops(app.store.cluster.clone()));
         tasks.spawn_once("committing to what was found", record_health::commit_found(app.catalogue().clone(), stop.clone()));
         let watching = Some(tokio::spawn(live.run(stop.clone())));
         tasks.spawn("publishing", publish_regularly(app.store.clone(), stop.clone()));
