@@ -35,7 +35,7 @@ use crate::{
         problem::{Kind, Problem},
     },
     cluster::membership::{Cluster, LEASE, RENEW, lease_names},
-    indexer::feed::IndexFeed,
+    indexer::sync::IndexSet,
 };
 
 /// Why a job is not added, changed or removed.
@@ -57,7 +57,7 @@ pub(crate) struct Live {
 /// The queue, and what is being worked on.
 pub(crate) struct Jobs {
     catalogue: Catalogue,
-    feed: Arc<IndexFeed>,
+    feed: Arc<IndexSet>,
     cluster: Arc<Cluster>,
     max_queued: u32,
     pub(crate) roots: FootageRoots,
@@ -96,7 +96,7 @@ impl std::fmt::Debug for Jobs {
 impl Jobs {
     pub(crate) fn new(
         catalogue: Catalogue,
-        feed: Arc<IndexFeed>,
+        feed: Arc<IndexSet>,
         cluster: Arc<Cluster>,
         max_queued: u32,
         roots: FootageRoots,

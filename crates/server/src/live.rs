@@ -22,7 +22,7 @@ use vision::{ModelStore, Vision, VisionError, VisionOptions};
 use self::sink::PatientSink;
 use crate::{
     cluster::membership::{Cluster, LeaseGuard, lease_names},
-    indexer::feed::IndexFeed,
+    indexer::sync::IndexSet,
 };
 
 /// How often the catalogue is asked who is to be watched: a pause or a revocation holds within this time.
@@ -39,7 +39,7 @@ pub(crate) type Wire = fn(Statuses) -> Vec<u8>;
 /// The cameras that are watched, and what they do.
 pub(crate) struct LiveCameras {
     catalogue: Catalogue,
-    feed: Arc<IndexFeed>,
+    feed: Arc<IndexSet>,
     models: ModelStore,
     options: VisionOptions,
     secrets: CameraSecrets,
@@ -86,7 +86,7 @@ impl LiveCameras {
     #[expect(clippy::too_many_arguments, reason = "what it takes to watch cameras, once")]
     pub(crate) fn new(
         catalogue: Catalogue,
-        feed: Arc<IndexFeed>,
+        feed: Arc<IndexSet>,
         cluster: Arc<Cluster>,
         models: ModelStore,
         options: VisionOptions,

@@ -27,9 +27,9 @@ use crate::{
         lock::{HomeLock, LockError},
     },
     indexer::{
-        embed_again::EmbedAgain,
-        feed::{FED, FeedError, IndexFeed},
-        feeder::Feeder,
+        reembedder::Reembedder,
+        sync::{FED, SyncError, IndexSet},
+        leadership::Leadership,
         reindex::{self, ModelChange, ModelError},
     },
     record::{
@@ -55,7 +55,7 @@ pub enum StoreError {
     #[error(transparent)]
     Log(#[from] LogFault),
     #[error(transparent)]
-    Feed(#[from] FeedError),
+    Feed(#[from] SyncError),
     #[error("a deployment is being moved into this database, and is not whole yet")]
     HalfMoved,
     #[error(transparent)]
@@ -87,7 +87,7 @@ impl StoreError {
             Self::Upgrade(_) => "nothing was changed; `sightline upgrade --check` says more",
             Self::HalfMoved => "finish it first: `sightline migrate`",
             Self::Vision(error) => error.hint().unwrap_or("run `sightline models verify`"),
-            Self::Catalogue(error) | Self::Feed(FeedError::Catalogue(error)) if error.hint().is_some() => {
+            Self::Catalogue(error) | Self::Feed(SyncError::Catalogue(error)) if error.hint().is_some() => {
                 error.hint().unwrap_or_default()
             }
             Self::ApiKey(_) => "write the key into the file that `index.api_key_file` names, readable by the server alone",
@@ -157,7 +157,7 @@ pub struct Rebuilt {
 pub struct Store {
     pub(crate) catalogue: Catalogue,
     pub(crate) log: Arc<Log>,
-    pub(crate) feed: Arc<IndexFeed>,
+    pub(crate) feed: Arc<IndexSet>,
     pub(crate) models: ModelStore,
     pub(crate) cluster: Arc<Cluster>,
     /// Held while sightings are deleted: what is half gone is no finding.
@@ -203,13 +203,13 @@ impl Store {
         let spec = reindex::spec_of(&models, &chosen.current, &data).await?;
         let learned = reindex::learned(&data, &chosen.current);
         // Only where somebody chose the model by a reindex: a configuration that was changed by mistake embeds nothing.
-        let embed_again =
-            chosen.chosen.then(|| Arc::new(EmbedAgain::new(models.clone(), chosen.current.embedder.clone(), learned)));
+        let reembedder =
+            chosen.chosen.then(|| Arc::new(Reembedder::new(models.clone(), chosen.current.embedder.clone(), learned)));
         let place = match &config.index_server {
-            Some(server) => Place::server(server.settings(home.root())?).map_err(FeedError::from)?,
+            Some(server) => Place::server(server.settings(home.root())?).map_err(SyncError::from)?,
             None => Place::folder(&data.join("index")),
         };
-        let feed = IndexFeed::open(catalogue.clone(), &place, Feeder::of(&cluster, spec.model), spec, embed_again).await?;
+        let feed = IndexSet::open(catalogue.clone(), &place, Leadership::of(&cluster, spec.model), spec, reembedder).await?;
         let feed = Arc::new(feed);
         let reindex =
             ModelChange::new(catalogue.clone(), feed.clone(), models.clone(), cluster.clone(), configured, data.clone(), place);
@@ -249,17 +249,17 @@ impl Store {
     }
 
     /// Makes what the index has taken durable, and lets the other servers know.
-    pub(crate) async fn flush_index(&self) -> Result<(), FeedError> {
+    pub(crate) async fn flush_index(&self) -> Result<(), SyncError> {
         self.feed.flush().await?;
-        self.cluster.set_synced(self.feed.synced());
+        self.cluster.set_synced(self.feed.durable_seq());
         Ok(())
     }
 
     /// Makes the index again, and the one beside it.
-    pub(crate) async fn rebuild_all(&self) -> Result<(), FeedError> {
+    pub(crate) async fn rebuild_all(&self) -> Result<(), SyncError> {
         self.feed.rebuild().await?;
-        if let Some(side) = self.feed.side() {
-            side.rebuild().await?;
+        if let Some(shadow) = self.feed.shadow() {
+            shadow.rebuild().await?;
         }
         Ok(())
     }
@@ -310,7 +310,7 @@ impl Store {
             vectors = now;
         }
         // Those that the index has set aside are named as such, and not as missing.
-        let mut aside = self.catalogue.sightings_set_aside(self.feed.main().index().spec().model).await?;
+        let mut aside = self.catalogue.sightings_set_aside(self.feed.active().index().spec().model).await?;
         let named: BTreeSet<_> = report.unusable.iter().chain(aside.iter().map(|a| &a.row)).filter_map(UnusableRow::id).collect();
         difference.missing.retain(|(_, id)| !named.contains(id));
         aside.retain(|a| !report.unusable.iter().any(|row| row.key == a.row.key));
@@ -431,7 +431,7 @@ async fn configured_model(models: &ModelStore, config: &Config, data: &Path) -> 
         }
         Ok(())
     };
-    tokio::task::spawn_blocking(verify).await.map_err(|_| FeedError::Thread)??;
+    tokio::task::spawn_blocking(verify).await.map_err(|_| SyncError::Thread)??;
     let named = reindex::configured(config, ModelDigest([0; 32]));
     let model = reindex::spec_of(models, &named, data).await?.model;
     Ok(AppearanceModel { model, ..named })

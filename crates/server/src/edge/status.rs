@@ -12,7 +12,7 @@ use types::Chain;
 use crate::{
     base::problem::{Kind, Problem},
     indexer::{
-        feed::FeedError,
+        sync::SyncError,
         reindex::{ModelError, ReindexError},
     },
     janitor::{ClockLeapt, JanitorError},
@@ -34,7 +34,7 @@ pub(crate) enum Fault {
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
-    Feed(#[from] FeedError),
+    Feed(#[from] SyncError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -92,7 +92,7 @@ impl From<FileError> for Fault {
     fn from(error: FileError) -> Self {
         match error {
             FileError::Hangs(problem) => problem.into(),
-            FileError::Thread => FeedError::Thread.into(),
+            FileError::Thread => SyncError::Thread.into(),
         }
     }
 }
@@ -130,10 +130,10 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
         }
         Fault::Message(bad) => bad.into(),
         Fault::Caller { code, reason, message, hint } => proto::status(code, &message, reason, hint),
-        Fault::Catalogue(error) | Fault::Feed(FeedError::Catalogue(error)) | Fault::Store(StoreError::Catalogue(error)) => {
+        Fault::Catalogue(error) | Fault::Feed(SyncError::Catalogue(error)) | Fault::Store(StoreError::Catalogue(error)) => {
             of_catalogue(&error)
         }
-        Fault::Store(StoreError::Feed(FeedError::Catalogue(error))) => of_catalogue(&error),
+        Fault::Store(StoreError::Feed(SyncError::Catalogue(error))) => of_catalogue(&error),
         Fault::Feed(error) | Fault::Store(StoreError::Feed(error)) if error.is_away() => {
             ours(Code::Unavailable, "index_away", &error, INDEX_AWAY)
         }

@@ -13,13 +13,13 @@ use crate::cluster::membership::{Cluster, LeaseGuard};
 /// How far an index is, told by whoever feeds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-pub(crate) struct Told {
+pub(crate) struct Progress {
     /// Of the turn by which it is fed, and how often its days came and went since: others ask anew what there is.
     pub(crate) epoch: u64,
-    pub(crate) shape: u64,
+    pub(crate) topology_version: u64,
     /// Changes up to here are in it, and for good.
-    pub(crate) taken: u64,
-    pub(crate) synced: u64,
+    pub(crate) applied_seq: u64,
+    pub(crate) durable_seq: u64,
     /// The last purge carried out on it.
     pub(crate) purged: u64,
     /// Sightings that another model's vectors keep out of it.
@@ -28,7 +28,7 @@ pub(crate) struct Told {
 
 /// Whether this server feeds it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Feeds {
+pub(crate) enum Leads {
     Yes,
     /// Since just now.
     Begins,
@@ -36,7 +36,7 @@ pub(crate) enum Feeds {
 }
 
 #[derive(Debug)]
-pub(crate) struct Feeder(Option<Shared>);
+pub(crate) struct Leadership(Option<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -45,7 +45,7 @@ struct Shared {
     held: Arc<Mutex<Option<LeaseGuard>>>,
 }
 
-impl Feeder {
+impl Leadership {
     /// Of the index of a model: two servers that fed one would bring back what the other deleted.
     pub(crate) fn of(cluster: &Arc<Cluster>, model: ModelDigest) -> Self {
         let shared =
@@ -68,33 +68,33 @@ impl Feeder {
         }
     }
 
-    pub(crate) fn is_ours(&self) -> bool {
+    pub(crate) fn is_leader(&self) -> bool {
         self.0.as_ref().is_none_or(|shared| may_write(&shared.held))
     }
 
     /// Takes the turn where it is nobody's.
-    pub(crate) async fn feeds(&self) -> Result<Feeds, CatalogueError> {
-        let Some(shared) = &self.0 else { return Ok(Feeds::Yes) };
+    pub(crate) async fn campaign(&self) -> Result<Leads, CatalogueError> {
+        let Some(shared) = &self.0 else { return Ok(Leads::Yes) };
         {
             let mut held = lock(&shared.held);
             if held.as_ref().is_some_and(LeaseGuard::is_lost) {
                 *held = None;
             }
             match held.as_ref() {
-                Some(held) if held.may_write() => return Ok(Feeds::Yes),
+                Some(held) if held.may_write() => return Ok(Leads::Yes),
                 // The database did not answer for a while; it may still be ours.
-                Some(_) => return Ok(Feeds::No),
+                Some(_) => return Ok(Leads::No),
                 None => {}
             }
         }
-        let Some(taken) = shared.cluster.acquire(&shared.lease).await? else { return Ok(Feeds::No) };
+        let Some(taken) = shared.cluster.acquire(&shared.lease).await? else { return Ok(Leads::No) };
         *lock(&shared.held) = Some(taken);
-        Ok(Feeds::Begins)
+        Ok(Leads::Begins)
     }
 
     /// Takes the turn from whoever has it.
     pub(crate) async fn force_acquire(&self) -> Result<(), CatalogueError> {
-        if let Some(shared) = self.0.as_ref().filter(|_| !self.is_ours()) {
+        if let Some(shared) = self.0.as_ref().filter(|_| !self.is_leader()) {
             let acquired = shared.cluster.force_acquire(&shared.lease).await?;
             *lock(&shared.held) = acquired;
         }
@@ -102,13 +102,13 @@ impl Feeder {
     }
 
     /// Tells the others; `None` where the turn is another's by now.
-    pub(crate) async fn tell(&self, told: Told) -> Result<Option<Told>, CatalogueError> {
-        let Some(shared) = &self.0 else { return Ok(Some(told)) };
+    pub(crate) async fn publish(&self, progress: Progress) -> Result<Option<Progress>, CatalogueError> {
+        let Some(shared) = &self.0 else { return Ok(Some(progress)) };
         let Some(lease) = lock(&shared.held).as_ref().map(LeaseGuard::lease) else { return Ok(None) };
-        let told = Told { epoch: lease.epoch(), ..told };
-        let text = serde_json::to_vec(&told).unwrap_or_default();
+        let progress = Progress { epoch: lease.epoch(), ..progress };
+        let text = serde_json::to_vec(&progress).unwrap_or_default();
         if shared.cluster.catalogue().publish_progress(&lease, &text).await? {
-            return Ok(Some(told));
+            return Ok(Some(progress));
         }
         let mut held = lock(&shared.held);
         if held.as_ref().map(LeaseGuard::lease).is_some_and(|now| now == lease) {
@@ -118,7 +118,7 @@ impl Feeder {
     }
 
     /// What whoever feeds it told last; `None` where nobody did, or nobody feeds it.
-    pub(crate) async fn hear(&self) -> Result<Option<Told>, CatalogueError> {
+    pub(crate) async fn read_progress(&self) -> Result<Option<Progress>, CatalogueError> {
         let Some(shared) = &self.0 else { return Ok(None) };
         let said = shared.cluster.catalogue().read_progress(&shared.lease).await?;
         Ok(said.and_then(|text| serde_json::from_slice(&text).ok()))

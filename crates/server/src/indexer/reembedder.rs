@@ -14,14 +14,14 @@ use redact::RedactedCrop;
 use types::{Chain, Embedding, ModelDigest, SightingId};
 use vision::{Embedder, ModelStore, VisionError};
 
-use super::error::FeedError;
+use super::error::SyncError;
 
 /// Vectors stored in one transaction.
 const BATCH: usize = 32;
 
 /// An embedder, loaded when the first crop comes.
 #[derive(Debug)]
-pub(crate) struct EmbedAgain {
+pub(crate) struct Reembedder {
     models: ModelStore,
     embedder: Option<String>,
     appearance: Option<PathBuf>,
@@ -30,7 +30,7 @@ pub(crate) struct EmbedAgain {
     micros: AtomicU64,
 }
 
-impl EmbedAgain {
+impl Reembedder {
     pub(crate) fn new(models: ModelStore, embedder: Option<String>, appearance: Option<PathBuf>) -> Self {
         Self { models, embedder, appearance, loaded: Mutex::default(), embedded: AtomicU64::new(0), micros: AtomicU64::new(0) }
     }
@@ -48,7 +48,7 @@ impl EmbedAgain {
         catalogue: &Catalogue,
         model: ModelDigest,
         wanted: &[(SightingId, u64)],
-    ) -> Result<Vec<(SightingId, Embedding)>, FeedError> {
+    ) -> Result<Vec<(SightingId, Embedding)>, SyncError> {
         let ids: Vec<SightingId> = wanted.iter().map(|(id, _)| *id).collect();
         let mut kept = catalogue.maintenance(Reason::Reindex).kept_embeddings(model, &ids).await?;
         let (mut all, mut missing) = (Vec::with_capacity(wanted.len()), Vec::new());
@@ -66,9 +66,9 @@ impl EmbedAgain {
                 crops.extend(catalogue.maintenance(Reason::Reindex).crop(id).await?.map(|jpeg| (id, seq, jpeg)));
             }
             let this = self.clone();
-            let made = tokio::task::spawn_blocking(move || this.embed(&crops)).await.map_err(|_| FeedError::Thread)??;
+            let made = tokio::task::spawn_blocking(move || this.embed(&crops)).await.map_err(|_| SyncError::Thread)??;
             if made.iter().any(|(_, _, e)| e.model() != model) {
-                return Err(FeedError::Thread);
+                return Err(SyncError::Thread);
             }
             catalogue.put_embeddings(&made).await?;
             self.embedded.fetch_add(made.len() as u64, Ordering::Relaxed);

@@ -1,5 +1,5 @@
 //! Keeps the index what the catalogue says. Every change reaches the index this one way, in the catalogue's order, so a
-//! crash or a failed write is made good by the next [`ModelFeed::catch_up`].
+//! crash or a failed write is made good by the next [`IndexSync::catch_up`].
 
 mod shared;
 mod sharing;
@@ -18,10 +18,10 @@ use index::{IndexEntry, IndexError, IndexSpec, Place, VectorIndex};
 use tokio::{sync::Mutex, task::spawn_blocking};
 use types::{Chain, Day, Embedding, SightingId};
 
-pub(crate) use crate::indexer::index_feed::IndexFeed;
+pub(crate) use crate::indexer::index_set::IndexSet;
 
-pub use super::error::FeedError;
-use crate::indexer::{embed_again::EmbedAgain, feeder::Feeder};
+pub use super::error::SyncError;
+use crate::indexer::{reembedder::Reembedder, leadership::Leadership};
 pub(crate) use sharing::FED;
 use sharing::Sharing;
 
@@ -30,12 +30,12 @@ const BATCH: u32 = 512;
 
 /// The index and what it takes to keep it right.
 #[derive(Debug)]
-pub(crate) struct ModelFeed {
+pub(crate) struct IndexSync {
     catalogue: Catalogue,
     index: Arc<VectorIndex>,
     sharing: Sharing,
     /// One at a time: a later change must not be marked as taken before an earlier one is.
-    turn: Mutex<()>,
+    exclusive: Mutex<()>,
     /// Sightings whose vectors another model made; they can't be compared and so are not in the index.
     other_model: AtomicU64,
     /// Sightings that it could not take.
@@ -43,26 +43,26 @@ pub(crate) struct ModelFeed {
     /// Nobody wants it any more: it takes nothing.
     retired: AtomicBool,
     /// It was held against the catalogue; not while a server that holds it was away from the start.
-    settled: AtomicBool,
+    validated: AtomicBool,
     /// `other_model` counts those of earlier runs as well.
     counted: AtomicBool,
     /// Makes vectors of such sightings from their crops, where somebody chose the model here.
-    embed_again: Option<Arc<EmbedAgain>>,
+    reembedder: Option<Arc<Reembedder>>,
 }
 
-impl ModelFeed {
+impl IndexSync {
     /// Opens the index, or an empty one where what is there can't be trusted, and brings it up to date: `at_once`, or later,
-    /// by whoever has the time; later also where a server that holds it is away. `embed_again` makes the vectors of sightings
+    /// by whoever has the time; later also where a server that holds it is away. `reembedder` makes the vectors of sightings
     /// that another model has seen. Another server that feeds it already goes on with that.
     pub(crate) async fn open(
         catalogue: Catalogue,
         place: &Place,
-        feeder: Feeder,
+        leadership: Leadership,
         spec: IndexSpec,
-        embed_again: Option<Arc<EmbedAgain>>,
+        reembedder: Option<Arc<Reembedder>>,
         at_once: bool,
-    ) -> Result<Self, FeedError> {
-        let (place, leave) = (place.clone(), feeder.leave());
+    ) -> Result<Self, SyncError> {
+        let (place, leave) = (place.clone(), leadership.leave());
         let index = blocking(move || match place.open_by(leave, spec) {
             Err(error) if error.is_rebuildable() => {
                 tracing::warn!(%error, "index damaged: made again from the catalogue");
@@ -74,14 +74,14 @@ impl ModelFeed {
         let feed = Self {
             catalogue,
             index: Arc::new(index),
-            sharing: Sharing::new(feeder),
-            turn: Mutex::default(),
+            sharing: Sharing::new(leadership),
+            exclusive: Mutex::default(),
             other_model: AtomicU64::new(0),
             set_aside: AtomicU64::new(0),
             retired: AtomicBool::new(false),
-            settled: AtomicBool::new(false),
+            validated: AtomicBool::new(false),
             counted: AtomicBool::new(false),
-            embed_again,
+            reembedder,
         };
         match feed.begin(at_once).await {
             Err(error) if error.is_away() => {
@@ -92,24 +92,24 @@ impl ModelFeed {
         Ok(feed)
     }
 
-    async fn begin(&self, at_once: bool) -> Result<(), FeedError> {
+    async fn begin(&self, at_once: bool) -> Result<(), SyncError> {
         if at_once {
             let caught_up = self.catch_up().await?;
             self.flush().await?;
-            if self.is_ours() {
+            if self.is_leader() {
                 tracing::info!(changes = caught_up, "index is up to date");
             } else {
                 tracing::info!("another server feeds the index");
             }
             return Ok(());
         }
-        let _turn = self.turn.lock().await;
-        if self.leads().await? { self.settle().await } else { Ok(()) }
+        let _exclusive = self.exclusive.lock().await;
+        if self.leads().await? { self.validate().await } else { Ok(()) }
     }
 
     /// Once, before the first change is taken: an index that can't be right is emptied, so that all is taken again.
-    async fn settle(&self) -> Result<(), FeedError> {
-        if self.settled.load(Ordering::Relaxed) {
+    async fn validate(&self) -> Result<(), SyncError> {
+        if self.validated.load(Ordering::Relaxed) {
             return Ok(());
         }
         let index = self.index.clone();
@@ -124,9 +124,9 @@ impl ModelFeed {
             Ok(index.days()?.is_empty())
         })
         .await?;
-        let synced = self.index.synced();
+        let synced = self.index.durable_seq();
         // A server that was there all the while was waited for, whoever fed the index.
-        let forgotten = if self.sharing.doubted.load(Ordering::Relaxed) { self.catalogue.forgotten().await? } else { 0 };
+        let forgotten = if self.sharing.tombstones_doubted.load(Ordering::Relaxed) { self.catalogue.forgotten().await? } else { 0 };
         let fault = if synced > self.catalogue.last_change().await? {
             // An older copy of the catalogue was put back: the index knows things that never were.
             Some("index is ahead of the catalogue: made again")
@@ -141,15 +141,15 @@ impl ModelFeed {
             let index = self.index.clone();
             blocking(move || index.clear()).await?;
         }
-        self.settled.store(true, Ordering::Relaxed);
-        self.sharing.doubted.store(false, Ordering::Relaxed);
+        self.validated.store(true, Ordering::Relaxed);
+        self.sharing.tombstones_doubted.store(false, Ordering::Relaxed);
         Ok(())
     }
 
     /// How many sightings of another model are not in it, also of an earlier run; once it lacks nothing else.
-    async fn count_others(&self) -> Result<(), FeedError> {
+    async fn count_others(&self) -> Result<(), SyncError> {
         let rows = self.catalogue.sighting_count().await?;
-        if self.catalogue.last_change().await? > self.index.taken() {
+        if self.catalogue.last_change().await? > self.index.applied_seq() {
             return Ok(());
         }
         let index = self.index.clone();
@@ -163,18 +163,18 @@ impl ModelFeed {
     /// Takes nothing from now on; what it was taking, it has taken when this returns. Another server may feed it.
     pub(crate) async fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
-        drop(self.turn.lock().await);
-        self.sharing.feeder.stop().await;
+        drop(self.exclusive.lock().await);
+        self.sharing.leadership.stop().await;
     }
 
     /// Held by whoever keeps it from taking anything.
-    pub(crate) async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.turn.lock().await
+    pub(crate) async fn exclusive(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.exclusive.lock().await
     }
 
     /// Crops embedded again by this process, and how long one took.
     pub(crate) fn embedded(&self) -> (u64, Duration) {
-        self.embed_again.as_ref().map(|e| e.measured()).unwrap_or_default()
+        self.reembedder.as_ref().map(|e| e.measured()).unwrap_or_default()
     }
 
     pub(crate) fn index(&self) -> &Arc<VectorIndex> {
@@ -192,24 +192,24 @@ impl ModelFeed {
     }
 
     /// As [`Self::set_aside`], asked anew.
-    pub(crate) async fn count_set_aside(&self) -> Result<u64, FeedError> {
+    pub(crate) async fn count_set_aside(&self) -> Result<u64, SyncError> {
         let count = self.catalogue.set_aside_count(self.index.spec().model).await?;
         self.set_aside.store(count, Ordering::Relaxed);
         Ok(count)
     }
 
     /// Takes every change that the index lacks; returns how many there were.
-    pub(crate) async fn catch_up(&self) -> Result<u64, FeedError> {
-        let _turn = self.turn.lock().await;
-        self.catch_up_in_turn().await
+    pub(crate) async fn catch_up(&self) -> Result<u64, SyncError> {
+        let _exclusive = self.exclusive.lock().await;
+        self.catch_up_exclusively().await
     }
 
-    async fn catch_up_in_turn(&self) -> Result<u64, FeedError> {
+    async fn catch_up_exclusively(&self) -> Result<u64, SyncError> {
         let mut taken = 0;
         loop {
             let more = self.take_some(BATCH).await?;
             if more == 0 {
-                if self.is_ours() && !self.counted.load(Ordering::Relaxed) && !self.retired.load(Ordering::Relaxed) {
+                if self.is_leader() && !self.counted.load(Ordering::Relaxed) && !self.retired.load(Ordering::Relaxed) {
                     self.count_others().await?;
                 }
                 return Ok(taken);
@@ -219,30 +219,30 @@ impl ModelFeed {
     }
 
     /// Takes the next changes that the index lacks, at most `limit`; returns how many there were.
-    pub(crate) async fn catch_up_some(&self, limit: u32) -> Result<u64, FeedError> {
-        let _turn = self.turn.lock().await;
+    pub(crate) async fn catch_up_some(&self, limit: u32) -> Result<u64, SyncError> {
+        let _exclusive = self.exclusive.lock().await;
         self.take_some(limit).await
     }
 
-    async fn take_some(&self, limit: u32) -> Result<u64, FeedError> {
+    async fn take_some(&self, limit: u32) -> Result<u64, SyncError> {
         if self.retired.load(Ordering::Relaxed) {
             return Ok(0);
         }
         if !self.leads().await? {
             return Ok(0);
         }
-        self.settle().await?;
+        self.validate().await?;
         let shared = self.is_shared();
         // Before the changes: up to here there are no others.
         let numbered = if shared { self.catalogue.last_change().await? } else { 0 };
-        let changes = self.catalogue.maintenance(Reason::Index).changes_since(self.index.taken(), limit).await?;
+        let changes = self.catalogue.maintenance(Reason::Index).changes_since(self.index.applied_seq(), limit).await?;
         let Some(last) = changes.last().map(Change::seq) else {
-            if numbered > self.index.taken() {
+            if numbered > self.index.applied_seq() {
                 let index = self.index.clone();
                 blocking(move || index.remove(&[], numbered)).await?;
             }
             if shared && self.is_news() {
-                self.tell().await?;
+                self.publish().await?;
             }
             return Ok(0);
         };
@@ -296,7 +296,7 @@ impl ModelFeed {
         blocking(move || {
             // A sighting is told once a batch, as it is now, so the order of the two does not matter; `last` counts
             // only when both are in.
-            let before = index.taken();
+            let before = index.applied_seq();
             index.remove(&removed, before)?;
             index.upsert(&puts, last)
         })
@@ -306,8 +306,8 @@ impl ModelFeed {
     }
 
     /// This index's own vectors of sightings that another model has seen.
-    async fn vectors_of_others(&self, changes: &[Change]) -> Result<HashMap<SightingId, Embedding>, FeedError> {
-        let (Some(embed_again), model) = (&self.embed_again, self.index.spec().model) else { return Ok(HashMap::new()) };
+    async fn vectors_of_others(&self, changes: &[Change]) -> Result<HashMap<SightingId, Embedding>, SyncError> {
+        let (Some(reembedder), model) = (&self.reembedder, self.index.spec().model) else { return Ok(HashMap::new()) };
         let wanted: Vec<_> = changes
             .iter()
             .filter_map(|change| match change {
@@ -315,18 +315,18 @@ impl ModelFeed {
                 _ => None,
             })
             .collect();
-        Ok(embed_again.vectors(&self.catalogue, model, &wanted).await?.into_iter().collect())
+        Ok(reembedder.vectors(&self.catalogue, model, &wanted).await?.into_iter().collect())
     }
 
     /// Makes a day of the index what the catalogue has of it, so that of what was deleted no byte is left. The index is on disk
     /// when it returns, and one that is older than this is made again when it is opened. Returns how many vectors went.
     /// Where several servers have it, nothing is done here: whoever feeds it does so once it is announced.
-    pub(crate) async fn purge_day(&self, day: Day) -> Result<u64, FeedError> {
+    pub(crate) async fn purge_day(&self, day: Day) -> Result<u64, SyncError> {
         if self.is_shared() {
             return Ok(0);
         }
-        let _turn = self.turn.lock().await;
-        self.catch_up_in_turn().await?;
+        let _exclusive = self.exclusive.lock().await;
+        self.catch_up_exclusively().await?;
         // What is stored from here on waits for its turn to be fed, and is not purged.
         let keep = self.catalogue.ids(day).await?.into_iter().collect();
         let index = self.index.clone();
@@ -334,14 +334,14 @@ impl ModelFeed {
     }
 
     /// As [`Self::purge_day`], announced as change `seq`: an index on disk that has it is not older than it.
-    async fn purge_as_of(&self, day: Day, seq: u64) -> Result<(), FeedError> {
-        let _turn = self.turn.lock().await;
-        self.catch_up_in_turn().await?;
+    async fn purge_as_of(&self, day: Day, seq: u64) -> Result<(), SyncError> {
+        let _exclusive = self.exclusive.lock().await;
+        self.catch_up_exclusively().await?;
         let keep = self.catalogue.ids(day).await?.into_iter().collect();
         let index = self.index.clone();
         blocking(move || {
             index.purge(day, &keep)?;
-            index.remove(&[], seq.max(index.taken()))?;
+            index.remove(&[], seq.max(index.applied_seq()))?;
             index.flush()
         })
         .await
@@ -349,9 +349,9 @@ impl ModelFeed {
 
     /// Carries out purges that were announced, where this server feeds the index: all of them at once where it `is_current`, else
     /// of what it has so far.
-    pub(crate) async fn carry_out(&self, announced: &[(u64, Day)], is_current: bool) -> Result<(), FeedError> {
+    pub(crate) async fn carry_out(&self, announced: &[(u64, Day)], is_current: bool) -> Result<(), SyncError> {
         for &(seq, day) in announced {
-            if !self.is_ours() || self.sharing.purged.load(Ordering::Relaxed) >= seq {
+            if !self.is_leader() || self.sharing.purged.load(Ordering::Relaxed) >= seq {
                 continue;
             }
             if is_current {
@@ -360,14 +360,14 @@ impl ModelFeed {
                 self.purge_day_so_far(day).await?;
             }
             self.sharing.purged.fetch_max(seq, Ordering::Relaxed);
-            self.tell().await?;
+            self.publish().await?;
         }
         Ok(())
     }
 
     /// As [`Self::purge_day`] of an index that is still behind: what it has not taken yet, it takes later.
-    pub(crate) async fn purge_day_so_far(&self, day: Day) -> Result<(), FeedError> {
-        let _turn = self.turn.lock().await;
+    pub(crate) async fn purge_day_so_far(&self, day: Day) -> Result<(), SyncError> {
+        let _exclusive = self.exclusive.lock().await;
         let keep = self.catalogue.ids(day).await?.into_iter().collect();
         let index = self.index.clone();
         blocking(move || index.purge(day, &keep)).await.map(drop)
@@ -375,14 +375,14 @@ impl ModelFeed {
 
     /// Has every deletion so far behind it for good: neither this index nor an older copy of it brings anything back. Where
     /// another index is `behind`, it still has to hear of them. Where several servers have it, a later sweep does so.
-    pub(crate) async fn forget_deletions(&self, behind: bool) -> Result<(), FeedError> {
+    pub(crate) async fn forget_deletions(&self, behind: bool) -> Result<(), SyncError> {
         if self.is_shared() {
             return Ok(());
         }
-        let _turn = self.turn.lock().await;
+        let _exclusive = self.exclusive.lock().await;
         // A change of its own: what was numbered before it is there to be taken.
         let seq = self.catalogue.next_change().await?;
-        self.catch_up_in_turn().await?;
+        self.catch_up_exclusively().await?;
         let index = self.index.clone();
         blocking(move || {
             index.remove(&[], seq)?;
@@ -396,8 +396,8 @@ impl ModelFeed {
     }
 
     /// Tombstones that this index, and one beside it up to there, has taken and has on disk are of no more use.
-    pub(crate) async fn forget_tombstones(&self, beside: Option<u64>) -> Result<(), FeedError> {
-        let synced = beside.map_or(self.synced(), |beside| beside.min(self.synced()));
+    pub(crate) async fn forget_tombstones(&self, beside: Option<u64>) -> Result<(), SyncError> {
+        let synced = beside.map_or(self.durable_seq(), |beside| beside.min(self.durable_seq()));
         if self.catalogue.has_tombstones(synced).await? {
             self.catalogue.forget_tombstones(synced).await?;
         }
@@ -405,58 +405,58 @@ impl ModelFeed {
     }
 
     /// Makes what was taken durable.
-    pub(crate) async fn flush(&self) -> Result<(), FeedError> {
+    pub(crate) async fn flush(&self) -> Result<(), SyncError> {
         // What is noted as taken must be, by whoever goes on from there.
-        if !self.is_ours() || !self.tell().await? {
+        if !self.is_leader() || !self.publish().await? {
             return Ok(());
         }
         let index = self.index.clone();
         blocking(move || index.flush()).await?;
-        self.tell().await.map(drop)
+        self.publish().await.map(drop)
     }
 
     /// Whether searches see every change of the catalogue.
-    pub(crate) async fn is_current(&self) -> Result<bool, FeedError> {
+    pub(crate) async fn is_current(&self) -> Result<bool, SyncError> {
         let last = self.catalogue.last_change().await?;
-        if !self.is_ours() {
-            self.hear().await?;
+        if !self.is_leader() {
+            self.read_progress().await?;
         }
-        Ok(self.taken() >= last && self.other_model() == 0 && self.set_aside() == 0)
+        Ok(self.applied_seq() >= last && self.other_model() == 0 && self.set_aside() == 0)
     }
 
     /// Forgets everything and takes it from the catalogue again; returns how many vectors there are.
-    pub(crate) async fn rebuild(&self) -> Result<u64, FeedError> {
-        let _turn = self.turn.lock().await;
+    pub(crate) async fn rebuild(&self) -> Result<u64, SyncError> {
+        let _exclusive = self.exclusive.lock().await;
         // What another feeds into the old one meanwhile is of no account.
-        self.sharing.feeder.force_acquire().await?;
+        self.sharing.leadership.force_acquire().await?;
         let announced = self.catalogue.last_purge().await?;
         self.other_model.store(0, Ordering::Relaxed);
         let index = self.index.clone();
         blocking(move || index.clear()).await?;
         // Whatever was wrong with it.
-        self.settled.store(true, Ordering::Relaxed);
+        self.validated.store(true, Ordering::Relaxed);
         self.sharing.purged.fetch_max(announced, Ordering::Relaxed);
-        self.catch_up_in_turn().await?;
+        self.catch_up_exclusively().await?;
         self.flush().await?;
         let index = self.index.clone();
         blocking(move || index.len().map(|n| n as u64)).await
     }
 
     /// Reads the index's files again and checks them.
-    pub(crate) async fn verify(&self) -> Result<(), FeedError> {
+    pub(crate) async fn verify(&self) -> Result<(), SyncError> {
         let index = self.index.clone();
         blocking(move || index.verify()).await
     }
 
     /// Every sighting in the index, by day.
-    pub(crate) async fn ids_by_day(&self) -> Result<std::collections::BTreeMap<Day, Vec<SightingId>>, FeedError> {
+    pub(crate) async fn ids_by_day(&self) -> Result<std::collections::BTreeMap<Day, Vec<SightingId>>, SyncError> {
         let index = self.index.clone();
         blocking(move || index.days()?.into_iter().map(|day| Ok((day, index.ids(day)?))).collect()).await
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, IndexError> + Send + 'static) -> Result<T, FeedError> {
-    Ok(spawn_blocking(work).await.map_err(|_| FeedError::Thread)??)
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, IndexError> + Send + 'static) -> Result<T, SyncError> {
+    Ok(spawn_blocking(work).await.map_err(|_| SyncError::Thread)??)
 }
 
 fn entry(row: catalogue::IndexRow) -> IndexEntry {

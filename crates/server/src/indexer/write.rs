@@ -4,7 +4,7 @@ use catalogue::{Catalogue, CatalogueError, FencingToken, SightingRecord};
 use pipeline::NewSighting;
 use types::Chain;
 
-use super::index_feed::IndexFeed;
+use super::index_set::IndexSet;
 
 pub(crate) fn record(new: NewSighting) -> SightingRecord {
     let NewSighting { sighting, crop, embedding } = new;
@@ -15,7 +15,7 @@ pub(crate) fn record(new: NewSighting) -> SightingRecord {
 /// among the records, with the reason.
 pub(crate) async fn store_good(
     catalogue: &Catalogue,
-    feed: &IndexFeed,
+    feed: &IndexSet,
     records: &[SightingRecord],
     fence: &FencingToken,
 ) -> Result<Vec<(usize, CatalogueError)>, CatalogueError> {
@@ -40,7 +40,7 @@ pub(crate) async fn store_good(
 /// can't take them now catches up later, and searches say so meanwhile.
 pub(crate) async fn store_sightings(
     catalogue: &Catalogue,
-    feed: &IndexFeed,
+    feed: &IndexSet,
     records: &[SightingRecord],
     fence: &FencingToken,
 ) -> Result<(), CatalogueError> {

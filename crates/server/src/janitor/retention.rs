@@ -28,7 +28,7 @@ use crate::{
     },
     cluster::membership::lease_names,
     copies::upgrade,
-    indexer::feed::FeedError,
+    indexer::sync::SyncError,
     store::Store,
 };
 
@@ -311,7 +311,7 @@ impl Deleter {
             Ok((found, ids))
         };
         let (listed, ids_left) =
-            tokio::task::spawn_blocking(in_index).await.map_err(|_| FeedError::Thread)?.map_err(FeedError::from)?;
+            tokio::task::spawn_blocking(in_index).await.map_err(|_| SyncError::Thread)?.map_err(SyncError::from)?;
         // Read after the index was: what it has must have a row.
         let rows: BTreeSet<_> = catalogue.ids(deletion.day).await?.into_iter().collect();
         found += listed + ids_left.iter().filter(|id| !rows.contains(id)).count() as u64;

@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     indexer::{
-        feed::IndexFeed,
+        sync::IndexSet,
         write::{record, store_sightings},
     },
     telemetry::metrics::names,
@@ -17,7 +17,7 @@ use crate::{
 pub(super) struct CatalogueSink {
     pub(super) runtime: Handle,
     pub(super) catalogue: Catalogue,
-    pub(super) feed: Arc<IndexFeed>,
+    pub(super) feed: Arc<IndexSet>,
     /// The job's.
     pub(super) fence: FencingToken,
 }

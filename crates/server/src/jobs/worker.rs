@@ -287,7 +287,7 @@ impl Worker {
         }
         // Who is told that it is done looks for it; what another server feeds takes it a moment.
         let feed = &self.jobs.feed;
-        if !feed.is_ours()
+        if !feed.is_leader()
             && let Err(error) = self.runtime.block_on(feed.await_current(FED))
         {
             tracing::warn!(error = %Chain(&error), "index lags behind the catalogue");
@@ -402,7 +402,7 @@ mod tests {
     use super::*;
     use crate::{
         cluster::membership::Cluster,
-        indexer::{feed::IndexFeed, feeder::Feeder},
+        indexer::{sync::IndexSet, leadership::Leadership},
         jobs::footage_files::FootageRoots,
     };
 
@@ -419,7 +419,7 @@ mod tests {
         let cluster = Arc::new(Cluster::join(catalogue.clone(), None).await.unwrap());
         let spec = IndexSpec { model: ModelDigest([1; 32]), appearance_len: 2 };
         let place = Place::folder(&folder.join("index"));
-        let feed = IndexFeed::open(catalogue.clone(), &place, Feeder::of(&cluster, spec.model), spec, None).await.unwrap();
+        let feed = IndexSet::open(catalogue.clone(), &place, Leadership::of(&cluster, spec.model), spec, None).await.unwrap();
         Arc::new(Jobs::new(catalogue, Arc::new(feed), cluster, 10, FootageRoots::new(BTreeMap::new())))
     }
 

@@ -60,7 +60,7 @@ async fn follow_others(store: &Store, callers: &Callers, state: &ServerState) ->
     if state.was_away.load(Ordering::Relaxed) {
         if shared {
             // As far as it may have missed something, and feeds the index.
-            feed.doubt();
+            feed.invalidate();
         } else {
             store.rebuild_all().await?;
         }

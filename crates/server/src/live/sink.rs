@@ -13,7 +13,7 @@ use types::Chain;
 
 use crate::{
     indexer::{
-        feed::IndexFeed,
+        sync::IndexSet,
         write::{record, store_good},
     },
     telemetry::metrics::names,
@@ -24,7 +24,7 @@ use crate::{
 pub(super) struct PatientSink {
     pub(super) runtime: Handle,
     pub(super) catalogue: Catalogue,
-    pub(super) feed: Arc<IndexFeed>,
+    pub(super) feed: Arc<IndexSet>,
     /// The leave to watch.
     pub(super) fence: FencingToken,
     pub(super) cancel: CancellationToken,

@@ -9,61 +9,61 @@ use std::{
 use catalogue::Reason;
 use types::{Day, SightingId};
 
-use super::{FeedError, ModelFeed, blocking};
-use crate::indexer::feeder::{Feeds, Told};
+use super::{SyncError, IndexSync, blocking};
+use crate::indexer::leadership::{Leads, Progress};
 
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-impl ModelFeed {
+impl IndexSync {
     /// Whether it is fed here. If not, what is told by whoever feeds it is heard.
-    pub(super) async fn leads(&self) -> Result<bool, FeedError> {
-        let feeds = self.sharing.feeder.feeds().await?;
-        if feeds == Feeds::Begins {
+    pub(super) async fn leads(&self) -> Result<bool, SyncError> {
+        let leads = self.sharing.leadership.campaign().await?;
+        if leads == Leads::Begins {
             tracing::info!(model = %self.index.spec().model.short(), "this server feeds the index from now on");
-            self.index.ask_anew();
-            self.settled.store(false, Ordering::Relaxed);
+            self.index.refresh_topology();
+            self.validated.store(false, Ordering::Relaxed);
         }
-        self.withdraw_unconfirmed().await?;
-        if feeds == Feeds::No {
-            self.hear().await?;
+        self.retract_unfenced().await?;
+        if leads == Leads::No {
+            self.read_progress().await?;
         }
-        Ok(feeds != Feeds::No)
+        Ok(leads != Leads::No)
     }
 
     /// Learns how far the index is that another server feeds.
-    pub(super) async fn hear(&self) -> Result<(), FeedError> {
-        let Some(told) = self.sharing.feeder.hear().await? else { return Ok(()) };
+    pub(super) async fn read_progress(&self) -> Result<(), SyncError> {
+        let Some(progress) = self.sharing.leadership.read_progress().await? else { return Ok(()) };
         // Whoever feeds it has held it against the catalogue, and this server has been there since.
-        self.sharing.doubted.store(false, Ordering::Relaxed);
-        let before = *self.told();
-        if (before.epoch, before.shape) != (told.epoch, told.shape) {
+        self.sharing.tombstones_doubted.store(false, Ordering::Relaxed);
+        let before = *self.progress_now();
+        if (before.epoch, before.topology_version) != (progress.epoch, progress.topology_version) {
             // Before anybody takes what is known now for all there is.
-            self.index.ask_anew();
+            self.index.refresh_topology();
         }
-        *self.told() = told;
-        self.other_model.store(told.others, Ordering::Relaxed);
+        *self.progress_now() = progress;
+        self.other_model.store(progress.others, Ordering::Relaxed);
         Ok(())
     }
 
     /// Tells the others how far it is; `false` where another server feeds it by now.
-    pub(super) async fn tell(&self) -> Result<bool, FeedError> {
-        let now = Told {
+    pub(super) async fn publish(&self) -> Result<bool, SyncError> {
+        let now = Progress {
             epoch: 0,
-            shape: self.index.shape(),
-            taken: self.index.taken(),
-            synced: self.index.synced(),
+            topology_version: self.index.topology_version(),
+            applied_seq: self.index.applied_seq(),
+            durable_seq: self.index.durable_seq(),
             purged: self.sharing.purged.load(Ordering::Relaxed),
             others: self.other_model(),
         };
-        let Some(told) = self.sharing.feeder.tell(now).await? else { return Ok(false) };
-        *self.told() = told;
+        let Some(progress) = self.sharing.leadership.publish(now).await? else { return Ok(false) };
+        *self.progress_now() = progress;
         Ok(true)
     }
 
     /// As [`Self::tell`] of what was just put, which is taken back where it was not for this server to put.
-    pub(super) async fn confirm(&self) -> Result<(), FeedError> {
-        if !self.tell().await? {
-            return self.withdraw_unconfirmed().await;
+    pub(super) async fn confirm(&self) -> Result<(), SyncError> {
+        if !self.publish().await? {
+            return self.retract_unfenced().await;
         }
         self.unconfirmed().clear();
         Ok(())
@@ -71,7 +71,7 @@ impl ModelFeed {
 
     /// What was put after another server had begun to feed the index, and has no row, goes again: that server may have removed it
     /// before it came.
-    async fn withdraw_unconfirmed(&self) -> Result<(), FeedError> {
+    async fn retract_unfenced(&self) -> Result<(), SyncError> {
         let put = self.unconfirmed().clone();
         if put.is_empty() {
             return Ok(());
@@ -86,8 +86,8 @@ impl ModelFeed {
         Ok(())
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.sharing.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn progress_now(&self) -> MutexGuard<'_, Progress> {
+        self.sharing.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn unconfirmed(&self) -> MutexGuard<'_, Vec<(Day, SightingId)>> {
@@ -96,52 +96,52 @@ impl ModelFeed {
 
     /// Whether the others have not heard how far it is.
     pub(super) fn is_news(&self) -> bool {
-        let told = *self.told();
-        (told.taken, told.shape, told.others) != (self.index.taken(), self.index.shape(), self.other_model())
+        let progress = *self.progress_now();
+        (progress.applied_seq, progress.topology_version, progress.others) != (self.index.applied_seq(), self.index.topology_version(), self.other_model())
     }
 
     /// Whether other servers have it too.
     pub(crate) fn is_shared(&self) -> bool {
-        self.sharing.feeder.is_shared()
+        self.sharing.leadership.is_shared()
     }
 
     /// Whether this server feeds it.
-    pub(crate) fn is_ours(&self) -> bool {
-        self.sharing.feeder.is_ours()
+    pub(crate) fn is_leader(&self) -> bool {
+        self.sharing.leadership.is_leader()
     }
 
     /// What was deleted may have been forgotten before the index had it: that is looked at before anything else is taken.
-    pub(crate) fn doubt(&self) {
-        self.sharing.doubted.store(true, Ordering::Relaxed);
-        self.settled.store(false, Ordering::Relaxed);
+    pub(crate) fn invalidate(&self) {
+        self.sharing.tombstones_doubted.store(true, Ordering::Relaxed);
+        self.validated.store(false, Ordering::Relaxed);
     }
 
     /// The last purge that whoever feeds it has carried out.
     pub(crate) fn purged(&self) -> u64 {
-        self.told().purged
+        self.progress_now().purged
     }
 
     /// Every change up to this number is seen by searches.
-    pub(crate) fn taken(&self) -> u64 {
-        if self.is_ours() { self.index.taken() } else { self.told().taken }
+    pub(crate) fn applied_seq(&self) -> u64 {
+        if self.is_leader() { self.index.applied_seq() } else { self.progress_now().applied_seq }
     }
 
     /// Every change up to this number is in it for good.
-    pub(crate) fn synced(&self) -> u64 {
-        if self.is_ours() { self.index.synced() } else { self.told().synced }
+    pub(crate) fn durable_seq(&self) -> u64 {
+        if self.is_leader() { self.index.durable_seq() } else { self.progress_now().durable_seq }
     }
 
     /// Returns once searches see every change that there is now; another server that feeds the index may take so long.
-    pub(crate) async fn await_current(&self, patience: Duration) -> Result<(), FeedError> {
+    pub(crate) async fn await_current(&self, patience: Duration) -> Result<(), SyncError> {
         let last = self.catalogue.last_change().await?;
         let until = tokio::time::Instant::now() + patience;
         loop {
             self.catch_up().await?;
-            if self.is_ours() || self.taken() >= last {
+            if self.is_leader() || self.applied_seq() >= last {
                 return Ok(());
             }
             if tokio::time::Instant::now() >= until {
-                return Err(FeedError::NotFed);
+                return Err(SyncError::NotFed);
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
