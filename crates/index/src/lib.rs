@@ -15,7 +15,7 @@
 //!
 //! Two engines, one type ([`VectorIndex`]): our own in the process, in a folder, and a Qdrant server (`server.rs`), where a
 //! day is a shard. Everything said here holds for both but the folders. The one on a server may be open in several processes, of
-//! which one changes it, by a [`Leave`].
+//! which one changes it, by a [`WriteGuard`].
 //!
 //! # The engine in the process
 //! A flat scan of what the filter lets through, on all cores: exact, and quick up to millions of sightings on one machine.
@@ -32,8 +32,8 @@ mod bucket;
 mod embedded;
 mod entry;
 mod error;
-mod leave;
-mod place;
+mod write_guard;
+mod location;
 mod query;
 mod server;
 mod spec;
@@ -43,8 +43,8 @@ mod vector_index;
 pub use bucket::MIN_FREE_BYTES;
 pub use entry::IndexEntry;
 pub use error::IndexError;
-pub use leave::Leave;
-pub use place::Place;
+pub use write_guard::WriteGuard;
+pub use location::IndexLocation;
 pub use query::{IndexQuery, QueryVector, Scored};
 pub use server::{ApiKey, ServerSettings};
 pub use spec::IndexSpec;

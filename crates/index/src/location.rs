@@ -6,13 +6,13 @@ use std::{
 use types::ModelDigest;
 
 use crate::{
-    IndexError, IndexSpec, Leave, ServerSettings, VectorIndex, embedded,
+    IndexError, IndexSpec, WriteGuard, ServerSettings, VectorIndex, embedded,
     server::{self, Link},
 };
 
 /// Where a deployment's indexes are, one a model.
 #[derive(Debug, Clone)]
-pub struct Place(Where);
+pub struct IndexLocation(Where);
 
 #[derive(Debug, Clone)]
 enum Where {
@@ -20,7 +20,7 @@ enum Where {
     Server(Arc<Link>),
 }
 
-impl Place {
+impl IndexLocation {
     pub fn folder(dir: &Path) -> Self {
         Self(Where::Folder(dir.to_owned()))
     }
@@ -35,14 +35,14 @@ impl Place {
     /// # Errors
     /// [`IndexError::is_rebuildable`] where it can't be trusted: see [`Self::recreate`].
     pub fn open(&self, spec: IndexSpec) -> Result<VectorIndex, IndexError> {
-        self.open_by(Leave::always(), spec)
+        self.open_guarded(WriteGuard::always(), spec)
     }
 
     /// As [`Self::open`]; one on a server is changed by that leave alone. A folder is never shared.
-    pub fn open_by(&self, leave: Leave, spec: IndexSpec) -> Result<VectorIndex, IndexError> {
+    pub fn open_guarded(&self, guard: WriteGuard, spec: IndexSpec) -> Result<VectorIndex, IndexError> {
         match &self.0 {
             Where::Folder(dir) => VectorIndex::open(dir, spec),
-            Where::Server(link) => Ok(VectorIndex::on(Arc::clone(link), leave, spec)),
+            Where::Server(link) => Ok(VectorIndex::on(Arc::clone(link), guard, spec)),
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
 use types::{Day, SightingId};
 
 use crate::{
-    IndexEntry, IndexError, IndexQuery, IndexSpec, Leave, Scored,
+    IndexEntry, IndexError, IndexQuery, IndexSpec, WriteGuard, Scored,
     embedded::Embedded,
     server::{Link, Remote},
 };
@@ -49,8 +49,8 @@ impl VectorIndex {
         Ok(Self { spec, engine: Engine::Folder(Embedded::recreate(dir, spec)?) })
     }
 
-    pub(crate) fn on(link: Arc<Link>, leave: Leave, spec: IndexSpec) -> Self {
-        Self { spec, engine: Engine::Server(Remote::new(link, leave, spec)) }
+    pub(crate) fn on(link: Arc<Link>, guard: WriteGuard, spec: IndexSpec) -> Self {
+        Self { spec, engine: Engine::Server(Remote::new(link, guard, spec)) }
     }
 
     pub fn spec(&self) -> IndexSpec {
@@ -78,17 +78,17 @@ impl VectorIndex {
     }
 
     /// Asks a server anew what it holds, with the next call that needs it: others may have changed it.
-    pub fn ask_anew(&self) {
+    pub fn refresh_topology(&self) {
         if let Engine::Server(remote) = &self.engine {
-            remote.ask_anew();
+            remote.refresh_topology();
         }
     }
 
-    /// Another number after a day has come or gone; [`Self::ask_anew`] wherever else the index is open.
-    pub fn shape(&self) -> u64 {
+    /// Another number after a day has come or gone; [`Self::refresh_topology`] wherever else the index is open.
+    pub fn topology_version(&self) -> u64 {
         match &self.engine {
             Engine::Folder(_) => 0,
-            Engine::Server(remote) => remote.shape(),
+            Engine::Server(remote) => remote.topology_version(),
         }
     }
 
@@ -159,13 +159,13 @@ impl VectorIndex {
     }
 
     /// Every change of the catalogue up to this number is in it for good, as of the last flush.
-    pub fn synced(&self) -> u64 {
-        engine!(self, engine => engine.synced())
+    pub fn durable_seq(&self) -> u64 {
+        engine!(self, engine => engine.durable_seq())
     }
 
     /// Every change of the catalogue up to this number was taken and is seen by searches.
-    pub fn taken(&self) -> u64 {
-        engine!(self, engine => engine.taken())
+    pub fn applied_seq(&self) -> u64 {
+        engine!(self, engine => engine.applied_seq())
     }
 
     /// The days that have a bucket, in order.

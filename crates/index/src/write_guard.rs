@@ -4,9 +4,9 @@ use crate::IndexError;
 
 /// Whether this process may change an index that others have open too: asked before each change. Without it, it only reads.
 #[derive(Clone)]
-pub struct Leave(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+pub struct WriteGuard(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
 
-impl Leave {
+impl WriteGuard {
     /// For an index that nobody else has.
     pub fn always() -> Self {
         Self(None)
@@ -17,19 +17,19 @@ impl Leave {
         Self(Some(Arc::new(stands)))
     }
 
-    pub(crate) fn stands(&self) -> bool {
+    pub(crate) fn may_write(&self) -> bool {
         self.0.as_ref().is_none_or(|stands| stands())
     }
 
     /// # Errors
     /// [`IndexError::NotOurs`] where it does not stand.
     pub(crate) fn check(&self, action: &'static str) -> Result<(), IndexError> {
-        if self.stands() { Ok(()) } else { Err(IndexError::NotOurs { action }) }
+        if self.may_write() { Ok(()) } else { Err(IndexError::NotOurs { action }) }
     }
 }
 
-impl fmt::Debug for Leave {
+impl fmt::Debug for WriteGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Leave").field(&self.stands()).finish()
+        f.debug_tuple("WriteGuard").field(&self.may_write()).finish()
     }
 }

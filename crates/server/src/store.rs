@@ -13,7 +13,7 @@ use std::{
 };
 
 use catalogue::{AppearanceModel, Catalogue, CatalogueError, IdDifference, UnusableRow, compare_ids};
-use index::Place;
+use index::IndexLocation;
 use types::{Chain, ModelDigest};
 use vision::{Manifest, ModelStore, VisionError};
 
@@ -206,8 +206,8 @@ impl Store {
         let reembedder =
             chosen.chosen.then(|| Arc::new(Reembedder::new(models.clone(), chosen.current.embedder.clone(), learned)));
         let place = match &config.index_server {
-            Some(server) => Place::server(server.settings(home.root())?).map_err(SyncError::from)?,
-            None => Place::folder(&data.join("index")),
+            Some(server) => IndexLocation::server(server.settings(home.root())?).map_err(SyncError::from)?,
+            None => IndexLocation::folder(&data.join("index")),
         };
         let feed = IndexSet::open(catalogue.clone(), &place, Leadership::of(&cluster, spec.model), spec, reembedder).await?;
         let feed = Arc::new(feed);

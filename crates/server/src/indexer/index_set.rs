@@ -10,7 +10,7 @@ use std::{
 };
 
 use catalogue::{Catalogue, CatalogueError};
-use index::{IndexSpec, Place, VectorIndex};
+use index::{IndexSpec, IndexLocation, VectorIndex};
 use tokio::sync::Notify;
 use types::{Day, SightingId};
 
@@ -35,7 +35,7 @@ pub(crate) struct IndexSet {
 impl IndexSet {
     pub(crate) async fn open(
         catalogue: Catalogue,
-        place: &Place,
+        place: &IndexLocation,
         leadership: Leadership,
         spec: IndexSpec,
         reembedder: Option<Arc<Reembedder>>,

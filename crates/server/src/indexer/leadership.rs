@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use catalogue::CatalogueError;
-use index::Leave;
+use index::WriteGuard;
 use serde::{Deserialize, Serialize};
 use types::ModelDigest;
 
@@ -58,13 +58,13 @@ impl Leadership {
     }
 
     /// For the index: as long as this server may feed it.
-    pub(crate) fn leave(&self) -> Leave {
+    pub(crate) fn write_guard(&self) -> WriteGuard {
         match &self.0 {
             Some(Shared { held, .. }) => {
                 let held = held.clone();
-                Leave::while_it(move || may_write(&held))
+                WriteGuard::while_it(move || may_write(&held))
             }
-            None => Leave::always(),
+            None => WriteGuard::always(),
         }
     }
 

@@ -25,7 +25,7 @@ use std::{
 };
 
 use catalogue::{AppearanceModel, Catalogue, ModelPlace};
-use index::{IndexSpec, Place};
+use index::{IndexSpec, IndexLocation};
 use tokio_util::sync::CancellationToken;
 use types::{Chain, ModelDigest, ReceiveTime};
 use vision::{Embedder, ModelStore, Projection, VisionError};
@@ -122,7 +122,7 @@ pub(crate) struct ModelChange {
     configured: AppearanceModel,
     data: PathBuf,
     /// Where the indexes are.
-    place: Place,
+    place: IndexLocation,
     /// An index of a model that nobody uses is left behind where it was.
     untidy: AtomicBool,
     /// Held by whoever changes which model is searched.
@@ -137,7 +137,7 @@ impl ModelChange {
         cluster: Arc<Cluster>,
         configured: AppearanceModel,
         data: PathBuf,
-        place: Place,
+        place: IndexLocation,
     ) -> Self {
         let (untidy, exclusive) = (AtomicBool::new(false), tokio::sync::Mutex::default());
         Self { catalogue, feed, models, cluster, configured, data, place, untidy, exclusive }

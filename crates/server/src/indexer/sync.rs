@@ -14,7 +14,7 @@ use std::{
 };
 
 use catalogue::{Catalogue, Change, Reason, SetAside, UnusableRow};
-use index::{IndexEntry, IndexError, IndexSpec, Place, VectorIndex};
+use index::{IndexEntry, IndexError, IndexSpec, IndexLocation, VectorIndex};
 use tokio::{sync::Mutex, task::spawn_blocking};
 use types::{Chain, Day, Embedding, SightingId};
 
@@ -56,14 +56,14 @@ impl IndexSync {
     /// that another model has seen. Another server that feeds it already goes on with that.
     pub(crate) async fn open(
         catalogue: Catalogue,
-        place: &Place,
+        place: &IndexLocation,
         leadership: Leadership,
         spec: IndexSpec,
         reembedder: Option<Arc<Reembedder>>,
         at_once: bool,
     ) -> Result<Self, SyncError> {
-        let (place, leave) = (place.clone(), leadership.leave());
-        let index = blocking(move || match place.open_by(leave, spec) {
+        let (place, guard) = (place.clone(), leadership.write_guard());
+        let index = blocking(move || match place.open_guarded(guard, spec) {
             Err(error) if error.is_rebuildable() => {
                 tracing::warn!(%error, "index damaged: made again from the catalogue");
                 place.recreate(spec)

@@ -396,7 +396,7 @@ mod tests {
     use std::{collections::BTreeMap, sync::mpsc};
 
     use catalogue::{Camera, Catalogue, CatalogueConfig, NewJob};
-    use index::{IndexSpec, Place};
+    use index::{IndexSpec, IndexLocation};
     use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ModelDigest, Size};
 
     use super::*;
@@ -418,7 +418,7 @@ mod tests {
         catalogue.add_camera(&Camera::new(CameraId::new("gate").unwrap(), agency)).await.unwrap();
         let cluster = Arc::new(Cluster::join(catalogue.clone(), None).await.unwrap());
         let spec = IndexSpec { model: ModelDigest([1; 32]), appearance_len: 2 };
-        let place = Place::folder(&folder.join("index"));
+        let place = IndexLocation::folder(&folder.join("index"));
         let feed = IndexSet::open(catalogue.clone(), &place, Leadership::of(&cluster, spec.model), spec, None).await.unwrap();
         Arc::new(Jobs::new(catalogue, Arc::new(feed), cluster, 10, FootageRoots::new(BTreeMap::new())))
     }

@@ -7,7 +7,7 @@ use types::Day;
 use super::super::names::ShardName;
 
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct Topology {
     pub(super) collection: String,
     pub(super) days: BTreeMap<Day, Shards>,
 }
@@ -20,7 +20,7 @@ pub(super) struct Shards {
     pub(super) ready: bool,
 }
 
-impl Known {
+impl Topology {
     pub(super) fn shard(&self, day: Day) -> Option<ShardName> {
         let made = *self.days.get(&day)?.made.first()?;
         Some(ShardName { day, made })
