@@ -7,7 +7,7 @@ use types::{CameraId, CaseId, ReceiveTime};
 use crate::{
     AuditRecord, Catalogue, CatalogueError,
     audit::record,
-    engine::{handfuls, rows, sequence},
+    engine::{insert_batches, rows, sequence},
     row::time,
 };
 
@@ -88,7 +88,7 @@ impl Catalogue {
             .await?;
         // Otherwise somebody else has copied them meanwhile.
         if ours.rows_affected() == 1 {
-            for some in handfuls(&looks) {
+            for some in insert_batches(&looks) {
                 let sql = format!(
                     "INSERT INTO camera_access (camera, seq, at, action, caller, case_id) VALUES {}",
                     rows(6, some.len())

@@ -7,7 +7,7 @@ use types::{Embedding, ModelDigest, ReceiveTime, SightingId};
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::{DbRow, Lock, Tx, lists},
+    engine::{DbRow, Lock, Tx, in_lists},
     row::{digest, embedding, embedding_bytes, id, time},
 };
 
@@ -179,7 +179,7 @@ impl Catalogue {
         // One snapshot for both: a vector that is kept may become the sighting's own in between.
         let mut tx = self.snapshot().await?;
         let mut found = HashMap::with_capacity(sightings.len());
-        for (list, some) in lists(sightings, 2) {
+        for (list, some) in in_lists(sightings, 2) {
             let sql = format!("SELECT id, embedding FROM sighting WHERE model = $1 AND id IN ({list})");
             let query = sqlx::query_as(AssertSqlSafe(sql)).bind(model.0.as_slice());
             let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));

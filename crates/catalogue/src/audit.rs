@@ -13,7 +13,7 @@ use types::CaseId;
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::{DbRow, Lock, Tx, handfuls, lists, rows},
+    engine::{DbRow, Lock, Tx, insert_batches, in_lists, rows},
     row::digest,
 };
 
@@ -114,7 +114,7 @@ impl Catalogue {
     /// as possible, however many entries: each is a turn of the database's thread.
     async fn write(&self, entries: &[(AuditEntry, Vec<u8>)]) -> Result<Vec<Taken>, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Record).await?;
-        let Books { mut last, mut spent } = Books::open(&mut tx, entries).await?;
+        let Ledger { mut last, mut spent } = Ledger::open(&mut tx, entries).await?;
         // What the record says was taken counts as well, whatever somebody made of the row: nobody else writes to it meanwhile.
         if !spent.is_empty() {
             if self.recorded().upto() < last {
@@ -157,7 +157,7 @@ impl Catalogue {
                 .execute(&mut *tx)
                 .await?;
         }
-        for some in handfuls(&rows) {
+        for some in insert_batches(&rows) {
             insert(&mut tx, some).await?;
         }
         for row in &rows {
@@ -187,7 +187,7 @@ impl Catalogue {
         of_case.retain(|of_case| *of_case > seq.cast_signed());
         of_case.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
         let mut records = Vec::with_capacity(of_case.len());
-        for (list, some) in lists(&of_case, 1) {
+        for (list, some) in in_lists(&of_case, 1) {
             let sql = format!("SELECT seq, entry FROM audit WHERE seq IN ({list}) ORDER BY seq");
             let query = some.fold(sqlx::query(AssertSqlSafe(sql)), |query, seq| query.bind(*seq));
             for row in query.fetch_all(self.reader()).await? {
@@ -239,7 +239,7 @@ impl Catalogue {
     /// Returns how many.
     pub async fn erase_salts(&self, case: &CaseId) -> Result<u64, CatalogueError> {
         let mut gone = 0;
-        for (list, some) in lists(&self.entries_of(case).await?, 1) {
+        for (list, some) in in_lists(&self.entries_of(case).await?, 1) {
             let sql = format!("DELETE FROM sealed WHERE seq IN ({list})");
             let query = some.fold(sqlx::query(AssertSqlSafe(sql)), |query, seq| query.bind(*seq));
             gone += query.execute(self.writer()).await?.rows_affected();
@@ -262,19 +262,19 @@ async fn last_seq<'e>(from: impl sqlx::Executor<'e, Database = sqlx::Any>) -> Re
 }
 
 /// What entries are booked in.
-struct Books {
+struct Ledger {
     /// The last entry.
     last: u64,
     /// Of each case that is charged and is there: queries and results.
     spent: BTreeMap<CaseId, (u64, u64)>,
 }
 
-impl Books {
+impl Ledger {
     async fn open(tx: &mut Tx, entries: &[(AuditEntry, Vec<u8>)]) -> Result<Self, CatalogueError> {
         let charged: BTreeSet<_> = entries.iter().filter_map(|(e, _)| e.charge.and(e.case.as_ref())).collect();
         let charged: Vec<_> = charged.into_iter().collect();
         let mut books = Self { last: 0, spent: BTreeMap::new() };
-        let mut lists = lists(&charged, 1);
+        let mut lists = in_lists(&charged, 1);
         let Some((list, cases)) = lists.next() else {
             books.last = last_seq(&mut **tx).await?;
             return Ok(books);
@@ -325,7 +325,7 @@ async fn insert(tx: &mut Tx, some: &[Row<'_>]) -> Result<(), CatalogueError> {
 /// What was handed out under a case, beside the entry that says how much that was.
 async fn note_handed_out(tx: &mut Tx, row: &Row<'_>) -> Result<(), CatalogueError> {
     let Some(case) = row.case() else { return Ok(()) };
-    for some in handfuls(&row.entry.detail.handed) {
+    for some in insert_batches(&row.entry.detail.handed) {
         let sql = format!("INSERT INTO handed_out (case_id, sighting) VALUES {} ON CONFLICT DO NOTHING", rows(2, some.len()));
         let query =
             some.iter().fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(case).bind(id.0.as_bytes().as_slice()));

@@ -192,7 +192,7 @@ impl Catalogue {
     }
 
     /// Ends a query for a row that nobody else may change until the transaction ends.
-    pub(crate) fn keep_sql(&self) -> &'static str {
+    pub(crate) fn row_lock_sql(&self) -> &'static str {
         match self.inner.engine.kind {
             // The one who writes is alone anyway.
             Kind::Sqlite => "",
@@ -201,7 +201,7 @@ impl Catalogue {
     }
 
     /// Ends a query for a row to be changed; those that others are changing are passed over.
-    pub(crate) fn take_sql(&self) -> &'static str {
+    pub(crate) fn skip_locked_sql(&self) -> &'static str {
         match self.inner.engine.kind {
             Kind::Sqlite => "",
             Kind::Postgres => "FOR UPDATE SKIP LOCKED",
@@ -340,7 +340,7 @@ pub(crate) fn rows(columns: usize, count: usize) -> String {
 
 /// Slices to insert together, each half as long as what is left or longer: of few lengths, so that the database has seen the
 /// texts before.
-pub(crate) fn handfuls<T>(mut all: &[T]) -> impl Iterator<Item = &[T]> {
+pub(crate) fn insert_batches<T>(mut all: &[T]) -> impl Iterator<Item = &[T]> {
     const MOST: usize = 64;
     std::iter::from_fn(move || {
         let count = 1 << all.len().min(MOST).checked_ilog2()?;
@@ -355,7 +355,7 @@ const WIDTHS: [usize; 4] = [1, 16, 64, 256];
 
 /// Placeholders from `$first` on with the ids to bind to them, for as many queries as it takes. What a list has more than there
 /// are ids asks for the first one again.
-pub(crate) fn lists<T>(ids: &[T], first: usize) -> impl Iterator<Item = (String, impl Iterator<Item = &T>)> {
+pub(crate) fn in_lists<T>(ids: &[T], first: usize) -> impl Iterator<Item = (String, impl Iterator<Item = &T>)> {
     ids.chunks(WIDTHS[WIDTHS.len() - 1]).map(move |some| {
         let width = WIDTHS.into_iter().find(|width| some.len() <= *width).unwrap_or(some.len());
         (placeholders(first, width), some.iter().chain(std::iter::repeat(&some[0])).take(width))

@@ -37,13 +37,13 @@ impl Catalogue {
         let least: Option<i64> = sqlx::query_scalar(AssertSqlSafe(sql)).fetch_one(&mut *tx).await?;
         let up_to = least.map_or(up_to, |least| up_to.min(least.unsigned_abs()));
         let gone = sqlx::query("DELETE FROM tombstone WHERE seq <= $1").bind(up_to.cast_signed()).execute(&mut *tx).await?;
-        note_forgotten(&mut tx, up_to).await?;
+        raise_tombstone_horizon(&mut tx, up_to).await?;
         tx.commit().await?;
         Ok(gone.rows_affected())
     }
 
     /// A copy as of an earlier change may know of sightings that nothing tells it to forget any more: it must be made again.
-    pub async fn forgotten(&self) -> Result<u64, CatalogueError> {
+    pub async fn tombstone_horizon(&self) -> Result<u64, CatalogueError> {
         Ok(sequence(self.reader(), "forgotten").await?.unsigned_abs())
     }
 
@@ -57,7 +57,7 @@ impl Catalogue {
 }
 
 /// Copies as of an earlier change than this can't be trusted any more.
-pub(crate) async fn note_forgotten(tx: &mut Tx, up_to: u64) -> Result<(), CatalogueError> {
+pub(crate) async fn raise_tombstone_horizon(tx: &mut Tx, up_to: u64) -> Result<(), CatalogueError> {
     let query = sqlx::query("UPDATE sequence SET value = $1 WHERE name = 'forgotten' AND value < $1").bind(up_to.cast_signed());
     query.execute(&mut **tx).await?;
     Ok(())

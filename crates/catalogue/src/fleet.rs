@@ -8,7 +8,7 @@ use types::Day;
 use crate::{
     Catalogue, CatalogueError,
     engine::{DbRow, Lock},
-    erase::note_forgotten,
+    erase::raise_tombstone_horizon,
     row::micros,
     sighting::reserve,
 };
@@ -76,7 +76,7 @@ impl Catalogue {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
         let seq = reserve(&mut tx, 1).await?;
         // In the same transaction: an index that was opened before knows of the purge, one that is opened later is older.
-        note_forgotten(&mut tx, seq).await?;
+        raise_tombstone_horizon(&mut tx, seq).await?;
         let query = sqlx::query("INSERT INTO purge (seq, day) VALUES ($1, $2)").bind(seq.cast_signed()).bind(day.0);
         query.execute(&mut *tx).await?;
         tx.commit().await?;

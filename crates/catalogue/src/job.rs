@@ -169,7 +169,7 @@ impl Catalogue {
              WHERE id = (SELECT id FROM job WHERE (state = 'queued' OR state = 'running' AND expires <= {now}) {except}
              ORDER BY created, id LIMIT 1 {take}) RETURNING *",
             now = self.now_sql(),
-            take = self.take_sql(),
+            take = self.skip_locked_sql(),
             except = if except.is_empty() { String::new() } else { format!("AND id NOT IN ({})", placeholders(4, except.len())) },
         );
         let query = sqlx::query(AssertSqlSafe(sql)).persistent(except.is_empty());

@@ -86,7 +86,7 @@ pub use prove_seen::SeenProof;
 pub use published::Publishing;
 pub use recorded::RecordDifference;
 pub use resume::Look;
-pub use retention::{DeletionRun, Gone, Share, due};
+pub use retention::{DeletionRun, DeletedSighting, Share, due};
 pub use revoked::RevokedIdentity;
 pub use segment::{Plan, SegmentDone};
 pub use set_aside::SetAside;

@@ -8,7 +8,7 @@ use types::{Embedding, ModelDigest, Sighting, SightingId};
 
 use crate::{
     Catalogue, CatalogueError, Change,
-    engine::lists,
+    engine::in_lists,
     row::embedding,
     sighting::{COLUMNS, readable, sighting},
 };
@@ -42,7 +42,7 @@ impl Maintenance<'_> {
     /// In the order asked; those not there, and those whose rows are damaged, are left out.
     pub async fn sightings(&self, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
         let mut found = HashMap::with_capacity(ids.len());
-        for (list, some) in lists(ids, 1) {
+        for (list, some) in in_lists(ids, 1) {
             let query = sqlx::query(AssertSqlSafe(format!("SELECT {COLUMNS} FROM sighting WHERE id IN ({list})")));
             let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
             found.extend(readable(&query.fetch_all(self.0.reader()).await?).map(|sighting| (sighting.id, sighting)));

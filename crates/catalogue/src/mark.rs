@@ -10,7 +10,7 @@ use types::{CaseId, ReceiveTime, SightingId};
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::{DbRow, lists},
+    engine::{DbRow, in_lists},
     row::{id, time},
 };
 
@@ -42,7 +42,7 @@ impl Catalogue {
     /// Those of these that were handed out under the case and are still there.
     pub async fn handed_out(&self, case: &CaseId, ids: &[SightingId]) -> Result<Vec<SightingId>, CatalogueError> {
         let mut found = Vec::with_capacity(ids.len());
-        for (list, some) in lists(ids, 2) {
+        for (list, some) in in_lists(ids, 2) {
             let sql = format!(
                 "SELECT sighting FROM handed_out WHERE case_id = $1 AND sighting IN ({list})
                  AND EXISTS (SELECT 1 FROM sighting WHERE sighting.id = handed_out.sighting)"
@@ -91,7 +91,7 @@ impl Catalogue {
     /// What is kept of these.
     pub async fn marks(&self, case: &CaseId, ids: &[SightingId]) -> Result<Vec<KeptMark>, CatalogueError> {
         let mut found = Vec::with_capacity(ids.len());
-        for (list, some) in lists(ids, 2) {
+        for (list, some) in in_lists(ids, 2) {
             let sql = format!("SELECT sighting, verdict, tray, at FROM mark WHERE case_id = $1 AND sighting IN ({list})");
             let query = sqlx::query(AssertSqlSafe(sql)).bind(case.as_str());
             let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));

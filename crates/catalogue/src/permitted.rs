@@ -10,7 +10,7 @@ use types::{CaseId, Embedding, ModelDigest, Sighting, SightingId};
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::{DbRow, lists},
+    engine::{DbRow, in_lists},
     sighting::{COLUMNS, readable},
 };
 
@@ -103,7 +103,7 @@ impl Catalogue {
 
     async fn rows_of_case(&self, case: &CaseId, ids: &[SightingId], columns: &str) -> Result<Vec<DbRow>, CatalogueError> {
         let mut found = Vec::with_capacity(ids.len());
-        for (list, some) in lists(ids, 2) {
+        for (list, some) in in_lists(ids, 2) {
             let sql = format!("SELECT {columns} FROM sighting WHERE id IN ({list}) AND {OF_CASE}");
             let query = sqlx::query(AssertSqlSafe(sql)).bind(case.as_str());
             let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));

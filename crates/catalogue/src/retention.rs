@@ -45,7 +45,7 @@ pub struct DeletionRun {
 
 /// A sighting that is gone from the catalogue.
 #[derive(Debug, Clone)]
-pub struct Gone {
+pub struct DeletedSighting {
     pub id: SightingId,
     pub embedding: Embedding,
 }
@@ -53,7 +53,7 @@ pub struct Gone {
 impl Catalogue {
     /// The latest time that was ever told to this, `now` included: a clock that was set back neither keeps sightings longer
     /// nor makes new ones look old.
-    pub async fn see_time(&self, now: ReceiveTime) -> Result<ReceiveTime, CatalogueError> {
+    pub async fn advance_clock(&self, now: ReceiveTime) -> Result<ReceiveTime, CatalogueError> {
         let seen: Vec<i64> = sqlx::query_scalar(
             "UPDATE sequence SET value = CASE WHEN value < $1 THEN $1 ELSE value END WHERE name = 'clock' RETURNING value",
         )
@@ -63,13 +63,13 @@ impl Catalogue {
         time(seen.first().copied().unwrap_or_default())
     }
 
-    /// The latest time that was ever told to [`Self::see_time`]; `None`: none was.
+    /// The latest time that was ever told to [`Self::advance_clock`]; `None`: none was.
     pub async fn last_time(&self) -> Result<Option<ReceiveTime>, CatalogueError> {
         let seen = sequence(self.reader(), "clock").await?;
         if seen == 0 { Ok(None) } else { time(seen).map(Some) }
     }
 
-    /// Somebody says that it is `now`, whatever was told to [`Self::see_time`]. What was stored in a time that has not come yet
+    /// Somebody says that it is `now`, whatever was told to [`Self::advance_clock`]. What was stored in a time that has not come yet
     /// counts as stored now; it would live too long.
     pub async fn set_time(&self, now: ReceiveTime) -> Result<(), CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
@@ -171,7 +171,7 @@ impl Catalogue {
         holds: &[Hold],
         now: ReceiveTime,
         fence: &FencingToken,
-    ) -> Result<Vec<Gone>, CatalogueError> {
+    ) -> Result<Vec<DeletedSighting>, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
         self.check_token(&mut tx, fence).await?;
         let mut deletion = run.deletion.clone();
@@ -267,7 +267,7 @@ async fn take(
     holds: &[Hold],
     now: ReceiveTime,
     deletion: &mut Deletion,
-    gone: &mut Vec<Gone>,
+    gone: &mut Vec<DeletedSighting>,
 ) -> Result<Vec<Place>, CatalogueError> {
     let mut places = Vec::new();
     for row in rows {
@@ -279,7 +279,7 @@ async fn take(
             *deletion.cameras.entry(camera(row)?).or_default() += 1;
             deletion.ids.add(sighting);
             places.extend(Place::of(row)?);
-            gone.push(Gone { id: sighting, embedding: embedding(row.try_get("model")?, row.try_get("embedding")?)? });
+            gone.push(DeletedSighting { id: sighting, embedding: embedding(row.try_get("model")?, row.try_get("embedding")?)? });
         }
     }
     Ok(places)

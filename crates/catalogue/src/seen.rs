@@ -16,7 +16,7 @@ use types::{Day, Embedding, ModelDigest, ReceiveTime, Sighting, SightingId};
 use crate::{
     Catalogue, CatalogueError,
     audit::append_in,
-    engine::{DbRow, Lock, Tx, lists},
+    engine::{DbRow, Lock, Tx, in_lists},
     row::{embedding_bytes, id},
     sighting::{Before, is_ours, sighting},
 };
@@ -149,7 +149,7 @@ impl Catalogue {
     ) -> Result<BTreeSet<(Day, SightingId)>, CatalogueError> {
         let mut replaced = BTreeSet::new();
         let ids: Vec<_> = leaves.keys().copied().collect();
-        for (list, some) in lists(&ids, 1) {
+        for (list, some) in in_lists(&ids, 1) {
             let sql = format!("SELECT id, day, salt, digests FROM sighting WHERE id IN ({list})");
             let query = some.fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.0.as_bytes().as_slice()));
             for row in &query.fetch_all(self.reader()).await? {

@@ -13,7 +13,7 @@ use types::{
 
 use crate::{
     Catalogue, CatalogueError, crop,
-    engine::{CropsAlone, DbRow, Lock, Tx, lists, sequence},
+    engine::{CropsAlone, DbRow, Lock, Tx, in_lists, sequence},
     row::{capture, digest, document, embedding_bytes, id, read_document},
     seen::{Leaf, Place},
     turn::FencingToken,
@@ -73,7 +73,7 @@ impl Catalogue {
             self.make_day(&mut tx, day).await?;
         }
         let ids: Vec<_> = records.keys().copied().collect();
-        let (before, buried) = (stored_before(&mut tx, &ids).await?, buried_days(&mut tx, &ids).await?);
+        let (before, buried) = (stored_before(&mut tx, &ids).await?, tombstoned(&mut tx, &ids).await?);
         let moved: Vec<_> = records
             .values()
             .filter_map(|r| Some((before.get(&r.sighting.id)?.day, r.sighting.id)).filter(|(day, _)| *day != r.sighting.day()))
@@ -84,7 +84,7 @@ impl Catalogue {
         let now = stored_now(&mut tx).await?;
         for (day, id) in &moved {
             seq += 1;
-            bury(&mut tx, *id, *day, seq).await?;
+            insert_tombstone(&mut tx, *id, *day, seq).await?;
         }
         let committed =
             self.commit_stored(&mut tx, records.keys().map(|id| leaves[id].hash()).collect(), before.values()).await?;
@@ -164,7 +164,7 @@ impl Catalogue {
                 continue;
             }
             seq = reserve(&mut tx, 1).await?;
-            bury(&mut tx, id, day, seq).await?;
+            insert_tombstone(&mut tx, id, day, seq).await?;
             gone.push((day, id));
             places.extend(Place::of(row)?);
         }
@@ -269,7 +269,7 @@ pub(crate) async fn reserve(tx: &mut Tx, count: i64) -> Result<u64, CatalogueErr
     Ok(seq.unsigned_abs())
 }
 
-async fn bury(tx: &mut Tx, id: SightingId, day: Day, seq: u64) -> Result<(), CatalogueError> {
+async fn insert_tombstone(tx: &mut Tx, id: SightingId, day: Day, seq: u64) -> Result<(), CatalogueError> {
     sqlx::query(
         "INSERT INTO tombstone (id, day, seq) VALUES ($1, $2, $3) ON CONFLICT (id, day) DO UPDATE SET seq = excluded.seq",
     )
@@ -291,7 +291,7 @@ pub(crate) struct Before {
 
 async fn stored_before(tx: &mut Tx, ids: &[SightingId]) -> Result<HashMap<SightingId, Before>, CatalogueError> {
     let mut found = HashMap::new();
-    for (list, some) in lists(ids, 1) {
+    for (list, some) in in_lists(ids, 1) {
         let query = sqlx::query(AssertSqlSafe(format!("SELECT id, day, stored, batch, leaf FROM sighting WHERE id IN ({list})")));
         let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
         for row in &query.fetch_all(&mut **tx).await? {
@@ -303,9 +303,9 @@ async fn stored_before(tx: &mut Tx, ids: &[SightingId]) -> Result<HashMap<Sighti
 }
 
 /// The days from which those were taken away.
-async fn buried_days(tx: &mut Tx, ids: &[SightingId]) -> Result<BTreeSet<(SightingId, Day)>, CatalogueError> {
+async fn tombstoned(tx: &mut Tx, ids: &[SightingId]) -> Result<BTreeSet<(SightingId, Day)>, CatalogueError> {
     let mut found = BTreeSet::new();
-    for (list, some) in lists(ids, 1) {
+    for (list, some) in in_lists(ids, 1) {
         let query = sqlx::query_as(AssertSqlSafe(format!("SELECT id, day FROM tombstone WHERE id IN ({list})")));
         let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
         let rows: Vec<(Vec<u8>, i32)> = query.fetch_all(&mut **tx).await?;

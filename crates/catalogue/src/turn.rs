@@ -156,7 +156,7 @@ impl Catalogue {
         };
         let running = if table == "job" { "AND state = 'running'" } else { "" };
         let sql =
-            format!("SELECT epoch FROM {table} WHERE {id} = $1 AND holder = $2 AND epoch = $3 {running} {}", self.keep_sql());
+            format!("SELECT epoch FROM {table} WHERE {id} = $1 AND holder = $2 AND epoch = $3 {running} {}", self.row_lock_sql());
         let query = sqlx::query(AssertSqlSafe(sql)).bind(name).bind(holder).bind(epoch.cast_signed());
         match query.fetch_optional(&mut **tx).await? {
             Some(_) => Ok(()),

@@ -58,7 +58,7 @@ async fn write(catalogue: &Catalogue, kind: &str, n: u64, running: &TakenJob) ->
             drop(catalogue.finish_job(&running.lease, &state).await?);
         }
         "turn" => drop(catalogue.acquire_lease("t", "one", LASTS).await?),
-        "time" => drop(catalogue.see_time(ReceiveTime::now()).await?),
+        "time" => drop(catalogue.advance_clock(ReceiveTime::now()).await?),
         other => panic!("{other}"),
     }
     Ok(())

@@ -138,7 +138,7 @@ async fn tombstones_and_purges_stay_until_every_server_that_is_there_has_them() 
     discard(c, &[id(1)]).await.unwrap();
     let day = record(1, 1, 0).sighting.day();
     let purge = c.announce_purge(day).await.unwrap();
-    assert_eq!(c.forgotten().await.unwrap(), purge);
+    assert_eq!(c.tombstone_horizon().await.unwrap(), purge);
     let last = c.last_change().await.unwrap();
     assert!(c.heartbeat("a", ServerPosition { synced: last, purged: purge }, LONG).await.unwrap());
     assert_eq!(c.forget_tombstones(last).await.unwrap(), 0, "b has not heard of it");

@@ -126,7 +126,7 @@ impl IndexSync {
         .await?;
         let synced = self.index.durable_seq();
         // A server that was there all the while was waited for, whoever fed the index.
-        let forgotten = if self.sharing.tombstones_doubted.load(Ordering::Relaxed) { self.catalogue.forgotten().await? } else { 0 };
+        let forgotten = if self.sharing.tombstones_doubted.load(Ordering::Relaxed) { self.catalogue.tombstone_horizon().await? } else { 0 };
         let fault = if synced > self.catalogue.last_change().await? {
             // An older copy of the catalogue was put back: the index knows things that never were.
             Some("index is ahead of the catalogue: made again")
