@@ -8,7 +8,7 @@ mod cases;
 mod convert;
 mod export;
 mod footage;
-mod hand_out;
+mod stream_hits;
 mod imports;
 mod ingest;
 mod keep_looking;

@@ -25,7 +25,7 @@ use crate::{
     deployment::{Home, address_file},
     edge::{
         app::App,
-        callers::{Callers, Seldom},
+        callers::{Callers, Throttle},
         health::health,
         listen::{self, ListenError},
         marking::Marking,
@@ -190,7 +190,7 @@ impl Server {
             media::sandbox_off();
         }
         tokio::task::spawn_blocking(media::init).await.map_err(|e| ServeError::Start("decoders", std::io::Error::other(e)))??;
-        let (callers, (refused, strangers)) = (Arc::new(Callers::new(config.callers, [])), mpsc::channel(1));
+        let (callers, (refused, unauthenticated)) = (Arc::new(Callers::new(config.callers, [])), mpsc::channel(1));
         let door = Door { callers: callers.clone(), clock: clock.clone(), refused };
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), door.clone())?;
         let keys = FoundKeys::load(&home.pki().join("grant-keys"))?;
@@ -246,7 +246,7 @@ impl Server {
             jobs,
             live: live.clone(),
             callers,
-            strangers: Seldom::default(),
+            unauthenticated: Throttle::default(),
             clock,
             notify,
             rules,
@@ -278,7 +278,7 @@ impl Server {
         let (handshakes, places) = (Handshakes::new(tls), Places::new(PlaceLimits::of(&config)));
         let reloadable = Reloadable::new(home, &config, live.clone(), handshakes.clone(), places.clone(), door.clone());
         tasks.spawn("the door", tls::accept(listener, handshakes, places, door, send, stop.clone()));
-        tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), strangers));
+        tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), unauthenticated));
         tasks.spawn("the record of who was issued a certificate", follow_lists(app.certificates.clone(), stop.clone()));
         if let Some(hook) = hook {
             app.catalogue().begin_notifying().await.map_err(StoreError::from)?;
@@ -447,8 +447,8 @@ async fn finished<T>(task: &mut Option<JoinHandle<T>>) {
 }
 
 /// Who was turned away at the door goes on the record, though not each time.
-async fn note_strangers(app: Arc<App>, mut strangers: mpsc::Receiver<Refused>) {
-    while let Some(Refused { caller, code }) = strangers.recv().await {
+async fn note_strangers(app: Arc<App>, mut unauthenticated: mpsc::Receiver<Refused>) {
+    while let Some(Refused { caller, code }) = unauthenticated.recv().await {
         match caller {
             Some(caller) => app.note_turned_away(&caller, code).await,
             None => app.note_stranger(code).await,

@@ -22,10 +22,10 @@ use crate::edge::status::{Fault, status};
 const AGAIN: Duration = Duration::from_millis(250);
 
 /// What `KeepLooking` answers with.
-pub(super) type Looks = Pin<Box<dyn Stream<Item = Result<v1::KeepLookingResponse, Status>> + Send>>;
+pub(super) type KeepLookingStream = Pin<Box<dyn Stream<Item = Result<v1::KeepLookingResponse, Status>> + Send>>;
 
 /// What a search found, not handed out yet.
-pub(super) struct Answer {
+pub(super) struct PendingHits {
     pub(super) permit: CasePermit,
     pub(super) asked: SearchRequest,
     pub(super) hits: Vec<Hit>,
@@ -54,8 +54,8 @@ impl Rules {
 type Sender = mpsc::Sender<Result<v1::SearchResponse, Status>>;
 
 /// Sends hits, records how it ended, and sends the summary.
-pub(super) async fn hand_out(api: Api, answer: Answer, send: Sender) {
-    let Answer { permit, asked, hits, crops, exact, without_colour, began, rules } = answer;
+pub(super) async fn stream_hits(api: Api, answer: PendingHits, send: Sender) {
+    let PendingHits { permit, asked, hits, crops, exact, without_colour, began, rules } = answer;
     let mut rules = Rules::of(&permit, rules, began);
     let (mut handed, mut withheld, mut withheld_cameras) = (Vec::new(), 0, BTreeSet::<CameraId>::new());
     let mut end = Ok(Outcome::Done);
