@@ -31,7 +31,7 @@ impl Default for AttentionOptions {
 
 /// How frames were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Looks {
+pub struct ScanCounts {
     pub whole: u64,
     pub part: u64,
     /// Looks closer, at a few figures; beside those above.
@@ -40,7 +40,7 @@ pub struct Looks {
     pub none: u64,
 }
 
-impl Looks {
+impl ScanCounts {
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -54,40 +54,40 @@ impl Looks {
 
 /// The gate of one camera and what was last seen.
 #[derive(Debug)]
-pub struct Attention {
+pub struct DetectionScheduler {
     options: AttentionOptions,
     gate: MotionGate,
     last_whole: Option<MediaTime>,
     before: Vec<Detection>,
     closer: Closer,
-    looks: Looks,
+    scans: ScanCounts,
 }
 
-impl Attention {
+impl DetectionScheduler {
     pub fn new(options: AttentionOptions) -> Self {
         let closer = Closer::new(options.closer);
-        Self { options, gate: MotionGate::default(), last_whole: None, before: Vec::new(), closer, looks: Looks::default() }
+        Self { options, gate: MotionGate::default(), last_whole: None, before: Vec::new(), closer, scans: ScanCounts::default() }
     }
 
-    pub fn looks(&self) -> Looks {
-        self.looks
+    pub fn scans(&self) -> ScanCounts {
+        self.scans
     }
 
     /// What is in the frame: found now where something moves, taken over from the frame before where nothing does.
     pub fn look(&mut self, frame: &Frame, detector: &mut Detector) -> Result<Vec<Detection>, VisionError> {
         let part = self.part(frame);
         let mut found = match &part {
-            Part::Whole => {
+            Region::Whole => {
                 self.last_whole = Some(frame.at);
-                self.looks.whole += 1;
+                self.scans.whole += 1;
                 detector.detect(frame)?
             }
-            Part::None => {
-                self.looks.none += 1;
+            Region::None => {
+                self.scans.none += 1;
                 return Ok(self.before.clone());
             }
-            Part::Of { parts, patches } => {
-                self.looks.part += 1;
+            Region::Of { parts, patches } => {
+                self.scans.part += 1;
                 let mut found: Vec<_> =
                     self.before.iter().filter(|d| !parts.iter().any(|part| touch(&d.bbox, part))).copied().collect();
                 for part in parts {
@@ -102,27 +102,27 @@ impl Attention {
             }
         };
         let looked_at = |d: &Detection| match &part {
-            Part::Of { parts, .. } => parts.iter().any(|part| touch(&d.bbox, part)),
-            Part::Whole | Part::None => true,
+            Region::Of { parts, .. } => parts.iter().any(|part| touch(&d.bbox, part)),
+            Region::Whole | Region::None => true,
         };
-        self.looks.closer += self.closer.look(frame, detector, &mut found, looked_at)?;
+        self.scans.closer += self.closer.look(frame, detector, &mut found, looked_at)?;
         self.before.clone_from(&found);
         Ok(found)
     }
 
-    fn part(&mut self, frame: &Frame) -> Part {
+    fn part(&mut self, frame: &Frame) -> Region {
         if !self.options.gate {
-            return Part::Whole;
+            return Region::Whole;
         }
         let motion = self.gate.look(frame);
         let every = if self.before.is_empty() { self.options.idle_every } else { self.options.whole_every };
         let since = self.last_whole.map(|last| frame.at.as_duration().saturating_sub(last.as_duration()));
         let patches = match motion {
             Motion::Patches(patches) if since.is_some_and(|since| since < every) => patches,
-            _ => return Part::Whole,
+            _ => return Region::Whole,
         };
         if patches.is_empty() {
-            return Part::None;
+            return Region::None;
         }
         // Room for what the moving patches are part of, and everybody who was there, whole.
         let mut parts: Vec<Rect> = patches.iter().map(with_room).collect();
@@ -145,7 +145,7 @@ impl Attention {
         parts.iter_mut().for_each(|part| *part = part.clip(size));
         parts.retain(|part| !part.is_empty());
         let area: f32 = parts.iter().map(|part| part.area() + OVERHEAD * size.width as f32 * size.height as f32).sum();
-        if area > self.options.most * size.width as f32 * size.height as f32 { Part::Whole } else { Part::Of { parts, patches } }
+        if area > self.options.most * size.width as f32 * size.height as f32 { Region::Whole } else { Region::Of { parts, patches } }
     }
 }
 
@@ -173,7 +173,7 @@ fn merge(parts: &mut Vec<Rect>) {
     }
 }
 
-enum Part {
+enum Region {
     Whole,
     /// Where to look, and what moved there.
     Of {

@@ -11,12 +11,12 @@
 //! [`Spool`] keeps, on disk and bounded, what was seen and is not known to be stored yet. This crate knows no catalogue and
 //! no search.
 
-mod attention;
+mod detection_scheduler;
 mod candidate;
 mod closer;
 mod footage;
 mod live;
-mod part;
+mod segment;
 mod scene;
 mod secrets;
 mod sink;
@@ -24,12 +24,12 @@ mod spool;
 mod surroundings;
 mod watchers;
 
-pub use attention::{Attention, AttentionOptions, Looks};
-pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage, run_part};
+pub use detection_scheduler::{DetectionScheduler, AttentionOptions, ScanCounts};
+pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage, run_segment};
 pub use live::{FrameCounts, LEFT_ALONE, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};
-pub use part::Part;
+pub use segment::Segment;
 pub use scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats};
 pub use secrets::{CameraSecrets, KeptAddress, SecretError};
 pub use sink::{NewSighting, SightingSink, SinkError};
 pub use spool::{Spool, SpoolError, SpoolState};
-pub use watchers::{Kept, SinkFor, Watch, Watchers};
+pub use watchers::{Blocked, SinkFor, Watch, Watchers};

@@ -26,7 +26,7 @@ const SHORTEST: Duration = Duration::from_secs(20);
 
 /// A part of footage, by media time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Part {
+pub struct Segment {
     /// From 0.
     pub number: u32,
     pub from: Duration,
@@ -34,7 +34,7 @@ pub struct Part {
     pub to: Option<Duration>,
 }
 
-impl Part {
+impl Segment {
     /// All of it.
     pub const WHOLE: Self = Self { number: 0, from: Duration::ZERO, to: None };
 
@@ -97,7 +97,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_moment_is_in_one_part_and_none_is_much_longer_than_asked(total in 0u64..100_000, length in 20u64..2000, at in 0u64..100_000) {
-            let parts = Part::cut_evenly(Duration::from_secs(total), Duration::from_secs(length));
+            let parts = Segment::cut_evenly(Duration::from_secs(total), Duration::from_secs(length));
             let at = MediaTime::from_duration(Duration::from_secs(at));
             prop_assert_eq!(parts.iter().filter(|p| p.owns(at)).count(), 1);
             for (i, part) in parts.iter().enumerate() {

@@ -13,13 +13,13 @@ use std::{
 
 use catalogue::{Camera, Catalogue, CatalogueError, Lease};
 use media::{Networks, Sampling};
-use pipeline::{CameraSecrets, Kept, KeptAddress, LiveStatus, Patience, SightingSink, VisionPool, Watch, Watchers};
+use pipeline::{Blocked, CameraSecrets, KeptAddress, LiveStatus, Patience, SightingSink, VisionPool, Watch, Watchers};
 use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, Chain, ReceiveTime};
 use vision::{ModelStore, Vision, VisionError, VisionOptions};
 
-use self::sink::PatientSink;
+use self::sink::RetryingSink;
 use crate::{
     cluster::membership::{Cluster, LeaseGuard, lease_names},
     indexer::sync::IndexSet,
@@ -202,7 +202,7 @@ impl LiveCameras {
             let visions = if wanted.values().any(|w| w.kept.is_none()) { Some(this.load()?) } else { None };
             let sink = |_: &CameraId, _: &Watch, cancel| -> Box<dyn SightingSink + Send> {
                 let (catalogue, feed) = (this.catalogue.clone(), this.feed.clone());
-                Box::new(PatientSink { runtime: runtime.clone(), catalogue, feed, fence: fence.clone(), cancel })
+                Box::new(RetryingSink { runtime: runtime.clone(), catalogue, feed, fence: fence.clone(), cancel })
             };
             this.watchers.apply(&wanted, visions.as_ref(), &sink).map_err(LiveError::Start)
         };
@@ -239,8 +239,8 @@ impl LiveCameras {
         let built =
             built.inspect_err(|reason| tracing::error!(camera = %camera.id, reason, "the camera's address can't be used"));
         let kept = match &camera.policy {
-            policy if policy.revoked => Some(Kept::Revoked),
-            policy if policy.paused => Some(Kept::Paused),
+            policy if policy.revoked => Some(Blocked::Revoked),
+            policy if policy.paused => Some(Blocked::Paused),
             _ => None,
         };
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner).get(&camera.id).copied().unwrap_or_default();

@@ -9,7 +9,7 @@ use std::{
 use catalogue::{CatalogueError, FencingToken, Job, JobProgress, JobState, Plan, SegmentDone, TakenJob};
 use media::{Backoff, Footage, FootageInfo, MediaError};
 use metrics::counter;
-use pipeline::{FootageError, FootageProgress, FootageSummary, FootageTask, Part, SceneOptions, SceneStats, run_part};
+use pipeline::{FootageError, FootageProgress, FootageSummary, FootageTask, Segment, SceneOptions, SceneStats, run_segment};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use types::{Chain, ClockUncertainty, TimeSource, TimeStamp};
@@ -18,7 +18,7 @@ use vision::{ModelStore, Role, Vision, VisionOptions};
 use super::{
     JobSettings, Jobs, TRY_AGAIN,
     ended::{Ended, JobFailure},
-    running::{Left, Running},
+    running::{SegmentOutcome, Running},
     sink::CatalogueSink,
 };
 use crate::{
@@ -131,7 +131,7 @@ impl Worker {
     }
 
     /// What to do next: a part of the job that is under way for longest, else of the one that waits for longest.
-    fn next(&self) -> Result<Option<(Arc<Running>, Part)>, CatalogueError> {
+    fn next(&self) -> Result<Option<(Arc<Running>, Segment)>, CatalogueError> {
         if let Some(work) = self.jobs.active.part() {
             return Ok(Some(work));
         }
@@ -215,7 +215,7 @@ impl Worker {
         )
     }
 
-    fn work(&mut self, running: &Arc<Running>, part: &Part) {
+    fn work(&mut self, running: &Arc<Running>, part: &Segment) {
         let job = &running.job;
         let span = tracing::info_span!("job", id = %job.id, camera = %job.spec.camera, part = part.number);
         let _entered = span.enter();
@@ -231,7 +231,7 @@ impl Worker {
             tracing::info!("job put down: the server stops");
             return;
         }
-        if let Left::Over(how) = running.leave(part, how) {
+        if let SegmentOutcome::Over(how) = running.finish(part, how) {
             let how = how.and_then(|damage| read_what_was_added(running).map(|()| damage));
             self.jobs.active.remove(running);
             self.end(&TakenJob { job: job.clone(), lease: running.lease.clone() }, how);
@@ -300,7 +300,7 @@ impl Worker {
     }
 
     /// Looks at a part and stores what it shows. The damage, if only the file's readable part was wanted and kept.
-    fn footage(&mut self, running: &Running, part: &Part) -> Result<(SceneStats, Duration, Option<JobFailure>), Ended> {
+    fn footage(&mut self, running: &Running, part: &Segment) -> Result<(SceneStats, Duration, Option<JobFailure>), Ended> {
         if self.vision.is_none() {
             self.vision = Some(
                 Vision::load(&self.models, &self.options)
@@ -331,7 +331,7 @@ impl Worker {
         let mut tries = 0;
         let summary = loop {
             tries += 1;
-            let looked = run_part(&running.task, part, &running.info, vision, &mut sink, &mut progress, &running.cancel);
+            let looked = run_segment(&running.task, part, &running.info, vision, &mut sink, &mut progress, &running.cancel);
             match &looked {
                 // The same part gives the same sightings under the same ids: what is there already stays as it is.
                 Err(FootageError::Media(error)) | Ok(FootageSummary { damage: Some(error), .. })

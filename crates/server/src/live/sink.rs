@@ -21,7 +21,7 @@ use crate::{
 
 /// Holds on to a batch that the store does not take (a full disk, a locked database) until it does: meanwhile the camera
 /// loses frames, never a sighting. Only a server that stops gives up, and says how many were lost.
-pub(super) struct PatientSink {
+pub(super) struct RetryingSink {
     pub(super) runtime: Handle,
     pub(super) catalogue: Catalogue,
     pub(super) feed: Arc<IndexSet>,
@@ -33,7 +33,7 @@ pub(super) struct PatientSink {
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-impl SightingSink for PatientSink {
+impl SightingSink for RetryingSink {
     fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError> {
         let records: Vec<SightingRecord> = batch.into_iter().map(record).collect();
         let mut wait = FIRST_WAIT;
