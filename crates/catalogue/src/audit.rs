@@ -13,7 +13,7 @@ use types::CaseId;
 
 use crate::{
     Catalogue, CatalogueError,
-    engine::{DbRow, Lock, Tx, insert_batches, in_lists, rows},
+    engine::{DbRow, Lock, Tx, in_lists, insert_batches, rows},
     row::digest,
 };
 

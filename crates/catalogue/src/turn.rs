@@ -86,7 +86,12 @@ impl Catalogue {
     }
 
     /// As [`Self::acquire_lease`], from whoever has it.
-    pub async fn force_acquire_lease(&self, name: &str, holder: &str, lasts: Duration) -> Result<Option<ClusterLease>, CatalogueError> {
+    pub async fn force_acquire_lease(
+        &self,
+        name: &str,
+        holder: &str,
+        lasts: Duration,
+    ) -> Result<Option<ClusterLease>, CatalogueError> {
         self.acquire_lease_where("TRUE", name, holder, lasts).await
     }
 

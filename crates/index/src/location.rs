@@ -6,7 +6,7 @@ use std::{
 use types::ModelDigest;
 
 use crate::{
-    IndexError, IndexSpec, WriteGuard, ServerSettings, VectorIndex, embedded,
+    IndexError, IndexSpec, ServerSettings, VectorIndex, WriteGuard, embedded,
     server::{self, Link},
 };
 

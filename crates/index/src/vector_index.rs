@@ -7,7 +7,7 @@ use std::{
 use types::{Day, SightingId};
 
 use crate::{
-    IndexEntry, IndexError, IndexQuery, IndexSpec, WriteGuard, Scored,
+    IndexEntry, IndexError, IndexQuery, IndexSpec, Scored, WriteGuard,
     embedded::Embedded,
     server::{Link, Remote},
 };

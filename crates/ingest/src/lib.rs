@@ -15,8 +15,8 @@
 //! machine's files. It links neither a catalogue nor an index, and reads nothing from the server but its leases.
 
 mod error;
-mod lease_client;
 mod kept;
+mod lease_client;
 mod link;
 mod push;
 mod readings;

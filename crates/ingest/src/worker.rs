@@ -21,8 +21,8 @@ use vision::{ModelStore, Vision, VisionOptions};
 use crate::{
     Link, Reader, WorkerError,
     error::chain,
-    lease_client::{LeaseClient, Released, Wanted},
     kept::KeptLeases,
+    lease_client::{LeaseClient, Released, Wanted},
     push::Pusher,
     sink::SpoolSink,
 };

@@ -145,7 +145,11 @@ impl DetectionScheduler {
         parts.iter_mut().for_each(|part| *part = part.clip(size));
         parts.retain(|part| !part.is_empty());
         let area: f32 = parts.iter().map(|part| part.area() + OVERHEAD * size.width as f32 * size.height as f32).sum();
-        if area > self.options.most * size.width as f32 * size.height as f32 { Region::Whole } else { Region::Of { parts, patches } }
+        if area > self.options.most * size.width as f32 * size.height as f32 {
+            Region::Whole
+        } else {
+            Region::Of { parts, patches }
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use types::{AgencyId, CameraId, FootageDigest, TimeStamp};
 use vision::Vision;
 
 use crate::{
-    segment::Segment,
     scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats},
+    segment::Segment,
     sink::{SightingSink, SinkError},
 };
 

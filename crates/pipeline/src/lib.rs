@@ -11,25 +11,25 @@
 //! [`Spool`] keeps, on disk and bounded, what was seen and is not known to be stored yet. This crate knows no catalogue and
 //! no search.
 
-mod detection_scheduler;
 mod candidate;
 mod closer;
+mod detection_scheduler;
 mod footage;
 mod live;
-mod segment;
 mod scene;
 mod secrets;
+mod segment;
 mod sink;
 mod spool;
 mod surroundings;
 mod watchers;
 
-pub use detection_scheduler::{DetectionScheduler, AttentionOptions, ScanCounts};
+pub use detection_scheduler::{AttentionOptions, DetectionScheduler, ScanCounts};
 pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage, run_segment};
 pub use live::{FrameCounts, LEFT_ALONE, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};
-pub use segment::Segment;
 pub use scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats};
 pub use secrets::{CameraSecrets, KeptAddress, SecretError};
+pub use segment::Segment;
 pub use sink::{NewSighting, SightingSink, SinkError};
 pub use spool::{Spool, SpoolError, SpoolState};
 pub use watchers::{Blocked, SinkFor, Watch, Watchers};

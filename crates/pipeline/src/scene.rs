@@ -10,8 +10,8 @@ use types::{
 use vision::{Rgb, Tracker, TrackerOptions, Vision, VisionError, carried_by, carried_closely, describe};
 
 use crate::{
-    detection_scheduler::{DetectionScheduler, AttentionOptions, ScanCounts},
     candidate::{Around, Candidate, Candidates, Keep, promise, sharpness},
+    detection_scheduler::{AttentionOptions, DetectionScheduler, ScanCounts},
     segment::Segment,
     sink::NewSighting,
     surroundings::{Stances, Surroundings},

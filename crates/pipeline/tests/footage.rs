@@ -16,7 +16,7 @@ use std::{
 
 use media::{FrameReader, Sampling};
 use pipeline::{
-    FootageError, FootageSummary, FootageTask, NewSighting, Segment, Scene, SceneOptions, SceneOrigin, run_footage, run_segment,
+    FootageError, FootageSummary, FootageTask, NewSighting, Scene, SceneOptions, SceneOrigin, Segment, run_footage, run_segment,
 };
 use tokio_util::sync::CancellationToken;
 use types::{

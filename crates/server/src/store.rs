@@ -27,10 +27,10 @@ use crate::{
         lock::{HomeLock, LockError},
     },
     indexer::{
-        reembedder::Reembedder,
-        sync::{FED, SyncError, IndexSet},
         leadership::Leadership,
+        reembedder::Reembedder,
         reindex::{self, ModelChange, ModelError},
+        sync::{FED, IndexSet, SyncError},
     },
     record::{
         health as record_health,

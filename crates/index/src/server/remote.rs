@@ -1,5 +1,5 @@
-mod topology;
 mod structure;
+mod topology;
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,7 @@ use super::{
     note::{self, Note},
     points::{APPEARANCE, DESCRIPTION, filter, point, point_id, sighting},
 };
-use crate::{IndexEntry, IndexError, IndexQuery, IndexSpec, WriteGuard, QueryVector, Scored};
+use crate::{IndexEntry, IndexError, IndexQuery, IndexSpec, QueryVector, Scored, WriteGuard};
 use topology::Topology;
 
 const POINTS_PER_CALL: usize = 256;

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use index::{ApiKey, IndexError, IndexQuery, WriteGuard, IndexLocation, QueryVector, ServerSettings, VectorIndex};
+use index::{ApiKey, IndexError, IndexLocation, IndexQuery, QueryVector, ServerSettings, VectorIndex, WriteGuard};
 use tonic::Code;
 
 use crate::{

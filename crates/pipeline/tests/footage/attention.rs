@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use media::{FrameReader, Sampling};
-use pipeline::{DetectionScheduler, AttentionOptions, Scene, SceneOptions, SceneOrigin, VisionPool};
+use pipeline::{AttentionOptions, DetectionScheduler, Scene, SceneOptions, SceneOrigin, VisionPool};
 use types::{Class, Frame, MediaTime};
 use vision::{Tracker, TrackerOptions};
 
@@ -28,7 +28,8 @@ fn at(frame: &Frame, number: u64) -> Frame {
 fn who_stands_still_for_minutes_is_not_forgotten_though_nothing_moves() {
     let Some(mut frozen) = frozen() else { return };
     let mut vision = vision();
-    let (mut attention, mut tracker) = (DetectionScheduler::new(AttentionOptions::default()), Tracker::new(TrackerOptions::default()));
+    let (mut attention, mut tracker) =
+        (DetectionScheduler::new(AttentionOptions::default()), Tracker::new(TrackerOptions::default()));
     let (mut people, mut ended) = (Vec::new(), Vec::new());
     for number in 0..600 {
         let frame = frozen(number);

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Catalogue, CatalogueError, FencingToken, ServerPosition, ClusterLease};
+use catalogue::{Catalogue, CatalogueError, ClusterLease, FencingToken, ServerPosition};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use types::Chain;

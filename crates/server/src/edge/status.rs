@@ -12,8 +12,8 @@ use types::Chain;
 use crate::{
     base::problem::{Kind, Problem},
     indexer::{
-        sync::SyncError,
         reindex::{ModelError, ReindexError},
+        sync::SyncError,
     },
     janitor::{ClockLeapt, JanitorError},
     jobs::{JobError, footage_files::FileError},
@@ -195,7 +195,9 @@ fn of_catalogue(error: &CatalogueError) -> Status {
         E::Conflict { .. } => to_status(Code::Aborted, "conflict", "look again and retry"),
         E::JobState { .. } => to_status(Code::FailedPrecondition, "job_state", ""),
         E::Invalid { .. } => to_status(Code::InvalidArgument, "invalid", ""),
-        E::RepairRefused { .. } => to_status(Code::FailedPrecondition, "repair_refused", "mount the crop folder, then check again"),
+        E::RepairRefused { .. } => {
+            to_status(Code::FailedPrecondition, "repair_refused", "mount the crop folder, then check again")
+        }
         E::NotOurs { .. } => internal(Code::Aborted, "not_ours", error, "try again"),
         E::Busy(_) => internal(Code::Unavailable, "busy", error, "try again"),
         E::Unreachable { .. } => internal(Code::Unavailable, "database_away", error, "try again"),

@@ -10,14 +10,14 @@ use std::{
 };
 
 use catalogue::{Catalogue, CatalogueError};
-use index::{IndexSpec, IndexLocation, VectorIndex};
+use index::{IndexLocation, IndexSpec, VectorIndex};
 use tokio::sync::Notify;
 use types::{Day, SightingId};
 
 use crate::indexer::{
-    reembedder::Reembedder,
-    sync::{FED, SyncError, IndexSync},
     leadership::Leadership,
+    reembedder::Reembedder,
+    sync::{FED, IndexSync, SyncError},
 };
 
 /// What keeps the indexes right. Whoever asks for "the index" means the one that is searched.

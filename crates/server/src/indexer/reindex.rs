@@ -25,7 +25,7 @@ use std::{
 };
 
 use catalogue::{AppearanceModel, Catalogue, ModelPlace};
-use index::{IndexSpec, IndexLocation};
+use index::{IndexLocation, IndexSpec};
 use tokio_util::sync::CancellationToken;
 use types::{Chain, ModelDigest, ReceiveTime};
 use vision::{Embedder, ModelStore, Projection, VisionError};
@@ -34,9 +34,9 @@ pub(crate) use compare::Comparison;
 pub(crate) use error::{ModelError, ReindexError};
 
 use super::{
-    reembedder::Reembedder,
-    sync::{SyncError, IndexSet, IndexSync},
     leadership::Leadership,
+    reembedder::Reembedder,
+    sync::{IndexSet, IndexSync, SyncError},
 };
 use crate::{
     base::problem::{Kind, Problem},

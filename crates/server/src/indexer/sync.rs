@@ -14,14 +14,14 @@ use std::{
 };
 
 use catalogue::{Catalogue, Change, Reason, SetAside, UnusableRow};
-use index::{IndexEntry, IndexError, IndexSpec, IndexLocation, VectorIndex};
+use index::{IndexEntry, IndexError, IndexLocation, IndexSpec, VectorIndex};
 use tokio::{sync::Mutex, task::spawn_blocking};
 use types::{Chain, Day, Embedding, SightingId};
 
 pub(crate) use crate::indexer::index_set::IndexSet;
 
 pub use super::error::SyncError;
-use crate::indexer::{reembedder::Reembedder, leadership::Leadership};
+use crate::indexer::{leadership::Leadership, reembedder::Reembedder};
 pub(crate) use sharing::FED;
 use sharing::Sharing;
 
@@ -126,7 +126,8 @@ impl IndexSync {
         .await?;
         let synced = self.index.durable_seq();
         // A server that was there all the while was waited for, whoever fed the index.
-        let forgotten = if self.sharing.tombstones_doubted.load(Ordering::Relaxed) { self.catalogue.tombstone_horizon().await? } else { 0 };
+        let forgotten =
+            if self.sharing.tombstones_doubted.load(Ordering::Relaxed) { self.catalogue.tombstone_horizon().await? } else { 0 };
         let fault = if synced > self.catalogue.last_change().await? {
             // An older copy of the catalogue was put back: the index knows things that never were.
             Some("index is ahead of the catalogue: made again")

@@ -8,7 +8,7 @@ use std::{
 
 use catalogue::{FencingToken, Job, JobLease, SegmentDone, TakenJob};
 use media::FootageInfo;
-use pipeline::{FootageProgress, FootageTask, Segment, SceneStats};
+use pipeline::{FootageProgress, FootageTask, SceneStats, Segment};
 use tokio_util::sync::CancellationToken;
 
 use super::ended::{Ended, JobFailure};
@@ -111,7 +111,11 @@ impl Running {
     }
 
     /// A worker is through with a part, one way or another.
-    pub(super) fn finish(&self, part: &Segment, how: Result<(SceneStats, Duration, Option<JobFailure>), Ended>) -> SegmentOutcome {
+    pub(super) fn finish(
+        &self,
+        part: &Segment,
+        how: Result<(SceneStats, Duration, Option<JobFailure>), Ended>,
+    ) -> SegmentOutcome {
         let mut state = self.lock();
         state.working -= 1;
         state.now.remove(&part.number);

@@ -9,7 +9,7 @@ use std::{
 use catalogue::{CatalogueError, FencingToken, Job, JobProgress, JobState, Plan, SegmentDone, TakenJob};
 use media::{Backoff, Footage, FootageInfo, MediaError};
 use metrics::counter;
-use pipeline::{FootageError, FootageProgress, FootageSummary, FootageTask, Segment, SceneOptions, SceneStats, run_segment};
+use pipeline::{FootageError, FootageProgress, FootageSummary, FootageTask, SceneOptions, SceneStats, Segment, run_segment};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use types::{Chain, ClockUncertainty, TimeSource, TimeStamp};
@@ -18,7 +18,7 @@ use vision::{ModelStore, Role, Vision, VisionOptions};
 use super::{
     JobSettings, Jobs, TRY_AGAIN,
     ended::{Ended, JobFailure},
-    running::{SegmentOutcome, Running},
+    running::{Running, SegmentOutcome},
     sink::CatalogueSink,
 };
 use crate::{
@@ -396,13 +396,13 @@ mod tests {
     use std::{collections::BTreeMap, sync::mpsc};
 
     use catalogue::{Camera, Catalogue, CatalogueConfig, NewJob};
-    use index::{IndexSpec, IndexLocation};
+    use index::{IndexLocation, IndexSpec};
     use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ModelDigest, Size};
 
     use super::*;
     use crate::{
         cluster::membership::Cluster,
-        indexer::{sync::IndexSet, leadership::Leadership},
+        indexer::{leadership::Leadership, sync::IndexSet},
         jobs::footage_files::FootageRoots,
     };
 

@@ -413,7 +413,10 @@ async fn only_workers_hold_cameras_and_hand_in_sightings_and_they_may_do_nothing
     // Of an agency that is not there.
     add_identity(&deployed.home, "lost", "sightline://nowhere/ingest/lost");
     let mut lost = IngestServiceClient::new(deployed.channel("lost").await);
-    assert_eq!(told(&lost.lease_cameras(tokio_stream::empty()).await.unwrap_err()), (Code::NotFound, "unknown_agency".to_owned()));
+    assert_eq!(
+        told(&lost.lease_cameras(tokio_stream::empty()).await.unwrap_err()),
+        (Code::NotFound, "unknown_agency".to_owned())
+    );
     // One that does not say which it is.
     let mut nameless = LeaseClient::come(&deployed, "ingest", "").await;
     nameless.send.send(v1::LeaseCamerasRequest::default()).await.unwrap();

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use media::Sampling;
-use pipeline::{DetectionScheduler, AttentionOptions};
+use pipeline::{AttentionOptions, DetectionScheduler};
 use serde::Serialize;
 use types::{Class, Detection, Rect, TrackId};
 use vision::{Tracker, TrackerOptions, VisionOptions};

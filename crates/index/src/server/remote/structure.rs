@@ -17,7 +17,7 @@ use super::{
         points::{copy, sighting},
     },
     POINTS_PER_CALL, Position, Remote,
-    topology::{Topology, Shards},
+    topology::{Shards, Topology},
 };
 use crate::IndexError;
 

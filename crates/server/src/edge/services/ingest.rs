@@ -37,7 +37,10 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl IngestService for Api {
     type LeaseCamerasStream = Answers<v1::LeaseCamerasResponse>;
 
-    async fn lease_cameras(&self, request: Request<Streaming<v1::LeaseCamerasRequest>>) -> Result<Response<Self::LeaseCamerasStream>, Status> {
+    async fn lease_cameras(
+        &self,
+        request: Request<Streaming<v1::LeaseCamerasRequest>>,
+    ) -> Result<Response<Self::LeaseCamerasStream>, Status> {
         let caller = caller(&request)?;
         let (agency, begun) = self.come_in(&caller, Action::LeaseCameras).await?;
         let (send, receive) = tokio::sync::mpsc::channel(1);
@@ -178,7 +181,12 @@ impl Api {
         Ok(())
     }
 
-    async fn lease_request(&self, caller: &Caller, agency: &AgencyId, message: v1::LeaseCamerasRequest) -> Result<LeaseRequest, Fault> {
+    async fn lease_request(
+        &self,
+        caller: &Caller,
+        agency: &AgencyId,
+        message: v1::LeaseCamerasRequest,
+    ) -> Result<LeaseRequest, Fault> {
         let mut able = super::convert::camera_ids(&message.camera_ids)?;
         for camera in self.0.catalogue().cameras().await?.into_iter().filter(|c| c.agency == *agency) {
             // What needs a password that only the server has is the server's own.

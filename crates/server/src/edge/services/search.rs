@@ -16,7 +16,7 @@ use types::{CameraId, CaseId, DescriptionQuery, SightingId, TimeWindow};
 use super::{
     Api,
     convert::camera_ids,
-    stream_hits::{self, PendingHits, KeepLookingStream},
+    stream_hits::{self, KeepLookingStream, PendingHits},
 };
 use crate::{
     edge::{

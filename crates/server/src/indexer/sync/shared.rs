@@ -9,7 +9,7 @@ use std::{
 use catalogue::Reason;
 use types::{Day, SightingId};
 
-use super::{SyncError, IndexSync, blocking};
+use super::{IndexSync, SyncError, blocking};
 use crate::indexer::leadership::{Leads, Progress};
 
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -97,7 +97,8 @@ impl IndexSync {
     /// Whether the others have not heard how far it is.
     pub(super) fn is_news(&self) -> bool {
         let progress = *self.progress_now();
-        (progress.applied_seq, progress.topology_version, progress.others) != (self.index.applied_seq(), self.index.topology_version(), self.other_model())
+        (progress.applied_seq, progress.topology_version, progress.others)
+            != (self.index.applied_seq(), self.index.topology_version(), self.other_model())
     }
 
     /// Whether other servers have it too.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use catalogue::{Camera, Catalogue, CatalogueConfig, Change, Reason};
-use index::{IndexSpec, IndexLocation, ServerSettings, VectorIndex};
+use index::{IndexLocation, IndexSpec, ServerSettings, VectorIndex};
 use proto::v1::{
     self, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient,
     footage_service_client::FootageServiceClient,
