@@ -252,7 +252,7 @@ impl ModelChange {
     pub(crate) async fn progress(&self) -> Result<Progress, ModelError> {
         let Models { current, other, .. } = self.appearance().await?;
         let shadow = self.feed.shadow();
-        let left = match &side {
+        let left = match &shadow {
             Some(shadow) => self.catalogue.last_change().await?.saturating_sub(shadow.applied_seq()),
             None => 0,
         };
@@ -513,7 +513,7 @@ pub(crate) async fn follow(change: Arc<ModelChange>, stop: CancellationToken) {
                 }
             }
         }
-        drop(side);
+        drop(shadow);
         // What was deleted meanwhile leaves nothing behind.
         if let Err(error) = change.catalogue.forget_embeddings().await {
             tracing::error!(error = %Chain(&error), "vectors of what is gone not deleted: trying again");

@@ -15,7 +15,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Retention, Schedule};
-use catalogue::{Catalogue, DeletionRun, FencingToken, Gone, Reason, due};
+use catalogue::{Catalogue, DeletedSighting, DeletionRun, FencingToken, Reason, due};
 use index::{IndexQuery, QueryVector};
 use tokio_util::sync::CancellationToken;
 use types::{CameraId, Chain, Day, Embedding, ReceiveTime, SightingId, TimeWindow};
@@ -263,7 +263,7 @@ impl Deleter {
             match self.catalogue().delete_due(&mut run, holds, now, by).await {
                 Ok(chunk) if chunk.is_empty() => break,
                 Ok(chunk) => {
-                    for Gone { id, embedding } in chunk {
+                    for DeletedSighting { id, embedding } in chunk {
                         gone.push(id);
                         if sample.len() < SAMPLE {
                             sample.push(embedding);
