@@ -21,74 +21,57 @@
 //! Sightings, crops and vectors are read with an [`access::CasePermit`], within what its case covers. What is read for no case goes
 //! through one door that says why, [`Catalogue::maintenance`].
 
-mod access_list;
-mod agency;
-mod appearance;
-mod audit;
-mod camera;
-mod case;
-mod case_event;
-mod change;
-mod check;
-mod check_seen;
+mod cameras;
+mod cases;
+mod cluster;
 mod crop;
 mod engine;
-mod erase;
 mod error;
-mod fleet;
-mod hold;
-mod job;
-mod known;
-mod latest;
-mod lease;
+mod jobs;
 mod list;
-mod maintenance;
-mod mark;
-mod migrate;
 mod open;
-mod permitted;
-mod prove_seen;
-mod published;
-mod recorded;
-mod recorded_state;
-mod resume;
-mod retention;
-mod revoked;
+mod record;
 mod row;
 mod seen;
-mod segment;
-mod set_aside;
-mod sighting;
-mod turn;
+mod sightings;
+mod upkeep;
 
-pub use access_list::CameraAccess;
-pub use agency::Agency;
-pub use appearance::{AppearanceModel, ModelPlace};
-pub use audit::AuditRecord;
-pub use camera::{Camera, Position, SourceUrl};
-pub use case::{Spent, StoredCase};
-pub use case_event::StoredEvent;
-pub use change::{Change, IndexRow, UnusableRow};
-pub use check::{CheckReport, IdDifference, Repaired, compare_ids};
+pub use cameras::{
+    access_list::CameraAccess,
+    agency::Agency,
+    camera::{Camera, Position, SourceUrl},
+};
+pub use cases::{
+    case::{Spent, StoredCase},
+    event::StoredEvent,
+    hold::StoredHold,
+    mark::{KeptMark, MarkPlace},
+};
+pub use cluster::{
+    camera_lease::{CameraLease, Lease, LeaseFault, LeaseRequest, Leases},
+    lease::{ClusterLease, FencingToken, JobLease},
+    servers::{LiveServer, ServerPosition},
+};
 pub use crop::{CropFault, Crops, PlaceFault, S3Credentials, S3Place};
 pub use engine::{Database, PostgresUrl};
 pub use error::{CatalogueError, Cause};
-pub use fleet::{LiveServer, ServerPosition};
-pub use hold::StoredHold;
-pub use job::{AddedJob, Job, JobProgress, JobState, NewJob, TakenJob};
-pub use lease::{CameraLease, Lease, LeaseFault, LeaseRequest, Leases};
+pub use jobs::{
+    job::{AddedJob, Job, JobProgress, JobState, NewJob, TakenJob},
+    segment::{Plan, SegmentDone},
+};
 pub use list::{CasePlace, HoldPlace, JobCounts, JobPlace};
-pub use maintenance::{Maintenance, Reason};
-pub use mark::{KeptMark, MarkPlace};
-pub use migrate::{MoveState, Moved};
 pub use open::{Catalogue, CatalogueConfig};
-pub use prove_seen::SeenProof;
-pub use published::Publishing;
-pub use recorded::RecordDifference;
-pub use resume::Look;
-pub use retention::{DeletedSighting, DeletionRun, Share, due};
-pub use revoked::RevokedIdentity;
-pub use segment::{Plan, SegmentDone};
-pub use set_aside::SetAside;
-pub use sighting::{Discarded, SightingRecord};
-pub use turn::{ClusterLease, FencingToken, JobLease};
+pub use record::{audit::AuditRecord, published::Publishing, recorded::RecordDifference, resume::Look, revoked::RevokedIdentity};
+pub use seen::prove::SeenProof;
+pub use sightings::{
+    appearance::{AppearanceModel, ModelPlace},
+    change::{Change, IndexRow, UnusableRow},
+    maintenance::{Maintenance, Reason},
+    set_aside::SetAside,
+    sighting::{Discarded, SightingRecord},
+};
+pub use upkeep::{
+    check::{CheckReport, IdDifference, Repaired, compare_ids},
+    migrate::{MoveState, Moved},
+    retention::{DeletedSighting, DeletionRun, Share, due},
+};

@@ -8,11 +8,11 @@ use sqlx::migrate::MigrateError;
 
 use crate::{
     CatalogueError,
-    audit::Queue,
-    camera::Pooled,
+    cameras::camera::Pooled,
     crop::{CropStore, Crops},
     engine::{Database, Engine},
-    recorded::Recorded,
+    record::audit::Queue,
+    record::recorded::Recorded,
 };
 
 /// Where a catalogue lives.

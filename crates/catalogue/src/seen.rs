@@ -1,7 +1,10 @@
 //! The record commits to what was seen: each batch of sightings that is stored is one entry with a Merkle root over them, in the
 //! transaction of the rows. What is replaced or deleted is told in an entry too, so that a row that is missing is noticed.
 //!
-//! See [`access::seen`] for what a leaf is made of, `check_seen` for how rows, crops and vectors are held against it.
+//! See [`access::seen`] for what a leaf is made of, [`check`] for how rows, crops and vectors are held against it.
+
+pub(crate) mod check;
+pub(crate) mod prove;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry};
 
@@ -15,10 +18,10 @@ use types::{Day, Embedding, ModelDigest, ReceiveTime, Sighting, SightingId};
 
 use crate::{
     Catalogue, CatalogueError,
-    audit::append_in,
     engine::{DbRow, Lock, Tx, in_lists},
+    record::audit::append_in,
     row::{embedding_bytes, id},
-    sighting::{Before, is_ours, sighting},
+    sightings::sighting::{Before, is_ours, sighting},
 };
 
 /// Runs of leaves that one entry says are gone: far below what an entry may be long.

@@ -6,8 +6,8 @@ use types::{CameraId, CaseId, ReceiveTime};
 
 use crate::{
     AuditRecord, Catalogue, CatalogueError,
-    audit::record,
     engine::{insert_batches, rows, sequence},
+    record::audit::record,
     row::time,
 };
 

@@ -9,7 +9,7 @@ use types::{AgencyId, CameraId, ReceiveTime, StreamUrl};
 
 use crate::{
     Catalogue, CatalogueError,
-    agency::label,
+    cameras::agency::label,
     engine::{DbRow, Tx, sequence},
     row::{document, read_document, time},
     seen::Committed,

@@ -5,7 +5,8 @@ use sqlx::Row;
 use types::{CaseId, ReceiveTime};
 
 use crate::{
-    Catalogue, CatalogueError, case_event,
+    Catalogue, CatalogueError,
+    cases::event as case_event,
     engine::{DbRow, Tx},
     row::{document, read_document, time},
 };

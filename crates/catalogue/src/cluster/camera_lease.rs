@@ -270,7 +270,7 @@ async fn watchable(tx: &mut Tx, agency: &AgencyId) -> Result<Vec<CameraId>, Cata
         sqlx::query("SELECT * FROM camera WHERE agency = $1 ORDER BY id").bind(agency.as_str()).fetch_all(&mut **tx).await?;
     let mut all = Vec::new();
     for row in &rows {
-        let camera = crate::camera::camera(row)?;
+        let camera = crate::cameras::camera::camera(row)?;
         if !camera.policy.paused && !camera.policy.revoked {
             all.push(camera.id);
         }

@@ -8,9 +8,9 @@ use types::Day;
 use crate::{
     Catalogue, CatalogueError,
     engine::{DbRow, Lock},
-    erase::raise_tombstone_horizon,
     row::micros,
-    sighting::reserve,
+    sightings::erase::raise_tombstone_horizon,
+    sightings::sighting::reserve,
 };
 
 /// How far a server's own copies are.

@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use crate::{
     Catalogue, CatalogueError,
+    cluster::lease::JobLease,
     engine::{DbRow, placeholders},
+    jobs::segment::forget_segments,
     row::{capture, digest, micros, time},
-    segment::forget_segments,
-    turn::JobLease,
 };
 
 /// Footage to be turned into sightings. Two of these are one job if all but the path are equal.

@@ -5,8 +5,8 @@ use types::JobId;
 
 use crate::{
     Catalogue, CatalogueError,
+    cluster::lease::{FencingToken, JobLease},
     engine::{DbRow, Tx},
-    turn::{FencingToken, JobLease},
 };
 
 /// What one segment of footage gave.

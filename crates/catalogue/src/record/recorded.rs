@@ -14,11 +14,11 @@ use types::{CameraId, CaseId};
 
 use crate::{
     Catalogue, CatalogueError, Spent, StoredCase,
-    access_list::looks,
-    audit::{record, sealed},
-    case::stored,
+    cameras::access_list::looks,
+    cases::case::stored,
     engine::{DbRow, Tx, sequence},
-    known::Known,
+    record::audit::{record, sealed},
+    record::known::Known,
 };
 
 /// Rows read at once.

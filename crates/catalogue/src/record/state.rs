@@ -6,10 +6,10 @@ use types::ReceiveTime;
 
 use crate::{
     Camera, Catalogue, CatalogueError, RecordDifference, Spent,
-    audit::append_in,
-    camera::camera,
-    case::stored,
+    cameras::camera::camera,
+    cases::case::stored,
     engine::{Lock, Tx},
+    record::audit::append_in,
     row::document,
     seen::Committed,
 };

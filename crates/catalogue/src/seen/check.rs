@@ -13,11 +13,11 @@ use types::{ClockUncertainty, Day, Sighting, SightingId, SightingOrigin, TimeSta
 
 use crate::{
     Catalogue, CatalogueError, RecordDifference, UnusableRow,
-    audit::record,
     engine::{DbRow, Lock, Tx},
+    record::audit::record,
     row::{document, id},
     seen::{Place, broken, kept, leaf_at, leaves_of, vector_of},
-    sighting::sighting,
+    sightings::sighting::sighting,
 };
 
 /// Entries read at once.

@@ -7,7 +7,7 @@ use types::Day;
 use crate::{
     Catalogue, CatalogueError,
     engine::{Lock, Tx, sequence},
-    sighting::reserve,
+    sightings::sighting::reserve,
 };
 
 impl Catalogue {

@@ -12,11 +12,12 @@ use types::{
 };
 
 use crate::{
-    Catalogue, CatalogueError, crop,
+    Catalogue, CatalogueError,
+    cluster::lease::FencingToken,
+    crop,
     engine::{CropsAlone, DbRow, Lock, Tx, in_lists, sequence},
     row::{capture, digest, document, embedding_bytes, id, read_document},
     seen::{Leaf, Place},
-    turn::FencingToken,
 };
 
 /// Crops written at once; each waits for the disk.

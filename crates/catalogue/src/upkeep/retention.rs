@@ -8,10 +8,10 @@ use types::{CameraId, CaseId, Day, Embedding, ReceiveTime, SightingId};
 
 use crate::{
     Catalogue, CatalogueError,
+    cluster::lease::FencingToken,
     engine::{DbRow, Lock, Tx, sequence},
     row::{capture, document, embedding, id, read_document, time},
     seen::Place,
-    turn::FencingToken,
 };
 
 /// Rows of one transaction at most, but for what was held: whoever writes to the record meanwhile waits for no more.

@@ -1,0 +1,5 @@
+//! Servers and workers that share one catalogue: who is there, what each has leased, and the token under which it writes.
+
+pub(crate) mod camera_lease;
+pub(crate) mod lease;
+pub(crate) mod servers;
