@@ -4,3 +4,5 @@ pub(crate) mod case;
 pub(crate) mod event;
 pub(crate) mod hold;
 pub(crate) mod mark;
+pub(crate) mod spent;
+pub(crate) mod stored;

@@ -42,18 +42,21 @@ pub use cameras::{
     camera::{Camera, Position, SourceUrl},
 };
 pub use cases::{
-    case::{Spent, StoredCase},
     event::StoredEvent,
     hold::StoredHold,
     mark::{KeptMark, MarkPlace},
+    spent::Spent,
+    stored::StoredCase,
 };
 pub use cluster::{
-    camera_lease::{CameraLease, Lease, LeaseFault, LeaseRequest, Leases},
-    lease::{ClusterLease, FencingToken, JobLease},
+    camera_lease::{CameraLease, Lease, LeaseRequest, Leases},
+    fencing_token::FencingToken,
+    lease::{ClusterLease, JobLease},
+    lease_fault::LeaseFault,
     servers::{LiveServer, ServerPosition},
 };
 pub use crop::{CropFault, Crops, PlaceFault, S3Credentials, S3Place};
-pub use engine::{Database, PostgresUrl};
+pub use engine::{Database, Look, PostgresUrl};
 pub use error::{CatalogueError, Cause};
 pub use jobs::{
     job::{AddedJob, Job, JobProgress, JobState, NewJob, TakenJob},
@@ -61,7 +64,7 @@ pub use jobs::{
 };
 pub use list::{CasePlace, HoldPlace, JobCounts, JobPlace};
 pub use open::{Catalogue, CatalogueConfig};
-pub use record::{audit::AuditRecord, published::Publishing, recorded::RecordDifference, resume::Look, revoked::RevokedIdentity};
+pub use record::{audit::AuditRecord, difference::RecordDifference, published::Publishing, revoked::RevokedIdentity};
 pub use seen::prove::SeenProof;
 pub use sightings::{
     appearance::{AppearanceModel, ModelPlace},

@@ -6,5 +6,6 @@ pub(crate) mod erase;
 pub(crate) mod latest;
 pub(crate) mod maintenance;
 pub(crate) mod permitted;
+pub(crate) mod row;
 pub(crate) mod set_aside;
 pub(crate) mod sighting;

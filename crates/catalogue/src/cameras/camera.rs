@@ -15,9 +15,6 @@ use crate::{
     seen::Committed,
 };
 
-/// Every camera, and how many changes there had been.
-pub(crate) type Pooled = Option<(i64, Arc<[PooledCamera]>)>;
-
 /// Degrees, WGS 84.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Position {

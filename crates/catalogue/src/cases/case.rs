@@ -5,27 +5,11 @@ use sqlx::Row;
 use types::{CaseId, ReceiveTime};
 
 use crate::{
-    Catalogue, CatalogueError,
-    cases::event as case_event,
+    Catalogue, CatalogueError, Spent, StoredCase,
+    cases::{event as case_event, stored::stored},
     engine::{DbRow, Tx},
     row::{document, read_document, time},
 };
-
-/// A case as stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StoredCase {
-    pub case: Case,
-    /// Counts its changes, from 1; give it back with a change.
-    pub version: u64,
-    pub spent: Spent,
-}
-
-/// What searches took from a case's budgets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Spent {
-    pub queries: u64,
-    pub results: u64,
-}
 
 impl Catalogue {
     /// As [`Self::add_case`], unless its requester has as many as one person may have: of two who add one at once the quota
@@ -173,17 +157,4 @@ async fn insert(tx: &mut Tx, policy: &Policy, case: &Case) -> Result<StoredCase,
     }
     case_event::note(tx, &[CaseEvent::of_opening(policy, case)]).await?;
     Ok(StoredCase { case: case.clone(), version: 1, spent: Spent::default() })
-}
-
-/// As the table has it. Whoever decides by it asks [`Catalogue::as_recorded`].
-pub(crate) fn stored(row: &DbRow) -> Result<StoredCase, CatalogueError> {
-    let id: String = row.try_get("id")?;
-    let case: Case = read_document(row.try_get("document")?, || format!("case {id:?}"))?;
-    // The columns are only copies; where they differ somebody edited one of the two.
-    if case.id().as_str() != id || case.state().as_str() != row.try_get::<&str, _>("state")? {
-        return Err(CatalogueError::unreadable(format!("case {id:?}")));
-    }
-    let number = |column: &str| -> Result<u64, CatalogueError> { Ok(row.try_get::<i64, _>(column)?.unsigned_abs()) };
-    let spent = Spent { queries: number("spent_queries")?, results: number("spent_results")? };
-    Ok(StoredCase { case, version: number("version")?, spent })
 }

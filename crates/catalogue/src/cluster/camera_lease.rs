@@ -14,7 +14,7 @@ use types::{AgencyId, CameraId, CaptureTime, ReceiveTime, Sighting};
 
 use self::share::{Candidate, Worker, share};
 use crate::{
-    Catalogue, CatalogueError,
+    Catalogue, CatalogueError, LeaseFault,
     engine::{DbRow, Tx},
     row::{document, micros, read_document, time},
 };
@@ -79,17 +79,6 @@ impl CameraLease {
         }
         self.ended.filter(|ended| seen.as_micros() >= *ended).map(|_| LeaseFault::Stale)
     }
-}
-
-/// Why a sighting is not taken from a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LeaseFault {
-    #[error("the camera is not this worker's under that epoch")]
-    NotHeld,
-    #[error("the camera had changed hands, or was paused, when this was seen")]
-    Stale,
-    #[error("the camera was not this worker's yet when this was seen")]
-    Early,
 }
 
 impl Catalogue {

@@ -5,7 +5,7 @@ use types::JobId;
 
 use crate::{
     Catalogue, CatalogueError,
-    cluster::lease::{FencingToken, JobLease},
+    cluster::{fencing_token::FencingToken, lease::JobLease},
     engine::{DbRow, Tx},
 };
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use access::{AuditEntry, AuditError, AuditLog, AuditReceipt, Matter, Sealed};
@@ -11,14 +11,12 @@ use sqlx::{AssertSqlSafe, Row as _};
 use tokio::sync::oneshot;
 use types::CaseId;
 
+use super::queue::{Taken, Waiting};
 use crate::{
     Catalogue, CatalogueError,
     engine::{DbRow, Lock, Tx, in_lists, insert_batches, rows},
     row::digest,
 };
-
-/// Entries of one commit at most, so that no caller waits for a whole crowd.
-const BATCH: usize = 256;
 
 /// An entry with its place in the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,52 +25,6 @@ pub struct AuditRecord {
     pub receipt: AuditReceipt,
     /// The exact bytes that are hashed.
     pub bytes: Vec<u8>,
-}
-
-type Taken = Result<AuditReceipt, AuditError>;
-
-/// An entry that waits for the next commit.
-struct Waiting {
-    entry: AuditEntry,
-    bytes: Vec<u8>,
-    done: oneshot::Sender<Taken>,
-}
-
-/// Entries that came while a commit was under way share the next one: the disk is asked once for all of them.
-#[derive(Default)]
-pub(crate) struct Queue(Mutex<Queued>);
-
-#[derive(Default)]
-struct Queued {
-    commits: u64,
-    waiting: Vec<Waiting>,
-    /// Somebody commits, and will take what comes.
-    running: bool,
-}
-
-impl Queue {
-    /// Whether the caller has to start somebody who commits.
-    fn push(&self, entry: Waiting) -> bool {
-        let mut queued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        queued.waiting.push(entry);
-        !std::mem::replace(&mut queued.running, true)
-    }
-
-    fn commits(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).commits
-    }
-
-    /// The next batch; `None` ends the turn of whoever commits.
-    fn take(&self) -> Option<Vec<Waiting>> {
-        let mut queued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if queued.waiting.is_empty() {
-            queued.running = false;
-            return None;
-        }
-        queued.commits += 1;
-        let count = queued.waiting.len().min(BATCH);
-        Some(queued.waiting.drain(..count).collect())
-    }
 }
 
 #[async_trait]

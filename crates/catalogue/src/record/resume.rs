@@ -5,24 +5,10 @@ use std::{collections::BTreeMap, path::Path};
 use access::{AuditEntry, Charge};
 use types::CaseId;
 
-use crate::{Catalogue, CatalogueError, engine, engine::Lock};
+use crate::{Catalogue, CatalogueError, Look, engine, engine::Lock};
 
 /// Entries of one transaction.
 const BATCH: usize = 500;
-
-/// What the database of a catalogue in a file says of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Look {
-    /// The newest change of its tables that was carried out.
-    pub schema: i64,
-    /// The newest that this version knows.
-    pub newest: i64,
-    /// Entries of the record.
-    pub entries: u64,
-    /// As in [`Catalogue::last_change`].
-    pub last_change: u64,
-    pub sightings: u64,
-}
 
 impl Catalogue {
     /// Looks at a database of any version without changing it; `None` where there is none.

@@ -7,7 +7,7 @@ use types::ReceiveTime;
 use crate::{
     Camera, Catalogue, CatalogueError, RecordDifference, Spent,
     cameras::camera::camera,
-    cases::case::stored,
+    cases::stored::stored,
     engine::{Lock, Tx},
     record::audit::append_in,
     row::document,

@@ -17,7 +17,7 @@ use crate::{
     record::audit::record,
     row::{document, id},
     seen::{Place, broken, kept, leaf_at, leaves_of, vector_of},
-    sightings::sighting::sighting,
+    sightings::row::sighting,
 };
 
 /// Entries read at once.

@@ -5,7 +5,7 @@ use crate::{
     Catalogue, CatalogueError,
     engine::{DbRow, sequence},
     row::{embedding, id},
-    sightings::sighting::sighting,
+    sightings::row::sighting,
 };
 
 /// A sighting as an index needs it.

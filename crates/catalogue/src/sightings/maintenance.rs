@@ -10,7 +10,7 @@ use crate::{
     Catalogue, CatalogueError, Change,
     engine::in_lists,
     row::embedding,
-    sightings::sighting::{COLUMNS, readable, sighting},
+    sightings::row::{COLUMNS, readable, sighting},
 };
 
 /// Why sightings are read without a permit.

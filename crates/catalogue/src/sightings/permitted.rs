@@ -11,7 +11,7 @@ use types::{CaseId, Embedding, ModelDigest, Sighting, SightingId};
 use crate::{
     Catalogue, CatalogueError,
     engine::{DbRow, in_lists},
-    sightings::sighting::{COLUMNS, readable},
+    sightings::row::{COLUMNS, readable},
 };
 
 /// Leaves out what legal holds keep for other cases alone. `$1` is the case.

@@ -1,31 +1,22 @@
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use redact::RedactedCrop;
 use sqlx::{AssertSqlSafe, Row};
-use types::{
-    AgencyId, CameraId, CaptureTime, Class, ClockUncertainty, Day, Description, Embedding, FootageDigest, ReceiveTime, Rect,
-    Sighting, SightingId, SightingOrigin, Size, TimeSource, TimeStamp,
-};
+use types::{AgencyId, CameraId, CaptureTime, Day, Embedding, FootageDigest, ReceiveTime, Sighting, SightingId, SightingOrigin};
 
+use super::row::{Before, is_ours};
 use crate::{
     Catalogue, CatalogueError,
-    cluster::lease::FencingToken,
+    cluster::fencing_token::FencingToken,
     crop,
     engine::{CropsAlone, DbRow, Lock, Tx, in_lists, sequence},
-    row::{capture, digest, document, embedding_bytes, id, read_document},
+    row::{document, embedding_bytes, id},
     seen::{Leaf, Place},
 };
 
 /// Crops written at once; each waits for the disk.
 const CROPS_AT_ONCE: usize = 8;
-/// What [`sighting`] reads: a row without its vector, which is most of it.
-pub(crate) const COLUMNS: &str = "id, camera, agency, class, first_us, first_error_us, first_source, last_us, last_error_us, \
-    last_source, best_us, box_x, box_y, box_width, box_height, frame_width, frame_height, score, detections, description, footage";
-
 /// A sighting with what is kept beside it.
 #[derive(Debug, Clone)]
 pub struct SightingRecord {
@@ -236,15 +227,6 @@ impl Catalogue {
     }
 }
 
-/// Whether the file is a crop as we write them. `check` names one that is not; nobody is shown it.
-pub(crate) fn is_ours(id: SightingId, jpeg: &[u8]) -> bool {
-    let ours = RedactedCrop::is_ours(jpeg);
-    if !ours {
-        tracing::error!(%id, "a crop is left out: the file is not what was stored");
-    }
-    ours
-}
-
 fn validate(record: &SightingRecord) -> Result<(), CatalogueError> {
     let sighting = &record.sighting;
     match sighting.fault(Some(CaptureTime::now())) {
@@ -280,14 +262,6 @@ async fn insert_tombstone(tx: &mut Tx, id: SightingId, day: Day, seq: u64) -> Re
     .execute(&mut **tx)
     .await?;
     Ok(())
-}
-
-/// A sighting that is there already.
-pub(crate) struct Before {
-    day: Day,
-    /// When it was stored first.
-    stored: i64,
-    pub(crate) place: Option<Place>,
 }
 
 async fn stored_before(tx: &mut Tx, ids: &[SightingId]) -> Result<HashMap<SightingId, Before>, CatalogueError> {
@@ -379,44 +353,4 @@ async fn insert(
     .execute(&mut **tx)
     .await?;
     Ok(())
-}
-
-/// Those that can be read: `check` names the others, and nothing else is the worse for them.
-pub(crate) fn readable(rows: &[DbRow]) -> impl Iterator<Item = Sighting> {
-    let damaged = |error: &CatalogueError| tracing::error!(%error, "a sighting is left out: its row is damaged");
-    rows.iter().filter_map(move |row| sighting(row).inspect_err(damaged).ok())
-}
-
-pub(crate) fn sighting(row: &DbRow) -> Result<Sighting, CatalogueError> {
-    let id = id(row.try_get("id")?)?;
-    let unreadable = |what: &str| CatalogueError::unreadable(format!("{what} of sighting {id}"));
-    let stamp = |time: &str, error: &str, source: &str| -> Result<TimeStamp, CatalogueError> {
-        let micros: i64 = row.try_get(error)?;
-        Ok(TimeStamp {
-            time: capture(row.try_get(time)?)?,
-            uncertainty: ClockUncertainty(Duration::from_micros(micros.unsigned_abs())),
-            source: TimeSource::parse(row.try_get(source)?).ok_or_else(|| unreadable("time"))?,
-        })
-    };
-    let whole = |column: &str| -> Result<u32, CatalogueError> {
-        u32::try_from(row.try_get::<i64, _>(column)?).map_err(|_| unreadable(column))
-    };
-    let number = |column: &str| -> Result<f32, CatalogueError> { Ok(row.try_get::<f64, _>(column)? as f32) };
-    let footage: Option<Vec<u8>> = row.try_get("footage")?;
-    let description: Description = read_document(row.try_get("description")?, || format!("description of sighting {id}"))?;
-    Ok(Sighting {
-        id,
-        camera: CameraId::new(row.try_get("camera")?).map_err(|_| unreadable("camera"))?,
-        agency: AgencyId::new(row.try_get("agency")?).map_err(|_| unreadable("agency"))?,
-        class: row.try_get::<&str, _>("class")?.parse::<Class>().map_err(|_| unreadable("class"))?,
-        first: stamp("first_us", "first_error_us", "first_source")?,
-        last: stamp("last_us", "last_error_us", "last_source")?,
-        best: capture(row.try_get("best_us")?)?,
-        bbox: Rect::new(number("box_x")?, number("box_y")?, number("box_width")?, number("box_height")?),
-        frame: Size { width: whole("frame_width")?, height: whole("frame_height")? },
-        score: number("score")?,
-        detections: whole("detections")?,
-        description,
-        origin: footage.map_or(Ok(SightingOrigin::Live), |f| digest(&f).map(|d| SightingOrigin::Footage(FootageDigest(d))))?,
-    })
 }

@@ -8,7 +8,7 @@ use types::{CameraId, CaseId, Day, Embedding, ReceiveTime, SightingId};
 
 use crate::{
     Catalogue, CatalogueError,
-    cluster::lease::FencingToken,
+    cluster::fencing_token::FencingToken,
     engine::{DbRow, Lock, Tx, sequence},
     row::{capture, document, embedding, id, read_document, time},
     seen::Place,
