@@ -18,7 +18,7 @@ use access::{
 use sqlx::{AssertSqlSafe, Row as _};
 use types::{Day, ReceiveTime, SightingId};
 
-pub(crate) use leaf::{LEAF, Leaf, broken, kept, leaf_at, leaves_of, vector_of};
+pub(crate) use leaf::{Leaf, broken, kept, leaf_at, leaves_of, vector_of};
 pub(crate) use place::Place;
 
 use crate::{

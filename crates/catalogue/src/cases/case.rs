@@ -7,8 +7,8 @@ use types::{CaseId, ReceiveTime};
 use crate::{
     Catalogue, CatalogueError, Spent, StoredCase,
     cases::{event as case_event, stored::stored},
-    engine::{DbRow, Tx},
-    row::{document, read_document, time},
+    engine::Tx,
+    row::{document, time},
 };
 
 impl Catalogue {

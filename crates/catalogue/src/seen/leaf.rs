@@ -10,7 +10,7 @@ use types::{Embedding, ModelDigest, Sighting};
 use crate::{CatalogueError, engine::DbRow, row::embedding_bytes};
 
 /// Bytes of a leaf.
-pub(crate) const LEAF: usize = 32;
+const LEAF: usize = 32;
 /// What commits to a sighting, before its place is known.
 #[derive(Clone, Copy)]
 pub(crate) struct Leaf {
