@@ -1,7 +1,7 @@
 use proto::v1;
 use serde::Serialize;
 
-use super::PartyView;
+use crate::view::PartyView;
 use crate::{output::table, times};
 
 /// Somebody looked at a camera.

@@ -1,7 +1,7 @@
 use proto::v1;
 use serde::Serialize;
 
-use super::purpose_word;
+use crate::view::purpose_word;
 use crate::{output::table, times};
 
 #[derive(Debug, Serialize)]

@@ -1,7 +1,7 @@
 use proto::v1;
 use serde::Serialize;
 
-use super::camera_state_word;
+use crate::view::camera_state_word;
 use crate::{output::table, times};
 
 /// What a live camera is doing.

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use proto::v1;
 use serde::Serialize;
 
-use super::{case_state_word, class_word, ending_word, part_word, purpose_word, role_word};
+use crate::view::{case_state_word, class_word, ending_word, part_word, purpose_word, role_word};
 use crate::{
     output::{count, plain, table},
     times,

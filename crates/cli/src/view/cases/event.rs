@@ -1,7 +1,7 @@
 use proto::v1;
 use serde::Serialize;
 
-use super::{case_event_word, purpose_word};
+use crate::view::{case_event_word, purpose_word};
 use crate::{output::plain, times};
 
 /// What happened to a case.

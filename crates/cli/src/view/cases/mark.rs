@@ -1,7 +1,7 @@
 use proto::v1;
 use serde::Serialize;
 
-use super::verdict_word;
+use crate::view::verdict_word;
 use crate::{output::table, times};
 
 /// What is kept of a sighting under a case.

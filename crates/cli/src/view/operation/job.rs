@@ -1,7 +1,7 @@
 use proto::v1;
 use serde::Serialize;
 
-use super::job_state_word;
+use crate::view::job_state_word;
 use crate::{
     output::{count, plain, table},
     times,

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use proto::v1;
 use serde::Serialize;
 
-use super::{PartyView, hold_state_word};
+use crate::view::{PartyView, hold_state_word};
 use crate::{
     output::{count, plain, table},
     times,

@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Serialize;
 
-use super::PartyView;
+use crate::view::PartyView;
 use crate::{
     output::{count, plain},
     times,

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt::Write, time::Duration};
 use proto::v1;
 use serde::Serialize;
 
-use super::{carried_word, class_word, colour_word, stature_word, time_source_word, vehicle_word};
+use crate::view::{carried_word, class_word, colour_word, stature_word, time_source_word, vehicle_word};
 use crate::{
     output::{count, plain},
     times,

@@ -3,7 +3,7 @@ use std::fmt::Write;
 use proto::v1;
 use serde::Serialize;
 
-use super::HitView;
+use crate::view::HitView;
 use crate::{
     output::{count, plain},
     times,
