@@ -49,7 +49,7 @@ fn deletion(cutoffs: &[(&str, ReceiveTime)]) -> Deletion {
 }
 
 /// Deletes what there is to delete, and says what it was.
-async fn run(catalogue: &Catalogue, what: &Deletion, holds: &[Hold], at: ReceiveTime) -> (Deletion, Vec<Gone>) {
+async fn run(catalogue: &Catalogue, what: &Deletion, holds: &[Hold], at: ReceiveTime) -> (Deletion, Vec<DeletedSighting>) {
     let fence = leave(catalogue).await;
     let mut run = catalogue.begin_deletion(what, at).await.unwrap();
     let mut all = Vec::new();
