@@ -6,7 +6,7 @@
 //! share of named words of [`types::DescriptionQuery::to_vector`].
 //!
 //! **The index is derived.** The catalogue is the truth and every change there has a sequence number; the index remembers
-//! the last one it has on disk ([`VectorIndex::synced`]) and, after an unclean stop, is fed what came later. Feeding the
+//! the last one it has on disk ([`VectorIndex::durable_seq`]) and, after an unclean stop, is fed what came later. Feeding the
 //! same change twice changes nothing.
 //!
 //! What it refuses: vectors of another model or length, not finite or (appearance) not of length one; more than one
@@ -27,6 +27,8 @@
 //! - A purge writes a day's file anew under the next number, so that no byte of what was removed is left.
 //! - Appearance vectors are read from the mapped file. Nothing is written through the mapping, so that a full disk is an error
 //!   and not the end of the process.
+
+#![warn(missing_docs, clippy::missing_errors_doc)]
 
 mod bucket;
 mod embedded;

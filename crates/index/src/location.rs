@@ -21,11 +21,15 @@ enum Where {
 }
 
 impl IndexLocation {
+    /// A folder of this process alone; made when it is opened.
     pub fn folder(dir: &Path) -> Self {
         Self(Where::Folder(dir.to_owned()))
     }
 
     /// Asks nothing yet: a server that is away is no error before something is wanted of it.
+    ///
+    /// # Errors
+    /// [`IndexError::Unsuitable`] where the address is none.
     pub fn server(settings: ServerSettings) -> Result<Self, IndexError> {
         Ok(Self(Where::Server(Arc::new(Link::new(settings)?))))
     }
@@ -38,7 +42,10 @@ impl IndexLocation {
         self.open_guarded(WriteGuard::always(), spec)
     }
 
-    /// As [`Self::open`]; one on a server is changed by that leave alone. A folder is never shared.
+    /// As [`Self::open`]; one on a server is changed only while the guard says so. A folder is never shared.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
     pub fn open_guarded(&self, guard: WriteGuard, spec: IndexSpec) -> Result<VectorIndex, IndexError> {
         match &self.0 {
             Where::Folder(dir) => VectorIndex::open(dir, spec),
@@ -47,6 +54,9 @@ impl IndexLocation {
     }
 
     /// Throws away whatever is there and opens an empty index: the first step of a rebuild.
+    ///
+    /// # Errors
+    /// [`IndexError::InUse`], [`IndexError::Io`], or what the server says.
     pub fn recreate(&self, spec: IndexSpec) -> Result<VectorIndex, IndexError> {
         match &self.0 {
             Where::Folder(dir) => VectorIndex::recreate(dir, spec),
@@ -59,6 +69,9 @@ impl IndexLocation {
     }
 
     /// Deletes the indexes of all models but these.
+    ///
+    /// # Errors
+    /// [`IndexError::Io`], or what the server says; some may be deleted by then.
     pub fn keep_only(&self, models: &[ModelDigest]) -> Result<(), IndexError> {
         match &self.0 {
             Where::Folder(dir) => embedded::keep_only(dir, models),

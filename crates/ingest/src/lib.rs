@@ -14,6 +14,8 @@
 //! What it refuses: to send anything but sightings with redacted crops. Cameras' addresses and passwords stay in this
 //! machine's files. It links neither a catalogue nor an index, and reads nothing from the server but its leases.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod error;
 mod kept;
 mod lease_client;
