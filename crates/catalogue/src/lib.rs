@@ -15,8 +15,9 @@
 //! The only crate that sees SQL. Queries are plain SQL with `$n`, the same for SQLite and PostgreSQL, checked by tests on
 //! both rather than by a database at build time; what differs is in `engine`. With PostgreSQL any number of processes share
 //! one catalogue: what only one may change at a time has a lock (`engine::Lock`), and crops and rows change together under
-//! one too. What takes longer than a transaction is done by leave that runs out: a job's lease, a [`ClusterLease`]; what is written by
-//! leave that somebody else has by now is refused in the transaction that would write it ([`FencingToken`]).
+//! one too. What takes longer than a transaction is leased: a job ([`JobLease`]), a task
+//! ([`ClusterLease`]) or a camera ([`Lease`]). A write under a lease carries a [`FencingToken`]; its transaction refuses one that is
+//! superseded.
 //!
 //! Sightings, crops and vectors are read with an [`access::CasePermit`], within what its case covers. What is read for no case goes
 //! through one door that says why, [`Catalogue::maintenance`].

@@ -12,17 +12,17 @@ impl WriteGuard {
         Self(None)
     }
 
-    /// As long as `stands` says so; it must answer at once.
-    pub fn while_it(stands: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(stands)))
+    /// For as long as `may_write` says so. It is called before each change and must not block.
+    pub fn while_it(may_write: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(may_write)))
     }
 
     pub(crate) fn may_write(&self) -> bool {
-        self.0.as_ref().is_none_or(|stands| stands())
+        self.0.as_ref().is_none_or(|may_write| may_write())
     }
 
     /// # Errors
-    /// [`IndexError::NotOurs`] where it does not stand.
+    /// [`IndexError::NotOurs`] where this process may not write.
     pub(crate) fn check(&self, action: &'static str) -> Result<(), IndexError> {
         if self.may_write() { Ok(()) } else { Err(IndexError::NotOurs { action }) }
     }

@@ -1,4 +1,4 @@
-//! Keeps the worker's leases, and says which cameras are to be watched.
+//! Renews the worker's leases, and says which cameras are to be watched.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -103,7 +103,7 @@ impl LeaseClient {
             }
             // Once, not at every try.
             if told.as_ref() != Some(&error) {
-                tracing::warn!(error, hint, cameras, "no leave to watch more for now; what is watched goes on");
+                tracing::warn!(error, hint, cameras, "no lease of more cameras for now; what is watched goes on");
                 told = Some(error);
             }
             tokio::select! { () = self.stop.cancelled() => {}, () = tokio::time::sleep(backoff.wait()) => {} }

@@ -39,7 +39,7 @@ pub struct LeaseRequest {
     pub lasts: Duration,
 }
 
-/// A worker's leave to watch a camera.
+/// A worker's lease of a camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
     pub camera: CameraId,
@@ -59,7 +59,7 @@ pub struct Leases {
     pub last: BTreeMap<CameraId, Lease>,
 }
 
-/// A worker's leave to hand in what it saw of a camera, as [`Catalogue::camera_lease`] found it. By then it may be over: what
+/// The lease under which a worker submits what it saw of a camera, as [`Catalogue::camera_lease`] found it. By then it may be over: what
 /// decides is looked at again in the transaction that stores ([`crate::FencingToken`]).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CameraLease {
@@ -156,7 +156,7 @@ impl Catalogue {
         Ok(Leases { now, last })
     }
 
-    /// The leave that a worker was given under an epoch; `None`: it never was.
+    /// The lease that a worker had under an epoch; `None`: it never had it.
     pub async fn camera_lease(&self, camera: &CameraId, epoch: u64, holder: &str) -> Result<Option<CameraLease>, CatalogueError> {
         find(&mut *self.reader().acquire().await?, "", camera, epoch, holder).await
     }
@@ -184,7 +184,7 @@ impl Catalogue {
         self.insert_lease(tx, &nobody).await
     }
 
-    /// The camera changes hands when nobody stores any more what relies on the lease before. Whoever calls began the transaction
+    /// The camera changes hands when nobody stores any more what relies on the lease before. The caller began the transaction
     /// with [`Catalogue::begin`].
     async fn insert_lease(&self, tx: &mut Tx, lease: &Lease) -> Result<(), CatalogueError> {
         let before = format!("SELECT epoch FROM lease WHERE camera = $1 AND epoch = $2 {}", self.succeed_sql());

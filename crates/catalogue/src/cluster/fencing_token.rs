@@ -7,8 +7,8 @@ use types::{Sighting, SightingId};
 
 use crate::{CameraLease, Catalogue, CatalogueError, ClusterLease, JobLease, LeaseFault, engine::Tx};
 
-/// By what leave sightings are written or deleted. It comes from leave that the catalogue gave, and from nothing else. It is looked
-/// at in the transaction of the change: once somebody else has the leave, nothing is stored. That it has run out alone does no harm.
+/// Names the lease under which sightings are written or deleted. Only a lease that the catalogue gave makes one. It is checked in the
+/// transaction of the write: a superseded lease rejects the write; an expired one that nobody has acquired does not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FencingToken(LeaseKind);
 
@@ -40,7 +40,7 @@ impl FromIterator<(SightingId, CameraLease)> for FencingToken {
 }
 
 impl Catalogue {
-    /// Whether the leave still stands; nobody else gets it until the transaction ends.
+    /// Fails if the lease is superseded. Nobody else acquires it before the transaction ends.
     pub(crate) async fn check_token(&self, tx: &mut Tx, fence: &FencingToken) -> Result<(), CatalogueError> {
         let (table, id, name, holder, epoch) = match &fence.0 {
             LeaseKind::Cluster(ClusterLease { name, holder, epoch }) => ("turn", "name", name.as_str(), holder, *epoch),

@@ -1,5 +1,5 @@
-//! What only one of several servers may do at a time: a row with a holder, an end and an epoch. Time is the database's, so
-//! that servers whose clocks differ agree.
+//! Leases of tasks that only one of several servers may do at a time: a row with a holder, an end and an epoch. The table is named
+//! `turn`. A lease ends by the database's clock, so that servers whose clocks differ agree.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use types::JobId;
 
 use crate::{Catalogue, CatalogueError, row::micros};
 
-/// Leave to do something until it runs out, or is another server's.
+/// A lease of a task of the cluster, such as the deletion of what is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterLease {
     pub(crate) name: String,
@@ -17,17 +17,18 @@ pub struct ClusterLease {
 }
 
 impl ClusterLease {
+    /// Which task.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Grows with each time that it is taken.
+    /// Grows each time that the lease is acquired.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 }
 
-/// Leave to work on a job.
+/// A lease of a footage job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JobLease {
     pub(crate) job: JobId,
@@ -36,24 +37,25 @@ pub struct JobLease {
 }
 
 impl JobLease {
+    /// Which job.
     pub fn job(&self) -> &JobId {
         &self.job
     }
 
-    /// Grows with each time that the job is taken.
+    /// Grows each time that the job is taken.
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 }
 
 impl Catalogue {
-    /// Takes a turn that is nobody's; whoever had it before, the same holder too, has it no more. `None`: it is another's.
+    /// Acquires a lease that nobody holds. An earlier lease of the same holder is superseded. `None`: another server holds it.
     pub async fn acquire_lease(&self, name: &str, holder: &str, lasts: Duration) -> Result<Option<ClusterLease>, CatalogueError> {
         let free = format!("turn.holder = excluded.holder OR turn.expires <= {}", self.now_sql());
         self.acquire_lease_where(&free, name, holder, lasts).await
     }
 
-    /// As [`Self::acquire_lease`], from whoever has it.
+    /// As [`Self::acquire_lease`], also where another server holds it.
     pub async fn force_acquire_lease(
         &self,
         name: &str,
@@ -82,14 +84,14 @@ impl Catalogue {
         Ok(epoch.map(|epoch| ClusterLease { name: name.to_owned(), holder: holder.to_owned(), epoch: epoch.unsigned_abs() }))
     }
 
-    /// Makes it last longer, also where it has run out and nobody took it. `false`: it is another's by now.
+    /// Renews a lease, also one that has expired and that nobody acquired. `false`: it is superseded.
     pub async fn renew_lease(&self, lease: &ClusterLease, lasts: Duration) -> Result<bool, CatalogueError> {
         let sql = format!("UPDATE turn SET expires = {} + $4 WHERE name = $1 AND holder = $2 AND epoch = $3", self.now_sql());
         let query = sqlx::query(AssertSqlSafe(sql)).bind(&lease.name).bind(&lease.holder).bind(lease.epoch.cast_signed());
         Ok(query.bind(micros(lasts)).execute(self.writer()).await?.rows_affected() == 1)
     }
 
-    /// Others need not wait for its end. No error if it is another's by now.
+    /// Releases a lease, so that others need not wait for its end. No error if it is superseded.
     pub async fn release_lease(&self, lease: &ClusterLease) -> Result<(), CatalogueError> {
         sqlx::query("UPDATE turn SET expires = 0, said = NULL WHERE name = $1 AND holder = $2 AND epoch = $3")
             .bind(&lease.name)
@@ -100,7 +102,7 @@ impl Catalogue {
         Ok(())
     }
 
-    /// Tells the others something, for as long as the turn lasts. `false`: it is another's by now.
+    /// Publishes something to the other servers, for as long as the lease lasts. `false`: the lease is superseded.
     pub async fn publish_progress(&self, lease: &ClusterLease, what: &[u8]) -> Result<bool, CatalogueError> {
         let said = sqlx::query("UPDATE turn SET said = $4 WHERE name = $1 AND holder = $2 AND epoch = $3")
             .bind(&lease.name)
@@ -112,7 +114,7 @@ impl Catalogue {
         Ok(said.rows_affected() == 1)
     }
 
-    /// What whoever has a turn told last.
+    /// What the holder of a lease published last; `None`: nobody holds it, or its holder published nothing.
     pub async fn read_progress(&self, name: &str) -> Result<Option<Vec<u8>>, CatalogueError> {
         let sql = format!("SELECT said FROM turn WHERE name = $1 AND expires > {}", self.now_sql());
         let row = sqlx::query(AssertSqlSafe(sql)).bind(name).fetch_optional(self.reader()).await?;

@@ -30,8 +30,8 @@ pub struct LiveServer {
 }
 
 impl Catalogue {
-    /// A server says that it is there. `false` if it was not known to be until now: what others deleted meanwhile it may not have
-    /// heard of, and its index must be made again.
+    /// Reports that a server is there. `false` if it had not been until now: others may have pruned tombstones meanwhile, and its own
+    /// index must be rebuilt.
     pub async fn heartbeat(&self, id: &str, at: ServerPosition, lasts: Duration) -> Result<bool, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Servers).await?;
         let now = self.now_sql();

@@ -22,8 +22,7 @@ pub(crate) fn rows(columns: usize, count: usize) -> String {
     (0..count).map(|n| format!("({})", placeholders(1 + n * columns, columns))).collect::<Vec<_>>().join(", ")
 }
 
-/// Slices to insert together, each half as long as what is left or longer: of few lengths, so that the database has seen the
-/// texts before.
+/// Splits rows into batches of a power of two, at most 64, so that only seven INSERT texts exist and their statements are cached.
 pub(crate) fn insert_batches<T>(mut all: &[T]) -> impl Iterator<Item = &[T]> {
     const MOST: usize = 64;
     std::iter::from_fn(move || {

@@ -93,7 +93,7 @@ impl AddedJob {
     }
 }
 
-/// A job and the leave to work on it.
+/// A job and its lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenJob {
     pub job: Job,

@@ -29,7 +29,7 @@ impl Catalogue {
     }
 
     /// Forgets tombstones up to a change that every copy has on disk, so that not even the ids of what was discarded stay.
-    /// A copy that is older than that can't be told of them any more: see [`Self::forgotten`].
+    /// An index that is older needs them and must be rebuilt: see [`Self::tombstone_horizon`].
     pub async fn forget_tombstones(&self, up_to: u64) -> Result<u64, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
         // No further than every server's index is.
@@ -42,7 +42,7 @@ impl Catalogue {
         Ok(gone.rows_affected())
     }
 
-    /// A copy as of an earlier change may know of sightings that nothing tells it to forget any more: it must be made again.
+    /// Index copies older than this change must be rebuilt: the tombstones they would need are gone.
     pub async fn tombstone_horizon(&self) -> Result<u64, CatalogueError> {
         Ok(sequence(self.reader(), "forgotten").await?.unsigned_abs())
     }
@@ -56,7 +56,7 @@ impl Catalogue {
     }
 }
 
-/// Copies as of an earlier change than this can't be trusted any more.
+/// Index copies older than this change must be rebuilt from now on.
 pub(crate) async fn raise_tombstone_horizon(tx: &mut Tx, up_to: u64) -> Result<(), CatalogueError> {
     let query = sqlx::query("UPDATE sequence SET value = $1 WHERE name = 'forgotten' AND value < $1").bind(up_to.cast_signed());
     query.execute(&mut **tx).await?;

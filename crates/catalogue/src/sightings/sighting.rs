@@ -38,7 +38,7 @@ impl Catalogue {
     /// the last change.
     ///
     /// # Errors
-    /// [`CatalogueError::NotOurs`] if somebody else has the leave by now, [`CatalogueError::Lease`] if it does not cover one of
+    /// [`CatalogueError::NotOurs`] if the lease is superseded, [`CatalogueError::Lease`] if it does not cover one of
     /// them.
     pub async fn put_sightings(&self, records: &[SightingRecord], fence: &FencingToken) -> Result<u64, CatalogueError> {
         for record in records {
@@ -110,7 +110,7 @@ impl Catalogue {
     /// Takes away everything that came from a file: for a job that failed, or footage added by mistake.
     ///
     /// # Errors
-    /// [`CatalogueError::NotOurs`] if somebody else has the leave by now.
+    /// [`CatalogueError::NotOurs`] if the lease is superseded.
     pub async fn discard_footage(
         &self,
         camera: &CameraId,
@@ -131,7 +131,7 @@ impl Catalogue {
     /// Takes away sightings by id; those not there are no error.
     ///
     /// # Errors
-    /// [`CatalogueError::NotOurs`] if somebody else has the leave by now.
+    /// [`CatalogueError::NotOurs`] if the lease is superseded.
     pub async fn discard_sightings(&self, ids: &[SightingId], fence: &FencingToken) -> Result<Discarded, CatalogueError> {
         let alone = self.crops_alone().await?;
         let mut tx = self.begin_alone(Lock::Sightings).await?;

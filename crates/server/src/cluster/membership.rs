@@ -1,7 +1,7 @@
-//! Servers that share one catalogue. Each says every so often that it is there and how far its own index is; what only one may
-//! do is done by turns that run out when a server is not heard of.
+//! Servers that share one catalogue. Each reports by a heartbeat that it is there and how far its own index is. A task that only one
+//! may do at a time is leased; a lease expires when its holder is not heard of.
 //!
-//! A server that is alone, on SQLite, has every turn: it takes each once, from whoever had the file before, and keeps it.
+//! A server that is alone, on SQLite, holds every lease: it acquires each once, also one of an earlier process, and keeps it.
 
 use std::{
     collections::BTreeMap,
@@ -17,15 +17,15 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use types::Chain;
 
-/// A server, a job's or a turn's holder that was not heard of for so long counts as gone.
+/// A server, or the holder of a lease, that was not heard of for so long counts as gone.
 pub(crate) const LEASE: Duration = Duration::from_secs(10);
 /// How often a lease is renewed.
 pub(crate) const RENEW: Duration = Duration::from_secs(2);
-/// Nothing that the database doesn't look at is begun by a turn that was not renewed for so long: what is under way then may still
-/// take effect.
+/// Safety margin: this long after the last renewal no side effect is started that the database can't fence. One in flight may still
+/// land before the lease ends.
 const MAY_WRITE: Duration = Duration::from_secs(6);
 const ASK_AGAIN: Duration = Duration::from_millis(100);
-/// The turns of a server that is alone: whoever opens the file after it takes them.
+/// How long the leases of a server that is alone last: the next process that opens the file acquires them all the same.
 const ALWAYS: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 /// What only one server may do at a time.
@@ -50,7 +50,7 @@ pub(crate) struct Cluster {
     catalogue: Catalogue,
     id: String,
     shared: Option<Shared>,
-    /// The turns of a server that is alone, by name.
+    /// The leases of a server that is alone, by name.
     alone: tokio::sync::Mutex<BTreeMap<String, ClusterLease>>,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Cluster {
 struct Shared {
     state: Arc<ServerState>,
     heartbeat: JoinHandle<()>,
-    /// What the index is called that others have too: it is purged for all of them by whoever feeds it.
+    /// What the index is called that others have too: the leader purges it for all of them.
     index: Option<String>,
 }
 
@@ -130,7 +130,7 @@ impl Cluster {
         }
     }
 
-    /// Takes a turn, or goes on without: `None`.
+    /// Acquires a lease; `None`: another server holds it.
     pub(crate) async fn acquire(&self, name: &str) -> Result<Option<LeaseGuard>, CatalogueError> {
         if self.shared.is_some() {
             return Ok(self.guard(self.catalogue.acquire_lease(name, &self.id, LEASE).await?));
@@ -144,7 +144,7 @@ impl Cluster {
         Ok(alone.get(name).map(|lease| LeaseGuard { lease: lease.clone(), renewed: None }))
     }
 
-    /// Takes a turn from whoever has it.
+    /// Acquires a lease, also where another server holds it.
     pub(crate) async fn force_acquire(&self, name: &str) -> Result<Option<LeaseGuard>, CatalogueError> {
         Ok(self.guard(self.catalogue.force_acquire_lease(name, &self.id, LEASE).await?))
     }
@@ -153,7 +153,7 @@ impl Cluster {
         lease.map(|lease| LeaseGuard { renewed: Some(Renewed::start(self.catalogue.clone(), lease.clone())), lease })
     }
 
-    /// Waits for a turn.
+    /// Waits for a lease.
     ///
     /// # Errors
     /// [`CatalogueError::Busy`] if it takes longer than `patience`.
@@ -221,7 +221,7 @@ async fn heartbeat(catalogue: Catalogue, id: String, state: Arc<ServerState>) {
     }
 }
 
-/// A turn that is renewed for as long as this lives.
+/// A lease that is renewed for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct LeaseGuard {
     lease: ClusterLease,
@@ -247,7 +247,7 @@ impl Renewed {
 }
 
 impl LeaseGuard {
-    /// What is written by this turn is refused once it is another server's.
+    /// What is written under this lease is refused once it is superseded.
     pub(crate) fn fence(&self) -> FencingToken {
         self.lease.clone().into()
     }
@@ -257,7 +257,7 @@ impl LeaseGuard {
         self.renewed.as_ref().is_some_and(|held| held.lost.is_cancelled())
     }
 
-    /// Whether something may be begun by it that the database does not look at.
+    /// Whether a side effect may be started that the database can't fence.
     pub(crate) fn may_write(&self) -> bool {
         let Some(held) = &self.renewed else { return true };
         let given = *held.given.lock().unwrap_or_else(PoisonError::into_inner);
@@ -277,7 +277,7 @@ impl LeaseGuard {
         }
     }
 
-    /// Tells the other servers something.
+    /// Publishes something to the other servers.
     pub(crate) async fn publish_progress(&self, what: &[u8]) -> Result<(), CatalogueError> {
         match &self.renewed {
             Some(held) => held.catalogue.publish_progress(&self.lease, what).await.map(drop),
@@ -298,8 +298,7 @@ impl Drop for LeaseGuard {
     }
 }
 
-/// What can't be renewed, because the database is away, is kept until it is known to be another's: what is written by it is
-/// looked at anyway.
+/// A lease that can't be renewed, because the database is away, counts until it is known to be superseded: writes are fenced anyway.
 async fn renew(catalogue: Catalogue, lease: ClusterLease, lost: CancellationToken, given: Arc<Mutex<Instant>>) {
     loop {
         tokio::time::sleep(RENEW).await;
@@ -310,7 +309,7 @@ async fn renew(catalogue: Catalogue, lease: ClusterLease, lost: CancellationToke
                 tracing::warn!(lease = lease.name(), "another server took over");
                 return lost.cancel();
             }
-            Err(error) => tracing::error!(error = %Chain(&error), lease = lease.name(), "a turn is not renewed"),
+            Err(error) => tracing::error!(error = %Chain(&error), lease = lease.name(), "a lease is not renewed"),
         }
     }
 }

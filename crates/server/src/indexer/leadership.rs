@@ -1,5 +1,5 @@
-//! Who feeds an index. One that only this process has is fed by it. Of servers that share one, on a Qdrant server, one feeds it, by
-//! a turn, and tells the others how far it is; when it is not heard of any more another goes on from what is noted there.
+//! Who writes an index. An index of this process alone is written by it. Servers that share one, on a Qdrant server, elect a leader by
+//! a lease. The leader writes the index and publishes its progress; when its lease expires another goes on from what is noted there.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,11 +10,11 @@ use types::ModelDigest;
 
 use crate::cluster::membership::{Cluster, LeaseGuard};
 
-/// How far an index is, told by whoever feeds it.
+/// How far a shared index is, as its leader publishes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Progress {
-    /// Of the turn by which it is fed, and how often its days came and went since: others ask anew what there is.
+    /// Epoch of the leader's lease, and how often days came or went under it: when either changes, others refresh the topology.
     pub(crate) epoch: u64,
     pub(crate) topology_version: u64,
     /// Changes up to here are in it, and for good.
@@ -26,7 +26,7 @@ pub(crate) struct Progress {
     pub(crate) others: u64,
 }
 
-/// Whether this server feeds it.
+/// Whether this server is the leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Leads {
     Yes,
@@ -57,7 +57,7 @@ impl Leadership {
         self.0.is_some()
     }
 
-    /// For the index: as long as this server may feed it.
+    /// For the index: lets changes through while this server is the leader.
     pub(crate) fn write_guard(&self) -> WriteGuard {
         match &self.0 {
             Some(Shared { held, .. }) => {
@@ -72,7 +72,7 @@ impl Leadership {
         self.0.as_ref().is_none_or(|shared| may_write(&shared.held))
     }
 
-    /// Takes the turn where it is nobody's.
+    /// Acquires the lease where nobody holds it.
     pub(crate) async fn campaign(&self) -> Result<Leads, CatalogueError> {
         let Some(shared) = &self.0 else { return Ok(Leads::Yes) };
         {
@@ -92,7 +92,7 @@ impl Leadership {
         Ok(Leads::Begins)
     }
 
-    /// Takes the turn from whoever has it.
+    /// Acquires the lease, also where another server holds it.
     pub(crate) async fn force_acquire(&self) -> Result<(), CatalogueError> {
         if let Some(shared) = self.0.as_ref().filter(|_| !self.is_leader()) {
             let acquired = shared.cluster.force_acquire(&shared.lease).await?;
@@ -101,7 +101,7 @@ impl Leadership {
         Ok(())
     }
 
-    /// Tells the others; `None` where the turn is another's by now.
+    /// Publishes progress to the others; `None` where the lease is superseded.
     pub(crate) async fn publish(&self, progress: Progress) -> Result<Option<Progress>, CatalogueError> {
         let Some(shared) = &self.0 else { return Ok(Some(progress)) };
         let Some(lease) = lock(&shared.held).as_ref().map(LeaseGuard::lease) else { return Ok(None) };
@@ -117,14 +117,14 @@ impl Leadership {
         Ok(None)
     }
 
-    /// What whoever feeds it told last; `None` where nobody did, or nobody feeds it.
+    /// What the leader published last; `None`: there is no leader, or it published nothing.
     pub(crate) async fn read_progress(&self) -> Result<Option<Progress>, CatalogueError> {
         let Some(shared) = &self.0 else { return Ok(None) };
         let said = shared.cluster.catalogue().read_progress(&shared.lease).await?;
         Ok(said.and_then(|text| serde_json::from_slice(&text).ok()))
     }
 
-    /// The others may feed it.
+    /// Lets another server become the leader.
     pub(crate) async fn stop(&self) {
         let held = self.0.as_ref().and_then(|shared| lock(&shared.held).take());
         if let Some(held) = held {

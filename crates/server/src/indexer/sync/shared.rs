@@ -1,4 +1,4 @@
-//! What it takes that several servers have one index: who feeds it, and what it tells the others.
+//! What a shared index needs: one leader, and progress that the others read.
 
 use std::{
     collections::BTreeSet,
@@ -15,7 +15,7 @@ use crate::indexer::leadership::{Leads, Progress};
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 impl IndexSync {
-    /// Whether it is fed here. If not, what is told by whoever feeds it is heard.
+    /// Whether this server is the leader. If not, the leader's progress is read.
     pub(super) async fn leads(&self) -> Result<bool, SyncError> {
         let leads = self.sharing.leadership.campaign().await?;
         if leads == Leads::Begins {
@@ -30,10 +30,10 @@ impl IndexSync {
         Ok(leads != Leads::No)
     }
 
-    /// Learns how far the index is that another server feeds.
+    /// Reads the leader's progress.
     pub(super) async fn read_progress(&self) -> Result<(), SyncError> {
         let Some(progress) = self.sharing.leadership.read_progress().await? else { return Ok(()) };
-        // Whoever feeds it has held it against the catalogue, and this server has been there since.
+        // The leader has validated it, and this server has been there since.
         self.sharing.tombstones_doubted.store(false, Ordering::Relaxed);
         let before = *self.progress_now();
         if (before.epoch, before.topology_version) != (progress.epoch, progress.topology_version) {
@@ -45,7 +45,7 @@ impl IndexSync {
         Ok(())
     }
 
-    /// Tells the others how far it is; `false` where another server feeds it by now.
+    /// Publishes how far it is; `false` where another server is the leader by now.
     pub(super) async fn publish(&self) -> Result<bool, SyncError> {
         let now = Progress {
             epoch: 0,
@@ -60,7 +60,7 @@ impl IndexSync {
         Ok(true)
     }
 
-    /// As [`Self::tell`] of what was just put, which is taken back where it was not for this server to put.
+    /// As [`Self::publish`] after a batch, which is retracted where this server was not the leader any more.
     pub(super) async fn confirm(&self) -> Result<(), SyncError> {
         if !self.publish().await? {
             return self.retract_unfenced().await;
@@ -69,8 +69,8 @@ impl IndexSync {
         Ok(())
     }
 
-    /// What was put after another server had begun to feed the index, and has no row, goes again: that server may have removed it
-    /// before it came.
+    /// Removes what was written after another server had become the leader and has no row: that server may have removed it before it
+    /// came.
     async fn retract_unfenced(&self) -> Result<(), SyncError> {
         let put = self.unconfirmed().clone();
         if put.is_empty() {
@@ -106,18 +106,18 @@ impl IndexSync {
         self.sharing.leadership.is_shared()
     }
 
-    /// Whether this server feeds it.
+    /// Whether this server is the leader.
     pub(crate) fn is_leader(&self) -> bool {
         self.sharing.leadership.is_leader()
     }
 
-    /// What was deleted may have been forgotten before the index had it: that is looked at before anything else is taken.
+    /// Tombstones may have been pruned before the index applied them: it is validated before it takes anything else.
     pub(crate) fn invalidate(&self) {
         self.sharing.tombstones_doubted.store(true, Ordering::Relaxed);
         self.validated.store(false, Ordering::Relaxed);
     }
 
-    /// The last purge that whoever feeds it has carried out.
+    /// The last purge that the leader has carried out.
     pub(crate) fn purged(&self) -> u64 {
         self.progress_now().purged
     }

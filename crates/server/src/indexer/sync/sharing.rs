@@ -1,4 +1,4 @@
-//! What is known where several servers have one index: who feeds it, and what it told the others.
+//! State of an index that several servers share: the leader's lease and its progress.
 
 use std::{
     sync::{
@@ -18,13 +18,13 @@ pub(crate) const FED: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Sharing {
     pub(super) leadership: Leadership,
-    /// As it was last told to, or by, the others.
+    /// What this server published or read last.
     pub(super) progress: Mutex<Progress>,
     /// The last purge that was carried out here.
     pub(super) purged: AtomicU64,
-    /// Put, and not known whether by a turn that still stood.
+    /// Written, and not known yet whether this server was still the leader.
     pub(super) unconfirmed: Mutex<Vec<(Day, SightingId)>>,
-    /// Nobody saw to it that nothing was forgotten before the index had it.
+    /// Tombstones may have been pruned before this index applied them: validate it before use.
     pub(super) tombstones_doubted: AtomicBool,
 }
 
