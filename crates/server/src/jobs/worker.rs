@@ -475,9 +475,9 @@ mod tests {
             let second = running.take().unwrap();
             let done = SegmentDone { number: first.number, frames: 1, detections: 0, sightings: 0, crops_refused: 0 };
             one.runtime.block_on(one.jobs.catalogue.finish_segment(&running.lease, done)).unwrap();
-            assert!(matches!(running.leave(&first, Ok((SceneStats::default(), Duration::ZERO, None))), SegmentOutcome::Going));
+            assert!(matches!(running.finish(&first, Ok((SceneStats::default(), Duration::ZERO, None))), SegmentOutcome::Going));
             let stored = FootageError::Sink(pipeline::SinkError(Box::new(away())));
-            let SegmentOutcome::Over(how) = running.leave(&second, Err(stored.into())) else { panic!("somebody works on it") };
+            let SegmentOutcome::Over(how) = running.finish(&second, Err(stored.into())) else { panic!("somebody works on it") };
             one.jobs.active.remove(&running);
             one.end(&TakenJob { job: running.job.clone(), lease: running.lease.clone() }, how.map(|_| None));
         })
