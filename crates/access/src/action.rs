@@ -124,7 +124,7 @@ pub enum Action {
     #[serde(rename = "hold.list")]
     ListHolds,
     #[serde(rename = "ingest.hold")]
-    HoldCameras,
+    LeaseCameras,
     #[serde(rename = "ingest.push")]
     PushSightings,
     /// The server itself: it saw a certificate that the record did not know.
@@ -209,7 +209,7 @@ impl Action {
         Self::ConfirmHold,
         Self::ReleaseHold,
         Self::ListHolds,
-        Self::HoldCameras,
+        Self::LeaseCameras,
         Self::PushSightings,
         Self::IssueIdentity,
         Self::TrustGrantKey,
@@ -275,7 +275,7 @@ impl Action {
             Self::ConfirmHold => "hold.confirm",
             Self::ReleaseHold => "hold.release",
             Self::ListHolds => "hold.list",
-            Self::HoldCameras => "ingest.hold",
+            Self::LeaseCameras => "ingest.hold",
             Self::PushSightings => "ingest.push",
             Self::IssueIdentity => "identity.issue",
             Self::TrustGrantKey => "grant_key.trust",
@@ -323,7 +323,7 @@ impl Action {
             Self::RunRetention => [No, No, No, Yes, No, No],
             // Whoever searches keeps nothing longer: holds are for those who oversee and those whose cameras they are.
             Self::PlaceHold | Self::ConfirmHold | Self::ReleaseHold | Self::ListHolds => [No, Yes, Own, No, Yes, No],
-            Self::HoldCameras | Self::PushSightings => [No, No, No, No, No, Own],
+            Self::LeaseCameras | Self::PushSightings => [No, No, No, No, No, Own],
             // Nobody asks for these: the server does them by itself.
             Self::IssueIdentity | Self::TrustGrantKey | Self::DropGrantKey => [No, No, No, No, No, No],
             Self::PurgeCase | Self::DeleteSightings | Self::CommitSightings | Self::Connect => [No, No, No, No, No, No],

@@ -11,15 +11,20 @@ pub enum Call {
     GetServices,
     /// The same, of devices that know no other way.
     GetCapabilities,
+    /// Who made it, and which model and firmware it is.
     GetDeviceInformation,
     /// Of Media2: H.265 is named there alone.
     GetProfiles2,
+    /// Of Media2: where the stream of a profile is.
     GetStreamUri2 {
+        /// The token of the profile.
         profile: String,
     },
     /// Of Media1.
     GetProfiles1,
+    /// Of Media1: where the stream of a profile is.
     GetStreamUri1 {
+        /// The token of the profile.
         profile: String,
     },
 }

@@ -10,6 +10,8 @@
 //! is no client that could follow a redirect. An answer is bounded in size, depth and time, and has no DTD and no entities. The
 //! password itself is sent over TLS alone; otherwise a digest of it.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod address;
 mod call;
 mod choice;

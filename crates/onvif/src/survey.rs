@@ -24,6 +24,7 @@ use crate::{
 
 /// How a device is asked.
 pub struct Surveying<'a> {
+    /// `None`: it is asked without.
     pub password: Option<&'a Password>,
     /// The TLS certificate that is trusted, whoever made it.
     pub trust: Option<Pin>,
@@ -52,11 +53,16 @@ pub struct Clock {
     pub by_http: bool,
 }
 
+/// What a device says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Information {
+    /// Empty: it does not say.
     pub manufacturer: String,
+    /// Empty: it does not say.
     pub model: String,
+    /// Its version; empty: it does not say.
     pub firmware: String,
+    /// Empty: it does not say.
     pub serial: String,
 }
 
@@ -65,13 +71,17 @@ pub struct Information {
 pub struct Survey {
     /// Host and port.
     pub device: String,
+    /// `None`: it did not say.
     pub clock: Option<Clock>,
     /// What it was shown: "nothing", "digest", "token" or "basic".
     pub login: &'static str,
+    /// `None`: it did not say.
     pub information: Option<Information>,
     /// "Media2" or "Media1".
     pub media: Option<&'static str>,
+    /// In the order in which it names them.
     pub profiles: Vec<Profile>,
+    /// The profile that is watched.
     pub choice: Option<Choice>,
     /// Why no profile is watched, though it has some.
     pub no_choice: Option<NoChoice>,

@@ -8,8 +8,8 @@ use types::{AgencyId, CameraId, FootageDigest, TimeStamp};
 use vision::Vision;
 
 use crate::{
-    part::Part,
     scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats},
+    segment::Segment,
     sink::{SightingSink, SinkError},
 };
 
@@ -93,14 +93,14 @@ pub fn run_footage(
     cancel: &CancellationToken,
 ) -> Result<FootageSummary, FootageError> {
     let info = media::probe_footage(&task.footage)?;
-    run_part(task, &Part::WHOLE, &info, vision, sink, progress, cancel)
+    run_segment(task, &Segment::WHOLE, &info, vision, sink, progress, cancel)
 }
 
 /// As [`run_footage`], of one part; progress is of the part alone. The same part of the same footage gives the same sightings
 /// under the same ids, whether or not the others were looked at.
-pub fn run_part(
+pub fn run_segment(
     task: &FootageTask,
-    part: &Part,
+    part: &Segment,
     info: &FootageInfo,
     vision: &mut Vision,
     sink: &mut dyn SightingSink,
@@ -115,7 +115,7 @@ pub fn run_part(
     };
     let total = part.to.or(info.duration).map(|to| part.done(to));
     let origin = SceneOrigin::Footage { digest: task.digest, start: task.start };
-    let mut scene = Scene::of_part(task.camera.clone(), task.agency.clone(), origin, task.scene.clone(), *part);
+    let mut scene = Scene::of_segment(task.camera.clone(), task.agency.clone(), origin, task.scene.clone(), *part);
     let mut batch = Vec::new();
     let mut handed_on = Instant::now();
     let mut done = Duration::ZERO;

@@ -91,11 +91,11 @@ pub const BOUNDS: &[(&str, Bound)] = &[
     ("GetCropRequest.case_id", ID),
     ("GetCropRequest.sighting_id", ID),
     ("GetJobRequest.job_id", ID),
-    ("HoldRequest.camera_ids", many(WATCHED, 64)),
-    ("HoldRequest.cameras", many(WATCHED, 8_000)),
-    ("HoldRequest.released_ids", many(WATCHED, 64)),
-    ("HoldRequest.worker_id", ID),
     ("ImportCamerasRequest.cameras", many(5_000, 8_000)),
+    ("LeaseCamerasRequest.camera_ids", many(WATCHED, 64)),
+    ("LeaseCamerasRequest.cameras", many(WATCHED, 8_000)),
+    ("LeaseCamerasRequest.released_ids", many(WATCHED, 64)),
+    ("LeaseCamerasRequest.worker_id", ID),
     ("ListAuditRequest.action", ID),
     ("ListAuditRequest.case_id", ID),
     ("ListAuditRequest.outcome", ID),
@@ -476,7 +476,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_bytes_make_it_fail(bytes: Vec<u8>) {
-            let _ = (check("OpenCaseRequest", &bytes), check("HoldRequest", &bytes));
+            let _ = (check("OpenCaseRequest", &bytes), check("LeaseCamerasRequest", &bytes));
         }
     }
 }

@@ -19,14 +19,24 @@ const MOST_ERASED: usize = 1_000;
 /// Why bytes are not a redacted crop.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
+    /// It was not written by [`RedactedCrop::encode`].
     #[error("the picture has no mark of a redacted crop; only pictures written by sightline are read")]
     NoMark,
+    /// Bytes before, between or after the picture that we write.
     #[error("the picture holds more than a redacted crop, or less")]
     More,
+    /// The mark is there and its content is not ours.
     #[error("the mark of the redacted crop is damaged")]
     BadMark,
+    /// Larger than any crop that [`crate::redact()`] makes.
     #[error("the picture is {width}x{height}, larger than any redacted crop")]
-    Size { width: u32, height: u32 },
+    Size {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+    /// The JPEG itself can not be decoded.
     #[error("the picture is damaged")]
     Picture(#[source] image::ImageError),
 }
@@ -44,6 +54,9 @@ impl RedactedCrop {
     }
 
     /// Reads what [`Self::encode`] wrote; a picture without the mark was not redacted here and is refused.
+    ///
+    /// # Errors
+    /// [`DecodeError`] where the bytes are anything but what [`Self::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         decode(bytes)
     }

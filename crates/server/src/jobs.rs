@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{AddedJob, Catalogue, CatalogueError, Fence, Job, JobState, NewJob, TakenJob};
+use catalogue::{AddedJob, Catalogue, CatalogueError, FencingToken, Job, JobState, NewJob, TakenJob};
 use pipeline::FootageProgress;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -34,8 +34,8 @@ use crate::{
         clock::Settled,
         problem::{Kind, Problem},
     },
-    cluster::fleet::{Fleet, LEASE, RENEW, turns},
-    indexer::feed::IndexFeed,
+    cluster::membership::{Cluster, LEASE, RENEW, lease_names},
+    indexer::sync::IndexSet,
 };
 
 /// Why a job is not added, changed or removed.
@@ -57,8 +57,8 @@ pub(crate) struct Live {
 /// The queue, and what is being worked on.
 pub(crate) struct Jobs {
     catalogue: Catalogue,
-    feed: Arc<IndexFeed>,
-    fleet: Arc<Fleet>,
+    feed: Arc<IndexSet>,
+    cluster: Arc<Cluster>,
     max_queued: u32,
     pub(crate) roots: FootageRoots,
     /// For what blocks on files while somebody waits for an answer.
@@ -96,15 +96,15 @@ impl std::fmt::Debug for Jobs {
 impl Jobs {
     pub(crate) fn new(
         catalogue: Catalogue,
-        feed: Arc<IndexFeed>,
-        fleet: Arc<Fleet>,
+        feed: Arc<IndexSet>,
+        cluster: Arc<Cluster>,
         max_queued: u32,
         roots: FootageRoots,
     ) -> Self {
         Self {
             catalogue,
             feed,
-            fleet,
+            cluster,
             max_queued,
             roots,
             files: FileWork::default(),
@@ -123,7 +123,7 @@ impl Jobs {
     /// The same footage of the same camera is there with another start or other settings, or too many jobs wait.
     pub(crate) async fn add(&self, new: &NewJob) -> Result<(Job, bool), JobError> {
         let _one = self.adding.lock().await;
-        let _held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
+        let _held = self.cluster.wait_for_lease(lease_names::FOOTAGE, ADDING).await?;
         let jobs = self.catalogue.jobs_of(&new.camera, &new.footage).await?;
         let kept = |j: &&Job| !matches!(j.state, JobState::Failed(_) | JobState::Cancelled);
         if let Some(other) = jobs.iter().filter(kept).find(|j| j.id != new.id()) {
@@ -185,7 +185,7 @@ impl Jobs {
     /// added again, with another start too.
     pub(crate) async fn remove(&self, job: &Job, now: Settled) -> Result<u64, JobError> {
         let _one = self.adding.lock().await;
-        let held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
+        let held = self.cluster.wait_for_lease(lease_names::FOOTAGE, ADDING).await?;
         let job = &self.catalogue.job(&job.id).await?;
         if !job.state.is_final() {
             return Err(wrong_state(job, "cancel it first: `sightline archive cancel`"));
@@ -210,7 +210,7 @@ impl Jobs {
     }
 
     /// Takes away what came from a job's footage.
-    async fn discard(&self, job: &Job, fence: &Fence) -> Result<u64, CatalogueError> {
+    async fn discard(&self, job: &Job, fence: &FencingToken) -> Result<u64, CatalogueError> {
         let gone = self.catalogue.discard_footage(&job.spec.camera, job.spec.footage, fence).await?;
         if gone.sightings > 0
             && let Err(error) = self.feed.catch_up().await
@@ -227,9 +227,9 @@ impl Jobs {
             later.retain(|_, until| *until > Instant::now());
             later.keys().cloned().collect()
         };
-        let lasts = if self.fleet.is_shared() { LEASE } else { FOREVER };
-        let Some(taken) = self.catalogue.take_job(self.fleet.id(), lasts, &except).await? else { return Ok(None) };
-        if self.fleet.is_shared() && !taken.job.cancelling && !Path::new(&taken.job.spec.path).exists() {
+        let lasts = if self.cluster.is_shared() { LEASE } else { FOREVER };
+        let Some(taken) = self.catalogue.take_job(self.cluster.id(), lasts, &except).await? else { return Ok(None) };
+        if self.cluster.is_shared() && !taken.job.cancelling && !Path::new(&taken.job.spec.path).exists() {
             tracing::info!(job = %taken.job.id, "its file is not on this machine: left to other servers");
             self.put_back(&taken, LOOK_AGAIN).await?;
             return Ok(None);
@@ -248,7 +248,7 @@ impl Jobs {
     pub(crate) async fn renew(&self) -> Result<(), CatalogueError> {
         // Before the renewal: one that is begun meanwhile may not be among those that the renewal names.
         let active = self.active.all();
-        let ours = self.catalogue.renew_jobs(self.fleet.id(), LEASE).await?;
+        let ours = self.catalogue.renew_jobs(self.cluster.id(), LEASE).await?;
         for lost in active.iter().filter(|running| !ours.contains(&running.job.id)) {
             lost.cancel.cancel();
         }
@@ -306,7 +306,7 @@ impl Jobs {
 
 /// Says that this server still works on its jobs; puts down those that are another's by now.
 pub(crate) async fn keep_leases(jobs: Arc<Jobs>, stop: CancellationToken) {
-    if !jobs.fleet.is_shared() {
+    if !jobs.cluster.is_shared() {
         return;
     }
     loop {

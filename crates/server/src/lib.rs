@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! TLS 1.3 + client certificate ─▶ Peer (who) ─▶ services (messages) ─▶ access::Gate (may they? on the record) ─▶ search, catalogue
-//! workers (a thread each, own models) ─▶ pipeline ─▶ catalogue ─▶ IndexFeed ─▶ index
+//! workers (a thread each, own models) ─▶ pipeline ─▶ catalogue ─▶ IndexSet ─▶ index
 //! ```
 //!
 //! What it refuses: a caller without a certificate of the deployment's own authority; any call whose begin is not durably
@@ -44,7 +44,7 @@ pub use deployment::lock::{HomeLock, LockError, check_mode};
 pub use deployment::pki::PkiError;
 pub use edge::probe::{TurnedAway, turned_away};
 pub use edge::tls::TlsError;
-pub use indexer::feed::FeedError;
+pub use indexer::sync::SyncError;
 pub use janitor::retention::RetentionCounts;
 pub use lifecycle::doctor::{Finding, State, doctor};
 pub use lifecycle::reload::{ReloadError, Reloaded, reload};

@@ -6,10 +6,18 @@ use uuid::Uuid;
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
+    /// A name that is no slug.
     #[error("{kind} id {text:?} is not 1 to 63 of a-z, 0-9, '-' and '_', starting with a letter or digit")]
-    Slug { kind: &'static str, text: String },
+    Slug {
+        /// What it should name, such as "camera".
+        kind: &'static str,
+        /// The text, cut to 80 characters.
+        text: String,
+    },
+    /// The text, cut to 80 characters.
     #[error("sighting id {0:?} is not a UUID")]
     Sighting(String),
+    /// The text, cut to 80 characters.
     #[error("footage digest {0:?} is not 64 hexadecimal digits")]
     Digest(String),
 }
@@ -23,6 +31,10 @@ macro_rules! slug {
         pub struct $name(Arc<str>);
 
         impl $name {
+            /// From 1 to 63 characters of `a-z`, `0-9`, `-` and `_`, of which the first is a letter or a digit.
+            ///
+            /// # Errors
+            /// [`IdError::Slug`] where the text is anything else.
             pub fn new(text: &str) -> Result<Self, IdError> {
                 let bytes = text.as_bytes();
                 let word = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
@@ -32,6 +44,7 @@ macro_rules! slug {
                 if fits { Ok(Self(text.into())) } else { Err(IdError::Slug { kind: $kind, text: text.chars().take(80).collect() }) }
             }
 
+            /// As it was given.
             pub fn as_str(&self) -> &str {
                 &self.0
             }

@@ -4,6 +4,8 @@
 //! This crate does no I/O and knows no framework. Nothing that holds pixels ([`Frame`], [`RawCrop`]) or an appearance
 //! vector implements `Serialize` or a `Debug` that shows content: a raw picture can't leave the process by accident.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod chain;
 mod description;
 mod detection;

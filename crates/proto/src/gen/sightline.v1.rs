@@ -7469,7 +7469,7 @@ pub mod live_service_server {
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct HoldRequest {
+pub struct LeaseCamerasRequest {
     /// A UUID that stays the same when the worker starts again: which of an agency's workers this is.
     #[prost(string, tag = "1")]
     pub worker_id: ::prost::alloc::string::String,
@@ -7488,7 +7488,7 @@ pub struct HoldRequest {
     pub cameras: ::prost::alloc::vec::Vec<CameraStatus>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct HoldResponse {
+pub struct LeaseCamerasResponse {
     /// Every camera that is the worker's own now.
     #[prost(message, repeated, tag = "1")]
     pub leases: ::prost::alloc::vec::Vec<Lease>,
@@ -7652,11 +7652,13 @@ pub mod ingest_service_client {
         /// answered with all the cameras that are its own now, and it watches those and no others. What it does not renew in time
         /// goes to another worker of the agency. On the record as one call, from the first message to the last.
         /// Roles: ingest (their own organisation's cameras). Errors: INVALID_ARGUMENT, UNAVAILABLE (the server stops).
-        pub async fn hold(
+        pub async fn lease_cameras(
             &mut self,
-            request: impl tonic::IntoStreamingRequest<Message = super::HoldRequest>,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::LeaseCamerasRequest,
+            >,
         ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::HoldResponse>>,
+            tonic::Response<tonic::codec::Streaming<super::LeaseCamerasResponse>>,
             tonic::Status,
         > {
             self.inner
@@ -7669,11 +7671,11 @@ pub mod ingest_service_client {
                 })?;
             let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
-                "/sightline.v1.IngestService/Hold",
+                "/sightline.v1.IngestService/LeaseCameras",
             );
             let mut req = request.into_streaming_request();
             req.extensions_mut()
-                .insert(GrpcMethod::new("sightline.v1.IngestService", "Hold"));
+                .insert(GrpcMethod::new("sightline.v1.IngestService", "LeaseCameras"));
             self.inner.streaming(req, path, codec).await
         }
         /// Hands in sightings, the oldest first. Acknowledged is what is stored for good; the rest is sent again on the next
@@ -7719,9 +7721,9 @@ pub mod ingest_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with IngestServiceServer.
     #[async_trait]
     pub trait IngestService: std::marker::Send + std::marker::Sync + 'static {
-        /// Server streaming response type for the Hold method.
-        type HoldStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::HoldResponse, tonic::Status>,
+        /// Server streaming response type for the LeaseCameras method.
+        type LeaseCamerasStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::LeaseCamerasResponse, tonic::Status>,
             >
             + std::marker::Send
             + 'static;
@@ -7729,10 +7731,13 @@ pub mod ingest_service_server {
         /// answered with all the cameras that are its own now, and it watches those and no others. What it does not renew in time
         /// goes to another worker of the agency. On the record as one call, from the first message to the last.
         /// Roles: ingest (their own organisation's cameras). Errors: INVALID_ARGUMENT, UNAVAILABLE (the server stops).
-        async fn hold(
+        async fn lease_cameras(
             &self,
-            request: tonic::Request<tonic::Streaming<super::HoldRequest>>,
-        ) -> std::result::Result<tonic::Response<Self::HoldStream>, tonic::Status>;
+            request: tonic::Request<tonic::Streaming<super::LeaseCamerasRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::LeaseCamerasStream>,
+            tonic::Status,
+        >;
         /// Server streaming response type for the Push method.
         type PushStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::PushResponse, tonic::Status>,
@@ -7826,26 +7831,28 @@ pub mod ingest_service_server {
         }
         fn call(&mut self, req: http::Request<B>) -> Self::Future {
             match req.uri().path() {
-                "/sightline.v1.IngestService/Hold" => {
+                "/sightline.v1.IngestService/LeaseCameras" => {
                     #[allow(non_camel_case_types)]
-                    struct HoldSvc<T: IngestService>(pub Arc<T>);
+                    struct LeaseCamerasSvc<T: IngestService>(pub Arc<T>);
                     impl<
                         T: IngestService,
-                    > tonic::server::StreamingService<super::HoldRequest>
-                    for HoldSvc<T> {
-                        type Response = super::HoldResponse;
-                        type ResponseStream = T::HoldStream;
+                    > tonic::server::StreamingService<super::LeaseCamerasRequest>
+                    for LeaseCamerasSvc<T> {
+                        type Response = super::LeaseCamerasResponse;
+                        type ResponseStream = T::LeaseCamerasStream;
                         type Future = BoxFuture<
                             tonic::Response<Self::ResponseStream>,
                             tonic::Status,
                         >;
                         fn call(
                             &mut self,
-                            request: tonic::Request<tonic::Streaming<super::HoldRequest>>,
+                            request: tonic::Request<
+                                tonic::Streaming<super::LeaseCamerasRequest>,
+                            >,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as IngestService>::hold(&inner, request).await
+                                <T as IngestService>::lease_cameras(&inner, request).await
                             };
                             Box::pin(fut)
                         }
@@ -7856,7 +7863,7 @@ pub mod ingest_service_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = HoldSvc(inner);
+                        let method = LeaseCamerasSvc(inner);
                         let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

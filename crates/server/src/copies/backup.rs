@@ -12,7 +12,7 @@ use std::{
 };
 
 use access::log::{LogError, TreeHead, Trust, seal_backup, sign_head};
-use catalogue::{Catalogue, CatalogueConfig, CatalogueError, Fence};
+use catalogue::{Catalogue, CatalogueConfig, CatalogueError, FencingToken};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use types::{Day, ReceiveTime, SightingId};
@@ -507,8 +507,8 @@ pub(crate) fn sync(folder: &Path) -> Result<(), BackupError> {
 }
 
 /// Leave to delete in a catalogue that no server has opened yet: a copy, or one that is being restored.
-pub(crate) async fn whole(catalogue: &Catalogue) -> Result<Fence, CatalogueError> {
-    match catalogue.seize_turn("copy", "copy", Duration::from_secs(86_400)).await? {
+pub(crate) async fn whole(catalogue: &Catalogue) -> Result<FencingToken, CatalogueError> {
+    match catalogue.force_acquire_lease("copy", "copy", Duration::from_secs(86_400)).await? {
         Some(turn) => Ok(turn.into()),
         None => Err(CatalogueError::NotOurs { what: "the copy".to_owned() }),
     }

@@ -212,7 +212,7 @@ async fn put_right(
     let last_entry = after.last().map(|entry| entry.at);
     let last = catalogue.last_time().await?.into_iter().chain(last_entry).chain([backup.made]).max().unwrap_or(backup.made);
     let now = believed(ReceiveTime::now(), last, config, options)?;
-    let now = catalogue.see_time(now).await?;
+    let now = catalogue.advance_clock(now).await?;
 
     progress("deleting what should be gone", 0);
     let mut again = BTreeMap::new();

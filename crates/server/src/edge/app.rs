@@ -16,7 +16,7 @@ use crate::{
     credentials::{grant_keys::GrantKeys, known::KnownCertificates},
     deployment::Home,
     edge::{
-        callers::{Callers, Seldom},
+        callers::{Callers, Throttle},
         marking::Marking,
         status::{Fault, status},
     },
@@ -43,7 +43,7 @@ pub(crate) struct App {
     pub(crate) config: Config,
     pub(crate) callers: Arc<Callers>,
     /// Entries about people without a name.
-    pub(crate) strangers: Seldom,
+    pub(crate) unauthenticated: Throttle,
     pub(crate) clock: Clock,
     /// How those are told who answer for cases.
     pub(crate) notify: Arc<Notify>,

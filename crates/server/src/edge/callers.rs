@@ -32,7 +32,7 @@ struct Account {
     tokens: f64,
     filled: Instant,
     running: u32,
-    noted: Seldom,
+    noted: Throttle,
 }
 
 /// Why a call is not even looked at.
@@ -138,7 +138,7 @@ impl Callers {
 
 impl Account {
     fn new(limits: &CallerLimits, now: Instant) -> Self {
-        Self { tokens: limits.burst.into(), filled: now, running: 0, noted: Seldom::default() }
+        Self { tokens: limits.burst.into(), filled: now, running: 0, noted: Throttle::default() }
     }
 
     fn fill(&mut self, limits: &CallerLimits, now: Instant) {
@@ -150,9 +150,9 @@ impl Account {
 
 /// Lets something happen seldom.
 #[derive(Debug, Default)]
-pub(crate) struct Seldom(Mutex<Option<Instant>>);
+pub(crate) struct Throttle(Mutex<Option<Instant>>);
 
-impl Seldom {
+impl Throttle {
     pub(crate) fn note(&self, now: Instant) -> bool {
         let mut last = lock(&self.0);
         let due = last.is_none_or(|last| now.saturating_duration_since(last) >= NOTED_EVERY);

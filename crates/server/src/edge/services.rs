@@ -8,7 +8,6 @@ mod cases;
 mod convert;
 mod export;
 mod footage;
-mod hand_out;
 mod imports;
 mod ingest;
 mod keep_looking;
@@ -19,6 +18,7 @@ mod own;
 mod owners;
 mod retention;
 mod search;
+mod stream_hits;
 
 use std::sync::Arc;
 

@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use catalogue::{CatalogueError, Fence, Job, JobProgress, JobState, Plan, SegmentDone, TakenJob};
+use catalogue::{CatalogueError, FencingToken, Job, JobProgress, JobState, Plan, SegmentDone, TakenJob};
 use media::{Backoff, Footage, FootageInfo, MediaError};
 use metrics::counter;
-use pipeline::{FootageError, FootageProgress, FootageSummary, FootageTask, Part, SceneOptions, SceneStats, run_part};
+use pipeline::{FootageError, FootageProgress, FootageSummary, FootageTask, SceneOptions, SceneStats, Segment, run_segment};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use types::{Chain, ClockUncertainty, TimeSource, TimeStamp};
@@ -18,7 +18,7 @@ use vision::{ModelStore, Role, Vision, VisionOptions};
 use super::{
     JobSettings, Jobs, TRY_AGAIN,
     ended::{Ended, JobFailure},
-    running::{Left, Running},
+    running::{Running, SegmentOutcome},
     sink::CatalogueSink,
 };
 use crate::{
@@ -131,7 +131,7 @@ impl Worker {
     }
 
     /// What to do next: a part of the job that is under way for longest, else of the one that waits for longest.
-    fn next(&self) -> Result<Option<(Arc<Running>, Part)>, CatalogueError> {
+    fn next(&self) -> Result<Option<(Arc<Running>, Segment)>, CatalogueError> {
         if let Some(work) = self.jobs.active.part() {
             return Ok(Some(work));
         }
@@ -215,7 +215,7 @@ impl Worker {
         )
     }
 
-    fn work(&mut self, running: &Arc<Running>, part: &Part) {
+    fn work(&mut self, running: &Arc<Running>, part: &Segment) {
         let job = &running.job;
         let span = tracing::info_span!("job", id = %job.id, camera = %job.spec.camera, part = part.number);
         let _entered = span.enter();
@@ -231,7 +231,7 @@ impl Worker {
             tracing::info!("job put down: the server stops");
             return;
         }
-        if let Left::Over(how) = running.leave(part, how) {
+        if let SegmentOutcome::Over(how) = running.finish(part, how) {
             let how = how.and_then(|damage| read_what_was_added(running).map(|()| damage));
             self.jobs.active.remove(running);
             self.end(&TakenJob { job: job.clone(), lease: running.lease.clone() }, how);
@@ -287,7 +287,7 @@ impl Worker {
         }
         // Who is told that it is done looks for it; what another server feeds takes it a moment.
         let feed = &self.jobs.feed;
-        if !feed.is_ours()
+        if !feed.is_leader()
             && let Err(error) = self.runtime.block_on(feed.await_current(FED))
         {
             tracing::warn!(error = %Chain(&error), "index lags behind the catalogue");
@@ -295,12 +295,12 @@ impl Worker {
         self.runtime.block_on(self.jobs.catalogue.finish_job(&taken.lease, end)).map(drop)
     }
 
-    fn discard(&self, job: &Job, fence: &Fence) -> Result<(), CatalogueError> {
+    fn discard(&self, job: &Job, fence: &FencingToken) -> Result<(), CatalogueError> {
         self.runtime.block_on(self.jobs.discard(job, fence)).map(drop)
     }
 
     /// Looks at a part and stores what it shows. The damage, if only the file's readable part was wanted and kept.
-    fn footage(&mut self, running: &Running, part: &Part) -> Result<(SceneStats, Duration, Option<JobFailure>), Ended> {
+    fn footage(&mut self, running: &Running, part: &Segment) -> Result<(SceneStats, Duration, Option<JobFailure>), Ended> {
         if self.vision.is_none() {
             self.vision = Some(
                 Vision::load(&self.models, &self.options)
@@ -331,7 +331,7 @@ impl Worker {
         let mut tries = 0;
         let summary = loop {
             tries += 1;
-            let looked = run_part(&running.task, part, &running.info, vision, &mut sink, &mut progress, &running.cancel);
+            let looked = run_segment(&running.task, part, &running.info, vision, &mut sink, &mut progress, &running.cancel);
             match &looked {
                 // The same part gives the same sightings under the same ids: what is there already stays as it is.
                 Err(FootageError::Media(error)) | Ok(FootageSummary { damage: Some(error), .. })
@@ -396,13 +396,13 @@ mod tests {
     use std::{collections::BTreeMap, sync::mpsc};
 
     use catalogue::{Camera, Catalogue, CatalogueConfig, NewJob};
-    use index::{IndexSpec, Place};
+    use index::{IndexLocation, IndexSpec};
     use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ModelDigest, Size};
 
     use super::*;
     use crate::{
-        cluster::fleet::Fleet,
-        indexer::{feed::IndexFeed, feeder::Feeder},
+        cluster::membership::Cluster,
+        indexer::{leadership::Leadership, sync::IndexSet},
         jobs::footage_files::FootageRoots,
     };
 
@@ -416,11 +416,11 @@ mod tests {
         let agency = AgencyId::new("north").unwrap();
         catalogue.add_agency(&agency, "An agency").await.unwrap();
         catalogue.add_camera(&Camera::new(CameraId::new("gate").unwrap(), agency)).await.unwrap();
-        let fleet = Arc::new(Fleet::join(catalogue.clone(), None).await.unwrap());
+        let cluster = Arc::new(Cluster::join(catalogue.clone(), None).await.unwrap());
         let spec = IndexSpec { model: ModelDigest([1; 32]), appearance_len: 2 };
-        let place = Place::folder(&folder.join("index"));
-        let feed = IndexFeed::open(catalogue.clone(), &place, Feeder::of(&fleet, spec.model), spec, None).await.unwrap();
-        Arc::new(Jobs::new(catalogue, Arc::new(feed), fleet, 10, FootageRoots::new(BTreeMap::new())))
+        let place = IndexLocation::folder(&folder.join("index"));
+        let feed = IndexSet::open(catalogue.clone(), &place, Leadership::of(&cluster, spec.model), spec, None).await.unwrap();
+        Arc::new(Jobs::new(catalogue, Arc::new(feed), cluster, 10, FootageRoots::new(BTreeMap::new())))
     }
 
     /// Two parts long.
@@ -475,9 +475,9 @@ mod tests {
             let second = running.take().unwrap();
             let done = SegmentDone { number: first.number, frames: 1, detections: 0, sightings: 0, crops_refused: 0 };
             one.runtime.block_on(one.jobs.catalogue.finish_segment(&running.lease, done)).unwrap();
-            assert!(matches!(running.leave(&first, Ok((SceneStats::default(), Duration::ZERO, None))), Left::Going));
+            assert!(matches!(running.finish(&first, Ok((SceneStats::default(), Duration::ZERO, None))), SegmentOutcome::Going));
             let stored = FootageError::Sink(pipeline::SinkError(Box::new(away())));
-            let Left::Over(how) = running.leave(&second, Err(stored.into())) else { panic!("somebody works on it") };
+            let SegmentOutcome::Over(how) = running.finish(&second, Err(stored.into())) else { panic!("somebody works on it") };
             one.jobs.active.remove(&running);
             one.end(&TakenJob { job: running.job.clone(), lease: running.lease.clone() }, how.map(|_| None));
         })
@@ -524,7 +524,7 @@ mod tests {
         tokio::task::spawn_blocking(move || hung.recv_timeout(PATIENCE)).await.unwrap().unwrap();
 
         // Meanwhile this server is not heard of, but says in time that it is there.
-        jobs.catalogue.renew_jobs(jobs.fleet.id(), OVER).await.unwrap();
+        jobs.catalogue.renew_jobs(jobs.cluster.id(), OVER).await.unwrap();
         tokio::time::timeout(PATIENCE, jobs.renew()).await.expect("the renewal waits for a file").unwrap();
         assert_eq!(jobs.catalogue.take_job("another", OVER, &[]).await.unwrap(), None);
         assert!(jobs.active.all().iter().all(|running| !running.cancel.is_cancelled()));

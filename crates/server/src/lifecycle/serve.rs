@@ -25,7 +25,7 @@ use crate::{
     deployment::{Home, address_file},
     edge::{
         app::App,
-        callers::{Callers, Seldom},
+        callers::{Callers, Throttle},
         health::health,
         listen::{self, ListenError},
         marking::Marking,
@@ -190,7 +190,7 @@ impl Server {
             media::sandbox_off();
         }
         tokio::task::spawn_blocking(media::init).await.map_err(|e| ServeError::Start("decoders", std::io::Error::other(e)))??;
-        let (callers, (refused, strangers)) = (Arc::new(Callers::new(config.callers, [])), mpsc::channel(1));
+        let (callers, (refused, unauthenticated)) = (Arc::new(Callers::new(config.callers, [])), mpsc::channel(1));
         let door = Door { callers: callers.clone(), clock: clock.clone(), refused };
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), door.clone())?;
         let keys = FoundKeys::load(&home.pki().join("grant-keys"))?;
@@ -211,13 +211,13 @@ impl Server {
         };
         let roots = FootageRoots::new(config.footage_roots.clone());
         let jobs =
-            Arc::new(Jobs::new(store.catalogue.clone(), store.feed.clone(), store.fleet.clone(), config.max_queued, roots));
+            Arc::new(Jobs::new(store.catalogue.clone(), store.feed.clone(), store.cluster.clone(), config.max_queued, roots));
         let workers = Workers::start(config.workers, &jobs, &store.models, &vision.clone(), stop.clone())
             .map_err(|e| ServeError::Start("the footage workers", e))?;
         let live = Arc::new(LiveCameras::new(
             store.catalogue.clone(),
             store.feed.clone(),
-            store.fleet.clone(),
+            store.cluster.clone(),
             store.models.clone(),
             vision.clone(),
             CameraSecrets::new(&home.root().join("secrets/cameras")),
@@ -246,7 +246,7 @@ impl Server {
             jobs,
             live: live.clone(),
             callers,
-            strangers: Seldom::default(),
+            unauthenticated: Throttle::default(),
             clock,
             notify,
             rules,
@@ -278,7 +278,7 @@ impl Server {
         let (handshakes, places) = (Handshakes::new(tls), Places::new(PlaceLimits::of(&config)));
         let reloadable = Reloadable::new(home, &config, live.clone(), handshakes.clone(), places.clone(), door.clone());
         tasks.spawn("the door", tls::accept(listener, handshakes, places, door, send, stop.clone()));
-        tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), strangers));
+        tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), unauthenticated));
         tasks.spawn("the record of who was issued a certificate", follow_lists(app.certificates.clone(), stop.clone()));
         if let Some(hook) = hook {
             app.catalogue().begin_notifying().await.map_err(StoreError::from)?;
@@ -287,7 +287,7 @@ impl Server {
                 hook,
                 catalogue: app.catalogue().clone(),
                 log: app.store.log.clone(),
-                fleet: app.store.fleet.clone(),
+                cluster: app.store.cluster.clone(),
                 clock: app.clock.clone(),
             };
             tasks.spawn("telling who answers for cases", notify::tell_regularly(teller, stop.clone()));
@@ -299,11 +299,11 @@ impl Server {
             .spawn("the health of the index", index_health::tell_regularly(app.store.feed.clone(), health.clone(), stop.clone()));
         tasks.spawn("the writing of the index", flush_regularly(app.store.clone(), config.index_flush, stop.clone()));
         tasks.spawn("reindexing", reindex::follow(app.store.reindex.clone(), stop.clone()));
-        if app.store.fleet.is_shared() {
+        if app.store.cluster.is_shared() {
             tasks.spawn("following the other servers", follower::follow(app.store.clone(), app.callers.clone(), stop.clone()));
             tasks.spawn("the leases of jobs", keep_leases(app.jobs.clone(), stop.clone()));
         }
-        tasks.spawn_once("the sweep of crops", crops::sweep_crops(app.store.fleet.clone()));
+        tasks.spawn_once("the sweep of crops", crops::sweep_crops(app.store.cluster.clone()));
         tasks.spawn_once("committing to what was found", record_health::commit_found(app.catalogue().clone(), stop.clone()));
         let watching = Some(tokio::spawn(live.run(stop.clone())));
         tasks.spawn("publishing", publish_regularly(app.store.clone(), stop.clone()));
@@ -447,8 +447,8 @@ async fn finished<T>(task: &mut Option<JoinHandle<T>>) {
 }
 
 /// Who was turned away at the door goes on the record, though not each time.
-async fn note_strangers(app: Arc<App>, mut strangers: mpsc::Receiver<Refused>) {
-    while let Some(Refused { caller, code }) = strangers.recv().await {
+async fn note_strangers(app: Arc<App>, mut unauthenticated: mpsc::Receiver<Refused>) {
+    while let Some(Refused { caller, code }) = unauthenticated.recv().await {
         match caller {
             Some(caller) => app.note_turned_away(&caller, code).await,
             None => app.note_stranger(code).await,

@@ -211,7 +211,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "IngestService/Hold" => {
             add_identity(&deployed.home, "ingest", "sightline://local/ingest/ingest");
             let mut ingest = IngestServiceClient::new(deployed.channel("ingest").await);
-            let mut answers = ingest.hold(tokio_stream::empty()).await.unwrap().into_inner();
+            let mut answers = ingest.lease_cameras(tokio_stream::empty()).await.unwrap().into_inner();
             assert!(answers.message().await.unwrap().is_none());
         }
         "IngestService/Push" => {
