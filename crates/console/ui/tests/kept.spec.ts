@@ -69,6 +69,7 @@ test("verdicts and the tray outlive the page, and the next search learns from th
   await expect(page.getByRole("button", { name: "like your yes, not like your no", exact: true })).toBeVisible();
   await page.keyboard.press("Enter");
   await expect(page.getByText("Ranked by 1 yes and 1 no")).toBeVisible();
+  await expect(page.getByText("Every sighting in scope was compared")).toBeVisible();
   await expect(hits.first()).toContainText("looks like the example");
   const learned = await hits.count();
 
