@@ -2,6 +2,7 @@
 
 #[expect(clippy::unwrap_used, reason = "clippy only knows test functions, not their helpers")]
 mod access {
+    mod change;
     mod fixture;
     mod gate;
     mod grants;

@@ -76,6 +76,7 @@ pub use error::{CatalogueError, Cause};
 pub use fleet::{LivingServer, ServerPosition};
 pub use hold::StoredHold;
 pub use job::{AddedJob, Job, JobProgress, JobState, NewJob, TakenJob};
+pub use known::RecordedGrantKey;
 pub use lease::{CameraLease, Lease, LeaseFault, LeaseRequest, Leases};
 pub use list::{CasePlace, HoldPlace, JobCounts, JobPlace};
 pub use maintenance::{Maintenance, Reason};
