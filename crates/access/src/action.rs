@@ -135,6 +135,14 @@ pub enum Action {
     TrustGrantKey,
     #[serde(rename = "grant_key.drop")]
     DropGrantKey,
+    /// The server itself: from here on it takes certificates that this authority has signed.
+    #[serde(rename = "authority.trust")]
+    TrustAuthority,
+    #[serde(rename = "authority.drop")]
+    DropAuthority,
+    /// On the server's machine, by who holds the log's key: the old key introduces a new one.
+    #[serde(rename = "log_key.introduce")]
+    IntroduceLogKey,
     /// The server itself: what is seen from here on, and what is not there any more. One entry, in the transaction of the rows.
     #[serde(rename = "sightings.commit")]
     CommitSightings,
@@ -153,7 +161,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 65] = [
         Self::Search,
         Self::KeepLooking,
         Self::GetCrop,
@@ -214,6 +222,9 @@ impl Action {
         Self::IssueIdentity,
         Self::TrustGrantKey,
         Self::DropGrantKey,
+        Self::TrustAuthority,
+        Self::DropAuthority,
+        Self::IntroduceLogKey,
         Self::CommitSightings,
         Self::Connect,
     ];
@@ -280,6 +291,9 @@ impl Action {
             Self::IssueIdentity => "identity.issue",
             Self::TrustGrantKey => "grant_key.trust",
             Self::DropGrantKey => "grant_key.drop",
+            Self::TrustAuthority => "authority.trust",
+            Self::DropAuthority => "authority.drop",
+            Self::IntroduceLogKey => "log_key.introduce",
             Self::CommitSightings => "sightings.commit",
             Self::Connect => "connect",
         }
@@ -326,6 +340,7 @@ impl Action {
             Self::LeaseCameras | Self::PushSightings => [No, No, No, No, No, Own],
             // Nobody asks for these: the server does them by itself.
             Self::IssueIdentity | Self::TrustGrantKey | Self::DropGrantKey => [No, No, No, No, No, No],
+            Self::TrustAuthority | Self::DropAuthority | Self::IntroduceLogKey => [No, No, No, No, No, No],
             Self::PurgeCase | Self::DeleteSightings | Self::CommitSightings | Self::Connect => [No, No, No, No, No, No],
         };
         row[role as usize]

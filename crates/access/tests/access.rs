@@ -6,6 +6,7 @@ mod corpora;
 #[expect(clippy::unwrap_used, reason = "clippy only knows test functions, not their helpers")]
 mod access {
     mod browser;
+    mod change;
     mod fixture;
     mod gate;
     mod grants;

@@ -65,7 +65,9 @@ pub use jobs::{
 };
 pub use list::{CasePlace, HoldPlace, JobCounts, JobPlace};
 pub use open::{Catalogue, CatalogueConfig};
-pub use record::{audit::AuditRecord, difference::RecordDifference, published::Publishing, revoked::RevokedIdentity};
+pub use record::{
+    audit::AuditRecord, difference::RecordDifference, known::RecordedGrantKey, published::Publishing, revoked::RevokedIdentity,
+};
 pub use seen::prove::SeenProof;
 pub use sightings::{
     appearance::{AppearanceModel, ModelPlace},

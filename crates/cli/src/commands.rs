@@ -27,6 +27,7 @@ mod reindex;
 mod reload;
 mod restore;
 mod retention;
+mod rotate;
 mod search;
 mod serve;
 mod status;
@@ -51,6 +52,9 @@ pub(crate) enum Command {
     /// Identities: who may call, and whose certificate is not taken any more
     #[command(subcommand)]
     Identity(identity::Identity),
+    /// Exchange keys without a new deployment: the server's, the authority's, the log's, an authoriser's
+    #[command(subcommand)]
+    Rotate(rotate::Rotate),
     /// Agencies that pool cameras
     #[command(subcommand)]
     Agency(agency::Agency),
@@ -127,7 +131,7 @@ impl Command {
     }
 }
 
-/// `models`, `eval`, `appearance`, `init`, `migrate`, `backup`, `restore`, `upgrade`, `reload`, `verify`, `witness`,
+/// `models`, `eval`, `appearance`, `init`, `migrate`, `backup`, `restore`, `upgrade`, `reload`, `rotate`, `verify`, `witness`,
 /// `doctor`, `man`, `completions` and `log verify` need no server; everything else but `serve`
 /// calls one.
 pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
@@ -136,6 +140,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Serve(c) => c.run(ctx).await,
         Command::Ingest(c) => c.run(ctx).await,
         Command::Identity(c) => c.run(ctx).await,
+        Command::Rotate(c) => c.run(ctx).await,
         Command::Agency(c) => c.run(ctx).await,
         Command::Camera(c) => c.run(ctx).await,
         Command::Archive(c) => c.run(ctx).await,

@@ -16,7 +16,7 @@ use crate::args::Cli;
 const OF_OTHERS: &[&str] = &["--profile", "--release", "--test", "--uri"];
 
 /// What looks like a configuration key and is a file, beside the words of [`access::Action`].
-const FILES: &[&str] = &["log.high-water", "log.key", "log.pub", "server.pem", "server.key", "index.rs"];
+const FILES: &[&str] = &["log.high-water", "log.key", "log.pub", "log.introductions", "server.pem", "server.key", "index.rs"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

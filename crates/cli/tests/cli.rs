@@ -63,6 +63,8 @@ mod reload;
 mod retention;
 #[path = "cli/rollback.rs"]
 mod rollback;
+#[path = "cli/rotate.rs"]
+mod rotate;
 #[path = "cli/servers.rs"]
 mod servers;
 #[path = "cli/status.rs"]

@@ -37,8 +37,12 @@ pub use copies::restore::{Again, RestoreError, RestoreOptions, Restored, restore
 pub use copies::upgrade::{Plan, UpgradeError, Upgraded, plan_upgrade, roll_back, upgrade};
 pub use credentials::error::DeploymentError;
 pub use credentials::grant_keys::GrantKeyError;
-pub use credentials::identities::{IssuedIdentity, NewIdentity, OfflineIdentities, issue, issue_to_service};
-pub use credentials::init::{Deployment, InitOptions};
+pub use credentials::identities::{IssuedIdentity, NewIdentity, OfflineIdentities, issue, issue_by, issue_to_service};
+pub use credentials::init::{AUTHORITY, Deployment, InitOptions};
+pub use credentials::rotate::{
+    NewGrantKey, RotateError, RotatedGrantKey, RotatedLogKey, RotatedServer, drop_old_authority, rotate_authority,
+    rotate_grant_key, rotate_log_key, rotate_server,
+};
 pub use deployment::Home;
 pub use deployment::lock::{HomeLock, LockError, check_mode};
 pub use deployment::pki::PkiError;

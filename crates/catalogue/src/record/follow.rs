@@ -9,7 +9,7 @@ use access::AuditEntry;
 use sqlx::Row;
 use types::CaseId;
 
-use super::{audit::record, recorded::Recorded};
+use super::{audit::record, known::RecordedGrantKey, recorded::Recorded};
 use crate::{
     Catalogue, CatalogueError, StoredCase,
     cases::stored::stored,
@@ -94,9 +94,21 @@ impl Catalogue {
         self.recorded().known.certificates.contains(&(serial.to_owned(), key_sha256.to_owned()))
     }
 
-    /// Owners and fingerprints of the grant keys that the record says are trusted.
-    pub async fn grant_keys_on_record(&self) -> Result<BTreeSet<(String, String)>, CatalogueError> {
+    /// The grant keys that the record says are trusted.
+    pub async fn grant_keys_on_record(&self) -> Result<BTreeSet<RecordedGrantKey>, CatalogueError> {
         self.follow_record().await?;
         Ok(self.recorded().known.grant_keys.clone())
+    }
+
+    /// Fingerprints of the authorities that the record says are trusted.
+    pub async fn authorities_on_record(&self) -> Result<BTreeSet<String>, CatalogueError> {
+        self.follow_record().await?;
+        Ok(self.recorded().known.authorities.clone())
+    }
+
+    /// What the record says of the keys that the log has had; `None` where it still has its first one.
+    pub async fn log_keys_on_record(&self) -> Result<Option<String>, CatalogueError> {
+        self.follow_record().await?;
+        Ok(self.recorded().known.log_keys.clone())
     }
 }

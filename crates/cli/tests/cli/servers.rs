@@ -669,7 +669,7 @@ fn killed(index: Option<&IndexServer>) {
         server.json(&["log", "verify"]);
         let log = server.home().join("log");
         let key = read_key(&server.home().join("pki/log.pub")).unwrap();
-        let trust = access::log::Trust { log: key, witnesses: Vec::new(), quorum: 0 };
+        let trust = access::log::Trust::of(key);
         let now = read_note(&log.join("checkpoint")).unwrap().unwrap();
         checkpoints.insert(now.to_string());
         for seen in &checkpoints {

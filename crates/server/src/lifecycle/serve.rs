@@ -21,6 +21,7 @@ use crate::{
     credentials::{
         grant_keys::{FoundKeys, GrantKeyError},
         known::{KnownCertificates, follow_lists},
+        rotate,
     },
     deployment::{Home, address_file},
     edge::{
@@ -149,7 +150,7 @@ pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr), log: impl Fn(Opt
             () = &mut signal => break None,
             part = server.ended() => break Some(part),
             () = &mut alive => break None,
-            _ = again.recv() => reload::at_signal(&server.reloadable, &log),
+            _ = again.recv() => reload::at_signal(&server.reloadable, &log).await,
         }
     };
     service::stopping();
@@ -192,11 +193,18 @@ impl Server {
         tokio::task::spawn_blocking(media::init).await.map_err(|e| ServeError::Start("decoders", std::io::Error::other(e)))??;
         let (callers, (refused, unauthenticated)) = (Arc::new(Callers::new(config.callers, [])), mpsc::channel(1));
         let door = Door { callers: callers.clone(), clock: clock.clone(), refused };
+        rotate::finish(home).map_err(|e| ServeError::Start("the keys that were to be exchanged", e))?;
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), door.clone())?;
         let keys = FoundKeys::load(&home.pki().join("grant-keys"))?;
         let hook = config.notify.as_ref().map(|notify| Hook::new(home, notify)).transpose()?;
         let store = Arc::new(Store::open(home, &config).await?);
         store.log.introduce().await.map_err(StoreError::from)?;
+        match reload::trust_authorities(home, &store, clock.now()).await {
+            Ok(()) => {}
+            Err(reload::Refused::Record(error)) => return Err(error.into()),
+            Err(reload::Refused::Tls(error)) => return Err(error.into()),
+            Err(error) => return Err(ServeError::Start("the authorities", std::io::Error::other(error))),
+        }
         let keys = keys.trust(&store.catalogue, &store.log, clock.now()).await?;
         let listener = bind(config.listen).await?;
         let address = listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
@@ -268,6 +276,7 @@ impl Server {
         if let Err(error) = app.certificates.know_issued().await {
             tracing::error!(error = %Chain(&error), "what was issued is not on the record yet");
         }
+        app.certificates.know_own().await.map_err(StoreError::from)?;
         set_health(&health, true).await;
         app.tell_record_health().await;
         if !media::sandboxed() {
@@ -276,7 +285,7 @@ impl Server {
         let mut tasks = Parts::default();
         let (send, connections) = mpsc::channel(16);
         let (handshakes, places) = (Handshakes::new(tls), Places::new(PlaceLimits::of(&config)));
-        let reloadable = Reloadable::new(home, &config, live.clone(), handshakes.clone(), places.clone(), door.clone());
+        let reloadable = Reloadable::new(&app, handshakes.clone(), places.clone(), door.clone());
         tasks.spawn("the door", tls::accept(listener, handshakes, places, door, send, stop.clone()));
         tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), unauthenticated));
         tasks.spawn("the record of who was issued a certificate", follow_lists(app.certificates.clone(), stop.clone()));
