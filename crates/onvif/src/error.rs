@@ -38,6 +38,12 @@ pub enum OnvifError {
     NoMedia { device: String },
     #[error("{device}: it names no address for the stream of profile {profile}")]
     NoStream { device: String, profile: String },
+    #[error("{device}: it is no recorder that others can search and play (ONVIF Profile G)")]
+    NoRecorder { device: String },
+    #[error("{device}: it has no recording {recording:?}")]
+    NoRecording { device: String, recording: String },
+    #[error("{device}: it names no address to play the recording {recording:?} from")]
+    NoReplay { device: String, recording: String },
 }
 
 impl OnvifError {
@@ -60,6 +66,9 @@ impl OnvifError {
             Self::Fault { .. } => "device_fault",
             Self::NoMedia { .. } => "no_media",
             Self::NoStream { .. } => "no_stream",
+            Self::NoRecorder { .. } => "no_recorder",
+            Self::NoRecording { .. } => "no_recording",
+            Self::NoReplay { .. } => "no_replay",
         }
     }
 
@@ -94,6 +103,14 @@ impl OnvifError {
             }
             Self::Fault { .. } => "give its stream by hand with `sightline camera source`, or update the camera".into(),
             Self::NoMedia { .. } => "is it a camera? Give its stream with `sightline camera source` if it has one".into(),
+            Self::NoRecorder { .. } => {
+                "switch ONVIF Profile G (search and replay) on in the recorder, or export its footage as files and add them with `sightline archive add`"
+                    .into()
+            }
+            Self::NoRecording { .. } => "see what it has with `sightline recorder recordings`, and map that".into(),
+            Self::NoReplay { .. } => {
+                "give its ONVIF user the right to play recordings, or export the footage and add it with `sightline archive add`".into()
+            }
             Self::NoStream { .. } => "take another profile with --profile, or give its stream with `sightline camera source`".into(),
         }
     }
