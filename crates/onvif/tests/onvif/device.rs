@@ -290,11 +290,17 @@ fn inside(call: &str, port: u16, quirks: &Quirks) -> (u16, String) {
             format!("<tds:GetServicesResponse>{one}{two}{recorder}</tds:GetServicesResponse>")
         }
         "GetCapabilities" => format!(
-            "<tds:GetCapabilitiesResponse><tds:Capabilities><tt:Media><tt:XAddr>{}</tt:XAddr></tt:Media><tt:Extension>\
-             <tt:Search><tt:XAddr>{}</tt:XAddr></tt:Search><tt:Replay><tt:XAddr>{}</tt:XAddr></tt:Replay></tt:Extension></tds:Capabilities></tds:GetCapabilitiesResponse>",
+            "<tds:GetCapabilitiesResponse><tds:Capabilities><tt:Media><tt:XAddr>{}</tt:XAddr></tt:Media>{}</tds:Capabilities></tds:GetCapabilitiesResponse>",
             at("/onvif/media"),
-            at("/onvif/search"),
-            at("/onvif/replay")
+            if quirks.recordings.is_empty() {
+                String::new()
+            } else {
+                format!(
+                    "<tt:Extension><tt:Search><tt:XAddr>{}</tt:XAddr></tt:Search><tt:Replay><tt:XAddr>{}</tt:XAddr></tt:Replay></tt:Extension>",
+                    at("/onvif/search"),
+                    at("/onvif/replay")
+                )
+            }
         ),
         "GetDeviceInformation" => "<tds:GetDeviceInformationResponse><tds:Manufacturer>Quirk</tds:Manufacturer><tds:Model>Q1</tds:Model>\
              <tds:FirmwareVersion>1.0</tds:FirmwareVersion><tds:SerialNumber>SerialNumber</tds:SerialNumber></tds:GetDeviceInformationResponse>".into(),

@@ -58,7 +58,7 @@ async fn a_recorder_tells_what_it_has_and_where_the_gaps_are_whatever_it_wants_t
         want.push((at(1200), at(1300)));
         assert_eq!(gaps, Coverage::Gaps(want), "{quirks:?}");
         let url = ask!(device, |host, how| replay_address(&host, &how, "rec-1")).unwrap();
-        assert_eq!((url.authority().as_str(), url.path_and_query()), ("127.0.0.1:554", "/replay/rec-1"));
+        assert_eq!((url.authority().as_str(), url.path_and_query().as_str()), ("127.0.0.1:554", "/replay/rec-1"));
         assert_eq!(device.wrong(), Vec::<String>::new());
         for asked in device.asked() {
             assert!(asked.contains("<c:Get") || asked.contains("<c:Find"), "{asked}");
