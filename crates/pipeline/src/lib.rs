@@ -11,6 +11,7 @@
 //! [`Spool`] keeps, on disk and bounded, what was seen and is not known to be stored yet. This crate knows no catalogue and
 //! no search.
 
+mod archived;
 mod attention;
 mod candidate;
 mod closer;
@@ -24,6 +25,7 @@ mod spool;
 mod surroundings;
 mod watchers;
 
+pub use archived::Archived;
 pub use attention::{Attention, AttentionOptions, Looks};
 pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage, run_part};
 pub use live::{FrameCounts, LEFT_ALONE, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};

@@ -149,16 +149,19 @@ pub enum TimeSource {
     SenderReport,
     /// Our clock when the frame arrived.
     Received,
+    /// The recorder's clock, as it says of each picture that it plays.
+    Recorder,
 }
 
 impl TimeSource {
-    pub const ALL: [Self; 3] = [Self::Given, Self::SenderReport, Self::Received];
+    pub const ALL: [Self; 4] = [Self::Given, Self::SenderReport, Self::Received, Self::Recorder];
 
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Given => "given",
             Self::SenderReport => "sender_report",
             Self::Received => "received",
+            Self::Recorder => "recorder",
         }
     }
 
