@@ -34,6 +34,18 @@ pub enum Action {
     ImportCameras,
     #[serde(rename = "camera.export")]
     ExportCameras,
+    #[serde(rename = "recorder.add")]
+    AddRecorder,
+    #[serde(rename = "recorder.list")]
+    ListRecorders,
+    #[serde(rename = "recorder.recordings")]
+    ListRecordings,
+    #[serde(rename = "recorder.map")]
+    MapRecording,
+    #[serde(rename = "recorder.remove")]
+    RemoveRecorder,
+    #[serde(rename = "footage.pull")]
+    AddRecordings,
     #[serde(rename = "case.open")]
     OpenCase,
     #[serde(rename = "case.authorise")]
@@ -161,7 +173,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 65] = [
+    pub const ALL: [Self; 71] = [
         Self::Search,
         Self::KeepLooking,
         Self::GetCrop,
@@ -174,6 +186,12 @@ impl Action {
         Self::CameraStatus,
         Self::ImportCameras,
         Self::ExportCameras,
+        Self::AddRecorder,
+        Self::ListRecorders,
+        Self::ListRecordings,
+        Self::MapRecording,
+        Self::RemoveRecorder,
+        Self::AddRecordings,
         Self::OpenCase,
         Self::AuthoriseCase,
         Self::GetCase,
@@ -243,6 +261,12 @@ impl Action {
             Self::CameraStatus => "camera.status",
             Self::ImportCameras => "camera.import",
             Self::ExportCameras => "camera.export",
+            Self::AddRecorder => "recorder.add",
+            Self::ListRecorders => "recorder.list",
+            Self::ListRecordings => "recorder.recordings",
+            Self::MapRecording => "recorder.map",
+            Self::RemoveRecorder => "recorder.remove",
+            Self::AddRecordings => "footage.pull",
             Self::OpenCase => "case.open",
             Self::AuthoriseCase => "case.authorise",
             Self::GetCase => "case.get",
@@ -314,6 +338,8 @@ impl Action {
             Self::ListAgencies | Self::ListCameras | Self::Status => [Yes, Yes, Yes, Yes, Yes, No],
             Self::AddCamera | Self::SetCameraSource | Self::CameraStatus => [No, No, Own, Yes, No, No],
             Self::ImportCameras | Self::ExportCameras => [No, No, Own, Yes, No, No],
+            Self::AddRecorder | Self::ListRecorders | Self::ListRecordings | Self::MapRecording => [No, No, Own, Yes, No, No],
+            Self::RemoveRecorder | Self::AddRecordings => [No, No, Own, Yes, No, No],
             Self::OpenCase => [Yes, No, No, No, No, No],
             Self::AuthoriseCase => [No, Own, No, No, No, No],
             Self::GetCase | Self::ListCases => [Own, Yes, No, No, Yes, No],

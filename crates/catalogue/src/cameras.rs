@@ -4,3 +4,4 @@ pub(crate) mod access_list;
 pub(crate) mod agency;
 pub(crate) mod camera;
 pub(crate) mod pooled;
+pub(crate) mod recorder;

@@ -41,6 +41,7 @@ pub use cameras::{
     access_list::CameraAccess,
     agency::Agency,
     camera::{Camera, Position, SourceUrl},
+    recorder::{NewRecorder, Recorder, RecorderMap},
 };
 pub use cases::{
     event::StoredEvent,

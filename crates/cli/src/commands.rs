@@ -23,6 +23,7 @@ mod migrate;
 mod models;
 mod purpose;
 mod query;
+mod recorder;
 mod reindex;
 mod reload;
 mod restore;
@@ -61,6 +62,9 @@ pub(crate) enum Command {
     /// Cameras
     #[command(subcommand)]
     Camera(camera::Camera),
+    /// Recorders: what they hold is looked at where it lies
+    #[command(subcommand)]
+    Recorder(recorder::Recorder),
     /// Archived footage: files become sightings
     #[command(subcommand)]
     Archive(archive::Archive),
@@ -143,6 +147,7 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Rotate(c) => c.run(ctx).await,
         Command::Agency(c) => c.run(ctx).await,
         Command::Camera(c) => c.run(ctx).await,
+        Command::Recorder(c) => c.run(ctx).await,
         Command::Archive(c) => c.run(ctx).await,
         Command::Case(c) => c.run(ctx).await,
         Command::Search(c) => c.run(ctx).await,

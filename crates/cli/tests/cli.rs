@@ -57,6 +57,8 @@ mod qdrant;
 mod quiet;
 #[path = "cli/record.rs"]
 mod record;
+#[path = "cli/recorders.rs"]
+mod recorders;
 #[path = "cli/reload.rs"]
 mod reload;
 #[path = "cli/retention.rs"]

@@ -11,6 +11,7 @@ use crate::{
     MediaError, Sampling, allowed,
     element::{broken, element},
     pixels::FORMATS,
+    replayed::Span,
     sampling::Sampler,
     shared::{Shared, WAITING},
 };
@@ -116,6 +117,17 @@ impl Chain {
     /// If only keyframes are wanted, drops what needs other pictures before anything is spent on it.
     fn watch_encoded(&self, pad: &gst::Pad) {
         let (shared, keyframes_only) = (self.shared.clone(), self.sampling.keyframes_only);
+        if shared.span.is_some() {
+            let shared = shared.clone();
+            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+                if let (Some(event), Some(span)) = (info.event(), &shared.span)
+                    && event.type_() == gst::EventType::Eos
+                {
+                    span.ends();
+                }
+                gst::PadProbeReturn::Ok
+            });
+        }
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let Some(buffer) = info.buffer() else { return gst::PadProbeReturn::Ok };
             if !keyframes_only {
@@ -136,7 +148,11 @@ impl Chain {
     /// Drops what the sampling rate does not want, right where it leaves the decoder.
     fn gate(&self, pad: &gst::Pad) {
         let shared = self.shared.clone();
-        let gate = Mutex::new(Gate::new(self.sampling.fps));
+        let mut gate = Gate::new(self.sampling.fps);
+        if let Some(after) = self.shared.span.as_ref().and_then(Span::after) {
+            gate.sampler.wants(after);
+        }
+        let gate = Mutex::new(gate);
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
             Shared::count(&shared.decoded);
@@ -144,6 +160,9 @@ impl Chain {
                 Shared::count(&shared.corrupt);
             }
             let running = buffer.pts().and_then(|pts| timeline(pad, pts, &shared));
+            if shared.span.as_ref().is_some_and(|span| !span.wants(running.map(Into::into))) {
+                return gst::PadProbeReturn::Drop;
+            }
             let mut gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(passed) = gate.pass(running, buffer.duration(), &shared) else { return gst::PadProbeReturn::Drop };
             if let Some(pts) = passed.new_running.and_then(|running| position(pad, running, &shared)) {

@@ -53,6 +53,7 @@ mod fault;
 #[cfg(any(test, feature = "fuzzing"))]
 mod fuzzing;
 mod message;
+pub(crate) mod replay;
 
 /// Lives as long as its reader.
 pub(crate) struct Door {
@@ -220,7 +221,7 @@ impl Behind {
                 _ => return Ended::Closed,
             }
         }
-        let ended = match self.connect(deadline).await {
+        let ended = match connect(&self.camera, deadline).await {
             Ok((camera, at)) => {
                 talk.at = at;
                 talk.carry(&mut gstreamer, camera, asked, deadline).await
@@ -241,41 +242,6 @@ impl Behind {
         Ended::Fault(fault)
     }
 
-    /// To an address that was checked, and to that alone.
-    async fn connect(&self, deadline: Instant) -> Result<(Box<dyn Stream>, IpAddr), Ended> {
-        let url = self.camera.url();
-        let found = addresses(&url.host(), url.port(), deadline).await;
-        let (known, may): (bool, Vec<_>) =
-            (!found.is_empty(), found.into_iter().filter(|a| self.camera.networks.allow(a.ip())).collect());
-        if may.is_empty() {
-            return Err(if known { Ended::Fault(DoorFault::Outside) } else { Ended::Closed });
-        }
-        for (i, address) in may.iter().enumerate() {
-            let now = Instant::now();
-            let left = u32::try_from(may.len() - i).unwrap_or(u32::MAX);
-            let until = now + deadline.saturating_duration_since(now) / left;
-            let Ok(Ok(stream)) = timeout_at(until, TcpStream::connect(address)).await else { continue };
-            let _ = stream.set_nodelay(true);
-            let at = address.ip().to_canonical();
-            if url.scheme() != StreamScheme::Rtsps {
-                return Ok((Box::new(stream), at));
-            }
-            let secured = timeout_at(deadline, secure(&url.host(), stream, self.camera.trust)).await;
-            let secured = secured.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
-            return match secured {
-                Ok(stream) => Ok((Box::new(stream), at)),
-                Err(NoTls::Untrusted(pin)) => Err(Ended::Fault(DoorFault::Untrusted(pin))),
-                Err(NoTls::Another(pin)) => Err(Ended::Fault(DoorFault::OtherCertificate(pin))),
-                Err(NoTls::Failed(error)) => {
-                    // For whoever runs this machine; the camera's owner is told no more than of any other silence.
-                    tracing::warn!(camera = %self.camera, %error, "no TLS with the camera");
-                    Err(Ended::Closed)
-                }
-            };
-        }
-        Err(Ended::Closed)
-    }
-
     /// Whether an address in a redirect is this camera's.
     fn is_own(&self, to: &StreamUrl, at: IpAddr) -> bool {
         let url = self.camera.url();
@@ -283,6 +249,40 @@ impl Behind {
         let same_host = to.host() == url.host() || to.host().parse().is_ok_and(|ip: IpAddr| ip.to_canonical() == at);
         same_host && to.port() == url.port() && tls(to) == tls(url)
     }
+}
+
+/// To an address that was checked, and to that alone.
+async fn connect(camera: &RtspSource, deadline: Instant) -> Result<(Box<dyn Stream>, IpAddr), Ended> {
+    let url = camera.url();
+    let found = addresses(&url.host(), url.port(), deadline).await;
+    let (known, may): (bool, Vec<_>) = (!found.is_empty(), found.into_iter().filter(|a| camera.networks.allow(a.ip())).collect());
+    if may.is_empty() {
+        return Err(if known { Ended::Fault(DoorFault::Outside) } else { Ended::Closed });
+    }
+    for (i, address) in may.iter().enumerate() {
+        let now = Instant::now();
+        let left = u32::try_from(may.len() - i).unwrap_or(u32::MAX);
+        let until = now + deadline.saturating_duration_since(now) / left;
+        let Ok(Ok(stream)) = timeout_at(until, TcpStream::connect(address)).await else { continue };
+        let _ = stream.set_nodelay(true);
+        let at = address.ip().to_canonical();
+        if url.scheme() != StreamScheme::Rtsps {
+            return Ok((Box::new(stream), at));
+        }
+        let secured = timeout_at(deadline, secure(&url.host(), stream, camera.trust)).await;
+        let secured = secured.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
+        return match secured {
+            Ok(stream) => Ok((Box::new(stream), at)),
+            Err(NoTls::Untrusted(pin)) => Err(Ended::Fault(DoorFault::Untrusted(pin))),
+            Err(NoTls::Another(pin)) => Err(Ended::Fault(DoorFault::OtherCertificate(pin))),
+            Err(NoTls::Failed(error)) => {
+                // For whoever runs this machine; the camera's owner is told no more than of any other silence.
+                tracing::warn!(camera = %camera, %error, "no TLS with the camera");
+                Err(Ended::Closed)
+            }
+        };
+    }
+    Err(Ended::Closed)
 }
 
 /// What is said over one connection.

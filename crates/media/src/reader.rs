@@ -19,6 +19,7 @@ use crate::{
     element::{broken, element},
     pixels::{self, Pixels},
     reordered,
+    replayed::{Line, Span, feeder},
     shared::Shared,
     verdict::Complaints,
 };
@@ -52,6 +53,8 @@ enum Origin {
         /// A picture with a sender report's time has come.
         heard: bool,
     },
+    /// A recording on a recorder.
+    Replay,
 }
 
 /// How a decoder comes to a camera: through the door of its parent, and nowhere else.
@@ -165,6 +168,7 @@ impl LocalReader {
                 let (chain, weak) = (Arc::new(chain), pipeline.downgrade());
                 source.connect_pad_added(move |_, pad| {
                     let Some(pipeline) = weak.upgrade() else { return };
+                    reordered::watch(pad);
                     if let Err(error) = parse_rtp(&pipeline, pad, &chain) {
                         chain.fail(&error);
                     }
@@ -177,6 +181,28 @@ impl LocalReader {
         Ok(reader)
     }
 
+    /// Starts to read what a recorder plays; its packets come with their times.
+    pub(crate) fn open_replay(line: &Line, sampling: Sampling) -> Result<Self, MediaError> {
+        load()?;
+        let source = element("appsrc")?;
+        let shared = Shared::of_span(line.span());
+        let mut reader = Self::with(
+            "recorder".to_owned(),
+            Origin::Replay,
+            shared,
+            |pipeline, chain| {
+                pipeline.add(&source).map_err(broken)?;
+                let pad = source.static_pad("src").ok_or_else(|| broken("no source pad"))?;
+                parse_rtp(pipeline, &pad, &Arc::new(chain))
+            },
+            sampling,
+        )?;
+        let source = source.downcast().map_err(|_| broken("appsrc is no appsrc"))?;
+        feeder::feed(line, source, &reader.shared)?;
+        reader.start()?;
+        Ok(reader)
+    }
+
     fn new(
         input: String,
         origin: Origin,
@@ -184,9 +210,19 @@ impl LocalReader {
         source: impl FnOnce(&gst::Pipeline, Chain) -> Result<(), MediaError>,
         sampling: Sampling,
     ) -> Result<Self, MediaError> {
+        Self::with(input, origin, Shared::new(from_inside), source, sampling)
+    }
+
+    fn with(
+        input: String,
+        origin: Origin,
+        shared: Shared,
+        source: impl FnOnce(&gst::Pipeline, Chain) -> Result<(), MediaError>,
+        sampling: Sampling,
+    ) -> Result<Self, MediaError> {
         let pipeline = gst::Pipeline::new();
         let bus = pipeline.bus().ok_or_else(|| broken("a pipeline without a bus"))?;
-        let shared = Arc::new(Shared::new(from_inside));
+        let shared = Arc::new(shared);
         let live = matches!(origin, Origin::Camera { .. });
         let (chain, sink) = Chain::new(&pipeline, &shared, sampling, live)?;
         // From here on a failure must tear down what was made: the reader's drop does.
@@ -226,6 +262,10 @@ impl LocalReader {
             if let Some(ended) = &self.ended {
                 return ended.clone().map(|()| None);
             }
+            if self.shared.span.as_ref().is_some_and(Span::is_nothing) {
+                self.ended = Some(self.end());
+                continue;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             if let Some(sample) = pulled.take().or_else(|| self.sink.try_pull_sample(clock_time(left.min(TICK)))) {
                 match self.picture(&sample) {
@@ -263,7 +303,7 @@ impl LocalReader {
     /// being plugged in; then nothing will ever come, and nobody says so.
     fn alive(&self) -> bool {
         let elements = self.pipeline.iterate_recurse().into_iter().flatten();
-        let live = matches!(self.origin, Origin::Camera { .. });
+        let live = !matches!(self.origin, Origin::File { .. });
         live || elements.flat_map(|element| element.pads()).any(|pad| pad.task_state() == gst::TaskState::Started)
     }
 
@@ -304,7 +344,7 @@ impl LocalReader {
     /// As announced by the container; `None` for cameras and bare video streams.
     fn duration(&self) -> Option<Duration> {
         match &self.origin {
-            Origin::Camera { .. } | Origin::File { lasts: Lasts::Nobody, .. } => None,
+            Origin::Camera { .. } | Origin::Replay | Origin::File { lasts: Lasts::Nobody, .. } => None,
             Origin::File { lasts: Lasts::Clock(duration), .. } => *duration,
             Origin::File { .. } => self.announced(),
         }
@@ -358,6 +398,10 @@ impl LocalReader {
 
     /// The stream ended without an error: was that all of it?
     fn end(&self) -> Result<(), MediaError> {
+        if let Some(span) = &self.shared.span {
+            let what = "the recorder stopped in the middle".into();
+            return if span.is_cut() { Err(MediaError::Unreachable { input: self.input.clone(), what }) } else { Ok(()) };
+        }
         let Origin::File { completeness, .. } = &self.origin else {
             return if self.shared.first().is_some() { Ok(()) } else { Err(self.verdict()) };
         };
@@ -378,7 +422,7 @@ impl LocalReader {
     fn verdict(&self) -> MediaError {
         let (input, at) = (self.input.clone(), self.shared.reached());
         match &self.origin {
-            Origin::Camera { .. } => self.complaints.about_camera(input, &self.shared),
+            Origin::Camera { .. } | Origin::Replay => self.complaints.about_camera(input, &self.shared),
             Origin::File { completeness: Completeness::Cut(what), .. } => {
                 let of = self.announced().filter(|of| *of > at);
                 MediaError::Truncated { input, at, of, what: what.clone() }
@@ -450,7 +494,6 @@ fn parse_rtp(pipeline: &gst::Pipeline, pad: &gst::Pad, chain: &Arc<Chain>) -> Re
     parse.connect_pad_added(move |_, pad| chain.offer(pad));
     let sink = parse.static_pad("sink").ok_or_else(|| broken("parsebin without a sink"))?;
     parse.sync_state_with_parent().map_err(broken)?;
-    reordered::watch(pad);
     pad.link(&sink).map_err(broken)?;
     Ok(())
 }

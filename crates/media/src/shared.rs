@@ -11,6 +11,8 @@ use std::{
 
 use gstreamer as gst;
 
+use crate::{replay::LEAD, replayed::Span};
+
 /// Frames that may wait for the reader.
 pub(crate) const WAITING: u32 = 4;
 
@@ -54,6 +56,8 @@ pub(crate) struct Found {
 pub(crate) struct Shared {
     /// Reading begins inside the file: times are the file's own, since jumping starts those of playing anew.
     pub(crate) from_inside: bool,
+    /// Of a recorder: what of its pictures is wanted.
+    pub(crate) span: Option<Span>,
     found: Mutex<Found>,
     pub(crate) decoded: AtomicU64,
     sampled: AtomicU64,
@@ -72,6 +76,13 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(from_inside: bool) -> Self {
         Self { from_inside, ..Self::default() }
+    }
+
+    /// Of a recorder: media time begins where it was asked to, whenever the first picture comes.
+    pub(crate) fn of_span(span: Span) -> Self {
+        let shared = Self { span: Some(span), ..Self::default() };
+        shared.first_or(LEAD);
+        shared
     }
 
     pub(crate) fn found(&self) -> MutexGuard<'_, Found> {

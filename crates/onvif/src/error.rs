@@ -131,6 +131,28 @@ pub enum OnvifError {
         /// The token.
         profile: String,
     },
+    /// It has no Profile G.
+    #[error("{device}: it is no recorder that others can search and play (ONVIF Profile G)")]
+    NoRecorder {
+        /// Host and port.
+        device: String,
+    },
+    /// No recording has this token.
+    #[error("{device}: it has no recording {recording:?}")]
+    NoRecording {
+        /// Host and port.
+        device: String,
+        /// The token.
+        recording: String,
+    },
+    /// The answer has no address, or none that is read here.
+    #[error("{device}: it names no address to play the recording {recording:?} from")]
+    NoReplay {
+        /// Host and port.
+        device: String,
+        /// The token.
+        recording: String,
+    },
 }
 
 impl OnvifError {
@@ -153,6 +175,9 @@ impl OnvifError {
             Self::Fault { .. } => "device_fault",
             Self::NoMedia { .. } => "no_media",
             Self::NoStream { .. } => "no_stream",
+            Self::NoRecorder { .. } => "no_recorder",
+            Self::NoRecording { .. } => "no_recording",
+            Self::NoReplay { .. } => "no_replay",
         }
     }
 
@@ -187,6 +212,14 @@ impl OnvifError {
             }
             Self::Fault { .. } => "give its stream by hand with `sightline camera source`, or update the camera".into(),
             Self::NoMedia { .. } => "is it a camera? Give its stream with `sightline camera source` if it has one".into(),
+            Self::NoRecorder { .. } => {
+                "switch ONVIF Profile G (search and replay) on in the recorder, or export its footage as files and add them with `sightline archive add`"
+                    .into()
+            }
+            Self::NoRecording { .. } => "see what it has with `sightline recorder recordings`, and map that".into(),
+            Self::NoReplay { .. } => {
+                "give its ONVIF user the right to play recordings, or export the footage and add it with `sightline archive add`".into()
+            }
             Self::NoStream { .. } => "take another profile with --profile, or give its stream with `sightline camera source`".into(),
         }
     }

@@ -4,6 +4,7 @@
 //! ```text
 //! discover ─ UDP 3702 ─▶ every camera here, or each address of a subnet
 //! survey   ─ HTTP ─────▶ the host that was given, and nothing else ─▶ clock, device, profiles, the choice, its address
+//! recorder ─ HTTP ─────▶ the same ─▶ clock, device, recordings; coverage: the gaps in one; replay_address: where it is played
 //! ```
 //!
 //! The host is always the one that was given: of an address that a camera answers, path and port are taken, never the host. There
@@ -23,6 +24,7 @@ pub mod fuzzing;
 mod http;
 mod password;
 mod profile;
+mod recorder;
 mod session;
 mod soap;
 mod survey;
@@ -35,4 +37,5 @@ pub use discover::{BadSubnet, Found, Probing, Subnet, discover};
 pub use error::OnvifError;
 pub use password::Password;
 pub use profile::{Codec, Profile};
+pub use recorder::{Coverage, Recorder, Recording, coverage, recorder, replay_address};
 pub use survey::{Clock, Information, Survey, Surveying, survey};

@@ -117,13 +117,20 @@ pub async fn survey(host: &DeviceHost, how: &Surveying<'_>) -> Survey {
 }
 
 async fn ask(host: &DeviceHost, how: &Surveying<'_>, told: &mut Survey) -> Result<(), OnvifError> {
-    let at = address(host, how).await?;
-    let mut session = Session::new(host.clone(), at, how.trust, how.password);
-    told.clock = clock(&session).await?;
-    session.ahead = told.clock.map(|clock| clock.ahead);
+    let (mut session, clock) = begin(host, how).await?;
+    told.clock = clock;
     let asked = rest(&mut session, how, told).await;
     told.login = session.shown();
     asked
+}
+
+/// A session that knows how far the device's clock is off.
+pub(crate) async fn begin<'a>(host: &DeviceHost, how: &'a Surveying<'_>) -> Result<(Session<'a>, Option<Clock>), OnvifError> {
+    let at = address(host, how).await?;
+    let mut session = Session::new(host.clone(), at, how.trust, how.password);
+    let clock = clock(&session).await?;
+    session.ahead = clock.map(|clock| clock.ahead);
+    Ok((session, clock))
 }
 
 /// The one address that everything goes to.
@@ -180,14 +187,8 @@ pub(crate) fn utc(node: &Node) -> Option<DateTime<Utc>> {
 
 async fn rest(session: &mut Session<'_>, how: &Surveying<'_>, told: &mut Survey) -> Result<(), OnvifError> {
     let host = session.host.clone();
-    let information = session.ask(&host, &Call::GetDeviceInformation).await;
-    match information {
-        Ok(node) => told.information = Some(of_device(&node)),
-        // Some know no such call, or want more rights for it than for the streams.
-        Err(OnvifError::Fault { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    let (media2, media1) = services(session).await?;
+    told.information = information(session).await?;
+    let [media2, media1] = services(session, [(MEDIA2, "Media2"), (MEDIA1, "Media")]).await?;
     let mut fault = OnvifError::NoMedia { device: host.authority() };
     // H.265 is named by Media2 alone.
     for (service, is_2) in [(media2, true), (media1, false)] {
@@ -225,8 +226,22 @@ async fn rest(session: &mut Session<'_>, how: &Surveying<'_>, told: &mut Survey)
     Err(fault)
 }
 
-/// Where Media2 and Media1 are, each if it is there.
-async fn services(session: &mut Session<'_>) -> Result<(Option<DeviceHost>, Option<DeviceHost>), OnvifError> {
+/// What it is, if it tells.
+pub(crate) async fn information(session: &mut Session<'_>) -> Result<Option<Information>, OnvifError> {
+    let host = session.host.clone();
+    match session.ask(&host, &Call::GetDeviceInformation).await {
+        Ok(node) => Ok(Some(of_device(&node))),
+        // Some know no such call, or want more rights for it than for the streams.
+        Err(OnvifError::Fault { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Where two services are, each if it is there: by its namespace, or by the name that older devices have for it.
+pub(crate) async fn services(
+    session: &mut Session<'_>,
+    wanted: [(&str, &str); 2],
+) -> Result<[Option<DeviceHost>; 2], OnvifError> {
     let (host, also) = (session.host.clone(), Some(session.at));
     match session.ask(&host, &Call::GetServices).await {
         Ok(node) => {
@@ -236,8 +251,8 @@ async fn services(session: &mut Session<'_>) -> Result<(Option<DeviceHost>, Opti
                 });
                 service.and_then(|service| host.service(service.value("XAddr")?, also))
             };
-            let found = (of(MEDIA2), of(MEDIA1));
-            if found.0.is_some() || found.1.is_some() {
+            let found = wanted.map(|(namespace, _)| of(namespace));
+            if found.iter().any(Option::is_some) {
                 return Ok(found);
             }
         }
@@ -246,11 +261,11 @@ async fn services(session: &mut Session<'_>) -> Result<(Option<DeviceHost>, Opti
     }
     let node = match session.ask(&host, &Call::GetCapabilities).await {
         Ok(node) => node,
-        Err(OnvifError::Fault { .. }) => return Ok((None, None)),
+        Err(OnvifError::Fault { .. }) => return Ok([None, None]),
         Err(error) => return Err(error),
     };
     let of = |name: &str| host.service(node.find(name)?.value("XAddr")?, also);
-    Ok((of("Media2"), of("Media")))
+    Ok(wanted.map(|(_, name)| of(name)))
 }
 
 pub(crate) fn of_device(node: &Node) -> Information {

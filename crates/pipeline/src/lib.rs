@@ -11,6 +11,7 @@
 //! [`Spool`] keeps, on disk and bounded, what was seen and is not known to be stored yet. This crate knows no catalogue and
 //! no search.
 
+mod archived;
 mod candidate;
 mod closer;
 mod detection_scheduler;
@@ -27,6 +28,7 @@ mod spool;
 mod surroundings;
 mod watchers;
 
+pub use archived::Archived;
 pub use detection_scheduler::{AttentionOptions, DetectionScheduler, ScanCounts};
 pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage, run_segment};
 pub use live::{FrameCounts, LEFT_ALONE, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};

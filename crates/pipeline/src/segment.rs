@@ -57,6 +57,12 @@ impl Segment {
         self.from.saturating_sub(WARM_UP)
     }
 
+    /// After this nothing of it is looked at.
+    pub(crate) fn read_until(&self) -> Option<Duration> {
+        // One more picture says that it is over.
+        self.to.map(|to| to + HANDOVER + Duration::from_secs(2))
+    }
+
     /// How much of it is done when reading is at `at`, and of how much where that is known.
     pub(crate) fn done(&self, at: Duration) -> Duration {
         at.clamp(self.from, self.to.unwrap_or(Duration::MAX)) - self.from

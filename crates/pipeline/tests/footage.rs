@@ -43,7 +43,7 @@ fn vision() -> Vision {
 fn task(path: &Path) -> FootageTask {
     let time: CaptureTime = "2026-03-01T23:59:59Z".parse().unwrap();
     FootageTask {
-        footage: media::Footage::open(path).unwrap(),
+        footage: media::Footage::open(path).unwrap().into(),
         camera: CameraId::new("gate").unwrap(),
         agency: AgencyId::new("transit").unwrap(),
         digest: FootageDigest([7; 32]),

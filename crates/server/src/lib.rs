@@ -25,6 +25,7 @@ mod live;
 mod notify;
 mod query;
 mod record;
+mod recorders;
 mod store;
 mod telemetry;
 

@@ -93,6 +93,10 @@ slug!(
     CameraId, "camera"
 );
 slug!(
+    /// A recorder whose recordings are looked at; unique over all agencies.
+    RecorderId, "recorder"
+);
+slug!(
     /// A case: the only thing under which anybody may search.
     CaseId, "case"
 );
@@ -108,6 +112,21 @@ slug!(
 /// SHA-256 of a footage file, so that the same footage added twice is recognised.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FootageDigest(pub [u8; 32]);
+
+impl FootageDigest {
+    /// What one begins with that is of a recording on a recorder and of no file: "onvifrec". Of a file one in 2^64 does.
+    const RECORDING: [u8; 8] = *b"onvifrec";
+
+    /// Of what names a recording and its times, and not of a file: the pictures are nowhere as one.
+    pub fn of_recording(mut sha256: [u8; 32]) -> Self {
+        sha256[..Self::RECORDING.len()].copy_from_slice(&Self::RECORDING);
+        Self(sha256)
+    }
+
+    pub fn is_of_recording(&self) -> bool {
+        self.0.starts_with(&Self::RECORDING)
+    }
+}
 
 impl fmt::Display for FootageDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

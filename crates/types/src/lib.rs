@@ -27,7 +27,7 @@ pub use detection::{Detection, TrackId, TrackPoint};
 pub use embedding::{Embedding, EmbeddingError, ModelDigest, ParseDigestError};
 pub use frame::{ColourMatrix, Frame, FrameError, PixelFormat, PixelSource, Plane, RawCrop};
 pub use geometry::{Rect, Size};
-pub use id::{AgencyId, CameraId, CaseId, FootageDigest, HoldId, IdError, JobId, SightingId};
+pub use id::{AgencyId, CameraId, CaseId, FootageDigest, HoldId, IdError, JobId, RecorderId, SightingId};
 pub use sighting::{Sighting, SightingOrigin};
 pub use stream_url::{BadStreamUrl, StreamScheme, StreamUrl};
 pub use time::{CaptureTime, ClockUncertainty, Day, MediaTime, ReceiveTime, TimeError, TimeSource, TimeStamp, TimeWindow};

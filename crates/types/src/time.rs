@@ -170,11 +170,13 @@ pub enum TimeSource {
     SenderReport,
     /// Our clock when the frame arrived.
     Received,
+    /// The recorder's clock, as it says of each picture that it plays.
+    Recorder,
 }
 
 impl TimeSource {
     /// Every source there is.
-    pub const ALL: [Self; 3] = [Self::Given, Self::SenderReport, Self::Received];
+    pub const ALL: [Self; 4] = [Self::Given, Self::SenderReport, Self::Received, Self::Recorder];
 
     /// The stable word for programs and columns.
     pub const fn as_str(self) -> &'static str {
@@ -182,6 +184,7 @@ impl TimeSource {
             Self::Given => "given",
             Self::SenderReport => "sender_report",
             Self::Received => "received",
+            Self::Recorder => "recorder",
         }
     }
 

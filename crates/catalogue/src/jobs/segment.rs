@@ -1,12 +1,13 @@
 //! Which parts of a job's footage are done, so that one that was cut off goes on with the others.
 
 use sqlx::Row;
-use types::JobId;
+use types::{JobId, TimeWindow};
 
 use crate::{
     Catalogue, CatalogueError,
     cluster::{fencing_token::FencingToken, lease::JobLease},
     engine::{DbRow, Tx},
+    row::capture,
 };
 
 /// What one segment of footage gave.
@@ -48,6 +49,7 @@ impl Catalogue {
             return Ok(Plan::GoesOn(rows.iter().map(segment).collect::<Result<_, CatalogueError>>()?));
         }
         forget_segments(&mut tx, id).await?;
+        forget_gaps(&mut tx, id).await?;
         sqlx::query("INSERT INTO job_plan (job, recipe, segments) VALUES ($1, $2, $3)")
             .bind(id.as_str())
             .bind(recipe)
@@ -56,6 +58,37 @@ impl Catalogue {
             .await?;
         tx.commit().await?;
         Ok(Plan::Anew)
+    }
+
+    /// Notes where a recorder had nothing, before the segment in which that is counts as done. The same again changes nothing.
+    pub async fn note_gaps(&self, lease: &JobLease, gaps: &[TimeWindow]) -> Result<(), CatalogueError> {
+        let mut tx = self.begin().await?;
+        self.check_token(&mut tx, &FencingToken::from(lease.clone())).await?;
+        for gap in gaps {
+            let query = sqlx::query(
+                "INSERT INTO job_gap (job, from_us, to_us) VALUES ($1, $2, $3)
+                 ON CONFLICT (job, from_us) DO UPDATE SET to_us = excluded.to_us",
+            );
+            query.bind(lease.job.as_str()).bind(gap.from().as_micros()).bind(gap.to().as_micros()).execute(&mut *tx).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Where its recorder had nothing, in order; what lies side by side is one.
+    pub async fn gaps(&self, job: &JobId) -> Result<Vec<TimeWindow>, CatalogueError> {
+        let rows: Vec<(i64, i64)> = sqlx::query_as("SELECT from_us, to_us FROM job_gap WHERE job = $1 ORDER BY from_us")
+            .bind(job.as_str())
+            .fetch_all(self.reader())
+            .await?;
+        let mut merged: Vec<(i64, i64)> = Vec::new();
+        for (from, to) in rows {
+            match merged.last_mut() {
+                Some((_, before)) if *before >= from => *before = to.max(*before),
+                _ => merged.push((from, to)),
+            }
+        }
+        let unreadable = || CatalogueError::unreadable(format!("gap of job {job}"));
+        merged.into_iter().map(|(from, to)| TimeWindow::new(capture(from)?, capture(to)?).map_err(|_| unreadable())).collect()
     }
 
     /// A segment is done: all its sightings are stored. Durable when this returns.
@@ -88,6 +121,7 @@ impl Catalogue {
         }
         let mut tx = self.begin().await?;
         forget_segments(&mut tx, id).await?;
+        forget_gaps(&mut tx, id).await?;
         sqlx::query("DELETE FROM job WHERE id = $1 AND state IN ('done', 'failed', 'cancelled')")
             .bind(id.as_str())
             .execute(&mut *tx)
@@ -100,6 +134,12 @@ impl Catalogue {
 pub(crate) async fn forget_segments(tx: &mut Tx, id: &JobId) -> Result<(), CatalogueError> {
     sqlx::query("DELETE FROM job_segment WHERE job = $1").bind(id.as_str()).execute(&mut **tx).await?;
     sqlx::query("DELETE FROM job_plan WHERE job = $1").bind(id.as_str()).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Nor where its recorder had nothing.
+async fn forget_gaps(tx: &mut Tx, id: &JobId) -> Result<(), CatalogueError> {
+    sqlx::query("DELETE FROM job_gap WHERE job = $1").bind(id.as_str()).execute(&mut **tx).await?;
     Ok(())
 }
 

@@ -19,7 +19,7 @@ const BATCH: usize = 500;
 const CROPS_AT_ONCE: usize = 8;
 
 /// Every table that is moved, before those that refer to it, with its key. What a running server alone needs is not.
-const TABLES: [(&str, &str); 25] = [
+const TABLES: [(&str, &str); 28] = [
     ("agency", "id"),
     ("camera", "id"),
     ("case_file", "id"),
@@ -32,6 +32,9 @@ const TABLES: [(&str, &str); 25] = [
     ("job", "id"),
     ("job_plan", "job"),
     ("job_segment", "job, number"),
+    ("job_gap", "job, from_us"),
+    ("recorder", "id"),
+    ("recorder_camera", "recorder, recording"),
     ("sighting", "day, id"),
     ("tombstone", "id, day"),
     ("hold", "id"),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use types::{ColourMatrix, PixelFormat, Plane, Size};
 
 use super::sys;
-use crate::{FootageInfo, MediaError, ReaderStats, Sampling};
+use crate::{FootageInfo, MediaError, ReaderStats, Sampling, replayed::Line};
 
 /// What a decoder is for. With it come the registry and, where it is for footage, its descriptor.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +39,10 @@ pub(super) enum Kind {
         latency: Duration,
         timeout: Duration,
     },
+    Replay {
+        how: How,
+        line: Line,
+    },
     Probe,
     Recorded,
     Installed,
@@ -52,7 +56,7 @@ impl Kind {
     }
 
     pub(super) fn connects(&self) -> bool {
-        matches!(self, Self::Camera { .. })
+        matches!(self, Self::Camera { .. } | Self::Replay { .. })
     }
 }
 

@@ -370,6 +370,7 @@ fn public_parts(home: &Home, data: &Path) -> Result<Vec<(PathBuf, String)>, Back
 fn private_parts(home: &Home, config: &Config) -> Result<Vec<(PathBuf, String)>, BackupError> {
     let mut parts = vec![(home.server_key(), "pki/server.key".to_owned()), (home.log_key(), "pki/log.key".to_owned())];
     parts.extend(files_in(&home.root().join("secrets/cameras"), "secrets/cameras")?);
+    parts.extend(files_in(&home.root().join("secrets/recorders"), "secrets/recorders")?);
     // A key of the home folder's own; one that lies elsewhere is somebody else's to keep.
     if let Some(file) = config.index_server.as_ref().and_then(|server| server.api_key_file.as_deref()).filter(|f| is_inside(f)) {
         parts.push((home.root().join(file), format!("files/{}", file.display())));

@@ -548,6 +548,10 @@ fn is_to_do_again(action: Action) -> bool {
             | OpenCase
             | AuthoriseCase
             | AddFootage
+            | AddRecorder
+            | MapRecording
+            | RemoveRecorder
+            | AddRecordings
             | PlaceHold
             | ConfirmHold
             | ReleaseHold

@@ -26,6 +26,7 @@ use crate::{
     notify::Notify,
     query::{handed_out::HandedOut, picture::PictureReader},
     record::health::RecordHealth,
+    recorders::Recorders,
     store::Store,
 };
 
@@ -40,6 +41,7 @@ pub(crate) struct App {
     pub(crate) handed_out: HandedOut,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) live: Arc<LiveCameras>,
+    pub(crate) recorders: Arc<Recorders>,
     pub(crate) config: Config,
     pub(crate) callers: Arc<Callers>,
     /// Entries about people without a name.

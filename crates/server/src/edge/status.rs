@@ -18,6 +18,7 @@ use crate::{
     janitor::{ClockLeapt, JanitorError},
     jobs::{JobError, footage_files::FileError},
     record::log::LogFault,
+    recorders::RecorderError,
     store::{INDEX_AWAY, StoreError},
 };
 
@@ -45,6 +46,8 @@ pub(crate) enum Fault {
     Log(#[from] LogFault),
     #[error(transparent)]
     Clock(#[from] ClockLeapt),
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
     /// The caller is wrong about something that has no error type of its own.
     #[error("{message}")]
     Caller { code: Code, reason: &'static str, message: String, hint: &'static str },
@@ -153,6 +156,19 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
             let hint = "look at the server's clock; where it is right, say so: `sightline retention run --clock-is-right`";
             proto::status(Code::FailedPrecondition, &error.to_string(), "clock_leapt", hint)
         }
+        Fault::Recorder(RecorderError::Catalogue(error)) => of_catalogue(&error),
+        Fault::Recorder(error @ RecorderError::Secret(_)) => {
+            internal(Code::Internal, "secret", &error, "check the server's disk")
+        }
+        Fault::Recorder(error) => {
+            let (code, reason) = match &error {
+                RecorderError::Onvif(error) if error.reason() == "outside_networks" => (Code::InvalidArgument, error.reason()),
+                RecorderError::Onvif(error) => (Code::Unavailable, error.reason()),
+                RecorderError::Host(_) => (Code::InvalidArgument, "host"),
+                _ => (Code::FailedPrecondition, "no_password"),
+            };
+            proto::status(code, &error.to_string(), reason, &error.hint())
+        }
         Fault::Log(LogFault::Catalogue(error)) => of_catalogue(&error),
         Fault::Log(error @ LogFault::NoEntry { .. }) => {
             proto::status(Code::NotFound, &error.to_string(), "no_entry", error.hint())
@@ -189,6 +205,7 @@ fn of_catalogue(error: &CatalogueError) -> Status {
     match error {
         E::UnknownAgency(_) => to_status(Code::NotFound, "unknown_agency", "`sightline agency list` shows those there are"),
         E::UnknownCamera(_) => to_status(Code::NotFound, "unknown_camera", "`sightline camera list` shows those there are"),
+        E::UnknownRecorder(_) => to_status(Code::NotFound, "unknown_recorder", "`sightline recorder list` shows those there are"),
         E::UnknownJob(_) => to_status(Code::NotFound, "unknown_job", "`sightline archive list` shows those there are"),
         E::UnknownCase(_) => to_status(Code::NotFound, "no_case", "`sightline case list` shows those you may see"),
         E::Exists { .. } => to_status(Code::AlreadyExists, "exists", "choose another id"),

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -10,8 +10,10 @@ use catalogue::{FencingToken, Job, JobLease, SegmentDone, TakenJob};
 use media::FootageInfo;
 use pipeline::{FootageProgress, FootageTask, SceneStats, Segment};
 use tokio_util::sync::CancellationToken;
+use types::RecorderId;
 
 use super::ended::{Ended, JobFailure};
+use crate::recorders::{Recorders, Session};
 
 /// Shared by the workers that work on it.
 pub(super) struct Running {
@@ -20,6 +22,8 @@ pub(super) struct Running {
     pub(super) task: FootageTask,
     pub(super) info: FootageInfo,
     pub(super) cancel: CancellationToken,
+    /// Of a recording: its recorder, and how many may be played at once of it.
+    from: Option<Origin>,
     began: Instant,
     state: Mutex<State>,
 }
@@ -35,9 +39,19 @@ struct State {
     stats: SceneStats,
     /// Of parts under way, by number.
     now: BTreeMap<u32, FootageProgress>,
+    /// The leave of each to play a recording.
+    played: BTreeMap<u32, Session>,
     /// How the first part that did not end well ended.
     ended: Option<Ended>,
     damage: Option<JobFailure>,
+}
+
+/// Where a recording is pulled from.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub(super) recorders: Arc<Recorders>,
+    pub(super) recorder: RecorderId,
+    pub(super) sessions: u32,
 }
 
 /// What the last worker to leave has to do.
@@ -54,11 +68,12 @@ impl Running {
         info: FootageInfo,
         length: Option<Duration>,
         cancel: CancellationToken,
+        from: Option<Origin>,
     ) -> Self {
         let todo = length.map_or_else(|| vec![Segment::WHOLE], |length| Segment::cut(&info, length)).into();
         let state = Mutex::new(State { todo, ..State::default() });
         let TakenJob { job, lease } = taken;
-        Self { job, lease, task, info, cancel, began: Instant::now(), state }
+        Self { job, lease, task, info, cancel, from, began: Instant::now(), state }
     }
 
     /// What is stored of it is refused once it is another server's.
@@ -90,9 +105,14 @@ impl Running {
         }
     }
 
-    /// A part for a worker that is free.
+    /// A part for a worker that is free. Of a recorder that is asked for as much as may be: none.
     pub(super) fn take(&self) -> Option<Segment> {
         let mut state = self.lock();
+        let number = state.todo.front()?.number;
+        if let Some(Origin { recorders, recorder, sessions }) = &self.from {
+            let session = recorders.session(recorder, *sessions)?;
+            state.played.insert(number, session);
+        }
         let part = state.todo.pop_front()?;
         state.working += 1;
         Some(part)
@@ -119,6 +139,7 @@ impl Running {
         let mut state = self.lock();
         state.working -= 1;
         state.now.remove(&part.number);
+        state.played.remove(&part.number);
         match how {
             Ok((stats, done, damage)) => {
                 state.stats = state.stats.plus(stats);

@@ -7,22 +7,25 @@ use std::{
 };
 
 use catalogue::{CatalogueError, FencingToken, Job, JobProgress, JobState, Plan, SegmentDone, TakenJob};
-use media::{Backoff, Footage, FootageInfo, MediaError};
+use media::{Backoff, Footage, FootageInfo, MediaError, Replay};
 use metrics::counter;
-use pipeline::{FootageError, FootageProgress, FootageSummary, FootageTask, SceneOptions, SceneStats, Segment, run_segment};
+use pipeline::{
+    Archived, FootageError, FootageProgress, FootageSummary, FootageTask, SceneOptions, SceneStats, Segment, run_segment,
+};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use types::{Chain, ClockUncertainty, TimeSource, TimeStamp};
+use types::{Chain, ClockUncertainty, TimeSource, TimeStamp, TimeWindow};
 use vision::{ModelStore, Role, Vision, VisionOptions};
 
 use super::{
-    JobSettings, Jobs, TRY_AGAIN,
+    ASK_AGAIN, JobSettings, Jobs, TRY_AGAIN,
     ended::{Ended, JobFailure},
-    running::{Running, SegmentOutcome},
+    running::{Origin, Running, SegmentOutcome},
     sink::CatalogueSink,
 };
 use crate::{
     jobs::footage_files::{Alive, digest},
+    recorders::Recording,
     telemetry::metrics::names,
 };
 
@@ -163,26 +166,45 @@ impl Worker {
         let Some(settings) = JobSettings::from_text(&job.spec.settings) else {
             return Err(JobFailure::new("another version of Sightline queued this job", "add the footage again").into());
         };
-        let footage = self.jobs.roots.open(&camera.agency, Path::new(&job.spec.path)).map_err(|e| JobFailure::of_media(&e))?;
+        let start = TimeStamp {
+            time: job.spec.start,
+            uncertainty: ClockUncertainty(settings.start_uncertainty()),
+            source: TimeSource::Given,
+        };
+        let (footage, start, from): (Archived, _, _) = match Recording::of_path(&job.spec.path) {
+            Some(recording) => {
+                let start = TimeStamp { source: TimeSource::Recorder, ..start };
+                let (replay, from) = self.replay(&recording, start, settings.length().unwrap_or_default())?;
+                (replay.into(), start, Some(from))
+            }
+            None => {
+                let opened = self.jobs.roots.open(&camera.agency, Path::new(&job.spec.path));
+                (opened.map_err(|e| JobFailure::of_media(&e))?.into(), start, None)
+            }
+        };
         let task = FootageTask {
             footage,
             camera: camera.id,
             agency: camera.agency,
             digest: job.spec.footage,
-            start: TimeStamp {
-                time: job.spec.start,
-                uncertainty: ClockUncertainty(settings.start_uncertainty()),
-                source: TimeSource::Given,
-            },
+            start,
             sampling: settings.sampling(),
             keep_readable: settings.keep_readable,
             scene: SceneOptions::default(),
         };
-        let info = (self.probe)(&task.footage).map_err(|e| JobFailure::of_media(&e))?;
+        let info = match &task.footage {
+            Archived::File(file) => (self.probe)(file),
+            recording @ Archived::Replay(_) => recording.info(),
+        };
+        let info = info.map_err(|e| JobFailure::of_media(&e))?;
         let cancel = self.jobs.live(&job.id).map_or_else(|| self.stop.child_token(), |live| live.cancel);
-        let running = Running::new(taken, task, info, settings.segment(), cancel);
+        let running = Running::new(taken, task, info, settings.segment(), cancel, from);
         // Parts of a file that was written to in between are not parts of one file.
-        let recipe = format!("{} {}", self.recipe(), running.task.footage.stamp());
+        let stamp = match &running.task.footage {
+            Archived::File(file) => file.stamp().to_string(),
+            Archived::Replay(_) => "recording".to_owned(),
+        };
+        let recipe = format!("{} {stamp}", self.recipe());
         let plan = self.jobs.catalogue.plan_job(&running.lease, &recipe, running.parts());
         match self.runtime.block_on(plan)? {
             Plan::GoesOn(done) => {
@@ -193,6 +215,14 @@ impl Worker {
             Plan::Anew => self.discard(&running.job, &running.fence())?,
         }
         Ok(running)
+    }
+
+    /// Asks a recorder where it plays a recording.
+    fn replay(&self, recording: &Recording, start: TimeStamp, length: Duration) -> Result<(Replay, Origin), Ended> {
+        let (recorders, recorder) = (&self.jobs.recorders, recording.recorder.clone());
+        let replay = self.runtime.block_on(recorders.replay(recording, start, length))?;
+        let sessions = self.runtime.block_on(recorders.sessions(&recorder))?;
+        Ok((replay, Origin { recorders: recorders.clone(), recorder, sessions }))
     }
 
     /// Parts looked at in different ways don't fit together.
@@ -250,6 +280,15 @@ impl Worker {
             Err(Ended::Failed(failure)) => {
                 tracing::warn!(reason = failure.message, "job failed");
                 JobState::Failed(failure.to_text())
+            }
+            Err(Ended::Away(why)) => {
+                tracing::warn!(reason = why.message, "job put down: its recorder is asked again in a moment");
+                if let Err(error) = self.until_stored(|| self.runtime.block_on(self.jobs.put_back(taken, ASK_AGAIN))) {
+                    tracing::error!(error = %Chain(&error), "job not queued again: the next start does it");
+                }
+                self.jobs.waits(&taken.job.id, why);
+                self.jobs.ended(&taken.job.id);
+                return;
             }
             Err(Ended::PutDown(reason)) => {
                 tracing::warn!(reason, "job put down: what can't be stored now is looked at again in a moment");
@@ -339,9 +378,15 @@ impl Worker {
                 {
                     tracing::warn!(error = %error, "the part is looked at once more");
                 }
-                _ => break looked?,
+                _ => break looked.map_err(|error| ended(error, &running.task.footage))?,
             }
         };
+        let at = |since: Duration| running.task.start.time.plus_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
+        let gaps: Vec<TimeWindow> =
+            summary.gaps.iter().filter_map(|(from, to)| TimeWindow::new(at(*from), at(*to)).ok()).collect();
+        if !gaps.is_empty() {
+            runtime.block_on(jobs.catalogue.note_gaps(&running.lease, &gaps))?;
+        }
         let p = summary.progress;
         let done = SegmentDone {
             number: part.number,
@@ -356,14 +401,26 @@ impl Worker {
     }
 }
 
+/// A recorder that stopped may be there again.
+fn ended(error: FootageError, of: &Archived) -> Ended {
+    match (error, of) {
+        (FootageError::Media(error @ (MediaError::Unreachable { .. } | MediaError::Stalled { .. })), Archived::Replay(_)) => {
+            Ended::Away(JobFailure::of_media(&error))
+        }
+        (error, _) => error.into(),
+    }
+}
+
 /// Compares the digest of what was decoded with that of what was added, through the handle that was decoded.
 fn read_what_was_added(running: &Running) -> Result<(), Ended> {
     let task = &running.task;
     let failed = |e: MediaError| Ended::from(JobFailure::of_media(&e));
-    if digest(&task.footage, &Alive::default()).map_err(failed)? == task.digest {
+    // A recording is nowhere as a file; its digest is of what names it.
+    let Archived::File(file) = &task.footage else { return Ok(()) };
+    if digest(file, &Alive::default()).map_err(failed)? == task.digest {
         return Ok(());
     }
-    Err(failed(MediaError::Changed { input: task.footage.path().display().to_string() }))
+    Err(failed(MediaError::Changed { input: file.path().display().to_string() }))
 }
 
 /// Tells the counters what is new.
@@ -404,6 +461,7 @@ mod tests {
         cluster::membership::Cluster,
         indexer::{leadership::Leadership, sync::IndexSet},
         jobs::footage_files::FootageRoots,
+        recorders::Recorders,
     };
 
     /// Long enough for any machine; nobody waits for it where all is well.
@@ -419,16 +477,24 @@ mod tests {
         let cluster = Arc::new(Cluster::join(catalogue.clone(), None).await.unwrap());
         let spec = IndexSpec { model: ModelDigest([1; 32]), appearance_len: 2 };
         let place = IndexLocation::folder(&folder.join("index"));
+        let recorders =
+            Arc::new(Recorders::new(catalogue.clone(), &folder.join("recorders"), Box::new(media::Networks::default)));
         let feed = IndexSet::open(catalogue.clone(), &place, Leadership::of(&cluster, spec.model), spec, None).await.unwrap();
-        Arc::new(Jobs::new(catalogue, Arc::new(feed), cluster, 10, FootageRoots::new(BTreeMap::new())))
+        Arc::new(Jobs::new(catalogue, Arc::new(feed), cluster, 10, FootageRoots::new(BTreeMap::new()), recorders))
     }
 
     /// Two parts long.
     async fn add(jobs: &Jobs, folder: &Path, name: &str, n: u8) -> JobId {
         let path = folder.join(name);
         std::fs::write(&path, name).unwrap();
-        let settings =
-            JobSettings { sample_fps: 2.0, keyframes_only: false, keep_readable: false, start_uncertainty_us: 0, segment_s: 60 };
+        let settings = JobSettings {
+            sample_fps: 2.0,
+            keyframes_only: false,
+            keep_readable: false,
+            start_uncertainty_us: 0,
+            segment_s: 60,
+            length_us: None,
+        };
         let new = NewJob {
             camera: CameraId::new("gate").unwrap(),
             footage: FootageDigest([n; 32]),

@@ -46,6 +46,7 @@ use crate::{
     notify::{self, Hook, HookError, Notify, Teller},
     query::{handed_out::HandedOut, picture::PictureReader},
     record::{health as record_health, health::RecordHealth},
+    recorders::Recorders,
     store::{Store, StoreError},
     telemetry::metrics::MetricsError,
 };
@@ -218,10 +219,6 @@ impl Server {
             ..vision_options(&config)
         };
         let roots = FootageRoots::new(config.footage_roots.clone());
-        let jobs =
-            Arc::new(Jobs::new(store.catalogue.clone(), store.feed.clone(), store.cluster.clone(), config.max_queued, roots));
-        let workers = Workers::start(config.workers, &jobs, &store.models, &vision.clone(), stop.clone())
-            .map_err(|e| ServeError::Start("the footage workers", e))?;
         let live = Arc::new(LiveCameras::new(
             store.catalogue.clone(),
             store.feed.clone(),
@@ -232,6 +229,22 @@ impl Server {
             encoded,
             LiveSettings::of(&config),
         ));
+        let watched = live.clone();
+        let recorders = Arc::new(Recorders::new(
+            store.catalogue.clone(),
+            &home.root().join("secrets/recorders"),
+            Box::new(move || watched.networks()),
+        ));
+        let jobs = Arc::new(Jobs::new(
+            store.catalogue.clone(),
+            store.feed.clone(),
+            store.cluster.clone(),
+            config.max_queued,
+            roots,
+            recorders.clone(),
+        ));
+        let workers = Workers::start(config.workers, &jobs, &store.models, &vision.clone(), stop.clone())
+            .map_err(|e| ServeError::Start("the footage workers", e))?;
         let policy = Policy { authoriser_keys: Some(keys.all()), ..config.policy.clone() };
         for revoked in store.catalogue.revoked_identities().await.map_err(StoreError::from)? {
             callers.revoke(&revoked.serial);
@@ -253,6 +266,7 @@ impl Server {
             handed_out: HandedOut::default(),
             jobs,
             live: live.clone(),
+            recorders,
             callers,
             unauthenticated: Throttle::default(),
             clock,
@@ -481,6 +495,7 @@ pub fn health_services() -> Vec<&'static str> {
         "sightline.v1.CameraService",
         "sightline.v1.CaseService",
         "sightline.v1.FootageService",
+        "sightline.v1.RecorderService",
         "sightline.v1.LiveService",
         "sightline.v1.IngestService",
         "sightline.v1.AdminService",

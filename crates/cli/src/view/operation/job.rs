@@ -34,6 +34,18 @@ pub(crate) struct JobView {
     pub(crate) hint: Option<String>,
     created: Option<String>,
     finished: Option<String>,
+    /// Where `path` is a recording, not a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recorder: Option<String>,
+    /// Where the recorder had nothing, as far as it was pulled.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gaps: Vec<GapView>,
+}
+
+#[derive(Debug, Serialize)]
+struct GapView {
+    from: String,
+    to: String,
 }
 
 impl From<v1::Job> for JobView {
@@ -65,9 +77,18 @@ impl From<v1::Job> for JobView {
             hint: filled(j.hint),
             created: times::json(j.created),
             finished: times::json(j.finished),
+            recorder: filled(j.recorder_id),
+            gaps: j
+                .gaps
+                .into_iter()
+                .filter_map(|gap| Some(GapView { from: times::json(gap.from)?, to: times::json(gap.to)? }))
+                .collect(),
         }
     }
 }
+
+/// Of one job, to people.
+const SHOWN_GAPS: usize = 20;
 
 impl JobView {
     pub(crate) fn table(jobs: &[Self]) -> String {
@@ -119,7 +140,7 @@ impl JobView {
             "job {}: {}\n  {} as camera {} from {}\n  {:.1} s of footage done ({}): {} looked at, {}, {}",
             plain(&self.id),
             self.state,
-            plain(&self.path),
+            self.place(),
             plain(&self.camera),
             self.start.as_deref().unwrap_or("an unknown time"),
             self.done_s,
@@ -131,6 +152,14 @@ impl JobView {
         if self.elapsed_s > 0.0 {
             text.push_str(&format!("\n  took {:.1} s, {:.1} x real time", self.elapsed_s, self.speed));
         }
+        if !self.gaps.is_empty() {
+            let shown =
+                self.gaps.iter().take(SHOWN_GAPS).map(|gap| format!("\n  nothing recorded from {} to {}", gap.from, gap.to));
+            text.push_str(&shown.collect::<String>());
+            if self.gaps.len() > SHOWN_GAPS {
+                text.push_str(&format!("\n  and in {} more gaps: --json lists them", self.gaps.len() - SHOWN_GAPS));
+            }
+        }
         if self.crops_refused > 0 {
             text.push_str(&format!("\n  {} dropped: no face could be erased for sure", count(self.crops_refused, "crop")));
         }
@@ -141,6 +170,14 @@ impl JobView {
             text.push_str(&format!("\n  what to do: {}", plain(hint)));
         }
         text
+    }
+
+    /// The file, or the recording and its recorder.
+    fn place(&self) -> String {
+        match &self.recorder {
+            Some(recorder) => format!("recording {} of {}", plain(&self.path), plain(recorder)),
+            None => plain(&self.path),
+        }
     }
 
     pub(crate) fn is_failed(&self) -> bool {
