@@ -22,7 +22,7 @@ fn signer(name: &str, kind: KeyKind) -> Option<NoteSigner> {
 fn trust() -> Option<Trust> {
     let log = signer("city.example/log", KeyKind::Log)?.key().clone();
     let witness = NoteSigner::new("witness", KeyKind::Witness, SigningKey::from_bytes(&[8; 32])).ok()?.key().clone();
-    Some(Trust { log, witnesses: vec![witness], quorum: 0 })
+    Some(Trust { witnesses: vec![witness], ..Trust::of(log) })
 }
 
 /// Notes, their keys, checkpoints and seals: there is one way to write each, and what is signed says what was read.
