@@ -1,6 +1,6 @@
 //! The elements between a source and the reader.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -117,17 +117,21 @@ impl Chain {
     /// If only keyframes are wanted, drops what needs other pictures before anything is spent on it.
     fn watch_encoded(&self, pad: &gst::Pad) {
         let (shared, keyframes_only) = (self.shared.clone(), self.sampling.keyframes_only);
-        if shared.span.is_some() {
-            let shared = shared.clone();
-            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-                if let (Some(event), Some(span)) = (info.event(), &shared.span)
-                    && event.type_() == gst::EventType::Eos
-                {
-                    span.ends();
+        let watched = shared.clone();
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            match info.event().map(|event| event.type_()) {
+                Some(gst::EventType::Eos) => {
+                    watched.ending.store(true, Ordering::Relaxed);
+                    if let Some(span) = &watched.span {
+                        span.ends();
+                    }
                 }
-                gst::PadProbeReturn::Ok
-            });
-        }
+                // After a jump.
+                Some(gst::EventType::Segment) => watched.ending.store(false, Ordering::Relaxed),
+                _ => {}
+            }
+            gst::PadProbeReturn::Ok
+        });
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let Some(buffer) = info.buffer() else { return gst::PadProbeReturn::Ok };
             if !keyframes_only {

@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -67,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) not_key: AtomicU64,
     pub(crate) corrupt: AtomicU64,
     pub(crate) decode_errors: AtomicU64,
+    /// The encoded video's end has come to the decoder, which still has pictures to give.
+    pub(crate) ending: AtomicBool,
     /// Running time of the first decoded frame in nanoseconds plus one; 0 before.
     first: AtomicU64,
     /// How far the encoded video was read, in nanoseconds of running time.
