@@ -10,8 +10,11 @@ use crate::{
     verify_grant,
 };
 
+/// A name and what reads the bytes.
+type Target = (&'static str, fn(&[u8]));
+
 /// A target by its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] =
+pub const TARGETS: &[Target] =
     &[("note", note), ("receipt", receipt), ("log_proof", log_proof), ("grant", grant), ("audit_entry", audit_entry)];
 
 /// Keys that the seeds are signed with, so that signatures that fit are among what is read.
