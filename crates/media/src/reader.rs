@@ -312,15 +312,12 @@ impl LocalReader {
         self.lifeless > LIFELESS
     }
 
-    /// Whether any thread of a file's pipeline still runs, or the pipeline is being changed. parsebin swallows the error of a demuxer that fails while it is
+    /// Whether any thread of a file's pipeline still runs. parsebin swallows the error of a demuxer that fails while it is
     /// being plugged in; then nothing will ever come, and nobody says so.
     fn alive(&self) -> bool {
-        if !matches!(self.origin, Origin::File { .. }) {
-            return true;
-        }
-        // What can't be gone through was changed meanwhile.
-        let mut elements = self.pipeline.iterate_recurse().into_iter();
-        elements.any(|element| element.is_ok_and(|e| e.pads().iter().any(|pad| pad.task_state() == gst::TaskState::Started)))
+        let elements = self.pipeline.iterate_recurse().into_iter().flatten();
+        let live = !matches!(self.origin, Origin::File { .. });
+        live || elements.flat_map(|element| element.pads()).any(|pad| pad.task_state() == gst::TaskState::Started)
     }
 
     fn picture(&mut self, sample: &gst::Sample) -> Result<Option<Picture>, String> {
