@@ -9,7 +9,7 @@ use std::{
 };
 
 use access::{
-    Action, AuditEntry, Caller, Case, CasePermit, Code as Why, Denial, Example, Outcome, SearchRequest, decide,
+    Action, AuditEntry, Caller, Case, CasePermit, Code as Why, Denial, Example, Outcome, SearchRequest, Searching, decide,
     log::{LogError, Seal},
 };
 use catalogue::{CatalogueError, SeenProof};
@@ -141,8 +141,11 @@ impl Api {
         // First the count: what changes while they are read is read again.
         let rules = self.0.rules.count();
         let (case, cameras) = self.0.case_and_cameras(&id).await?;
-        let permit =
-            self.0.gate.permit_export(&id, case.as_ref(), &cameras, &asked, example.as_ref(), caller, self.0.now()).await;
+        let permit = self
+            .0
+            .gate
+            .permit(Searching::Export, &id, case.as_ref(), &cameras, &asked, example.as_ref(), caller, self.0.now())
+            .await;
         let permit = permit?;
         let gathered = match case {
             Some(case) => self.gather(&permit, wanted).await.map(|gathered| (case, gathered)),
