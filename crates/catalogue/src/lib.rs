@@ -74,6 +74,7 @@ pub use sightings::{
     appearance::{AppearanceModel, ModelPlace},
     change::{Change, IndexRow, UnusableRow},
     maintenance::{Maintenance, Reason},
+    permitted::KnownCrops,
     set_aside::SetAside,
     sighting::{Discarded, SightingRecord},
 };

@@ -48,6 +48,23 @@ impl Committed {
     }
 }
 
+/// Which crop is a sighting's own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnCrop {
+    day: Day,
+    /// SHA-256 of the JPEG; `None` where the record has not committed to the sighting yet.
+    digest: Option<[u8; 32]>,
+}
+
+impl OwnCrop {
+    /// The columns that [`Self::of_row`] reads.
+    pub(crate) const COLUMNS: &str = "day, salt, digests";
+
+    pub(crate) fn of_row(row: &DbRow) -> Result<Self, CatalogueError> {
+        Ok(Self { day: Day(row.try_get("day")?), digest: kept(row)?.map(|(_, digests)| digests.crop) })
+    }
+}
+
 impl Catalogue {
     /// Writes to the record, and beside it, that these are there from now on in their order, and those of `gone` no more.
     /// `uncommitted`: how many of what is replaced, or committed to here, nothing committed to before.
@@ -133,21 +150,19 @@ impl Catalogue {
     pub(crate) async fn crop_as_stored(&self, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
         let query = sqlx::query("SELECT day, salt, digests FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
         match query.fetch_optional(self.reader()).await? {
-            Some(row) => self.crop_matching(id, &row).await,
+            Some(row) => self.crop_matching(id, OwnCrop::of_row(&row)?).await,
             None => Ok(None),
         }
     }
 
-    /// As [`Self::crop_of`], of a row that was read already: it has `day`, `salt` and `digests`.
-    pub(crate) async fn crop_of_row(&self, id: SightingId, row: &DbRow) -> Result<Option<Vec<u8>>, CatalogueError> {
-        Ok(self.crop_matching(id, row).await?.filter(|jpeg| is_ours(id, jpeg)))
+    /// As [`Self::crop_as_stored`], of a row that was read already; `None` also where the file is none of ours.
+    pub(crate) async fn crop_of_row(&self, id: SightingId, own: OwnCrop) -> Result<Option<Vec<u8>>, CatalogueError> {
+        Ok(self.crop_matching(id, own).await?.filter(|jpeg| is_ours(id, jpeg)))
     }
 
-    /// The crop that a row's digests name. The row has `day`, `salt` and `digests`.
-    async fn crop_matching(&self, id: SightingId, row: &DbRow) -> Result<Option<Vec<u8>>, CatalogueError> {
-        let day = Day(row.try_get("day")?);
+    async fn crop_matching(&self, id: SightingId, OwnCrop { day, digest }: OwnCrop) -> Result<Option<Vec<u8>>, CatalogueError> {
         let crop = self.inner.crops.get(day, id).await?;
-        let Some((_, Digests { crop: expected, .. })) = kept(row)? else { return Ok(crop.map(Vec::from)) };
+        let Some(expected) = digest else { return Ok(crop.map(Vec::from)) };
         if crop.as_ref().is_some_and(|jpeg| crop_digest(jpeg) == expected) {
             return Ok(crop.map(Vec::from));
         }

@@ -47,7 +47,7 @@ pub(crate) fn number(hits: &mut [Hit], vectors: &HashMap<SightingId, Embedding>)
 }
 
 /// Whether there is a pair among the hits whose vectors decide about it.
-pub(crate) fn candidates(hits: &[Hit]) -> Vec<SightingId> {
+pub(crate) fn candidates(hits: &[Hit]) -> Vec<&Sighting> {
     let mut of_camera: HashMap<&CameraId, Vec<&Sighting>> = HashMap::new();
     hits.iter().for_each(|hit| of_camera.entry(&hit.sighting.camera).or_default().push(&hit.sighting));
     let mut found = Vec::new();
@@ -56,12 +56,12 @@ pub(crate) fn candidates(hits: &[Hit]) -> Vec<SightingId> {
         for (n, one) in sightings.iter().enumerate() {
             let after = sightings[n + 1..].iter().take_while(|s| gap(one, s) <= GAP_US);
             for other in after.filter(|s| may_follow(one, s)) {
-                found.extend([one.id, other.id]);
+                found.extend([*one, *other]);
             }
         }
     }
-    found.sort_unstable();
-    found.dedup();
+    found.sort_unstable_by_key(|sighting| sighting.id);
+    found.dedup_by_key(|sighting| sighting.id);
     found
 }
 

@@ -228,12 +228,7 @@ impl Searcher {
 
     /// Numbers what may be one pass of one figure.
     async fn number_groups(&self, permit: &CasePermit, hits: &mut [Hit]) -> Result<(), SearchError> {
-        let candidates = group::candidates(hits);
-        let mut vectors = HashMap::new();
-        if !candidates.is_empty() {
-            let found = self.catalogue.with_vectors_for(permit, &candidates, self.index.spec().model, |_| true).await?;
-            vectors.extend(found.into_iter().filter_map(|(sighting, vector)| Some((sighting.id, vector?))));
-        }
+        let vectors = self.catalogue.vectors_for(permit, &group::candidates(hits), self.index.spec().model).await?;
         group::number(hits, &vectors);
         Ok(())
     }

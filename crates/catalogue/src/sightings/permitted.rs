@@ -11,12 +11,24 @@ use types::{CaseId, Embedding, ModelDigest, Sighting, SightingId};
 use crate::{
     Catalogue, CatalogueError,
     engine::{DbRow, in_lists},
+    seen::OwnCrop,
     sightings::row::{COLUMNS, readable},
 };
 
 /// Leaves out what legal holds keep for other cases alone. `$1` is the case.
 const OF_CASE: &str = "(NOT EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id)
       OR EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id AND case_id = $1))";
+
+/// Which crops some sightings have, under the permit that they were read for.
+#[derive(Debug, Default)]
+pub struct KnownCrops(HashMap<SightingId, OwnCrop>);
+
+impl KnownCrops {
+    /// Whether it is known which crop this one has.
+    pub fn has(&self, id: SightingId) -> bool {
+        self.0.contains_key(&id)
+    }
+}
 
 impl Catalogue {
     pub async fn sighting_for(&self, permit: &CasePermit, id: SightingId) -> Result<Option<Sighting>, CatalogueError> {
@@ -82,14 +94,40 @@ impl Catalogue {
     /// The redacted crop as JPEG, as [`redact::RedactedCrop::decode`] reads it; `None` also where what is stored is not a crop of
     /// ours.
     pub async fn crop_for(&self, permit: &CasePermit, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
-        // The row is read once: it says both whether the case covers the sighting and which crop is its own.
-        let Some(row) = self.rows_of_case(permit.case(), &[id], &format!("{COLUMNS}, day, salt, digests")).await?.pop() else {
-            return Ok(None);
-        };
-        match readable(std::slice::from_ref(&row)).next() {
-            Some(sighting) if permit.covers_example(&sighting) => self.crop_of_row(id, &row).await,
-            _ => Ok(None),
+        let known = self.crops_for(permit, &[id]).await?;
+        self.known_crop(&known, id).await
+    }
+
+    /// Which crops the sightings have that the case covers: read at once, for [`Self::known_crop`] to read one after the other.
+    pub async fn crops_for(&self, permit: &CasePermit, ids: &[SightingId]) -> Result<KnownCrops, CatalogueError> {
+        // One read of the rows says both whether the case covers a sighting and which crop is its own.
+        let rows = self.rows_of_case(permit.case(), ids, &format!("{COLUMNS}, {}", OwnCrop::COLUMNS)).await?;
+        let mut known = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            if let Some(sighting) = readable(std::slice::from_ref(row)).next().filter(|s| permit.covers_example(s)) {
+                known.insert(sighting.id, OwnCrop::of_row(row)?);
+            }
         }
+        Ok(KnownCrops(known))
+    }
+
+    /// As [`Self::crop_for`], of one of those that were read. A crop that was deleted or replaced since is `None`.
+    pub async fn known_crop(&self, known: &KnownCrops, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
+        match known.0.get(&id) {
+            Some(own) => self.crop_of_row(id, *own).await,
+            None => Ok(None),
+        }
+    }
+
+    /// The vectors by this model of sightings that the case covers. One that has none is left out.
+    pub async fn vectors_for(
+        &self,
+        permit: &CasePermit,
+        sightings: &[&Sighting],
+        model: ModelDigest,
+    ) -> Result<HashMap<SightingId, Embedding>, CatalogueError> {
+        let covered: Vec<_> = sightings.iter().filter(|sighting| permit.covers_example(sighting)).map(|s| s.id).collect();
+        if covered.is_empty() { Ok(HashMap::new()) } else { self.embeddings_by(&covered, model).await }
     }
 
     /// What somebody asked to look at under a case, for the gate to decide about: there is no permit yet.

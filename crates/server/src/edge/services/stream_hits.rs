@@ -8,6 +8,7 @@ use std::{
 };
 
 use access::{Action, CasePermit, Denial, Granted, Outcome, SearchRequest, decide};
+use catalogue::KnownCrops;
 use futures::Stream;
 use proto::v1;
 use search::{Hit, Matched};
@@ -20,6 +21,8 @@ use crate::edge::status::{Fault, status};
 
 /// The rules are read again at least this often, also when nobody changed them through this server: a case expires.
 const AGAIN: Duration = Duration::from_millis(250);
+/// For so many hits at once it is read which crop is whose.
+const AHEAD: usize = 16;
 
 /// What `KeepLooking` answers with.
 pub(super) type KeepLookingStream = Pin<Box<dyn Stream<Item = Result<v1::KeepLookingResponse, Status>> + Send>>;
@@ -60,7 +63,8 @@ pub(super) async fn stream_hits(api: Api, answer: PendingHits, send: Sender) {
     let (mut handed, mut withheld, mut withheld_cameras) = (Vec::new(), 0, BTreeSet::<CameraId>::new());
     let mut end = Ok(Outcome::Done);
     let deadline = tokio::time::Instant::now() + api.0.config.request_timeout;
-    for hit in &hits {
+    let mut known = KnownCrops::default();
+    for (n, hit) in hits.iter().enumerate() {
         // First a place for it, then the look whether it may go: nothing waits long between the two.
         let Ok(Ok(slot)) = tokio::time::timeout_at(deadline, send.reserve()).await else {
             end = Ok(Outcome::Cancelled);
@@ -78,7 +82,7 @@ pub(super) async fn stream_hits(api: Api, answer: PendingHits, send: Sender) {
                 break;
             }
         }
-        let crop = match api.crop_of(&permit, hit, crops).await {
+        let crop = match api.next_crop(&permit, &hits, n, crops, &mut known).await {
             Ok(crop) => crop,
             Err(fault) => {
                 end = Err(fault);
@@ -145,6 +149,30 @@ impl Api {
             *rules = Rules { granted, count, read: Instant::now() };
         }
         Ok(())
+    }
+
+    /// The crop of the hit in this place. Which crop is whose is read for [`AHEAD`] of them at once.
+    async fn next_crop(
+        &self,
+        permit: &CasePermit,
+        hits: &[Hit],
+        n: usize,
+        wanted: bool,
+        known: &mut KnownCrops,
+    ) -> Result<Vec<u8>, Fault> {
+        if !wanted {
+            return Ok(Vec::new());
+        }
+        let id = hits[n].sighting.id;
+        if !known.has(id) {
+            let next: Vec<_> = hits[n..].iter().take(AHEAD).map(|hit| hit.sighting.id).collect();
+            *known = self.0.catalogue().crops_for(permit, &next).await?;
+        }
+        match self.0.catalogue().known_crop(known, id).await? {
+            Some(crop) => Ok(crop),
+            // It may have been replaced since it was looked up.
+            None => Ok(self.0.catalogue().crop_for(permit, id).await?.unwrap_or_default()),
+        }
     }
 
     pub(super) async fn crop_of(&self, permit: &CasePermit, hit: &Hit, wanted: bool) -> Result<Vec<u8>, Fault> {
