@@ -9,7 +9,7 @@ use std::{
 };
 
 /// A parser, and all that must hold of whatever it is given.
-type Target = (&'static str, fn(&[u8]));
+pub(crate) type Target = (&'static str, fn(&[u8]));
 /// A target's name, what the seed shows, and its bytes.
 type Seed = (&'static str, &'static str, Vec<u8>);
 

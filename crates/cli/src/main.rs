@@ -15,6 +15,9 @@ mod client;
 mod commands;
 mod context;
 #[cfg(test)]
+#[path = "../../../fuzz/corpora.rs"]
+mod corpora;
+#[cfg(test)]
 mod documented;
 mod environment;
 mod failure;

@@ -1,4 +1,6 @@
 mod files;
+#[cfg(test)]
+mod fuzzing;
 mod layouts;
 mod pattern;
 mod preview;

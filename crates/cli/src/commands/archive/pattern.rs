@@ -3,7 +3,7 @@
 use std::{path::Path, str::FromStr};
 
 use chrono::{
-    DateTime, NaiveDateTime, NaiveTime, TimeDelta,
+    DateTime, Datelike, NaiveDateTime, NaiveTime, TimeDelta,
     format::{Item, Parsed, StrftimeItems, parse_and_remainder},
 };
 
@@ -205,6 +205,9 @@ fn told(read: &Read) -> Option<Told> {
 /// 1973: from then on there are nine digits.
 const EARLIEST: i64 = 100_000_000;
 
+/// A number that gives another year is no year: hours are added to times and taken from them.
+const YEARS: std::ops::RangeInclusive<i32> = 1900..=9000;
+
 /// What is left out after the hour is zero.
 fn fill(parsed: &mut Parsed) {
     if parsed.minute().is_none() {
@@ -219,14 +222,15 @@ fn said(parsed: &Parsed) -> Option<Said> {
         if seconds < EARLIEST {
             return None;
         }
-        return DateTime::from_timestamp(seconds, parsed.nanosecond().unwrap_or_default()).map(Said::At);
+        let at = DateTime::from_timestamp(seconds, parsed.nanosecond().unwrap_or_default());
+        return at.filter(|at| YEARS.contains(&at.year())).map(Said::At);
     }
     fill(&mut parsed);
     if parsed.offset().is_some() {
-        return parsed.to_datetime().ok().map(|time| Said::At(time.to_utc()));
+        return parsed.to_datetime().ok().map(|time| time.to_utc()).filter(|at| YEARS.contains(&at.year())).map(Said::At);
     }
-    let local = NaiveDateTime::new(parsed.to_naive_date().ok()?, parsed.to_naive_time().ok()?);
-    Some(Said::Local(without_leap(local)))
+    let local = without_leap(NaiveDateTime::new(parsed.to_naive_date().ok()?, parsed.to_naive_time().ok()?));
+    YEARS.contains(&local.year()).then_some(Said::Local(local))
 }
 
 /// Second 60 is the next minute: recorders write it at the end of a day.
@@ -299,6 +303,9 @@ mod tests {
         assert!(fault("20261301_093000.mp4").contains("does not fit"), "there is no 13th month");
         assert!(fault("20260301_093000-20260301_100000.mp4").contains("{end:"));
         assert!(read("%Y/%m", "x.mp4").unwrap_err().contains("does not fit its path"));
+        for far in ["+262142-12-31.mp4", "0001-01-01.mp4", "-0044-03-15.mp4"] {
+            assert!(read("%Y-%m-%d", far).is_err(), "{far}");
+        }
         for bad in ["", "gate", "%Q", "{end:%H"] {
             assert!(bad.parse::<NamePattern>().is_err(), "{bad}");
         }

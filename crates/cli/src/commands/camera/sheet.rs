@@ -268,7 +268,12 @@ fn row<'a>(line: u64, value: &dyn Fn(&str) -> &'a str, agency: Option<&AgencyId>
                 (Some(_), Ok(url)) if url.login().is_some() => {
                     return Err("it has a user, and another in its address: give one of them".into());
                 }
-                (Some(login), Ok(url)) => with_login(&url, Some((&login.user, &login.password))),
+                (Some(login), Ok(url)) => {
+                    let url = with_login(&url, Some((&login.user, &login.password)));
+                    // Not every user and password can stand in an address.
+                    StreamUrl::parse(&url).map_err(|e| e.to_string())?;
+                    url
+                }
                 (Some(_), Err(error)) => return Err(error.to_string()),
                 (None, Ok(_)) => text.to_owned(),
                 (None, Err(_)) if text.contains('…') => text.to_owned(),
@@ -401,9 +406,54 @@ fn written(camera: v1::CameraRow) -> BTreeMap<&'static str, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::corpora::Target;
 
     fn read(text: &str) -> Outcome<Vec<Row>> {
         rows(text, Some(&AgencyId::new("harbour").unwrap()))
+    }
+
+    const TARGETS: &[Target] = &[("camera_table", camera_table)];
+
+    /// A table as somebody gives it: each of its rows can be sent, or it is told what to do.
+    fn camera_table(bytes: &[u8]) {
+        let Ok(text) = std::str::from_utf8(bytes) else { return };
+        match read(text) {
+            Ok(rows) => {
+                for row in rows {
+                    assert!(row.camera.id.parse::<CameraId>().is_ok() && row.camera.agency_id.parse::<AgencyId>().is_ok());
+                    assert!(
+                        row.camera.url.is_empty() || row.camera.url.contains('…') || StreamUrl::parse(&row.camera.url).is_ok()
+                    );
+                }
+            }
+            Err(failure) => assert!(failure.hint.is_some(), "{}", failure.message),
+        }
+    }
+
+    #[test]
+    fn whatever_is_in_the_corpora_is_read_or_refused() {
+        let seed = |name, text: &str| ("camera_table", name, text.as_bytes().to_vec());
+        crate::corpora::hold(
+            TARGETS,
+            &[
+                seed(
+                    "ours",
+                    "id,agency,title,address,user,password,lat,lon,zone,retention,purposes,hours,sensitive\nquay-2,port,quay 2,rtsp://192.0.2.7/live?x=1,op,Pa55word,51.5,-0.1,Europe/London,30d,disaster missing-person,06:00-22:00,yes\n",
+                ),
+                seed(
+                    "milestones",
+                    "HardwareName,HardwareAddress,HardwareUsername,HardwarePassword,HardwareDriverID\nFront Door (2),http://192.0.2.9:8080/,root,Pa55word,421\n",
+                ),
+                seed(
+                    "semicolons",
+                    "\u{feff}id;onvif;user;password;profile;trust\nyard;192.0.2.9;op;\"Pa55word;x\";main;\n;;;;;\n",
+                ),
+                seed(
+                    "wrong-rows",
+                    "id,address,user,password\nUP!,rtsp://u:Pa55word@192.0.2.1/x,op,Pa55word\na,,,Pa55word\na,b,c,Pa55word,e\n",
+                ),
+            ],
+        );
     }
 
     #[test]
