@@ -110,6 +110,8 @@ pub enum Action {
     PurgeCase,
     #[serde(rename = "camera.policy")]
     SetCameraPolicy,
+    #[serde(rename = "camera.preview")]
+    PreviewCameraPolicy,
     #[serde(rename = "camera.pause")]
     PauseCamera,
     #[serde(rename = "camera.resume")]
@@ -173,7 +175,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 71] = [
+    pub const ALL: [Self; 72] = [
         Self::Search,
         Self::KeepLooking,
         Self::GetCrop,
@@ -223,6 +225,7 @@ impl Action {
         Self::RefuseCase,
         Self::PurgeCase,
         Self::SetCameraPolicy,
+        Self::PreviewCameraPolicy,
         Self::PauseCamera,
         Self::ResumeCamera,
         Self::RevokeCamera,
@@ -298,6 +301,7 @@ impl Action {
             Self::RefuseCase => "case.refuse",
             Self::PurgeCase => "case.purge",
             Self::SetCameraPolicy => "camera.policy",
+            Self::PreviewCameraPolicy => "camera.preview",
             Self::PauseCamera => "camera.pause",
             Self::ResumeCamera => "camera.resume",
             Self::RevokeCamera => "camera.revoke",
@@ -357,6 +361,7 @@ impl Action {
             Self::ListIdentities => [No, No, No, Yes, Yes, No],
             Self::RefuseCase => [No, Yes, No, No, No, No],
             Self::SetCameraPolicy | Self::PauseCamera | Self::ResumeCamera | Self::RevokeCamera => [No, No, Own, No, No, No],
+            Self::PreviewCameraPolicy => [No, No, Own, No, No, No],
             Self::ListAccesses => [No, No, Own, No, Yes, No],
             Self::RetentionStatus => [No, No, No, Yes, Yes, No],
             Self::ListDeletions => [No, No, Own, Yes, Yes, No],

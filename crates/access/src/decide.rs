@@ -205,14 +205,14 @@ pub fn decide_view(
 
 /// On whose word a case is searched, and until when.
 #[derive(Clone, Copy)]
-struct Standing {
+pub(crate) struct Standing {
     /// 0 in an emergency.
-    authorisers: usize,
+    pub(crate) authorisers: usize,
     expires: ReceiveTime,
 }
 
 /// Everything that does not depend on what is asked.
-fn standing(
+pub(crate) fn standing(
     policy: &Policy,
     case: &Case,
     cameras: &[PooledCamera],

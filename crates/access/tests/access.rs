@@ -13,6 +13,7 @@ mod access {
     mod holds;
     mod laws;
     mod log;
+    mod losses;
     mod matrix;
     mod refusals;
     mod seal;

@@ -7,6 +7,7 @@ mod results;
 
 pub(crate) use cameras::{
     accesses::AccessView,
+    affected::AffectedView,
     camera::{AgencyView, CameraView},
     live::LiveView,
 };
@@ -47,6 +48,7 @@ word!(stature_word, Stature, "STATURE_");
 word!(purpose_word, Purpose, "PURPOSE_");
 word!(role_word, Role, "ROLE_");
 word!(case_state_word, CaseState, "CASE_STATE_");
+word!(case_loss_word, CaseLoss, "CASE_LOSS_");
 word!(case_event_word, CaseEventKind, "CASE_EVENT_KIND_");
 word!(part_word, DescriptionPart, "DESCRIPTION_PART_");
 word!(job_state_word, JobState, "JOB_STATE_");

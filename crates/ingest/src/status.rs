@@ -39,6 +39,8 @@ pub fn camera_status(id: &CameraId, agency: &AgencyId, now: LiveStatus) -> v1::C
             largest_jump_seconds: seconds(c.largest_jump_micros),
             believed: c.believed,
             uncertainty_seconds: c.uncertainty.as_secs_f64(),
+            drift_seconds_per_day: now.clock_drift.map(|drift| drift.micros_per_hour * 24.0 / 1e6),
+            drift_over: now.clock_drift.map(|drift| proto::duration(drift.over)),
         }),
         worker: String::new(),
     }

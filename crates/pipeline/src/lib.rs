@@ -13,6 +13,7 @@
 
 mod archived;
 mod candidate;
+mod clock_trend;
 mod closer;
 mod detection_scheduler;
 mod footage;
@@ -29,6 +30,7 @@ mod surroundings;
 mod watchers;
 
 pub use archived::Archived;
+pub use clock_trend::ClockDrift;
 pub use detection_scheduler::{AttentionOptions, DetectionScheduler, ScanCounts};
 pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage, run_segment};
 pub use live::{FrameCounts, LEFT_ALONE, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};

@@ -12,6 +12,7 @@ use types::{AgencyId, CameraId, Frame, MediaTime, ReceiveTime, Size};
 use vision::Vision;
 
 use crate::{
+    clock_trend::{ClockDrift, ClockTrend},
     scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats},
     sink::{NewSighting, SightingSink, SinkError},
 };
@@ -60,6 +61,8 @@ pub struct LiveStatus {
     /// Frames a second that left the decoder over the same time.
     pub fps_decoded: f64,
     pub clock: Option<CameraClock>,
+    /// How the clock drifts, once it was followed for an hour.
+    pub clock_drift: Option<ClockDrift>,
     /// Connections lost.
     pub losses: u64,
     /// Of all connections.
@@ -102,6 +105,7 @@ impl LiveStatus {
             fps: 0.0,
             fps_decoded: 0.0,
             clock: None,
+            clock_drift: None,
             losses: 0,
             frames: FrameCounts::default(),
             scene: SceneStats::default(),
@@ -217,7 +221,17 @@ pub fn watch_camera(
 ) {
     let mut backoff = Backoff::default();
     let mut refusals = 0;
-    let mut watch = Watch { task, visions, sink, report, cancel, status: LiveStatus::new(), scene_before: SceneStats::default() };
+    let mut watch = Watch {
+        task,
+        visions,
+        sink,
+        report,
+        cancel,
+        status: LiveStatus::new(),
+        scene_before: SceneStats::default(),
+        began: Instant::now(),
+        clock_trend: ClockTrend::default(),
+    };
     while !cancel.is_cancelled() {
         watch.tell(CameraEvent::Connect);
         let began = Instant::now();
@@ -251,6 +265,8 @@ struct Watch<'a> {
     status: LiveStatus,
     /// Of earlier sessions.
     scene_before: SceneStats,
+    began: Instant,
+    clock_trend: ClockTrend,
 }
 
 impl Watch<'_> {
@@ -319,6 +335,10 @@ impl Watch<'_> {
             self.status.frames = frames_before.plus(stats);
             self.status.scene = self.scene_before.plus(scene.stats());
             self.status.clock = reader.clock();
+            if let Some(clock) = &self.status.clock {
+                self.clock_trend.note(self.began.elapsed(), clock.offset_micros);
+                self.status.clock_drift = self.clock_trend.drift();
+            }
             (self.status.fps, self.status.fps_decoded) = rate.over(Instant::now(), stats);
             if reported.elapsed() >= REPORT_EVERY {
                 reported = Instant::now();

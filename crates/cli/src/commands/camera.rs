@@ -7,7 +7,10 @@ use std::time::Duration;
 use clap::{Subcommand, ValueEnum};
 use media::Pin;
 use onvif::DeviceHost;
-use proto::v1::{self, camera_service_client::CameraServiceClient, live_service_client::LiveServiceClient};
+use proto::v1::{
+    self, camera_service_client::CameraServiceClient, live_service_client::LiveServiceClient,
+    preview_camera_policy_request::Change,
+};
 use tonic::transport::Channel;
 use types::{AgencyId, CameraId};
 
@@ -22,7 +25,7 @@ use crate::{
     failure::{Failure, Outcome},
     pages::{self, Listed, Shown},
     times::parse_duration,
-    view::{AccessView, CameraView, LiveView},
+    view::{AccessView, AffectedView, CameraView, LiveView},
 };
 
 #[derive(Debug, Subcommand)]
@@ -128,13 +131,23 @@ pub(crate) enum Camera {
         /// It covers a place of worship, health or assembly: a search needs two authorisers
         #[arg(long, value_enum, group = "change")]
         sensitive: Option<Sensitive>,
+        #[command(flatten)]
+        only: Only,
     },
     /// From now on nobody searches it, searches under way included
-    Pause { camera: CameraId },
+    Pause {
+        camera: CameraId,
+        #[command(flatten)]
+        only: Only,
+    },
     /// It may be searched again
     Resume { camera: CameraId },
     /// From now on nobody searches it any more; there is no way back
-    Revoke { camera: CameraId },
+    Revoke {
+        camera: CameraId,
+        #[command(flatten)]
+        only: Only,
+    },
     /// Who looked at one of your cameras, when and under which case
     Accesses {
         camera: CameraId,
@@ -150,6 +163,13 @@ pub(crate) enum Camera {
         #[command(flatten)]
         shown: Shown,
     },
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Only {
+    /// Change nothing: show what it would take out of open cases
+    #[arg(long)]
+    preview: bool,
 }
 
 impl Camera {
@@ -172,7 +192,7 @@ impl Camera {
         let mut service = client.cameras();
         match this {
             Self::Discover(_) | Self::Probe(_) | Self::Import(_) | Self::Export(_) => {}
-            Self::Policy { camera, purposes, hours, all_hours, retention, sensitive } => {
+            Self::Policy { camera, purposes, hours, all_hours, retention, sensitive, only } => {
                 let purposes: Vec<i32> = purposes.into_iter().map(|p| v1::Purpose::from(p).into()).collect();
                 let request = v1::SetCameraPolicyRequest {
                     camera_id: camera.to_string(),
@@ -182,18 +202,27 @@ impl Camera {
                     retention: retention.map(proto::duration),
                     sensitive: sensitive.map(|s| s != Sensitive::No),
                 };
+                if only.preview {
+                    return preview(ctx, &mut service, &camera, Change::Set(request)).await;
+                }
                 changed(ctx, service.set_camera_policy(request).await?.into_inner().camera, "holds from now on");
             }
-            Self::Pause { camera } => {
+            Self::Pause { camera, only } => {
                 let request = v1::PauseCameraRequest { camera_id: camera.to_string() };
+                if only.preview {
+                    return preview(ctx, &mut service, &camera, Change::Pause(request)).await;
+                }
                 changed(ctx, service.pause_camera(request).await?.into_inner().camera, "nobody searches it for now");
             }
             Self::Resume { camera } => {
                 let request = v1::ResumeCameraRequest { camera_id: camera.to_string() };
                 changed(ctx, service.resume_camera(request).await?.into_inner().camera, "it may be searched again");
             }
-            Self::Revoke { camera } => {
+            Self::Revoke { camera, only } => {
                 let request = v1::RevokeCameraRequest { camera_id: camera.to_string() };
+                if only.preview {
+                    return preview(ctx, &mut service, &camera, Change::Revoke(request)).await;
+                }
                 changed(ctx, service.revoke_camera(request).await?.into_inner().camera, "nobody searches it any more");
             }
             Self::Accesses { camera, limit } => {
@@ -356,6 +385,13 @@ pub(crate) enum Sensitive {
     Assembly,
     /// None of them
     No,
+}
+
+async fn preview(ctx: &Context, service: &mut CameraServiceClient<Channel>, camera: &CameraId, change: Change) -> Outcome {
+    let request = v1::PreviewCameraPolicyRequest { change: Some(change) };
+    let affected = AffectedView::of(camera.to_string(), service.preview_camera_policy(request).await?.into_inner());
+    ctx.printer.answer(&affected, || affected.text());
+    Ok(())
 }
 
 fn changed(ctx: &Context, camera: Option<v1::Camera>, what: &str) {

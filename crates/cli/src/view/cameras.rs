@@ -1,5 +1,6 @@
 //! Agencies and cameras: what they are, what they do now, and who looked at them.
 
 pub(crate) mod accesses;
+pub(crate) mod affected;
 pub(crate) mod camera;
 pub(crate) mod live;

@@ -177,6 +177,17 @@ test("an owner pauses a camera, changes its policy, and sees who looked", async 
   await tabTo(page, "Change it");
   await page.keyboard.press("Enter");
   await expect(page.getByRole("row", { name: /street/ })).toContainText("missing person, serious incident");
+  // What a change would take out of open cases is shown first.
+  await tabTo(page, "street", "link");
+  await page.keyboard.press("e");
+  await tabTo(page, "missing person", "checkbox");
+  await page.keyboard.press("Space");
+  await tabTo(page, "Change it");
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("dialog")).toContainText(/found-1 \(missing person, ends .*: the whole camera/);
+  await expect(page.getByRole("dialog")).toContainText("Nothing was changed yet.");
+  await page.keyboard.press("Escape");
+  await expect(page.getByRole("row", { name: /street/ })).toContainText("missing person, serious incident");
   await tabTo(page, "street", "link");
   await page.keyboard.press("Enter");
   await expect(page.getByRole("row", { name: /search/ }).first()).toContainText("found-1");

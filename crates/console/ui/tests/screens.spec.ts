@@ -102,6 +102,10 @@ for (const width of [320, 1280]) {
       await page.getByText("these hours alone").click();
       await page.getByText("Withdraw the camera for good").click();
       await everyLook(page);
+      await page.getByRole("checkbox", { name: "missing person" }).uncheck();
+      await page.getByRole("button", { name: "Change it" }).click();
+      await expect(page.getByText("Nothing was changed yet.")).toBeVisible();
+      await everyLook(page);
       await page.keyboard.press("Escape");
       await page.getByRole("link", { name: "street", exact: true }).click();
       await expect(page.getByRole("table")).toBeVisible();

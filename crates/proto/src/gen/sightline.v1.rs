@@ -3506,6 +3506,44 @@ pub struct SetCameraPolicyResponse {
     pub camera: ::core::option::Option<Camera>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreviewCameraPolicyRequest {
+    #[prost(oneof = "preview_camera_policy_request::Change", tags = "1, 2, 3")]
+    pub change: ::core::option::Option<preview_camera_policy_request::Change>,
+}
+/// Nested message and enum types in `PreviewCameraPolicyRequest`.
+pub mod preview_camera_policy_request {
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Change {
+        #[prost(message, tag = "1")]
+        Set(super::SetCameraPolicyRequest),
+        #[prost(message, tag = "2")]
+        Revoke(super::RevokeCameraRequest),
+        #[prost(message, tag = "3")]
+        Pause(super::PauseCameraRequest),
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PreviewCameraPolicyResponse {
+    /// That find something of the camera now and would not any more, the first to end first; at most 1000.
+    #[prost(message, repeated, tag = "1")]
+    pub cases: ::prost::alloc::vec::Vec<AffectedCase>,
+    /// Beyond those.
+    #[prost(uint32, tag = "2")]
+    pub more: u32,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AffectedCase {
+    #[prost(string, tag = "1")]
+    pub case_id: ::prost::alloc::string::String,
+    #[prost(enumeration = "Purpose", tag = "2")]
+    pub purpose: i32,
+    #[prost(message, optional, tag = "3")]
+    pub expires: ::core::option::Option<::prost_types::Timestamp>,
+    /// At least one.
+    #[prost(enumeration = "CaseLoss", repeated, tag = "4")]
+    pub losses: ::prost::alloc::vec::Vec<i32>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct PauseCameraRequest {
     #[prost(string, tag = "1")]
     pub camera_id: ::prost::alloc::string::String,
@@ -3569,6 +3607,41 @@ pub struct CameraAccess {
     pub action: ::prost::alloc::string::String,
     #[prost(string, tag = "5")]
     pub case_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CaseLoss {
+    Unspecified = 0,
+    /// The whole camera.
+    Camera = 1,
+    /// Sightings of some hours.
+    Hours = 2,
+    /// The oldest sightings: they are deleted before the case ends.
+    Oldest = 3,
+}
+impl CaseLoss {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "CASE_LOSS_UNSPECIFIED",
+            Self::Camera => "CASE_LOSS_CAMERA",
+            Self::Hours => "CASE_LOSS_HOURS",
+            Self::Oldest => "CASE_LOSS_OLDEST",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "CASE_LOSS_UNSPECIFIED" => Some(Self::Unspecified),
+            "CASE_LOSS_CAMERA" => Some(Self::Camera),
+            "CASE_LOSS_HOURS" => Some(Self::Hours),
+            "CASE_LOSS_OLDEST" => Some(Self::Oldest),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod camera_service_client {
@@ -3845,6 +3918,33 @@ pub mod camera_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// What a change would take out of open cases. Changes nothing. Roles and errors as above.
+        pub async fn preview_camera_policy(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PreviewCameraPolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewCameraPolicyResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CameraService/PreviewCameraPolicy",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("sightline.v1.CameraService", "PreviewCameraPolicy"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// From now on nobody searches it, until it is resumed. Roles and errors as above.
         pub async fn pause_camera(
             &mut self,
@@ -4023,6 +4123,14 @@ pub mod camera_service_server {
             request: tonic::Request<super::SetCameraPolicyRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SetCameraPolicyResponse>,
+            tonic::Status,
+        >;
+        /// What a change would take out of open cases. Changes nothing. Roles and errors as above.
+        async fn preview_camera_policy(
+            &self,
+            request: tonic::Request<super::PreviewCameraPolicyRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewCameraPolicyResponse>,
             tonic::Status,
         >;
         /// From now on nobody searches it, until it is resumed. Roles and errors as above.
@@ -4437,6 +4545,52 @@ pub mod camera_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetCameraPolicySvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.CameraService/PreviewCameraPolicy" => {
+                    #[allow(non_camel_case_types)]
+                    struct PreviewCameraPolicySvc<T: CameraService>(pub Arc<T>);
+                    impl<
+                        T: CameraService,
+                    > tonic::server::UnaryService<super::PreviewCameraPolicyRequest>
+                    for PreviewCameraPolicySvc<T> {
+                        type Response = super::PreviewCameraPolicyResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PreviewCameraPolicyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CameraService>::preview_camera_policy(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PreviewCameraPolicySvc(inner);
                         let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -7047,6 +7201,12 @@ pub struct CameraClock {
     /// Half-width of the interval that the capture time of a frame lies in.
     #[prost(double, tag = "4")]
     pub uncertainty_seconds: f64,
+    /// How many seconds it gains on ours in a day, negative: it loses, measured over drift_over. Absent in the first hour, and for an
+    /// hour after it was set.
+    #[prost(double, optional, tag = "5")]
+    pub drift_seconds_per_day: ::core::option::Option<f64>,
+    #[prost(message, optional, tag = "6")]
+    pub drift_over: ::core::option::Option<::prost_types::Duration>,
 }
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]

@@ -233,6 +233,7 @@ fn action_of(path: &str) -> Option<Action> {
         ("CameraService", "ExportCameras") => Action::ExportCameras,
         ("CameraService", "ListCameras") => Action::ListCameras,
         ("CameraService", "SetCameraPolicy") => Action::SetCameraPolicy,
+        ("CameraService", "PreviewCameraPolicy") => Action::PreviewCameraPolicy,
         ("CameraService", "PauseCamera") => Action::PauseCamera,
         ("CameraService", "ResumeCamera") => Action::ResumeCamera,
         ("CameraService", "RevokeCamera") => Action::RevokeCamera,

@@ -222,3 +222,57 @@ async fn within_a_second_of_a_pause_nothing_of_the_camera_is_sent_any_more() {
     let sent_before: usize = cameras[..last].iter().map(|(_, bytes)| bytes).sum();
     assert!(sent_before <= 4 * 65_535, "{sent_before} bytes of it came after the pause, more than was under way");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_preview_says_what_a_change_takes_out_of_open_cases_and_changes_nothing() {
+    use v1::preview_camera_policy_request::Change;
+    let deployed = deployed(1).await;
+    case(&deployed, "k").await;
+    let set = |change: v1::SetCameraPolicyRequest| Change::Set(v1::SetCameraPolicyRequest { camera_id: "gate".into(), ..change });
+    let ask = |change: Change| v1::PreviewCameraPolicyRequest { change: Some(change) };
+    let pause = ask(Change::Pause(v1::PauseCameraRequest { camera_id: "gate".into() }));
+    for (who, word) in [("stranger", "not_yours"), ("operator", "role"), ("investigator", "role"), ("auditor", "role")] {
+        let mut other = CameraServiceClient::new(deployed.channel(who).await);
+        let status = other.preview_camera_policy(pause.clone()).await.unwrap_err();
+        assert_eq!(told(&status), (Code::PermissionDenied, word.into()), "{who}");
+    }
+    let mut owner = CameraServiceClient::new(deployed.channel("camera-owner").await);
+    let list = v1::ListCamerasRequest::default();
+    let before = owner.list_cameras(list.clone()).await.unwrap().into_inner().cameras;
+
+    let disaster = v1::PurposeList { purposes: vec![v1::Purpose::Disaster.into()] };
+    let (night, morning) = ((22 * 60, 6 * 60), (7 * 60, 11 * 60));
+    let hours = |(from_minute, to_minute)| Some(v1::Hours { from_minute, to_minute });
+    let days = |days: u64| Some(proto::duration(std::time::Duration::from_secs(days * 86_400)));
+    let all = v1::SetCameraPolicyRequest::default;
+    let changes = [
+        (Change::Pause(v1::PauseCameraRequest { camera_id: "gate".into() }), vec![v1::CaseLoss::Camera]),
+        (Change::Revoke(v1::RevokeCameraRequest { camera_id: "gate".into() }), vec![v1::CaseLoss::Camera]),
+        (set(v1::SetCameraPolicyRequest { purposes: Some(disaster), ..all() }), vec![v1::CaseLoss::Camera]),
+        (set(v1::SetCameraPolicyRequest { sensitive: Some(true), ..all() }), vec![v1::CaseLoss::Camera]),
+        (set(v1::SetCameraPolicyRequest { hours: hours(night), ..all() }), vec![v1::CaseLoss::Hours]),
+        (set(v1::SetCameraPolicyRequest { hours: hours(morning), ..all() }), vec![]),
+        (set(v1::SetCameraPolicyRequest { retention: days(1), ..all() }), vec![v1::CaseLoss::Oldest]),
+        (set(v1::SetCameraPolicyRequest { all_hours: true, ..all() }), vec![]),
+    ];
+    for (change, expected) in changes {
+        let told = owner.preview_camera_policy(ask(change.clone())).await.unwrap().into_inner();
+        let losses: Vec<_> = told.cases.iter().flat_map(|case| case.losses()).collect();
+        assert_eq!(losses, expected, "{change:?}");
+        assert!(told.more == 0 && told.cases.iter().all(|case| case.case_id == "k" && case.expires.is_some()));
+    }
+    let none = v1::SetCameraPolicyRequest { purposes: Some(v1::PurposeList::default()), ..all() };
+    assert_eq!(owner.preview_camera_policy(ask(set(none))).await.unwrap_err().code(), Code::InvalidArgument);
+    let nothing = owner.preview_camera_policy(v1::PreviewCameraPolicyRequest::default()).await.unwrap_err();
+    assert_eq!(nothing.code(), Code::InvalidArgument);
+
+    assert_eq!(owner.list_cameras(list).await.unwrap().into_inner().cameras, before);
+    let record = deployed.record().await;
+    assert!(record.iter().all(|(action, _)| action != "camera.policy" && action != "camera.pause"), "{record:?}");
+    assert!(record.iter().any(|(action, _)| action == "camera.preview"), "{record:?}");
+
+    // What is over loses nothing.
+    let close = v1::CloseCaseRequest { case_id: "k".into(), reason: "found".into() };
+    CaseServiceClient::new(deployed.channel("investigator").await).close_case(close).await.unwrap();
+    assert!(owner.preview_camera_policy(pause).await.unwrap().into_inner().cases.is_empty());
+}

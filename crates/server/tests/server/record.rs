@@ -97,6 +97,11 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             let request = v1::SetCameraPolicyRequest { camera_id: "yard".into(), all_hours: true, ..Default::default() };
             owner().await.set_camera_policy(request).await.unwrap();
         }
+        "CameraService/PreviewCameraPolicy" => {
+            let revoke = v1::RevokeCameraRequest { camera_id: "yard".into() };
+            let change = Some(v1::preview_camera_policy_request::Change::Revoke(revoke));
+            owner().await.preview_camera_policy(v1::PreviewCameraPolicyRequest { change }).await.unwrap();
+        }
         "CameraService/PauseCamera" => {
             owner().await.pause_camera(v1::PauseCameraRequest { camera_id: "yard".into() }).await.unwrap();
         }
@@ -275,6 +280,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "CaseService/SetMarks" => "mark.set",
         "CaseService/ListMarks" => "mark.list",
         "CameraService/SetCameraPolicy" => "camera.policy",
+        "CameraService/PreviewCameraPolicy" => "camera.preview",
         "CameraService/PauseCamera" => "camera.pause",
         "CameraService/ResumeCamera" => "camera.resume",
         "CameraService/RevokeCamera" => "camera.revoke",

@@ -35,6 +35,9 @@ struct ClockView {
     largest_jump_s: f64,
     believed: bool,
     uncertainty_s: f64,
+    /// What it gains on the server's or worker's clock in a day; negative: it loses.
+    drift_s_per_day: Option<f64>,
+    drift_over_s: Option<f64>,
 }
 
 impl From<v1::CameraStatus> for LiveView {
@@ -61,6 +64,8 @@ impl From<v1::CameraStatus> for LiveView {
                 largest_jump_s: c.largest_jump_seconds,
                 believed: c.believed,
                 uncertainty_s: c.uncertainty_seconds,
+                drift_s_per_day: c.drift_seconds_per_day,
+                drift_over_s: times::seconds(c.drift_over),
             }),
         }
     }
@@ -73,8 +78,15 @@ impl LiveView {
         }
         let row = |c: &Self| {
             let clock = match &c.clock {
-                Some(clock) if clock.believed => format!("{:+.2} s, ±{:.2} s", clock.offset_s, clock.uncertainty_s),
-                Some(clock) => format!("{:+.0} s, not believed", clock.offset_s),
+                Some(clock) => {
+                    let off = if clock.believed {
+                        format!("{:+.2} s, ±{:.2} s", clock.offset_s, clock.uncertainty_s)
+                    } else {
+                        format!("{:+.0} s, not believed", clock.offset_s)
+                    };
+                    let drift = clock.drift_s_per_day.map(|drift| format!(", {drift:+.1} s a day"));
+                    off + &drift.unwrap_or_default()
+                }
                 None => "-".into(),
             };
             [

@@ -131,14 +131,18 @@ impl CameraService for Api {
         Ok(Response::new(v1::SetCameraPolicyResponse { camera: Some(camera_message(camera)) }))
     }
 
+    async fn preview_camera_policy(
+        &self,
+        request: Request<v1::PreviewCameraPolicyRequest>,
+    ) -> Result<Response<v1::PreviewCameraPolicyResponse>, Status> {
+        let caller = caller(&request)?;
+        Ok(Response::new(self.preview_policy(&caller, request.into_inner()).await?))
+    }
+
     async fn pause_camera(&self, request: Request<v1::PauseCameraRequest>) -> Result<Response<v1::PauseCameraResponse>, Status> {
         let caller = caller(&request)?;
         let id = request.into_inner().camera_id;
-        let change = |policy: &mut CameraPolicy| {
-            policy.paused = true;
-            Ok(())
-        };
-        let camera = self.change_policy(&caller, Action::PauseCamera, &id, change).await?;
+        let camera = self.change_policy(&caller, Action::PauseCamera, &id, owners::pause).await?;
         Ok(Response::new(v1::PauseCameraResponse { camera: Some(camera_message(camera)) }))
     }
 
@@ -158,11 +162,7 @@ impl CameraService for Api {
     ) -> Result<Response<v1::RevokeCameraResponse>, Status> {
         let caller = caller(&request)?;
         let id = request.into_inner().camera_id;
-        let change = |policy: &mut CameraPolicy| {
-            policy.revoked = true;
-            Ok(())
-        };
-        let camera = self.change_policy(&caller, Action::RevokeCamera, &id, change).await?;
+        let camera = self.change_policy(&caller, Action::RevokeCamera, &id, owners::revoke).await?;
         Ok(Response::new(v1::RevokeCameraResponse { camera: Some(camera_message(camera)) }))
     }
 

@@ -1,6 +1,8 @@
 //! What a camera's owner decides, and what they can see of who looked.
 
-use access::{Action, AuditDetail, Caller, CameraPolicy, Permission};
+use std::collections::BTreeSet;
+
+use access::{Action, AuditDetail, Caller, CameraPolicy, Case, CaseState, Loss, Permission, PooledCamera, losses};
 use catalogue::{Camera, CameraAccess};
 use proto::v1;
 use tonic::Status;
@@ -8,12 +10,15 @@ use types::CameraId;
 
 use super::{
     Api,
-    convert::{hours_from, moment, party, purposes_from},
+    convert::{hours_from, moment, party, purpose_message, purposes_from},
     own::not_yours,
 };
 use crate::edge::{paging::Page, status::Fault};
 
 const DEFAULT_LISTED: u32 = 100;
+/// Cases that a preview names.
+const MOST_AFFECTED: usize = 1000;
+const READ_AT_ONCE: u32 = 500;
 
 impl Api {
     /// Changes the policy of a camera of the caller's own organisation; holds from now on, for searches under way too.
@@ -43,6 +48,70 @@ impl Api {
                 Ok(camera)
             })
             .await
+    }
+
+    /// What a change would take out of open cases; nothing is changed.
+    pub(super) async fn preview_policy(
+        &self,
+        caller: &Caller,
+        request: v1::PreviewCameraPolicyRequest,
+    ) -> Result<v1::PreviewCameraPolicyResponse, Status> {
+        let (id, change) = planned(request);
+        let detail = AuditDetail { cameras: CameraId::new(&id).into_iter().collect(), ..AuditDetail::default() };
+        self.0
+            .recorded(caller, Action::PreviewCameraPolicy, None, detail, async |permission| {
+                let camera = self.own_camera(caller, permission, &id).await?;
+                let mut after = camera.policy.clone();
+                change(&mut after)?;
+                let pooled = self.0.pooled().await?;
+                let Some(camera) = pooled.iter().find(|pooled| pooled.id == camera.id) else {
+                    return Ok(v1::PreviewCameraPolicyResponse::default());
+                };
+                let mut affected = Vec::new();
+                for state in [CaseState::Requested, CaseState::Authorised] {
+                    self.affected_by(state, &pooled, camera, &after, &mut affected).await?;
+                }
+                affected.sort_by(|(a, _), (b, _)| (a.grant.expires, a.id()).cmp(&(b.grant.expires, b.id())));
+                let more = affected.len().saturating_sub(MOST_AFFECTED);
+                affected.truncate(MOST_AFFECTED);
+                let cases = affected.into_iter().map(|(case, losses)| v1::AffectedCase {
+                    case_id: case.id().to_string(),
+                    purpose: purpose_message(case.grant.purpose).into(),
+                    expires: moment(case.grant.expires),
+                    losses: losses.into_iter().map(|loss| loss_message(loss).into()).collect(),
+                });
+                Ok(v1::PreviewCameraPolicyResponse { cases: cases.collect(), more: u32::try_from(more).unwrap_or(u32::MAX) })
+            })
+            .await
+    }
+
+    async fn affected_by(
+        &self,
+        state: CaseState,
+        pooled: &[PooledCamera],
+        camera: &PooledCamera,
+        after: &CameraPolicy,
+        affected: &mut Vec<(Case, BTreeSet<Loss>)>,
+    ) -> Result<(), Fault> {
+        let (policy, usual, now) = (self.0.gate.policy(), self.0.config.retention.default, self.0.now());
+        let mut last = None;
+        loop {
+            let page = self.0.catalogue().cases_page(Some(state), None, last.as_ref(), READ_AT_ONCE).await?;
+            let full = page.len() == READ_AT_ONCE as usize;
+            for (stored, place) in page {
+                // What can't be read can't be searched either; `check` names it.
+                if let Some(case) = stored.map(|stored| stored.case) {
+                    let losses = losses(policy, &case, pooled, camera, after, usual, now);
+                    if !losses.is_empty() {
+                        affected.push((case, losses));
+                    }
+                }
+                last = Some(place);
+            }
+            if !full {
+                return Ok(());
+            }
+        }
     }
 
     pub(super) async fn accesses(
@@ -80,6 +149,35 @@ impl Api {
         }
         Ok(camera)
     }
+}
+
+/// The camera, and what is planned for it.
+fn planned(request: v1::PreviewCameraPolicyRequest) -> (String, Box<dyn FnOnce(&mut CameraPolicy) -> Result<(), Fault> + Send>) {
+    use v1::preview_camera_policy_request::Change;
+    match request.change {
+        Some(Change::Set(request)) => (request.camera_id.clone(), Box::new(|policy| set(policy, request))),
+        Some(Change::Revoke(request)) => (request.camera_id, Box::new(revoke)),
+        Some(Change::Pause(request)) => (request.camera_id, Box::new(pause)),
+        None => (String::new(), Box::new(|_| Ok(()))),
+    }
+}
+
+fn loss_message(loss: Loss) -> v1::CaseLoss {
+    match loss {
+        Loss::Camera => v1::CaseLoss::Camera,
+        Loss::Hours => v1::CaseLoss::Hours,
+        Loss::Oldest => v1::CaseLoss::Oldest,
+    }
+}
+
+pub(super) fn pause(policy: &mut CameraPolicy) -> Result<(), Fault> {
+    policy.paused = true;
+    Ok(())
+}
+
+pub(super) fn revoke(policy: &mut CameraPolicy) -> Result<(), Fault> {
+    policy.revoked = true;
+    Ok(())
 }
 
 /// What is absent stays as it is.
