@@ -23,7 +23,9 @@ pub(super) enum Unit {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct NotRtsp;
 
-const LONGEST_HEAD: usize = 64 << 10;
+/// It is read anew with every packet that brings a part of what belongs to it: a camera that sends byte by byte costs no more than
+/// this for each.
+const LONGEST_HEAD: usize = 16 << 10;
 const LONGEST_BODY: usize = 1 << 20;
 
 /// The first unit, once all of it is there.
