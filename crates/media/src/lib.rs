@@ -8,6 +8,9 @@
 //! camera └──────────────────────────────────────────────────────────────────────── ring ─▶ FrameReader ──────────┘
 //! ```
 //!
+//! MPEG transport and program streams are taken apart by `transport` instead of `parsebin`; `keyed` lets pictures through that have
+//! all that they are made from.
+//!
 //! A [`types::Frame`] borrows a slot of shared memory: a wanted picture is copied once, an unwanted one never. A file blocks its
 //! decoder while the reader is slow; a camera does not, and loses its oldest waiting frame, counted. Dropping a [`FrameReader`]
 //! ends its decoder's process and closes every descriptor.
@@ -29,11 +32,13 @@ mod created;
 mod door;
 mod element;
 mod error;
+mod feed;
 mod first_picture;
 mod footage_info;
 mod handle;
 mod init;
 mod installed;
+mod keyed;
 mod names;
 mod networks;
 mod pixels;
@@ -45,6 +50,7 @@ mod sampling;
 mod shared;
 mod source;
 mod told;
+mod transport;
 mod verdict;
 
 pub use backoff::Backoff;

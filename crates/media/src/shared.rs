@@ -1,10 +1,10 @@
 //! What GStreamer's threads tell the reader.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -30,8 +30,10 @@ pub struct ReaderStats {
     /// Wanted, but displaced by a newer one while the reader was slow. Cameras only: a file waits. Those before the last frame
     /// that was returned; what a reader that returns none loses meanwhile counts when it does.
     pub dropped_late: u64,
-    /// Decoded from damaged data, as far as the decoder says so; delivered nevertheless.
+    /// Decoded from damaged data, as far as the decoder says so: not delivered.
     pub corrupt: u64,
+    /// Not looked at, because the key picture that they are made from is missing or damaged.
+    pub without_key: u64,
     /// Times a decoder complained.
     pub decode_errors: u64,
 }
@@ -48,12 +50,18 @@ pub(crate) struct Found {
     pub(crate) unsupported: Option<String>,
     /// Set when a link that can't fail failed.
     pub(crate) broken: Option<String>,
+    /// Set when the file could not be read any more.
+    pub(crate) unreadable: Option<String>,
+    /// Streams of pictures beside the one that is decoded, for people.
+    pub(crate) left_out: Vec<String>,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     /// Reading begins inside the file: times are the file's own, since jumping starts those of playing anew.
     pub(crate) from_inside: bool,
+    /// A bare video stream: its timestamps are what its parser makes up.
+    pub(crate) clockless: bool,
     found: Mutex<Found>,
     pub(crate) decoded: AtomicU64,
     sampled: AtomicU64,
@@ -63,15 +71,103 @@ pub(crate) struct Shared {
     pub(crate) not_key: AtomicU64,
     pub(crate) corrupt: AtomicU64,
     pub(crate) decode_errors: AtomicU64,
-    /// Running time of the first decoded frame in nanoseconds plus one; 0 before.
+    /// Pictures that came to the decoder or left it, without the picture that they need.
+    pub(crate) without_key: AtomicU64,
+    /// Encoded pictures with something missing in them or before them, by their time; true: before them.
+    lost: Mutex<BTreeMap<u64, bool>>,
+    /// From this running time on, in nanoseconds plus one, times are guesses; 0: none are.
+    doubt: AtomicU64,
+    /// How far the demuxer came, and how far with pictures, in nanoseconds of running time.
+    demuxed: AtomicI64,
+    demuxed_pictures: AtomicI64,
+    /// The first picture's timestamp, and where it is on the container's own line of time.
+    begins: Mutex<Option<(Duration, Duration)>>,
+    /// Running time of the first frame of all, also of those that are not shown, in nanoseconds plus one; 0 before.
     first: AtomicU64,
+    /// A frame was shown: no earlier one comes any more.
+    shown: AtomicBool,
     /// How far the encoded video was read, in nanoseconds of running time.
     reached: AtomicI64,
 }
 
 impl Shared {
-    pub(crate) fn new(from_inside: bool) -> Self {
-        Self { from_inside, ..Self::default() }
+    pub(crate) fn new(from_inside: bool, clockless: bool) -> Self {
+        Self { from_inside, clockless, ..Self::default() }
+    }
+
+    /// Of what follows in the same file: goes on where this one is.
+    pub(crate) fn next(&self) -> Self {
+        let get = |counter: &AtomicU64| AtomicU64::new(counter.load(Ordering::Relaxed));
+        let (reached, left_out) = (self.reached.load(Ordering::Relaxed), std::mem::take(&mut self.found().left_out));
+        Self {
+            from_inside: self.from_inside,
+            found: Mutex::new(Found { left_out, ..Found::default() }),
+            decoded: get(&self.decoded),
+            sampled: get(&self.sampled),
+            dropped_late: get(&self.dropped_late),
+            not_key: get(&self.not_key),
+            corrupt: get(&self.corrupt),
+            decode_errors: get(&self.decode_errors),
+            without_key: get(&self.without_key),
+            doubt: get(&self.doubt),
+            first: get(&self.first),
+            shown: AtomicBool::new(self.shown.load(Ordering::Relaxed)),
+            reached: AtomicI64::new(reached),
+            ..Self::default()
+        }
+    }
+
+    /// Notes that something is missing in the picture of this time, or before it.
+    pub(crate) fn lose(&self, pts: gst::ClockTime, before: bool) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.insert(pts.nseconds(), before);
+        // More than a decoder has under way.
+        if lost.len() > 4096 {
+            lost.pop_first();
+        }
+    }
+
+    /// Whether something is missing before the picture of this time, or in it.
+    pub(crate) fn lost(&self, pts: gst::ClockTime) -> Option<bool> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(&pts.nseconds())
+    }
+
+    /// From here on times are guesses.
+    pub(crate) fn doubt(&self, running: Duration) {
+        let at = nanos(running) + 1;
+        // The first one stays.
+        let _ = self.doubt.compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Whether a time is a guess.
+    pub(crate) fn doubts(&self, running: Duration) -> bool {
+        self.doubt.load(Ordering::Relaxed).checked_sub(1).is_some_and(|from| nanos(running) >= from)
+    }
+
+    pub(crate) fn demux(&self, running: gst::ClockTime, pictures: bool) {
+        let running = i64::try_from(running.nseconds()).unwrap_or(i64::MAX);
+        self.demuxed.fetch_max(running, Ordering::Relaxed);
+        if pictures {
+            self.demuxed_pictures.fetch_max(running, Ordering::Relaxed);
+        }
+    }
+
+    /// How far the demuxer came, since the first picture; and how far with pictures.
+    pub(crate) fn demuxed(&self) -> (Duration, Duration) {
+        let since = |reached: &AtomicI64| {
+            let reached = Duration::from_nanos(reached.load(Ordering::Relaxed).unsigned_abs());
+            reached.saturating_sub(self.first().unwrap_or_default())
+        };
+        (since(&self.demuxed), since(&self.demuxed_pictures))
+    }
+
+    /// Remembers the first picture's timestamp, and where it is on the container's line of time.
+    pub(crate) fn begin(&self, stamp: Duration, position: Duration) {
+        self.begins.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((stamp, position));
+    }
+
+    pub(crate) fn begins(&self) -> (Duration, Duration) {
+        self.begins.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
     }
 
     pub(crate) fn found(&self) -> MutexGuard<'_, Found> {
@@ -102,13 +198,33 @@ impl Shared {
         self.dropped_late.fetch_add(until_it.saturating_sub(1) as u64, Ordering::Relaxed);
     }
 
-    /// Remembers the first frame's running time; later calls return it.
+    /// An encoded frame, in the order of decoding: the earliest of those before the first that is shown is where time begins.
+    pub(crate) fn enter(&self, running: Duration) {
+        if !self.shown.load(Ordering::Relaxed) {
+            let nanos = nanos(running) + 1;
+            let earlier = |first: u64| (first == 0 || nanos < first).then_some(nanos);
+            let _ = self.first.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earlier);
+        }
+    }
+
+    /// Remembers the first frame's running time, unless there is one; later calls return it.
     pub(crate) fn first_or(&self, running: Duration) -> Duration {
+        self.shown.store(true, Ordering::Relaxed);
         let nanos = nanos(running) + 1;
         match self.first.compare_exchange(0, nanos, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => running,
             Err(first) => Duration::from_nanos(first - 1),
         }
+    }
+
+    /// Pictures that were there and not looked at.
+    pub(crate) fn unseen(&self) -> u64 {
+        [&self.not_key, &self.without_key, &self.corrupt].into_iter().map(|n| n.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Whether any frame was worth showing.
+    pub(crate) fn shown(&self) -> bool {
+        self.shown.load(Ordering::Relaxed)
     }
 
     pub(crate) fn first(&self) -> Option<Duration> {
@@ -138,6 +254,7 @@ impl Shared {
             dropped_late: if live { get(&self.dropped_late) } else { 0 },
             corrupt: get(&self.corrupt),
             decode_errors: get(&self.decode_errors),
+            without_key: get(&self.without_key),
         }
     }
 }

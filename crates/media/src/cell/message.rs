@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use types::{ColourMatrix, PixelFormat, Plane, Size};
 
 use super::sys;
-use crate::{FootageInfo, MediaError, ReaderStats, Sampling};
+use crate::{FootageInfo, MediaError, ReaderStats, Sampling, footage_info::MOST_LEFT_OUT};
 
 /// What a decoder is for. With it come the registry and, where it is for footage, its descriptor.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,19 +63,22 @@ pub(super) struct How {
     keyframes_only: bool,
     max_height: Option<u32>,
     decoder_threads: u32,
+    stated_fps: Option<f64>,
 }
 
 impl From<&Sampling> for How {
     fn from(s: &Sampling) -> Self {
         let fps = Some(s.fps).filter(|fps| fps.is_finite());
-        Self { fps, keyframes_only: s.keyframes_only, max_height: s.max_height, decoder_threads: s.decoder_threads }
+        let stated_fps = s.stated_fps.filter(|fps| fps.is_finite() && *fps > 0.0);
+        let Sampling { keyframes_only, max_height, decoder_threads, .. } = *s;
+        Self { fps, keyframes_only, max_height, decoder_threads, stated_fps }
     }
 }
 
 impl From<How> for Sampling {
     fn from(h: How) -> Self {
-        let How { fps, keyframes_only, max_height, decoder_threads } = h;
-        Self { fps: fps.unwrap_or(f64::INFINITY), keyframes_only, max_height, decoder_threads }
+        let How { fps, keyframes_only, max_height, decoder_threads, stated_fps } = h;
+        Self { fps: fps.unwrap_or(f64::INFINITY), keyframes_only, max_height, decoder_threads, stated_fps }
     }
 }
 
@@ -139,6 +142,8 @@ pub(super) struct Picture {
     pub(super) now: Option<(i64, Duration)>,
     /// Of a camera: by its own clock, in nanoseconds since 1900.
     pub(super) ntp: Option<u64>,
+    /// Its time is a guess.
+    pub(super) guessed: bool,
     pub(super) counts: Counts,
 }
 
@@ -151,7 +156,7 @@ enum Format {
 
 impl Picture {
     pub(super) fn of(picture: &crate::reader::Picture, counts: Counts) -> Self {
-        let crate::reader::Picture { pixels, running, first, now, ntp } = picture;
+        let crate::reader::Picture { pixels, running, first, now, ntp, guessed } = picture;
         Self {
             bytes: pixels.source.bytes().len() as u64,
             width: pixels.size.width,
@@ -168,6 +173,7 @@ impl Picture {
             first: *first,
             now: *now,
             ntp: *ntp,
+            guessed: *guessed,
             counts,
         }
     }
@@ -217,6 +223,7 @@ pub(super) struct Counts {
     late: u64,
     corrupt: u64,
     errors: u64,
+    without_key: u64,
     reached: Duration,
     /// How much was read.
     read: u64,
@@ -231,6 +238,7 @@ impl Counts {
             late: s.dropped_late,
             corrupt: s.corrupt,
             errors: s.decode_errors,
+            without_key: s.without_key,
             reached,
             read,
         }
@@ -245,6 +253,7 @@ impl Counts {
             late: self.late.max(before.late),
             corrupt: self.corrupt.max(before.corrupt),
             errors: self.errors.max(before.errors),
+            without_key: self.without_key.max(before.without_key),
             reached: self.reached.max(before.reached),
             read: self.read.max(before.read),
         }
@@ -260,6 +269,7 @@ impl Counts {
             dropped_late: self.late,
             corrupt: self.corrupt,
             decode_errors: self.errors,
+            without_key: self.without_key,
         }
     }
 
@@ -278,18 +288,21 @@ pub(super) struct Info {
     seekable: bool,
     codec: String,
     container: String,
+    clockless: bool,
+    left_out: Vec<String>,
 }
 
 impl From<FootageInfo> for Info {
     fn from(i: FootageInfo) -> Self {
-        let FootageInfo { duration, size, frame_rate, seekable, codec, container } = i;
-        Self { duration, width: size.width, height: size.height, frame_rate, seekable, codec, container }
+        let FootageInfo { duration, size, frame_rate, seekable, codec, container, clockless, left_out } = i;
+        let (width, height) = (size.width, size.height);
+        Self { duration, width, height, frame_rate, seekable, codec, container, clockless, left_out }
     }
 }
 
 impl From<Info> for FootageInfo {
     fn from(i: Info) -> Self {
-        let Info { duration, width, height, frame_rate, seekable, codec, container } = i;
+        let Info { duration, width, height, frame_rate, seekable, codec, container, clockless, left_out } = i;
         Self {
             duration,
             size: Size { width, height },
@@ -297,6 +310,8 @@ impl From<Info> for FootageInfo {
             seekable,
             codec: plain(&codec),
             container: plain(&container),
+            clockless,
+            left_out: left_out.iter().take(MOST_LEFT_OUT).map(|named| plain(named)).collect(),
         }
     }
 }
