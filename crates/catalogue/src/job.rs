@@ -42,7 +42,7 @@ pub enum JobState {
     Queued,
     Running,
     Done,
-    /// Done as far as the file can be read, which was asked for; what is wrong with the rest, for people.
+    /// Done, but for what is said here, for people: a damaged rest that was to be passed over, or what was not looked at.
     Damaged(String),
     /// Why, for people.
     Failed(String),

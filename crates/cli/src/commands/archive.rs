@@ -18,7 +18,7 @@ use tonic::transport::Channel;
 use types::{CameraId, CaptureTime, JobId};
 
 use self::{
-    files::{CameraPattern, expand},
+    files::{CameraPattern, Found, Skipped, expand},
     layouts::Recorder,
     pattern::NamePattern,
     preview::Preview,
@@ -118,6 +118,10 @@ pub(crate) struct Add {
     /// Frames looked at per second of footage [default: the server's, 5]
     #[arg(long, value_name = "FPS")]
     sample_fps: Option<f64>,
+    /// Pictures a second of files that have no clock (.h264, .h265, .mjpeg), as the recorder was set; without it they are refused.
+    /// Files with a clock go by their own
+    #[arg(long, value_name = "FPS")]
+    fps: Option<f64>,
     /// Look at key frames alone: a fast first pass
     #[arg(long)]
     keyframes_only: bool,
@@ -213,7 +217,11 @@ impl Add {
         if self.sample_fps.is_some_and(|fps| !fps.is_finite() || fps <= 0.0) {
             return Err(Failure::usage("--sample-fps must be above 0").hint("5 is the default; 1 is enough for a first pass"));
         }
-        let files = expand(&self.files)?;
+        if self.fps.is_some_and(|fps| !(0.01..=240.0).contains(&fps)) {
+            return Err(Failure::usage("--fps must be 0.01 to 240").hint("state the rate that the recorder was set to"));
+        }
+        let Found { files, skipped } = expand(&self.files)?;
+        tell_skipped(&skipped, printer);
         // Files are looked at here for their times, by decoders as the server has them.
         if Config::load(&ctx.home.layout().config()).is_ok_and(|config| !config.sandbox) {
             media::sandbox_off();
@@ -338,6 +346,7 @@ impl Add {
                 sample_fps: self.sample_fps.unwrap_or_default(),
                 keyframes_only: self.keyframes_only,
                 keep_readable: self.keep_readable,
+                stated_fps: self.fps.unwrap_or_default(),
             }),
         })
     }
@@ -385,6 +394,26 @@ fn job_failure(job: &JobView) -> Failure {
     let mut failure = Failure::new("job_failed", job.error.clone().unwrap_or_else(|| format!("job {} failed", job.id)));
     failure.hint = job.hint.clone();
     failure
+}
+
+/// How many are named one by one for each reason.
+const NAMED: usize = 20;
+
+/// What lies there and is not taken, by the reason.
+fn tell_skipped(skipped: &[Skipped], printer: Printer) {
+    let mut reasons: BTreeMap<&str, Vec<&Skipped>> = BTreeMap::new();
+    for one in skipped {
+        reasons.entry(one.why).or_default().push(one);
+    }
+    for (why, all) in reasons {
+        let names: Vec<String> = all.iter().take(NAMED).map(|one| format!("  {}", one.path.display())).collect();
+        let more = if all.len() > NAMED { format!("\n  and {} more", all.len() - NAMED) } else { String::new() };
+        printer.note(&format!(
+            "{} left out ({why}):\n{}{more}",
+            crate::output::count(all.len() as u64, "file"),
+            names.join("\n")
+        ));
+    }
 }
 
 /// Prints all but the last failure, which `main` prints.

@@ -2,7 +2,7 @@
 
 use catalogue::CatalogueError;
 use media::MediaError;
-use pipeline::{FootageError, SinkError};
+use pipeline::{FootageError, FootageSummary, SinkError};
 use types::Chain;
 
 /// Why a job failed, as it is stored and told.
@@ -54,6 +54,47 @@ impl From<FootageError> for Ended {
 impl JobFailure {
     pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: hint.into() }
+    }
+
+    /// Nothing in the file says when its pictures were taken.
+    pub(super) fn without_a_clock(path: &str) -> Self {
+        Self::new(
+            format!("{path}: a bare video stream has no clock: nothing in it says when its pictures were taken"),
+            "state how many pictures a second the recorder took (--fps), or export it again as MP4 or MKV",
+        )
+    }
+
+    /// Of a part that was looked at to its end: what there was to see and was not looked at, and times that are guesses.
+    pub(super) fn of_part(summary: &FootageSummary, left_out: &[String]) -> Option<Self> {
+        let mut all: Vec<String> = Vec::new();
+        if let Some(from) = summary.guessed {
+            all.push(format!(
+                "its clock starts again after {:.1} s, and how long it was away nobody can know: what comes after is dated as if it \
+                 went on, an hour up or down",
+                from.as_secs_f64()
+            ));
+        }
+        if summary.unseen > 0 {
+            let (are, lack) = if summary.unseen == 1 { ("picture was", "its") } else { ("pictures were", "their") };
+            all.push(format!("{} {are} not looked at, for want of {lack} key picture", summary.unseen));
+        }
+        let tracks = Self::left_out(left_out);
+        if all.is_empty() {
+            return tracks;
+        }
+        all.extend(tracks.map(|tracks| tracks.message));
+        let hint = match summary.guessed {
+            Some(_) => "cut the file where its clock starts again, and add each piece with its own start",
+            None => "the rest was looked at; where that matters, export the footage again from the recorder",
+        };
+        Some(Self::new(all.join("; "), hint))
+    }
+
+    /// Of a file with several streams of pictures.
+    pub(super) fn left_out(streams: &[String]) -> Option<Self> {
+        let message = format!("only its first stream of pictures was looked at; left out: {}", streams.join(", "));
+        let hint = "export each of the others to a file of its own, and add that";
+        (!streams.is_empty()).then(|| Self::new(message, hint))
     }
 
     /// These say what is wrong and, after the last semicolon, what to do.

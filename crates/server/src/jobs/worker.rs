@@ -179,6 +179,9 @@ impl Worker {
             scene: SceneOptions::default(),
         };
         let info = (self.probe)(&task.footage).map_err(|e| JobFailure::of_media(&e))?;
+        if info.clockless && settings.stated_fps.is_none() {
+            return Err(JobFailure::without_a_clock(&job.spec.path).into());
+        }
         let cancel = self.jobs.live(&job.id).map_or_else(|| self.stop.child_token(), |live| live.cancel);
         let running = Running::new(taken, task, info, settings.segment(), cancel);
         // Parts of a file that was written to in between are not parts of one file.
@@ -233,6 +236,7 @@ impl Worker {
         }
         if let Left::Over(how) = running.leave(part, how) {
             let how = how.and_then(|damage| read_what_was_added(running).map(|()| damage));
+            let how = how.map(|damage| damage.or_else(|| JobFailure::left_out(&running.info.left_out)));
             self.jobs.active.remove(running);
             self.end(&TakenJob { job: job.clone(), lease: running.lease.clone() }, how);
         }
@@ -243,7 +247,7 @@ impl Worker {
         let end = match how {
             Ok(None) => JobState::Done,
             Ok(Some(damage)) => {
-                tracing::warn!(damage = damage.message, "footage damaged: its readable part was kept");
+                tracing::warn!(but = damage.message, "footage done, but not all of it, or not for sure");
                 JobState::Damaged(damage.to_text())
             }
             Err(Ended::Cancelled) => JobState::Cancelled,
@@ -299,7 +303,8 @@ impl Worker {
         self.runtime.block_on(self.jobs.discard(job, fence)).map(drop)
     }
 
-    /// Looks at a part and stores what it shows. The damage, if only the file's readable part was wanted and kept.
+    /// Looks at a part and stores what it shows. With what was not looked at or is not sure, and the damage if only the file's
+    /// readable part was wanted and kept.
     fn footage(&mut self, running: &Running, part: &Part) -> Result<(SceneStats, Duration, Option<JobFailure>), Ended> {
         if self.vision.is_none() {
             self.vision = Some(
@@ -352,7 +357,9 @@ impl Worker {
         };
         runtime.block_on(jobs.catalogue.finish_segment(&running.lease, done))?;
         tracing::info!(seconds = p.done.as_secs_f64(), speed = p.speed(), sightings = p.stats.sightings, "part done");
-        Ok((p.stats, p.done, summary.damage.as_ref().map(JobFailure::of_media)))
+        let left_out = &running.info.left_out;
+        let but = summary.damage.as_ref().map(JobFailure::of_media).or_else(|| JobFailure::of_part(&summary, left_out));
+        Ok((p.stats, p.done, but))
     }
 }
 
@@ -427,8 +434,14 @@ mod tests {
     async fn add(jobs: &Jobs, folder: &Path, name: &str, n: u8) -> JobId {
         let path = folder.join(name);
         std::fs::write(&path, name).unwrap();
-        let settings =
-            JobSettings { sample_fps: 2.0, keyframes_only: false, keep_readable: false, start_uncertainty_us: 0, segment_s: 60 };
+        let settings = JobSettings {
+            sample_fps: 2.0,
+            keyframes_only: false,
+            keep_readable: false,
+            start_uncertainty_us: 0,
+            segment_s: 60,
+            stated_fps: None,
+        };
         let new = NewJob {
             camera: CameraId::new("gate").unwrap(),
             footage: FootageDigest([n; 32]),
@@ -460,6 +473,8 @@ mod tests {
                 seekable: true,
                 codec: String::new(),
                 container: String::new(),
+                clockless: false,
+                left_out: Vec::new(),
             })
         });
         let worker = || Worker {

@@ -243,6 +243,11 @@ impl Api {
                 "ask for 0.1 to 60",
             ));
         }
+        let stated_fps = Some(given.stated_fps).filter(|fps| *fps != 0.0);
+        if stated_fps.is_some_and(|fps| !(0.01..=240.0).contains(&fps)) {
+            let message = format!("no footage has {} pictures a second", given.stated_fps);
+            return Err(Fault::invalid("stated_fps", message, "state 0.01 to 240, as the recorder was set"));
+        }
         let uncertainty = proto::duration_from("start_uncertainty", request.start_uncertainty)?.unwrap_or(START_UNCERTAINTY);
         Ok(JobSettings {
             sample_fps,
@@ -251,6 +256,7 @@ impl Api {
             start_uncertainty_us: u64::try_from(uncertainty.as_micros()).unwrap_or(u64::MAX),
             // How far a damaged file can be read, only reading it from its beginning shows.
             segment_s: if given.keep_readable { 0 } else { self.0.config.segment_seconds },
+            stated_fps,
         })
     }
 
@@ -284,6 +290,7 @@ impl Api {
                 sample_fps: s.sample_fps,
                 keyframes_only: s.keyframes_only,
                 keep_readable: s.keep_readable,
+                stated_fps: s.stated_fps.unwrap_or_default(),
             }),
             state: state_message(&job.state).into(),
             progress: Some(progress),
