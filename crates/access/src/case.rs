@@ -236,8 +236,14 @@ impl Case {
             let hint = "sign the case as it stands: `sightline case authorise`";
             Err(Denial::new(Code::BadSignature, format!("{reason} (case {})", self.id()), hint))
         };
-        if policy.authoriser_keys.as_ref().is_some_and(|known| !known.contains(&a.key)) {
-            return bad("the authoriser's key is not one this deployment knows");
+        if let Some(known) = &policy.authoriser_keys {
+            let mut theirs = known.iter().filter(|known| known.key == a.key).peekable();
+            if theirs.peek().is_none() {
+                return bad("the authoriser's key is not one this deployment knows");
+            }
+            if !theirs.any(|known| known.counts(a.at, self.grant.opened)) {
+                return bad("the authoriser's key did not count when it signed");
+            }
         }
         if verify_grant(&a.key, &self.grant, &a.signature).is_err() {
             return bad("the authoriser's signature does not fit the grant");

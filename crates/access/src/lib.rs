@@ -19,6 +19,9 @@ mod decide;
 mod deletion;
 mod denial;
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod grant;
 mod hold;
@@ -53,7 +56,7 @@ pub use mark::{MarkChange, Verdict, check_see_marks, check_set_marks};
 pub use memory::MemoryLog;
 pub use open::{check_open, check_quotas, may_see_case, may_watch_case};
 pub use permit::CasePermit;
-pub use policy::{Limits, Policy};
+pub use policy::{AuthoriserKey, Limits, Policy};
 pub use purpose::Purpose;
 pub use retention::{Retention, Schedule};
 pub use scope::{Budgets, Scope};

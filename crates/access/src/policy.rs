@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use types::ReceiveTime;
+
 use crate::{Budgets, PublicKey, Purpose};
 
 /// The most that a case of one purpose may cover.
@@ -35,6 +37,33 @@ impl Limits {
     }
 }
 
+/// A key that a deployment knows an authoriser by, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuthoriserKey {
+    pub key: PublicKey,
+    pub from: Option<ReceiveTime>,
+    pub until: Option<ReceiveTime>,
+}
+
+impl AuthoriserKey {
+    /// Whether it can sign at this time.
+    pub fn counts_at(&self, at: ReceiveTime) -> bool {
+        self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
+    }
+
+    /// Whether a signature of this time under a grant of that one counts. The grant's own time is signed, so that no key that has
+    /// ended signs a later grant, whatever a row says about when.
+    pub(crate) fn counts(&self, signed: ReceiveTime, opened: ReceiveTime) -> bool {
+        self.counts_at(signed) && self.until.is_none_or(|until| opened < until)
+    }
+}
+
+impl From<PublicKey> for AuthoriserKey {
+    fn from(key: PublicKey) -> Self {
+        Self { key, from: None, until: None }
+    }
+}
+
 /// What a deployment allows, whatever a grant says. [`Policy::default`] is the strictest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -52,7 +81,7 @@ pub struct Policy {
     pub waiting_cases: u32,
     /// The keys of the authorisers this deployment knows. `None`: any key whose owner came with a certificate of an
     /// authoriser when they signed.
-    pub authoriser_keys: Option<Vec<PublicKey>>,
+    pub authoriser_keys: Option<Vec<AuthoriserKey>>,
 }
 
 impl Default for Policy {

@@ -16,6 +16,7 @@ use crate::{
     footage_info::MOST_LEFT_OUT,
     keyed::{Entering, Keyed},
     pixels::FORMATS,
+    replayed::Span,
     sampling::Sampler,
     shared::{Shared, WAITING},
 };
@@ -139,6 +140,17 @@ impl Chain {
     fn watch_encoded(&self, pad: &gst::Pad) {
         let (shared, keyed, keyframes_only) = (self.shared.clone(), self.keyed.clone(), self.sampling.keyframes_only);
         let first = AtomicBool::new(true);
+        if shared.span.is_some() {
+            let shared = shared.clone();
+            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+                if let (Some(event), Some(span)) = (info.event(), &shared.span)
+                    && event.type_() == gst::EventType::Eos
+                {
+                    span.ends();
+                }
+                gst::PadProbeReturn::Ok
+            });
+        }
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let Some(buffer) = info.buffer() else { return gst::PadProbeReturn::Ok };
             let running = buffer.pts().or(buffer.dts()).and_then(|time| timeline(pad, time, &shared));
@@ -177,6 +189,9 @@ impl Chain {
         let (shared, keyed) = (self.shared.clone(), self.keyed.clone());
         let mut gate = Gate::new(self.sampling.fps);
         gate.stated = self.sampling.stated_fps.filter(|_| shared.clockless);
+        if let Some(after) = self.shared.span.as_ref().and_then(Span::after) {
+            gate.sampler.wants(after);
+        }
         let gate = Mutex::new(gate);
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
             if let Some(event) = info.event().and_then(shaped) {
@@ -192,6 +207,9 @@ impl Chain {
             // The container says that it is not shown: an edit list begins after it.
             let hidden = buffer.pts().is_some() && running.is_none() && !shared.clockless;
             let whole = keyed.leave(buffer.pts(), corrupt);
+            if shared.span.as_ref().is_some_and(|span| !span.wants(running.map(Into::into))) {
+                return gst::PadProbeReturn::Drop;
+            }
             if hidden || !whole {
                 if !hidden {
                     Shared::count(if corrupt { &shared.corrupt } else { &shared.without_key });

@@ -35,6 +35,9 @@ mod error;
 mod feed;
 mod first_picture;
 mod footage_info;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod init;
 mod installed;
@@ -46,6 +49,8 @@ mod probe;
 mod reader;
 mod recorded;
 mod reordered;
+mod replay;
+mod replayed;
 mod sampling;
 mod shared;
 mod source;
@@ -69,6 +74,7 @@ pub use installed::{Ability, Installed, installed};
 pub use networks::{BadNetwork, Network, Networks};
 pub use probe::{probe, probe_footage};
 pub use recorded::recorded;
+pub use replay::Replay;
 pub use sampling::Sampling;
 pub use shared::ReaderStats;
 pub use source::{Credentials, RtspSource, Source, Transport};

@@ -20,6 +20,7 @@ use crate::{
     feed::{self, Feed, Section},
     pixels::{self, Pixels},
     reordered,
+    replayed::{Line, Span, feeder},
     shared::Shared,
     transport::Survey,
     verdict::Complaints,
@@ -59,6 +60,8 @@ enum Origin {
         /// A picture with a sender report's time has come.
         heard: bool,
     },
+    /// A recording on a recorder.
+    Replay,
 }
 
 /// How a decoder comes to a camera: through the door of its parent, and nowhere else.
@@ -216,6 +219,7 @@ impl LocalReader {
                 let (chain, weak) = (Arc::new(chain), pipeline.downgrade());
                 source.connect_pad_added(move |_, pad| {
                     let Some(pipeline) = weak.upgrade() else { return };
+                    reordered::watch(pad);
                     if let Err(error) = parse_rtp(&pipeline, pad, &chain) {
                         chain.fail(&error);
                     }
@@ -224,6 +228,28 @@ impl LocalReader {
             },
             sampling,
         )?;
+        reader.start()?;
+        Ok(reader)
+    }
+
+    /// Starts to read what a recorder plays; its packets come with their times.
+    pub(crate) fn open_replay(line: &Line, sampling: Sampling) -> Result<Self, MediaError> {
+        load()?;
+        let source = element("appsrc")?;
+        let shared = Arc::new(Shared::of_span(line.span()));
+        let mut reader = Self::new(
+            "recorder".to_owned(),
+            Origin::Replay,
+            shared,
+            |pipeline, chain| {
+                pipeline.add(&source).map_err(broken)?;
+                let pad = source.static_pad("src").ok_or_else(|| broken("no source pad"))?;
+                parse_rtp(pipeline, &pad, &Arc::new(chain))
+            },
+            sampling,
+        )?;
+        let source = source.downcast().map_err(|_| broken("appsrc is no appsrc"))?;
+        feeder::feed(line, source, &reader.shared)?;
         reader.start()?;
         Ok(reader)
     }
@@ -279,6 +305,10 @@ impl LocalReader {
             if let Some(ended) = &self.ended {
                 return ended.clone().map(|()| None);
             }
+            if self.shared.span.as_ref().is_some_and(Span::is_nothing) {
+                self.ended = Some(self.end());
+                continue;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             if let Some(sample) = pulled.take().or_else(|| self.sink.try_pull_sample(clock_time(left.min(TICK)))) {
                 match self.picture(&sample) {
@@ -333,7 +363,7 @@ impl LocalReader {
     /// being plugged in; then nothing will ever come, and nobody says so.
     fn alive(&self) -> bool {
         let elements = self.pipeline.iterate_recurse().into_iter().flatten();
-        let live = matches!(self.origin, Origin::Camera { .. });
+        let live = !matches!(self.origin, Origin::File { .. });
         live || elements.flat_map(|element| element.pads()).any(|pad| pad.task_state() == gst::TaskState::Started)
     }
 
@@ -376,7 +406,7 @@ impl LocalReader {
     /// As announced by the container; `None` for cameras and bare video streams.
     fn duration(&self) -> Option<Duration> {
         match &self.origin {
-            Origin::Camera { .. } | Origin::File { lasts: Lasts::Nobody | Lasts::Clockless, .. } => None,
+            Origin::Camera { .. } | Origin::Replay | Origin::File { lasts: Lasts::Nobody | Lasts::Clockless, .. } => None,
             Origin::File { lasts: Lasts::Clock(duration), .. } => *duration,
             Origin::File { .. } => self.announced(),
         }
@@ -454,6 +484,10 @@ impl LocalReader {
 
     /// The stream ended without an error: was that all of it?
     fn end(&self) -> Result<(), MediaError> {
+        if let Some(span) = &self.shared.span {
+            let what = "the recorder stopped in the middle".into();
+            return if span.is_cut() { Err(MediaError::Unreachable { input: self.input.clone(), what }) } else { Ok(()) };
+        }
         let Origin::File { completeness, .. } = &self.origin else {
             return if self.shared.shown() { Ok(()) } else { Err(self.verdict()) };
         };
@@ -484,7 +518,7 @@ impl LocalReader {
     fn verdict(&self) -> MediaError {
         let (input, at) = (self.input.clone(), self.shared.reached());
         match &self.origin {
-            Origin::Camera { .. } => self.complaints.about_camera(input, &self.shared),
+            Origin::Camera { .. } | Origin::Replay => self.complaints.about_camera(input, &self.shared),
             Origin::File { completeness: Completeness::Cut(what), .. } => {
                 let of = self.announced().filter(|of| *of > at);
                 MediaError::Truncated { input, at, of, what: what.clone() }
@@ -585,7 +619,6 @@ fn parse_rtp(pipeline: &gst::Pipeline, pad: &gst::Pad, chain: &Arc<Chain>) -> Re
     parse.connect_pad_added(move |_, pad| chain.offer(pad));
     let sink = parse.static_pad("sink").ok_or_else(|| broken("parsebin without a sink"))?;
     parse.sync_state_with_parent().map_err(broken)?;
-    reordered::watch(pad);
     pad.link(&sink).map_err(broken)?;
     Ok(())
 }

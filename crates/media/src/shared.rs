@@ -11,6 +11,8 @@ use std::{
 
 use gstreamer as gst;
 
+use crate::{replay::LEAD, replayed::Span};
+
 /// Frames that may wait for the reader.
 pub(crate) const WAITING: u32 = 4;
 
@@ -62,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) from_inside: bool,
     /// A bare video stream: its timestamps are what its parser makes up.
     pub(crate) clockless: bool,
+    /// Of a recorder: what of its pictures is wanted.
+    pub(crate) span: Option<Span>,
     found: Mutex<Found>,
     pub(crate) decoded: AtomicU64,
     sampled: AtomicU64,
@@ -168,6 +172,13 @@ impl Shared {
 
     pub(crate) fn begins(&self) -> (Duration, Duration) {
         self.begins.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
+    }
+
+    /// Of a recorder: media time begins where it was asked to, whenever the first picture comes.
+    pub(crate) fn of_span(span: Span) -> Self {
+        let shared = Self { span: Some(span), ..Self::default() };
+        shared.first_or(LEAD);
+        shared
     }
 
     pub(crate) fn found(&self) -> MutexGuard<'_, Found> {

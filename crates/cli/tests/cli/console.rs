@@ -94,6 +94,7 @@ fn every_role_does_its_main_job_in_the_console_by_keyboard_alone() {
         .env("SIGHTLINE_BINARY", env!("CARGO_BIN_EXE_sightline"))
         .env("SIGHTLINE_HOME", deployment.home())
         .env("SIGHTLINE_SERVER", deployment.address())
+        .env("SIGHTLINE_CLIP", &street)
         .env("SIGHTLINE_SERVER_PROCESS", deployment.process().to_string())
         .env("SIGHTLINE_TEST_OUTPUT", &output)
         .output()

@@ -5,13 +5,15 @@ import { createInterface } from "node:readline";
 import AxeBuilder from "@axe-core/playwright";
 import { test as base, expect, type Page } from "@playwright/test";
 
-function needed(name: string): string {
+export function needed(name: string): string {
   const value = process.env[name];
   if (!value) throw new Error(`${name} is not set: these specs are run by \`cargo test --test cli console\``);
   return value;
 }
 const binary = needed("SIGHTLINE_BINARY");
 export const home = needed("SIGHTLINE_HOME");
+/** A clip that the specs may add as footage of another place and time. */
+export const clip = needed("SIGHTLINE_CLIP");
 const words = ["--home", home, "--server", needed("SIGHTLINE_SERVER"), "--json"];
 
 /** One command of the CLI, which must do it; its answer. */

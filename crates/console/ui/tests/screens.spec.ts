@@ -56,7 +56,13 @@ for (const width of [320, 1280]) {
       await page.getByRole("listbox", { name: "Hits" }).getByRole("option").first().focus();
       for (const key of ["y", "n", "u", "t", "c"]) await page.keyboard.press(key);
       await page.getByLabel("Show").selectOption("all");
+      await page.keyboard.press("w");
+      await expect(page.getByRole("region", { name: "Where and when" })).toContainText("The same as a table");
+      await page.getByText("The same as a table").click();
+      await page.keyboard.press("k");
+      await expect(page.getByText("Still looking")).toBeVisible();
       await everyLook(page);
+      await page.getByRole("button", { name: "Stop looking" }).click();
       await page.getByRole("listbox", { name: "Hits" }).getByRole("option").nth(3).focus();
       await page.keyboard.press("v");
       await everyLook(page);

@@ -117,7 +117,7 @@ impl World {
         let entries: Vec<_> = all.iter().map(|(s, looks)| entry(s, looks)).collect();
         let records: Vec<_> =
             all.into_iter().map(|(sighting, embedding)| SightingRecord { sighting, crop: crop(), embedding }).collect();
-        let turn = self.catalogue.seize_turn("test", "test", Duration::from_secs(600)).await.unwrap().unwrap();
+        let turn = self.catalogue.force_acquire_lease("test", "test", Duration::from_secs(600)).await.unwrap().unwrap();
         let seq = self.catalogue.put_sightings(&records, &turn.into()).await.unwrap();
         self.index.upsert(&entries, seq).unwrap();
     }

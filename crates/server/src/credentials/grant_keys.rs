@@ -1,13 +1,23 @@
 //! The public keys by which the server knows an authoriser's signature.
+//!
+//! A file is called `organisation.name.pem` and has one key or several, one after the other. Lines before a key say from when on it
+//! counts and until when:
+//!
+//! ```text
+//! not-before: 2026-12-01T00:00:00Z
+//! not-after: 2027-12-01T00:00:00Z
+//! -----BEGIN PUBLIC KEY-----
+//! ```
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
+    fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
 
-use access::{Action, AuditDetail, Caller, PublicKey};
-use catalogue::Catalogue;
+use access::{Action, AuditDetail, AuthoriserKey, Caller, PublicKey};
+use catalogue::{Catalogue, RecordedGrantKey};
 use ed25519_dalek::{
     VerifyingKey,
     pkcs8::{DecodePublicKey, EncodePublicKey},
@@ -16,6 +26,9 @@ use sha2::{Digest, Sha256};
 use types::ReceiveTime;
 
 use crate::{credentials::known::put_on_record, record::log::Log, store::StoreError};
+
+const BEFORE: &str = "not-before:";
+const AFTER: &str = "not-after:";
 
 #[derive(Debug, thiserror::Error)]
 pub enum GrantKeyError {
@@ -27,17 +40,63 @@ pub enum GrantKeyError {
     },
     #[error("{} is not an Ed25519 public key in PEM", path.display())]
     Key { path: PathBuf },
+    #[error("{}: {line:?} says neither `not-before: TIME` nor `not-after: TIME`, the time as RFC 3339 in UTC", path.display())]
+    Line { path: PathBuf, line: String },
+}
+
+/// One public key of a file, with the time in which it counts.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyInFile {
+    pub(crate) key: VerifyingKey,
+    pub(crate) pem: String,
+    pub(crate) from: Option<ReceiveTime>,
+    pub(crate) until: Option<ReceiveTime>,
+}
+
+/// The keys of a file, in their order.
+pub(crate) fn read_keys(path: &Path, text: &str) -> Result<Vec<KeyInFile>, GrantKeyError> {
+    let bad_key = || GrantKeyError::Key { path: path.to_owned() };
+    let (mut keys, mut from, mut until, mut pem) = (Vec::new(), None, None, String::new());
+    for line in text.lines() {
+        let inside = !pem.is_empty() || line.starts_with("-----BEGIN ");
+        if inside {
+            let _ = writeln!(pem, "{line}");
+            if line.starts_with("-----END ") {
+                let key = VerifyingKey::from_public_key_pem(&pem).map_err(|_| bad_key())?;
+                keys.push(KeyInFile { key, pem: std::mem::take(&mut pem), from: from.take(), until: until.take() });
+            }
+            continue;
+        }
+        let bad = || GrantKeyError::Line { path: path.to_owned(), line: line.chars().take(80).collect() };
+        let time = |text: &str| text.trim().parse::<ReceiveTime>().map(Some).map_err(|_| bad());
+        match (line.strip_prefix(BEFORE), line.strip_prefix(AFTER)) {
+            (Some(text), _) => from = time(text)?,
+            (_, Some(text)) => until = time(text)?,
+            // A word that is misspelt must not make a key count for ever.
+            _ if line.trim().is_empty() || line.starts_with('#') => {}
+            _ => return Err(bad()),
+        }
+    }
+    if keys.is_empty() || !pem.is_empty() || from.is_some() || until.is_some() { Err(bad_key()) } else { Ok(keys) }
+}
+
+/// As [`read_keys`] reads it.
+pub(crate) fn write_keys(keys: &[KeyInFile]) -> String {
+    let mut text = String::new();
+    for key in keys {
+        for (word, time) in [(BEFORE, key.from), (AFTER, key.until)] {
+            if let Some(time) = time {
+                let _ = writeln!(text, "{word} {time}");
+            }
+        }
+        text.push_str(&key.pem);
+    }
+    text
 }
 
 /// Keys by `organisation.name`, as they lie in the folder. Nobody's signature counts by them yet.
 #[derive(Debug)]
-pub(crate) struct FoundKeys(BTreeMap<String, FoundKey>);
-
-#[derive(Debug)]
-struct FoundKey {
-    key: PublicKey,
-    sha256: String,
-}
+pub(crate) struct FoundKeys(BTreeMap<RecordedGrantKey, PublicKey>);
 
 impl FoundKeys {
     pub(crate) fn load(folder: &Path) -> Result<Self, GrantKeyError> {
@@ -49,31 +108,44 @@ impl FoundKeys {
         for entry in fs::read_dir(folder).map_err(failed(folder))? {
             let path = entry.map_err(failed(folder))?.path();
             let Some(name) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".pem")) else { continue };
-            let pem = fs::read_to_string(&path).map_err(failed(&path))?;
-            let key = VerifyingKey::from_public_key_pem(&pem).map_err(|_| GrantKeyError::Key { path: path.clone() })?;
+            let found = read_keys(&path, &fs::read_to_string(&path).map_err(failed(&path))?)?;
             if !is_owner(name) {
                 tracing::warn!(path = %path.display(), "a grant key that is not called organisation.name.pem is nobody's");
                 continue;
             }
-            let der = key.to_public_key_der().map_err(|_| GrantKeyError::Key { path: path.clone() })?;
-            let sha256 = hex::encode(Sha256::digest(der.as_bytes()));
-            keys.insert(name.to_owned(), FoundKey { key: PublicKey(key.to_bytes()), sha256 });
+            for KeyInFile { key, from, until, .. } in found {
+                let der = key.to_public_key_der().map_err(|_| GrantKeyError::Key { path: path.clone() })?;
+                let sha256 = hex::encode(Sha256::digest(der.as_bytes()));
+                let known = RecordedGrantKey { owner: name.to_owned(), sha256, from, until };
+                keys.insert(known, PublicKey(key.to_bytes()));
+            }
         }
         Ok(Self(keys))
     }
 
-    /// Puts on the record which keys came and which went since the last start. Only then are they trusted.
+    /// Puts on the record which keys came and which went since the last start, and for which time they count. Only then are they
+    /// trusted.
     pub(crate) async fn trust(self, catalogue: &Catalogue, log: &Log, now: ReceiveTime) -> Result<GrantKeys, StoreError> {
         let before = catalogue.grant_keys_on_record().await?;
-        let found: BTreeSet<_> = self.0.iter().map(|(owner, found)| (owner.clone(), found.sha256.clone())).collect();
-        let gone = before.difference(&found).map(|key| (Action::DropGrantKey, key));
-        let new = found.difference(&before).map(|key| (Action::TrustGrantKey, key));
-        for (action, (owner, sha256)) in gone.chain(new) {
-            let (key_owner, key_sha256) = (Some(owner.clone()), Some(sha256.clone()));
-            put_on_record(log, action, AuditDetail { key_owner, key_sha256, ..AuditDetail::default() }, now).await?;
+        let gone = before.iter().filter(|key| !self.0.contains_key(*key)).map(|key| (Action::DropGrantKey, key));
+        let new = self.0.keys().filter(|key| !before.contains(*key)).map(|key| (Action::TrustGrantKey, key));
+        for (action, known) in gone.chain(new) {
+            let RecordedGrantKey { owner, sha256, from, until } = known;
+            let detail = AuditDetail {
+                key_owner: Some(owner.clone()),
+                key_sha256: Some(sha256.clone()),
+                key_from: *from,
+                key_until: *until,
+                ..AuditDetail::default()
+            };
+            put_on_record(log, action, detail, now).await?;
             tracing::info!(%owner, %sha256, %action, "grant key on the record");
         }
-        Ok(GrantKeys(self.0.into_iter().map(|(owner, found)| (owner, found.key)).collect()))
+        let mut keys: BTreeMap<String, Vec<AuthoriserKey>> = BTreeMap::new();
+        for (RecordedGrantKey { owner, from, until, .. }, key) in self.0 {
+            keys.entry(owner).or_default().push(AuthoriserKey { key, from, until });
+        }
+        Ok(GrantKeys(keys))
     }
 }
 
@@ -85,14 +157,59 @@ fn is_owner(name: &str) -> bool {
 
 /// The keys that are trusted, by `organisation.name`. Each is on the record: only [`FoundKeys::trust`] makes them.
 #[derive(Debug)]
-pub(crate) struct GrantKeys(BTreeMap<String, PublicKey>);
+pub(crate) struct GrantKeys(BTreeMap<String, Vec<AuthoriserKey>>);
 
 impl GrantKeys {
-    pub(crate) fn of(&self, caller: &Caller) -> Option<PublicKey> {
-        self.0.get(&format!("{}.{}", caller.organisation, caller.name)).copied()
+    /// The keys with which somebody can sign at this time.
+    pub(crate) fn of(&self, caller: &Caller, now: ReceiveTime) -> Vec<PublicKey> {
+        let theirs = self.0.get(&format!("{}.{}", caller.organisation, caller.name)).into_iter().flatten();
+        theirs.filter(|known| known.counts_at(now)).map(|known| known.key).collect()
     }
 
-    pub(crate) fn all(&self) -> Vec<PublicKey> {
-        self.0.values().copied().collect()
+    pub(crate) fn all(&self) -> Vec<AuthoriserKey> {
+        self.0.values().flatten().copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str =
+        "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n-----END PUBLIC KEY-----\n";
+
+    fn read(text: &str) -> Result<Vec<KeyInFile>, GrantKeyError> {
+        read_keys(Path::new("oversight.nora.pem"), text)
+    }
+
+    #[test]
+    fn a_file_has_keys_one_after_the_other_each_with_its_time() {
+        let text = format!(
+            "# of the first year\nnot-after: 2027-01-01T00:00:00Z\n{KEY}\nnot-before: 2027-01-01T00:00:00Z\nnot-after: 2028-01-01T00:00:00Z\n{KEY}{KEY}"
+        );
+        let keys = read(&text).unwrap();
+        let year =
+            |key: &KeyInFile| (key.from.map(|t| t.to_string()[..4].to_owned()), key.until.map(|t| t.to_string()[..4].to_owned()));
+        let of = |text: &str| Some(text.to_owned());
+        assert_eq!(keys.iter().map(year).collect::<Vec<_>>(), [(None, of("2027")), (of("2027"), of("2028")), (None, None)]);
+        let again = read(&write_keys(&keys)).unwrap();
+        assert_eq!(again.iter().map(year).collect::<Vec<_>>(), keys.iter().map(year).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_word_that_is_misspelt_makes_no_key_count_for_ever() {
+        for text in [
+            format!("not-aftr: 2027-01-01T00:00:00Z\n{KEY}"),
+            format!("not-after: tomorrow\n{KEY}"),
+            format!("not after 2027-01-01T00:00:00Z\n{KEY}"),
+        ] {
+            assert!(matches!(read(&text), Err(GrantKeyError::Line { .. })), "{text}");
+        }
+        // A time that belongs to no key, half a key, none.
+        for text in
+            [format!("{KEY}not-after: 2027-01-01T00:00:00Z\n"), KEY.replace("-----END PUBLIC KEY-----\n", ""), String::new()]
+        {
+            assert!(matches!(read(&text), Err(GrantKeyError::Key { .. })), "{text}");
+        }
     }
 }

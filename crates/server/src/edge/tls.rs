@@ -41,7 +41,7 @@ use crate::{
     edge::{
         callers::Callers,
         identity::Peer,
-        places::{Pending, Place, Places},
+        places::{Pending, Places, Slot},
     },
 };
 
@@ -300,7 +300,7 @@ impl Entry {
         match self.places.take(from.ip().into(), known.as_ref().map(|known| known.caller.clone())) {
             Ok(place) => {
                 let over = over(self.door.callers.clone(), self.door.clock.clone(), known);
-                let stream = PeerStream { tls, begun: 0, peer, over: Box::pin(over), is_over: false, _place: place };
+                let stream = PeerStream { tls, begun: 0, peer, over: Box::pin(over), is_over: false, _slot: place };
                 drop(self.ready.send(Ok(stream)).await);
             }
             Err(full) => {
@@ -353,7 +353,7 @@ pub(crate) struct PeerStream {
     peer: Peer,
     over: Pin<Box<dyn Future<Output = ()> + Send>>,
     is_over: bool,
-    _place: Place,
+    _slot: Slot,
 }
 
 impl PeerStream {

@@ -2,12 +2,12 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Case } from "../gen/sightline/v1/cases_pb.js";
-import { DescriptionQuerySchema, SearchRequestSchema, type DescriptionQuery } from "../gen/sightline/v1/search_pb.js";
+import { DescriptionQuerySchema, ExampleSchema, SearchRequestSchema, type DescriptionQuery, type Example } from "../gen/sightline/v1/search_pb.js";
 import { Carried, Class, Colour, DescriptionPart, Stature } from "../gen/sightline/v1/vocabulary_pb.js";
 import { allowsStature } from "./cases";
 import { all, carriedName, className, colourName, stamp, statureName } from "./words";
 
-export type Part = "class" | "upper" | "lower" | "carrying" | "vehicle" | "stature" | "like" | "picture";
+export type Part = "class" | "upper" | "lower" | "carrying" | "vehicle" | "stature" | "nocolour" | "like" | "unlike" | "marks";
 
 export interface Chip {
   part: Part;
@@ -20,6 +20,20 @@ export interface Chip {
 
 const chip = (part: Part, value: number, label: string): Chip => ({ part, value, label });
 
+/** Sightings of which no colour is known, as by night or in infrared. */
+export const NO_COLOUR = chip("nocolour", 1, "no colour known");
+/** "More like these, not like those": what the verdicts of the case say. */
+export const BY_MARKS = chip("marks", 1, "like your yes, not like your no");
+export const example = (part: "like" | "unlike", id: string): Chip => ({
+  part,
+  value: 0,
+  id,
+  label: `${part === "like" ? "like" : "not like"} sighting ${id.slice(0, 8)}`,
+});
+const COLOURS: Part[] = ["upper", "lower", "vehicle"];
+/** Of these there may be several at once. */
+const MANY: Part[] = ["carrying", "like", "unlike"];
+
 /** Every word that may be asked of a case. */
 export function vocabulary(c: Case): Chip[] {
   const scope = c.scope;
@@ -31,6 +45,7 @@ export function vocabulary(c: Case): Chip[] {
   if (may(DescriptionPart.CARRYING)) chips.push(...all<Carried>(Carried).map((v) => chip("carrying", v, `carries a ${carriedName(v)}`)));
   if (may(DescriptionPart.VEHICLE_COLOUR)) chips.push(...all<Colour>(Colour).map((v) => chip("vehicle", v, `${colourName(v)} vehicle`)));
   if (may(DescriptionPart.STATURE) && allowsStature(c.purpose)) chips.push(...all<Stature>(Stature).map((v) => chip("stature", v, `${statureName(v)} stature`)));
+  chips.push(NO_COLOUR, BY_MARKS);
   return chips;
 }
 
@@ -40,8 +55,8 @@ export function chipsOf(query: URLSearchParams, words: Chip[]): { chip: Chip; on
   for (const name of query.getAll("word")) {
     const on = !name.startsWith("-");
     const [part, value] = (on ? name : name.slice(1)).split(".");
-    if (part === "like" && value) {
-      found.push({ chip: { part, value: 0, id: value, label: `like sighting ${value.slice(0, 8)}` }, on });
+    if ((part === "like" || part === "unlike") && value) {
+      found.push({ chip: example(part, value), on });
       continue;
     }
     const known = words.find((w) => w.part === part && String(w.value) === value);
@@ -52,26 +67,45 @@ export function chipsOf(query: URLSearchParams, words: Chip[]): { chip: Chip; on
 
 export const nameOf = (c: Chip, on: boolean) => `${on ? "" : "-"}${c.part}.${c.id ?? c.value}`;
 
-/** Adding a word to a part that holds one turns the other off; things carried add up. */
+/** Adding a word to a part that holds one turns the other off; things carried and examples add up. */
 export function withChip(chips: { chip: Chip; on: boolean }[], added: Chip): string[] {
   const same = (c: Chip) => c.part === added.part && c.value === added.value && c.id === added.id;
-  const rest = chips.filter((c) => !same(c.chip));
-  const one = added.part !== "carrying";
-  const names = rest.map((c) => nameOf(c.chip, c.on && !(one && c.chip.part === added.part)));
+  // An example is one to be like or one not to be like.
+  const opposite = (c: Chip) => added.id !== undefined && c.id === added.id;
+  const rest = chips.filter((c) => !same(c.chip) && !opposite(c.chip));
+  const off = (c: Chip) =>
+    (c.part === added.part && !MANY.includes(c.part)) ||
+    (added.part === "nocolour" && COLOURS.includes(c.part)) ||
+    (c.part === "nocolour" && COLOURS.includes(added.part));
+  const names = rest.map((c) => nameOf(c.chip, c.on && !off(c.chip)));
   return [...names, nameOf(added, true)];
 }
 
 /** Local time as an `<input type="datetime-local">` has it. */
 export const fromInput = (text: string) => (text ? new Date(text).getTime() : NaN);
 
+/** Sightings with a verdict, the newest first. */
+export interface Marks {
+  yes: string[];
+  no: string[];
+}
+
 export interface Asking {
   request: MessageInitShape<typeof SearchRequestSchema>;
   /** What makes two searches the same. */
   key: string;
   nothing: boolean;
+  /** What is asked, for people. */
+  says: string;
+  /** How many verdicts the ranking is learned from; absent where it is not learned from verdicts. */
+  learned: { yes: number; no: number } | undefined;
 }
 
-export function asking(c: Case, query: URLSearchParams, chips: { chip: Chip; on: boolean }[], picture: Uint8Array | undefined): Asking {
+/** As many examples as a search may have. */
+const MOST_LIKE = 20;
+const MOST_UNLIKE = 100;
+
+export function asking(c: Case, query: URLSearchParams, chips: { chip: Chip; on: boolean }[], picture: Uint8Array | undefined, marks: Marks): Asking {
   const on = chips.filter((x) => x.on).map((x) => x.chip);
   const one = (part: Part) => on.find((x) => x.part === part)?.value ?? 0;
   const description: DescriptionQuery = create(DescriptionQuerySchema, {
@@ -82,8 +116,21 @@ export function asking(c: Case, query: URLSearchParams, chips: { chip: Chip; on:
     vehicleColour: one("vehicle"),
     stature: one("stature"),
   });
-  const words = on.filter((x) => x.part !== "like");
-  const like = on.find((x) => x.part === "like")?.id ?? "";
+  const words = on.filter((x) => !["like", "unlike", "marks", "nocolour"].includes(x.part));
+  const named = (part: Part) => on.filter((x) => x.part === part).map((x) => x.id ?? "");
+  const byMarks = !!one("marks");
+  // What is named goes before what was judged; each counts once.
+  const [ids, notIds] = [named("like"), named("unlike")];
+  const sighting = (id: string): Example => create(ExampleSchema, { what: { case: "sightingId", value: id } });
+  const like = ids.map(sighting);
+  if (picture) like.push(create(ExampleSchema, { what: { case: "picture", value: picture } }));
+  const unlike = notIds.map(sighting);
+  const given = new Set([...ids, ...notIds]);
+  const yes = byMarks ? marks.yes.filter((id) => !given.has(id)).slice(0, Math.max(0, MOST_LIKE - like.length)) : [];
+  const no = byMarks ? marks.no.filter((id) => !given.has(id)).slice(0, Math.max(0, MOST_UNLIKE - unlike.length)) : [];
+  like.push(...yes.map(sighting));
+  unlike.push(...no.map(sighting));
+  const withoutColour = !!one("nocolour");
   const [from, to] = [fromInput(query.get("from") ?? ""), fromInput(query.get("to") ?? "")];
   const window = c.scope?.window;
   const cameraIds = query.getAll("camera");
@@ -93,8 +140,9 @@ export function asking(c: Case, query: URLSearchParams, chips: { chip: Chip; on:
     request: {
       caseId: c.id,
       description: words.length ? description : undefined,
-      likeSightingId: like,
-      likePicture: like ? new Uint8Array() : (picture ?? new Uint8Array()),
+      like: like.slice(0, MOST_LIKE),
+      unlike: unlike.slice(0, MOST_UNLIKE),
+      withoutColour,
       window: bounded
         ? { from: Number.isNaN(from) ? window?.from : stamp(from), to: Number.isNaN(to) ? window?.to : stamp(to) }
         : undefined,
@@ -103,7 +151,9 @@ export function asking(c: Case, query: URLSearchParams, chips: { chip: Chip; on:
       includeCrops: true,
     },
     key: JSON.stringify([c.id, on.map((x) => nameOf(x, true)).sort(), from, to, [...cameraIds].sort(), limit, picture ? pictureNumber(picture) : 0]),
-    nothing: !words.length && !like && !picture,
+    nothing: !words.length && !like.length && !withoutColour,
+    says: [...on.map((x) => x.label), ...(picture ? ["like a picture"] : [])].join(", "),
+    learned: byMarks ? { yes: yes.length, no: no.length } : undefined,
   };
 }
 

@@ -198,7 +198,7 @@ impl Api {
             .recorded(caller, action, None, detail, async |_| {
                 let change = &self.0.store.reindex;
                 // One at a time: two that switch at once must see each other.
-                let _one = change.turn.lock().await;
+                let _one = change.exclusive.lock().await;
                 change.check_alone().await?;
                 work(change).await?;
                 Ok(message(&change.progress().await?))

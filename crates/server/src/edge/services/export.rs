@@ -341,7 +341,7 @@ async fn deliver(api: Api, ready: Ready, send: Sender) {
                     unauthorised,
                     left_out_camera_ids,
                 }),
-                Err(cut) => Err(cut.told()),
+                Err(cut) => Err(cut.to_status()),
             },
             Err(error) => Err(status(Action::Export, error.into())),
         },
@@ -352,7 +352,7 @@ async fn deliver(api: Api, ready: Ready, send: Sender) {
                 Cut::Gone => Cut::Gone,
             };
             match api.0.gate.complete_export(permit, outcome, &handed, None, now).await {
-                Ok(_) => Err(cut.told()),
+                Ok(_) => Err(cut.to_status()),
                 Err(error) => Err(status(Action::Export, error.into())),
             }
         }
@@ -363,7 +363,7 @@ async fn deliver(api: Api, ready: Ready, send: Sender) {
 }
 
 impl Cut {
-    fn told(self) -> Status {
+    fn to_status(self) -> Status {
         match self {
             Self::Gone => Status::deadline_exceeded("the export was not read in time"),
             Self::Fault(fault) => status(Action::Export, fault),

@@ -17,8 +17,8 @@ use types::{CameraId, ModelDigest, SightingId};
 use super::{
     Api,
     convert::moment,
-    hand_out::{Looks, Rules, message},
     search::Question,
+    stream_hits::{KeepLookingStream, Rules, message},
 };
 use crate::edge::status::{Fault, status};
 
@@ -66,7 +66,11 @@ struct Out {
 }
 
 impl Api {
-    pub(super) async fn keep_looking_as(&self, caller: &Caller, request: v1::KeepLookingRequest) -> Result<Looks, Fault> {
+    pub(super) async fn keep_looking_as(
+        &self,
+        caller: &Caller,
+        request: v1::KeepLookingRequest,
+    ) -> Result<KeepLookingStream, Fault> {
         let began = Instant::now();
         let search = request.search.ok_or(BadMessage::Missing { field: "search" })?;
         let id = self.case_named(Action::KeepLooking, caller, &search.case_id).await?;
