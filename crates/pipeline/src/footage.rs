@@ -122,6 +122,8 @@ pub fn run_segment(
     let mut batch = Vec::new();
     let mut handed_on = Instant::now();
     let mut done = Duration::ZERO;
+    // A recorder tells how sure it is of its own times.
+    let is_file = matches!(task.footage, Archived::File(_));
     let mut guessed = None;
     let damage = loop {
         if cancel.is_cancelled() {
@@ -130,7 +132,7 @@ pub fn run_segment(
         match reader.next(STALL) {
             Ok(Some(frame)) if scene.is_over(frame.at) => break None,
             Ok(Some(frame)) => {
-                if frame.taken.uncertainty > task.start.uncertainty {
+                if is_file && frame.taken.uncertainty > task.start.uncertainty {
                     guessed.get_or_insert(frame.at.as_duration());
                 }
                 gaps.saw(frame.at);

@@ -25,7 +25,7 @@ const CLIPS: [Clip; 5] = [
         frames: 295,
         fps: 25.0,
         size: (384, 288),
-        announces_duration: true,
+        announces_duration: false,
     },
     Clip {
         path: "intel_ccby/car-detection.mp4",

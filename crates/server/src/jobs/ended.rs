@@ -76,7 +76,7 @@ impl JobFailure {
     }
 
     /// Of a part that was looked at to its end: what there was to see and was not looked at, and times that are guesses.
-    pub(super) fn of_part(summary: &FootageSummary, left_out: &[String]) -> Option<Self> {
+    pub(super) fn of_segment(summary: &FootageSummary, left_out: &[String]) -> Option<Self> {
         let mut all: Vec<String> = Vec::new();
         if let Some(from) = summary.guessed {
             all.push(format!(

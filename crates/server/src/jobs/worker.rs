@@ -403,7 +403,7 @@ impl Worker {
         runtime.block_on(jobs.catalogue.finish_segment(&running.lease, done))?;
         tracing::info!(seconds = p.done.as_secs_f64(), speed = p.speed(), sightings = p.stats.sightings, "part done");
         let left_out = &running.info.left_out;
-        let but = summary.damage.as_ref().map(JobFailure::of_media).or_else(|| JobFailure::of_part(&summary, left_out));
+        let but = summary.damage.as_ref().map(JobFailure::of_media).or_else(|| JobFailure::of_segment(&summary, left_out));
         Ok((p.stats, p.done, but))
     }
 }
