@@ -4,7 +4,7 @@ pub(crate) mod audit;
 mod check;
 pub(crate) mod difference;
 mod follow;
-mod known;
+pub(crate) mod known;
 pub(crate) mod published;
 pub(crate) mod queue;
 pub(crate) mod recorded;

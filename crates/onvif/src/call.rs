@@ -33,23 +33,33 @@ pub enum Call {
     GetRecordingSummary,
     /// Begins a search for all recordings, which ends by itself.
     FindRecordings,
+    /// What a search for recordings has found so far.
     GetRecordingSearchResults {
+        /// The token of the search.
         search: String,
     },
+    /// From when to when a recording goes, and its tracks.
     GetRecordingInformation {
+        /// The token of the recording.
         recording: String,
     },
     /// Begins a search for the moments at which footage begins and ends, which ends by itself.
     FindEvents {
+        /// The token of the recording.
         recording: String,
+        /// By the recorder's clock.
         from: DateTime<Utc>,
+        /// By the recorder's clock.
         to: DateTime<Utc>,
     },
+    /// What a search for such moments has found so far.
     GetEventSearchResults {
+        /// The token of the search.
         search: String,
     },
     /// Where a recording is played.
     GetReplayUri {
+        /// The token of the recording.
         recording: String,
     },
 }

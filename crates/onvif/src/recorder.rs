@@ -17,7 +17,9 @@ use crate::{
 /// What a recorder says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorder {
+    /// Its clock against ours, if it tells.
     pub clock: Option<Clock>,
+    /// Maker, model and firmware, if it tells.
     pub information: Option<Information>,
     /// How many recordings it has, if it tells.
     pub number: Option<u64>,
@@ -30,11 +32,13 @@ pub struct Recorder {
 /// What was recorded of one source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
+    /// By which the recorder names it.
     pub token: String,
     /// What the recorder calls its source: name, place and description, as far as it tells.
     pub title: String,
-    /// Of the first picture and of the last, by the recorder's clock.
+    /// Of the first picture, by the recorder's clock.
     pub from: Option<DateTime<Utc>>,
+    /// Of the last picture, by the recorder's clock.
     pub to: Option<DateTime<Utc>>,
     /// Its track of pictures; without one there is nothing to look at.
     pub video: Option<String>,

@@ -123,6 +123,7 @@ impl FootageDigest {
         Self(sha256)
     }
 
+    /// Whether it names a recorder's recording and not the bytes of a file.
     pub fn is_of_recording(&self) -> bool {
         self.0.starts_with(&Self::RECORDING)
     }
