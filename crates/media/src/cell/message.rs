@@ -423,7 +423,7 @@ mod tests {
 
     fn counts(numbers: [u64; 7], reached: u64) -> Counts {
         let [decoded, sampled, not_key, late, corrupt, errors, read] = numbers;
-        Counts { decoded, sampled, not_key, late, corrupt, errors, reached: Duration::from_nanos(reached), read }
+        Counts { decoded, sampled, not_key, late, corrupt, errors, without_key: 0, reached: Duration::from_nanos(reached), read }
     }
 
     proptest! {
