@@ -397,6 +397,6 @@ async fn permit(catalogue: &Catalogue) -> Result<CasePermit> {
     let request = access::SearchRequest { limit: 100, ..Default::default() };
     let cameras = catalogue.pooled_cameras().await?;
     Ok(Gate::new(Policy::default(), MemoryLog::new())
-        .permit(case.id(), Some(&case), &cameras, &request, None, &caller, now)
+        .permit(access::Searching::Once, case.id(), Some(&case), &cameras, &request, None, &caller, now)
         .await?)
 }

@@ -6,7 +6,7 @@ import tomllib
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-TABLE = re.compile(r"const TARGETS: &\[\(&str, fn\(&\[u8\]\)\)\] =\s*&\[(.*?)\];", re.DOTALL)
+TABLE = re.compile(r"const TARGETS: &\[Target\] =\s*&\[(.*?)\];", re.DOTALL)
 
 
 def sources():

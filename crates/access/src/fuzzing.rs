@@ -10,8 +10,11 @@ use crate::{
     verify_grant,
 };
 
+/// A name and what reads the bytes.
+type Target = (&'static str, fn(&[u8]));
+
 /// A target by its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] =
+pub const TARGETS: &[Target] =
     &[("note", note), ("receipt", receipt), ("log_proof", log_proof), ("grant", grant), ("audit_entry", audit_entry)];
 
 /// Keys that the seeds are signed with, so that signatures that fit are among what is read.
@@ -22,7 +25,7 @@ fn signer(name: &str, kind: KeyKind) -> Option<NoteSigner> {
 fn trust() -> Option<Trust> {
     let log = signer("city.example/log", KeyKind::Log)?.key().clone();
     let witness = NoteSigner::new("witness", KeyKind::Witness, SigningKey::from_bytes(&[8; 32])).ok()?.key().clone();
-    Some(Trust { log, witnesses: vec![witness], quorum: 0 })
+    Some(Trust { witnesses: vec![witness], ..Trust::of(log) })
 }
 
 /// Notes, their keys, checkpoints and seals: there is one way to write each, and what is signed says what was read.

@@ -49,7 +49,7 @@ pub use decide::{Example, Examples, Granted, LeftOut, Reach, SearchRequest, deci
 pub use deletion::{Deletion, IdDigest, Probe};
 pub use denial::{Code, Denial};
 pub use event::{CaseEvent, CaseEventKind};
-pub use gate::{Begun, Gate, GateError};
+pub use gate::{Begun, Gate, GateError, Searching};
 pub use grant::{Grant, GrantError, GrantSignature, PublicKey, SigningKey, sign_grant, signing_key_from_pem, verify_grant};
 pub use hold::{Hold, HoldAct, HoldState};
 pub use mark::{MarkChange, Verdict, check_see_marks, check_set_marks};

@@ -140,17 +140,21 @@ impl Chain {
     fn watch_encoded(&self, pad: &gst::Pad) {
         let (shared, keyed, keyframes_only) = (self.shared.clone(), self.keyed.clone(), self.sampling.keyframes_only);
         let first = AtomicBool::new(true);
-        if shared.span.is_some() {
-            let shared = shared.clone();
-            pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
-                if let (Some(event), Some(span)) = (info.event(), &shared.span)
-                    && event.type_() == gst::EventType::Eos
-                {
-                    span.ends();
+        let watched = shared.clone();
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            match info.event().map(|event| event.type_()) {
+                Some(gst::EventType::Eos) => {
+                    watched.ending.store(true, Ordering::Relaxed);
+                    if let Some(span) = &watched.span {
+                        span.ends();
+                    }
                 }
-                gst::PadProbeReturn::Ok
-            });
-        }
+                // After a jump.
+                Some(gst::EventType::Segment) => watched.ending.store(false, Ordering::Relaxed),
+                _ => {}
+            }
+            gst::PadProbeReturn::Ok
+        });
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let Some(buffer) = info.buffer() else { return gst::PadProbeReturn::Ok };
             let running = buffer.pts().or(buffer.dts()).and_then(|time| timeline(pad, time, &shared));

@@ -10,8 +10,11 @@ use crate::{
     door::camera_says,
 };
 
+/// A name and what reads the bytes.
+type Target = (&'static str, fn(&[u8]));
+
 /// A target by its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] =
+pub const TARGETS: &[Target] =
     &[("container", container), ("rtsp", camera_says), ("decoder_message", decoder_says), ("network", network)];
 
 /// What the containers say of their own end and beginning, without GStreamer.

@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -45,6 +45,8 @@ pub(crate) struct LocalReader {
     delivered: u64,
     /// Of the last picture returned, since the first.
     position: Duration,
+    /// Ticks in a row in which no thread of a file's pipeline ran.
+    lifeless: u32,
     /// How it ended; every later call says the same.
     ended: Option<Result<(), MediaError>>,
 }
@@ -103,7 +105,10 @@ const JUMP: Duration = Duration::from_secs(30);
 /// Quiet ticks that sound may go on without pictures.
 const PATIENT: u32 = 1500;
 /// Quiet ticks before a file's pipeline is asked whether it lives.
-const LIFELESS: u32 = 10;
+const QUIET: u32 = 10;
+/// Ticks in a row in which nothing lives. On a busy machine one thread of a pipeline may have ended a while before the next
+/// one starts.
+const LIFELESS: u32 = 75;
 
 impl LocalReader {
     /// Starts reading a file: from its beginning, or so that the first picture returned is the first at or after `from`. Times are
@@ -279,6 +284,7 @@ impl LocalReader {
             origin,
             delivered: 0,
             position: Duration::ZERO,
+            lifeless: 0,
             ended: None,
         };
         source(&reader.pipeline, chain)?;
@@ -329,7 +335,7 @@ impl LocalReader {
                 }
             } else if self.sink.is_eos() && (quiet > PATIENT || !self.more_to_come()) {
                 self.over();
-            } else if quiet > LIFELESS && !self.alive() {
+            } else if quiet > QUIET && self.is_lifeless() {
                 // What the last thread brought, it may have brought since we looked.
                 match self.sink.try_pull_sample(gst::ClockTime::ZERO) {
                     Some(sample) => pulled = Some(sample),
@@ -357,6 +363,13 @@ impl LocalReader {
             Ok(false) => self.ended = Some(self.end()),
             Err(error) => self.ended = Some(Err(error)),
         }
+    }
+
+    /// Whether no thread of a file's pipeline has run for a while, so that nothing will ever come. A demuxer's thread counts as
+    /// ended while it brings the file's end to a decoder, which may be slow to give its last pictures.
+    fn is_lifeless(&mut self) -> bool {
+        self.lifeless = if self.alive() || self.shared.ending.load(Ordering::Relaxed) { 0 } else { self.lifeless + 1 };
+        self.lifeless > LIFELESS
     }
 
     /// Whether any thread of a file's pipeline still runs. parsebin swallows the error of a demuxer that fails while it is
@@ -621,4 +634,37 @@ fn parse_rtp(pipeline: &gst::Pipeline, pad: &gst::Pad, chain: &Arc<Chain>) -> Re
     parse.sync_state_with_parent().map_err(broken)?;
     pad.link(&sink).map_err(broken)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the machine is busy, the demuxer's thread has ended long before the decoder has given its last pictures.
+    #[test]
+    fn a_decoder_that_is_slow_to_end_is_waited_for() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../footage/town/hall.mp4");
+        let footage = Footage::open(std::path::Path::new(path)).unwrap();
+        let mut reader = LocalReader::open_footage(&footage, Sampling { fps: 1.0, ..Sampling::default() }, None).unwrap();
+        let mut pictures = 0;
+        let ended = loop {
+            match reader.next(Duration::from_millis(500)) {
+                Ok(Some(_)) if pictures == 0 => {
+                    let pad = reader.decoder_pad().unwrap();
+                    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+                        if info.event().is_some_and(|event| event.type_() == gst::EventType::Eos) {
+                            std::thread::sleep(TICK * (QUIET + LIFELESS) * 2);
+                        }
+                        gst::PadProbeReturn::Ok
+                    });
+                    pictures += 1;
+                }
+                Ok(Some(_)) => pictures += 1,
+                Err(MediaError::Stalled { .. }) => {}
+                ended => break ended.map(|_| "the end"),
+            }
+        };
+        assert!(matches!(ended, Ok("the end")), "{ended:?}");
+        assert!(pictures > 10, "{pictures}");
+    }
 }

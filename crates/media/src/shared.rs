@@ -75,6 +75,8 @@ pub(crate) struct Shared {
     pub(crate) not_key: AtomicU64,
     pub(crate) corrupt: AtomicU64,
     pub(crate) decode_errors: AtomicU64,
+    /// The encoded video's end has come to the decoder, which still has pictures to give.
+    pub(crate) ending: AtomicBool,
     /// Pictures that came to the decoder or left it, without the picture that they need.
     pub(crate) without_key: AtomicU64,
     /// Encoded pictures with something missing in them or before them, by their time; true: before them.

@@ -9,8 +9,11 @@ use crate::{
     survey::{of_device, profiles, stream, utc},
 };
 
+/// A name and what reads the bytes.
+type Target = (&'static str, fn(&[u8]));
+
 /// A target by its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("onvif_answer", onvif_answer), ("onvif_host", onvif_host)];
+pub const TARGETS: &[Target] = &[("onvif_answer", onvif_answer), ("onvif_host", onvif_host)];
 
 /// An envelope that a device sends, whatever was asked: what is read of it names no host but the one that was given.
 fn onvif_answer(bytes: &[u8]) {

@@ -7,8 +7,11 @@ use crate::spool::{Spool, checksum};
 #[path = "../../../fuzz/scratch.rs"]
 mod scratch;
 
+/// A name and what reads the bytes.
+type Target = (&'static str, fn(&[u8]));
+
 /// A target by its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("spool", spool)];
+pub const TARGETS: &[Target] = &[("spool", spool)];
 
 /// Records with the checksums that they should have: each a length in one byte, then as many bytes.
 fn sealed(first: u64, mut bytes: &[u8]) -> Vec<u8> {

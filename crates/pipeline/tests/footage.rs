@@ -86,7 +86,7 @@ fn two_actors_become_sightings_with_the_same_ids_in_every_run() {
 
 /// Every sighting of the parts of a clip, each looked at on its own.
 fn in_parts(task: &FootageTask, seconds: u64, vision: &mut Vision) -> Vec<NewSighting> {
-    let info = media::probe_footage(&task.footage).unwrap();
+    let info = task.footage.info().unwrap();
     let mut all = Vec::new();
     for part in Segment::cut(&info, Duration::from_secs(seconds)) {
         let mut sink: Vec<NewSighting> = Vec::new();

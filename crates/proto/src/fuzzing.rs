@@ -5,8 +5,11 @@ use types::{Description, DescriptionQuery, Sighting, TimeStamp, TimeWindow};
 
 use crate::{bounds, v1};
 
+/// A name and what reads the bytes.
+type Target = (&'static str, fn(&[u8]));
+
 /// A target by its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("request", request), ("sighting", sighting)];
+pub const TARGETS: &[Target] = &[("request", request), ("sighting", sighting)];
 
 /// A request on the wire: what the bounds let through holds no more than they say once it is decoded, whatever way it is written
 /// in. The first byte says which request it is.
@@ -112,7 +115,7 @@ mod tests {
             appearance: vec![0.6, 0.8],
         };
         let scope = v1::Scope { camera_ids: vec!["quay-2".into(), "quay-3".into()], classes: vec![1], ..v1::Scope::default() };
-        let open = v1::OpenCaseRequest { scope: Some(scope.clone()), ..v1::OpenCaseRequest::default() };
+        let open = v1::OpenCaseRequest { scope: Some(scope), ..v1::OpenCaseRequest::default() };
         let as_request = |which: u8, message: Vec<u8>| [vec![which], message].concat();
         // A message in two pieces, which a decoder puts together; a group, which it skips, before more cameras than may be asked.
         let twice = [open.encode_to_vec(), open.encode_to_vec()].concat();

@@ -2,8 +2,11 @@
 
 use crate::RedactedCrop;
 
+/// A name and what reads the bytes.
+type Target = (&'static str, fn(&[u8]));
+
 /// A target by its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("crop", crop)];
+pub const TARGETS: &[Target] = &[("crop", crop)];
 
 /// A crop that somebody else sent or stored: what is read is ours, no larger than ours, and is written as it is read again.
 fn crop(bytes: &[u8]) {

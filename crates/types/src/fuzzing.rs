@@ -4,8 +4,11 @@ use std::{fmt::Display, str::FromStr};
 
 use crate::{AgencyId, CameraId, CaptureTime, CaseId, Day, FootageDigest, ModelDigest, ReceiveTime, SightingId, StreamUrl};
 
+/// A name and what reads the bytes.
+type Target = (&'static str, fn(&[u8]));
+
 /// A target by its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("stream_url", stream_url), ("words", words)];
+pub const TARGETS: &[Target] = &[("stream_url", stream_url), ("words", words)];
 
 /// An address of a camera: what it is taken apart into means the same when it is put together, and what is shown of it holds no
 /// login.

@@ -2,8 +2,11 @@
 
 use crate::{Manifest, Projection};
 
+/// A name and what reads the bytes.
+type Target = (&'static str, fn(&[u8]));
+
 /// A target by its name.
-pub const TARGETS: &[(&str, fn(&[u8]))] = &[("projection", projection), ("manifest", manifest)];
+pub const TARGETS: &[Target] = &[("projection", projection), ("manifest", manifest)];
 
 /// The file of a projection: what is read is written as it is read again, and has the shape that it says.
 fn projection(bytes: &[u8]) {

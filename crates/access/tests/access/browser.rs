@@ -39,7 +39,7 @@ fn the_page_s_reader_takes_no_receipt_and_no_checkpoint_that_ours_refuses() {
         return;
     }
     let key = NoteSigner::new("city.example/log", KeyKind::Log, SigningKey::from_bytes(&[7; 32])).unwrap().key().clone();
-    let trust = Trust { log: key.clone(), witnesses: Vec::new(), quorum: 0 };
+    let trust = Trust::of(key.clone());
     // The seeds as they are; with another entry; and changed.
     let mut cases: Vec<(String, Vec<u8>)> = Vec::new();
     let entry = committed("audit_entry").into_iter().find(|(name, _)| name == "begin").unwrap().1;

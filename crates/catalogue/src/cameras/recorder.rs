@@ -125,12 +125,13 @@ impl Catalogue {
     /// Whether a job that has not ended looks at what lies at a path that begins so.
     pub async fn has_jobs_under(&self, path: &str) -> Result<bool, CatalogueError> {
         let end = i64::try_from(path.chars().count()).unwrap_or(i64::MAX);
-        let found: Option<i64> =
-            sqlx::query_scalar("SELECT 1 FROM job WHERE state IN ('queued', 'running') AND substr(path, 1, $2) = $1 LIMIT 1")
-                .bind(path)
-                .bind(end)
-                .fetch_optional(self.reader())
-                .await?;
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM job WHERE state IN ('queued', 'running') AND substr(path, 1, CAST($2 AS INTEGER)) = $1 LIMIT 1",
+        )
+        .bind(path)
+        .bind(end)
+        .fetch_optional(self.reader())
+        .await?;
         Ok(found.is_some())
     }
 

@@ -234,7 +234,7 @@ async fn add_case(catalogue: &Catalogue, id: &str) -> Case {
 async fn permit(catalogue: &Catalogue, case: &Case) -> CasePermit {
     let (gate, request) = (Gate::new(Policy::default(), MemoryLog::new()), SearchRequest { limit: 1, ..Default::default() });
     let cameras = catalogue.pooled_cameras().await.unwrap();
-    gate.permit(case.id(), Some(case), &cameras, &request, None, &case.grant.requester, now(0)).await.unwrap()
+    gate.permit(access::Searching::Once, case.id(), Some(case), &cameras, &request, None, &case.grant.requester, now(0)).await.unwrap()
 }
 
 #[tokio::test]

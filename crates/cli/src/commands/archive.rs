@@ -38,6 +38,7 @@ use crate::{
 };
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one a process")]
 pub(crate) enum Archive {
     /// Add footage: files, folders, or patterns of names
     Add(Add),

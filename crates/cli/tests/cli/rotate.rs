@@ -141,7 +141,7 @@ fn two_authorities_are_trusted_until_the_old_one_is_dropped() {
     d.terminate();
     fs::copy(d.path("ann").join("pki/ca.pem"), d.home().join("pki/ca.pem")).unwrap();
     d.serve();
-    let again = actions(&d, &ben, "ben").into_iter().filter(|(action, _)| action.starts_with("authority.")).next_back().unwrap();
+    let again = actions(&d, &ben, "ben").into_iter().rfind(|(action, _)| action.starts_with("authority.")).unwrap();
     assert_eq!(again, ("authority.trust".to_owned(), words[0].1.clone()));
 }
 

@@ -8,8 +8,11 @@ use types::{CameraId, CaptureTime, Day, Description, Embedding, ModelDigest, Sig
 #[path = "../../../../fuzz/scratch.rs"]
 mod scratch;
 
+/// A name and what reads the bytes.
+type Target = (&'static str, fn(&[u8]));
+
 /// A target by its name.
-pub(crate) const TARGETS: &[(&str, fn(&[u8]))] = &[("index", opened)];
+pub(crate) const TARGETS: &[Target] = &[("index", opened)];
 
 const LEN: usize = 8;
 const SPEC: IndexSpec = IndexSpec { model: ModelDigest([7; 32]), appearance_len: LEN };

@@ -36,6 +36,7 @@ pub(super) struct Cell {
 
 /// What a decoder let hear.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack")]
 pub(super) enum Heard {
     Said(Say),
     Nothing,

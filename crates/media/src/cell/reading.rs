@@ -227,6 +227,7 @@ impl FrameReader {
             let next = self.next_of_this(deadline.saturating_duration_since(Instant::now()));
             match next {
                 Err(error) if self.ended.is_some() && self.asks_again(&error, deadline) => {}
+                Err(MediaError::Stalled { input, .. }) => return Err(MediaError::Stalled { input, after: timeout }),
                 next => return next,
             }
         }

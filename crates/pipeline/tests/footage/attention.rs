@@ -75,7 +75,8 @@ fn four_streams_on_one_bundle_of_models_stay_under_400_mib() {
             std::thread::spawn(move || {
                 let origin = SceneOrigin::Footage { digest: task.digest, start: task.start };
                 let mut scene = Scene::new(task.camera, task.agency, origin, SceneOptions::default());
-                let mut reader = FrameReader::open_footage(&task.footage, Sampling::default(), task.start).unwrap();
+                let pipeline::Archived::File(file) = &task.footage else { panic!("the task is of a file") };
+                let mut reader = FrameReader::open_footage(file, Sampling::default(), task.start).unwrap();
                 let mut ready = 0;
                 while let Some(frame) = reader.next(Duration::from_secs(120)).unwrap() {
                     ready += pool.with(|vision| scene.frame(&frame, vision)).unwrap().len();

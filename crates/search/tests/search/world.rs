@@ -154,7 +154,7 @@ impl World {
         let signature = sign_grant(&key, &case.grant);
         case.authorise(&Policy::default(), &by, PublicKey::from(&key), signature, now).unwrap();
         let gate = Gate::new(Policy::default(), MemoryLog::new());
-        gate.permit(case.id(), Some(&case), &self.cameras, &request, None, &caller, now).await.unwrap()
+        gate.permit(access::Searching::Once, case.id(), Some(&case), &self.cameras, &request, None, &caller, now).await.unwrap()
     }
 }
 

@@ -171,7 +171,10 @@ pub async fn restore(
     // Whoever has the newest key can know those before it, and what they sealed.
     let mut keys = trust.known.keys().chain([&trust.log]);
     if !keys.any(|key| check_backup_seal(&note, manifest, key).is_ok()) {
-        return Err(RestoreError::Damaged { file: seal, what: "it is not the log's seal of this backup" });
+        return Err(RestoreError::Damaged {
+            file: seal,
+            what: "it is not the log's seal of this backup, or the keys are another deployment's",
+        });
     }
     let config = embedded(&scratch.config())?;
     let data = home.root().join(&config.data);

@@ -287,26 +287,28 @@ impl Worker {
             }
             Err(Ended::Away(why)) => {
                 tracing::warn!(reason = why.message, "job put down: its recorder is asked again in a moment");
-                if let Err(error) = self.until_stored(|| self.runtime.block_on(self.jobs.put_back(taken, ASK_AGAIN))) {
-                    tracing::error!(error = %Chain(&error), "job not queued again: the next start does it");
-                }
-                self.jobs.waits(&taken.job.id, why);
-                self.jobs.ended(&taken.job.id);
-                return;
+                return self.put_down(taken, ASK_AGAIN, Some(why));
             }
             Err(Ended::PutDown(reason)) => {
                 tracing::warn!(reason, "job put down: what can't be stored now is looked at again in a moment");
-                if let Err(error) = self.until_stored(|| self.runtime.block_on(self.jobs.put_back(taken, TRY_AGAIN))) {
-                    tracing::error!(error = %Chain(&error), "job not queued again: the next start does it");
-                }
-                self.jobs.ended(&taken.job.id);
-                return;
+                return self.put_down(taken, TRY_AGAIN, None);
             }
         };
         match self.until_stored(|| self.finish(taken, &end)) {
             Ok(()) => {}
             Err(CatalogueError::NotOurs { .. }) => tracing::warn!("another server goes on with the job"),
             Err(error) => tracing::error!(error = %Chain(&error), "job not finished: the next start does it again"),
+        }
+        self.jobs.ended(&taken.job.id);
+    }
+
+    /// Leaves the job to whoever takes it after the pause; `why` is shown until then.
+    fn put_down(&self, taken: &TakenJob, pause: Duration, why: Option<JobFailure>) {
+        if let Err(error) = self.until_stored(|| self.runtime.block_on(self.jobs.put_back(taken, pause))) {
+            tracing::error!(error = %Chain(&error), "job not queued again: the next start does it");
+        }
+        if let Some(why) = why {
+            self.jobs.waits(&taken.job.id, why);
         }
         self.jobs.ended(&taken.job.id);
     }

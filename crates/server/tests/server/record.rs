@@ -240,7 +240,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "RetentionService/ListHolds" => {
             retention("auditor").await.list_holds(v1::ListHoldsRequest::default()).await.unwrap();
         }
-        "IngestService/Hold" => {
+        "IngestService/LeaseCameras" => {
             add_identity(&deployed.home, "ingest", "sightline://local/ingest/ingest");
             let mut ingest = IngestServiceClient::new(deployed.channel("ingest").await);
             let mut answers = ingest.lease_cameras(tokio_stream::empty()).await.unwrap().into_inner();
@@ -313,7 +313,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "RetentionService/ConfirmHold" => "hold.confirm",
         "RetentionService/ReleaseHold" => "hold.release",
         "RetentionService/ListHolds" => "hold.list",
-        "IngestService/Hold" => "ingest.hold",
+        "IngestService/LeaseCameras" => "ingest.hold",
         "IngestService/Push" => "ingest.push",
         new => panic!("under which action is {new} on the record?"),
     }

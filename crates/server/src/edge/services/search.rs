@@ -1,6 +1,8 @@
 use std::{collections::BTreeSet, pin::Pin, time::Instant};
 
-use access::{Action, AuditDetail, Caller, CasePermit, Code as Why, Denial, Example, Examples, Matter, Outcome, SearchRequest};
+use access::{
+    Action, AuditDetail, Caller, CasePermit, Code as Why, Denial, Example, Examples, Matter, Outcome, SearchRequest, Searching,
+};
 use futures::Stream;
 use metrics::histogram;
 use proto::{
@@ -102,8 +104,11 @@ impl Api {
         // First the count: what changes while they are read is read again.
         let rules = self.0.rules.count();
         let (case, cameras) = self.0.case_and_cameras(&id).await?;
-        let permit =
-            self.0.gate.permit(&id, case.as_ref(), &cameras, &asked, question.example.as_ref(), caller, self.0.now()).await;
+        let permit = self
+            .0
+            .gate
+            .permit(Searching::Once, &id, case.as_ref(), &cameras, &asked, question.example.as_ref(), caller, self.0.now())
+            .await;
         let permit = permit?;
         let crops = question.crops;
         match self.look(&permit, question).await {
