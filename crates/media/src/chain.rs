@@ -30,6 +30,8 @@ pub(crate) struct Chain {
     shared: Arc<Shared>,
     sampling: Sampling,
     keyed: Arc<Keyed>,
+    /// From a network: what is missing is missing without a trace in the times.
+    lossy: bool,
 }
 
 impl Chain {
@@ -66,7 +68,8 @@ impl Chain {
         gst::Element::link_many(&elements).map_err(broken)?;
         let entry = elements[0].static_pad("sink").ok_or_else(|| broken("no sink pad"))?;
         let keyed = Arc::new(Keyed::new());
-        let chain = Self { pipeline: pipeline.downgrade(), entry, shared: shared.clone(), sampling, keyed };
+        let lossy = live || shared.span.is_some();
+        let chain = Self { pipeline: pipeline.downgrade(), entry, shared: shared.clone(), sampling, keyed, lossy };
         Ok((chain, sink))
     }
 
@@ -139,7 +142,7 @@ impl Chain {
     /// Drops what lacks the pictures it needs and, if only keyframes are wanted, the rest, before anything is spent on it.
     fn watch_encoded(&self, pad: &gst::Pad) {
         let (shared, keyed, keyframes_only) = (self.shared.clone(), self.keyed.clone(), self.sampling.keyframes_only);
-        let first = AtomicBool::new(true);
+        let (first, lossy, steps) = (AtomicBool::new(true), self.lossy, Mutex::new(Steps::default()));
         let watched = shared.clone();
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             match info.event().map(|event| event.type_()) {
@@ -172,7 +175,13 @@ impl Chain {
             let lost = buffer.pts().and_then(|pts| shared.lost(pts));
             // The first of a stream has nothing before it, and says so too.
             let joined = first.swap(false, Ordering::Relaxed);
-            let gap = lost == Some(true) || (!joined && buffer.flags().contains(gst::BufferFlags::DISCONT));
+            if joined {
+                shared.come(buffer.pts());
+            }
+            // In a file a break alone says nothing: each fragment of an MP4 may begin a new segment, right after the one before.
+            let missing = steps.lock().unwrap_or_else(PoisonError::into_inner).missing(buffer.dts_or_pts()) || lossy;
+            let broken = !joined && buffer.flags().contains(gst::BufferFlags::DISCONT);
+            let gap = lost == Some(true) || (broken && missing);
             let entering = Entering { pts: buffer.pts(), key, gap, damaged: lost.is_some() };
             let counter = match keyed.enter(entering) {
                 false => &shared.without_key,
@@ -230,6 +239,24 @@ impl Chain {
             }
             gst::PadProbeReturn::Ok
         });
+    }
+}
+
+/// From one encoded picture to the next.
+#[derive(Default)]
+struct Steps {
+    last: Option<gst::ClockTime>,
+    usual: Option<gst::ClockTime>,
+}
+
+impl Steps {
+    /// Whether there is room for a picture between this one and the one before, or nobody knows.
+    fn missing(&mut self, time: Option<gst::ClockTime>) -> bool {
+        let Some(time) = time else { return true };
+        let step = self.last.replace(time).and_then(|last| time.checked_sub(last)).filter(|step| !step.is_zero());
+        let missing = step.zip(self.usual).is_none_or(|(step, usual)| step * 2 >= usual * 3);
+        self.usual = self.usual.into_iter().chain(step).min();
+        missing
     }
 }
 
@@ -416,6 +443,14 @@ mod tests {
             got.push(passed.new_running.map_or(at, gst::ClockTime::mseconds));
         }
         assert_eq!(got, [0, 40, 80, 4000, 4040, 4080, 4120]);
+    }
+
+    #[test]
+    fn a_break_in_a_file_hides_a_picture_only_where_there_is_room_for_one() {
+        let mut steps = Steps::default();
+        let missing: Vec<bool> = [0, 40, 80, 120, 160, 240, 280, 100, 140].map(|at| steps.missing(ms(at))).into();
+        assert_eq!(missing, [true, true, false, false, false, true, false, true, false]);
+        assert!(steps.missing(None));
     }
 
     proptest! {

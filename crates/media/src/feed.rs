@@ -98,6 +98,7 @@ fn buffer(coded: Coded, shared: &Shared) -> gst::Buffer {
     let time = |ticks: i64| gst::ClockTime::from_nseconds(u64::try_from(ticks).unwrap_or_default() * 100_000 / 9);
     let pts = coded.pts.map(time);
     if let Some(pts) = pts {
+        shared.feed(pts);
         if coded.damaged || coded.gap {
             shared.lose(pts, coded.gap);
         }

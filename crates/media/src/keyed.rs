@@ -17,6 +17,8 @@ pub(crate) struct Keyed(Mutex<State>);
 struct State {
     /// For a key picture.
     waiting: bool,
+    /// Pictures that came in vain since then.
+    missed: u32,
     /// The latest time of presentation that went into the decoder.
     latest: Option<gst::ClockTime>,
     /// From what was whole to the key picture after it: what comes in between lacks others.
@@ -38,6 +40,9 @@ pub(crate) struct Entering {
     pub(crate) damaged: bool,
 }
 
+/// No group is longer: a stream with so many pictures and no key picture has none. Some cameras renew each picture bit by bit
+/// instead, and after so many all of it is new.
+const LONGEST: u32 = 1000;
 /// More holes than a decoder has pictures under way.
 const HOLES: usize = 64;
 /// A decoder that still calls everything broken after so many key pictures knows nothing about this stream.
@@ -45,7 +50,7 @@ const KEYS: u32 = 3;
 
 impl Keyed {
     pub(crate) fn new() -> Self {
-        let state = State { waiting: true, latest: None, holes: VecDeque::new(), keys: 0, whole: false };
+        let state = State { waiting: true, missed: 0, latest: None, holes: VecDeque::new(), keys: 0, whole: false };
         Self(Mutex::new(state))
     }
 
@@ -61,11 +66,14 @@ impl Keyed {
             state.waiting = true;
         }
         if state.waiting {
-            if !key || damaged {
+            let refreshed = state.missed >= LONGEST;
+            if damaged || !(key || refreshed) {
+                state.missed += 1;
                 return false;
             }
-            state.waiting = false;
-            (state.keys, state.whole) = (0, false);
+            (state.waiting, state.missed) = (false, 0);
+            // Where there are no key pictures a decoder misses them all along.
+            (state.keys, state.whole) = (if key { 0 } else { KEYS }, false);
             if let Some(pts) = pts {
                 let since = state.latest;
                 state.holes.push_back((since, pts));
@@ -123,6 +131,18 @@ mod tests {
         // The decoder still had some.
         let shown: Vec<u64> = [1, 2, 8, 9, 10].into_iter().filter(|n| keyed.leave(at(*n), false)).collect();
         assert_eq!(shown, [1, 2, 9, 10]);
+    }
+
+    #[test]
+    fn a_stream_that_has_no_key_pictures_is_looked_at_once_all_of_it_was_renewed() {
+        let keyed = Keyed::new();
+        let first = (0..2000).find(|n| enter(&keyed, *n, false));
+        assert_eq!(first, Some(u64::from(LONGEST)));
+        // Its decoder knows of no picture that is whole.
+        assert!(enter(&keyed, 1001, false) && !keyed.leave(at(999), true) && keyed.leave(at(1001), true));
+        // After a loss it takes as long again.
+        assert!(!keyed.enter(Entering { pts: at(1002), gap: true, ..Entering::default() }));
+        assert_eq!((1003..4000).find(|n| enter(&keyed, *n, false)), Some(1002 + u64::from(LONGEST)));
     }
 
     #[test]

@@ -18,10 +18,12 @@ use crate::{
     completeness::{self, Completeness, Lasts},
     element::{broken, element},
     feed::{self, Feed, Section},
+    movie,
     pixels::{self, Pixels},
     reordered,
     replayed::{Line, Span, feeder},
     shared::Shared,
+    spans,
     transport::Survey,
     verdict::Complaints,
 };
@@ -38,6 +40,10 @@ pub(crate) struct LocalReader {
     feed: Option<Feed>,
     /// What that is called.
     fed: Option<&'static str>,
+    /// How long the file says it lasts, where its demuxer is not to know.
+    lasts: Option<Duration>,
+    /// How long its pictures last, where its demuxer learns it only while it reads.
+    spans: Option<Duration>,
     sampling: Sampling,
     /// The file, or the camera.
     input: String,
@@ -155,6 +161,10 @@ impl LocalReader {
         }
         let source = element("filesrc")?;
         source.set_property("location", footage.name());
+        let brief = movie::brief(footage.file()).map_err(|error| unreadable(footage, &error))?;
+        if let Some((brief, pad)) = brief.as_ref().zip(source.static_pad("src")) {
+            brief.blank(&pad);
+        }
         let watched = shared.clone();
         let brings = |pipeline: &gst::Pipeline, chain: Chain| {
             let parse = allowed::parsebin()?;
@@ -171,7 +181,10 @@ impl LocalReader {
             parse.connect_pad_added(move |_, pad| chain.offer(pad));
             Ok(())
         };
-        Self::new(input, origin, shared, brings, sampling)
+        let mut reader = Self::new(input, origin, shared, brings, sampling)?;
+        reader.lasts = brief.map(|brief| brief.lasts);
+        reader.spans = spans::spans(footage.file()).map_err(|error| unreadable(footage, &error))?;
+        Ok(reader)
     }
 
     /// Reads pictures of one codec out of a transport or program stream.
@@ -279,6 +292,8 @@ impl LocalReader {
             complaints: Complaints::default(),
             feed: None,
             fed: None,
+            lasts: None,
+            spans: None,
             sampling,
             input,
             origin,
@@ -431,7 +446,11 @@ impl LocalReader {
         if self.feed.is_some() {
             return None;
         }
-        let announced = self.pipeline.query_duration::<gst::ClockTime>().map(Duration::from).filter(|d| !d.is_zero())?;
+        if self.spans.is_some() {
+            return self.spans;
+        }
+        let asked = || self.pipeline.query_duration::<gst::ClockTime>().map(Duration::from);
+        let announced = self.lasts.or_else(asked).filter(|d| !d.is_zero())?;
         // It counts from zero, and the first picture may come much later.
         let matroska = matches!(self.container().as_deref(), Some("Matroska" | "WebM"));
         let (stamp, position) = self.shared.begins();

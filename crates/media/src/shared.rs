@@ -59,6 +59,15 @@ pub(crate) struct Found {
 }
 
 #[derive(Debug, Default)]
+struct Fed {
+    times: VecDeque<u64>,
+    one_has_come: bool,
+}
+
+/// More than wait between where a stream is taken apart and the decoder.
+const MOST_FED: usize = 1 << 16;
+
+#[derive(Debug, Default)]
 pub(crate) struct Shared {
     /// Reading begins inside the file: times are the file's own, since jumping starts those of playing anew.
     pub(crate) from_inside: bool,
@@ -81,6 +90,8 @@ pub(crate) struct Shared {
     pub(crate) without_key: AtomicU64,
     /// Encoded pictures with something missing in them or before them, by their time; true: before them.
     lost: Mutex<BTreeMap<u64, bool>>,
+    /// Encoded pictures of a transport or program stream, by their times, as long as none has come to the decoder.
+    fed: Mutex<Fed>,
     /// From this running time on, in nanoseconds plus one, times are guesses; 0: none are.
     doubt: AtomicU64,
     /// How far the demuxer came, and how far with pictures, in nanoseconds of running time.
@@ -136,6 +147,32 @@ impl Shared {
     /// Whether something is missing before the picture of this time, or in it.
     pub(crate) fn lost(&self, pts: gst::ClockTime) -> Option<bool> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(&pts.nseconds())
+    }
+
+    /// A picture is on its way to a parser, which passes over those that it can't make sense of: where a file begins in the middle
+    /// of a group. Time begins with the first of them all the same.
+    pub(crate) fn feed(&self, pts: gst::ClockTime) {
+        self.enter(pts.into());
+        let mut fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner);
+        if fed.one_has_come {
+            return;
+        }
+        fed.times.push_back(pts.nseconds());
+        if fed.times.len() > MOST_FED {
+            fed.times.pop_front();
+            Self::count(&self.without_key);
+        }
+    }
+
+    /// A picture has come to the decoder: those that were fed before the first one never will.
+    pub(crate) fn come(&self, pts: Option<gst::ClockTime>) {
+        let mut fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut fed.one_has_come, true) {
+            return;
+        }
+        let times = std::mem::take(&mut fed.times);
+        let before = pts.and_then(|pts| times.iter().position(|time| *time == pts.nseconds())).unwrap_or_default();
+        self.without_key.fetch_add(before as u64, Ordering::Relaxed);
     }
 
     /// From here on times are guesses.
@@ -232,7 +269,8 @@ impl Shared {
 
     /// Pictures that were there and not looked at.
     pub(crate) fn unseen(&self) -> u64 {
-        [&self.not_key, &self.without_key, &self.corrupt].into_iter().map(|n| n.load(Ordering::Relaxed)).sum()
+        let fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner).times.len() as u64;
+        fed + [&self.not_key, &self.without_key, &self.corrupt].into_iter().map(|n| n.load(Ordering::Relaxed)).sum::<u64>()
     }
 
     /// Whether any frame was worth showing.
@@ -281,6 +319,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn pictures_that_never_come_to_the_decoder_are_counted_and_time_begins_with_them() {
+        let at = gst::ClockTime::from_seconds;
+        let shared = Shared::default();
+        (100..110).for_each(|n| shared.feed(at(n)));
+        assert_eq!((shared.unseen(), shared.first()), (10, Some(Duration::from_secs(100))));
+        shared.come(Some(at(107)));
+        shared.feed(at(110));
+        shared.come(Some(at(110)));
+        assert_eq!((shared.unseen(), shared.first()), (7, Some(Duration::from_secs(100))));
+        let shared = shared.next();
+        (200..200 + MOST_FED as u64 + 5).for_each(|n| shared.feed(at(n)));
+        assert_eq!(shared.without_key.load(Ordering::Relaxed), 7 + 5);
+    }
 
     proptest! {
         /// Whatever the reader's pace: what it did not get is counted, once, and the count never falls.

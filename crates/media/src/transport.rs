@@ -9,6 +9,8 @@
 
 mod coded;
 mod line;
+#[cfg(test)]
+pub(crate) mod made;
 mod packets;
 mod program;
 mod tables;
@@ -171,7 +173,7 @@ fn times(pictures: &mut dyn Pictures) -> io::Result<Survey> {
 }
 
 impl<R: Read> Demuxer<R> {
-    pub(crate) fn new(input: R, layout: Layout, payload: bool) -> Self {
+    fn new(input: R, layout: Layout, payload: bool) -> Self {
         Self {
             packets: Packets::new(input, layout),
             tables: Tables::default(),
@@ -300,6 +302,8 @@ impl<R: Read> Demuxer<R> {
             return;
         }
         let step = self.line.place(open.stamp, open.announced);
+        // What is lost is told with the next time that is known.
+        self.lost |= step.pts.is_none() && (open.after_loss || open.coded.damaged);
         open.coded.restart = step.restart;
         // Packets were lost, and so much time that a picture of its own may have been in them.
         open.coded.gap = open.after_loss && step.ticks.saturating_mul(2) >= self.line.usual().saturating_mul(MISSING);
@@ -330,5 +334,152 @@ impl<R: Read> Pictures for Demuxer<R> {
 
     fn left_out(&self) -> Vec<String> {
         self.left_out.clone()
+    }
+}
+
+/// Takes any bytes apart as a transport stream.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn transport_stream(bytes: &[u8]) {
+    let layout = Layout::of(&bytes[..bytes.len().min(HEAD as usize)]).unwrap_or(Layout::USUAL);
+    let from = bytes.get(layout.start() as usize..).unwrap_or_default();
+    let reads = |payload: bool| Demuxer::new(from, layout, payload);
+    hold(bytes, &mut reads(true), &mut reads(false));
+    let sparse = times(&mut Demuxer::new(Sparse::new(io::Cursor::new(from), layout.step(), true), layout, false));
+    assert!(sparse.is_ok(), "{sparse:?}");
+}
+
+/// Takes any bytes apart as a program stream.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn program_stream(bytes: &[u8]) {
+    let from = bytes.get(program::start(bytes).unwrap_or_default() as usize..).unwrap_or_default();
+    let reads = |payload: bool| Program::new(from, payload);
+    hold(bytes, &mut reads(true), &mut reads(false));
+}
+
+/// What holds of every stream: nothing comes out of it that was not in it, its times are on the line, and they are the same with and
+/// without its pictures.
+#[cfg(any(test, feature = "fuzzing"))]
+fn hold(bytes: &[u8], pictures: &mut dyn Pictures, alone: &mut dyn Pictures) {
+    let (mut codec, mut total) = (None, 0);
+    loop {
+        let (Ok(event), Ok(time)) = (pictures.next(), alone.next()) else { panic!("bytes in memory can be read") };
+        match (event, time) {
+            (None, None) => break,
+            (Some(Event::Codec(now)), Some(Event::Codec(too))) if now == too => codec = Some(now),
+            (Some(Event::Coded(coded)), Some(Event::Coded(time))) => {
+                assert!(codec.is_some(), "a picture of no codec");
+                total += coded.data.len();
+                let times = coded.pts.into_iter().chain(coded.dts);
+                assert!(times.into_iter().all(line::is_on), "{:?} {:?}", coded.pts, coded.dts);
+                assert_eq!(Coded { data: Vec::new(), ..coded }, time);
+            }
+            (one, other) => panic!("{one:?} is {other:?} without its pictures"),
+        }
+    }
+    assert!(total <= bytes.len(), "{total} of {} bytes", bytes.len());
+    assert!(pictures.left_out().len() <= MOST_NAMED);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        made::{H264, Muxer, PICTURES},
+        *,
+    };
+
+    const STEP: i64 = 9_000;
+
+    fn events(bytes: &[u8]) -> (Vec<Codec>, Vec<Coded>) {
+        transport_stream(bytes);
+        let layout = Layout::of(bytes).unwrap();
+        let mut demuxer = Demuxer::new(&bytes[layout.start() as usize..], layout, true);
+        let (mut codecs, mut all) = (Vec::new(), Vec::new());
+        while let Some(event) = demuxer.next().unwrap() {
+            match event {
+                Event::Codec(codec) => codecs.push(codec),
+                Event::Coded(coded) => all.push(coded),
+            }
+        }
+        (codecs, all)
+    }
+
+    /// Pictures of three packets each, a tenth of a second apart.
+    fn ten(begin: i64) -> Muxer {
+        let mut muxer = Muxer::of(&[(PICTURES, H264)]);
+        for n in 0..10 {
+            muxer.picture(PICTURES, begin + n * STEP, None, &[n as u8; 400]);
+        }
+        muxer
+    }
+
+    fn since_the_first(all: &[Coded]) -> Vec<i64> {
+        all.iter().map(|coded| (coded.pts.unwrap() - all[0].pts.unwrap()) / STEP).collect()
+    }
+
+    #[test]
+    fn every_picture_comes_out_whole_with_its_time_through_the_wrap_of_the_clock() {
+        let (codecs, all) = events(&ten((1 << 33) - 4 * STEP).bytes);
+        assert_eq!((codecs, since_the_first(&all)), (vec![Codec::H264], (0..10).collect()));
+        for (n, coded) in all.iter().enumerate() {
+            assert_eq!(coded.data, vec![n as u8; 400]);
+            assert!(!coded.damaged && !coded.gap && !coded.restart, "{n}: {coded:?}");
+        }
+    }
+
+    #[test]
+    fn a_packet_that_is_lost_damages_its_picture_and_a_lost_picture_is_missed() {
+        let bytes = ten(0).bytes;
+        let packets: Vec<&[u8]> = bytes.chunks(188).collect();
+        let without = |lost: std::ops::Range<usize>| {
+            let kept = packets.iter().enumerate().filter(|(n, _)| !lost.contains(n));
+            events(&kept.flat_map(|(_, packet)| *packet).copied().collect::<Vec<u8>>()).1
+        };
+        let per_picture = (packets.len() - 2) / 10;
+        // In the middle of the fifth.
+        let at = 2 + 4 * per_picture + 1;
+        let middle = without(at..at + 1);
+        let damaged: Vec<usize> = (0..10).filter(|n| middle[*n].damaged).collect();
+        assert_eq!((middle.len(), damaged, middle.iter().any(|coded| coded.gap)), (10, vec![4], false));
+        // All of the fifth.
+        let whole = without(at - 1..at - 1 + per_picture);
+        let gaps: Vec<i64> = whole.iter().zip(since_the_first(&whole)).filter(|(c, _)| c.gap).map(|(_, at)| at).collect();
+        assert_eq!((whole.len(), gaps), (9, vec![5]));
+    }
+
+    #[test]
+    fn a_loss_before_a_picture_without_a_time_is_told_with_the_next_one_that_has_one() {
+        let mut muxer = ten(0);
+        let lost = muxer.bytes.len();
+        muxer.picture(PICTURES, 10 * STEP, None, &[1; 400]);
+        let behind = muxer.bytes.len();
+        muxer.picture(PICTURES, 11 * STEP, None, &[2; 400]);
+        // Its header says that there is no time in it.
+        muxer.bytes[behind + 4 + 7] = 0;
+        muxer.picture(PICTURES, 12 * STEP, None, &[3; 400]);
+        muxer.bytes.drain(lost..behind);
+        let (_, all) = events(&muxer.bytes);
+        assert_eq!((all.len(), all[10].pts, all[11].gap), (12, None, true), "{:?}", &all[9..]);
+    }
+
+    #[test]
+    fn a_clock_that_starts_again_is_told_once() {
+        let bytes = [ten(500 * 90_000).bytes, ten(0).bytes].concat();
+        let (_, all) = events(&bytes);
+        let told: Vec<usize> = (0..20).filter(|n| all[*n].restart).collect();
+        assert_eq!((since_the_first(&all), told), ((0..20).collect(), vec![10]));
+    }
+
+    #[test]
+    fn a_codec_that_changes_is_told_and_streams_beside_are_named() {
+        let mut muxer = Muxer::of(&[(PICTURES, H264), (PICTURES + 1, 0x24), (PICTURES + 2, 0x0F), (PICTURES + 3, 0xEA)]);
+        muxer.picture(PICTURES, 0, None, &[1; 40]);
+        muxer.picture(PICTURES + 1, 0, None, &[9; 40]);
+        muxer.tables(&[(PICTURES + 7, 0x24)]);
+        muxer.picture(PICTURES + 7, STEP, None, &[2; 40]);
+        let (codecs, all) = events(&muxer.bytes);
+        assert_eq!((codecs, all.len()), (vec![Codec::H264, Codec::H265], 2));
+        let layout = Layout::of(&muxer.bytes).unwrap();
+        let survey = times(&mut Demuxer::new(&muxer.bytes[..], layout, false)).unwrap();
+        assert_eq!(survey.left_out, ["stream 258 (H.265)", "stream 260 (VC-1)"]);
     }
 }

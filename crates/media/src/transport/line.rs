@@ -13,6 +13,8 @@ const JUMP: i64 = 10 * SECOND;
 const LEAD: i64 = 100 * SECOND;
 /// No picture is shown longer after it is decoded.
 const DELAY: i64 = 20 * SECOND;
+/// The line ends after ten years: what a file of nonsense adds up to is no time.
+const END: i64 = 10 * 366 * 86_400 * SECOND;
 /// 240 pictures a second.
 const SHORTEST: i64 = SECOND / 240;
 
@@ -107,12 +109,18 @@ impl Line {
         if !restart && ticks >= SHORTEST {
             self.usual = Some(self.usual.map_or(ticks, |usual| usual.min(ticks)));
         }
-        let at = at + ticks;
+        let at = (at + ticks).clamp(0, END);
         self.last = Some((raw, at));
-        let pts = at + delay.unwrap_or_default();
+        let pts = (at + delay.unwrap_or_default()).max(0);
         self.shown = self.shown.max(pts);
         Step { pts: Some(pts), dts: Some(at), ticks, restart }
     }
+}
+
+/// Whether a time can come of this.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn is_on(time: i64) -> bool {
+    (0..=END + DELAY).contains(&time)
 }
 
 /// The nearest of all that look like it.
@@ -169,6 +177,17 @@ mod tests {
         let head = [&[0, 0, 1, 0xE0, 0, 0, 0x80, 0xC0, 12][..], &time(3, pts), &time(1, dts), &[0xFF; 2], &[0, 0, 1]].concat();
         assert_eq!(Stamp::read(&head[..20]), None);
         assert_eq!(Stamp::read(&head), Some((Stamp { pts: Some(pts), dts: Some(dts) }, 21)));
+    }
+
+    #[test]
+    fn a_clock_that_makes_no_sense_neither_leaves_the_line_nor_breaks_anything() {
+        let mut line = Line::default();
+        for n in 0..200_000 {
+            // Almost all of the clock forward each time, or a second back.
+            let raw = if n < 100_000 { [0, WRAP - 1][n % 2] } else { (200_000 - n as i64) * BACK };
+            let step = line.place(Stamp { pts: Some(raw.rem_euclid(WRAP)), dts: None }, false);
+            assert!(is_on(step.pts.unwrap()), "{n}: {step:?}");
+        }
     }
 
     proptest! {

@@ -18,6 +18,10 @@ pub(super) struct Layout {
 const IN_A_ROW: usize = 5;
 
 impl Layout {
+    /// Nothing but packets.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) const USUAL: Self = Self { step: PACKET, start: 0 };
+
     /// By the beginning of a file.
     pub(super) fn of(head: &[u8]) -> Option<Self> {
         // What has a sign of its own is something else, whatever is in it.

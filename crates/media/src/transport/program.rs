@@ -169,7 +169,9 @@ impl<R: Read> Program<R> {
             _ => {}
         }
         let step = self.line.place(stamp, false);
-        let gap = std::mem::take(&mut self.slipped) && before.is_some();
+        // A loss is told with the next time that is known; before the first picture nothing is lost.
+        let gap = self.slipped && before.is_some() && step.pts.is_some();
+        self.slipped &= before.is_some() && !gap;
         let data = if self.payload { body.to_vec() } else { Vec::new() };
         let coded = Coded { data, pts: step.pts, dts: step.dts, damaged: gap, gap, restart: step.restart };
         self.ready.push_back(Event::Coded(coded));
@@ -215,12 +217,10 @@ impl<R: Read> Pictures for Program<R> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
-
-    fn packet(number: u8, header: &[u8], body: &[u8]) -> Vec<u8> {
-        let length = (header.len() + body.len()) as u16;
-        [&[0, 0, 1, number][..], &length.to_be_bytes(), header, body].concat()
-    }
+    use super::{
+        super::made::{PACK, program_packet as packet},
+        *,
+    };
 
     fn events(bytes: &[u8]) -> (Vec<Event>, Vec<String>) {
         let mut program = Program::new(bytes, true);
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn pictures_of_both_kinds_of_packet_are_taken_and_the_others_named() {
-        let pack = [0, 0, 1, 0xBA, 0x21, 0, 1, 0, 1, 0x80, 0, 1];
+        let pack = PACK;
         let old = packet(0xE0, &[0xFF, 0xFF, 0x40, 0x20, 0x21, 0, 1, 0, 1], &[0, 0, 1, 0xB3, 7]);
         let new = packet(0xE0, &[0x80, 0x80, 5, 0x21, 0, 1, 0x23, 0x29], &[0, 0, 1, 0, 9]);
         let other = packet(0xE1, &[0x80, 0, 0], &[0, 0, 0, 1, 0x67, 1]);

@@ -148,7 +148,7 @@ impl Tables {
 }
 
 /// Of a whole section with its checksum it is 0.
-fn crc(section: &[u8]) -> u32 {
+pub(super) fn crc(section: &[u8]) -> u32 {
     section.iter().fold(u32::MAX, |crc, byte| {
         (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| if crc >> 31 == 1 { crc << 1 ^ 0x04C1_1DB7 } else { crc << 1 })
     })
@@ -158,16 +158,7 @@ fn crc(section: &[u8]) -> u32 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::*;
-
-    fn section(id: u8, body: &[u8]) -> Vec<u8> {
-        let length = body.len() + 9;
-        let mut section = vec![id, 0xB0 | (length >> 8) as u8, length as u8, 0, 1, 0xC1, 0, 0];
-        section.extend(body);
-        let crc = crc(&section);
-        section.extend(crc.to_be_bytes());
-        section
-    }
+    use super::{super::made::section, *};
 
     #[test]
     fn streams_of_pictures_are_known_once_both_tables_have_come_whole() {

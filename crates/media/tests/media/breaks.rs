@@ -109,6 +109,34 @@ fn moved_program(ps: &[u8], ticks: u64) -> Vec<u8> {
     ps
 }
 
+/// As [`moved`], of a fragmented MP4: when each fragment begins. Its tracks count milliseconds.
+fn moved_fragments(mp4: &[u8], ms: u32) -> Vec<u8> {
+    let mut mp4 = mp4.to_vec();
+    let starts: Vec<usize> = mp4.windows(4).enumerate().filter(|(_, kind)| kind == b"tfdt").map(|(at, _)| at).collect();
+    assert!(starts.len() > 3, "{starts:?}");
+    for at in starts {
+        assert_eq!(mp4[at + 4], 0, "of four bytes");
+        let field: &mut [u8; 4] = (&mut mp4[at + 8..at + 12]).try_into().unwrap();
+        *field = (u32::from_be_bytes(*field) + ms).to_be_bytes();
+    }
+    mp4
+}
+
+/// As [`moved`], of a Flash file.
+fn moved_tags(flv: &[u8], ms: u32) -> Vec<u8> {
+    let mut flv = flv.to_vec();
+    let mut at = 13;
+    while at + 11 < flv.len() {
+        let [kind, a, b, c, t2, t1, t0, t3] = flv[at..at + 8].try_into().unwrap();
+        if kind == 9 {
+            let [t3, t2, t1, t0] = (u32::from_be_bytes([t3, t2, t1, t0]) + ms).to_be_bytes();
+            flv[at + 4..at + 8].copy_from_slice(&[t2, t1, t0, t3]);
+        }
+        at += 15 + u32::from_be_bytes([0, a, b, c]) as usize;
+    }
+    flv
+}
+
 fn move_stamps(pes: &mut [u8], ticks: u64) {
     let stamps = match pes[7] >> 6 {
         2 => 1,
@@ -188,7 +216,13 @@ fn cases(dir: &Path) -> Vec<Case> {
         ("a.flv", "late.flv", "gap.flv", format!("{H264} ! flvmux")),
     ] {
         cases.push(plain(name, made(dir, name, 80, &encode, even), ten_a_second(80)));
-        cases.push(plain(late_name, made(dir, late_name, 80, &encode, late), ten_a_second(80)));
+        // GStreamer's muxers announce what lies before it too, and begin with zero all the same.
+        let late = match late_name {
+            "latef.mp4" => write(late_name, &moved_fragments(&of(name), 2 * 3_600_000)),
+            "late.flv" => write(late_name, &moved_tags(&of(name), 2 * 3_600_000)),
+            _ => made(dir, late_name, 80, &encode, late),
+        };
+        cases.push(plain(late_name, late, ten_a_second(80)));
         cases.push(plain(gap_name, made(dir, gap_name, 80, &encode, gap), hole.clone()));
     }
     let mpeg2_times = |frames: u32| (0..frames).map(|n| f64::from(n) / 25.0).collect::<Vec<_>>();
@@ -225,7 +259,8 @@ fn cases(dir: &Path) -> Vec<Case> {
 
 /// How many pictures begin.
 fn pictures(ts: &[u8]) -> usize {
-    let begins = |p: &&[u8]| p[1] & 0x40 != 0 && p.windows(4).any(|bytes| bytes == [0, 0, 1, 0xE0]);
+    let payload = |p: &[u8]| if p[3] & 0x20 != 0 { 5 + usize::from(p[4]) } else { 4 };
+    let begins = |p: &&[u8]| p[1] & 0x40 != 0 && p[payload(p).min(188)..].starts_with(&[0, 0, 1, 0xE0]);
     ts.chunks_exact(188).filter(begins).count()
 }
 
@@ -391,6 +426,29 @@ fn sound_that_goes_on_after_the_pictures_is_no_damage() {
     }
 }
 
+/// GStreamer takes a track that is less than a fifth of the movie for a preview.
+#[test]
+fn pictures_that_are_a_small_part_of_a_movie_are_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, begins, sound) in [("sound.mp4", 0, 600), ("empty.mp4", HOUR, 10)] {
+        let path = dir.path().join(name);
+        let launch = format!(
+            "mp4mux name=mux ! filesink location={} videotestsrc num-buffers=60 timestamp-offset={} ! \
+             video/x-raw,format=I420,width=160,height=120,framerate=10/1 ! {H264} ! queue ! mux. \
+             audiotestsrc samplesperbuffer=4410 num-buffers={sound} ! audio/x-raw,rate=44100,channels=1 ! audioconvert ! avenc_aac ! aacparse \
+             ! queue max-size-time=0 max-size-buffers=0 max-size-bytes=0 ! mux.",
+            path.display(),
+            begins * 1_000_000_000
+        );
+        let path = make(dir.path(), name, &launch);
+        let got = read(&path, Sampling::all());
+        assert_eq!((got.end.clone(), got.seconds()), (Ok(()), ten_a_second(60)), "{name} {:?}", got.stats);
+        let info = probe(&path).unwrap();
+        let lasts = if begins > 0 { 6.0 } else { 60.0 };
+        assert!((info.duration.unwrap().as_secs_f64() - lasts).abs() < 0.2, "{name}: {info:?}");
+    }
+}
+
 /// Grey at first; then a picture that differs from the one before alone.
 #[test]
 fn nothing_is_shown_of_a_group_whose_key_picture_is_missing() {
@@ -415,4 +473,11 @@ fn nothing_is_shown_of_a_group_whose_key_picture_is_missing() {
     std::fs::write(&none, keyless).unwrap();
     let got = read(&none, Sampling::all());
     assert!(matches!(got.end, Err(MediaError::Damaged { .. })) && got.frames.is_empty(), "{:?} {:?}", got.end, got.stats);
+    // One that begins in the middle of a group: what is left of that is counted.
+    let middle = (groups[1] + groups[2]) / 2 * 188;
+    let cut = dir.path().join("cut.ts");
+    std::fs::write(&cut, &bytes[middle..]).unwrap();
+    let got = read(&cut, Sampling::all());
+    let left = 40 - pictures(&bytes[..middle]) as u64;
+    assert_eq!((got.end.clone(), got.stats.without_key, got.stats.delivered), (Ok(()), left, 40), "{:?}", got.stats);
 }
