@@ -1,8 +1,10 @@
 //! How work on a job ends, other than well.
 
+use std::path::Path;
+
 use catalogue::CatalogueError;
 use media::MediaError;
-use pipeline::{FootageError, FootageSummary, SinkError};
+use pipeline::{FootageError, SinkError};
 use types::Chain;
 
 use crate::recorders::RecorderError;
@@ -13,6 +15,9 @@ pub(crate) struct JobFailure {
     pub(crate) message: String,
     pub(crate) hint: String,
 }
+
+/// What to do about footage without a clock.
+pub(crate) const NO_CLOCK: &str = "state how many pictures a second the recorder took (--fps), or export it again as MP4 or MKV";
 
 pub(super) enum Ended {
     Cancelled,
@@ -68,44 +73,9 @@ impl JobFailure {
     }
 
     /// Nothing in the file says when its pictures were taken.
-    pub(super) fn without_a_clock(path: &str) -> Self {
-        Self::new(
-            format!("{path}: a bare video stream has no clock: nothing in it says when its pictures were taken"),
-            "state how many pictures a second the recorder took (--fps), or export it again as MP4 or MKV",
-        )
-    }
-
-    /// Of a part that was looked at to its end: what there was to see and was not looked at, and times that are guesses.
-    pub(super) fn of_segment(summary: &FootageSummary, left_out: &[String]) -> Option<Self> {
-        let mut all: Vec<String> = Vec::new();
-        if let Some(from) = summary.guessed {
-            all.push(format!(
-                "its clock starts again after {:.1} s, and how long it was away nobody can know: what comes after is dated as if it \
-                 went on, an hour up or down",
-                from.as_secs_f64()
-            ));
-        }
-        if summary.unseen > 0 {
-            let (are, lack) = if summary.unseen == 1 { ("picture was", "its") } else { ("pictures were", "their") };
-            all.push(format!("{} {are} not looked at, for want of {lack} key picture", summary.unseen));
-        }
-        let tracks = Self::left_out(left_out);
-        if all.is_empty() {
-            return tracks;
-        }
-        all.extend(tracks.map(|tracks| tracks.message));
-        let hint = match summary.guessed {
-            Some(_) => "cut the file where its clock starts again, and add each piece with its own start",
-            None => "the rest was looked at; where that matters, export the footage again from the recorder",
-        };
-        Some(Self::new(all.join("; "), hint))
-    }
-
-    /// Of a file with several streams of pictures.
-    pub(super) fn left_out(streams: &[String]) -> Option<Self> {
-        let message = format!("only its first stream of pictures was looked at; left out: {}", streams.join(", "));
-        let hint = "export each of the others to a file of its own, and add that";
-        (!streams.is_empty()).then(|| Self::new(message, hint))
+    pub(crate) fn without_a_clock(path: &Path) -> Self {
+        let path = path.display();
+        Self::new(format!("{path}: a bare video stream has no clock: nothing in it says when its pictures were taken"), NO_CLOCK)
     }
 
     /// These say what is wrong and, after the last semicolon, what to do.

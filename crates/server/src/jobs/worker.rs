@@ -21,6 +21,7 @@ use super::{
     ASK_AGAIN, JobSettings, Jobs, TRY_AGAIN,
     ended::{Ended, JobFailure},
     running::{Origin, Running, SegmentOutcome},
+    shortfall::Shortfall,
     sink::CatalogueSink,
 };
 use crate::{
@@ -150,7 +151,7 @@ impl Worker {
             }
         };
         if running.is_done() {
-            self.end(&taken, read_what_was_added(&running).map(|()| None));
+            self.end(&taken, read_what_was_added(&running).map(|()| Shortfall::default().told(&running.info.left_out)));
             return Ok(None);
         }
         let part = running.take();
@@ -198,7 +199,7 @@ impl Worker {
         };
         let info = info.map_err(|e| JobFailure::of_media(&e))?;
         if info.clockless && settings.stated_fps.is_none() {
-            return Err(JobFailure::without_a_clock(&job.spec.path).into());
+            return Err(JobFailure::without_a_clock(Path::new(&job.spec.path)).into());
         }
         let cancel = self.jobs.live(&job.id).map_or_else(|| self.stop.child_token(), |live| live.cancel);
         let running = Running::new(taken, task, info, settings.segment(), cancel, from);
@@ -265,8 +266,7 @@ impl Worker {
             return;
         }
         if let SegmentOutcome::Over(how) = running.finish(part, how) {
-            let how = how.and_then(|damage| read_what_was_added(running).map(|()| damage));
-            let how = how.map(|damage| damage.or_else(|| JobFailure::left_out(&running.info.left_out)));
+            let how = how.and_then(|shortfall| read_what_was_added(running).map(|()| shortfall.told(&running.info.left_out)));
             self.jobs.active.remove(running);
             self.end(&TakenJob { job: job.clone(), lease: running.lease.clone() }, how);
         }
@@ -276,9 +276,9 @@ impl Worker {
     fn end(&self, taken: &TakenJob, how: Result<Option<JobFailure>, Ended>) {
         let end = match how {
             Ok(None) => JobState::Done,
-            Ok(Some(damage)) => {
-                tracing::warn!(but = damage.message, "footage done, but not all of it, or not for sure");
-                JobState::Damaged(damage.to_text())
+            Ok(Some(but)) => {
+                tracing::warn!(but = but.message, "footage done, but not all of it, or not for sure");
+                JobState::Damaged(but.to_text())
             }
             Err(Ended::Cancelled) => JobState::Cancelled,
             Err(Ended::Failed(failure)) => {
@@ -346,7 +346,7 @@ impl Worker {
 
     /// Looks at a part and stores what it shows. With what was not looked at or is not sure, and the damage if only the file's
     /// readable part was wanted and kept.
-    fn footage(&mut self, running: &Running, part: &Segment) -> Result<(SceneStats, Duration, Option<JobFailure>), Ended> {
+    fn footage(&mut self, running: &Running, part: &Segment) -> Result<(SceneStats, Duration, Shortfall), Ended> {
         if self.vision.is_none() {
             self.vision = Some(
                 Vision::load(&self.models, &self.options)
@@ -404,9 +404,7 @@ impl Worker {
         };
         runtime.block_on(jobs.catalogue.finish_segment(&running.lease, done))?;
         tracing::info!(seconds = p.done.as_secs_f64(), speed = p.speed(), sightings = p.stats.sightings, "part done");
-        let left_out = &running.info.left_out;
-        let but = summary.damage.as_ref().map(JobFailure::of_media).or_else(|| JobFailure::of_segment(&summary, left_out));
-        Ok((p.stats, p.done, but))
+        Ok((p.stats, p.done, Shortfall::from(&summary)))
     }
 }
 
@@ -553,7 +551,10 @@ mod tests {
             let second = running.take().unwrap();
             let done = SegmentDone { number: first.number, frames: 1, detections: 0, sightings: 0, crops_refused: 0 };
             one.runtime.block_on(one.jobs.catalogue.finish_segment(&running.lease, done)).unwrap();
-            assert!(matches!(running.finish(&first, Ok((SceneStats::default(), Duration::ZERO, None))), SegmentOutcome::Going));
+            assert!(matches!(
+                running.finish(&first, Ok((SceneStats::default(), Duration::ZERO, Shortfall::default()))),
+                SegmentOutcome::Going
+            ));
             let stored = FootageError::Sink(pipeline::SinkError(Box::new(away())));
             let SegmentOutcome::Over(how) = running.finish(&second, Err(stored.into())) else { panic!("somebody works on it") };
             one.jobs.active.remove(&running);

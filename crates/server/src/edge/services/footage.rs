@@ -21,7 +21,7 @@ use crate::{
         status::{Fault, status},
     },
     jobs::{
-        JobFailure, JobSettings, finished,
+        JobFailure, JobSettings, NO_CLOCK, finished,
         footage_files::{Alive, FootageRoots, digest},
     },
     record::log::sealed,
@@ -66,7 +66,8 @@ impl FootageService for Api {
                 if permission == Permission::Own && !roots.has(&agency) {
                     return Err(no_file(&path));
                 }
-                let footage = self.0.jobs.files.run(move |alive| inspect(&roots, &agency, &path, alive)).await?;
+                let stated = settings.stated_fps.is_some();
+                let footage = self.0.jobs.files.run(move |alive| inspect(&roots, &agency, &path, stated, alive)).await?;
                 let new = NewJob { camera: camera.id, footage, path: request.path, start, settings: settings.to_text() };
                 Ok(self.0.jobs.add(&new).await?)
             })
@@ -368,11 +369,17 @@ fn start(request: &v1::AddFootageRequest) -> Result<CaptureTime, Fault> {
 }
 
 /// The file's digest, if it is footage at all. What only reading it to the end can tell is the job's to say.
-fn inspect(roots: &FootageRoots, agency: &AgencyId, path: &Path, alive: &Alive) -> Result<FootageDigest, Fault> {
+/// `stated`: how many pictures a second it has where it has no clock.
+fn inspect(roots: &FootageRoots, agency: &AgencyId, path: &Path, stated: bool, alive: &Alive) -> Result<FootageDigest, Fault> {
     let footage = roots.open(agency, path).map_err(|_| no_file(path))?;
     alive.tick();
-    if let Err(error) = media::probe_footage(&footage) {
-        refuse(&error)?;
+    match media::probe_footage(&footage) {
+        Ok(info) if info.clockless && !stated => {
+            let message = JobFailure::without_a_clock(path).message;
+            return Err(Fault::Caller { code: Code::InvalidArgument, reason: "no_clock", message, hint: NO_CLOCK });
+        }
+        Ok(_) => {}
+        Err(error) => refuse(&error)?,
     }
     alive.tick();
     digest(&footage, alive).map_err(|e| match e {
