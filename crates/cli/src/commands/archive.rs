@@ -13,6 +13,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand, ValueEnum};
+use futures::{StreamExt as _, TryStreamExt as _};
 use proto::v1::{self, footage_service_client::FootageServiceClient};
 use server::Config;
 use tonic::transport::Channel;
@@ -225,6 +226,7 @@ impl Add {
                 sample_fps: self.sample_fps.unwrap_or_default(),
                 keyframes_only: self.keyframes_only,
                 keep_readable: false,
+                stated_fps: 0.0,
             };
             let added = wanted.add(ctx, self.camera.as_ref(), self.uncertainty, settings).await?;
             let added = added.into_iter().map(|a| Added { job: a.job.unwrap_or_default().into(), existed: a.existed });
@@ -454,17 +456,22 @@ fn finish(mut failures: Vec<Failure>, printer: Printer) -> Outcome {
     Err(last)
 }
 
-/// Follows every job to its end, side by side. Ctrl-C stops the watching and leaves the jobs to the server.
+/// Jobs that are followed at once. The server takes them in the order in which they were added: those behind them wait.
+const FOLLOWED: usize = 16;
+
+/// Follows every job to its end, some side by side. Ctrl-C stops the watching and leaves the jobs to the server.
 async fn wait(service: &FootageServiceClient<Channel>, added: &mut [Added], printer: Printer) -> Outcome {
     let progress = Progress::new(printer);
     let names: Vec<String> = added.iter().map(|a| a.job.id.clone()).collect();
-    let watches = added.iter_mut().map(|a| {
+    let progress = &progress;
+    let watches = added.iter_mut().map(|a| async move {
         let name =
             std::path::Path::new(&a.job.path).file_name().map_or_else(|| a.job.id.clone(), |f| f.to_string_lossy().into_owned());
-        watch(service.clone(), &mut a.job, progress.job(&name))
+        watch(service.clone(), &mut a.job, progress.job(&name)).await
     });
+    let all = futures::stream::iter(watches).buffer_unordered(FOLLOWED).try_for_each(|()| futures::future::ready(Ok(())));
     tokio::select! {
-        done = futures::future::try_join_all(watches) => done.map(|_| ()),
+        done = all => done,
         _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted", "stopped watching; the server goes on with the work")
             .hint(format!("see how far it is: sightline archive status {}", names.join(" ")))),
     }
