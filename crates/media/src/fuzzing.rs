@@ -55,7 +55,11 @@ mod corpora;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transport::made::{H264, Muxer, PACK, PICTURES, header, program_packet};
+    use crate::{
+        movie::tests::{header as movie_header, track_of},
+        spans::tests::{tag, ten_seconds},
+        transport::made::{H264, Muxer, PACK, PICTURES, header, program_packet},
+    };
 
     fn boxed(kind: &[u8; 4], inside: &[u8]) -> Vec<u8> {
         [&u32::try_from(inside.len() + 8).unwrap().to_be_bytes()[..], kind, inside].concat()
@@ -74,6 +78,9 @@ mod tests {
                 .concat();
         let pack = PACK;
         let packet = [&[0, 0, 1, 0xE0, 0, 10][..], &[9; 10]].concat();
+        let movie = [movie_header(b"mvhd", 1000, 3_600_000, true), track_of(b"vide", 90_000, 720_000, &[])].concat();
+        let brief = [boxed(b"ftyp", b"isom\0\0\0\0"), boxed(b"moov", &movie)].concat();
+        let flash = [&b"FLV\x01\x05\0\0\0\x09\0\0\0\0"[..], &tag(18, 0, 40), &tag(9, 500, 9), &tag(9, 900, 9)].concat();
         let transport = |begin: i64| {
             let mut muxer = Muxer::of(&[(PICTURES, H264)]);
             for n in 0..8 {
@@ -118,6 +125,9 @@ mod tests {
                 ("container", "avi", [b"RIFF", &4u32.to_le_bytes()[..], b"AVI "].concat()),
                 ("container", "program-stream", [&pack[..], &packet, &pack, &packet, &[0, 0, 1, 0xB9]].concat()),
                 ("container", "video-sequence", vec![0, 0, 1, 0xB3, 1, 2, 3, 0, 0, 1, 0xB7, 0, 0]),
+                ("container", "mp4-in-fragments", ten_seconds(7_200_000)),
+                ("container", "mp4-with-a-brief-track", brief),
+                ("container", "flash", flash),
                 ("transport_stream", "a-clock-that-wraps", transport((1 << 33) - 20_000)),
                 ("transport_stream", "a-clock-that-starts-again", [transport(90_000_000), transport(0)].concat()),
                 ("transport_stream", "packets-lost", [&transport(0)[..564], &transport(0)[940..]].concat()),

@@ -166,7 +166,7 @@ fn tags(file: &File, length: u64) -> io::Result<Option<Duration>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::Write as _;
 
     use super::{movie::tests::boxed, *};
@@ -196,28 +196,35 @@ mod tests {
         head.into_iter().chain((0..count).flat_map(row)).collect()
     }
 
-    #[test]
-    fn a_fragmented_movie_lasts_from_its_first_picture_to_the_end_of_its_last_wherever_its_clock_began() {
-        let identity = boxed(b"tkhd", &[&[0; 12][..], &2u32.to_be_bytes(), &[0; 60]].concat());
-        let track = movie::tests::track_of(b"vide", 1000, 0, &identity);
-        let sound = movie::tests::track_of(b"soun", 44_100, 0, &boxed(b"tkhd", &[&[0; 12][..], &1u32.to_be_bytes()].concat()));
-        let moov = boxed(b"moov", &[movie::tests::header(b"mvhd", 1000, 0, false), sound, track, boxed(b"mvex", &[])].concat());
-        for begin in [0, 7_200_000, 1 << 40] {
-            let parts = [
-                fragment(1, 5, &run(1, None)),
-                fragment(2, begin, &run(25, None)),
-                fragment(2, begin + 9_000, &run(10, Some(100))),
-                fragment(1, 99, &run(1, None)),
-            ];
-            let file = [boxed(b"ftyp", b"isom\0\0\0\0"), moov.clone(), parts.concat()].concat();
-            assert_eq!(of(&file), Some(Duration::from_secs(10)), "{begin}");
-        }
-        let last = [fragment(2, 0, &run(25, None)), fragment(2, 1_000, &run(25, None))].concat();
-        assert_eq!(of(&[boxed(b"ftyp", b"isom\0\0\0\0"), moov.clone(), last].concat()), Some(Duration::from_secs(2)));
-        assert_eq!(of(&[boxed(b"ftyp", b"isom\0\0\0\0"), moov].concat()), None);
+    /// A fragmented movie of ten seconds.
+    pub(crate) fn ten_seconds(begin: u64) -> Vec<u8> {
+        let parts = [
+            fragment(1, 5, &run(1, None)),
+            fragment(2, begin, &run(25, None)),
+            fragment(2, begin + 9_000, &run(10, Some(100))),
+            fragment(1, 99, &run(1, None)),
+        ];
+        [boxed(b"ftyp", b"isom\0\0\0\0"), moov(), parts.concat()].concat()
     }
 
-    fn tag(kind: u8, ms: u32, long: usize) -> Vec<u8> {
+    fn moov() -> Vec<u8> {
+        let identity = |id: u32| boxed(b"tkhd", &[&[0; 12][..], &id.to_be_bytes(), &[0; 60]].concat());
+        let track = movie::tests::track_of(b"vide", 1000, 0, &identity(2));
+        let sound = movie::tests::track_of(b"soun", 44_100, 0, &identity(1));
+        boxed(b"moov", &[movie::tests::header(b"mvhd", 1000, 0, false), sound, track, boxed(b"mvex", &[])].concat())
+    }
+
+    #[test]
+    fn a_fragmented_movie_lasts_from_its_first_picture_to_the_end_of_its_last_wherever_its_clock_began() {
+        for begin in [0, 7_200_000, 1 << 40] {
+            assert_eq!(of(&ten_seconds(begin)), Some(Duration::from_secs(10)), "{begin}");
+        }
+        let last = [fragment(2, 0, &run(25, None)), fragment(2, 1_000, &run(25, None))].concat();
+        assert_eq!(of(&[boxed(b"ftyp", b"isom\0\0\0\0"), moov(), last].concat()), Some(Duration::from_secs(2)));
+        assert_eq!(of(&[boxed(b"ftyp", b"isom\0\0\0\0"), moov()].concat()), None);
+    }
+
+    pub(crate) fn tag(kind: u8, ms: u32, long: usize) -> Vec<u8> {
         let [t3, t2, t1, t0] = ms.to_be_bytes();
         let [_, a, b, c] = u32::try_from(long).unwrap().to_be_bytes();
         let behind = (u32::try_from(long).unwrap() + 11).to_be_bytes();
