@@ -31,7 +31,7 @@ use self::{
 use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome, library},
-    output::{Printer, table},
+    output::{Printer, count, plain, table},
     pages::{self, Listed, Shown},
     progress::{JobProgress, Progress},
     times::parse_duration,
@@ -184,9 +184,7 @@ impl Archive {
                 let answer = service.remove_footage(request).await?.into_inner();
                 let job: JobView = answer.job.unwrap_or_default().into();
                 let removed = serde_json::json!({ "removed": job, "sightings_removed": answer.sightings });
-                printer.answer(&removed, || {
-                    format!("removed job {} and {} of it", job.id, crate::output::count(answer.sightings, "sighting"))
-                });
+                printer.answer(&removed, || format!("removed job {} and {} of it", job.id, count(answer.sightings, "sighting")));
             }
             Self::Report => {
                 let jobs = list(&mut service, v1::JobState::Unspecified, 0).await?.rows;
@@ -280,7 +278,7 @@ impl Add {
             failures.push(job_failure(&a.job));
         }
         if !added.is_empty() || failures.is_empty() {
-            printer.answer(&serde_json::json!({ "jobs": added }), || {
+            printer.answer(&serde_json::json!({ "jobs": added, "left_out": skipped }), || {
                 // What failed is told as an error.
                 added.iter().filter(|a| !a.job.is_failed()).map(|a| a.text(self.wait)).collect::<Vec<_>>().join("\n")
             });
@@ -437,13 +435,9 @@ fn tell_skipped(skipped: &[Skipped], printer: Printer) {
         reasons.entry(one.why).or_default().push(one);
     }
     for (why, all) in reasons {
-        let names: Vec<String> = all.iter().take(NAMED).map(|one| format!("  {}", one.path.display())).collect();
+        let names: Vec<String> = all.iter().take(NAMED).map(|one| format!("  {}", plain(&one.path.to_string_lossy()))).collect();
         let more = if all.len() > NAMED { format!("\n  and {} more", all.len() - NAMED) } else { String::new() };
-        printer.note(&format!(
-            "{} left out ({why}):\n{}{more}",
-            crate::output::count(all.len() as u64, "file"),
-            names.join("\n")
-        ));
+        printer.note(&format!("{} left out ({why}):\n{}{more}", count(all.len() as u64, "file"), names.join("\n")));
     }
 }
 

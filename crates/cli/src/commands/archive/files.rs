@@ -23,7 +23,7 @@ pub(super) struct Found {
 }
 
 /// What is not taken, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(super) struct Skipped {
     pub(super) path: PathBuf,
     pub(super) why: &'static str,
@@ -57,7 +57,10 @@ pub(super) fn expand(named: &[PathBuf]) -> Outcome<Found> {
     let mut seen = BTreeSet::new();
     let absolute = |e: std::io::Error| Failure::because("path", "find the file", &e).hint("give the path of a video file");
     let all: Vec<PathBuf> = files.iter().map(std::path::absolute).collect::<Result<_, _>>().map_err(absolute)?;
-    Ok(Found { files: all.into_iter().filter(|file| seen.insert(file.clone())).collect(), skipped })
+    let files = all.into_iter().filter(|file| seen.insert(file.clone())).collect();
+    // What one name leaves out another may mean.
+    skipped.retain(|skipped: &Skipped| std::path::absolute(&skipped.path).is_ok_and(|path| !seen.contains(&path)));
+    Ok(Found { files, skipped })
 }
 
 fn fitting(pattern: &str) -> Outcome<Found> {
@@ -209,6 +212,8 @@ mod tests {
         assert_eq!(names(&all), ["a.mkv", "b.MP4", "deep/c.avi", "deep/d.mjpeg"]);
         let want = [("link.mkv", LINK), ("notes.txt", ENDING), ("tree", LINK)].map(|(name, why)| (name.to_owned(), why));
         assert_eq!(left(&all), want);
+        let named = expand(&[dir.path().into(), dir.path().join("link.mkv")]).unwrap();
+        assert_eq!((names(&named).len(), left(&named)), (5, want[1..].to_vec()));
         let fits = expand(&[dir.path().join("*.m*")]).unwrap();
         assert_eq!((names(&fits), left(&fits)), (vec!["a.mkv".to_owned(), "link.mkv".to_owned()], vec![]));
         let fits = expand(&[dir.path().join("[ad]*")]).unwrap();
