@@ -1,6 +1,9 @@
 //! The elements between a source and the reader.
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -10,6 +13,8 @@ use gstreamer_video as gst_video;
 use crate::{
     MediaError, Sampling, allowed,
     element::{broken, element},
+    footage_info::MOST_LEFT_OUT,
+    keyed::{Entering, Keyed},
     pixels::FORMATS,
     replayed::Span,
     sampling::Sampler,
@@ -24,6 +29,9 @@ pub(crate) struct Chain {
     entry: gst::Pad,
     shared: Arc<Shared>,
     sampling: Sampling,
+    keyed: Arc<Keyed>,
+    /// From a network: what is missing is missing without a trace in the times.
+    lossy: bool,
 }
 
 impl Chain {
@@ -43,13 +51,13 @@ impl Chain {
         deinterlace.set_property_from_str("fields", "top");
         let rotate = element("videoflip")?;
         rotate.set_property_from_str("video-direction", "auto");
-        let mut elements = vec![convert, deinterlace, rotate];
-        let mut caps = gst_video::VideoCapsBuilder::new().format_list(FORMATS);
+        let mut elements = vec![convert, deinterlace, rotate, element("videoscale")?];
+        // Square pixels: nobody after this knows of others, and a squeezed person is none.
+        let square = gst::Fraction::new(1, 1);
+        let mut caps = gst_video::VideoCapsBuilder::new().format_list(FORMATS).pixel_aspect_ratio(square);
         if let Some(height) = sampling.max_height {
-            elements.push(element("videoscale")?);
             let height = i32::try_from(height.max(1)).unwrap_or(i32::MAX);
-            // Square pixels, or videoscale would keep the width and squeeze the picture.
-            caps = caps.height_range(1..=height).width_range(1..=i32::MAX).pixel_aspect_ratio(gst::Fraction::new(1, 1));
+            caps = caps.height_range(1..=height).width_range(1..=i32::MAX);
         }
         let sink = gst_app::AppSink::builder().caps(&caps.build()).max_buffers(WAITING).drop(live).sync(false).build();
         // The last sample would keep a decoder buffer for nobody.
@@ -59,18 +67,31 @@ impl Chain {
         pipeline.add_many(&elements).map_err(broken)?;
         gst::Element::link_many(&elements).map_err(broken)?;
         let entry = elements[0].static_pad("sink").ok_or_else(|| broken("no sink pad"))?;
-        let chain = Self { pipeline: pipeline.downgrade(), entry, shared: shared.clone(), sampling };
+        let keyed = Arc::new(Keyed::new());
+        let lossy = live || shared.span.is_some();
+        let chain = Self { pipeline: pipeline.downgrade(), entry, shared: shared.clone(), sampling, keyed, lossy };
         Ok((chain, sink))
     }
 
-    /// Takes a parsed stream: the first one with pictures is decoded, the others are left alone.
+    /// Takes a parsed stream: the first one with pictures is decoded, the others are named.
     pub(crate) fn offer(&self, pad: &gst::Pad) {
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
         let Some(kind) = caps.structure(0).map(|s| s.name().to_string()) else { return };
         if kind.starts_with("audio/") {
             self.shared.found().sound = true;
+            // It is read and dropped: it may go on where there are no pictures any more, and a demuxer stops for what nobody takes.
+            pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, |_, _| gst::PadProbeReturn::Drop);
         }
-        if !(kind.starts_with("video/") || kind.starts_with("image/")) || self.entry.is_linked() {
+        if !(kind.starts_with("video/") || kind.starts_with("image/")) {
+            return;
+        }
+        if self.entry.is_linked() {
+            let number = |key: &str| caps.structure(0).and_then(|s| s.get::<i32>(key).ok());
+            let size = number("width").zip(number("height")).map(|(w, h)| format!(", {w}x{h}")).unwrap_or_default();
+            let left_out = &mut self.shared.found().left_out;
+            if left_out.len() < MOST_LEFT_OUT {
+                left_out.push(format!("stream {} ({}{size})", left_out.len() + 2, codec_name(&caps)));
+            }
             return;
         }
         let mut found = self.shared.found();
@@ -103,6 +124,10 @@ impl Chain {
             }
         }
         pipeline.add(&decoder).map_err(broken)?;
+        // Data that makes no sense is no reason to end: what comes after it may.
+        if decoder.find_property("max-errors").is_some() {
+            decoder.set_property("max-errors", -1);
+        }
         let pads = (decoder.static_pad("sink"), decoder.static_pad("src"));
         let (Some(sink), Some(src)) = pads else { return Err(broken("a decoder without pads")) };
         self.shared.found().decoder = sink.downgrade();
@@ -114,9 +139,10 @@ impl Chain {
         Ok(())
     }
 
-    /// If only keyframes are wanted, drops what needs other pictures before anything is spent on it.
+    /// Drops what lacks the pictures it needs and, if only keyframes are wanted, the rest, before anything is spent on it.
     fn watch_encoded(&self, pad: &gst::Pad) {
-        let (shared, keyframes_only) = (self.shared.clone(), self.sampling.keyframes_only);
+        let (shared, keyed, keyframes_only) = (self.shared.clone(), self.keyed.clone(), self.sampling.keyframes_only);
+        let (first, lossy, steps) = (AtomicBool::new(true), self.lossy, Mutex::new(Steps::default()));
         let watched = shared.clone();
         pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
             match info.event().map(|event| event.type_()) {
@@ -134,37 +160,76 @@ impl Chain {
         });
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let Some(buffer) = info.buffer() else { return gst::PadProbeReturn::Ok };
-            if !keyframes_only {
-                return gst::PadProbeReturn::Ok;
+            let running = buffer.pts().or(buffer.dts()).and_then(|time| timeline(pad, time, &shared));
+            if let Some(running) = running {
+                shared.demux(running, true);
             }
-            // The last keyframe may be long before the end; what was skipped after it was read all the same.
-            if let Some(running) = buffer.pts().or(buffer.dts()).and_then(|time| timeline(pad, time, &shared)) {
+            if let Some(pts) = buffer.pts().filter(|_| !shared.clockless)
+                && let Some((running, position)) = timeline(pad, pts, &shared).zip(stream_time(pad, pts))
+            {
+                shared.enter(running.into());
+                shared.begin(pts.into(), position.into());
+            }
+            let alone = pad.current_caps().is_some_and(|caps| each_alone(&caps));
+            let key = alone || !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+            let lost = buffer.pts().and_then(|pts| shared.lost(pts));
+            // The first of a stream has nothing before it, and says so too.
+            let joined = first.swap(false, Ordering::Relaxed);
+            if joined {
+                shared.come(buffer.pts());
+            }
+            // In a file a break alone says nothing: each fragment of an MP4 may begin a new segment, right after the one before.
+            let missing = steps.lock().unwrap_or_else(PoisonError::into_inner).missing(buffer.dts_or_pts()) || lossy;
+            let broken = !joined && buffer.flags().contains(gst::BufferFlags::DISCONT);
+            let gap = lost == Some(true) || (broken && missing);
+            let entering = Entering { pts: buffer.pts(), key, gap, damaged: lost.is_some() };
+            let counter = match keyed.enter(entering) {
+                false => &shared.without_key,
+                true if keyframes_only && !key => &shared.not_key,
+                true => return gst::PadProbeReturn::Ok,
+            };
+            Shared::count(counter);
+            // What was passed over was read all the same, to the end.
+            if let Some(running) = running {
                 shared.reach(running.into());
             }
-            if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
-                Shared::count(&shared.not_key);
-                return gst::PadProbeReturn::Drop;
-            }
-            gst::PadProbeReturn::Ok
+            gst::PadProbeReturn::Drop
         });
     }
 
     /// Drops what the sampling rate does not want, right where it leaves the decoder.
     fn gate(&self, pad: &gst::Pad) {
-        let shared = self.shared.clone();
+        let (shared, keyed) = (self.shared.clone(), self.keyed.clone());
         let mut gate = Gate::new(self.sampling.fps);
+        gate.stated = self.sampling.stated_fps.filter(|_| shared.clockless);
         if let Some(after) = self.shared.span.as_ref().and_then(Span::after) {
             gate.sampler.wants(after);
         }
         let gate = Mutex::new(gate);
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+            if let Some(event) = info.event().and_then(shaped) {
+                info.data = Some(gst::PadProbeData::Event(event));
+            }
+            gst::PadProbeReturn::Ok
+        });
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
             Shared::count(&shared.decoded);
-            if buffer.flags().contains(gst::BufferFlags::CORRUPTED) {
-                Shared::count(&shared.corrupt);
-            }
+            let corrupt = buffer.flags().contains(gst::BufferFlags::CORRUPTED);
             let running = buffer.pts().and_then(|pts| timeline(pad, pts, &shared));
+            // The container says that it is not shown: an edit list begins after it.
+            let hidden = buffer.pts().is_some() && running.is_none() && !shared.clockless;
+            let whole = keyed.leave(buffer.pts(), corrupt);
             if shared.span.as_ref().is_some_and(|span| !span.wants(running.map(Into::into))) {
+                return gst::PadProbeReturn::Drop;
+            }
+            if hidden || !whole {
+                if !hidden {
+                    Shared::count(if corrupt { &shared.corrupt } else { &shared.without_key });
+                }
+                if let Some(running) = running {
+                    shared.reach(running.into());
+                }
                 return gst::PadProbeReturn::Drop;
             }
             let mut gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
@@ -177,6 +242,24 @@ impl Chain {
     }
 }
 
+/// From one encoded picture to the next.
+#[derive(Default)]
+struct Steps {
+    last: Option<gst::ClockTime>,
+    usual: Option<gst::ClockTime>,
+}
+
+impl Steps {
+    /// Whether there is room for a picture between this one and the one before, or nobody knows.
+    fn missing(&mut self, time: Option<gst::ClockTime>) -> bool {
+        let Some(time) = time else { return true };
+        let step = self.last.replace(time).and_then(|last| time.checked_sub(last)).filter(|step| !step.is_zero());
+        let missing = step.zip(self.usual).is_none_or(|(step, usual)| step * 2 >= usual * 3);
+        self.usual = self.usual.into_iter().chain(step).min();
+        missing
+    }
+}
+
 /// Makes running times strictly increasing and asks the sampler.
 struct Gate {
     sampler: Sampler,
@@ -184,6 +267,9 @@ struct Gate {
     shift: i64,
     last: Option<i64>,
     frame: i64,
+    /// Pictures a second of a stream without a clock, and how many there were.
+    stated: Option<f64>,
+    count: u64,
 }
 
 struct Passed {
@@ -199,7 +285,7 @@ impl Gate {
     const STEP: i64 = 1_000;
 
     fn new(fps: f64) -> Self {
-        Self { sampler: Sampler::new(fps), shift: 0, last: None, frame: Self::DEFAULT_FRAME }
+        Self { sampler: Sampler::new(fps), shift: 0, last: None, frame: Self::DEFAULT_FRAME, stated: None, count: 0 }
     }
 
     fn pass(&mut self, running: Option<gst::ClockTime>, duration: Option<gst::ClockTime>, shared: &Shared) -> Option<Passed> {
@@ -207,7 +293,11 @@ impl Gate {
             self.frame = i64::try_from(duration.nseconds()).unwrap_or(Self::DEFAULT_FRAME);
         }
         let own = running.and_then(|running| i64::try_from(running.nseconds()).ok());
-        let mut at = match (own, self.last) {
+        // What was not shown had its time too.
+        let counted = self.stated.map(|fps| ((self.count + shared.unseen()) as f64 / fps * 1e9) as i64);
+        self.count += 1;
+        let mut at = match (counted.or(own), self.last) {
+            (Some(counted), _) if self.stated.is_some() => counted,
             (Some(own), _) => own.saturating_add(self.shift),
             // No timestamp: one frame after the last.
             (None, Some(last)) => last.saturating_add(self.frame),
@@ -217,6 +307,8 @@ impl Gate {
             if at < last - Self::RESTART {
                 self.shift += last + self.frame - at;
                 at = last + self.frame;
+                // How long it was away nobody can know.
+                shared.doubt(std::time::Duration::from_nanos(at.unsigned_abs()));
             } else if at <= last {
                 // Decoders deliver in the order of display: the frame is right, its timestamp is not.
                 at = last + Self::STEP;
@@ -224,7 +316,8 @@ impl Gate {
         }
         self.last = Some(at);
         let running = gst::ClockTime::from_nseconds(at.unsigned_abs());
-        let first = shared.first_or(running.into());
+        let begin = if self.stated.is_some() { std::time::Duration::ZERO } else { running.into() };
+        let first = shared.first_or(begin);
         shared.reach(running.into());
         if !self.sampler.wants(std::time::Duration::from(running).saturating_sub(first)) {
             return None;
@@ -243,6 +336,44 @@ pub(crate) fn timeline(pad: &gst::Pad, time: gst::ClockTime, shared: &Shared) ->
 pub(crate) fn on_timeline(segment: &gst::Segment, time: gst::ClockTime, shared: &Shared) -> Option<gst::ClockTime> {
     let segment = segment.downcast_ref::<gst::ClockTime>()?;
     if shared.from_inside { segment.to_stream_time(time) } else { segment.to_running_time(time) }
+}
+
+/// Where a timestamp lies on the container's own line of time.
+fn stream_time(pad: &gst::Pad, time: gst::ClockTime) -> Option<gst::ClockTime> {
+    let segment = pad.sticky_event::<gst::event::Segment>(0)?;
+    segment.segment().downcast_ref::<gst::ClockTime>()?.to_stream_time(time)
+}
+
+/// Of a codec whose pictures need no others, whatever a container says.
+fn each_alone(caps: &gst::Caps) -> bool {
+    const ALONE: [&str; 9] = [
+        "video/x-raw",
+        "image/jpeg",
+        "image/x-jpc",
+        "image/x-j2c",
+        "video/x-dv",
+        "video/x-prores",
+        "video/x-dnxhd",
+        "video/x-huffyuv",
+        "image/png",
+    ];
+    caps.structure(0).is_some_and(|s| ALONE.contains(&s.name().as_str()))
+}
+
+/// Pixels that are more than so many times as wide as high, or as high as wide, are a mistake of whoever wrote it.
+const MOST: i32 = 4;
+
+/// What a decoder says of its pictures, with square pixels where theirs can't be; `None` where nothing is wrong.
+fn shaped(event: &gst::Event) -> Option<gst::Event> {
+    let gst::EventView::Caps(caps) = event.view() else { return None };
+    let mut caps = caps.caps_owned();
+    let shape = caps.structure(0)?.get::<gst::Fraction>("pixel-aspect-ratio").ok()?;
+    let (w, h) = (shape.numer(), shape.denom());
+    if w > 0 && h > 0 && w <= h.saturating_mul(MOST) && h <= w.saturating_mul(MOST) {
+        return None;
+    }
+    caps.make_mut().set("pixel-aspect-ratio", gst::Fraction::new(1, 1));
+    Some(gst::event::Caps::new(&caps))
 }
 
 fn position(pad: &gst::Pad, time: gst::ClockTime, shared: &Shared) -> Option<gst::ClockTime> {
@@ -312,6 +443,14 @@ mod tests {
             got.push(passed.new_running.map_or(at, gst::ClockTime::mseconds));
         }
         assert_eq!(got, [0, 40, 80, 4000, 4040, 4080, 4120]);
+    }
+
+    #[test]
+    fn a_break_in_a_file_hides_a_picture_only_where_there_is_room_for_one() {
+        let mut steps = Steps::default();
+        let missing: Vec<bool> = [0, 40, 80, 120, 160, 240, 280, 100, 140].map(|at| steps.missing(ms(at))).into();
+        assert_eq!(missing, [true, true, false, false, false, true, false, true, false]);
+        assert!(steps.missing(None));
     }
 
     proptest! {

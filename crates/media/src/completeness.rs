@@ -24,6 +24,8 @@ pub(crate) enum Lasts {
     AskDemuxer,
     /// A bare video stream: the demuxer would guess from the bit rate.
     Nobody,
+    /// As before, and nothing says how many of its pictures are a second either.
+    Clockless,
     /// A program stream, by its first and last system clock.
     Clock(Option<Duration>),
 }
@@ -43,6 +45,8 @@ pub(crate) fn look(path: &Path) -> io::Result<(Completeness, Lasts)> {
             Lasts::Clock(ticks.map(|ticks| Duration::from_micros(ticks * 100 / 9)))
         }
         [0, 0, 1, 0xB3, ..] => Lasts::Nobody,
+        // H.264, H.265, MPEG-4; pictures of JPEG one after another; AV1.
+        [0, 0, 1, ..] | [0, 0, 0, 1, ..] | [0, 0, 0, 0, 1, ..] | [0xFF, 0xD8, 0xFF, ..] | [0x12, 0, 0x0A, ..] => Lasts::Clockless,
         _ => Lasts::AskDemuxer,
     };
     Ok((completeness(&mut file, head, len)?, lasts))

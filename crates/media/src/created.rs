@@ -42,7 +42,7 @@ fn mp4(file: &File, length: u64) -> io::Result<Option<i64>> {
 }
 
 /// Where the contents of the first box of this kind are.
-fn find_box(file: &File, (mut at, to): (u64, u64), kind: [u8; 4]) -> io::Result<Option<(u64, u64)>> {
+pub(crate) fn find_box(file: &File, (mut at, to): (u64, u64), kind: [u8; 4]) -> io::Result<Option<(u64, u64)>> {
     for _ in 0..MOST {
         let mut head = [0; 16];
         if to.saturating_sub(at) < 8 {

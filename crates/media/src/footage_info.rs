@@ -17,4 +17,11 @@ pub struct FootageInfo {
     pub codec: String,
     /// For people, such as "MP4" or "bare video stream".
     pub container: String,
+    /// Nothing in it says when a picture is shown: [`crate::Sampling::stated_fps`] has to.
+    pub clockless: bool,
+    /// Streams of pictures in it that are not looked at, for people.
+    pub left_out: Vec<String>,
 }
+
+/// Streams of one file that are named.
+pub(crate) const MOST_LEFT_OUT: usize = 16;

@@ -8,14 +8,23 @@ use crate::{
     completeness::look,
     created::created,
     door::camera_says,
+    movie::brief,
+    spans::spans,
+    transport::{program_stream, transport_stream},
 };
 
 /// A name and what reads the bytes.
 type Target = (&'static str, fn(&[u8]));
 
 /// A target by its name.
-pub const TARGETS: &[Target] =
-    &[("container", container), ("rtsp", camera_says), ("decoder_message", decoder_says), ("network", network)];
+pub const TARGETS: &[Target] = &[
+    ("container", container),
+    ("transport_stream", transport_stream),
+    ("program_stream", program_stream),
+    ("rtsp", camera_says),
+    ("decoder_message", decoder_says),
+    ("network", network),
+];
 
 /// What the containers say of their own end and beginning, without GStreamer.
 fn container(bytes: &[u8]) {
@@ -26,6 +35,8 @@ fn container(bytes: &[u8]) {
     let looked = look(Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())));
     assert!(looked.is_ok(), "{looked:?}");
     let _ = created(&file);
+    let _ = brief(&file);
+    let _ = spans(&file);
 }
 
 /// Networks in the configuration: what is read holds its own base.
@@ -44,6 +55,11 @@ mod corpora;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        movie::tests::{header as movie_header, track_of},
+        spans::tests::{tag, ten_seconds},
+        transport::made::{H264, Muxer, PACK, PICTURES, header, program_packet},
+    };
 
     fn boxed(kind: &[u8; 4], inside: &[u8]) -> Vec<u8> {
         [&u32::try_from(inside.len() + 8).unwrap().to_be_bytes()[..], kind, inside].concat()
@@ -60,8 +76,30 @@ mod tests {
         let matroska =
             [&[0x1a, 0x45, 0xdf, 0xa3, 0x84, 0x42, 0x86, 0x81, 1, 0x18, 0x53, 0x80, 0x67, 0x94, 0xec, 0x82, 0, 0][..], &info]
                 .concat();
-        let pack = [0, 0, 1, 0xBA, 0x21, 0, 1, 0, 1, 0x80, 0, 1];
+        let pack = PACK;
         let packet = [&[0, 0, 1, 0xE0, 0, 10][..], &[9; 10]].concat();
+        let movie = [movie_header(b"mvhd", 1000, 3_600_000, true), track_of(b"vide", 90_000, 720_000, &[])].concat();
+        let brief = [boxed(b"ftyp", b"isom\0\0\0\0"), boxed(b"moov", &movie)].concat();
+        let flash = [&b"FLV\x01\x05\0\0\0\x09\0\0\0\0"[..], &tag(18, 0, 40), &tag(9, 500, 9), &tag(9, 900, 9)].concat();
+        let transport = |begin: i64| {
+            let mut muxer = Muxer::of(&[(PICTURES, H264)]);
+            for n in 0..8 {
+                let (pts, shape) = (begin + n * 3_600, [&[0, 0, 0, 1, 0x67][..], &[n as u8; 200]].concat());
+                muxer.picture(PICTURES, pts + 3_600, Some(pts), &shape);
+            }
+            muxer.bytes
+        };
+        let mut changes = Muxer::of(&[(PICTURES, H264), (PICTURES + 1, 0x24), (PICTURES + 2, 0x0F), (PICTURES + 3, 0xEA)]);
+        changes.picture(PICTURES, 0, None, &[1; 40]);
+        changes.picture(PICTURES + 1, 0, None, &[9; 40]);
+        changes.tables(&[(PICTURES + 7, 0x24)]);
+        changes.picture(PICTURES + 7, 3_600, None, &[2; 40]);
+        let old = program_packet(0xE0, &[0xFF, 0xFF, 0x40, 0x20, 0x21, 0, 1, 0, 1], &[0, 0, 1, 0xB3, 7]);
+        let new = |pts: i64| program_packet(0xE0, &header(pts, None), &[0, 0, 1, 0xB3, 9]);
+        let other = program_packet(0xE1, &[0x80, 0, 0], &[0, 0, 0, 1, 0x67, 1]);
+        let program = [&pack[..], &old, &other, &[0; 9], &pack, &new((1 << 33) - 1), b"noise", &pack, &new(3_600)].concat();
+        let map = [&[0, 0, 1, 0xBC, 0, 18, 0xE1, 0xFF, 0, 0, 0, 8, 0x1B, 0xE0, 0, 0, 0x24, 0xE1, 0, 0][..], &[0; 4]].concat();
+        let mapped = [b"IMKH1234", &pack[..], &map, &new(0), &new(3_600), &[0, 0, 1, 0xB9]].concat();
         let session = [
             "RTSP/1.0 200 OK\r\nCSeq: 1\r\nPublic: DESCRIBE, SETUP, PLAY, GET_PARAMETER\r\n\r\n",
             "RTSP/1.0 200 OK\r\nCSeq: 2\r\nContent-Base: rtsp://10.0.0.1/live/\r\nContent-Type: application/sdp\r\nContent-Length: 63\r\n\r\nv=0\r\nm=video 0 RTP/AVP 96\r\na=control:rtsp://10.0.0.1/live/track1\r\n",
@@ -69,10 +107,9 @@ mod tests {
             "RTSP/1.0 200 OK\r\nCSeq: 4\r\nRTP-Info: url=rtsp://10.0.0.1/live/track1;seq=1\r\n\r\n$\0\0\x04abcd",
         ];
         let seed = |target, name, text: &str| (target, name, text.as_bytes().to_vec());
-        let counts =
-            r#"{"decoded":3,"sampled":2,"not_key":0,"late":0,"corrupt":0,"errors":0,"reached":{"secs":1,"nanos":0},"read":99}"#;
+        let counts = r#"{"decoded":3,"sampled":2,"not_key":0,"late":0,"corrupt":0,"errors":0,"without_key":1,"reached":{"secs":1,"nanos":0},"read":99}"#;
         let picture = format!(
-            r#"{{"Picture":{{"bytes":1536,"width":32,"height":32,"format":"I420","bt709":false,"full_range":false,"planes":[[0,32],[1024,16],[1280,16]],"running":{{"secs":2,"nanos":5}},"first":{{"secs":1,"nanos":0}},"now":[1772323200000000,{{"secs":2,"nanos":0}}],"ntp":3981312000000000000,"counts":{counts}}}}}"#
+            r#"{{"Picture":{{"bytes":1536,"width":32,"height":32,"format":"I420","bt709":false,"full_range":false,"planes":[[0,32],[1024,16],[1280,16]],"running":{{"secs":2,"nanos":5}},"first":{{"secs":1,"nanos":0}},"now":[1772323200000000,{{"secs":2,"nanos":0}}],"ntp":3981312000000000000,"guessed":false,"counts":{counts}}}}}"#
         );
         super::corpora::hold(
             TARGETS,
@@ -88,6 +125,15 @@ mod tests {
                 ("container", "avi", [b"RIFF", &4u32.to_le_bytes()[..], b"AVI "].concat()),
                 ("container", "program-stream", [&pack[..], &packet, &pack, &packet, &[0, 0, 1, 0xB9]].concat()),
                 ("container", "video-sequence", vec![0, 0, 1, 0xB3, 1, 2, 3, 0, 0, 1, 0xB7, 0, 0]),
+                ("container", "mp4-in-fragments", ten_seconds(7_200_000)),
+                ("container", "mp4-with-a-brief-track", brief),
+                ("container", "flash", flash),
+                ("transport_stream", "a-clock-that-wraps", transport((1 << 33) - 20_000)),
+                ("transport_stream", "a-clock-that-starts-again", [transport(90_000_000), transport(0)].concat()),
+                ("transport_stream", "packets-lost", [&transport(0)[..564], &transport(0)[940..]].concat()),
+                ("transport_stream", "a-codec-that-changes", changes.bytes),
+                ("program_stream", "new-and-old-packets", program),
+                ("program_stream", "packets-of-a-map", mapped),
                 seed("rtsp", "session", &session.concat()),
                 seed(
                     "rtsp",
@@ -127,7 +173,7 @@ mod tests {
                 seed(
                     "decoder_message",
                     "info",
-                    r#"{"Info":{"duration":{"secs":9,"nanos":0},"width":32,"height":32,"frame_rate":25.0,"seekable":true,"codec":"H.264","container":"MP4"}}"#,
+                    r#"{"Info":{"duration":{"secs":9,"nanos":0},"width":32,"height":32,"frame_rate":25.0,"seekable":true,"codec":"H.264","container":"MP4","clockless":false,"left_out":["stream 2"]}}"#,
                 ),
                 seed("decoder_message", "installed", r#"{"Installed":{"version":[1,22,0],"found":[[1,"x"],null]}}"#),
                 seed("network", "v4", "192.168.7.0/24"),

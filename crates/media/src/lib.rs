@@ -8,6 +8,9 @@
 //! camera └──────────────────────────────────────────────────────────────────────── ring ─▶ FrameReader ──────────┘
 //! ```
 //!
+//! MPEG transport and program streams are taken apart by `transport` instead of `parsebin`; `keyed` lets pictures through that have
+//! all that they are made from.
+//!
 //! A [`types::Frame`] borrows a slot of shared memory: a wanted picture is copied once, an unwanted one never. A file blocks its
 //! decoder while the reader is slow; a camera does not, and loses its oldest waiting frame, counted. Dropping a [`FrameReader`]
 //! ends its decoder's process and closes every descriptor.
@@ -29,6 +32,7 @@ mod created;
 mod door;
 mod element;
 mod error;
+mod feed;
 mod first_picture;
 mod footage_info;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -37,6 +41,8 @@ pub mod fuzzing;
 mod handle;
 mod init;
 mod installed;
+mod keyed;
+mod movie;
 mod names;
 mod networks;
 mod pixels;
@@ -49,7 +55,9 @@ mod replayed;
 mod sampling;
 mod shared;
 mod source;
+mod spans;
 mod told;
+mod transport;
 mod verdict;
 
 pub use backoff::Backoff;

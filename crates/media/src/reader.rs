@@ -13,14 +13,18 @@ use types::{ReceiveTime, Size};
 
 use crate::{
     Footage, FootageInfo, MediaError, ReaderStats, Sampling, allowed,
-    chain::{Chain, codec_name, container_name, on_timeline},
+    chain::{Chain, codec_name, container_name, on_timeline, timeline},
     clock::micros,
     completeness::{self, Completeness, Lasts},
     element::{broken, element},
+    feed::{self, Feed, Section},
+    movie,
     pixels::{self, Pixels},
     reordered,
     replayed::{Line, Span, feeder},
     shared::Shared,
+    spans,
+    transport::Survey,
     verdict::Complaints,
 };
 
@@ -32,6 +36,15 @@ pub(crate) struct LocalReader {
     sink: gst_app::AppSink,
     shared: Arc<Shared>,
     complaints: Complaints,
+    /// Of a transport or program stream: what brings it into the pipeline.
+    feed: Option<Feed>,
+    /// What that is called.
+    fed: Option<&'static str>,
+    /// How long the file says it lasts, where its demuxer is not to know.
+    lasts: Option<Duration>,
+    /// How long its pictures last, where its demuxer learns it only while it reads.
+    spans: Option<Duration>,
+    sampling: Sampling,
     /// The file, or the camera.
     input: String,
     origin: Origin,
@@ -49,7 +62,7 @@ enum Origin {
         completeness: Completeness,
         lasts: Lasts,
         /// The handle lives while GStreamer reads by its name.
-        _footage: Footage,
+        footage: Footage,
     },
     Camera {
         /// A picture with a sender report's time has come.
@@ -79,6 +92,8 @@ pub(crate) struct Picture {
     pub(crate) now: Option<(i64, Duration)>,
     /// Of a camera: by its own clock, in nanoseconds since 1900.
     pub(crate) ntp: Option<u64>,
+    /// Its time is a guess: the clock started again before it, or there is none.
+    pub(crate) guessed: bool,
 }
 
 impl fmt::Debug for LocalReader {
@@ -93,6 +108,8 @@ const AFTER_THE_DOOR: Duration = Duration::from_secs(2);
 const TICK: Duration = Duration::from_millis(20);
 /// How long the first picture of a file, or the first after a jump in it, may take.
 const JUMP: Duration = Duration::from_secs(30);
+/// Quiet ticks that sound may go on without pictures.
+const PATIENT: u32 = 1500;
 /// Quiet ticks before a file's pipeline is asked whether it lives.
 const QUIET: u32 = 10;
 /// Ticks in a row in which nothing lives. On a busy machine one thread of a pipeline may have ended a while before the next
@@ -117,7 +134,7 @@ impl LocalReader {
         let paused = self.pipeline.set_state(gst::State::Paused).is_ok();
         let (changed, ..) = self.pipeline.state(clock_time(JUMP));
         let first = self.shared.first();
-        let (true, Ok(_), Some(first)) = (paused, changed, first) else {
+        let (true, Ok(_), Some(first), true) = (paused, changed, first, self.shared.shown()) else {
             self.complaints.gather(&self.bus, &self.shared);
             return Err(self.verdict());
         };
@@ -135,29 +152,76 @@ impl LocalReader {
         load()?;
         let input = footage.input();
         let (completeness, lasts) = look(footage)?;
+        let section = Section::first(footage).map_err(|error| unreadable(footage, &error))?;
+        let origin = Origin::File { completeness, lasts, footage: footage.clone() };
+        let clockless = section.is_none() && matches!(lasts, Lasts::Clockless);
+        let shared = Arc::new(Shared::new(from_inside, clockless));
+        if let Some(section) = section {
+            return Self::of_section(input, origin, shared, section, sampling);
+        }
         let source = element("filesrc")?;
         source.set_property("location", footage.name());
-        let parse = allowed::parsebin()?;
-        let origin = Origin::File { completeness, lasts, _footage: footage.clone() };
-        Self::new(
-            input,
-            origin,
-            from_inside,
-            |pipeline, chain| {
-                let mut elements = vec![source];
-                // Left to jump about in the file, mpegpsdemux looks for the first timestamp in the wrong place and drops what
-                // comes before it. Behind a queue it reads from front to back.
-                if matches!(lasts, Lasts::Clock(_)) {
-                    elements.push(element("queue")?);
-                }
-                elements.push(parse.clone());
-                pipeline.add_many(&elements).map_err(broken)?;
-                gst::Element::link_many(&elements).map_err(broken)?;
-                parse.connect_pad_added(move |_, pad| chain.offer(pad));
-                Ok(())
-            },
-            sampling,
-        )
+        let brief = movie::brief(footage.file()).map_err(|error| unreadable(footage, &error))?;
+        if let Some((brief, pad)) = brief.as_ref().zip(source.static_pad("src")) {
+            brief.blank(&pad);
+        }
+        let watched = shared.clone();
+        let brings = |pipeline: &gst::Pipeline, chain: Chain| {
+            let parse = allowed::parsebin()?;
+            let mut elements = vec![source];
+            // Left to jump about in the file, mpegpsdemux looks for the first timestamp in the wrong place and drops what
+            // comes before it. Behind a queue it reads from front to back.
+            if matches!(lasts, Lasts::Clock(_)) {
+                elements.push(element("queue")?);
+            }
+            elements.push(parse.clone());
+            pipeline.add_many(&elements).map_err(broken)?;
+            gst::Element::link_many(&elements).map_err(broken)?;
+            watch_parsers(&parse, watched);
+            parse.connect_pad_added(move |_, pad| chain.offer(pad));
+            Ok(())
+        };
+        let mut reader = Self::new(input, origin, shared, brings, sampling)?;
+        reader.lasts = brief.map(|brief| brief.lasts);
+        reader.spans = spans::spans(footage.file()).map_err(|error| unreadable(footage, &error))?;
+        Ok(reader)
+    }
+
+    /// Reads pictures of one codec out of a transport or program stream.
+    fn of_section(
+        input: String,
+        origin: Origin,
+        shared: Arc<Shared>,
+        section: Section,
+        sampling: Sampling,
+    ) -> Result<Self, MediaError> {
+        let (source, container) = (section.source(), section.container);
+        let (entry, watched) = (source.clone(), shared.clone());
+        let brings = |pipeline: &gst::Pipeline, chain: Chain| {
+            let parse = allowed::parsebin()?;
+            pipeline.add_many([entry.upcast_ref(), &parse]).map_err(broken)?;
+            entry.link(&parse).map_err(broken)?;
+            watch_parsers(&parse, watched);
+            parse.connect_pad_added(move |_, pad| chain.offer(pad));
+            Ok(())
+        };
+        let mut reader = Self::new(input, origin, shared.clone(), brings, sampling)?;
+        (reader.feed, reader.fed) = (Some(section.feed(source, shared)?), Some(container));
+        Ok(reader)
+    }
+
+    /// After the end of one codec in a file: goes on with the next. False if there is none.
+    fn goes_on(&mut self) -> Result<bool, MediaError> {
+        let Some(section) = self.feed.as_mut().and_then(Feed::end) else { return Ok(false) };
+        let Origin::File { completeness, lasts, footage } = &self.origin else { return Ok(false) };
+        let origin = Origin::File { completeness: completeness.clone(), lasts: *lasts, footage: footage.clone() };
+        let shared = Arc::new(self.shared.next());
+        let mut next = Self::of_section(self.input.clone(), origin, shared, section, self.sampling.clone())?;
+        next.start()?;
+        (next.delivered, next.position) = (self.delivered, self.position);
+        // What has ended is stopped where it is dropped.
+        std::mem::swap(self, &mut next);
+        Ok(true)
     }
 
     /// Starts connecting to a camera; the first [`Self::next`] tells whether it answers.
@@ -167,7 +231,7 @@ impl LocalReader {
         let mut reader = Self::new(
             "camera".to_owned(),
             Origin::Camera { heard: false },
-            false,
+            Arc::new(Shared::default()),
             |pipeline, chain| {
                 pipeline.add(&source).map_err(broken)?;
                 let (chain, weak) = (Arc::new(chain), pipeline.downgrade());
@@ -190,8 +254,8 @@ impl LocalReader {
     pub(crate) fn open_replay(line: &Line, sampling: Sampling) -> Result<Self, MediaError> {
         load()?;
         let source = element("appsrc")?;
-        let shared = Shared::of_span(line.span());
-        let mut reader = Self::with(
+        let shared = Arc::new(Shared::of_span(line.span()));
+        let mut reader = Self::new(
             "recorder".to_owned(),
             Origin::Replay,
             shared,
@@ -211,25 +275,14 @@ impl LocalReader {
     fn new(
         input: String,
         origin: Origin,
-        from_inside: bool,
-        source: impl FnOnce(&gst::Pipeline, Chain) -> Result<(), MediaError>,
-        sampling: Sampling,
-    ) -> Result<Self, MediaError> {
-        Self::with(input, origin, Shared::new(from_inside), source, sampling)
-    }
-
-    fn with(
-        input: String,
-        origin: Origin,
-        shared: Shared,
+        shared: Arc<Shared>,
         source: impl FnOnce(&gst::Pipeline, Chain) -> Result<(), MediaError>,
         sampling: Sampling,
     ) -> Result<Self, MediaError> {
         let pipeline = gst::Pipeline::new();
         let bus = pipeline.bus().ok_or_else(|| broken("a pipeline without a bus"))?;
-        let shared = Arc::new(shared);
         let live = matches!(origin, Origin::Camera { .. });
-        let (chain, sink) = Chain::new(&pipeline, &shared, sampling, live)?;
+        let (chain, sink) = Chain::new(&pipeline, &shared, sampling.clone(), live)?;
         // From here on a failure must tear down what was made: the reader's drop does.
         let reader = Self {
             pipeline,
@@ -237,6 +290,11 @@ impl LocalReader {
             sink,
             shared,
             complaints: Complaints::default(),
+            feed: None,
+            fed: None,
+            lasts: None,
+            spans: None,
+            sampling,
             input,
             origin,
             delivered: 0,
@@ -290,18 +348,35 @@ impl LocalReader {
                     Some(sample) => pulled = Some(sample),
                     None => self.ended = Some(Err(self.verdict())),
                 }
-            } else if self.sink.is_eos() {
-                self.ended = Some(self.end());
+            } else if self.sink.is_eos() && (quiet > PATIENT || !self.more_to_come()) {
+                self.over();
             } else if quiet > QUIET && self.is_lifeless() {
                 // What the last thread brought, it may have brought since we looked.
                 match self.sink.try_pull_sample(gst::ClockTime::ZERO) {
                     Some(sample) => pulled = Some(sample),
-                    None if self.sink.is_eos() => self.ended = Some(self.end()),
+                    None if self.sink.is_eos() => self.over(),
                     None => self.ended = Some(Err(self.verdict())),
                 }
             } else if left.is_zero() {
                 return Err(MediaError::Stalled { input: self.input.clone(), after: timeout });
             }
+        }
+    }
+
+    /// The pictures ended well before what the container announces, and something of it is still being read: sound that goes on.
+    fn more_to_come(&self) -> bool {
+        let Origin::File { .. } = &self.origin else { return false };
+        let (all, _) = self.shared.demuxed();
+        let at = self.shared.reached().max(all);
+        self.shared.found().sound && self.announced().is_some_and(|of| short(at, of)) && self.alive()
+    }
+
+    /// The pipeline has ended: so has everything, or another follows.
+    fn over(&mut self) {
+        match self.goes_on() {
+            Ok(true) => {}
+            Ok(false) => self.ended = Some(self.end()),
+            Err(error) => self.ended = Some(Err(error)),
         }
     }
 
@@ -342,7 +417,9 @@ impl LocalReader {
         let pixels = pixels::of(sample)?;
         self.delivered += 1;
         self.position = running.saturating_sub(first);
-        Ok(Some(Picture { pixels, running, first, now, ntp }))
+        let file = matches!(self.origin, Origin::File { .. });
+        let guessed = file && self.shared.doubts(running) || (self.shared.clockless && self.sampling.stated_fps.is_none());
+        Ok(Some(Picture { pixels, running, first, now, ntp, guessed }))
     }
 
     pub(crate) fn stats(&self) -> ReaderStats {
@@ -357,7 +434,7 @@ impl LocalReader {
     /// As announced by the container; `None` for cameras and bare video streams.
     fn duration(&self) -> Option<Duration> {
         match &self.origin {
-            Origin::Camera { .. } | Origin::Replay | Origin::File { lasts: Lasts::Nobody, .. } => None,
+            Origin::Camera { .. } | Origin::Replay | Origin::File { lasts: Lasts::Nobody | Lasts::Clockless, .. } => None,
             Origin::File { lasts: Lasts::Clock(duration), .. } => *duration,
             Origin::File { .. } => self.announced(),
         }
@@ -366,7 +443,27 @@ impl LocalReader {
     /// By an index or header of the container, not by what happens to be there.
     fn announced(&self) -> Option<Duration> {
         let Origin::File { lasts: Lasts::AskDemuxer, .. } = &self.origin else { return None };
-        self.pipeline.query_duration::<gst::ClockTime>().map(Duration::from).filter(|d| !d.is_zero())
+        if self.feed.is_some() {
+            return None;
+        }
+        if self.spans.is_some() {
+            return self.spans;
+        }
+        let asked = || self.pipeline.query_duration::<gst::ClockTime>().map(Duration::from);
+        let announced = self.lasts.or_else(asked).filter(|d| !d.is_zero())?;
+        // It counts from zero, and the first picture may come much later.
+        let matroska = matches!(self.container().as_deref(), Some("Matroska" | "WebM"));
+        let (stamp, position) = self.shared.begins();
+        // matroskademux tells times from the first picture, and how long it lasts from zero.
+        let before = if matroska { stamp } else { position };
+        Some(announced.checked_sub(before).filter(|d| !d.is_zero()).unwrap_or(announced))
+    }
+
+    /// Of a transport or program stream: what all of it says.
+    fn survey(&self) -> Option<Survey> {
+        let Origin::File { footage, .. } = &self.origin else { return None };
+        self.feed.as_ref()?;
+        feed::survey(footage).ok()
     }
 
     pub(crate) fn info(&self, size: Size) -> FootageInfo {
@@ -374,13 +471,18 @@ impl LocalReader {
         // What the decoder was given in the end; at first not everything was known.
         let video = found.decoder.upgrade().and_then(|pad| pad.current_caps()).or_else(|| found.video.clone());
         let rate = video.as_ref().and_then(|caps| caps.structure(0)?.get::<gst::Fraction>("framerate").ok());
+        let survey = self.survey();
+        let mut left_out = found.left_out.clone();
+        left_out.extend(survey.iter().flat_map(|survey| survey.left_out.iter().cloned()));
         FootageInfo {
-            duration: self.duration(),
+            duration: survey.map_or_else(|| self.duration(), |survey| survey.lasts),
             size,
             frame_rate: rate.filter(|r| r.numer() > 0 && r.denom() > 0).map(|r| f64::from(r.numer()) / f64::from(r.denom())),
             codec: video.as_ref().map(codec_name).unwrap_or_default(),
             seekable: self.seekable(),
             container: self.container().unwrap_or_default(),
+            clockless: self.shared.clockless,
+            left_out,
         }
     }
 
@@ -399,6 +501,9 @@ impl LocalReader {
     }
 
     fn container(&self) -> Option<String> {
+        if let Some(fed) = self.fed {
+            return Some(fed.into());
+        }
         let typefind = self
             .pipeline
             .iterate_recurse()
@@ -416,17 +521,27 @@ impl LocalReader {
             return if span.is_cut() { Err(MediaError::Unreachable { input: self.input.clone(), what }) } else { Ok(()) };
         }
         let Origin::File { completeness, .. } = &self.origin else {
-            return if self.shared.first().is_some() { Ok(()) } else { Err(self.verdict()) };
+            return if self.shared.shown() { Ok(()) } else { Err(self.verdict()) };
         };
-        if matches!(completeness, Completeness::Cut(_)) || self.shared.first().is_none() {
+        if matches!(completeness, Completeness::Cut(_)) || !self.shared.shown() {
             return Err(self.verdict());
         }
+        if let Some(what) = self.shared.found().unreadable.clone() {
+            return Err(MediaError::Unreadable { input: self.input.clone(), what });
+        }
         let (at, input) = (self.shared.reached(), self.input.clone());
+        // Sound may go on without pictures.
+        let (all, pictures) = self.shared.demuxed();
+        if short(at, pictures) {
+            return Err(MediaError::Damaged { input, at, what: "nothing after it can be decoded".into() });
+        }
         match self.announced() {
-            Some(of) if short(at, of) && *completeness == Completeness::Unknown => {
+            Some(of) if short(at.max(all), of) && *completeness == Completeness::Unknown => {
                 Err(MediaError::Truncated { input, at, of: Some(of), what: "it ends before its announced duration".into() })
             }
-            Some(of) if short(at, of) => Err(MediaError::Damaged { input, at, what: "nothing after it can be decoded".into() }),
+            Some(of) if short(at.max(all), of) => {
+                Err(MediaError::Damaged { input, at, what: "nothing after it can be read".into() })
+            }
             _ => Ok(()),
         }
     }
@@ -452,6 +567,9 @@ impl Drop for LocalReader {
             tracing::warn!(input = %self.input, "the pipeline did not stop cleanly");
         }
         self.bus.set_flushing(true);
+        if let Some(feed) = &mut self.feed {
+            feed.end();
+        }
     }
 }
 
@@ -466,11 +584,37 @@ fn clock_time(duration: Duration) -> gst::ClockTime {
 
 fn look(footage: &Footage) -> Result<(Completeness, Lasts), MediaError> {
     let input = || footage.input();
-    let from_io = |error: io::Error| MediaError::Unreadable { input: input(), what: error.kind().to_string() };
+    let from_io = |error: io::Error| unreadable(footage, &error);
     if footage.file().metadata().map_err(from_io)?.len() == 0 {
         return Err(MediaError::Empty { input: input() });
     }
     completeness::look(&footage.name()).map_err(from_io)
+}
+
+fn unreadable(footage: &Footage, error: &io::Error) -> MediaError {
+    MediaError::Unreadable { input: footage.input(), what: error.kind().to_string() }
+}
+
+/// Notes how far a demuxer came, by what goes into the parsers behind it.
+fn watch_parsers(parse: &gst::Element, shared: Arc<Shared>) {
+    if let Some(bin) = parse.downcast_ref::<gst::Bin>() {
+        bin.connect_deep_element_added(move |_, _, element| watch_parser(element, &shared));
+    }
+}
+
+fn watch_parser(element: &gst::Element, shared: &Arc<Shared>) {
+    let Some(factory) = element.factory() else { return };
+    let pictures = factory.has_type(gst::ElementFactoryType::PARSER | gst::ElementFactoryType::MEDIA_VIDEO);
+    let parser = pictures || factory.has_type(gst::ElementFactoryType::PARSER | gst::ElementFactoryType::MEDIA_AUDIO);
+    let Some(pad) = element.static_pad("sink").filter(|_| parser) else { return };
+    let shared = shared.clone();
+    pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
+        let time = info.buffer().and_then(|buffer| buffer.pts().or(buffer.dts()));
+        if let Some(running) = time.and_then(|time| timeline(pad, time, &shared)) {
+            shared.demux(running, pictures && !shared.clockless);
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// Loads GStreamer into this process.

@@ -17,11 +17,13 @@ pub struct Sampling {
     pub max_height: Option<u32>,
     /// Decoder threads. 1 unless told, so that many readers share a machine fairly.
     pub decoder_threads: u32,
+    /// Pictures a second of footage that has no clock: a bare video stream. What has one goes by its own.
+    pub stated_fps: Option<f64>,
 }
 
 impl Default for Sampling {
     fn default() -> Self {
-        Self { fps: 5.0, keyframes_only: false, max_height: None, decoder_threads: 1 }
+        Self { fps: 5.0, keyframes_only: false, max_height: None, decoder_threads: 1, stated_fps: None }
     }
 }
 

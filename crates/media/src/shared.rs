@@ -1,7 +1,7 @@
 //! What GStreamer's threads tell the reader.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
@@ -32,8 +32,10 @@ pub struct ReaderStats {
     /// Wanted, but displaced by a newer one while the reader was slow. Cameras only: a file waits. Those before the last frame
     /// that was returned; what a reader that returns none loses meanwhile counts when it does.
     pub dropped_late: u64,
-    /// Decoded from damaged data, as far as the decoder says so; delivered nevertheless.
+    /// Decoded from damaged data, as far as the decoder says so: not delivered.
     pub corrupt: u64,
+    /// Not looked at, because the key picture that they are made from is missing or damaged.
+    pub without_key: u64,
     /// Times a decoder complained.
     pub decode_errors: u64,
 }
@@ -50,12 +52,27 @@ pub(crate) struct Found {
     pub(crate) unsupported: Option<String>,
     /// Set when a link that can't fail failed.
     pub(crate) broken: Option<String>,
+    /// Set when the file could not be read any more.
+    pub(crate) unreadable: Option<String>,
+    /// Streams of pictures beside the one that is decoded, for people.
+    pub(crate) left_out: Vec<String>,
 }
+
+#[derive(Debug, Default)]
+struct Fed {
+    times: VecDeque<u64>,
+    one_has_come: bool,
+}
+
+/// More than wait between where a stream is taken apart and the decoder.
+const MOST_FED: usize = 1 << 16;
 
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     /// Reading begins inside the file: times are the file's own, since jumping starts those of playing anew.
     pub(crate) from_inside: bool,
+    /// A bare video stream: its timestamps are what its parser makes up.
+    pub(crate) clockless: bool,
     /// Of a recorder: what of its pictures is wanted.
     pub(crate) span: Option<Span>,
     found: Mutex<Found>,
@@ -69,15 +86,131 @@ pub(crate) struct Shared {
     pub(crate) decode_errors: AtomicU64,
     /// The encoded video's end has come to the decoder, which still has pictures to give.
     pub(crate) ending: AtomicBool,
-    /// Running time of the first decoded frame in nanoseconds plus one; 0 before.
+    /// Pictures that came to the decoder or left it, without the picture that they need.
+    pub(crate) without_key: AtomicU64,
+    /// Encoded pictures with something missing in them or before them, by their time; true: before them.
+    lost: Mutex<BTreeMap<u64, bool>>,
+    /// Encoded pictures of a transport or program stream, by their times, as long as none has come to the decoder.
+    fed: Mutex<Fed>,
+    /// From this running time on, in nanoseconds plus one, times are guesses; 0: none are.
+    doubt: AtomicU64,
+    /// How far the demuxer came, and how far with pictures, in nanoseconds of running time.
+    demuxed: AtomicI64,
+    demuxed_pictures: AtomicI64,
+    /// The first picture's timestamp, and where it is on the container's own line of time.
+    begins: Mutex<Option<(Duration, Duration)>>,
+    /// Running time of the first frame of all, also of those that are not shown, in nanoseconds plus one; 0 before.
     first: AtomicU64,
+    /// A frame was shown: no earlier one comes any more.
+    shown: AtomicBool,
     /// How far the encoded video was read, in nanoseconds of running time.
     reached: AtomicI64,
 }
 
 impl Shared {
-    pub(crate) fn new(from_inside: bool) -> Self {
-        Self { from_inside, ..Self::default() }
+    pub(crate) fn new(from_inside: bool, clockless: bool) -> Self {
+        Self { from_inside, clockless, ..Self::default() }
+    }
+
+    /// Of what follows in the same file: goes on where this one is.
+    pub(crate) fn next(&self) -> Self {
+        let get = |counter: &AtomicU64| AtomicU64::new(counter.load(Ordering::Relaxed));
+        let (reached, left_out) = (self.reached.load(Ordering::Relaxed), std::mem::take(&mut self.found().left_out));
+        Self {
+            from_inside: self.from_inside,
+            found: Mutex::new(Found { left_out, ..Found::default() }),
+            decoded: get(&self.decoded),
+            sampled: get(&self.sampled),
+            dropped_late: get(&self.dropped_late),
+            not_key: get(&self.not_key),
+            corrupt: get(&self.corrupt),
+            decode_errors: get(&self.decode_errors),
+            without_key: get(&self.without_key),
+            doubt: get(&self.doubt),
+            first: get(&self.first),
+            shown: AtomicBool::new(self.shown.load(Ordering::Relaxed)),
+            reached: AtomicI64::new(reached),
+            ..Self::default()
+        }
+    }
+
+    /// Notes that something is missing in the picture of this time, or before it.
+    pub(crate) fn lose(&self, pts: gst::ClockTime, before: bool) {
+        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        lost.insert(pts.nseconds(), before);
+        // More than a decoder has under way.
+        if lost.len() > 4096 {
+            lost.pop_first();
+        }
+    }
+
+    /// Whether something is missing before the picture of this time, or in it.
+    pub(crate) fn lost(&self, pts: gst::ClockTime) -> Option<bool> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(&pts.nseconds())
+    }
+
+    /// A picture is on its way to a parser, which passes over those that it can't make sense of: where a file begins in the middle
+    /// of a group. Time begins with the first of them all the same.
+    pub(crate) fn feed(&self, pts: gst::ClockTime) {
+        self.enter(pts.into());
+        let mut fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner);
+        if fed.one_has_come {
+            return;
+        }
+        fed.times.push_back(pts.nseconds());
+        if fed.times.len() > MOST_FED {
+            fed.times.pop_front();
+            Self::count(&self.without_key);
+        }
+    }
+
+    /// A picture has come to the decoder: those that were fed before the first one never will.
+    pub(crate) fn come(&self, pts: Option<gst::ClockTime>) {
+        let mut fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::replace(&mut fed.one_has_come, true) {
+            return;
+        }
+        let times = std::mem::take(&mut fed.times);
+        let before = pts.and_then(|pts| times.iter().position(|time| *time == pts.nseconds())).unwrap_or_default();
+        self.without_key.fetch_add(before as u64, Ordering::Relaxed);
+    }
+
+    /// From here on times are guesses.
+    pub(crate) fn doubt(&self, running: Duration) {
+        let at = nanos(running) + 1;
+        // The first one stays.
+        let _ = self.doubt.compare_exchange(0, at, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Whether a time is a guess.
+    pub(crate) fn doubts(&self, running: Duration) -> bool {
+        self.doubt.load(Ordering::Relaxed).checked_sub(1).is_some_and(|from| nanos(running) >= from)
+    }
+
+    pub(crate) fn demux(&self, running: gst::ClockTime, pictures: bool) {
+        let running = i64::try_from(running.nseconds()).unwrap_or(i64::MAX);
+        self.demuxed.fetch_max(running, Ordering::Relaxed);
+        if pictures {
+            self.demuxed_pictures.fetch_max(running, Ordering::Relaxed);
+        }
+    }
+
+    /// How far the demuxer came, since the first picture; and how far with pictures.
+    pub(crate) fn demuxed(&self) -> (Duration, Duration) {
+        let since = |reached: &AtomicI64| {
+            let reached = Duration::from_nanos(reached.load(Ordering::Relaxed).unsigned_abs());
+            reached.saturating_sub(self.first().unwrap_or_default())
+        };
+        (since(&self.demuxed), since(&self.demuxed_pictures))
+    }
+
+    /// Remembers the first picture's timestamp, and where it is on the container's line of time.
+    pub(crate) fn begin(&self, stamp: Duration, position: Duration) {
+        self.begins.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((stamp, position));
+    }
+
+    pub(crate) fn begins(&self) -> (Duration, Duration) {
+        self.begins.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
     }
 
     /// Of a recorder: media time begins where it was asked to, whenever the first picture comes.
@@ -115,13 +248,34 @@ impl Shared {
         self.dropped_late.fetch_add(until_it.saturating_sub(1) as u64, Ordering::Relaxed);
     }
 
-    /// Remembers the first frame's running time; later calls return it.
+    /// An encoded frame, in the order of decoding: the earliest of those before the first that is shown is where time begins.
+    pub(crate) fn enter(&self, running: Duration) {
+        if !self.shown.load(Ordering::Relaxed) {
+            let nanos = nanos(running) + 1;
+            let earlier = |first: u64| (first == 0 || nanos < first).then_some(nanos);
+            let _ = self.first.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earlier);
+        }
+    }
+
+    /// Remembers the first frame's running time, unless there is one; later calls return it.
     pub(crate) fn first_or(&self, running: Duration) -> Duration {
+        self.shown.store(true, Ordering::Relaxed);
         let nanos = nanos(running) + 1;
         match self.first.compare_exchange(0, nanos, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => running,
             Err(first) => Duration::from_nanos(first - 1),
         }
+    }
+
+    /// Pictures that were there and not looked at.
+    pub(crate) fn unseen(&self) -> u64 {
+        let fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner).times.len() as u64;
+        fed + [&self.not_key, &self.without_key, &self.corrupt].into_iter().map(|n| n.load(Ordering::Relaxed)).sum::<u64>()
+    }
+
+    /// Whether any frame was worth showing.
+    pub(crate) fn shown(&self) -> bool {
+        self.shown.load(Ordering::Relaxed)
     }
 
     pub(crate) fn first(&self) -> Option<Duration> {
@@ -151,6 +305,7 @@ impl Shared {
             dropped_late: if live { get(&self.dropped_late) } else { 0 },
             corrupt: get(&self.corrupt),
             decode_errors: get(&self.decode_errors),
+            without_key: get(&self.without_key),
         }
     }
 }
@@ -164,6 +319,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn pictures_that_never_come_to_the_decoder_are_counted_and_time_begins_with_them() {
+        let at = gst::ClockTime::from_seconds;
+        let shared = Shared::default();
+        (100..110).for_each(|n| shared.feed(at(n)));
+        assert_eq!((shared.unseen(), shared.first()), (10, Some(Duration::from_secs(100))));
+        shared.come(Some(at(107)));
+        shared.feed(at(110));
+        shared.come(Some(at(110)));
+        assert_eq!((shared.unseen(), shared.first()), (7, Some(Duration::from_secs(100))));
+        let shared = shared.next();
+        (200..200 + MOST_FED as u64 + 5).for_each(|n| shared.feed(at(n)));
+        assert_eq!(shared.without_key.load(Ordering::Relaxed), 7 + 5);
+    }
 
     proptest! {
         /// Whatever the reader's pace: what it did not get is counted, once, and the count never falls.

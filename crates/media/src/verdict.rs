@@ -61,7 +61,12 @@ impl Complaints {
             return MediaError::Unsupported { input, what: what.clone() };
         }
         if found.video.is_some() {
-            return MediaError::Damaged { input, at, what: self.message() };
+            let what = if self.error.is_none() && shared.unseen() > 0 {
+                "none of its pictures can be seen: each is made from others that are missing".into()
+            } else {
+                self.message()
+            };
+            return MediaError::Damaged { input, at, what };
         }
         if let Some(what) = &self.missing_plugin {
             let typed = self.typed.as_deref().unwrap_or_default();

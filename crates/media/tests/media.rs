@@ -3,6 +3,8 @@
 
 #[path = "media/authority.rs"]
 mod authority;
+#[path = "media/breaks.rs"]
+mod breaks;
 #[path = "media/cell.rs"]
 mod cell;
 #[path = "media/damage.rs"]

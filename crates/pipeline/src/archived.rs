@@ -40,6 +40,8 @@ impl Archived {
                 codec: String::new(),
                 container: "recorder".to_owned(),
                 seekable: true,
+                clockless: false,
+                left_out: Vec::new(),
             }),
         }
     }

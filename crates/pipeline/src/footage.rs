@@ -63,6 +63,10 @@ pub struct FootageSummary {
     pub progress: FootageProgress,
     /// Why the file ended early, if it did and its readable part was kept.
     pub damage: Option<MediaError>,
+    /// From here on times are guesses: the clock started again.
+    pub guessed: Option<Duration>,
+    /// Pictures that were not looked at because the one that they are made from is missing or damaged, or they themselves are.
+    pub unseen: u64,
     /// Where a recorder has nothing, by media time.
     pub gaps: Vec<(Duration, Duration)>,
 }
@@ -118,6 +122,9 @@ pub fn run_segment(
     let mut batch = Vec::new();
     let mut handed_on = Instant::now();
     let mut done = Duration::ZERO;
+    // A recorder tells how sure it is of its own times.
+    let is_file = matches!(task.footage, Archived::File(_));
+    let mut guessed = None;
     let damage = loop {
         if cancel.is_cancelled() {
             return Err(FootageError::Cancelled);
@@ -125,6 +132,9 @@ pub fn run_segment(
         match reader.next(STALL) {
             Ok(Some(frame)) if scene.is_over(frame.at) => break None,
             Ok(Some(frame)) => {
+                if is_file && frame.taken.uncertainty > task.start.uncertainty {
+                    guessed.get_or_insert(frame.at.as_duration());
+                }
                 gaps.saw(frame.at);
                 batch.extend(scene.frame(&frame, vision)?);
                 done = part.done(frame.at.as_duration());
@@ -150,5 +160,7 @@ pub fn run_segment(
     }
     let progress_now = FootageProgress { done, total, before: Duration::ZERO, elapsed: began.elapsed(), stats: scene.stats() };
     progress(progress_now);
-    Ok(FootageSummary { progress: progress_now, damage, gaps: gaps.found() })
+    let stats = reader.stats();
+    let unseen = stats.without_key + stats.corrupt;
+    Ok(FootageSummary { progress: progress_now, damage, gaps: gaps.found(), guessed, unseen })
 }

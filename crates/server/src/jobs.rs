@@ -5,6 +5,7 @@ mod ended;
 pub(crate) mod footage_files;
 mod running;
 mod settings;
+mod shortfall;
 mod sink;
 mod worker;
 
@@ -21,7 +22,7 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use types::{CaptureTime, Chain, JobId, ReceiveTime};
 
-pub(crate) use ended::JobFailure;
+pub(crate) use ended::{JobFailure, NO_CLOCK};
 pub(crate) use settings::JobSettings;
 pub(crate) use worker::Workers;
 

@@ -42,7 +42,7 @@ pub enum JobState {
     Queued,
     Running,
     Done,
-    /// Done as far as the file can be read, which was asked for; what is wrong with the rest, for people.
+    /// Done, but for what is said here, for people: a damaged rest that was to be passed over, or what was not looked at.
     Damaged(String),
     /// Why, for people.
     Failed(String),
@@ -161,13 +161,14 @@ impl Catalogue {
         row.as_ref().map_or_else(|| Err(CatalogueError::UnknownJob(id.clone())), job)
     }
 
-    /// Takes the job that waits longest, or whose server was not heard of for as long as its lease lasts; it is running when
-    /// this returns, and its holder's. Of a job that was asked to stop all that is left is to end it. Leaves out `except`.
+    /// Takes a job whose server was not heard of for as long as its lease lasts, or else the one that waits longest; it is running
+    /// when this returns, and its holder's. It looks at one however many wait. Of a job that was asked to stop all that is left is to end it. Leaves out `except`.
     pub async fn take_job(&self, holder: &str, lasts: Duration, except: &[JobId]) -> Result<Option<TakenJob>, CatalogueError> {
         let sql = format!(
             "UPDATE job SET state = 'running', holder = $1, epoch = epoch + 1, expires = {now} + $2, updated = $3
-             WHERE id = (SELECT id FROM job WHERE (state = 'queued' OR state = 'running' AND expires <= {now}) {except}
-             ORDER BY created, id LIMIT 1 {take}) RETURNING *",
+             WHERE id = COALESCE(
+                 (SELECT id FROM job WHERE state = 'running' AND expires <= {now} {except} ORDER BY created, id LIMIT 1 {take}),
+                 (SELECT id FROM job WHERE state = 'queued' {except} ORDER BY created, id LIMIT 1 {take})) RETURNING *",
             now = self.now_sql(),
             take = self.skip_locked_sql(),
             except = if except.is_empty() { String::new() } else { format!("AND id NOT IN ({})", placeholders(4, except.len())) },

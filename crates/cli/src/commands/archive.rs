@@ -15,13 +15,14 @@ use std::{
 };
 
 use clap::{Args, Subcommand, ValueEnum};
+use futures::{StreamExt as _, TryStreamExt as _};
 use proto::v1::{self, footage_service_client::FootageServiceClient};
 use server::Config;
 use tonic::transport::Channel;
 use types::{CameraId, CaptureTime, JobId};
 
 use self::{
-    files::{CameraPattern, expand},
+    files::{CameraPattern, Found, Skipped, expand},
     layouts::Recorder,
     pattern::NamePattern,
     preview::Preview,
@@ -32,7 +33,7 @@ use self::{
 use crate::{
     context::{Caller, Context},
     failure::{Failure, Outcome, library},
-    output::{Printer, table},
+    output::{Printer, count, plain, table},
     pages::{self, Listed, Shown},
     progress::{JobProgress, Progress},
     times::parse_duration,
@@ -126,6 +127,10 @@ pub(crate) struct Add {
     /// Frames looked at per second of footage [default: the server's, 5]
     #[arg(long, value_name = "FPS")]
     sample_fps: Option<f64>,
+    /// Pictures a second of files that have no clock (.h264, .h265, .mjpeg), as the recorder was set; without it they are refused.
+    /// Files with a clock go by their own
+    #[arg(long, value_name = "FPS")]
+    fps: Option<f64>,
     /// Look at key frames alone: a fast first pass
     #[arg(long)]
     keyframes_only: bool,
@@ -181,9 +186,7 @@ impl Archive {
                 let answer = service.remove_footage(request).await?.into_inner();
                 let job: JobView = answer.job.unwrap_or_default().into();
                 let removed = serde_json::json!({ "removed": job, "sightings_removed": answer.sightings });
-                printer.answer(&removed, || {
-                    format!("removed job {} and {} of it", job.id, crate::output::count(answer.sightings, "sighting"))
-                });
+                printer.answer(&removed, || format!("removed job {} and {} of it", job.id, count(answer.sightings, "sighting")));
             }
             Self::Report => {
                 let jobs = list(&mut service, v1::JobState::Unspecified, 0).await?.rows;
@@ -223,6 +226,7 @@ impl Add {
                 sample_fps: self.sample_fps.unwrap_or_default(),
                 keyframes_only: self.keyframes_only,
                 keep_readable: false,
+                stated_fps: 0.0,
             };
             let added = wanted.add(ctx, self.camera.as_ref(), self.uncertainty, settings).await?;
             let added = added.into_iter().map(|a| Added { job: a.job.unwrap_or_default().into(), existed: a.existed });
@@ -231,7 +235,11 @@ impl Add {
         if self.sample_fps.is_some_and(|fps| !fps.is_finite() || fps <= 0.0) {
             return Err(Failure::usage("--sample-fps must be above 0").hint("5 is the default; 1 is enough for a first pass"));
         }
-        let files = expand(&self.files)?;
+        if self.fps.is_some_and(|fps| !(0.01..=240.0).contains(&fps)) {
+            return Err(Failure::usage("--fps must be 0.01 to 240").hint("state the rate that the recorder was set to"));
+        }
+        let Found { files, skipped } = expand(&self.files)?;
+        tell_skipped(&skipped, printer);
         // Files are looked at here for their times, by decoders as the server has them.
         if Config::load(&ctx.home.layout().config()).is_ok_and(|config| !config.sandbox) {
             media::sandbox_off();
@@ -272,7 +280,7 @@ impl Add {
             failures.push(job_failure(&a.job));
         }
         if !added.is_empty() || failures.is_empty() {
-            printer.answer(&serde_json::json!({ "jobs": added }), || {
+            printer.answer(&serde_json::json!({ "jobs": added, "left_out": skipped }), || {
                 // What failed is told as an error.
                 added.iter().filter(|a| !a.job.is_failed()).map(|a| a.text(self.wait)).collect::<Vec<_>>().join("\n")
             });
@@ -356,6 +364,7 @@ impl Add {
                 sample_fps: self.sample_fps.unwrap_or_default(),
                 keyframes_only: self.keyframes_only,
                 keep_readable: self.keep_readable,
+                stated_fps: self.fps.unwrap_or_default(),
             }),
         })
     }
@@ -418,6 +427,22 @@ fn job_failure(job: &JobView) -> Failure {
     failure
 }
 
+/// How many are named one by one for each reason.
+const NAMED: usize = 20;
+
+/// What lies there and is not taken, by the reason.
+fn tell_skipped(skipped: &[Skipped], printer: Printer) {
+    let mut reasons: BTreeMap<&str, Vec<&Skipped>> = BTreeMap::new();
+    for one in skipped {
+        reasons.entry(one.why).or_default().push(one);
+    }
+    for (why, all) in reasons {
+        let names: Vec<String> = all.iter().take(NAMED).map(|one| format!("  {}", plain(&one.path.to_string_lossy()))).collect();
+        let more = if all.len() > NAMED { format!("\n  and {} more", all.len() - NAMED) } else { String::new() };
+        printer.note(&format!("{} left out ({why}):\n{}{more}", count(all.len() as u64, "file"), names.join("\n")));
+    }
+}
+
 /// Prints all but the last failure, which `main` prints.
 fn finish(mut failures: Vec<Failure>, printer: Printer) -> Outcome {
     let Some(last) = failures.pop() else { return Ok(()) };
@@ -427,17 +452,22 @@ fn finish(mut failures: Vec<Failure>, printer: Printer) -> Outcome {
     Err(last)
 }
 
-/// Follows every job to its end, side by side. Ctrl-C stops the watching and leaves the jobs to the server.
+/// Jobs that are followed at once. The server takes them in the order in which they were added: those behind them wait.
+const FOLLOWED: usize = 16;
+
+/// Follows every job to its end, some side by side. Ctrl-C stops the watching and leaves the jobs to the server.
 async fn wait(service: &FootageServiceClient<Channel>, added: &mut [Added], printer: Printer) -> Outcome {
     let progress = Progress::new(printer);
     let names: Vec<String> = added.iter().map(|a| a.job.id.clone()).collect();
-    let watches = added.iter_mut().map(|a| {
+    let progress = &progress;
+    let watches = added.iter_mut().map(|a| async move {
         let name =
             std::path::Path::new(&a.job.path).file_name().map_or_else(|| a.job.id.clone(), |f| f.to_string_lossy().into_owned());
-        watch(service.clone(), &mut a.job, progress.job(&name))
+        watch(service.clone(), &mut a.job, progress.job(&name)).await
     });
+    let all = futures::stream::iter(watches).buffer_unordered(FOLLOWED).try_for_each(|()| futures::future::ready(Ok(())));
     tokio::select! {
-        done = futures::future::try_join_all(watches) => done.map(|_| ()),
+        done = all => done,
         _ = tokio::signal::ctrl_c() => Err(Failure::new("interrupted", "stopped watching; the server goes on with the work")
             .hint(format!("see how far it is: sightline archive status {}", names.join(" ")))),
     }

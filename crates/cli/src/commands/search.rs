@@ -46,6 +46,9 @@ pub(crate) struct Search {
     least_score: Option<f32>,
 }
 
+/// Hits that the server answers with where no number is asked for.
+const USUAL: u32 = 50;
+
 impl Search {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
         if self.query.is_nothing() {
@@ -62,8 +65,9 @@ impl Search {
             return keep_looking(ctx, &client, self.request_to_keep_looking(request), &places).await;
         }
         let started = Instant::now();
+        let most = if request.limit == 0 { USUAL } else { request.limit };
         let (hits, summary) = ask(&client, request).await?;
-        let total = started.elapsed();
+        let (total, summary_hits) = (started.elapsed(), summary.hits);
         if let Some(file) = &self.receipt {
             log::save_receipt(&client, summary.audit_seq, file).await?;
         }
@@ -76,6 +80,12 @@ impl Search {
             view.contact_sheet = Some(std::path::absolute(file).unwrap_or_else(|_| file.clone()).display().to_string());
         }
         ctx.printer.answer(&view, || view.text());
+        if summary_hits >= most {
+            ctx.printer.note(&format!(
+                "these are the best {summary_hits}; there may be more: a larger --limit shows them, or ask for a part of the time \
+                 or of the cameras at once"
+            ));
+        }
         Ok(())
     }
 

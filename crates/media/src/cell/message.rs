@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use types::{ColourMatrix, PixelFormat, Plane, Size};
 
 use super::sys;
-use crate::{FootageInfo, MediaError, ReaderStats, Sampling, replayed::Line};
+use crate::{FootageInfo, MediaError, ReaderStats, Sampling, footage_info::MOST_LEFT_OUT, replayed::Line};
 
 /// What a decoder is for. With it come the registry and, where it is for footage, its descriptor.
 #[derive(Debug, Serialize, Deserialize)]
@@ -67,19 +67,22 @@ pub(super) struct How {
     keyframes_only: bool,
     max_height: Option<u32>,
     decoder_threads: u32,
+    stated_fps: Option<f64>,
 }
 
 impl From<&Sampling> for How {
     fn from(s: &Sampling) -> Self {
         let fps = Some(s.fps).filter(|fps| fps.is_finite());
-        Self { fps, keyframes_only: s.keyframes_only, max_height: s.max_height, decoder_threads: s.decoder_threads }
+        let stated_fps = s.stated_fps.filter(|fps| fps.is_finite() && *fps > 0.0);
+        let Sampling { keyframes_only, max_height, decoder_threads, .. } = *s;
+        Self { fps, keyframes_only, max_height, decoder_threads, stated_fps }
     }
 }
 
 impl From<How> for Sampling {
     fn from(h: How) -> Self {
-        let How { fps, keyframes_only, max_height, decoder_threads } = h;
-        Self { fps: fps.unwrap_or(f64::INFINITY), keyframes_only, max_height, decoder_threads }
+        let How { fps, keyframes_only, max_height, decoder_threads, stated_fps } = h;
+        Self { fps: fps.unwrap_or(f64::INFINITY), keyframes_only, max_height, decoder_threads, stated_fps }
     }
 }
 
@@ -143,6 +146,8 @@ pub(super) struct Picture {
     pub(super) now: Option<(i64, Duration)>,
     /// Of a camera: by its own clock, in nanoseconds since 1900.
     pub(super) ntp: Option<u64>,
+    /// Its time is a guess.
+    pub(super) guessed: bool,
     pub(super) counts: Counts,
 }
 
@@ -155,7 +160,7 @@ enum Format {
 
 impl Picture {
     pub(super) fn of(picture: &crate::reader::Picture, counts: Counts) -> Self {
-        let crate::reader::Picture { pixels, running, first, now, ntp } = picture;
+        let crate::reader::Picture { pixels, running, first, now, ntp, guessed } = picture;
         Self {
             bytes: pixels.source.bytes().len() as u64,
             width: pixels.size.width,
@@ -172,6 +177,7 @@ impl Picture {
             first: *first,
             now: *now,
             ntp: *ntp,
+            guessed: *guessed,
             counts,
         }
     }
@@ -221,6 +227,7 @@ pub(super) struct Counts {
     late: u64,
     corrupt: u64,
     errors: u64,
+    without_key: u64,
     reached: Duration,
     /// How much was read.
     read: u64,
@@ -235,6 +242,7 @@ impl Counts {
             late: s.dropped_late,
             corrupt: s.corrupt,
             errors: s.decode_errors,
+            without_key: s.without_key,
             reached,
             read,
         }
@@ -249,6 +257,7 @@ impl Counts {
             late: self.late.max(before.late),
             corrupt: self.corrupt.max(before.corrupt),
             errors: self.errors.max(before.errors),
+            without_key: self.without_key.max(before.without_key),
             reached: self.reached.max(before.reached),
             read: self.read.max(before.read),
         }
@@ -264,6 +273,7 @@ impl Counts {
             dropped_late: self.late,
             corrupt: self.corrupt,
             decode_errors: self.errors,
+            without_key: self.without_key,
         }
     }
 
@@ -285,18 +295,21 @@ pub(super) struct Info {
     seekable: bool,
     codec: String,
     container: String,
+    clockless: bool,
+    left_out: Vec<String>,
 }
 
 impl From<FootageInfo> for Info {
     fn from(i: FootageInfo) -> Self {
-        let FootageInfo { duration, size, frame_rate, seekable, codec, container } = i;
-        Self { duration, width: size.width, height: size.height, frame_rate, seekable, codec, container }
+        let FootageInfo { duration, size, frame_rate, seekable, codec, container, clockless, left_out } = i;
+        let (width, height) = (size.width, size.height);
+        Self { duration, width, height, frame_rate, seekable, codec, container, clockless, left_out }
     }
 }
 
 impl From<Info> for FootageInfo {
     fn from(i: Info) -> Self {
-        let Info { duration, width, height, frame_rate, seekable, codec, container } = i;
+        let Info { duration, width, height, frame_rate, seekable, codec, container, clockless, left_out } = i;
         Self {
             duration: duration.filter(|duration| *duration <= LONGEST_FOOTAGE),
             size: Size { width, height },
@@ -304,6 +317,8 @@ impl From<Info> for FootageInfo {
             seekable,
             codec: plain(&codec),
             container: plain(&container),
+            clockless,
+            left_out: left_out.iter().take(MOST_LEFT_OUT).map(|named| plain(named)).collect(),
         }
     }
 }
@@ -408,7 +423,7 @@ mod tests {
 
     fn counts(numbers: [u64; 7], reached: u64) -> Counts {
         let [decoded, sampled, not_key, late, corrupt, errors, read] = numbers;
-        Counts { decoded, sampled, not_key, late, corrupt, errors, reached: Duration::from_nanos(reached), read }
+        Counts { decoded, sampled, not_key, late, corrupt, errors, without_key: 0, reached: Duration::from_nanos(reached), read }
     }
 
     proptest! {
@@ -439,6 +454,8 @@ mod tests {
                 seekable: true,
                 codec: String::new(),
                 container: String::new(),
+                clockless: false,
+                left_out: vec![],
             };
             FootageInfo::from(info).duration
         };

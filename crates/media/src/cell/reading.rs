@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use types::{Frame, MediaTime, PixelSource, ReceiveTime, TimeStamp};
+use types::{ClockUncertainty, Frame, MediaTime, PixelSource, ReceiveTime, TimeStamp};
 
 use super::{
     message::{Ask, Counts, Kind, Picture, Say},
@@ -95,6 +95,8 @@ const IDLE_FILE: Duration = Duration::from_secs(30);
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Messages without a picture that are taken in one call.
 const MOST_MESSAGES: u32 = 1000;
+/// How far off a time may be where the clock started again, or where there is none: nobody can know how long it was away.
+const GUESSED: Duration = Duration::from_secs(3600);
 /// A recorder that stops before it has played a picture is asked so often again, after pauses that grow by this.
 const MOST_TRIES: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(2);
@@ -394,7 +396,10 @@ impl FrameReader {
         }
         // Somebody keeps all the others: then this one is copied, and there is a slot to go on with.
         let source: Arc<dyn PixelSource> = if ring.has_room() { Arc::new(slot) } else { Arc::new(slot.bytes().to_vec()) };
-        let taken = self.stamp(at);
+        let mut taken = self.stamp(at);
+        if said.guessed {
+            taken.uncertainty = taken.uncertainty.max(ClockUncertainty(GUESSED));
+        }
         let (size, format, matrix, planes) = (said.size(), said.format(), said.matrix(), said.planes());
         let frame = Frame::new(source, size, format, matrix, planes, at, taken, self.delivered).ok()?;
         self.delivered += 1;

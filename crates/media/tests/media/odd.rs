@@ -16,7 +16,7 @@ use types::Frame;
 
 use crate::{
     server::{Guard, Server},
-    support::{camera_at, make},
+    support::{camera_at, make, mean_luma},
 };
 
 const LIVE: &str = "videotestsrc is-live=true ! video/x-raw,format=I420,width=320,height=240,framerate=10/1";
@@ -126,6 +126,22 @@ fn who_comes_between_two_keyframes_without_the_parameters_is_shown_nothing_that_
     let got = some_frames(&mut second, 20);
     assert!(got.windows(2).all(|w| w[0].at < w[1].at));
     assert_eq!((second.stats().corrupt, second.stats().decode_errors), (0, 0), "{:?}", second.stats());
+}
+
+/// A picture that is made from others shows their differences alone where those are missing: grey that nobody filmed.
+#[test]
+fn who_comes_between_two_key_pictures_sees_nothing_until_the_next_one() {
+    let live = LIVE.replace("is-live=true", "is-live=true pattern=white");
+    let seldom = "x264enc tune=zerolatency speed-preset=ultrafast key-int-max=50";
+    let launch = format!("( {live} ! {seldom} ! rtph264pay name=pay0 config-interval=-1 )");
+    let server = Server::shared(&launch, |_| {});
+    let mut first = open(&server, Sampling::all());
+    some_frames(&mut first, 20);
+    let mut second = open(&server, Sampling::all());
+    let got = some_frames(&mut second, 5);
+    let dark: Vec<u8> = got.iter().map(mean_luma).filter(|luma| *luma < 200).collect();
+    assert!(dark.is_empty(), "{dark:?} {:?}", second.stats());
+    assert!(second.stats().without_key > 0 && second.heard() > 0, "{:?}", second.stats());
 }
 
 /// A camera that is told, while it is watched, to encode in another way.

@@ -6124,6 +6124,10 @@ pub struct FootageSettings {
     /// and keeps none.
     #[prost(bool, tag = "3")]
     pub keep_readable: bool,
+    /// Pictures a second of footage that has no clock (a bare H.264, H.265 or JPEG stream), 0.01 to 240; 0: not stated, and such
+    /// footage is refused. What has a clock goes by its own.
+    #[prost(double, tag = "4")]
+    pub stated_fps: f64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Job {
@@ -6148,7 +6152,8 @@ pub struct Job {
     pub state: i32,
     #[prost(message, optional, tag = "9")]
     pub progress: ::core::option::Option<JobProgress>,
-    /// What went wrong and what to do; empty unless it failed (or was kept although the file is damaged).
+    /// What went wrong and what to do; empty unless it failed, or is done but for what is named here: a damaged rest that was to be
+    /// passed over, streams of pictures that are not looked at, times that are guesses.
     #[prost(string, tag = "10")]
     pub error: ::prost::alloc::string::String,
     #[prost(string, tag = "11")]

@@ -1,5 +1,7 @@
 //! How work on a job ends, other than well.
 
+use std::path::Path;
+
 use catalogue::CatalogueError;
 use media::MediaError;
 use pipeline::{FootageError, SinkError};
@@ -13,6 +15,9 @@ pub(crate) struct JobFailure {
     pub(crate) message: String,
     pub(crate) hint: String,
 }
+
+/// What to do about footage without a clock.
+pub(crate) const NO_CLOCK: &str = "state how many pictures a second the recorder took (--fps), or export it again as MP4 or MKV";
 
 pub(super) enum Ended {
     Cancelled,
@@ -65,6 +70,12 @@ impl From<RecorderError> for Ended {
 impl JobFailure {
     pub(super) fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { message: message.into(), hint: hint.into() }
+    }
+
+    /// Nothing in the file says when its pictures were taken.
+    pub(crate) fn without_a_clock(path: &Path) -> Self {
+        let path = path.display();
+        Self::new(format!("{path}: a bare video stream has no clock: nothing in it says when its pictures were taken"), NO_CLOCK)
     }
 
     /// These say what is wrong and, after the last semicolon, what to do.

@@ -12,7 +12,7 @@ use pipeline::{FootageProgress, FootageTask, SceneStats, Segment};
 use tokio_util::sync::CancellationToken;
 use types::RecorderId;
 
-use super::ended::{Ended, JobFailure};
+use super::{ended::Ended, shortfall::Shortfall};
 use crate::recorders::{Recorders, Session};
 
 /// Shared by the workers that work on it.
@@ -43,7 +43,7 @@ struct State {
     played: BTreeMap<u32, Session>,
     /// How the first part that did not end well ended.
     ended: Option<Ended>,
-    damage: Option<JobFailure>,
+    shortfall: Shortfall,
 }
 
 /// Where a recording is pulled from.
@@ -58,7 +58,7 @@ pub(super) struct Origin {
 pub(super) enum SegmentOutcome {
     /// Others are still on it, or there is more to do.
     Going,
-    Over(Result<Option<JobFailure>, Ended>),
+    Over(Result<Shortfall, Ended>),
 }
 
 impl Running {
@@ -131,20 +131,16 @@ impl Running {
     }
 
     /// A worker is through with a part, one way or another.
-    pub(super) fn finish(
-        &self,
-        part: &Segment,
-        how: Result<(SceneStats, Duration, Option<JobFailure>), Ended>,
-    ) -> SegmentOutcome {
+    pub(super) fn finish(&self, part: &Segment, how: Result<(SceneStats, Duration, Shortfall), Ended>) -> SegmentOutcome {
         let mut state = self.lock();
         state.working -= 1;
         state.now.remove(&part.number);
         state.played.remove(&part.number);
         match how {
-            Ok((stats, done, damage)) => {
+            Ok((stats, done, shortfall)) => {
                 state.stats = state.stats.plus(stats);
                 state.done += done;
-                state.damage = state.damage.take().or(damage);
+                state.shortfall.add(shortfall);
             }
             Err(ended) => {
                 state.todo.clear();
@@ -156,8 +152,8 @@ impl Running {
         if state.working > 0 || !state.todo.is_empty() {
             return SegmentOutcome::Going;
         }
-        let damage = state.damage.take();
-        SegmentOutcome::Over(state.ended.take().map_or(Ok(damage), Err))
+        let shortfall = std::mem::take(&mut state.shortfall);
+        SegmentOutcome::Over(state.ended.take().map_or(Ok(shortfall), Err))
     }
 
     /// Nothing is left to do and nobody is on it: all of it was done before.

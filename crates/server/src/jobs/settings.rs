@@ -14,6 +14,9 @@ pub(crate) struct JobSettings {
     /// About how long the parts are in which it is looked at; 0: whole.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) segment_s: u32,
+    /// Pictures a second of footage that has no clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stated_fps: Option<f64>,
     /// Of a recording on a recorder: how much of it is looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) length_us: Option<u64>,
@@ -53,6 +56,7 @@ impl JobSettings {
     }
 
     pub(crate) fn sampling(&self) -> Sampling {
-        Sampling { fps: self.sample_fps, keyframes_only: self.keyframes_only, ..Sampling::default() }
+        let Self { sample_fps, keyframes_only, stated_fps, .. } = *self;
+        Sampling { fps: sample_fps, keyframes_only, stated_fps, ..Sampling::default() }
     }
 }

@@ -21,6 +21,7 @@ use super::{
     ASK_AGAIN, JobSettings, Jobs, TRY_AGAIN,
     ended::{Ended, JobFailure},
     running::{Origin, Running, SegmentOutcome},
+    shortfall::Shortfall,
     sink::CatalogueSink,
 };
 use crate::{
@@ -150,7 +151,7 @@ impl Worker {
             }
         };
         if running.is_done() {
-            self.end(&taken, read_what_was_added(&running).map(|()| None));
+            self.end(&taken, read_what_was_added(&running).map(|()| Shortfall::default().told(&running.info.left_out)));
             return Ok(None);
         }
         let part = running.take();
@@ -197,6 +198,9 @@ impl Worker {
             recording @ Archived::Replay(_) => recording.info(),
         };
         let info = info.map_err(|e| JobFailure::of_media(&e))?;
+        if info.clockless && settings.stated_fps.is_none() {
+            return Err(JobFailure::without_a_clock(Path::new(&job.spec.path)).into());
+        }
         let cancel = self.jobs.live(&job.id).map_or_else(|| self.stop.child_token(), |live| live.cancel);
         let running = Running::new(taken, task, info, settings.segment(), cancel, from);
         // Parts of a file that was written to in between are not parts of one file.
@@ -262,7 +266,7 @@ impl Worker {
             return;
         }
         if let SegmentOutcome::Over(how) = running.finish(part, how) {
-            let how = how.and_then(|damage| read_what_was_added(running).map(|()| damage));
+            let how = how.and_then(|shortfall| read_what_was_added(running).map(|()| shortfall.told(&running.info.left_out)));
             self.jobs.active.remove(running);
             self.end(&TakenJob { job: job.clone(), lease: running.lease.clone() }, how);
         }
@@ -272,9 +276,9 @@ impl Worker {
     fn end(&self, taken: &TakenJob, how: Result<Option<JobFailure>, Ended>) {
         let end = match how {
             Ok(None) => JobState::Done,
-            Ok(Some(damage)) => {
-                tracing::warn!(damage = damage.message, "footage damaged: its readable part was kept");
-                JobState::Damaged(damage.to_text())
+            Ok(Some(but)) => {
+                tracing::warn!(but = but.message, "footage done, but not all of it, or not for sure");
+                JobState::Damaged(but.to_text())
             }
             Err(Ended::Cancelled) => JobState::Cancelled,
             Err(Ended::Failed(failure)) => {
@@ -340,8 +344,9 @@ impl Worker {
         self.runtime.block_on(self.jobs.discard(job, fence)).map(drop)
     }
 
-    /// Looks at a part and stores what it shows. The damage, if only the file's readable part was wanted and kept.
-    fn footage(&mut self, running: &Running, part: &Segment) -> Result<(SceneStats, Duration, Option<JobFailure>), Ended> {
+    /// Looks at a part and stores what it shows. With what was not looked at or is not sure, and the damage if only the file's
+    /// readable part was wanted and kept.
+    fn footage(&mut self, running: &Running, part: &Segment) -> Result<(SceneStats, Duration, Shortfall), Ended> {
         if self.vision.is_none() {
             self.vision = Some(
                 Vision::load(&self.models, &self.options)
@@ -399,7 +404,7 @@ impl Worker {
         };
         runtime.block_on(jobs.catalogue.finish_segment(&running.lease, done))?;
         tracing::info!(seconds = p.done.as_secs_f64(), speed = p.speed(), sightings = p.stats.sightings, "part done");
-        Ok((p.stats, p.done, summary.damage.as_ref().map(JobFailure::of_media)))
+        Ok((p.stats, p.done, Shortfall::from(&summary)))
     }
 }
 
@@ -495,6 +500,7 @@ mod tests {
             keep_readable: false,
             start_uncertainty_us: 0,
             segment_s: 60,
+            stated_fps: None,
             length_us: None,
         };
         let new = NewJob {
@@ -515,6 +521,8 @@ mod tests {
             seekable: true,
             codec: String::new(),
             container: String::new(),
+            clockless: false,
+            left_out: Vec::new(),
         }
     }
 
@@ -543,7 +551,10 @@ mod tests {
             let second = running.take().unwrap();
             let done = SegmentDone { number: first.number, frames: 1, detections: 0, sightings: 0, crops_refused: 0 };
             one.runtime.block_on(one.jobs.catalogue.finish_segment(&running.lease, done)).unwrap();
-            assert!(matches!(running.finish(&first, Ok((SceneStats::default(), Duration::ZERO, None))), SegmentOutcome::Going));
+            assert!(matches!(
+                running.finish(&first, Ok((SceneStats::default(), Duration::ZERO, Shortfall::default()))),
+                SegmentOutcome::Going
+            ));
             let stored = FootageError::Sink(pipeline::SinkError(Box::new(away())));
             let SegmentOutcome::Over(how) = running.finish(&second, Err(stored.into())) else { panic!("somebody works on it") };
             one.jobs.active.remove(&running);

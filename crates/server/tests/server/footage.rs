@@ -189,6 +189,33 @@ async fn the_readable_part_of_a_damaged_file_is_kept_only_on_request_and_the_job
     assert!(check.clean && check.sightings == job.progress.unwrap().sightings && check.sightings > 0, "{check:?}");
 }
 
+/// Pictures of JPEG one after another, as some cameras store them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_without_a_clock_is_refused_unless_its_rate_is_stated_and_then_goes_by_it() {
+    let deployed = Deployed::with_cameras().await;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("bare.mjpeg");
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    for n in 0..20u8 {
+        let picture = image::RgbImage::from_fn(160, 120, |x, y| image::Rgb([x as u8, y as u8, n * 10]));
+        picture.write_to(&mut bytes, image::ImageFormat::Jpeg).unwrap();
+    }
+    fs::write(&path, bytes.into_inner()).unwrap();
+    let settings = |stated_fps: f64| v1::FootageSettings { sample_fps: 2.0, stated_fps, ..Default::default() };
+    let refused = deployed.add_set(&path, "gate", START, settings(0.0)).await.unwrap_err();
+    assert_eq!(told(&refused), (Code::InvalidArgument, "no_clock".into()));
+    assert!(proto::hint(&refused).is_some_and(|hint| hint.contains("--fps")), "{refused:?}");
+    for nonsense in [0.001, 1000.0, -1.0, f64::NAN] {
+        let refused = deployed.add_set(&path, "gate", START, settings(nonsense)).await.unwrap_err();
+        assert_eq!(told(&refused), (Code::InvalidArgument, "stated_fps".into()), "{nonsense}");
+    }
+    let added = deployed.add_set(&path, "gate", START, settings(4.0)).await.unwrap();
+    let job = deployed.wait(&added.job.unwrap().id).await;
+    assert_eq!((job.state(), job.error.as_str()), (v1::JobState::Done, ""), "{}", job.hint);
+    let (settings, progress) = (job.settings.unwrap(), job.progress.unwrap());
+    assert_eq!((settings.stated_fps, progress.frames), (4.0, 10));
+}
+
 /// What a camera owner is told about a path: without the path, which they gave themselves.
 async fn owner_is_told(deployed: &Deployed, path: &std::path::Path) -> Result<v1::Job, (Code, String, String)> {
     let request = v1::AddFootageRequest {

@@ -175,12 +175,23 @@ impl Deployed {
         start: &str,
         keep_readable: bool,
     ) -> Result<v1::AddFootageResponse, Status> {
+        let settings = v1::FootageSettings { sample_fps: 2.0, keep_readable, ..Default::default() };
+        self.add_set(path, camera, start, settings).await
+    }
+
+    pub(crate) async fn add_set(
+        &self,
+        path: &Path,
+        camera: &str,
+        start: &str,
+        settings: v1::FootageSettings,
+    ) -> Result<v1::AddFootageResponse, Status> {
         let request = v1::AddFootageRequest {
             path: path.to_str().unwrap().to_owned(),
             camera_id: camera.into(),
             start: Some(time(start)),
             start_uncertainty: None,
-            settings: Some(v1::FootageSettings { sample_fps: 2.0, keep_readable, ..Default::default() }),
+            settings: Some(settings),
         };
         Ok(FootageServiceClient::new(self.channel("operator").await).add_footage(request).await?.into_inner())
     }

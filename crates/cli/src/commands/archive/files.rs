@@ -10,64 +10,104 @@ use types::CameraId;
 use crate::failure::{Failure, Outcome};
 
 /// Of a folder only these are taken: recorders leave indexes and notes beside their videos.
-const VIDEOS: [&str; 20] = [
-    "3gp", "asf", "avi", "dav", "flv", "h264", "h265", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg", "mpg", "mts", "ogv", "ts",
-    "vob", "webm", "wmv",
+const VIDEOS: [&str; 27] = [
+    "264", "265", "3gp", "asf", "avi", "dav", "flv", "h264", "h265", "hevc", "m2ts", "m2v", "m4v", "mjpeg", "mjpg", "mkv", "mov",
+    "mp4", "mpeg", "mpg", "mts", "mxf", "ogv", "ts", "vob", "webm", "wmv",
 ];
 
+/// Files that are meant, and what lies beside them and is not taken.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) files: Vec<PathBuf>,
+    pub(super) skipped: Vec<Skipped>,
+}
+
+/// What is not taken, and why.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub(super) struct Skipped {
+    pub(super) path: PathBuf,
+    pub(super) why: &'static str,
+}
+
+const LINK: &str = "a symbolic link: name it itself if it is meant";
+const ENDING: &str = "not a video's ending: name it itself if it is one";
+const SPECIAL: &str = "no file";
+const FOLDER: &str = "a folder that the pattern fits: name the folder itself, or put /* behind the pattern";
+
 /// Files as they are named, those of folders and below, and what a pattern with `*`, `?` or `[` fits; in order, each once.
-pub(super) fn expand(named: &[PathBuf]) -> Outcome<Vec<PathBuf>> {
-    let mut files = Vec::new();
+pub(super) fn expand(named: &[PathBuf]) -> Outcome<Found> {
+    let (mut files, mut skipped) = (Vec::new(), Vec::new());
     for path in named {
         let found = match path.to_str().filter(|text| !path.exists() && text.contains(['*', '?', '['])) {
             Some(pattern) => fitting(pattern)?,
             None if path.is_dir() => videos(path)?,
-            None => vec![path.clone()],
+            None => Found { files: vec![path.clone()], skipped: Vec::new() },
         };
-        if found.is_empty() {
-            return Err(Failure::new("no_footage", format!("{}: no video file is there", path.display()))
+        if found.files.is_empty() {
+            let beside = match found.skipped.first() {
+                Some(first) => format!(", and {} is left out ({})", first.path.display(), first.why),
+                None => String::new(),
+            };
+            return Err(Failure::new("no_footage", format!("{}: no video file is there{beside}", path.display()))
                 .hint("check the folder or the pattern; of folders only files with a video's ending are taken"));
         }
-        files.extend(found);
+        files.extend(found.files);
+        skipped.extend(found.skipped);
     }
     let mut seen = BTreeSet::new();
     let absolute = |e: std::io::Error| Failure::because("path", "find the file", &e).hint("give the path of a video file");
     let all: Vec<PathBuf> = files.iter().map(std::path::absolute).collect::<Result<_, _>>().map_err(absolute)?;
-    Ok(all.into_iter().filter(|file| seen.insert(file.clone())).collect())
+    let files = all.into_iter().filter(|file| seen.insert(file.clone())).collect();
+    // What one name leaves out another may mean.
+    skipped.retain(|skipped: &Skipped| std::path::absolute(&skipped.path).is_ok_and(|path| !seen.contains(&path)));
+    Ok(Found { files, skipped })
 }
 
-fn fitting(pattern: &str) -> Outcome<Vec<PathBuf>> {
+fn fitting(pattern: &str) -> Outcome<Found> {
     let wrong = |e: &(dyn std::error::Error + 'static)| {
         Failure::because("pattern", "read the pattern", e).hint("for example '/archive/*/*.mp4'")
     };
-    let mut files = Vec::new();
+    let mut all = Found::default();
     for found in glob::glob(pattern).map_err(|e| wrong(&e))? {
-        let found = found.map_err(|e| wrong(&e))?;
-        if found.is_file() {
-            files.push(found);
+        let path = found.map_err(|e| wrong(&e))?;
+        if path.is_file() {
+            all.files.push(path);
+        } else {
+            let why = if path.is_dir() { FOLDER } else { SPECIAL };
+            all.skipped.push(Skipped { path, why });
         }
     }
-    Ok(files)
+    Ok(all)
 }
 
-fn videos(folder: &Path) -> Outcome<Vec<PathBuf>> {
+fn videos(folder: &Path) -> Outcome<Found> {
     let failed = |e: std::io::Error| {
         Failure::because("folder", "list the folder", &e).hint("check that you may read it and what is in it")
     };
-    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+    let (mut all, mut folders) = (Found::default(), vec![folder.to_owned()]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let (path, kind) = (entry.path(), entry.file_type().map_err(failed)?);
-            if kind.is_dir() {
+            let why = if kind.is_dir() {
                 folders.push(path);
-            } else if kind.is_file() && is_video(&path) {
-                files.push(path);
-            }
+                continue;
+            } else if kind.is_symlink() {
+                LINK
+            } else if !kind.is_file() {
+                SPECIAL
+            } else if is_video(&path) {
+                all.files.push(path);
+                continue;
+            } else {
+                ENDING
+            };
+            all.skipped.push(Skipped { path, why });
         }
     }
-    files.sort();
-    Ok(files)
+    all.files.sort();
+    all.skipped.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(all)
 }
 
 fn is_video(path: &Path) -> bool {
@@ -157,17 +197,27 @@ mod tests {
     }
 
     #[test]
-    fn folders_and_patterns_name_the_videos_in_them_once_and_in_order() {
+    fn folders_and_patterns_name_the_videos_in_them_once_and_in_order_and_what_they_leave_out() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("deep")).unwrap();
-        for name in ["b.MP4", "a.mkv", "notes.txt", "deep/c.avi"] {
+        for name in ["b.MP4", "a.mkv", "notes.txt", "deep/c.avi", "deep/d.mjpeg"] {
             std::fs::write(dir.path().join(name), b"x").unwrap();
         }
-        let names = |paths: &[PathBuf]| -> Vec<String> {
-            paths.iter().map(|p| p.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned()).collect()
-        };
-        assert_eq!(names(&expand(&[dir.path().into(), dir.path().join("a.mkv")]).unwrap()), ["a.mkv", "b.MP4", "deep/c.avi"]);
-        assert_eq!(names(&expand(&[dir.path().join("*.m*")]).unwrap()), ["a.mkv"]);
+        std::os::unix::fs::symlink("a.mkv", dir.path().join("link.mkv")).unwrap();
+        std::os::unix::fs::symlink("deep", dir.path().join("tree")).unwrap();
+        let name = |path: &Path| path.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned();
+        let names = |found: &Found| found.files.iter().map(|p| name(p)).collect::<Vec<_>>();
+        let left = |found: &Found| found.skipped.iter().map(|s| (name(&s.path), s.why)).collect::<Vec<_>>();
+        let all = expand(&[dir.path().into(), dir.path().join("a.mkv")]).unwrap();
+        assert_eq!(names(&all), ["a.mkv", "b.MP4", "deep/c.avi", "deep/d.mjpeg"]);
+        let want = [("link.mkv", LINK), ("notes.txt", ENDING), ("tree", LINK)].map(|(name, why)| (name.to_owned(), why));
+        assert_eq!(left(&all), want);
+        let named = expand(&[dir.path().into(), dir.path().join("link.mkv")]).unwrap();
+        assert_eq!((names(&named).len(), left(&named)), (5, want[1..].to_vec()));
+        let fits = expand(&[dir.path().join("*.m*")]).unwrap();
+        assert_eq!((names(&fits), left(&fits)), (vec!["a.mkv".to_owned(), "link.mkv".to_owned()], vec![]));
+        let fits = expand(&[dir.path().join("[ad]*")]).unwrap();
+        assert_eq!((names(&fits), left(&fits)), (vec!["a.mkv".to_owned()], vec![("deep".to_owned(), FOLDER)]));
         assert!(expand(&[dir.path().join("*.mov")]).is_err());
         // What is not there, the server says.
         assert_eq!(names(&expand(&[dir.path().join("none.mp4")]).unwrap()), ["none.mp4"]);

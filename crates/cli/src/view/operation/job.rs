@@ -19,6 +19,8 @@ pub(crate) struct JobView {
     sample_fps: f64,
     keyframes_only: bool,
     keep_readable: bool,
+    /// Pictures a second of a file without a clock, as stated.
+    stated_fps: Option<f64>,
     /// Seconds of footage.
     pub(crate) done_s: f64,
     pub(crate) total_s: Option<f64>,
@@ -64,6 +66,7 @@ impl From<v1::Job> for JobView {
             sample_fps: settings.sample_fps,
             keyframes_only: settings.keyframes_only,
             keep_readable: settings.keep_readable,
+            stated_fps: Some(settings.stated_fps).filter(|fps| *fps > 0.0),
             done_s: times::seconds(p.done).unwrap_or_default(),
             total_s: times::seconds(p.total),
             elapsed_s: times::seconds(p.elapsed).unwrap_or_default(),

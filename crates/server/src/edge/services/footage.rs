@@ -21,7 +21,7 @@ use crate::{
         status::{Fault, status},
     },
     jobs::{
-        JobFailure, JobSettings, finished,
+        JobFailure, JobSettings, NO_CLOCK, finished,
         footage_files::{Alive, FootageRoots, digest},
     },
     record::log::sealed,
@@ -66,7 +66,8 @@ impl FootageService for Api {
                 if permission == Permission::Own && !roots.has(&agency) {
                     return Err(no_file(&path));
                 }
-                let footage = self.0.jobs.files.run(move |alive| inspect(&roots, &agency, &path, alive)).await?;
+                let stated = settings.stated_fps.is_some();
+                let footage = self.0.jobs.files.run(move |alive| inspect(&roots, &agency, &path, stated, alive)).await?;
                 let new = NewJob { camera: camera.id, footage, path: request.path, start, settings: settings.to_text() };
                 Ok(self.0.jobs.add(&new).await?)
             })
@@ -270,6 +271,11 @@ impl Api {
                 "ask for 0.1 to 60",
             ));
         }
+        let stated_fps = Some(given.stated_fps).filter(|fps| *fps != 0.0);
+        if stated_fps.is_some_and(|fps| !(0.01..=240.0).contains(&fps)) {
+            let message = format!("no footage has {} pictures a second", given.stated_fps);
+            return Err(Fault::invalid("stated_fps", message, "state 0.01 to 240, as the recorder was set"));
+        }
         let uncertainty = proto::duration_from("start_uncertainty", uncertainty)?.unwrap_or(START_UNCERTAINTY);
         Ok(JobSettings {
             sample_fps,
@@ -279,6 +285,7 @@ impl Api {
             // How far a damaged file can be read, only reading it from its beginning shows.
             length_us: None,
             segment_s: if given.keep_readable { 0 } else { self.0.config.segment_seconds },
+            stated_fps,
         })
     }
 
@@ -318,6 +325,7 @@ impl Api {
                 sample_fps: s.sample_fps,
                 keyframes_only: s.keyframes_only,
                 keep_readable: s.keep_readable,
+                stated_fps: s.stated_fps.unwrap_or_default(),
             }),
             state: state_message(&job.state).into(),
             progress: Some(progress),
@@ -361,11 +369,17 @@ fn start(request: &v1::AddFootageRequest) -> Result<CaptureTime, Fault> {
 }
 
 /// The file's digest, if it is footage at all. What only reading it to the end can tell is the job's to say.
-fn inspect(roots: &FootageRoots, agency: &AgencyId, path: &Path, alive: &Alive) -> Result<FootageDigest, Fault> {
+/// `stated`: how many pictures a second it has where it has no clock.
+fn inspect(roots: &FootageRoots, agency: &AgencyId, path: &Path, stated: bool, alive: &Alive) -> Result<FootageDigest, Fault> {
     let footage = roots.open(agency, path).map_err(|_| no_file(path))?;
     alive.tick();
-    if let Err(error) = media::probe_footage(&footage) {
-        refuse(&error)?;
+    match media::probe_footage(&footage) {
+        Ok(info) if info.clockless && !stated => {
+            let message = JobFailure::without_a_clock(path).message;
+            return Err(Fault::Caller { code: Code::InvalidArgument, reason: "no_clock", message, hint: NO_CLOCK });
+        }
+        Ok(_) => {}
+        Err(error) => refuse(&error)?,
     }
     alive.tick();
     digest(&footage, alive).map_err(|e| match e {
