@@ -61,7 +61,7 @@ class Units(unittest.TestCase):
             self.assertIn(command(words), COMMANDS, name)
             for variable in environment:
                 self.assertTrue(variable in OTHERS | VARIABLES, f"{name}: {variable}")
-            self.assertEqual(environment["SIGHTLINE_HOME"], "/var/lib/" + unit["Service"]["StateDirectory"])
+            self.assertEqual(environment["SIGHTLINE_HOME"], "/var/lib/" + unit["Service"]["StateDirectory"].split()[0])
             self.assertEqual(environment["SIGHTLINE_CACHE"], "/var/cache/" + unit["Service"]["CacheDirectory"])
             for variable in re.findall(r"\$\{(\w+)\}", unit["Service"]["ExecStart"]):
                 self.assertIn("EnvironmentFile", unit["Service"], f"{name}: where does {variable} come from?")
