@@ -119,7 +119,7 @@ class Tree(unittest.TestCase):
         users = re.findall(r"^u (\w+) - \".*\" (\S+)", (ROOT / "deploy/debian/sightline.sysusers").read_text(), re.M)
         folders = re.findall(r"^d (\S+) \d+ (\w+) (\w+)", (ROOT / "deploy/debian/sightline.tmpfiles").read_text(), re.M)
         self.assertEqual(users, [("sightline", "/var/lib/sightline")])
-        self.assertEqual([f[0] for f in folders], ["/var/lib/sightline", "/var/lib/sightline-mark", "/var/cache/sightline"])
+        self.assertEqual([f[0] for f in folders], ["/var/lib/sightline", "/var/lib/sightline-mark", "/run/sightline", "/var/cache/sightline"])
         states = {"sightline": "sightline sightline-mark", "sightline-ingest": "sightline"}
         for path in (ROOT / "deploy/systemd").glob("*.service"):
             unit = configparser.ConfigParser(strict=False, interpolation=None, comment_prefixes="#", delimiters="=")
@@ -128,6 +128,18 @@ class Tree(unittest.TestCase):
             self.assertEqual(unit["Service"]["User"], "sightline", path.name)
             # The log's high-water mark has a folder that is no part of the home folder; a worker has no log.
             self.assertEqual(unit["Service"]["StateDirectory"], states[path.stem], path.name)
+
+
+class HandOut(unittest.TestCase):
+    def test_keys_are_handed_out_from_where_nobody_else_deletes_them(self):
+        """systemd deletes an account's files in /dev/shm when its unit stops."""
+        said = 0
+        for path in [*(ROOT / "deploy").rglob("*"), *(ROOT / "docs").glob("*.md"), ROOT / "README.md"]:
+            if path.is_file():
+                for place in re.findall(r"--hand-out (/\S+?)[`\"\s]", path.read_text()):
+                    said += 1
+                    self.assertIn(place, {"/run/sightline/hand-out", "/hand-out/keys"}, path)
+        self.assertGreaterEqual(said, 4)
 
 
 class Scripts(unittest.TestCase):
