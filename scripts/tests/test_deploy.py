@@ -3,7 +3,10 @@
 import configparser
 import pathlib
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 import tomllib
 import unittest
 import urllib.parse
@@ -36,6 +39,10 @@ def units():
         yield path.name, unit, dict(environment)
 
 
+def analyze(*words):
+    return subprocess.run(["systemd-analyze", *words], capture_output=True, text=True)
+
+
 def command(words):
     """A command of the program, as its subcommand is called in the sources."""
     return words[0].title()
@@ -61,11 +68,26 @@ class Units(unittest.TestCase):
             self.assertIn(command(words), COMMANDS, name)
             for variable in environment:
                 self.assertTrue(variable in OTHERS | VARIABLES, f"{name}: {variable}")
-            self.assertEqual(environment["SIGHTLINE_HOME"], "/var/lib/" + unit["Service"]["StateDirectory"])
+            self.assertEqual(environment["SIGHTLINE_HOME"], "/var/lib/" + unit["Service"]["StateDirectory"].split()[0])
             self.assertEqual(environment["SIGHTLINE_CACHE"], "/var/cache/" + unit["Service"]["CacheDirectory"])
             for variable in re.findall(r"\$\{(\w+)\}", unit["Service"]["ExecStart"]):
                 self.assertIn("EnvironmentFile", unit["Service"], f"{name}: where does {variable} come from?")
         self.assertEqual(sorted(seen), ["ingest", "serve"])
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd is not installed")
+    def test_systemd_understands_every_line_and_finds_them_confined(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for path in sorted((DEPLOY / "systemd").glob("*.service")):
+                # The program need not be installed here.
+                staged = pathlib.Path(folder) / path.name
+                staged.write_text(path.read_text().replace("/usr/local/bin/sightline", "/usr/bin/true"))
+                told = analyze("verify", "--man=no", staged)
+                # It also tells of other units of this machine.
+                said = [line for line in (told.stdout + told.stderr).splitlines() if path.name in line]
+                self.assertEqual(said, [])
+                # In tenths, from 0 (all is closed) to 100.
+                told = analyze("security", "--offline=true", "--threshold=20", "--no-pager", staged)
+                self.assertEqual(told.returncode, 0, f"{path.name}: {told.stdout[-200:]}{told.stderr}")
 
     def test_they_are_hardened_and_give_the_program_time_to_stop(self):
         wanted = {

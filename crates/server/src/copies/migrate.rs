@@ -140,7 +140,7 @@ pub async fn migrate(from: &Home, to: &Path, mut progress: impl FnMut(&str, u64)
     // These may have grown here already, and are checked when the log is opened.
     copy_folder(&from.log(), &home.log(), Before::Kept)?;
     let (source_mark, mark) = (mark::place(from, &source_config.log), mark::place(&home, &config.log));
-    for source_mark in [Some(source_mark.clone()), mark::earlier(from, &source_mark)].into_iter().flatten() {
+    for source_mark in std::iter::once(source_mark.clone()).chain(mark::earlier(from, &source_mark)) {
         copy_file(&source_mark, &mark, Before::Kept)?;
     }
 

@@ -436,7 +436,7 @@ async fn go_on(
     Ok(entries)
 }
 
-/// What the high-water mark of the folder's place knows; more than is here stops it.
+/// What the high-water marks of the folder's place know; more than is here stops it.
 fn check_mark(
     home: &Home,
     config: &Config,
@@ -444,14 +444,18 @@ fn check_mark(
     tiles: &FileTiles,
     head: TreeHead,
 ) -> Result<Option<TreeHead>, RestoreError> {
-    let path = mark::place(home, &config.log);
-    let by = || path.display().to_string();
-    let Some(seen) = checked(trust, &path)? else { return Ok(None) };
-    if seen.size > head.size {
-        return Err(LogFault::Older { have: head.size, seen: seen.size, by: by() }.into());
+    let place = mark::place(home, &config.log);
+    let mut newest: Option<TreeHead> = None;
+    for path in std::iter::once(place.clone()).chain(mark::earlier(home, &place)) {
+        let by = || path.display().to_string();
+        let Some(seen) = checked(trust, &path)? else { continue };
+        if seen.size > head.size {
+            return Err(LogFault::Older { have: head.size, seen: seen.size, by: by() }.into());
+        }
+        check_beginning(tiles, &seen, &head, by)?;
+        newest = newest.filter(|other| other.size >= seen.size).or(Some(seen));
     }
-    check_beginning(tiles, &seen, &head, by)?;
-    Ok(Some(seen))
+    Ok(newest)
 }
 
 /// As retention does, a clock that leapt is not believed until somebody says that it is right.

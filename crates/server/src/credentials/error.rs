@@ -33,6 +33,8 @@ pub enum DeploymentError {
     Taken(PathBuf),
     #[error("{} is there already", .0.display())]
     HandedOut(PathBuf),
+    #[error("systemd deletes what an account has in {} when its service stops or its last session ends", .0.display())]
+    Cleared(PathBuf),
     #[error(transparent)]
     Mode(#[from] LockError),
     #[error(transparent)]
@@ -50,6 +52,9 @@ impl DeploymentError {
             Self::SameOrganisation(_) | Self::Organisation(..) | Self::Unclear(..) => "choose other organisations",
             Self::HandedOut(_) => {
                 "name another folder for what is handed out with `--hand-out DIR`; if it is of an `init` that was cut off, remove it"
+            }
+            Self::Cleared(_) => {
+                "the only copy of the authority's key would be gone: name a folder elsewhere with `--hand-out DIR`; /run is in memory too"
             }
             Self::Taken(_) => "choose another name, or revoke it first: `sightline identity revoke`",
             Self::Pki(PkiError::Read { .. }) => {

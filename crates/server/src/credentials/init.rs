@@ -71,6 +71,9 @@ impl Deployment {
         if scratch.root().exists() {
             fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
         }
+        if let Some(cleared) = options.hand_out.as_ref().filter(|folder| is_cleared(folder)) {
+            return Err(DeploymentError::Cleared(cleared.clone()));
+        }
         if let Some(taken) = options.hand_out.as_ref().filter(|folder| folder.exists()) {
             return Err(DeploymentError::HandedOut(taken.clone()));
         }
@@ -84,6 +87,14 @@ impl Deployment {
         fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
         Ok(Self { home: home.clone(), identities })
     }
+}
+
+/// Where `RemoveIPC=` of units, and of sessions, deletes whatever the account has.
+fn is_cleared(folder: &Path) -> bool {
+    let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    // It is not there yet, and may be reached by a link.
+    let reached = whole.ancestors().find_map(|above| above.canonicalize().ok());
+    whole.starts_with("/dev/shm") || reached.is_some_and(|above| above.starts_with("/dev/shm"))
 }
 
 /// The authority's folder among those that are handed out.
@@ -232,6 +243,19 @@ mod tests {
         let other = Home::new(dir.path().join("other"));
         assert!(matches!(Deployment::init(&other, &options), Err(DeploymentError::HandedOut(_))));
         assert!(!other.pki().exists());
+    }
+
+    #[test]
+    fn keys_are_not_handed_out_where_systemd_deletes_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path().join("home"));
+        std::os::unix::fs::symlink("/dev/shm", dir.path().join("memory")).unwrap();
+        for place in ["/dev/shm/hand-out".into(), "/dev/shm/a/b".into(), dir.path().join("memory/hand-out")] {
+            let options = InitOptions { hand_out: Some(place.clone()), ..InitOptions::default() };
+            let error = Deployment::init(&home, &options).unwrap_err();
+            assert!(matches!(error, DeploymentError::Cleared(_)), "{error:?}");
+            assert!(!home.pki().exists() && !place.exists());
+        }
     }
 
     #[test]

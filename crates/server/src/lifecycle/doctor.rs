@@ -467,7 +467,9 @@ async fn log(home: &Home, config: &Config, catalogue: &Catalogue) -> Vec<Finding
     } else {
         Finding::ok(what, format!("{have} entries, {signed} of them signed"))
     }];
-    let path = mark::place(home, &config.log);
+    // Between an upgrade and the next start it lies where it did before.
+    let place = mark::place(home, &config.log);
+    let path = mark::earlier(home, &place).into_iter().filter(|_| !place.exists()).find(|path| path.exists()).unwrap_or(place);
     found.push(match checked(&trust, &path) {
         Ok(Some(seen)) if seen.size > have => {
             let says = format!("{} has seen {} entries, and the catalogue has {have}", path.display(), seen.size);

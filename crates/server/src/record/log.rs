@@ -117,7 +117,7 @@ impl Log {
         let earlier = mark::earlier(home, &high_water);
         let trust = Trust::knowing(signer.key().clone(), keys.clone());
         let checkpoint = checked(&trust, &tiles.checkpoint())?;
-        let marks = [Some(high_water.clone()), earlier.clone()].into_iter().flatten();
+        let marks = std::iter::once(high_water.clone()).chain(earlier.iter().cloned());
         let marks = marks.map(|path| Ok((checked(&trust, &path)?, path))).collect::<Result<Vec<_>, LogFault>>()?;
         let have = catalogue.audit_len().await?;
         // A home folder that has never had the log joins others at one database; they have their marks.
@@ -170,8 +170,8 @@ impl Log {
         let note = log.state().note.clone();
         log.write_checkpoint(&note).await?;
         // Only now that the new one has what it said.
-        if let Some(path) = earlier.filter(|path| path.exists()) {
-            std::fs::remove_file(&path).map_err(|source| LogFault::Io { action: "remove", path, source })?;
+        for path in earlier {
+            mark::forget(&path).map_err(|source| LogFault::Io { action: "remove", path, source })?;
         }
         Ok(log)
     }

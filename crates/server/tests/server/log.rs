@@ -303,6 +303,47 @@ async fn the_high_water_mark_lies_beside_the_home_folder_and_one_inside_is_taken
     assert!(deployed.check().await.clean);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_its_own_has_the_high_water_mark_and_every_mark_of_before_counts() {
+    let mut deployed = Deployed::with_cameras().await;
+    let home = deployed.home.root().to_owned();
+    let (beside, inside) = (home.with_extension("high-water"), home.join("log.high-water"));
+    let folder = home.with_file_name("home-mark");
+    let own = folder.join("log.high-water");
+    let older = home.with_extension("older");
+    deployed.stop().await;
+    copy_folder(&home, &older);
+    deployed.again().await;
+    fill(&deployed, 3).await;
+    deployed.stop().await;
+
+    // A package makes the folder: a mark beside it that knows more still counts.
+    fs::create_dir(&folder).unwrap();
+    let newest = home.with_extension("newest");
+    fs::rename(&home, &newest).unwrap();
+    copy_folder(&older, &home);
+    let error = Server::start(&deployed.home, config(&deployed.home)).await.unwrap_err();
+    let ServeError::Store(StoreError::Log(LogFault::Older { by, .. })) = &error else { panic!("{error:?}") };
+    assert!(by.ends_with("home.high-water"), "{by}");
+    assert!(beside.exists() && !own.exists(), "nothing was changed");
+
+    // The newest copy takes over both that were before, and goes on in the folder.
+    fs::remove_dir_all(&home).unwrap();
+    fs::rename(&newest, &home).unwrap();
+    fs::copy(&beside, &inside).unwrap();
+    deployed.again().await;
+    assert!(own.exists() && !beside.exists() && !inside.exists());
+    assert!(deployed.check().await.clean);
+    fill(&deployed, 3).await;
+    deployed.stop().await;
+
+    fs::remove_dir_all(&home).unwrap();
+    copy_folder(&older, &home);
+    let error = Server::start(&deployed.home, config(&deployed.home)).await.unwrap_err();
+    let ServeError::Store(StoreError::Log(LogFault::Older { by, .. })) = &error else { panic!("{error:?}") };
+    assert_eq!(Path::new(by), own);
+}
+
 pub(super) fn copy_folder(from: &Path, to: &Path) {
     std::os::unix::fs::DirBuilderExt::mode(fs::DirBuilder::new().recursive(true), 0o700).create(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(|e| e.unwrap()) {

@@ -10,13 +10,17 @@ use crate::{config::LogConfig, deployment::Home};
 /// Its name in the home folder, where it was before there was a place beside it.
 const INSIDE: &str = "log.high-water";
 
-/// Where the mark is, or will be: what the configuration names, else beside the home folder, else in it.
+/// Where the mark is, or will be: what the configuration names, else in a folder of its own beside the home folder where there is one
+/// (a package makes it, since a service may write nowhere else), else beside the home folder, else in it.
 pub(crate) fn place(home: &Home, config: &LogConfig) -> PathBuf {
     if !config.high_water.as_os_str().is_empty() {
         return home.root().join(&config.high_water);
     }
     let inside = home.root().join(INSIDE);
-    let Some(beside) = beside(home.root()) else { return inside };
+    let Some(beside) = beside(home.root(), ".high-water") else { return inside };
+    if let Some(folder) = own_folder(home) {
+        return folder.join(INSIDE);
+    }
     if beside.exists() || may_write(&beside) {
         return beside;
     }
@@ -27,17 +31,34 @@ pub(crate) fn place(home: &Home, config: &LogConfig) -> PathBuf {
     inside
 }
 
-/// Where an earlier version kept it, unless it still belongs there.
-pub(crate) fn earlier(home: &Home, place: &Path) -> Option<PathBuf> {
-    let inside = home.root().join(INSIDE);
-    (inside != place).then_some(inside)
+/// Where it was before, unless it still belongs there: in the home folder, and beside it before it had a folder of its own.
+pub(crate) fn earlier(home: &Home, place: &Path) -> Vec<PathBuf> {
+    let folder = own_folder(home).filter(|folder| place.starts_with(folder));
+    let beside = folder.and_then(|_| beside(home.root(), ".high-water"));
+    [Some(home.root().join(INSIDE)), beside].into_iter().flatten().filter(|path| path != place).collect()
 }
 
-fn beside(root: &Path) -> Option<PathBuf> {
+/// Deletes a mark of before. One that may not be deleted tells the truth all the same: it is older than its successor.
+pub(crate) fn forget(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound || may_not(&error) => Ok(()),
+        done => done,
+    }
+}
+
+fn own_folder(home: &Home) -> Option<PathBuf> {
+    beside(home.root(), "-mark").filter(|folder| folder.is_dir())
+}
+
+fn beside(root: &Path, ending: &str) -> Option<PathBuf> {
     let root = root.canonicalize().ok()?;
     let mut name = root.file_name()?.to_owned();
-    name.push(".high-water");
+    name.push(ending);
     Some(root.parent()?.join(name))
+}
+
+fn may_not(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 /// Tries it: permissions alone do not say.
@@ -48,6 +69,6 @@ fn may_write(path: &Path) -> bool {
     let made = fs::OpenOptions::new().write(true).create(true).truncate(true).open(&trial);
     match made {
         Ok(_) => fs::remove_file(&trial).is_ok(),
-        Err(error) => !matches!(error.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem),
+        Err(error) => !may_not(&error),
     }
 }
