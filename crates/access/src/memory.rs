@@ -17,14 +17,17 @@ struct Kept {
 }
 
 impl MemoryLog {
+    /// An empty log that takes entries.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// All entries, the first first.
     pub fn entries(&self) -> Vec<AuditEntry> {
         self.lock().entries.iter().map(|(_, e)| e.clone()).collect()
     }
 
+    /// The receipts of all entries, the first first.
     pub fn receipts(&self) -> Vec<AuditReceipt> {
         self.lock().entries.iter().map(|(r, _)| r.clone()).collect()
     }
@@ -59,6 +62,9 @@ impl AuditLog for MemoryLog {
 
 impl Charge {
     /// The (queries, results) spent after this, given those before.
+    ///
+    /// # Errors
+    /// [`AuditError::Exhausted`] where the sum would be more than the case may take. Nothing is spent then.
     pub fn book(self, (queries, results): (u64, u64)) -> Result<(u64, u64), AuditError> {
         match self {
             Self::Take { queries: q, results: r, within } => {

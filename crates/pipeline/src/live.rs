@@ -19,12 +19,17 @@ use crate::{
 /// A camera to watch.
 #[derive(Debug, Clone)]
 pub struct LiveTask {
+    /// The camera.
     pub camera: CameraId,
+    /// Who owns it.
     pub agency: AgencyId,
+    /// Where its stream is.
     pub source: RtspSource,
+    /// Which frames are looked at.
     pub sampling: Sampling,
     /// A confirmed track is published at once whatever this says of it.
     pub scene: SceneOptions,
+    /// How long it may be silent, and show no picture.
     pub patience: Patience,
 }
 
@@ -49,6 +54,7 @@ impl Default for Patience {
 /// What a camera is doing and has done since it is being watched.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LiveStatus {
+    /// Whether it is connected, and what it waits for.
     pub state: CameraState,
     /// Since when it is in this state.
     pub since: ReceiveTime,
@@ -59,22 +65,26 @@ pub struct LiveStatus {
     pub fps: f64,
     /// Frames a second that left the decoder over the same time.
     pub fps_decoded: f64,
+    /// How far its clock is from ours. `None`: not known yet.
     pub clock: Option<CameraClock>,
     /// Connections lost.
     pub losses: u64,
     /// Of all connections.
     pub frames: FrameCounts,
+    /// What was found.
     pub scene: SceneStats,
 }
 
 /// Frames of one camera since it is being watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FrameCounts {
+    /// Frames that left the decoder.
     pub decoded: u64,
     /// Not wanted by the sampling rate.
     pub dropped_by_rate: u64,
     /// Displaced by a newer one while the machine was busy.
     pub dropped_late: u64,
+    /// Frames that the detector was shown.
     pub looked_at: u64,
 }
 

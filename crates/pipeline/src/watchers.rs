@@ -17,7 +17,9 @@ use crate::{LiveStatus, LiveTask, Patience, SceneOptions, SightingSink, VisionPo
 /// What is wanted of a camera. Another value replaces what the camera was doing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Watch {
+    /// Who owns the camera.
     pub agency: AgencyId,
+    /// Where its stream is.
     pub source: RtspSource,
     /// Under which lease; 0 for none.
     pub epoch: u64,
@@ -30,7 +32,9 @@ pub struct Watch {
 /// By its owner, for now or for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blocked {
+    /// For now: until they resume it.
     Paused,
+    /// For good.
     Revoked,
 }
 
@@ -71,6 +75,7 @@ impl fmt::Debug for Watchers {
 }
 
 impl Watchers {
+    /// Watches nothing yet.
     pub fn new(sampling: Sampling, patience: Patience) -> Self {
         Self { settings: Mutex::new((sampling, patience)), watched: Mutex::default(), broken: Mutex::default() }
     }

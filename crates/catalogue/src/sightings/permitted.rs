@@ -19,11 +19,19 @@ const OF_CASE: &str = "(NOT EXISTS (SELECT 1 FROM held WHERE held.id = sighting.
       OR EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id AND case_id = $1))";
 
 impl Catalogue {
+    /// A sighting, where the permit covers it. `None` where it does not, or there is none: the two are not told
+    /// apart.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn sighting_for(&self, permit: &CasePermit, id: SightingId) -> Result<Option<Sighting>, CatalogueError> {
         Ok(self.sightings_for(permit, &[id]).await?.pop())
     }
 
     /// As [`Self::sighting_for`], in any order.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn sightings_for(&self, permit: &CasePermit, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
         let mut found = self.of_case(permit.case(), ids).await?;
         found.retain(|sighting| permit.covers_example(sighting));
@@ -32,6 +40,9 @@ impl Catalogue {
 
     /// As [`Self::sightings_for`]; of those that are `wanted` also the vector by this model, its own or one that is kept. Never
     /// another model's.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn with_vectors_for(
         &self,
         permit: &CasePermit,
@@ -60,6 +71,9 @@ impl Catalogue {
 
     /// What was stored after a change, in its order, of at most `limit` changes: as [`Self::sightings_for`], with vectors by this
     /// model. And the last change that was looked at; `None`: there is none after it.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn new_for(
         &self,
         permit: &CasePermit,
@@ -81,6 +95,9 @@ impl Catalogue {
 
     /// The redacted crop as JPEG, as [`redact::RedactedCrop::decode`] reads it; `None` also where what is stored is not a crop of
     /// ours.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database or the crop can't be read.
     pub async fn crop_for(&self, permit: &CasePermit, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
         // The row is read once: it says both whether the case covers the sighting and which crop is its own.
         let Some(row) = self.rows_of_case(permit.case(), &[id], &format!("{COLUMNS}, day, salt, digests")).await?.pop() else {
@@ -93,6 +110,9 @@ impl Catalogue {
     }
 
     /// What somebody asked to look at under a case, for the gate to decide about: there is no permit yet.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn sighting_to_decide(&self, case: &CaseId, id: SightingId) -> Result<Option<Undecided>, CatalogueError> {
         Ok(self.of_case(case, &[id]).await?.pop().map(Undecided::new))
     }

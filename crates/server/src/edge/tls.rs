@@ -59,18 +59,25 @@ const TOLD_WITHIN: Duration = Duration::from_secs(10);
 /// Why the server's certificates can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
+    /// A file is not PEM, or can't be read.
     #[error("read {}", file.display())]
     Pem {
+        /// The file.
         file: PathBuf,
+        /// What is wrong with it.
         #[source]
         source: rustls::pki_types::pem::Error,
     },
+    /// The authority that clients are held against can't be used.
     #[error("the client certificate authority in {} can't be used", file.display())]
     Authority {
+        /// Its file.
         file: PathBuf,
+        /// What is wrong with it.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The server's own certificate can't be used. Says what is wrong with it.
     #[error("the server certificate and its key can't be used")]
     Server(#[source] rustls::Error),
 }

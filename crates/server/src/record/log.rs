@@ -318,6 +318,9 @@ impl AuditLog for Log {
 }
 
 /// Whom to believe of a deployment's log: its key, and what is known of those before.
+///
+/// # Errors
+/// [`LogFault`] where the key or its introductions can't be read.
 pub fn log_trust(home: &crate::deployment::Home) -> Result<Trust, LogFault> {
     let key = log_key(home)?;
     let known = read_introductions(&home.log_introductions(), key.name())?;
@@ -325,6 +328,9 @@ pub fn log_trust(home: &crate::deployment::Home) -> Result<Trust, LogFault> {
 }
 
 /// The verifier key of a deployment's log.
+///
+/// # Errors
+/// [`LogFault::Io`] where the file can't be read; [`LogFault::Key`] where it is no key.
 pub fn log_key(home: &crate::deployment::Home) -> Result<NoteKey, LogFault> {
     read_key(&public_half(&home.log_key()))
 }

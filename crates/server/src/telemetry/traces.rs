@@ -23,6 +23,9 @@ pub struct Traces(SdkTracerProvider);
 
 impl Traces {
     /// Within a Tokio runtime. Connects when there is something to send, and again whenever the collector comes back.
+    ///
+    /// # Errors
+    /// [`TraceError`] where the address is none.
     pub fn new(otlp: &str) -> Result<Self, TraceError> {
         let exporter = SpanExporter::builder().with_tonic().with_endpoint(otlp).build();
         let exporter = exporter.map_err(|e| TraceError(Box::new(e)))?;

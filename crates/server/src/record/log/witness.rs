@@ -43,6 +43,9 @@ type Refused = (StatusCode, String);
 
 impl Witness {
     /// `folder` keeps the last checkpoint of each log; losing it means vouching for nothing that was before.
+    ///
+    /// # Errors
+    /// [`LogFault::Kinds`] where a key is of the wrong kind, or there is no log.
     pub fn new(signer: NoteSigner, logs: Vec<NoteKey>, folder: PathBuf) -> Result<Self, LogFault> {
         let kinds = signer.key().kind() == KeyKind::Witness && logs.iter().all(|l| l.kind() == KeyKind::Log);
         if !kinds || logs.is_empty() {
@@ -52,6 +55,7 @@ impl Witness {
         Ok(Self { signer, logs, folder, alone: Mutex::new(()) })
     }
 
+    /// The public key that it signs with.
     pub fn key(&self) -> &NoteKey {
         self.signer.key()
     }
@@ -68,6 +72,9 @@ impl Witness {
     }
 
     /// Answers `add-checkpoint`: the cosignature, or a status and what is wrong. `time` in seconds of POSIX.
+    ///
+    /// # Errors
+    /// A status of HTTP and what is wrong; nothing is signed then.
     pub fn add_checkpoint(&self, request: &str, time: u64) -> Result<String, (StatusCode, String)> {
         let bad = |what: &str| (StatusCode::BAD_REQUEST, what.to_owned());
         let (head, note) = request.split_once("\n\n").ok_or_else(|| bad("there is no checkpoint"))?;
