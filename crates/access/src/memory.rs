@@ -1,6 +1,7 @@
-use std::{collections::BTreeMap, sync::Mutex};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use types::CaseId;
 
 use crate::{AuditEntry, AuditError, AuditLog, AuditReceipt, Charge};
@@ -37,8 +38,8 @@ impl MemoryLog {
         self.lock().broken = broken;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock()
     }
 }
 

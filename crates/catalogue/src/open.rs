@@ -1,8 +1,6 @@
-use std::{
-    fmt,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::{fmt, path::Path, sync::Arc};
+
+use parking_lot::Mutex;
 
 use crate::{
     CatalogueError,

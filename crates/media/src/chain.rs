@@ -1,11 +1,12 @@
 //! The elements between a source and the reader.
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
+use std::sync::{Arc, atomic::Ordering};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
+use parking_lot::Mutex;
 
 use crate::{
     MediaError, Sampling, allowed,
@@ -167,7 +168,7 @@ impl Chain {
             if shared.span.as_ref().is_some_and(|span| !span.wants(running.map(Into::into))) {
                 return gst::PadProbeReturn::Drop;
             }
-            let mut gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut gate = gate.lock();
             let Some(passed) = gate.pass(running, buffer.duration(), &shared) else { return gst::PadProbeReturn::Drop };
             if let Some(pts) = passed.new_running.and_then(|running| position(pad, running, &shared)) {
                 buffer.make_mut().set_pts(pts);

@@ -2,14 +2,12 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     time::Duration,
 };
 
 use gstreamer as gst;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{replay::LEAD, replayed::Span};
 
@@ -88,7 +86,7 @@ impl Shared {
     }
 
     pub(crate) fn found(&self) -> MutexGuard<'_, Found> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+        self.found.lock()
     }
 
     pub(crate) fn count(counter: &AtomicU64) {
@@ -98,7 +96,7 @@ impl Shared {
     /// A frame is wanted, and on its way to the reader.
     pub(crate) fn sample(&self, running: Duration) {
         Self::count(&self.sampled);
-        let mut on_their_way = self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut on_their_way = self.on_their_way.lock();
         on_their_way.push_back(running);
         // The reader is far behind: what is this old does not wait any more.
         if on_their_way.len() > 4 * WAITING as usize {
@@ -109,7 +107,7 @@ impl Shared {
 
     /// A frame is returned: those before it never will be.
     pub(crate) fn deliver(&self, running: Duration) {
-        let mut on_their_way = self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut on_their_way = self.on_their_way.lock();
         let until_it = on_their_way.partition_point(|at| *at <= running);
         on_their_way.drain(..until_it);
         self.dropped_late.fetch_add(until_it.saturating_sub(1) as u64, Ordering::Relaxed);

@@ -2,11 +2,11 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Condvar, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use media::{Backoff, CameraClock, CameraEvent, CameraState, FrameReader, MediaError, ReaderStats, RtspSource, Sampling};
+use parking_lot::{Condvar, Mutex};
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, Frame, MediaTime, ReceiveTime, Size};
 use vision::Vision;
@@ -168,8 +168,8 @@ impl VisionPool {
 
     /// Waits for a free bundle and lends it to `look`.
     pub fn with<T>(&self, look: impl FnOnce(&mut Vision) -> T) -> T {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self.returned.wait_while(free, |free| free.is_empty()).unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.free.lock();
+        self.returned.wait_while(&mut free, |free| free.is_empty());
         let mut lent = Lent { pool: self, vision: free.pop() };
         drop(free);
         // `wait_while` returns only when there is one.
@@ -185,7 +185,7 @@ struct Lent<'a> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        self.pool.free.lock().unwrap_or_else(PoisonError::into_inner).extend(self.vision.take());
+        self.pool.free.lock().extend(self.vision.take());
         self.pool.returned.notify_one();
     }
 }

@@ -13,8 +13,9 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 const HEADER: u64 = 8;
 const SUFFIX: &str = "spool";
@@ -321,7 +322,7 @@ impl Spool {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // What a panic may leave behind is at worst a record that nobody counts on.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 

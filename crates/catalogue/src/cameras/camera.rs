@@ -1,7 +1,4 @@
-use std::{
-    fmt,
-    sync::{Arc, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
 use access::{CameraPolicy, Place, PooledCamera};
 use sqlx::Row;
@@ -199,7 +196,7 @@ impl Catalogue {
 
     /// Reads them only if they have changed since somebody did: the database counts the changes, whoever makes them.
     pub(crate) async fn pooled_as_of(&self, changes: i64) -> Result<Arc<[PooledCamera]>, CatalogueError> {
-        let kept = || self.inner.pooled.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = || self.inner.pooled.lock();
         if let Some((_, cameras)) = kept().as_ref().filter(|(read, _)| *read == changes) {
             return Ok(cameras.clone());
         }

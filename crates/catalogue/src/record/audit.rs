@@ -41,7 +41,7 @@ impl AuditLog for Catalogue {
         let (done, answer) = oneshot::channel();
         if self.inner.queue.push(Waiting { entry, bytes, done }) {
             let catalogue = self.clone();
-            tokio::spawn(async move {
+            tasks::spawn("the record", async move {
                 while let Some(batch) = catalogue.inner.queue.take() {
                     catalogue.commit(batch).await;
                 }

@@ -1,11 +1,9 @@
 //! Reads the record on, and answers by what it came to. See [`Recorded`].
 
-use std::{
-    collections::BTreeSet,
-    sync::{MutexGuard, PoisonError},
-};
+use std::collections::BTreeSet;
 
 use access::AuditEntry;
+use parking_lot::MutexGuard;
 use sqlx::Row;
 use types::CaseId;
 
@@ -21,7 +19,7 @@ const PAGE: i64 = 4096;
 
 impl Catalogue {
     pub(crate) fn recorded(&self) -> MutexGuard<'_, Recorded> {
-        self.inner.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.recorded.lock()
     }
 
     /// Takes entries that were just written, and what somebody else wrote before them.

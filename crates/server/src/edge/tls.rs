@@ -5,12 +5,13 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use access::{Caller, Code};
+use parking_lot::RwLock;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -220,11 +221,11 @@ impl Handshakes {
 
     /// Holds for the next connection; those that are open stay.
     pub(crate) fn replace(&self, config: ServerConfig) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = TlsAcceptor::from(Arc::new(config));
+        *self.0.write() = TlsAcceptor::from(Arc::new(config));
     }
 
     fn acceptor(&self) -> TlsAcceptor {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
 }
 

@@ -5,10 +5,11 @@ use std::{
     collections::HashSet,
     fs, io,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -128,7 +129,7 @@ impl Reloadable {
         trust_authorities(home, &self.store, self.door.clock.now()).await?;
         self.certificates.know_own().await.map_err(StoreError::from)?;
 
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.now.lock();
         let changes = now.keys.changes(&config.keys);
         let mut changed = changes.at_once;
         let touches = |section: &str, changed: &[String]| changed.iter().any(|key| key.starts_with(section));
@@ -160,7 +161,7 @@ impl Reloadable {
 
     /// Notes the certificates that it started with, so that a reload can tell whether they are others.
     pub(crate) fn note_certificates(&self) {
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.now.lock();
         now.certificates = Some(fingerprint(&self.home));
     }
 }

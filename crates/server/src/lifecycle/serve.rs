@@ -353,7 +353,7 @@ impl Server {
         }
         tasks.spawn_once("the sweep of crops", crops::sweep_crops(app.store.cluster.clone()));
         tasks.spawn_once("committing to what was found", record_health::commit_found(app.catalogue().clone(), stop.clone()));
-        let watching = Some(tokio::spawn(live.run(stop.clone())));
+        let watching = Some(tasks::spawn("live cameras", live.run(stop.clone())));
         tasks.spawn("publishing", publish_regularly(app.store.clone(), stop.clone()));
         let health_address = match config.health_listen {
             Some(address) => {
@@ -371,7 +371,7 @@ impl Server {
         };
 
         let serving = listen::serve(&app, health_service, connections).map_err(ServeError::Reflection)?;
-        let grpc = Some(tokio::spawn(serving));
+        let grpc = Some(tasks::spawn("calls", serving));
         address_file::write(home, address).map_err(|e| ServeError::Start("the address file", e))?;
         tracing::info!(%address, workers = config.workers, "serving");
         let (shutdown, home) = (config.shutdown, home.clone());

@@ -21,7 +21,7 @@ mod witness;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -33,6 +33,7 @@ use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use catalogue::Catalogue;
 use metrics::histogram;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::ask::Witness as Asked;
@@ -177,7 +178,7 @@ impl Log {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// How it stands, for whoever watches the server.
