@@ -67,7 +67,7 @@ pub enum SceneOrigin {
     },
     /// A camera that is being watched.
     Live {
-        /// Random, one a connection of a watcher.
+        /// Unique to one connection with the camera.
         session: u128,
     },
 }

@@ -14,13 +14,13 @@ use crate::error::VisionError;
 pub enum Decode {
     /// NanoDet-Plus: distributions over the distance to each side of a box.
     Nanodet,
-    /// SSD as TensorFlow's models are exported: boxes, classes and scores, after non-maximum suppression.
+    /// SSD: boxes as offsets from the cells of several levels, with a score a class.
     Ssd,
     /// YOLOX: offsets from the cells of three grids.
     Yolox,
     /// CenterFace: a heat map, sizes and offsets.
     Centerface,
-    /// The features of a backbone, one list of numbers.
+    /// The features of a backbone, stripe by stripe from the top.
     Appearance,
     /// BlazePose: a mask of the figure.
     Blazepose,

@@ -31,7 +31,7 @@ pub struct S3Place {
 pub enum PlaceFault {
     /// The text is not `s3://bucket/prefix`.
     Url,
-    /// The endpoint is no `https://` address.
+    /// The endpoint is not the scheme, host and port of a server.
     Endpoint,
     /// Crops would go over the network for everybody to see.
     Clear,
