@@ -104,7 +104,8 @@ fn gaps(arguments: &[String]) -> Result<(), Fault> {
         gst::PadProbeReturn::Ok
     });
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        let (Some(buffer), Ok(mut state)) = (info.buffer_mut(), state.lock()) else { return gst::PadProbeReturn::Ok };
+        let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
+        let mut state = state.lock();
         let (todo, shift, over) = &mut *state;
         let at = buffer.pts().unwrap_or_default();
         if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)

@@ -30,12 +30,26 @@ pub fn named<F: Future>(name: &'static str, task: F) -> Instrumented<F> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[tokio::test]
-    async fn a_task_has_a_span_of_its_own_and_gives_its_answer() {
-        let outer = tracing::info_span!("outer");
-        let task = outer.in_scope(|| spawn("a test", async { 7 }));
+    async fn the_log_says_which_task_wrote_a_line_and_not_which_call_started_it() {
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let writer = Arc::new(log.reopen().unwrap());
+        let subscriber = tracing_subscriber::fmt().with_writer(writer).with_ansi(false).finish();
+        let told = tracing::subscriber::set_default(subscriber);
+        let call = tracing::info_span!("call");
+        let task = call.in_scope(|| {
+            spawn("heartbeat", async {
+                tracing::info!("beats");
+                7
+            })
+        });
         assert_eq!(task.await.unwrap(), 7);
+        drop(told);
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        assert!(log.contains("task{name=\"heartbeat\"}") && log.contains("beats") && !log.contains("call"), "{log}");
     }
 }
