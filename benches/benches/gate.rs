@@ -7,6 +7,7 @@
 //!
 //! `cargo bench --workspace --bench gate` prints a table.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tasks, locks and queues that last as long as a test")]
 #![expect(clippy::print_stdout, reason = "a benchmark's output is its result")]
 
 use std::{

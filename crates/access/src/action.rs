@@ -7,138 +7,196 @@ use crate::{Caller, Code, Denial, Role};
 /// Everything a caller can ask for: one a call of the service, so that a test can hold the two lists against each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Action {
+    /// A search for sightings under a case: one answer, ranked.
     #[serde(rename = "search")]
     Search,
     /// Searches from now on, for as long as the caller listens.
     #[serde(rename = "keep_looking")]
     KeepLooking,
+    /// The redacted crop of one sighting is shown.
     #[serde(rename = "crop")]
     GetCrop,
     /// Sightings leave the deployment, sealed.
     #[serde(rename = "export")]
     Export,
+    /// An agency joins the pool of cameras.
     #[serde(rename = "agency.add")]
     AddAgency,
+    /// The agencies are listed.
     #[serde(rename = "agency.list")]
     ListAgencies,
+    /// One camera is added to an agency.
     #[serde(rename = "camera.add")]
     AddCamera,
+    /// Cameras are listed, without the addresses of their streams.
     #[serde(rename = "camera.list")]
     ListCameras,
+    /// The address of a camera's stream changes.
     #[serde(rename = "camera.source")]
     SetCameraSource,
+    /// What each camera's stream does at the moment.
     #[serde(rename = "camera.status")]
     CameraStatus,
     /// Many at once, all or none.
     #[serde(rename = "camera.import")]
     ImportCameras,
+    /// The list of cameras is written out, in the form that an import reads.
     #[serde(rename = "camera.export")]
     ExportCameras,
+    /// A video recorder is added, whose recordings can be pulled.
     #[serde(rename = "recorder.add")]
     AddRecorder,
+    /// Recorders are listed, without their passwords.
     #[serde(rename = "recorder.list")]
     ListRecorders,
+    /// What a recorder has recorded is listed, by channel and time.
     #[serde(rename = "recorder.recordings")]
     ListRecordings,
+    /// A recorder's channel is tied to a camera.
     #[serde(rename = "recorder.map")]
     MapRecording,
+    /// A recorder is taken out. Footage pulled from it stays.
     #[serde(rename = "recorder.remove")]
     RemoveRecorder,
+    /// Recordings are pulled from a recorder as footage.
     #[serde(rename = "footage.pull")]
     AddRecordings,
+    /// A case is opened; it permits nothing before somebody authorises it, an emergency apart.
     #[serde(rename = "case.open")]
     OpenCase,
+    /// An authoriser signs the grant of a case.
     #[serde(rename = "case.authorise")]
     AuthoriseCase,
+    /// One case is read.
     #[serde(rename = "case.get")]
     GetCase,
+    /// Cases are listed.
     #[serde(rename = "case.list")]
     ListCases,
+    /// Events of cases are told for as long as the caller listens.
     #[serde(rename = "case.watch")]
     WatchCases,
+    /// A case is ended by its requester or by an authoriser.
     #[serde(rename = "case.close")]
     CloseCase,
     /// What a requester thinks of sightings that were handed out under their case.
     #[serde(rename = "mark.set")]
     SetMarks,
+    /// The marks of a case's sightings are listed.
     #[serde(rename = "mark.list")]
     ListMarks,
+    /// Files of footage of one camera become a job.
     #[serde(rename = "footage.add")]
     AddFootage,
+    /// One footage job is read.
     #[serde(rename = "job.get")]
     GetJob,
+    /// Footage jobs are listed.
     #[serde(rename = "job.list")]
     ListJobs,
+    /// A footage job's progress is told until the job ends.
     #[serde(rename = "job.watch")]
     WatchJob,
+    /// A footage job is stopped; what it found so far goes.
     #[serde(rename = "job.cancel")]
     CancelJob,
+    /// A job that failed begins again.
     #[serde(rename = "job.retry")]
     RetryJob,
+    /// The sightings of one piece of footage are removed, and it may be added again.
     #[serde(rename = "footage.remove")]
     RemoveFootage,
+    /// The state of the deployment: health, cameras, jobs, disk.
     #[serde(rename = "status")]
     Status,
+    /// The catalogue, the crops and the index are held against each other; nothing is changed.
     #[serde(rename = "check")]
     Check,
+    /// What a check found is mended.
     #[serde(rename = "check.repair")]
     Repair,
+    /// The index is made again from the catalogue.
     #[serde(rename = "index.rebuild")]
     RebuildIndex,
+    /// A second index is begun, for another appearance model.
     #[serde(rename = "reindex.start")]
     StartReindex,
+    /// How far a reindex is.
     #[serde(rename = "reindex.get")]
     GetReindex,
+    /// Searches take the index of the new model from here on.
     #[serde(rename = "reindex.switch")]
     SwitchReindex,
+    /// Searches take the index of the old model again.
     #[serde(rename = "reindex.rollback")]
     RollBackReindex,
+    /// The index that is not searched is deleted.
     #[serde(rename = "reindex.drop")]
     DropReindex,
+    /// Entries of the audit record are listed.
     #[serde(rename = "audit.list")]
     ListAudit,
+    /// The receipt of one entry: that it is in the record, for anybody to check without the server.
     #[serde(rename = "audit.receipt")]
     GetReceipt,
+    /// A certificate counts no more.
     #[serde(rename = "identity.revoke")]
     RevokeIdentity,
+    /// The identities that the record knows are listed.
     #[serde(rename = "identity.list")]
     ListIdentities,
+    /// An authoriser refuses a case, which ends and is purged.
     #[serde(rename = "case.refuse")]
     RefuseCase,
     /// The server itself: a case that was refused or that nobody authorised in time leaves nothing behind.
     #[serde(rename = "case.purge")]
     PurgeCase,
+    /// What others may do with a camera changes.
     #[serde(rename = "camera.policy")]
     SetCameraPolicy,
+    /// What a change of policy would take out of open cases.
     #[serde(rename = "camera.preview")]
     PreviewCameraPolicy,
+    /// A camera is kept out of searches until it is resumed.
     #[serde(rename = "camera.pause")]
     PauseCamera,
+    /// A paused camera may be searched again.
     #[serde(rename = "camera.resume")]
     ResumeCamera,
+    /// A camera is kept out of searches for good.
     #[serde(rename = "camera.revoke")]
     RevokeCamera,
+    /// Who looked at which camera, for its owner.
     #[serde(rename = "camera.accesses")]
     ListAccesses,
+    /// When sightings are due to be deleted, and how many.
     #[serde(rename = "retention.status")]
     RetentionStatus,
+    /// Deletions that have been done are listed, with their proof.
     #[serde(rename = "retention.list")]
     ListDeletions,
+    /// What is due is deleted now.
     #[serde(rename = "retention.run")]
     RunRetention,
     /// The server itself: the time of these sightings has come.
     #[serde(rename = "retention.delete")]
     DeleteSightings,
+    /// A legal hold is asked for: it would keep sightings beyond their time.
     #[serde(rename = "hold.place")]
     PlaceHold,
+    /// A second person confirms a hold, which begins by it.
     #[serde(rename = "hold.confirm")]
     ConfirmHold,
+    /// A hold's release is asked for, or agreed to.
     #[serde(rename = "hold.release")]
     ReleaseHold,
+    /// Legal holds are listed.
     #[serde(rename = "hold.list")]
     ListHolds,
+    /// An ingest worker leases cameras to look at. The word on the record is `ingest.hold`.
     #[serde(rename = "ingest.hold")]
     LeaseCameras,
+    /// An ingest worker hands sightings in.
     #[serde(rename = "ingest.push")]
     PushSightings,
     /// The server itself: it saw a certificate that the record did not know.
@@ -147,11 +205,13 @@ pub enum Action {
     /// The server itself: from here on signatures with this key count.
     #[serde(rename = "grant_key.trust")]
     TrustGrantKey,
+    /// The server itself: new signatures with this key count no more.
     #[serde(rename = "grant_key.drop")]
     DropGrantKey,
     /// The server itself: from here on it takes certificates that this authority has signed.
     #[serde(rename = "authority.trust")]
     TrustAuthority,
+    /// The server itself: it takes no more certificates that this authority has signed.
     #[serde(rename = "authority.drop")]
     DropAuthority,
     /// On the server's machine, by who holds the log's key: the old key introduces a new one.
@@ -168,13 +228,16 @@ pub enum Action {
 /// What a role may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Permission {
+    /// Everything of the kind, whoever owns it.
     Yes,
     /// Only what is theirs: their own case, or their own organisation's cameras. Checked where the thing is known.
     Own,
+    /// Nothing.
     No,
 }
 
 impl Action {
+    /// Every action, in the order of their declaration.
     pub const ALL: [Self; 72] = [
         Self::Search,
         Self::KeepLooking,
@@ -250,6 +313,7 @@ impl Action {
         Self::Connect,
     ];
 
+    /// The word that the record keeps. It never changes: entries are hashed with it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Search => "search",
@@ -327,6 +391,7 @@ impl Action {
         }
     }
 
+    /// The action of a word of the record. `None` where there is none.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|a| a.as_str() == word)
     }
@@ -383,6 +448,9 @@ impl Action {
     }
 
     /// Whether the caller's role may do this at all. [`Permission::Own`] passes: the caller of this checks whose it is.
+    ///
+    /// # Errors
+    /// A denial with [`Code::Role`], which names the roles that may.
     pub fn check_role(self, caller: &Caller) -> Result<Permission, Denial> {
         match self.permission(caller.role) {
             Permission::No => {

@@ -16,11 +16,13 @@ impl Place {
         fits.then(|| Self { latitude_e6: e6(latitude), longitude_e6: e6(longitude) })
     }
 
+    /// From millionths of a degree, WGS 84. `None` beyond 90 degrees of latitude or 180 of longitude.
     pub fn from_e6(latitude_e6: i32, longitude_e6: i32) -> Option<Self> {
         let fits = latitude_e6.unsigned_abs() <= 90_000_000 && longitude_e6.unsigned_abs() <= 180_000_000;
         fits.then_some(Self { latitude_e6, longitude_e6 })
     }
 
+    /// (latitude, longitude) in millionths of a degree, north and east positive.
     pub const fn e6(&self) -> (i32, i32) {
         (self.latitude_e6, self.longitude_e6)
     }
@@ -44,11 +46,14 @@ impl Place {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Area {
+    /// The middle of the circle.
     pub centre: Place,
+    /// Metres from the middle to the rim.
     pub radius_m: u32,
 }
 
 impl Area {
+    /// Whether a place is at most the radius from the middle, along the ground.
     pub fn contains(&self, place: &Place) -> bool {
         self.centre.metres_to(place) <= f64::from(self.radius_m)
     }

@@ -14,13 +14,18 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AuditEntry {
+    /// When it was written, by the server's clock.
     pub at: ReceiveTime,
     /// `None`: the server itself.
     pub caller: Option<Caller>,
+    /// What was asked for.
     pub action: Action,
+    /// Whether this is the begin, the refusal or the end of it.
     pub phase: Phase,
+    /// The case it was done under. `None` for whatever needs no case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub case: Option<CaseId>,
+    /// What it was about. Which fields are filled in depends on the action.
     #[serde(default, skip_serializing_if = "AuditDetail::is_empty")]
     pub detail: AuditDetail,
     /// What it takes from (or gives back to) the case's budgets. The log books it in the same transaction.
@@ -36,20 +41,27 @@ pub enum Phase {
     Begin,
     /// Refused; no work was or will be done.
     Denied {
+        /// Why it was refused.
         code: Code,
     },
+    /// The work that another entry began is over.
     Complete {
+        /// Sequence number of the begin entry.
         begin: u64,
+        /// How it ended.
         outcome: Outcome,
     },
 }
 
+/// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Outcome {
+    /// All of it was done.
     Done,
     /// The caller went away, or the stream was cut.
     Cancelled,
+    /// The server could not do it.
     Failed,
 }
 
@@ -70,17 +82,22 @@ impl Phase {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuditDetail {
+    /// The cameras that were searched, or that something was done to.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub cameras: BTreeSet<CameraId>,
     /// Cameras of the case that their owners keep out of this search.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub left_out: BTreeSet<CameraId>,
+    /// The agency that something was done to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agency: Option<AgencyId>,
+    /// The capture times that were searched.
     #[serde(with = "optional_window", skip_serializing_if = "Option::is_none")]
     pub window: Option<TimeWindow>,
+    /// The classes that were asked for.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub classes: BTreeSet<Class>,
+    /// The parts of the description that were asked for.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub parts: BTreeSet<QueryPart>,
     /// The one example of a search, or the sighting looked at.
@@ -98,8 +115,10 @@ pub struct AuditDetail {
     /// What the requester of a case thinks of its sightings from here on.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub marks: BTreeMap<SightingId, MarkChange>,
+    /// Hits that were asked for at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
+    /// The footage job that something was done to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub job: Option<JobId>,
     /// What was written or shown, without saying what.
@@ -137,6 +156,7 @@ pub struct AuditDetail {
     /// From when on a grant key counts, and until when; signatures of the time between go on counting.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_from: Option<ReceiveTime>,
+    /// Signatures of this time and later do not count. `None`: no end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_until: Option<ReceiveTime>,
     /// All keys that the log has had, each introduced by the one before: [`log::Introductions`] as a line of text.
@@ -176,6 +196,7 @@ pub struct AuditDetail {
 }
 
 impl AuditDetail {
+    /// Whether nothing is said: such a detail is not written.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -233,9 +254,19 @@ impl AuditDetail {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Charge {
     /// Refused with [`AuditError::Exhausted`], and no entry made, where the sum would be more than `within`.
-    Take { queries: u32, results: u32, within: Budgets },
+    Take {
+        /// Searches taken; 0 for a look at one crop.
+        queries: u32,
+        /// Results reserved, at most as many as can be handed out.
+        results: u32,
+        /// What the case may take in all.
+        within: Budgets,
+    },
     /// Results reserved and not handed out.
-    GiveBack { results: u32 },
+    GiveBack {
+        /// How many go back.
+        results: u32,
+    },
 }
 
 /// Where an entry stands in the record.
@@ -250,10 +281,27 @@ pub struct AuditReceipt {
 /// The record did not take an entry. Whatever the entry was for must not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
+    /// The case has taken all that it may.
     #[error("the case's budget is used up: {used_queries} queries and {used_results} results of {} and {} are taken", within.queries, within.results)]
-    Exhausted { used_queries: u64, used_results: u64, within: Budgets },
+    Exhausted {
+        /// Queries taken before this one.
+        used_queries: u64,
+        /// Results taken before this one.
+        used_results: u64,
+        /// What the case may take in all.
+        within: Budgets,
+    },
+    /// Too few witnesses have signed the record lately.
     #[error("{got} of the {want} witnesses that are needed have seen the record in the last {}", minutes(*overdue))]
-    Unwitnessed { got: usize, want: usize, overdue: std::time::Duration },
+    Unwitnessed {
+        /// How many have.
+        got: usize,
+        /// How many are needed.
+        want: usize,
+        /// How long ago the last signature may be.
+        overdue: std::time::Duration,
+    },
+    /// The entry could not be written, or could not be read back.
     #[error("write to the audit record")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -264,6 +312,10 @@ pub enum AuditError {
 /// promise that must return an error. No default and no way around it is provided on purpose.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
+    /// Writes an entry and gives its receipt once it is durable.
+    ///
+    /// # Errors
+    /// [`AuditError`] where the entry was not taken. The caller then does not do what the entry is for.
     async fn append(&self, entry: AuditEntry) -> Result<AuditReceipt, AuditError>;
 }
 
@@ -283,6 +335,10 @@ impl AuditEntry {
         serde_json::to_vec(self).map_err(|e| AuditError::Unavailable(Box::new(e)))
     }
 
+    /// Reads an entry back, as [`Self::to_bytes`] wrote it.
+    ///
+    /// # Errors
+    /// [`AuditError::Unavailable`] where the bytes are no entry that this version knows.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, AuditError> {
         serde_json::from_slice(bytes).map_err(|e| AuditError::Unavailable(Box::new(e)))
     }

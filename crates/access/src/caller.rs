@@ -21,9 +21,11 @@ pub enum Role {
 }
 
 impl Role {
+    /// Every role, in the order of a row of [`Action::permission`](crate::Action::permission).
     pub const ALL: [Self; 6] =
         [Self::Investigator, Self::Authoriser, Self::CameraOwner, Self::Operator, Self::Auditor, Self::Ingest];
 
+    /// The word in certificates, on the wire and on the record.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Investigator => "investigator",
@@ -52,10 +54,13 @@ impl FromStr for Role {
 /// Why a text names nobody.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
+    /// The text is no name: its shape or length is wrong. Holds the text, shortened.
     #[error("{0:?} is not a name: 1 to 63 of a-z, 0-9, '-', '_' and '.', starting with a letter or digit")]
     Name(String),
+    /// The text is no role. Holds the text, shortened.
     #[error("{0:?} is not a role; the roles are investigator, authoriser, camera_owner, operator, auditor, ingest")]
     Role(String),
+    /// The text is no URI of an identity. Holds the text, shortened.
     #[error("{0:?} does not read sightline://ORGANISATION/ROLE/NAME")]
     Uri(String),
 }
@@ -70,6 +75,10 @@ fn shorten(text: &str) -> String {
 pub struct Name(String);
 
 impl Name {
+    /// Takes 1 to 63 of `a-z`, `0-9`, `-`, `_` and `.`, beginning with a letter or digit.
+    ///
+    /// # Errors
+    /// [`NameError::Name`] for any other text.
     pub fn new(text: &str) -> Result<Self, NameError> {
         let word = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
         let bytes = text.as_bytes();
@@ -79,6 +88,7 @@ impl Name {
         if fits { Ok(Self(text.to_owned())) } else { Err(NameError::Name(shorten(text))) }
     }
 
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -99,10 +109,17 @@ pub fn skeleton(name: &str) -> String {
 /// Why an organisation can't be called so.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnclearName {
+    /// The name's shape hides something from a reader. Holds the name.
     #[error("{0:?} ends in a dot or a dash, or has two in a row: people would not see it")]
     Shape(String),
+    /// A reader could take the name for another one.
     #[error("{new:?} can be taken for {there:?}, which is there already")]
-    Alike { new: String, there: String },
+    Alike {
+        /// The name that was to be given.
+        new: String,
+        /// The name that exists.
+        there: String,
+    },
 }
 
 /// Whether a name may be given to an organisation beside those that are there.
@@ -157,8 +174,11 @@ impl From<Name> for String {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Caller {
+    /// The person's name, unique in their organisation.
     pub name: Name,
+    /// The organisation, whose name is the id of its agency where it has cameras.
     pub organisation: Name,
+    /// The one role of this certificate.
     pub role: Role,
 }
 
@@ -168,6 +188,10 @@ impl Caller {
         format!("sightline://{}/{}/{}", self.organisation, self.role, self.name)
     }
 
+    /// Reads the URI of a certificate, as [`Self::uri`] writes it.
+    ///
+    /// # Errors
+    /// [`NameError`] where it does not read `sightline://ORGANISATION/ROLE/NAME`, or a part of it is none.
     pub fn from_uri(uri: &str) -> Result<Self, NameError> {
         let bad = || NameError::Uri(shorten(uri));
         let mut parts = uri.strip_prefix("sightline://").ok_or_else(bad)?.split('/');

@@ -8,10 +8,13 @@ use crate::{Code, Denial, Place, Purpose};
 /// A camera with its owner's policy, as `decide` needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PooledCamera {
+    /// The camera, unique in the deployment.
     pub id: CameraId,
+    /// Who owns it.
     pub agency: AgencyId,
     /// Where it hangs; a camera without one lies in no area.
     pub place: Option<Place>,
+    /// What its owner lets others do with it.
     pub policy: CameraPolicy,
 }
 
@@ -19,6 +22,7 @@ pub struct PooledCamera {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct CameraPolicy {
+    /// The purposes it may be searched for. Empty: none.
     pub purposes: BTreeSet<Purpose>,
     /// Only sightings of these hours may be found; `None`: of all.
     pub hours: Option<Hours>,
@@ -92,11 +96,14 @@ impl CameraPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hours {
+    /// Minute of the day in UTC, 0 to 1439; the first that is within.
     pub from_minute: u16,
+    /// Minute of the day in UTC, the first that is not within any more.
     pub to_minute: u16,
 }
 
 impl Hours {
+    /// Whether a time of capture lies within, whatever its day.
     pub fn contains(&self, time: CaptureTime) -> bool {
         let minute = (time.as_micros().div_euclid(60_000_000)).rem_euclid(24 * 60) as u16;
         if self.from_minute <= self.to_minute {

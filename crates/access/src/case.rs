@@ -9,10 +9,12 @@ use crate::{Action, Caller, Code, Denial, Grant, GrantSignature, Policy, PublicK
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Case {
+    /// What was asked for. Every authorisation signs exactly this.
     pub grant: Grant,
     /// In the order they were given; each by another person, none by the requester.
     #[serde(default)]
     pub authorisations: Vec<Authorisation>,
+    /// How it ended. `None` while it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub closed: Option<Closed>,
 }
@@ -21,9 +23,13 @@ pub struct Case {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Authorisation {
+    /// The authoriser.
     pub by: Caller,
+    /// When it was given, by the server's clock.
     pub at: ReceiveTime,
+    /// The authoriser's public key.
     pub key: PublicKey,
+    /// The signature of the key under the grant's bytes.
     pub signature: GrantSignature,
     /// When the certificate of whoever signed was revoked, if that was after they signed. Not part of the case as it is
     /// stored: the catalogue fills it in from the revocations whenever a case is read.
@@ -31,13 +37,17 @@ pub struct Authorisation {
     pub revoked: Option<ReceiveTime>,
 }
 
+/// How a case ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Closed {
     /// `None`: the server closed it by itself.
     pub by: Option<Caller>,
+    /// When, by the server's clock.
     pub at: ReceiveTime,
+    /// What was said about it, or what the server says of itself.
     pub reason: String,
+    /// Whether it was closed, refused or ran out.
     #[serde(default, skip_serializing_if = "Ending::is_closed")]
     pub ending: Ending,
 }
@@ -67,14 +77,17 @@ impl Ending {
 pub enum CaseState {
     /// Waits to be authorised; permits nothing.
     Requested,
+    /// At least one authoriser has signed it, and it is not over.
     Authorised,
     /// Over for good.
     Closed,
 }
 
 impl CaseState {
+    /// Every state, in the order in which a case goes through them.
     pub const ALL: [Self; 3] = [Self::Requested, Self::Authorised, Self::Closed];
 
+    /// The word on the wire and in the catalogue.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Requested => "requested",
@@ -83,6 +96,7 @@ impl CaseState {
         }
     }
 
+    /// The state of a word. `None` where there is none.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.as_str() == word)
     }
@@ -100,10 +114,12 @@ impl Case {
         Self { grant, authorisations: Vec::new(), closed: None }
     }
 
+    /// The id, which the grant names.
     pub fn id(&self) -> &CaseId {
         &self.grant.case
     }
 
+    /// The state. That a case has expired is a matter of time and not told here.
     pub fn state(&self) -> CaseState {
         match (&self.closed, self.authorisations.is_empty()) {
             (Some(_), _) => CaseState::Closed,
@@ -113,6 +129,10 @@ impl Case {
     }
 
     /// Adds an authoriser's signature. A second person's counts for sensitive cameras; a third is refused as needless.
+    ///
+    /// # Errors
+    /// A denial: the caller may not authorise, asked for the case, is of the requester's organisation, or has signed
+    /// before; the signature or the key does not count; or the case is over.
     pub fn authorise(
         &mut self,
         policy: &Policy,
@@ -140,6 +160,9 @@ impl Case {
     }
 
     /// Ends the case. The requester may, and any authoriser.
+    ///
+    /// # Errors
+    /// A denial where the caller is neither its requester nor an authoriser, or it is closed already.
     pub fn close(&mut self, by: &Caller, reason: &str, now: ReceiveTime) -> Result<(), Denial> {
         Action::CloseCase.check_role(by)?;
         if by.role != Role::Authoriser && !self.grant.requester.same_person(by) {
@@ -155,6 +178,9 @@ impl Case {
     /// Says no to a case that nobody has authorised. It is over, and what was found under it is purged: so it takes somebody
     /// of another organisation than the requester's, as authorising does. An emergency that ended without a review is
     /// reviewed by it.
+    ///
+    /// # Errors
+    /// A denial where the caller may not refuse it, or it is authorised or over already.
     pub fn refuse(&mut self, policy: &Policy, by: &Caller, reason: &str, now: ReceiveTime) -> Result<(), Denial> {
         Action::RefuseCase.check_role(by)?;
         self.check_independent(policy, by, "refuse")?;

@@ -13,12 +13,15 @@ macro_rules! matters {
         pub enum Matter { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
 
         impl Matter {
+            /// Every matter, in the order of their declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
+            /// The word that the record keeps, and that the commitment is made with.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
 
+            /// The matter of a word. `None` where there is none.
             pub fn parse(word: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|m| m.as_str() == word)
             }
@@ -27,9 +30,11 @@ macro_rules! matters {
 }
 
 matters! {
+    /// The law or order a case rests on.
     LegalBasis = "legal_basis",
     /// Why a case was opened or closed, or something else was done.
     Reason = "reason",
+    /// Why a case was opened as an emergency.
     Emergency = "emergency",
     /// SHA-256 of the grant that was opened or authorised, in hexadecimal. The grant holds free text, so that its bare digest
     /// would let somebody guess.
@@ -76,12 +81,16 @@ impl From<Commitment> for String {
 /// What opens a [`Commitment`]. The salt is random and used once: without it the words can't be guessed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed {
+    /// What kind of words they are.
     pub matter: Matter,
+    /// 32 random bytes, used once.
     pub salt: [u8; 32],
+    /// What somebody wrote, or the digest of what they showed.
     pub words: String,
 }
 
 impl Sealed {
+    /// SHA-256 over the matter, the salt and the words.
     pub fn commitment(&self) -> Commitment {
         let mut hash = Sha256::new_with_prefix(DOMAIN);
         // The word has no newline and the salt one length: nothing can run into its neighbour.

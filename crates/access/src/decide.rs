@@ -37,6 +37,7 @@ pub enum Example {
 pub struct Examples {
     /// Each a sighting that the case must cover.
     pub like: BTreeSet<SightingId>,
+    /// What hits should not look like; each a sighting that the case must cover.
     pub unlike: BTreeSet<SightingId>,
     /// All pictures that somebody showed; the record commits to them.
     pub pictures: Option<Sealed>,
@@ -59,6 +60,7 @@ pub struct Reach {
     pub cameras: BTreeSet<CameraId>,
     /// The cameras of those whose owners restrict the hours.
     pub hours: BTreeMap<CameraId, Hours>,
+    /// Capture times, half-open.
     pub window: TimeWindow,
     /// Never empty: every class is spelled out.
     pub classes: BTreeSet<Class>,
@@ -88,13 +90,17 @@ impl Reach {
 /// What `decide` allows: never more than the grant, the owners and the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Granted {
+    /// The purpose of the case.
     pub purpose: Purpose,
     /// What may be found: the request, within
     pub asked: Reach,
     /// all that the case and the owners allow, where an example may come from.
     pub whole: Reach,
+    /// Hits that may be handed out at most.
     pub limit: u32,
+    /// Whether the answer may tell statures.
     pub stature: bool,
+    /// From when on the case permits nothing.
     pub expires: ReceiveTime,
     /// Cameras of the case that were not named and that their owners do not allow now.
     pub left_out: Vec<LeftOut>,
@@ -105,11 +111,17 @@ pub struct Granted {
 /// A camera the answer does not cover.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeftOut {
+    /// A camera of the case.
     pub camera: CameraId,
+    /// Why its owner does not allow it now.
     pub code: Code,
 }
 
 /// Whether a search is allowed, and how far. Pure: the same arguments, the same answer. `cameras` are all that are pooled.
+///
+/// # Errors
+/// The first reason against it, as a [`Denial`]: role, case, authorisation, window, cameras, classes, parts, purpose,
+/// results.
 pub fn decide(
     policy: &Policy,
     case: &Case,
@@ -162,6 +174,9 @@ pub fn decide(
 }
 
 /// As [`decide()`], for a search that goes on for as long as somebody listens: missing-person cases alone.
+///
+/// # Errors
+/// As [`decide()`], and [`Code::Purpose`] for cases of another purpose.
 pub fn decide_keep_looking(
     policy: &Policy,
     case: &Case,
@@ -179,6 +194,9 @@ pub fn decide_keep_looking(
 }
 
 /// Whether one sighting may be looked at under the case: what [`decide`] would let a search find.
+///
+/// # Errors
+/// As [`decide()`]; [`Code::Outside`] where the case does not cover the sighting.
 pub fn decide_view(
     policy: &Policy,
     case: &Case,

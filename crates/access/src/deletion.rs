@@ -9,6 +9,7 @@ use types::{CameraId, Day, ReceiveTime, SightingId};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Deletion {
+    /// The day of capture, in UTC.
     pub day: Day,
     /// Nothing of the day is left: its bucket went as a whole.
     pub whole: bool,
@@ -20,6 +21,7 @@ pub struct Deletion {
     /// Sightings whose time has come and that a legal hold keeps.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub held: u64,
+    /// Commits to what was deleted, in order.
     #[serde(default)]
     pub ids: IdDigest,
     /// What searching for it afterwards gave.
@@ -32,6 +34,7 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl Deletion {
+    /// How many sightings were deleted, over all cameras.
     pub fn sightings(&self) -> u64 {
         self.cameras.values().sum()
     }
@@ -56,6 +59,7 @@ pub struct Probe {
 pub struct IdDigest([u8; 32]);
 
 impl IdDigest {
+    /// Adds an id. The order in which ids are added counts.
     pub fn add(&mut self, id: SightingId) {
         let mut hash = Sha256::new();
         hash.update(self.0);

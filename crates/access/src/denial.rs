@@ -9,8 +9,10 @@ macro_rules! codes {
         pub enum Code { $($(#[$doc])* #[serde(rename = $word)] $variant),+ }
 
         impl Code {
+            /// Every code, in the order of their declaration.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
+            /// The word. It never changes: programs and the record rely on it.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -29,13 +31,19 @@ codes! {
     BadSignature = "bad_signature",
     /// The grant signed is not the grant that stands.
     GrantChanged = "grant_changed",
+    /// The case was ended.
     Closed = "closed",
+    /// The case has not begun.
     NotYetValid = "not_yet_valid",
+    /// The time of the case is over.
     Expired = "expired",
+    /// Capture times outside of those the case covers.
     Window = "window",
     /// No such sighting, or one that the case does not cover: not told apart.
     Outside = "outside",
+    /// A camera that the case does not cover.
     Camera = "camera",
+    /// A class that the case does not cover.
     Class = "class",
     /// A part of the description that the purpose does not allow.
     Part = "part",
@@ -43,14 +51,21 @@ codes! {
     Purpose = "purpose",
     /// More results than one search may ask for.
     Results = "results",
+    /// The case's queries or results are used up.
     Budget = "budget",
+    /// The owner has paused the camera.
     CameraPaused = "camera_paused",
+    /// The owner keeps the camera out of searches for good.
     CameraRevoked = "camera_revoked",
+    /// The owner does not share the camera for this purpose.
     CameraPurpose = "camera_purpose",
+    /// The owner shares the camera at other hours.
     CameraHours = "camera_hours",
+    /// The camera takes two authorisers, and the case has one.
     SecondAuthoriser = "second_authoriser",
     /// Requester and authoriser are one person.
     SamePerson = "same_person",
+    /// Requester and authoriser are of one organisation, which the deployment does not allow.
     SameOrganisation = "same_organisation",
     /// The certificate of somebody who authorised the case was revoked.
     AuthoriserRevoked = "authoriser_revoked",
@@ -102,13 +117,16 @@ impl fmt::Display for Code {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct Denial {
+    /// What programs rely on.
     pub code: Code,
+    /// What people read: one sentence without a full stop.
     pub reason: String,
     /// Empty where nothing can be done.
     pub hint: String,
 }
 
 impl Denial {
+    /// `hint` says what to do, and is empty where nothing can be done.
     pub fn new(code: Code, reason: impl Into<String>, hint: impl Into<String>) -> Self {
         Self { code, reason: reason.into(), hint: hint.into() }
     }

@@ -18,10 +18,13 @@ pub enum CaseEventKind {
     Emergency,
     /// Nobody has authorised it for hours.
     Waiting,
+    /// Somebody authorised it.
     Authorised,
     /// It ends soon.
     Expiring,
+    /// It was closed.
     Closed,
+    /// Somebody refused it.
     Refused,
     /// An emergency that nobody authorised in time.
     Unauthorised,
@@ -30,6 +33,7 @@ pub enum CaseEventKind {
 }
 
 impl CaseEventKind {
+    /// Every kind, in the order of their declaration.
     pub const ALL: [Self; 9] = [
         Self::Opened,
         Self::Emergency,
@@ -42,6 +46,7 @@ impl CaseEventKind {
         Self::ReviewDue,
     ];
 
+    /// The word on the wire and in the catalogue.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Opened => "opened",
@@ -56,6 +61,7 @@ impl CaseEventKind {
         }
     }
 
+    /// The kind of a word. `None` where there is none.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|k| k.as_str() == word)
     }
@@ -70,9 +76,13 @@ impl fmt::Display for CaseEventKind {
 /// What is told of a case to those who answer for it. Nothing about people, and nothing that somebody wrote but the case's id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CaseEvent {
+    /// What happened.
     pub kind: CaseEventKind,
+    /// The case it happened to.
     pub case: CaseId,
+    /// The case's purpose.
     pub purpose: Purpose,
+    /// When it happened, by the server's clock.
     pub at: ReceiveTime,
     /// Until when somebody may do something about it, or it permits searches.
     pub deadline: Option<ReceiveTime>,

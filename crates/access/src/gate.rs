@@ -16,6 +16,7 @@ pub struct Gate<L> {
 /// Why nothing was let through.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
+    /// It is not allowed. The refusal is on the record.
     #[error(transparent)]
     Denied(#[from] Denial),
     /// Fail closed: what can't be recorded does not happen.
@@ -27,6 +28,7 @@ pub enum GateError {
 #[derive(Debug)]
 #[must_use = "a call that began must be completed on the record"]
 pub struct Begun {
+    /// Whether the role may do this to everything, or to what is the caller's own.
     pub permission: Permission,
     receipt: AuditReceipt,
     caller: Option<Caller>,
@@ -35,6 +37,7 @@ pub struct Begun {
 }
 
 impl Begun {
+    /// The receipt of the begin entry.
     pub fn receipt(&self) -> &AuditReceipt {
         &self.receipt
     }
@@ -62,14 +65,17 @@ impl Searching {
 }
 
 impl<L: AuditLog> Gate<L> {
+    /// A gate that decides by `policy` and writes to `log`.
     pub fn new(policy: Policy, log: L) -> Self {
         Self { policy, log }
     }
 
+    /// What the deployment allows.
     pub fn policy(&self) -> &Policy {
         &self.policy
     }
 
+    /// Where entries go.
     pub fn log(&self) -> &L {
         &self.log
     }
@@ -77,6 +83,9 @@ impl<L: AuditLog> Gate<L> {
     /// Leave to search, or for what reaches as far as a search at the same price. `case` is what the catalogue has under `id`;
     /// `cameras` are all that are pooled, read for this request; a sighting as `example` is for the search itself to check, with
     /// [`CasePermit::covers_example`]. Whoever exports named sightings holds each against [`CasePermit::covers`].
+    ///
+    /// # Errors
+    /// [`GateError::Denied`] where it is not allowed; [`GateError::Audit`] where the record did not take the entry.
     #[expect(clippy::too_many_arguments, reason = "all of it decides, and a struct would only be taken apart here")]
     pub async fn permit(
         &self,
@@ -104,6 +113,9 @@ impl<L: AuditLog> Gate<L> {
 
     /// Leave to look at one sighting, which counts as a result of the case. `sighting` is what the catalogue has under the id
     /// asked for.
+    ///
+    /// # Errors
+    /// [`GateError::Denied`] where it is not allowed; [`GateError::Audit`] where the record did not take the entry.
     #[expect(clippy::too_many_arguments, reason = "all of it decides, and a struct would only be taken apart here")]
     pub async fn permit_view(
         &self,
@@ -119,6 +131,9 @@ impl<L: AuditLog> Gate<L> {
     }
 
     /// As [`Self::permit_view`], of a sighting that was handed out as a result of the case before: it counts once.
+    ///
+    /// # Errors
+    /// [`GateError::Denied`] where it is not allowed; [`GateError::Audit`] where the record did not take the entry.
     #[expect(clippy::too_many_arguments, reason = "as above")]
     pub async fn permit_view_again(
         &self,
@@ -215,6 +230,9 @@ impl<L: AuditLog> Gate<L> {
 
     /// A call other than reading sightings: checks the role and records that it begins. What is [`Permission::Own`] is for
     /// the caller to check; refuse it with [`Self::deny`].
+    ///
+    /// # Errors
+    /// [`GateError::Denied`] where the role may not; [`GateError::Audit`] where the record did not take the entry.
     pub async fn begin(
         &self,
         action: Action,
@@ -274,6 +292,10 @@ impl<L: AuditLog> Gate<L> {
     }
 
     /// Ends a call on the record.
+    ///
+    /// # Errors
+    /// [`GateError::Audit`] where the record did not take the entry. The work is done, and its end is not on the
+    /// record.
     pub async fn complete(
         &self,
         begun: Begun,
@@ -288,6 +310,9 @@ impl<L: AuditLog> Gate<L> {
     }
 
     /// Ends a search on the record, with the ids of what it hands out, and gives back the rest; the permit is gone.
+    ///
+    /// # Errors
+    /// [`GateError::Audit`] where the record did not take the entry. Nothing may be handed out then.
     pub async fn complete_search(
         &self,
         permit: CasePermit,
@@ -300,6 +325,9 @@ impl<L: AuditLog> Gate<L> {
     }
 
     /// As [`Self::complete_search`], with the SHA-256 of the export's manifest where it was handed out whole.
+    ///
+    /// # Errors
+    /// [`GateError::Audit`] where the record did not take the entry. Nothing may be handed out then.
     pub async fn complete_export(
         &self,
         permit: CasePermit,
@@ -335,6 +363,9 @@ impl<L: AuditLog> Gate<L> {
     }
 
     /// Ends a viewing on the record, and gives back what was taken for one that showed nothing; the permit is gone.
+    ///
+    /// # Errors
+    /// [`GateError::Audit`] where the record did not take the entry. Nothing may be shown then.
     pub async fn complete_view(
         &self,
         permit: CasePermit,

@@ -23,13 +23,17 @@ const DOMAIN_V2: &[u8] = b"sightline grant v2\n";
 pub struct Grant {
     /// Unique, so a signature fits one case and can't be replayed under another.
     pub case: CaseId,
+    /// Why the case exists. It sets the limits.
     pub purpose: Purpose,
     /// The law or order it rests on.
     pub legal_basis: String,
     /// Why the search is necessary. About the case, not about a person.
     pub reason: String,
+    /// Who opens the case, and may search under it.
     pub requester: Caller,
+    /// What may be searched.
     pub scope: Scope,
+    /// How much may be searched.
     pub budgets: Budgets,
     /// Permits nothing before and
     pub opened: ReceiveTime,
@@ -43,14 +47,24 @@ pub struct Grant {
 /// Why bytes, a key or a signature were refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GrantError {
+    /// The bytes are none that [`Grant::to_bytes`] writes.
     #[error("these bytes are not a grant of a version this program knows")]
     Malformed,
+    /// Another grant was signed, or by another key.
     #[error("the signature does not fit the grant and the key")]
     Signature,
+    /// A text is not bytes in hexadecimal.
     #[error("{what} is not {digits} hexadecimal digits")]
-    Hex { what: &'static str, digits: usize },
+    Hex {
+        /// What the text was to be.
+        what: &'static str,
+        /// How many digits that takes.
+        digits: usize,
+    },
+    /// The bytes are no point of the curve.
     #[error("this is not an Ed25519 public key")]
     PublicKey,
+    /// The text is no private key.
     #[error("this is not an Ed25519 private key in PKCS#8 PEM; `sightline init` makes one for every identity")]
     PrivateKey,
 }
@@ -89,6 +103,9 @@ impl Grant {
     }
 
     /// Reads what is about to be signed, so that an authoriser sees what the bytes say and not what a server says they say.
+    ///
+    /// # Errors
+    /// [`GrantError::Malformed`] where the bytes are not exactly those that [`Self::to_bytes`] writes for a grant.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, GrantError> {
         let grant = Self::read(bytes).ok_or(GrantError::Malformed)?;
         // Sets out of order or with duplicates read the same but are not the bytes we would have written.
@@ -207,12 +224,18 @@ pub fn sign_grant(key: &SigningKey, grant: &Grant) -> GrantSignature {
 }
 
 /// Refuses malleable signatures and weak keys as well (`verify_strict`).
+///
+/// # Errors
+/// [`GrantError::PublicKey`] where the key is none; [`GrantError::Signature`] where it did not sign this grant.
 pub fn verify_grant(key: &PublicKey, grant: &Grant, signature: &GrantSignature) -> Result<(), GrantError> {
     let key = VerifyingKey::from_bytes(&key.0).map_err(|_| GrantError::PublicKey)?;
     key.verify_strict(&grant.to_bytes(), &Signature::from_bytes(&signature.0)).map_err(|_| GrantError::Signature)
 }
 
 /// Reads the private key of an identity.
+///
+/// # Errors
+/// [`GrantError::PrivateKey`] where the text is no Ed25519 key in PKCS#8 PEM.
 pub fn signing_key_from_pem(pem: &str) -> Result<SigningKey, GrantError> {
     SigningKey::from_pkcs8_pem(pem).map_err(|_| GrantError::PrivateKey)
 }

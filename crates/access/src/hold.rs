@@ -11,18 +11,23 @@ use crate::{Action, Caller, Case, Code, Denial, PooledCamera, Role, scope::windo
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Hold {
+    /// Unique in the deployment.
     pub id: HoldId,
+    /// The case whose sightings it keeps.
     pub case: CaseId,
     /// Never empty; all of them cameras of the case.
     pub cameras: BTreeSet<CameraId>,
     /// Within the window of the case.
     #[serde(with = "window")]
     pub window: TimeWindow,
+    /// From then on it keeps nothing.
     pub expires: ReceiveTime,
+    /// Who asked for it, and when.
     pub placed: HoldAct,
     /// By another person of another organisation. Until then nothing is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub confirmed: Option<HoldAct>,
+    /// Who asked to release it, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release_asked: Option<HoldAct>,
     /// By another person of another organisation than who asked. Until then it goes on.
@@ -34,7 +39,9 @@ pub struct Hold {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HoldAct {
+    /// Who.
     pub by: Caller,
+    /// When, by the server's clock.
     pub at: ReceiveTime,
 }
 
@@ -43,15 +50,19 @@ pub struct HoldAct {
 pub enum HoldState {
     /// Waits for a second person; holds nothing.
     Asked,
+    /// A second person has confirmed it: it keeps sightings until it expires.
     Placed,
     /// Goes on until a second person agrees.
     ReleaseAsked,
+    /// Keeps nothing any more.
     Released,
 }
 
 impl HoldState {
+    /// Every state, in the order in which a hold goes through them.
     pub const ALL: [Self; 4] = [Self::Asked, Self::Placed, Self::ReleaseAsked, Self::Released];
 
+    /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Asked => "asked",
@@ -65,6 +76,10 @@ impl HoldState {
 impl Hold {
     /// The first person's part: checked against the case, whose cameras and window it can't exceed. No camera: all that the
     /// case covers.
+    ///
+    /// # Errors
+    /// A denial: the role may not; nobody has authorised the case; a camera or the window is outside of it; the
+    /// cameras are another organisation's; or it would last longer than `longest`.
     #[expect(clippy::too_many_arguments, reason = "all of it decides, and a struct would only be taken apart here")]
     pub fn place(
         id: HoldId,
@@ -120,6 +135,10 @@ impl Hold {
     }
 
     /// The second person's part, from which on it holds.
+    ///
+    /// # Errors
+    /// A denial: the role may not, the cameras are another organisation's, the caller asked for it or is of the same
+    /// organisation, or it does not wait to be confirmed.
     pub fn confirm(&mut self, pooled: &[PooledCamera], by: &Caller, now: ReceiveTime) -> Result<(), Denial> {
         Action::ConfirmHold.check_role(by)?;
         self.check_own(by, pooled)?;
@@ -133,6 +152,10 @@ impl Hold {
 
     /// The first call asks, the second, by another person of another organisation, releases. One that nobody has confirmed
     /// is taken back by anybody who may release it.
+    ///
+    /// # Errors
+    /// A denial: the role may not, the cameras are another organisation's, the caller asked to release it or is of
+    /// the same organisation, or it is released already.
     pub fn release(&mut self, pooled: &[PooledCamera], by: &Caller, now: ReceiveTime) -> Result<(), Denial> {
         Action::ReleaseHold.check_role(by)?;
         self.check_own(by, pooled)?;
@@ -149,6 +172,7 @@ impl Hold {
         Ok(())
     }
 
+    /// The state. That a hold has expired is a matter of time and not told here.
     pub fn state(&self) -> HoldState {
         match (&self.confirmed, &self.release_asked, &self.released) {
             (_, _, Some(_)) => HoldState::Released,

@@ -8,6 +8,8 @@
 //! This crate does no I/O and reads no clock: time is an argument, the log is a trait. It refuses to guess: what no rule
 //! allows is denied, with a stable code, a reason and what to do.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod action;
 mod area;
 mod audit;

@@ -7,16 +7,21 @@ use crate::{Caller, Case, Denial};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
+    /// It shows them.
     Yes,
+    /// It does not.
     No,
+    /// It can't be told.
     Unsure,
     /// It was taken back.
     None,
 }
 
 impl Verdict {
+    /// Every verdict, in the order of their declaration.
     pub const ALL: [Self; 4] = [Self::Yes, Self::No, Self::Unsure, Self::None];
 
+    /// The word on the wire and on the record.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Yes => "yes",
@@ -26,6 +31,7 @@ impl Verdict {
         }
     }
 
+    /// The verdict of a word. `None` where there is none.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|v| v.as_str() == word)
     }

@@ -1,6 +1,7 @@
-use std::{collections::BTreeMap, sync::Mutex};
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use types::CaseId;
 
 use crate::{AuditEntry, AuditError, AuditLog, AuditReceipt, Charge};
@@ -17,14 +18,17 @@ struct Kept {
 }
 
 impl MemoryLog {
+    /// An empty log that takes entries.
     pub fn new() -> Self {
         Self::default()
     }
 
+    /// All entries, the first first.
     pub fn entries(&self) -> Vec<AuditEntry> {
         self.lock().entries.iter().map(|(_, e)| e.clone()).collect()
     }
 
+    /// The receipts of all entries, the first first.
     pub fn receipts(&self) -> Vec<AuditReceipt> {
         self.lock().entries.iter().map(|(r, _)| r.clone()).collect()
     }
@@ -34,8 +38,8 @@ impl MemoryLog {
         self.lock().broken = broken;
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock()
     }
 }
 
@@ -59,6 +63,9 @@ impl AuditLog for MemoryLog {
 
 impl Charge {
     /// The (queries, results) spent after this, given those before.
+    ///
+    /// # Errors
+    /// [`AuditError::Exhausted`] where the sum would be more than the case may take. Nothing is spent then.
     pub fn book(self, (queries, results): (u64, u64)) -> Result<(u64, u64), AuditError> {
         match self {
             Self::Take { queries: q, results: r, within } => {

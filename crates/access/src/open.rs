@@ -13,6 +13,10 @@ fn beyond(reason: String) -> Denial {
 
 /// Whether a case may be opened: the caller asks in their own name, for something, within the limits of the purpose.
 /// `cameras` are all that are pooled.
+///
+/// # Errors
+/// A denial: [`Code::Role`] where the caller may not, or asks in another's name; [`Code::Limits`] and others where
+/// the grant is empty or goes beyond what its purpose allows.
 pub fn check_open(
     policy: &Policy,
     grant: &Grant,

@@ -38,14 +38,17 @@ impl CasePermit {
         Self { action, case, caller, granted, receipt, reserved }
     }
 
+    /// The case that was searched.
     pub fn case(&self) -> &CaseId {
         &self.case
     }
 
+    /// Who may do what the permit allows.
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
 
+    /// The case's purpose.
     pub fn purpose(&self) -> Purpose {
         self.granted.purpose
     }
@@ -55,6 +58,7 @@ impl CasePermit {
         &self.granted.asked.cameras
     }
 
+    /// The capture times that may be searched.
     pub fn window(&self) -> TimeWindow {
         self.granted.asked.window
     }
@@ -74,6 +78,7 @@ impl CasePermit {
         self.granted.stature
     }
 
+    /// From when on the permit allows nothing.
     pub fn expires(&self) -> ReceiveTime {
         self.granted.expires
     }
@@ -94,6 +99,7 @@ impl CasePermit {
         self.granted.whole.covers(sighting)
     }
 
+    /// Everything that was allowed.
     pub fn granted(&self) -> &Granted {
         &self.granted
     }

@@ -7,11 +7,13 @@ use crate::{Budgets, PublicKey, Purpose};
 /// The most that a case of one purpose may cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
+    /// How much capture time a case may cover.
     pub window: Duration,
     /// From opening to expiry.
     pub duration: Duration,
     /// Cameras in scope, those of whole agencies counted.
     pub cameras: usize,
+    /// What a case may take in all.
     pub budgets: Budgets,
     /// Hits of one search.
     pub results_per_search: u32,
@@ -40,8 +42,11 @@ impl Limits {
 /// A key that a deployment knows an authoriser by, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuthoriserKey {
+    /// The authoriser's public key.
     pub key: PublicKey,
+    /// Signatures of before do not count. `None`: no beginning.
     pub from: Option<ReceiveTime>,
+    /// Signatures of this time and later do not count. `None`: no end.
     pub until: Option<ReceiveTime>,
 }
 
@@ -67,8 +72,11 @@ impl From<PublicKey> for AuthoriserKey {
 /// What a deployment allows, whatever a grant says. [`Policy::default`] is the strictest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
+    /// Limits of cases with [`Purpose::MissingPerson`].
     pub missing_person: Limits,
+    /// Limits of cases with [`Purpose::SeriousIncident`].
     pub serious_incident: Limits,
+    /// Limits of cases with [`Purpose::Disaster`].
     pub disaster: Limits,
     /// Whether requester and authoriser may be of one organisation. They are never one person.
     pub same_organisation: bool,
@@ -100,6 +108,7 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// The limits of one purpose.
     pub const fn limits(&self, purpose: Purpose) -> &Limits {
         match purpose {
             Purpose::MissingPerson => &self.missing_person,

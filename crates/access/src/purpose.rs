@@ -6,14 +6,19 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Purpose {
+    /// To find somebody who is lost and may be in danger.
     MissingPerson,
+    /// To clear up a serious incident.
     SeriousIncident,
+    /// To find people after a disaster.
     Disaster,
 }
 
 impl Purpose {
+    /// Every purpose, in the order of their declaration.
     pub const ALL: [Self; 3] = [Self::MissingPerson, Self::SeriousIncident, Self::Disaster];
 
+    /// The word on the wire, in grants and on the record.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::MissingPerson => "missing_person",

@@ -18,6 +18,7 @@ pub struct Scope {
     /// every camera that hangs here. All three empty covers nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub area: Option<Area>,
+    /// Capture times, half-open.
     #[serde(with = "window")]
     pub window: TimeWindow,
     /// Empty: every class.
@@ -29,16 +30,19 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Whether the case covers a camera, by its id, its agency or its place. Its owner's policy is another matter.
     pub fn covers_camera(&self, camera: &PooledCamera) -> bool {
         self.cameras.contains(&camera.id)
             || self.agencies.contains(&camera.agency)
             || self.area.zip(camera.place).is_some_and(|(area, place)| area.contains(&place))
     }
 
+    /// Whether the case lets this part of a description be asked for. Its purpose is another matter.
     pub fn covers_part(&self, part: QueryPart) -> bool {
         self.parts.is_empty() || self.parts.contains(&part)
     }
 
+    /// Whether the case covers a class.
     pub fn covers_class(&self, class: Class) -> bool {
         self.classes.is_empty() || self.classes.contains(&class)
     }
@@ -48,6 +52,7 @@ impl Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Budgets {
+    /// Searches, whatever they found.
     pub queries: u32,
     /// Hits handed out, over all queries.
     pub results: u32,

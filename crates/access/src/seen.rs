@@ -25,6 +25,7 @@ pub struct Seen {
     /// Over one leaf a sighting, in hexadecimal; nothing where none came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
+    /// Sightings under the root: leaves of the tree.
     #[serde(skip_serializing_if = "is_zero")]
     pub count: u32,
     /// They were there before the record committed to sightings, and are as they were found then.
@@ -44,6 +45,7 @@ fn is_zero(n: &u32) -> bool {
 }
 
 impl Seen {
+    /// The root as a hash. `None` where there is none, or it is no hash.
     pub fn root(&self) -> Option<Hash> {
         let mut root = [0; 32];
         hex::decode_to_slice(self.root.as_deref()?, &mut root).ok()?;
@@ -54,7 +56,9 @@ impl Seen {
 /// What blinds one sighting's commitments. Random, used once.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Salts {
+    /// Blinds the leaf.
     pub leaf: [u8; 16],
+    /// Blinds the stature.
     pub stature: [u8; 16],
 }
 
@@ -66,6 +70,7 @@ impl std::fmt::Debug for Salts {
 }
 
 impl Salts {
+    /// Both, the leaf's first: 32 bytes.
     pub fn to_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
         bytes[..16].copy_from_slice(&self.leaf);
@@ -83,17 +88,22 @@ impl Salts {
 /// The three digests that a leaf is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Digests {
+    /// What [`row_digest`] gives.
     pub row: [u8; 32],
+    /// What [`crop_digest`] gives.
     pub crop: [u8; 32],
+    /// What [`vector_digest`] gives.
     pub vector: [u8; 32],
 }
 
 impl Digests {
+    /// The RFC 6962 leaf hash over salt, row, crop and vector.
     pub fn leaf(&self, salt: &[u8; 16]) -> Hash {
         let Self { row, crop, vector } = self;
         entry_hash(&[salt.as_slice(), row, crop, vector].concat())
     }
 
+    /// Row, crop and vector, one after the other: 96 bytes.
     pub fn to_bytes(&self) -> Vec<u8> {
         let Self { row, crop, vector } = self;
         [*row, *crop, *vector].concat()

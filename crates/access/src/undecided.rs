@@ -9,6 +9,7 @@ use types::Sighting;
 pub struct Undecided(Sighting);
 
 impl Undecided {
+    /// Closes up a sighting that the catalogue has under the id that was asked for.
     pub fn new(sighting: Sighting) -> Self {
         Self(sighting)
     }

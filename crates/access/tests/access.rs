@@ -1,5 +1,7 @@
 //! The rules of access, tested as laws and as tables.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tasks, locks and queues that last as long as a test")]
+
 #[path = "../../../fuzz/corpora.rs"]
 mod corpora;
 

@@ -7,91 +7,202 @@ use crate::{LeaseFault, crop::CropFault};
 /// Why the catalogue did not do what it was asked. Nothing is half-done.
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
+    /// No agency has that id.
     #[error("there is no agency {0}; add it with `sightline agency add {0}`")]
     UnknownAgency(AgencyId),
+    /// No camera has that id.
     #[error("there is no camera {0}; add it with `sightline camera add {0}`")]
     UnknownCamera(CameraId),
+    /// No recorder has that id.
     #[error("there is no recorder {0}; add it with `sightline recorder add {0}`")]
     UnknownRecorder(RecorderId),
+    /// No case has that id.
     #[error("there is no case {0}")]
     UnknownCase(CaseId),
+    /// No job has that id.
     #[error("there is no job {0}")]
     UnknownJob(JobId),
+    /// The id is taken.
     #[error("there is already {kind} {id}")]
-    Exists { kind: &'static str, id: String },
+    Exists {
+        /// What has it: `agency`, `camera`, `case` and the like.
+        kind: &'static str,
+        /// The id.
+        id: String,
+    },
     /// More than one person may have.
     #[error(transparent)]
     Denied(access::Denial),
+    /// Somebody changed it after it was read. Read it again.
     #[error("{kind} {id} was changed by somebody else meanwhile; look again and retry")]
-    Conflict { kind: &'static str, id: String },
+    Conflict {
+        /// What was changed.
+        kind: &'static str,
+        /// Its id.
+        id: String,
+    },
+    /// The job's state does not let it become what was asked for.
     #[error("job {id} is {state}; it can't become {wanted}")]
-    JobState { id: JobId, state: &'static str, wanted: &'static str },
+    JobState {
+        /// The job.
+        id: JobId,
+        /// What it is, as [`JobState::as_str`](crate::JobState::as_str) says it.
+        state: &'static str,
+        /// What it was to become.
+        wanted: &'static str,
+    },
+    /// The lease that the change was to be made under belongs to another server by now.
     #[error("{what} is another server's by now; nothing of this was stored")]
-    NotOurs { what: String },
+    NotOurs {
+        /// What the lease is for.
+        what: String,
+    },
+    /// A move needs an empty catalogue to move to.
     #[error("the target is not empty: {what}")]
-    NotEmpty { what: &'static str },
+    NotEmpty {
+        /// What is there.
+        what: &'static str,
+    },
+    /// A move did not copy everything as it was.
     #[error("{what} is not the same in the target as in the source")]
-    NotTheSame { what: String },
+    NotTheSame {
+        /// What differs.
+        what: String,
+    },
+    /// The database must be brought up to date first, and this call changes nothing.
     #[error("the catalogue {database} is of an earlier version of Sightline; start and stop its server once with this one")]
-    TooOld { database: String },
+    TooOld {
+        /// The file or the address, without a password.
+        database: String,
+    },
+    /// A value is not one that the catalogue takes.
     #[error("{what} {text:?}")]
-    Invalid { what: &'static str, text: String },
+    Invalid {
+        /// What it should have been, as the beginning of a sentence.
+        what: &'static str,
+        /// The value, or `…` where it may be a secret.
+        text: String,
+    },
+    /// A sighting can't be stored as it is.
     #[error("sighting {id} {what}")]
-    Sighting { id: SightingId, what: &'static str },
+    Sighting {
+        /// The sighting.
+        id: SightingId,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A worker handed in a sighting of a camera that was not its own.
     #[error("sighting {id} is not its worker's to hand in: {fault}")]
-    Lease { id: SightingId, fault: LeaseFault },
+    Lease {
+        /// The sighting.
+        id: SightingId,
+        /// Why it was not.
+        fault: LeaseFault,
+    },
+    /// A sighting does not fit what the record commits to.
     #[error("sighting {id} is not as it was stored: {what}")]
-    NotAsStored { id: SightingId, what: &'static str },
+    NotAsStored {
+        /// The sighting.
+        id: SightingId,
+        /// Which part does not fit.
+        what: &'static str,
+    },
+    /// There is no room for the change.
     #[error("the disk is full; nothing of this change was stored. Free some space where the catalogue lives and try again")]
     DiskFull(#[source] Cause),
+    /// The database file is damaged.
     #[error("the catalogue {path} is damaged; restore it from a backup (the file is left as it is)")]
     Corrupt {
+        /// The file.
         path: PathBuf,
+        /// What the database says.
         #[source]
         source: Cause,
     },
+    /// The database is another program's.
     #[error("{database} is not a catalogue of Sightline; name another, or move this one away")]
-    NotACatalogue { database: String },
+    NotACatalogue {
+        /// The file or the address, without a password.
+        database: String,
+    },
+    /// The database has migrations that this version does not know.
     #[error("the catalogue {database} was written by a newer version of Sightline; use that version")]
-    TooNew { database: String },
+    TooNew {
+        /// The file or the address, without a password.
+        database: String,
+    },
+    /// The database server does not answer, or does not let us in.
     #[error("the database {database} can't be reached or refuses us; is it up, and are user and password right?")]
     Unreachable {
+        /// The address, without a password.
         database: String,
+        /// What the connection says.
         #[source]
         source: Cause,
     },
+    /// Others kept the database locked for longer than we wait.
     #[error("the catalogue was busy for too long; is another process using it?")]
     Busy(#[source] Cause),
+    /// A row is damaged.
     #[error("the stored {what} can't be read; `sightline check` says what is damaged")]
-    Unreadable { what: String },
+    Unreadable {
+        /// What the row is of.
+        what: String,
+    },
+    /// The audit record has a gap, or an entry that can't be read.
     #[error("the audit record is broken at entry {seq}: {what}. Keep the file as it is and look into it")]
-    BrokenRecord { seq: u64, what: &'static str },
+    BrokenRecord {
+        /// The entry's number, from 1.
+        seq: u64,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A repair would delete more sightings than a crash can explain.
     #[error(
         "{missing} of {rows} sightings have no crop. That many are not deleted: is the crop folder {crops} the right one, and mounted?"
     )]
-    RepairRefused { missing: u64, rows: u64, crops: String },
+    RepairRefused {
+        /// Sightings without a crop.
+        missing: u64,
+        /// Sightings in all.
+        rows: u64,
+        /// Where the crops should be.
+        crops: String,
+    },
+    /// The folder of crops could not be read or written.
     #[error("{action}")]
     Crops {
+        /// What was to be done.
         action: &'static str,
+        /// What the file system says.
         #[source]
         source: Cause,
     },
+    /// The store of crops that is not a folder failed.
     #[error("{action}: {store} {fault}")]
     CropStore {
+        /// What was to be done.
         action: &'static str,
         /// Its name, without credentials.
         store: String,
+        /// What is wrong with it.
         fault: CropFault,
+        /// What the store says.
         #[source]
         source: Cause,
     },
+    /// A file beside the database could not be read or written.
     #[error("{action} {path}")]
     Io {
+        /// What was to be done.
         action: &'static str,
+        /// The file.
         path: PathBuf,
+        /// What the file system says.
         #[source]
         source: io::Error,
     },
+    /// The database failed in some other way.
     #[error("the catalogue's database failed")]
     Database(#[source] Cause),
 }

@@ -22,6 +22,8 @@
 //! Sightings, crops and vectors are read with an [`access::CasePermit`], within what its case covers. What is read for no case goes
 //! through one door that says why, [`Catalogue::maintenance`].
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod cameras;
 mod cases;
 mod cluster;

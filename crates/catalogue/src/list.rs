@@ -26,6 +26,7 @@ pub struct JobPlace {
 }
 
 impl JobPlace {
+    /// The place right after this job.
     pub fn of(job: &Job) -> Self {
         Self { created: job.created.as_micros(), id: job.id.clone() }
     }
@@ -39,6 +40,7 @@ pub struct HoldPlace {
 }
 
 impl HoldPlace {
+    /// The place right after this hold.
     pub fn of(stored: &StoredHold) -> Self {
         Self { placed: stored.hold.placed.at.as_micros(), id: stored.hold.id.clone() }
     }
@@ -47,16 +49,24 @@ impl HoldPlace {
 /// How many jobs there are in a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JobCounts {
+    /// Waiting for a worker.
     pub queued: u64,
+    /// Being looked at.
     pub running: u64,
+    /// Looked at to the end, or as far as the file can be read.
     pub done: u64,
+    /// Ended by a fault.
     pub failed: u64,
+    /// Stopped by somebody.
     pub cancelled: u64,
 }
 
 impl Catalogue {
     /// The next cases after a place, at most `limit` and each with its own; of one state and of one requester's organisation, if
     /// given. Fewer than `limit`: there are no more. `None`: the row is damaged; `check` names it.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn cases_page(
         &self,
         state: Option<CaseState>,
@@ -93,6 +103,9 @@ impl Catalogue {
 
     /// The next jobs after a place, at most `limit`; in one state (as [`crate::JobState::as_str`] says it) and of one agency's
     /// cameras, if given.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn jobs_page(
         &self,
         state: Option<&str>,
@@ -114,6 +127,9 @@ impl Catalogue {
     }
 
     /// How many jobs are in which state.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn job_counts(&self) -> Result<JobCounts, CatalogueError> {
         let mut counts = JobCounts::default();
         for row in sqlx::query("SELECT state, count(*) AS jobs FROM job GROUP BY state").fetch_all(self.reader()).await? {
@@ -131,12 +147,18 @@ impl Catalogue {
     }
 
     /// Every job that runs.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn running_jobs(&self) -> Result<Vec<Job>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM job WHERE state = 'running' ORDER BY created, id");
         query.fetch_all(self.reader()).await?.iter().map(job).collect()
     }
 
     /// The jobs of the same footage of a camera: one, unless it was added with another start or other settings too.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn jobs_of(&self, camera: &CameraId, footage: &types::FootageDigest) -> Result<Vec<Job>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM job WHERE camera = $1 AND footage = $2 ORDER BY created, id");
         let query = query.bind(camera.as_str()).bind(footage.0.as_slice());
@@ -144,6 +166,9 @@ impl Catalogue {
     }
 
     /// The next cameras after one, by id, at most `limit`; of one agency, if given.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn cameras_page(
         &self,
         agency: Option<&AgencyId>,
@@ -158,12 +183,18 @@ impl Catalogue {
     }
 
     /// How many cameras there are.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn camera_count(&self) -> Result<u64, CatalogueError> {
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM camera").fetch_one(self.reader()).await?;
         Ok(count.unsigned_abs())
     }
 
     /// The next holds after a place, at most `limit`; of one case, if given.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn holds_page(
         &self,
         case: Option<&CaseId>,

@@ -1,8 +1,6 @@
-use std::{
-    fmt,
-    path::Path,
-    sync::{Arc, Mutex},
-};
+use std::{fmt, path::Path, sync::Arc};
+
+use parking_lot::Mutex;
 
 use crate::{
     CatalogueError,
@@ -16,7 +14,9 @@ use crate::{
 /// Where a catalogue lives.
 #[derive(Debug, Clone)]
 pub struct CatalogueConfig {
+    /// Where its tables are.
     pub database: Database,
+    /// Where its redacted crops are.
     pub crops: Crops,
 }
 
@@ -56,6 +56,10 @@ impl fmt::Debug for Catalogue {
 
 impl Catalogue {
     /// Opens or makes a catalogue and brings its tables up to date.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where database or crops can't be reached, are another program's, damaged or of a newer
+    /// version.
     pub async fn open(config: &CatalogueConfig) -> Result<Self, CatalogueError> {
         let crops = CropStore::open(&config.crops).await?;
         let engine = Engine::open(&config.database).await?;

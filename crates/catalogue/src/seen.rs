@@ -189,6 +189,9 @@ impl Catalogue {
     }
 
     /// Whether there may be sightings that were stored before the record committed to any.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn has_uncommitted(&self) -> Result<bool, CatalogueError> {
         if self.is_committed_whole().await? {
             return Ok(false);
@@ -198,12 +201,18 @@ impl Catalogue {
     }
 
     /// How many sightings nothing commits to.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn uncommitted_count(&self) -> Result<u64, CatalogueError> {
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM sighting WHERE batch IS NULL").fetch_one(self.reader()).await?;
         Ok(count.unsigned_abs())
     }
 
     /// Whether an entry says that it commits to every sighting, so that one without a commitment is somebody's own.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn is_committed_whole(&self) -> Result<bool, CatalogueError> {
         self.follow_record().await?;
         Ok(self.recorded().whole().is_some())
@@ -211,6 +220,9 @@ impl Catalogue {
 
     /// Commits to the next sightings after a change that were stored before the record committed to any, as they are found.
     /// `None`: there are no more, and an entry says so. Otherwise the change to go on after.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn commit_found(&self, after: u64) -> Result<Option<u64>, CatalogueError> {
         if !self.has_uncommitted().await? {
             return Ok(None);
@@ -230,6 +242,9 @@ impl Catalogue {
     }
 
     /// Commits to these as they are found, as far as nothing does and no entry says that all are committed to.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn commit_found_now(&self, ids: &[SightingId]) -> Result<(), CatalogueError> {
         if !self.has_uncommitted().await? {
             return Ok(());

@@ -1,4 +1,6 @@
 //! The catalogue on a real database and a real folder of crops.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tasks, locks and queues that last as long as a test")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking too")]
 
 const ENGINE: support::Engine = support::Engine::Sqlite;

@@ -1,7 +1,6 @@
 //! What every command gets: the home folder, the printer, and a way to the server.
 
-use std::sync::{Mutex, PoisonError};
-
+use parking_lot::Mutex;
 use server::TurnedAway;
 
 use crate::{
@@ -58,13 +57,13 @@ impl Context {
     pub(crate) async fn connect(&self, usual: Caller) -> Outcome<Client> {
         self.home.must_exist()?;
         let (server, identity) = (self.server()?, self.caller(usual));
-        *self.called.lock().unwrap_or_else(PoisonError::into_inner) = Some((server.clone(), identity.to_owned()));
+        *self.called.lock() = Some((server.clone(), identity.to_owned()));
         Client::connect(&self.home, &server, identity).await
     }
 
     /// A server that takes no certificate of ours ends the connection, and HTTP/2 knows no more than that: asks it why.
     pub(crate) async fn explained(&self, failure: Failure) -> Failure {
-        let called = self.called.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let called = self.called.lock().clone();
         let Some((server, identity)) = called else { return failure };
         if !["cancelled", "unavailable", "unknown", "internal", "no_server", "untrusted"].contains(&failure.reason.as_str()) {
             return failure;

@@ -1,6 +1,7 @@
 //! The real binary: what it says to wrong command lines, and the whole path from `init` to a contact sheet against a
 //! real server with real footage and real models.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tasks, locks and queues that last as long as a test")]
 // Clippy knows test functions, not their helpers.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 

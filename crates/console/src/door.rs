@@ -1,10 +1,6 @@
 //! Who may come in, and where they are sent.
 
-use std::{
-    collections::VecDeque,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::VecDeque, fmt, sync::Arc};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
@@ -13,6 +9,7 @@ use hyper::{
     body::Incoming,
     header::{self, HeaderValue},
 };
+use parking_lot::Mutex;
 use proto::status;
 use tonic::{Code, body::Body, codegen::Service, transport::Channel};
 use tonic_web::{GrpcWebLayer, GrpcWebService};
@@ -71,7 +68,7 @@ impl Door {
     pub(crate) fn link(&self) -> String {
         let secret = secret();
         let link = format!("{}/#{secret}", self.origin);
-        *self.link.lock().unwrap_or_else(PoisonError::into_inner) = Some(secret);
+        *self.link.lock() = Some(secret);
         link
     }
 
@@ -111,7 +108,7 @@ impl Door {
     async fn trade(&self, request: Request<Incoming>) -> Response<Body> {
         let used = || plain(StatusCode::UNAUTHORIZED, "this link was used already, or is of another console");
         let Ok(given) = body(request, MOST_LINK).await else { return used() };
-        let mut link = self.link.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut link = self.link.lock();
         if link.as_ref().is_some_and(|secret| same(secret.as_bytes(), &given)) {
             *link = None;
             return octets(self.key.clone().into());
@@ -130,7 +127,7 @@ impl Door {
             "/local/grant" => {
                 let grant = body(request, MOST_GRANT).await?;
                 let says = self.local.read_grant(&case, &grant)?;
-                let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut shown = self.shown.lock();
                 shown.retain(|known| *known != grant);
                 shown.push_back(grant);
                 while shown.len() > SHOWN {
@@ -140,7 +137,7 @@ impl Door {
             }
             "/local/sign" => {
                 let grant = body(request, MOST_GRANT).await?;
-                if !self.shown.lock().unwrap_or_else(PoisonError::into_inner).contains(&grant) {
+                if !self.shown.lock().contains(&grant) {
                     return Err(Refusal {
                         reason: "not_shown".into(),
                         message: "these bytes were not shown by this console".into(),

@@ -1,5 +1,6 @@
 //! Attacks on the door: what another page, another user of the machine or another name for the machine may try.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tasks, locks and queues that last as long as a test")]
 // Clippy knows test functions, not their helpers.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 

@@ -3,9 +3,10 @@
 use std::{
     fmt, io,
     str::FromStr,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
 };
 
+use parking_lot::Mutex;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::{
@@ -88,7 +89,7 @@ pub async fn secure(host: &str, stream: TcpStream, trust: Option<Pin>) -> Result
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let connected = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await;
     connected.map_err(|error| {
-        let refused = *check.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = *check.refused.lock();
         match (refused, trust) {
             (None, _) => NoTls::Failed(error),
             (Some(pin), None) => NoTls::Untrusted(pin),
@@ -138,7 +139,7 @@ impl ServerCertVerifier for Check {
             (None, None) => Err(CertificateError::UnknownIssuer.into()),
         };
         if checked.is_err() {
-            *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = Some(pin);
+            *self.refused.lock() = Some(pin);
         }
         checked
     }
@@ -167,6 +168,7 @@ impl ServerCertVerifier for Check {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a server for as long as a test")]
 mod tests {
     use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 

@@ -1,5 +1,7 @@
 //! The vector index on real files and on a Qdrant server: what any index must do, what a crash, a damaged folder and a server
 //! that is away must not.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tasks, locks and queues that last as long as a test")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail by panicking too, and say what they skip")]
 
 #[path = "index/conformance.rs"]

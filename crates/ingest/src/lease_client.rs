@@ -2,11 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use media::{Backoff, Networks};
+use parking_lot::{Mutex, MutexGuard};
 use pipeline::{CameraSecrets, KeptAddress, Watch, Watchers};
 use proto::v1::{self, ingest_service_client::IngestServiceClient};
 use tokio::sync::{Notify, watch};
@@ -60,7 +61,7 @@ impl Released {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeSet<CameraId>> {
-        self.cameras.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cameras.lock()
     }
 }
 

@@ -28,6 +28,7 @@ use std::{
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+use parking_lot::Mutex;
 
 type Fault = Box<dyn Error + Send + Sync>;
 
@@ -88,7 +89,7 @@ fn gaps(arguments: &[String]) -> Result<(), Fault> {
         "filesrc location=\"{file}\" ! parsebin ! h264parse name=parse ! matroskamux ! filesink location=\"{out}\""
     ))?;
     let parse = pipeline.downcast_ref::<gst::Bin>().and_then(|bin| bin.by_name("parse")).ok_or("no parser")?;
-    let state = std::sync::Mutex::new((todo, gst::ClockTime::ZERO, false));
+    let state = Mutex::new((todo, gst::ClockTime::ZERO, false));
     let pad = parse.static_pad("src").ok_or("no pad")?;
     // What comes later than the file says that it ends is no less of it.
     pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
@@ -103,7 +104,8 @@ fn gaps(arguments: &[String]) -> Result<(), Fault> {
         gst::PadProbeReturn::Ok
     });
     pad.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
-        let (Some(buffer), Ok(mut state)) = (info.buffer_mut(), state.lock()) else { return gst::PadProbeReturn::Ok };
+        let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
+        let mut state = state.lock();
         let (todo, shift, over) = &mut *state;
         let at = buffer.pts().unwrap_or_default();
         if !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT)

@@ -14,7 +14,7 @@ use std::{
     io::BufRead,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
     },
 };
@@ -23,6 +23,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_rtsp_server as rtsp;
 use gstreamer_rtsp_server::prelude::*;
+use parking_lot::Mutex;
 
 /// What is wrong with a camera now.
 #[derive(Default)]
@@ -151,7 +152,7 @@ fn spoil(media: &rtsp::RTSPMedia, faults: &Arc<Faults>) {
     let Some(bin) = media.element().downcast::<gst::Bin>().ok() else { return };
     if let Some(selector) = bin.by_name("pay0").filter(|pay| pay.find_property("active-pad").is_some()) {
         select(&selector, faults.h265.load(Ordering::Relaxed));
-        faults.selectors.lock().unwrap_or_else(PoisonError::into_inner).push(selector.downgrade());
+        faults.selectors.lock().push(selector.downgrade());
     }
     if let Some(pad) = bin.by_name("pay0").and_then(|pay| pay.static_pad("src")) {
         let of_buffer = faults.clone();
@@ -234,7 +235,7 @@ fn obey(camera: &Camera, command: &str, word: &str) {
         "codec" => {
             let h265 = word == "h265";
             camera.faults.h265.store(h265, Ordering::Relaxed);
-            let mut selectors = camera.faults.selectors.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut selectors = camera.faults.selectors.lock();
             selectors.retain(|selector| selector.upgrade().inspect(|selector| select(selector, h265)).is_some());
         }
         "password" => {

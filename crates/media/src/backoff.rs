@@ -18,6 +18,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
+    /// Waits of about `first` that double up to `max`.
     pub fn new(first: Duration, max: Duration) -> Self {
         Self { first, max: max.max(first), attempt: 0 }
     }
@@ -39,6 +40,7 @@ impl Backoff {
         self.attempt = 0;
     }
 
+    /// Waits since the last success.
     pub fn attempts(&self) -> u32 {
         self.attempt
     }

@@ -7,12 +7,15 @@ use std::{fmt, time::Duration};
 pub enum CameraState {
     /// Being opened; no frame yet.
     Connecting,
+    /// Frames come.
     Live,
     /// Connected, but no frame within the stall timeout; it may come back by itself.
     Stalled,
     /// Given up for `retry_in`; `reason` is for people and holds no credentials.
     Offline {
+        /// For people, without credentials.
         reason: String,
+        /// How long nothing is tried.
         retry_in: Duration,
     },
     /// By its owner; no connection is made.
@@ -26,16 +29,22 @@ pub enum CameraState {
 pub enum CameraEvent {
     /// A connection attempt begins.
     Connect,
+    /// A frame came.
     Frame,
     /// No frame within the stall timeout.
     Stall,
     /// The stream ended or failed; the supervisor drew `retry_in` from its [`crate::Backoff`].
     Lost {
+        /// For people, without credentials.
         reason: String,
+        /// How long nothing is to be tried.
         retry_in: Duration,
     },
+    /// Its owner pauses it.
     Pause,
+    /// Its owner wants it watched again.
     Resume,
+    /// Its owner withdraws it for good.
     Revoke,
 }
 
@@ -61,6 +70,7 @@ impl CameraState {
         matches!(self, Self::Connecting | Self::Live | Self::Stalled)
     }
 
+    /// The word on the wire and in metrics.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Connecting => "connecting",

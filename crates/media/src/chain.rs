@@ -1,7 +1,7 @@
 //! The elements between a source and the reader.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicBool, Ordering},
 };
 
@@ -9,6 +9,7 @@ use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use gstreamer_video as gst_video;
+use parking_lot::Mutex;
 
 use crate::{
     MediaError, Sampling, allowed,
@@ -179,7 +180,7 @@ impl Chain {
                 shared.come(buffer.pts());
             }
             // In a file a break alone says nothing: each fragment of an MP4 may begin a new segment, right after the one before.
-            let missing = steps.lock().unwrap_or_else(PoisonError::into_inner).missing(buffer.dts_or_pts()) || lossy;
+            let missing = steps.lock().missing(buffer.dts_or_pts()) || lossy;
             let broken = !joined && buffer.flags().contains(gst::BufferFlags::DISCONT);
             let gap = lost == Some(true) || (broken && missing);
             let entering = Entering { pts: buffer.pts(), key, gap, damaged: lost.is_some() };
@@ -232,7 +233,7 @@ impl Chain {
                 }
                 return gst::PadProbeReturn::Drop;
             }
-            let mut gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut gate = gate.lock();
             let Some(passed) = gate.pass(running, buffer.duration(), &shared) else { return gst::PadProbeReturn::Drop };
             if let Some(pts) = passed.new_running.and_then(|running| position(pad, running, &shared)) {
                 buffer.make_mut().set_pts(pts);

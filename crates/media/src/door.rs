@@ -104,7 +104,7 @@ impl Door {
         let here = listener.local_addr().map_err(broken)?;
         let key = format!("{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
         let (fault, heard) = (Arc::<OnceLock<DoorFault>>::default(), Arc::<AtomicU64>::default());
-        let (open, closed) = mpsc::channel();
+        let (open, closed) = mpsc::sync_channel(0);
         let behind = Arc::new(Behind {
             camera: camera.clone(),
             here,
@@ -164,7 +164,7 @@ struct Behind {
     fault: Arc<OnceLock<DoorFault>>,
     heard: Arc<AtomicU64>,
     redirects: AtomicUsize,
-    _open: mpsc::Sender<Infallible>,
+    _open: mpsc::SyncSender<Infallible>,
 }
 
 /// Why a connection ended.
@@ -696,7 +696,7 @@ mod tests {
 
     #[test]
     fn in_no_answer_an_address_is_left_that_is_not_the_doors_or_the_cameras() {
-        let (open, _closed) = mpsc::channel();
+        let (open, _closed) = mpsc::sync_channel(0);
         let behind = Behind {
             camera: camera("rtsp://cam.example/live"),
             here: "127.0.0.1:4000".parse().unwrap(),

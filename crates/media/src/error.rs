@@ -5,102 +5,234 @@ use std::{fmt, time::Duration};
 /// `input` names the file, or the camera by host and port; never credentials, never a full stream address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MediaError {
+    /// Nothing lies at the path.
     #[error("{input}: there is no such file; check the path")]
-    Missing { input: String },
+    Missing {
+        /// The file, or the camera by host and port.
+        input: String,
+    },
+    /// Something lies there, and it is no file or may not be read.
     #[error("{input}: can't be opened ({what}); check that it is a file and that it may be read")]
-    Unreadable { input: String, what: String },
+    Unreadable {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// What the system says.
+        what: String,
+    },
+    /// The file has no bytes.
     #[error("{input}: the file is empty; copy it again from the recorder")]
-    Empty { input: String },
+    Empty {
+        /// The file, or the camera by host and port.
+        input: String,
+    },
+    /// GStreamer finds no container that it knows.
     #[error("{input}: this is not footage ({what}); give a video file, whatever its name ends in")]
-    NotMedia { input: String, what: String },
+    NotMedia {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// What it says.
+        what: String,
+    },
     /// What was decoded may be neither the file that was there before nor the one that is there now.
     #[error("{input}: the file was written to or renamed while it was read; leave it alone and add it again")]
-    Changed { input: String },
+    Changed {
+        /// The file, or the camera by host and port.
+        input: String,
+    },
+    /// The file has no video track.
     #[error("{input}: there is sound but no picture; export it again with its video")]
-    NoVideo { input: String },
+    NoVideo {
+        /// The file, or the camera by host and port.
+        input: String,
+    },
     /// The file was cut. Frames up to `at` were delivered; `of` is the duration it announces, if it does.
     #[error("{input}: the file is cut off: {what}; {} readable; copy it again from the recorder", readable(*at, *of))]
-    Truncated { input: String, at: Duration, of: Option<Duration>, what: String },
+    Truncated {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// Readable, from the beginning.
+        at: Duration,
+        /// What the container says of its length.
+        of: Option<Duration>,
+        /// What is missing.
+        what: String,
+    },
     /// The file is whole but part of it makes no sense. Frames up to `at` were delivered.
     #[error("{input}: the footage is damaged after {} ({what}); copy it again from the recorder", seconds(*at))]
-    Damaged { input: String, at: Duration, what: String },
+    Damaged {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// Readable, from the beginning.
+        at: Duration,
+        /// What the decoder says.
+        what: String,
+    },
+    /// No plugin decodes the format.
     #[error("{input}: {what} can't be decoded here; install the GStreamer plugin for it or convert the footage to H.264")]
-    Unsupported { input: String, what: String },
+    Unsupported {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// The format.
+        what: String,
+    },
+    /// The camera sends nothing.
     #[error("{input}: no picture for {}; check the camera and the line to it", seconds(*after))]
-    Stalled { input: String, after: Duration },
+    Stalled {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// For how long.
+        after: Duration,
+    },
+    /// The camera sends, and no picture can be made of it.
     #[error(
         "{input}: no picture for {}, though the camera sends; let it send a key picture at least every 10 s, or raise \
          live.picture_seconds",
         seconds(*after)
     )]
-    NoPicture { input: String, after: Duration },
+    NoPicture {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// For how long.
+        after: Duration,
+    },
     /// Of a camera that takes a user name and password.
     #[error("{input}: the camera refuses the user name or password; check the camera's credentials")]
-    Unauthorised { input: String },
+    Unauthorised {
+        /// The file, or the camera by host and port.
+        input: String,
+    },
+    /// The camera asks for a login, and none was given.
     #[error(
         "{input}: the camera wants a user name and a password, and its address has none; write it as rtsp://user:password@host/path"
     )]
-    NoPassword { input: String },
+    NoPassword {
+        /// The file, or the camera by host and port.
+        input: String,
+    },
+    /// The camera asks for a login in a way that is not known here.
     #[error(
         "{input}: the camera takes a password only by {offered}, which is not known here; switch Digest (MD5 or SHA-256) on in the \
          camera"
     )]
-    UnknownLogin { input: String, offered: String },
+    UnknownLogin {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// The ways that it offers.
+        offered: String,
+    },
+    /// The camera's certificate is not trusted.
     #[error(
         "{input}: the camera has a TLS certificate that nobody vouches for whom this machine trusts; if the camera's own page shows \
          the same SHA-256, trust it with --trust {pin}"
     )]
-    Untrusted { input: String, pin: String },
+    Untrusted {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// SHA-256 of the certificate, as `--trust` takes it.
+        pin: String,
+    },
+    /// The camera shows another certificate than the one that was pinned.
     #[error(
         "{input}: the camera has another TLS certificate than the one that is trusted; if it was renewed and the camera's own page \
          shows the same SHA-256, trust it with --trust {pin}; if not, somebody is between"
     )]
-    OtherCertificate { input: String, pin: String },
+    OtherCertificate {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// SHA-256 of that certificate, as `--trust` takes it.
+        pin: String,
+    },
+    /// The camera's stream has no video.
     #[error("{input}: the camera's stream has no pictures, only sound or data; give the address of its video stream")]
-    NoPictures { input: String },
+    NoPictures {
+        /// The file, or the camera by host and port.
+        input: String,
+    },
+    /// The camera does not answer, or not with a stream.
     #[error("{input}: no stream ({what}); check that the camera is on and its address and path are right")]
-    Unreachable { input: String, what: String },
+    Unreachable {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// What went wrong.
+        what: String,
+    },
     /// Nothing was sent there.
     #[error(
         "{input}: the camera sends us on to {to}, which is another address; its password is not shown there; if its stream is \
          really there, give the camera that address"
     )]
-    Elsewhere { input: String, to: String },
+    Elsewhere {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// Host and port.
+        to: String,
+    },
+    /// The camera would take the password only where others can read it.
     #[error(
         "{input}: the camera asks for its password in the clear (Basic without TLS), where everybody on the line can read it; switch \
          Digest on in the camera or give its rtsps:// address; or let this camera have it, with --basic-without-tls"
     )]
-    BasicInClear { input: String },
+    BasicInClear {
+        /// The file, or the camera by host and port.
+        input: String,
+    },
+    /// The address is none of a network that cameras may be in.
     #[error(
         "{input}: its address is in no network that cameras may be in; whoever runs this machine names its network under [live] \
          networks in sightline.toml, or the camera needs another address"
     )]
-    OutsideNetworks { input: String },
+    OutsideNetworks {
+        /// The file, or the camera by host and port.
+        input: String,
+    },
+    /// The recorder does not play what it holds.
     #[error(
         "{input}: the recorder can't be played by ONVIF ({what}); update the recorder, or export its footage as files and add them \
          with `sightline archive add`"
     )]
-    NotPlayed { input: String, what: String },
+    NotPlayed {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// What went wrong.
+        what: String,
+    },
+    /// GStreamer did what it should not do.
     #[error("{input}: GStreamer failed ({what}); check that its plugins are installed and report this if they are")]
-    Internal { input: String, what: String },
+    Internal {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// What it says.
+        what: String,
+    },
     /// The process that decoded it is gone. It had come as far as `at`.
     #[error(
         "{input}: its decoder {how} after {}; it was a process of its own and reached nothing else; if it happens again, update \
          GStreamer, and report it", seconds(*at)
     )]
-    Died { input: String, at: Duration, how: Death },
+    Died {
+        /// The file, or the camera by host and port.
+        input: String,
+        /// Media time, from the beginning.
+        at: Duration,
+        /// How the process ended.
+        how: Death,
+    },
     /// Nothing is decoded here rather than decoded with all rights.
     #[error(
         "decoders can't be confined on this machine ({what}); use Linux 5.19 or newer with Landlock switched on (lsm=landlock,... on \
          its command line) and let this program call landlock_*, seccomp (the shipped systemd unit does); or, where everybody who \
          sends pictures is trusted, set sandbox = \"off\" under [media] in sightline.toml"
     )]
-    NoCell { what: String },
+    NoCell {
+        /// What this machine does not have.
+        what: String,
+    },
 }
 
 /// How a decoder's process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Death {
+    /// By this signal.
     Signal(i32),
     /// By itself, with this code, though there was more to do.
     Exit(i32),

@@ -46,12 +46,18 @@ impl fmt::Debug for Footage {
 
 impl Footage {
     /// Opens a file. Never waits for a writer as a FIFO would have it, and opens no device.
+    ///
+    /// # Errors
+    /// [`MediaError::Missing`] and [`MediaError::Unreadable`].
     pub fn open(path: &Path) -> Result<Self, MediaError> {
         let handle = rustix::fs::open(path, LOOK, Mode::empty());
         Self::of(handle.map_err(|e| refused(path, e.into()))?, path)
     }
 
     /// As [`Self::open`], of a file beneath a folder: `..` and symbolic links lead nowhere outside it. `path` is the whole path.
+    ///
+    /// # Errors
+    /// [`MediaError::Missing`], also where the path leads outside; [`MediaError::Unreadable`].
     pub fn open_beneath(root: &Path, path: &Path) -> Result<Self, MediaError> {
         let outside = || refused(path, io::ErrorKind::NotFound.into());
         let folder = rustix::fs::open(root, LOOK | OFlags::DIRECTORY, Mode::empty()).map_err(|e| refused(path, e.into()))?;

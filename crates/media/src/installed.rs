@@ -8,6 +8,7 @@ const OLDEST: (u32, u32) = (1, 22);
 /// Something that GStreamer is needed for, and what does it here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ability {
+    /// What it does, for people.
     pub what: &'static str,
     /// Elements that can do it; one is enough.
     pub elements: &'static [&'static str],
@@ -22,12 +23,18 @@ pub struct Ability {
 /// GStreamer itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Installed {
+    /// Such as 1.24.2.
     pub version: String,
+    /// Whether it is one that this version works with.
     pub is_new_enough: bool,
+    /// All that may be needed, in the same order each time.
     pub abilities: Vec<Ability>,
 }
 
 /// Looks up what there is; makes and opens nothing.
+///
+/// # Errors
+/// [`MediaError::NoCell`] where decoders can't be confined; [`MediaError::Internal`] where GStreamer can't be loaded.
 pub fn installed() -> Result<Installed, MediaError> {
     let ((major, minor, micro), found) = cell::installed()?;
     let abilities = ABILITIES.iter().zip(found.into_iter().chain(std::iter::repeat(None)));

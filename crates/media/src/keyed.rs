@@ -2,12 +2,10 @@
 //! joining a stream in mid-group, and after a loss, until the next picture that needs no other. Where a decoder mends what is
 //! missing inside a picture, it says itself whether that is worth looking at.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::VecDeque;
 
 use gstreamer as gst;
+use parking_lot::{Mutex, MutexGuard};
 
 /// Of one stream, from where its pictures enter the decoder to where they leave it.
 #[derive(Debug)]
@@ -55,7 +53,7 @@ impl Keyed {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Whether it is worth decoding.

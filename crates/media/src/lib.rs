@@ -20,6 +20,8 @@
 //! This crate does not reconnect (the caller does, by [`CameraState`] and [`Backoff`]), writes nothing to disk, decodes no
 //! sound, and never prints a camera's credentials or its full address.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod abilities;
 mod allowed;
 mod backoff;

@@ -8,6 +8,9 @@ use crate::{Footage, MediaError, cell, told::EARLIEST_US};
 
 /// The date and time in the container's tags, such as MP4's creation time; `None` where there is none, or no time of day, or
 /// the epoch of a recorder whose clock was never set. It is what the recorder's clock said, at the beginning or the end.
+///
+/// # Errors
+/// [`MediaError`] where the file is missing, no footage, or can't be read.
 pub fn recorded(path: &Path) -> Result<Option<CaptureTime>, MediaError> {
     let micros = cell::recorded(&Footage::open(path)?)?;
     // Not from before there were such recorders.

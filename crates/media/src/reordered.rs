@@ -5,13 +5,11 @@
 //! RTP timestamps themselves are exact. So from the first frame out of order on they are what is gone by, and of the jitter
 //! buffer's times only how far they lie from those: the least of the last seconds, which follows a clock that drifts.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::VecDeque;
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
+use parking_lot::Mutex;
 
 /// How long a distance counts: longer than from one keyframe to the next, and a clock drifts by a millisecond meanwhile.
 const REMEMBERED: i64 = 10_000_000_000;
@@ -22,7 +20,7 @@ const RESTART: i64 = 1_000_000_000;
 pub(crate) fn watch(pad: &gst::Pad) {
     let times: Mutex<Option<RtpTimes>> = Mutex::default();
     pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, move |pad, info| {
-        let mut times = times.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = times.lock();
         let rate = || pad.current_caps()?.structure(0)?.get::<i32>("clock-rate").ok().filter(|rate| *rate > 0);
         if times.is_none() {
             *times = rate().map(RtpTimes::new);

@@ -2,14 +2,12 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     time::Duration,
 };
 
 use gstreamer as gst;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{replay::LEAD, replayed::Span};
 
@@ -136,7 +134,7 @@ impl Shared {
 
     /// Notes that something is missing in the picture of this time, or before it.
     pub(crate) fn lose(&self, pts: gst::ClockTime, before: bool) {
-        let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lost = self.lost.lock();
         lost.insert(pts.nseconds(), before);
         // More than a decoder has under way.
         if lost.len() > 4096 {
@@ -146,14 +144,14 @@ impl Shared {
 
     /// Whether something is missing before the picture of this time, or in it.
     pub(crate) fn lost(&self, pts: gst::ClockTime) -> Option<bool> {
-        self.lost.lock().unwrap_or_else(PoisonError::into_inner).remove(&pts.nseconds())
+        self.lost.lock().remove(&pts.nseconds())
     }
 
     /// A picture is on its way to a parser, which passes over those that it can't make sense of: where a file begins in the middle
     /// of a group. Time begins with the first of them all the same.
     pub(crate) fn feed(&self, pts: gst::ClockTime) {
         self.enter(pts.into());
-        let mut fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fed = self.fed.lock();
         if fed.one_has_come {
             return;
         }
@@ -166,7 +164,7 @@ impl Shared {
 
     /// A picture has come to the decoder: those that were fed before the first one never will.
     pub(crate) fn come(&self, pts: Option<gst::ClockTime>) {
-        let mut fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fed = self.fed.lock();
         if std::mem::replace(&mut fed.one_has_come, true) {
             return;
         }
@@ -206,11 +204,11 @@ impl Shared {
 
     /// Remembers the first picture's timestamp, and where it is on the container's line of time.
     pub(crate) fn begin(&self, stamp: Duration, position: Duration) {
-        self.begins.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert((stamp, position));
+        self.begins.lock().get_or_insert((stamp, position));
     }
 
     pub(crate) fn begins(&self) -> (Duration, Duration) {
-        self.begins.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or_default()
+        self.begins.lock().unwrap_or_default()
     }
 
     /// Of a recorder: media time begins where it was asked to, whenever the first picture comes.
@@ -221,7 +219,7 @@ impl Shared {
     }
 
     pub(crate) fn found(&self) -> MutexGuard<'_, Found> {
-        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+        self.found.lock()
     }
 
     pub(crate) fn count(counter: &AtomicU64) {
@@ -231,7 +229,7 @@ impl Shared {
     /// A frame is wanted, and on its way to the reader.
     pub(crate) fn sample(&self, running: Duration) {
         Self::count(&self.sampled);
-        let mut on_their_way = self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut on_their_way = self.on_their_way.lock();
         on_their_way.push_back(running);
         // The reader is far behind: what is this old does not wait any more.
         if on_their_way.len() > 4 * WAITING as usize {
@@ -242,7 +240,7 @@ impl Shared {
 
     /// A frame is returned: those before it never will be.
     pub(crate) fn deliver(&self, running: Duration) {
-        let mut on_their_way = self.on_their_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut on_their_way = self.on_their_way.lock();
         let until_it = on_their_way.partition_point(|at| *at <= running);
         on_their_way.drain(..until_it);
         self.dropped_late.fetch_add(until_it.saturating_sub(1) as u64, Ordering::Relaxed);
@@ -269,7 +267,7 @@ impl Shared {
 
     /// Pictures that were there and not looked at.
     pub(crate) fn unseen(&self) -> u64 {
-        let fed = self.fed.lock().unwrap_or_else(PoisonError::into_inner).times.len() as u64;
+        let fed = self.fed.lock().times.len() as u64;
         fed + [&self.not_key, &self.without_key, &self.corrupt].into_iter().map(|n| n.load(Ordering::Relaxed)).sum::<u64>()
     }
 

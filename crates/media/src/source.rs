@@ -11,7 +11,9 @@ use crate::{Networks, names::addresses};
 #[expect(clippy::large_enum_variant, reason = "there is one a stream")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
+    /// A file of footage, by its path.
     File(PathBuf),
+    /// A camera's live stream.
     Rtsp(RtspSource),
 }
 
@@ -21,13 +23,16 @@ pub enum Transport {
     /// Inside the RTSP connection: no loss, one port, passes firewalls.
     #[default]
     Tcp,
+    /// Beside the RTSP connection: for cameras that send no other way.
     Udp,
 }
 
 /// Printed as dots, always.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
+    /// The user name.
     pub user: String,
+    /// The password, as it is: not encoded for a URL.
     pub password: String,
 }
 
@@ -42,6 +47,7 @@ impl fmt::Debug for Credentials {
 pub struct RtspSource {
     url: StreamUrl,
     credentials: Option<Credentials>,
+    /// How the stream comes here.
     pub transport: Transport,
     /// Whether the password itself may be sent without TLS, to a camera that asks for nothing better. Not unless told.
     pub basic_without_tls: bool,
@@ -92,12 +98,14 @@ impl RtspSource {
         })
     }
 
+    /// The same, with this login in place of one in the address.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(credentials);
         self
     }
 
+    /// The same, sent in this way.
     #[must_use]
     pub fn with_transport(mut self, transport: Transport) -> Self {
         self.transport = transport;

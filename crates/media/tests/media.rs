@@ -1,4 +1,6 @@
 //! Real footage, files made on the spot with GStreamer, damaged files, and a real RTSP server.
+
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tasks, locks and queues that last as long as a test")]
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "helpers of tests fail the test and say what they skip")]
 
 #[path = "media/authority.rs"]

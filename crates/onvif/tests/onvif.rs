@@ -1,5 +1,6 @@
 //! Against devices: one of our own that has every fault that users of other systems report, and those of others where they are.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tasks, locks and queues that last as long as a test")]
 // Clippy knows test functions, not their helpers.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 

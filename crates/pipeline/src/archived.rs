@@ -30,6 +30,9 @@ impl From<Replay> for Archived {
 
 impl Archived {
     /// What can be known of it before it is looked at. A recorder is not asked.
+    ///
+    /// # Errors
+    /// [`MediaError`] where a file is no footage, or can't be read.
     pub fn info(&self) -> Result<FootageInfo, MediaError> {
         match self {
             Self::File(footage) => media::probe_footage(footage),

@@ -32,7 +32,9 @@ impl Default for AttentionOptions {
 /// How frames were looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ScanCounts {
+    /// Frames looked at whole.
     pub whole: u64,
+    /// Frames of which only the parts that move were looked at.
     pub part: u64,
     /// Looks closer, at a few figures; beside those above.
     pub closer: u64,
@@ -41,6 +43,7 @@ pub struct ScanCounts {
 }
 
 impl ScanCounts {
+    /// The sum of both.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self {
@@ -64,16 +67,21 @@ pub struct DetectionScheduler {
 }
 
 impl DetectionScheduler {
+    /// Begins with a frame that is looked at whole.
     pub fn new(options: AttentionOptions) -> Self {
         let closer = Closer::new(options.closer);
         Self { options, gate: MotionGate::default(), last_whole: None, before: Vec::new(), closer, scans: ScanCounts::default() }
     }
 
+    /// What was done so far.
     pub fn scans(&self) -> ScanCounts {
         self.scans
     }
 
     /// What is in the frame: found now where something moves, taken over from the frame before where nothing does.
+    ///
+    /// # Errors
+    /// [`VisionError`] where the detector fails.
     pub fn look(&mut self, frame: &Frame, detector: &mut Detector) -> Result<Vec<Detection>, VisionError> {
         let part = self.part(frame);
         let mut found = match &part {

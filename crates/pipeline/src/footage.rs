@@ -17,15 +17,21 @@ use crate::{
 /// A file to index.
 #[derive(Debug, Clone)]
 pub struct FootageTask {
+    /// The file, or the recording.
     pub footage: Archived,
+    /// The camera that filmed it.
     pub camera: CameraId,
+    /// Who owns the camera.
     pub agency: AgencyId,
+    /// A digest of what is in the file: sighting ids derive from it.
     pub digest: FootageDigest,
     /// Capture time of the first frame.
     pub start: TimeStamp,
+    /// Which frames are looked at.
     pub sampling: Sampling,
     /// Keep the sightings of the readable part when the file turns out to be truncated or damaged.
     pub keep_readable: bool,
+    /// How tracks become sightings.
     pub scene: SceneOptions,
 }
 
@@ -34,11 +40,13 @@ pub struct FootageTask {
 pub struct FootageProgress {
     /// Footage seconds done, and in all where the file says so.
     pub done: Duration,
+    /// `None`: the file does not say.
     pub total: Option<Duration>,
     /// Done before this work began, by an earlier one that was cut off.
     pub before: Duration,
     /// Since the work began.
     pub elapsed: Duration,
+    /// What was found so far.
     pub stats: SceneStats,
 }
 
@@ -60,6 +68,7 @@ impl FootageProgress {
 /// What came out.
 #[derive(Debug)]
 pub struct FootageSummary {
+    /// As it was told last.
     pub progress: FootageProgress,
     /// Why the file ended early, if it did and its readable part was kept.
     pub damage: Option<MediaError>,
@@ -71,14 +80,19 @@ pub struct FootageSummary {
     pub gaps: Vec<(Duration, Duration)>,
 }
 
+/// Why footage was not indexed to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum FootageError {
+    /// The footage can't be read, or not to its end.
     #[error("read footage")]
     Media(#[from] MediaError),
+    /// A model failed.
     #[error("look at the footage")]
     Scene(#[from] SceneError),
+    /// The sightings could not be stored.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// Somebody stopped it.
     #[error("cancelled")]
     Cancelled,
 }
@@ -91,6 +105,9 @@ const STALL: Duration = Duration::from_secs(60);
 
 /// Indexes a file; blocks until it is done, failed or cancelled. On an error sightings may already have been accepted:
 /// the caller decides whether they stay.
+///
+/// # Errors
+/// [`FootageError`]; a file that is cut or damaged only where its readable part is not to be kept.
 pub fn run_footage(
     task: &FootageTask,
     vision: &mut Vision,
@@ -104,6 +121,9 @@ pub fn run_footage(
 
 /// As [`run_footage`], of one part; progress is of the part alone. The same part of the same footage gives the same sightings
 /// under the same ids, whether or not the others were looked at.
+///
+/// # Errors
+/// As [`run_footage`].
 pub fn run_segment(
     task: &FootageTask,
     part: &Segment,

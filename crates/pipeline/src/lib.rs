@@ -11,6 +11,8 @@
 //! [`Spool`] keeps, on disk and bounded, what was seen and is not known to be stored yet. This crate knows no catalogue and
 //! no search.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod archived;
 mod candidate;
 mod clock_trend;

@@ -2,11 +2,11 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Condvar, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use media::{Backoff, CameraClock, CameraEvent, CameraState, FrameReader, MediaError, ReaderStats, RtspSource, Sampling};
+use parking_lot::{Condvar, Mutex};
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, Frame, MediaTime, ReceiveTime, Size};
 use vision::Vision;
@@ -20,12 +20,17 @@ use crate::{
 /// A camera to watch.
 #[derive(Debug, Clone)]
 pub struct LiveTask {
+    /// The camera.
     pub camera: CameraId,
+    /// Who owns it.
     pub agency: AgencyId,
+    /// Where its stream is.
     pub source: RtspSource,
+    /// Which frames are looked at.
     pub sampling: Sampling,
     /// A confirmed track is published at once whatever this says of it.
     pub scene: SceneOptions,
+    /// How long it may be silent, and show no picture.
     pub patience: Patience,
 }
 
@@ -50,6 +55,7 @@ impl Default for Patience {
 /// What a camera is doing and has done since it is being watched.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LiveStatus {
+    /// Whether it is connected, and what it waits for.
     pub state: CameraState,
     /// Since when it is in this state.
     pub since: ReceiveTime,
@@ -60,6 +66,7 @@ pub struct LiveStatus {
     pub fps: f64,
     /// Frames a second that left the decoder over the same time.
     pub fps_decoded: f64,
+    /// How far its clock is from ours. `None`: not known yet.
     pub clock: Option<CameraClock>,
     /// How the clock drifts, once it was followed for an hour.
     pub clock_drift: Option<ClockDrift>,
@@ -67,17 +74,20 @@ pub struct LiveStatus {
     pub losses: u64,
     /// Of all connections.
     pub frames: FrameCounts,
+    /// What was found.
     pub scene: SceneStats,
 }
 
 /// Frames of one camera since it is being watched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct FrameCounts {
+    /// Frames that left the decoder.
     pub decoded: u64,
     /// Not wanted by the sampling rate.
     pub dropped_by_rate: u64,
     /// Displaced by a newer one while the machine was busy.
     pub dropped_late: u64,
+    /// Frames that the detector was shown.
     pub looked_at: u64,
 }
 
@@ -162,8 +172,8 @@ impl VisionPool {
 
     /// Waits for a free bundle and lends it to `look`.
     pub fn with<T>(&self, look: impl FnOnce(&mut Vision) -> T) -> T {
-        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = self.returned.wait_while(free, |free| free.is_empty()).unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.free.lock();
+        self.returned.wait_while(&mut free, |free| free.is_empty());
         let mut lent = Lent { pool: self, vision: free.pop() };
         drop(free);
         // `wait_while` returns only when there is one.
@@ -179,7 +189,7 @@ struct Lent<'a> {
 
 impl Drop for Lent<'_> {
     fn drop(&mut self) {
-        self.pool.free.lock().unwrap_or_else(PoisonError::into_inner).extend(self.vision.take());
+        self.pool.free.lock().extend(self.vision.take());
         self.pool.returned.notify_one();
     }
 }

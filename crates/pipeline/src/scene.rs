@@ -21,7 +21,9 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 #[error("detect in frame {frame}")]
 pub struct SceneError {
+    /// The frame's number, from 0.
     pub frame: u64,
+    /// What the model says.
     #[source]
     pub source: VisionError,
 }
@@ -29,7 +31,9 @@ pub struct SceneError {
 /// How tracks become sightings.
 #[derive(Debug, Clone)]
 pub struct SceneOptions {
+    /// When a frame is looked at whole, in parts or closer.
     pub attention: AttentionOptions,
+    /// How detections become tracks.
     pub tracker: TrackerOptions,
     /// Pictures of a track that are kept until it ends; its appearance is their mean.
     pub crops: usize,
@@ -54,8 +58,18 @@ impl Default for SceneOptions {
 /// What the frames come from; sighting ids derive from it, so that the same footage makes the same ids.
 #[derive(Debug, Clone)]
 pub enum SceneOrigin {
-    Footage { digest: FootageDigest, start: TimeStamp },
-    Live { session: u128 },
+    /// A file or a recording.
+    Footage {
+        /// A digest of what is in it.
+        digest: FootageDigest,
+        /// Capture time of its first frame.
+        start: TimeStamp,
+    },
+    /// A camera that is being watched.
+    Live {
+        /// Unique to one connection with the camera.
+        session: u128,
+    },
 }
 
 impl SceneOrigin {
@@ -77,9 +91,13 @@ impl SceneOrigin {
 /// What happened in a scene so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SceneStats {
+    /// Frames that were shown to it.
     pub frames: u64,
+    /// How they were looked at.
     pub scans: ScanCounts,
+    /// Detections, each frame anew.
     pub detections: u64,
+    /// Sightings handed on.
     pub sightings: u64,
     /// Crops whose faces could not be erased for sure.
     pub crops_refused: u64,
@@ -145,6 +163,7 @@ struct OpenTrack {
 }
 
 impl Scene {
+    /// Of a whole file, or of a live camera.
     pub fn new(camera: CameraId, agency: AgencyId, origin: SceneOrigin, options: SceneOptions) -> Self {
         Self::of_segment(camera, agency, origin, options, Segment::WHOLE)
     }
@@ -167,6 +186,7 @@ impl Scene {
         }
     }
 
+    /// What happened so far.
     pub fn stats(&self) -> SceneStats {
         self.stats
     }
@@ -177,6 +197,9 @@ impl Scene {
     }
 
     /// Looks at the next frame; returns the sightings that are ready because of it.
+    ///
+    /// # Errors
+    /// [`SceneError`] where a model fails. What was ready in this frame is lost.
     pub fn frame(&mut self, frame: &Frame, vision: &mut Vision) -> Result<Vec<NewSighting>, SceneError> {
         let detections =
             self.attention.look(frame, &mut vision.detector).map_err(|source| SceneError { frame: frame.number, source })?;
@@ -219,6 +242,9 @@ impl Scene {
     }
 
     /// Ends every track; the scene can go on with new ones.
+    ///
+    /// # Errors
+    /// [`SceneError`] where a model fails.
     pub fn finish(&mut self, vision: &mut Vision) -> Result<Vec<NewSighting>, SceneError> {
         let step = self.tracker.finish();
         let mut ready = Vec::new();

@@ -38,11 +38,15 @@ impl KeptAddress {
     }
 
     /// What to watch, in these networks alone.
+    ///
+    /// # Errors
+    /// [`BadStreamUrl`] where what is kept is no address of a stream.
     pub fn source(&self, networks: &Networks) -> Result<RtspSource, BadStreamUrl> {
         let source = RtspSource::new(&self.url)?.within(networks.clone());
         Ok(source.with_basic_without_tls(self.basic_without_tls).with_trust(self.trust))
     }
 
+    /// Whether the stream comes over TLS.
     pub fn is_tls(&self) -> bool {
         StreamUrl::parse(&self.url).is_ok_and(|url| url.scheme() == StreamScheme::Rtsps)
     }
@@ -79,6 +83,7 @@ impl KeptAddress {
 #[derive(Debug, Clone)]
 pub struct CameraSecrets(PathBuf);
 
+/// The credentials of a camera could not be read or kept.
 #[derive(Debug, thiserror::Error)]
 #[error("{action} the credentials of camera {camera}")]
 pub struct SecretError {
@@ -89,11 +94,15 @@ pub struct SecretError {
 }
 
 impl CameraSecrets {
+    /// In a folder that only the server reads.
     pub fn new(folder: &Path) -> Self {
         Self(folder.to_owned())
     }
 
     /// Replaces the address that is kept for the camera; `None` forgets it.
+    ///
+    /// # Errors
+    /// [`SecretError`] where the folder does not take it.
     pub fn keep(&self, camera: &CameraId, address: Option<&KeptAddress>) -> Result<(), SecretError> {
         let file = self.file(camera);
         let Some(address) = address else {
@@ -103,6 +112,9 @@ impl CameraSecrets {
     }
 
     /// The address that is kept for the camera, if one is.
+    ///
+    /// # Errors
+    /// [`SecretError`] where there is something that can't be read.
     pub fn address(&self, camera: &CameraId) -> Result<Option<KeptAddress>, SecretError> {
         match fs::read_to_string(self.file(camera)).and_then(|text| KeptAddress::read(&text)) {
             Ok(address) => Ok(Some(address)),

@@ -29,6 +29,7 @@ const SHORTEST: Duration = Duration::from_secs(20);
 pub struct Segment {
     /// From 0.
     pub number: u32,
+    /// Media time of its first frame.
     pub from: Duration,
     /// `None`: to the end.
     pub to: Option<Duration>,

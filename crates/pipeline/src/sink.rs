@@ -4,8 +4,11 @@ use types::{Embedding, Sighting};
 /// A sighting on its way to the store, with what is kept beside it.
 #[derive(Debug)]
 pub struct NewSighting {
+    /// What was seen.
     pub sighting: Sighting,
+    /// The picture of it, redacted.
     pub crop: RedactedCrop,
+    /// The appearance vector made from the crop.
     pub embedding: Embedding,
 }
 
@@ -17,6 +20,10 @@ pub struct SinkError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 /// Takes sightings for good: when `accept` returns, the batch survives a crash. Accepting a sighting again replaces it.
 /// Blocks while the store is slow: a sighting is never dropped.
 pub trait SightingSink {
+    /// Returns once the batch is stored.
+    ///
+    /// # Errors
+    /// [`SinkError`] where it can't be stored, now or ever. None of it may be taken as stored then.
     fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError>;
 }
 

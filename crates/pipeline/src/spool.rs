@@ -13,8 +13,9 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 const HEADER: u64 = 8;
 const SUFFIX: &str = "spool";
@@ -26,18 +27,29 @@ const MAX_RECORD: u64 = 4 << 20;
 /// Why the spool did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
+    /// Another process has it open. Holds its folder.
     #[error("the spool {} is in use by another process", .0.display())]
     InUse(PathBuf),
     /// Until some of it is acknowledged, or the disk has room again.
     #[error("the spool is full: {bytes} of {limit} bytes wait to be sent")]
-    Full { bytes: u64, limit: u64 },
+    Full {
+        /// What it takes on disk.
+        bytes: u64,
+        /// What it may take.
+        limit: u64,
+    },
+    /// The folder or its disk failed.
     #[error("{action} the spool at {}", path.display())]
     Io {
+        /// What was to be done.
         action: &'static str,
+        /// The folder or the file.
         path: PathBuf,
+        /// What the file system says.
         #[source]
         source: io::Error,
     },
+    /// A record has not the checksum it was written with. Holds its number.
     #[error("record {0} of the spool is damaged")]
     Damaged(u64),
 }
@@ -49,6 +61,7 @@ pub struct SpoolState {
     pub waiting: u64,
     /// On disk, acknowledged ones that still share a segment with others included.
     pub bytes: u64,
+    /// What it may take on disk, in bytes.
     pub limit: u64,
     /// How often nothing was taken since it was opened, because it or its disk was full.
     pub refused: u64,
@@ -114,6 +127,9 @@ impl Spool {
     pub const MIN_LIMIT: u64 = 1 << 20;
 
     /// Opens a folder, made where it is missing, with what an earlier process left in it. Holds at most `limit` bytes.
+    ///
+    /// # Errors
+    /// [`SpoolError::InUse`], and [`SpoolError::Io`] where the folder can't be used.
     pub fn open(folder: &Path, limit: u64) -> Result<Self, SpoolError> {
         let folder = folder.to_owned();
         let io = |action| fault(action, &folder);
@@ -157,6 +173,9 @@ impl Spool {
     }
 
     /// Takes records for good, in their order: all of them or none. They are on disk when it returns.
+    ///
+    /// # Errors
+    /// [`SpoolError::Full`] and [`SpoolError::Io`]: none of them was taken.
     pub fn append(&self, records: &[Vec<u8>]) -> Result<(), SpoolError> {
         let mut inner = self.lock();
         let taken = self.append_to(&mut inner, records);
@@ -206,6 +225,9 @@ impl Spool {
     }
 
     /// Up to `most` records from `from` on, with their numbers, the oldest first; acknowledged ones are left out.
+    ///
+    /// # Errors
+    /// [`SpoolError::Damaged`] and [`SpoolError::Io`].
     pub fn read(&self, from: u64, most: usize) -> Result<Vec<(u64, Vec<u8>)>, SpoolError> {
         let inner = self.lock();
         let mut number = from.max(inner.next_to_send);
@@ -236,6 +258,9 @@ impl Spool {
     }
 
     /// Everything up to this number is stored elsewhere and needed no more.
+    ///
+    /// # Errors
+    /// [`SpoolError::Io`]. The records may then be sent again.
     pub fn acknowledge(&self, through: u64) -> Result<(), SpoolError> {
         let mut inner = self.lock();
         let next = through.saturating_add(1).min(inner.last().next());
@@ -258,6 +283,7 @@ impl Spool {
         Ok(())
     }
 
+    /// How full it is.
     pub fn state(&self) -> SpoolState {
         let inner = self.lock();
         let waiting = inner.segments.iter().map(|s| s.next().saturating_sub(s.first.max(inner.next_to_send))).sum();
@@ -296,7 +322,7 @@ impl Spool {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // What a panic may leave behind is at worst a record that nobody counts on.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 }
 

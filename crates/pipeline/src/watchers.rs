@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeMap,
     fmt, io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use media::{Backoff, CameraEvent, RtspSource, Sampling};
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, ReceiveTime};
 
@@ -17,7 +18,9 @@ use crate::{LiveStatus, LiveTask, Patience, SceneOptions, SightingSink, VisionPo
 /// What is wanted of a camera. Another value replaces what the camera was doing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Watch {
+    /// Who owns the camera.
     pub agency: AgencyId,
+    /// Where its stream is.
     pub source: RtspSource,
     /// Under which lease; 0 for none.
     pub epoch: u64,
@@ -30,7 +33,9 @@ pub struct Watch {
 /// By its owner, for now or for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blocked {
+    /// For now: until they resume it.
     Paused,
+    /// For good.
     Revoked,
 }
 
@@ -71,6 +76,7 @@ impl fmt::Debug for Watchers {
 }
 
 impl Watchers {
+    /// Watches nothing yet.
     pub fn new(sampling: Sampling, patience: Patience) -> Self {
         Self { settings: Mutex::new((sampling, patience)), watched: Mutex::default(), broken: Mutex::default() }
     }
@@ -81,14 +87,14 @@ impl Watchers {
     }
 
     fn settings(&self) -> MutexGuard<'_, (Sampling, Patience)> {
-        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
+        self.settings.lock()
     }
 
     /// What every camera is doing, by id.
     pub fn statuses(&self) -> BTreeMap<CameraId, (AgencyId, LiveStatus)> {
         let (now, patience) = (ReceiveTime::now(), self.settings().1);
         let status = |w: &Watched| {
-            let told = w.status.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let told = w.status.lock().clone();
             told.as_of(now, patience)
         };
         self.lock().iter().map(|(id, w)| (id.clone(), (w.watch.agency.clone(), status(w)))).collect()
@@ -105,7 +111,7 @@ impl Watchers {
         visions: Option<&Arc<VisionPool>>,
         sink: &SinkFor<'_>,
     ) -> io::Result<()> {
-        let mut broken = self.broken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut broken = self.broken.lock();
         broken.retain(|id, _| wanted.contains_key(id));
         for (id, _) in self.lock().iter().filter(|(_, watched)| watched.is_broken()) {
             let entry = broken.entry(id.clone());
@@ -155,7 +161,7 @@ impl Watchers {
         let mut watched = Watched { watch: watch.clone(), status, cancel, thread: None };
         if let Some(kept) = watch.kept {
             let event = if kept == Blocked::Revoked { CameraEvent::Revoke } else { CameraEvent::Pause };
-            watched.status.lock().unwrap_or_else(PoisonError::into_inner).tell(event);
+            watched.status.lock().tell(event);
             return Ok(watched);
         }
         let visions = visions.cloned().ok_or_else(|| io::Error::other("no models are loaded"))?;
@@ -171,7 +177,7 @@ impl Watchers {
         let mut sink = sink(id, watch, watched.cancel.clone());
         let (status, cancel) = (watched.status.clone(), watched.cancel.clone());
         let work = move || {
-            let mut report = |now: &LiveStatus| *status.lock().unwrap_or_else(PoisonError::into_inner) = now.clone();
+            let mut report = |now: &LiveStatus| *status.lock() = now.clone();
             watch_camera(&task, &visions, &mut *sink, &mut report, &cancel);
         };
         watched.thread = Some(std::thread::Builder::new().name(format!("live-{id}")).spawn(work)?);
@@ -179,7 +185,7 @@ impl Watchers {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CameraId, Watched>> {
-        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+        self.watched.lock()
     }
 }
 
@@ -211,7 +217,7 @@ mod tests {
             std::thread::yield_now();
         }
         apply();
-        assert_eq!(watchers.broken.lock().unwrap()[&gate].0.attempts(), 1);
+        assert_eq!(watchers.broken.lock()[&gate].0.attempts(), 1);
         let yard = watchers.lock()[&"yard".parse::<CameraId>().unwrap()].thread.as_ref().unwrap().thread().id();
         while !watchers.lock().contains_key(&gate) {
             std::thread::sleep(Duration::from_millis(20));

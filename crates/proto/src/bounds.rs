@@ -25,7 +25,9 @@ pub const TOO_LARGE: &str = "too_large";
 /// How many of a field, and how many bytes each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bound {
+    /// How often the field may be there.
     pub items: usize,
+    /// The bytes of each, for texts and bytes.
     pub bytes: usize,
 }
 
@@ -231,15 +233,31 @@ static MESSAGES: LazyLock<HashMap<String, Fields>> = LazyLock::new(|| {
 /// A field of a request that holds more than it may.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TooLarge {
+    /// A repeated field is there too often.
     #[error("{field} names more than {most} of them")]
-    Items { field: String, most: usize },
+    Items {
+        /// The field, by the message it is in.
+        field: String,
+        /// How often it may be.
+        most: usize,
+    },
+    /// A text or bytes are too long.
     #[error("{field} is longer than {most} bytes")]
-    Bytes { field: String, most: usize },
+    Bytes {
+        /// The field, by the message it is in.
+        field: String,
+        /// Bytes that it may have.
+        most: usize,
+    },
+    /// Messages lie in each other more often than any of this interface do.
     #[error("a message has others in it too many times over")]
     Deep,
     /// A decoder would put them together, and each alone might be within its bound.
     #[error("{field} comes in several pieces")]
-    Pieces { field: String },
+    Pieces {
+        /// The field, by the message it is in.
+        field: String,
+    },
     /// A decoder skips them; this interface has none.
     #[error("a message has a group in it, which none of this interface has")]
     Group,
@@ -249,6 +267,9 @@ pub enum TooLarge {
 const DEPTH: usize = 12;
 
 /// Holds the bytes of a message against the table. What can't be read is for the decoder to refuse.
+///
+/// # Errors
+/// [`TooLarge`], which names the first field that is.
 pub fn check(message: &str, bytes: &[u8]) -> Result<(), TooLarge> {
     MESSAGES.get(message).map_or(Ok(()), |fields| walk(fields, bytes, 0))
 }

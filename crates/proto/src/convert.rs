@@ -22,14 +22,25 @@ impl TryFrom<v1::TimeWindow> for TimeWindow {
 }
 
 /// A window that must be there.
+///
+/// # Errors
+/// [`BadMessage::Missing`], [`BadMessage::Time`], and [`BadMessage::Window`] where it ends before it begins.
 pub fn window(w: Option<v1::TimeWindow>) -> Result<TimeWindow, BadMessage> {
     w.ok_or(BadMessage::Missing { field: "window" })?.try_into()
 }
 
+/// The id of a sighting, as [`SightingId`] writes it.
+///
+/// # Errors
+/// [`BadMessage::Id`] for any other text.
 pub fn sighting_id(text: &str) -> Result<SightingId, BadMessage> {
     Ok(text.parse()?)
 }
 
+/// The digest of footage, as [`FootageDigest`] writes it.
+///
+/// # Errors
+/// [`BadMessage::Id`] for any other text.
 pub fn footage_digest(text: &str) -> Result<FootageDigest, BadMessage> {
     Ok(text.parse()?)
 }

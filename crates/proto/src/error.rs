@@ -11,18 +11,44 @@ pub const REASON: &str = "sightline-reason";
 /// Why a message means nothing; names the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadMessage {
+    /// The field must be there.
     #[error("{field} is missing")]
-    Missing { field: &'static str },
+    Missing {
+        /// Its name.
+        field: &'static str,
+    },
+    /// The number stands for no word of an enumeration.
     #[error("{field} names no {kind} this version knows ({value})")]
-    Word { field: &'static str, kind: &'static str, value: i32 },
+    Word {
+        /// Its name.
+        field: &'static str,
+        /// What the words are.
+        kind: &'static str,
+        /// The number.
+        value: i32,
+    },
+    /// The time is malformed or out of range.
     #[error("{field} is not a valid time")]
-    Time { field: &'static str },
+    Time {
+        /// Its name.
+        field: &'static str,
+    },
+    /// The duration is malformed or negative.
     #[error("{field} is not a valid duration; it must be at least 0")]
-    Duration { field: &'static str },
+    Duration {
+        /// Its name.
+        field: &'static str,
+    },
+    /// The number is out of its range, or is none.
     #[error("{field} is not a number in its range")]
-    Number { field: &'static str },
+    Number {
+        /// Its name.
+        field: &'static str,
+    },
+    /// The window ends before it begins.
     #[error(transparent)]
     Window(#[from] TimeError),
+    /// The text is no id.
     #[error(transparent)]
     Id(#[from] IdError),
 }

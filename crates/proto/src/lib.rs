@@ -4,6 +4,8 @@
 //! The generated code is committed; `UPDATE_PROTO=1 cargo test -p proto` regenerates it. This crate makes no
 //! connection and decides nothing: it says what the words on the wire mean.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 pub mod bounds;
 mod convert;
 mod error;
@@ -17,9 +19,11 @@ pub use convert::{footage_digest, sighting_id, window};
 pub use error::{BadMessage, REASON, hint, reason, status};
 pub use time::{capture_time, duration, duration_from, timestamp};
 
-/// The generated messages, clients and servers.
+/// The generated messages, clients and servers. Their documentation is in the `.proto` files.
 #[allow(
     clippy::all,
+    clippy::missing_errors_doc,
+    missing_docs,
     clippy::needless_pass_by_value,
     clippy::redundant_clone,
     missing_debug_implementations,

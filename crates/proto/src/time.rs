@@ -7,12 +7,16 @@ use crate::{BadMessage, v1};
 
 const US: i64 = 1_000_000;
 
+/// As the wire has it, to the microsecond.
 pub fn timestamp(time: CaptureTime) -> Timestamp {
     let us = time.as_micros();
     Timestamp { seconds: us.div_euclid(US), nanos: (us.rem_euclid(US) * 1000) as i32 }
 }
 
 /// To the microsecond, rounded down.
+///
+/// # Errors
+/// [`BadMessage::Missing`] where there is none; [`BadMessage::Time`] where it is malformed or out of range.
 pub fn capture_time(field: &'static str, time: Option<Timestamp>) -> Result<CaptureTime, BadMessage> {
     let time = time.ok_or(BadMessage::Missing { field })?;
     let bad = BadMessage::Time { field };
@@ -29,6 +33,9 @@ pub fn duration(d: Duration) -> prost_types::Duration {
 }
 
 /// `None` stays `None`; a negative or malformed one is an error.
+///
+/// # Errors
+/// [`BadMessage::Duration`].
 pub fn duration_from(field: &'static str, d: Option<prost_types::Duration>) -> Result<Option<Duration>, BadMessage> {
     let Some(d) = d else { return Ok(None) };
     match (u64::try_from(d.seconds), u32::try_from(d.nanos)) {

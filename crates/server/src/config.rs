@@ -32,6 +32,7 @@ pub use notify::NotifyConfig;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Config {
+    /// The address and port that calls come to, over TLS.
     pub listen: SocketAddr,
     /// A port for load balancers that answers `grpc.health.v1` alone, without TLS; loopback only.
     pub health_listen: Option<SocketAddr>,
@@ -39,16 +40,23 @@ pub struct Config {
     pub metrics_listen: Option<SocketAddr>,
     /// Where spans go: an OTLP collector's gRPC address.
     pub traces_otlp: Option<String>,
+    /// Bytes of a request at most.
     pub max_request_bytes: usize,
+    /// Connections at once at most.
     pub max_connections: usize,
+    /// Connections at once at most from one address.
     pub max_connections_per_address: usize,
+    /// Calls at once of one connection at most.
     pub max_streams: u32,
+    /// How long a call may take, streams apart.
     pub request_timeout: Duration,
+    /// How long calls may go on after the server was told to stop.
     pub shutdown: Duration,
     /// What is logged; `None`: as the environment says.
     pub log_filter: Option<String>,
     /// Relative to the home folder unless absolute.
     pub data: PathBuf,
+    /// How often the index is written to disk.
     pub index_flush: Duration,
     /// `None`: a file in the data folder.
     pub database: Option<DatabaseConfig>,
@@ -56,18 +64,23 @@ pub struct Config {
     pub crops: Option<CropsConfig>,
     /// `None`: the index is in this process.
     pub index_server: Option<IndexServer>,
+    /// The log of the audit record.
     pub log: LogConfig,
     /// Who is told what happens to cases, besides those who watch.
     pub notify: Option<NotifyConfig>,
+    /// Footage jobs that run at once.
     pub workers: usize,
     /// About how long the parts are in which long footage is looked at.
     pub segment_seconds: u32,
+    /// Footage jobs that may wait.
     pub max_queued: u32,
     /// The folder beneath which an agency's footage lies.
     pub footage_roots: std::collections::BTreeMap<types::AgencyId, PathBuf>,
+    /// Frames a second that are looked at in footage.
     pub sample_fps: f64,
     /// Looks at live cameras at once.
     pub live_workers: usize,
+    /// Frames a second that are looked at of a live camera.
     pub live_sample_fps: f64,
     /// How long a connected camera may be silent, and how long it may show no picture.
     pub live_patience: pipeline::Patience,
@@ -81,13 +94,21 @@ pub struct Config {
     pub max_cameras: u32,
     /// `None`: the user's cache folder.
     pub model_cache: Option<PathBuf>,
+    /// Name of the detector in the manifest. `None`: the manifest's default.
     pub detector: Option<String>,
+    /// Name of the face finder in the manifest. `None`: the manifest's default.
     pub face_finder: Option<String>,
+    /// Name of the backbone of appearance in the manifest. `None`: the manifest's default.
     pub embedder: Option<String>,
+    /// File of the learned step of appearance. `None`: the one built in.
     pub appearance: Option<PathBuf>,
+    /// Score from which on a detection counts, 0.05 to 0.95. `None`: the detector's own.
     pub detector_threshold: Option<f32>,
+    /// Where the detector runs.
     pub device: vision::Device,
+    /// How much one caller may ask.
     pub callers: CallerLimits,
+    /// How long sightings live.
     pub retention: Retention,
     /// How often it is looked for what is due.
     pub retention_sweep: Duration,
@@ -123,6 +144,7 @@ pub enum CropsConfig {
 pub struct LogConfig {
     /// Relative to the home folder unless absolute; empty: beside it.
     pub high_water: PathBuf,
+    /// Who is asked to sign the log's head.
     pub witnesses: Vec<WitnessConfig>,
     /// How many of the witnesses must have signed.
     pub quorum: usize,
@@ -133,7 +155,9 @@ pub struct LogConfig {
 /// Somebody who is asked to cosign.
 #[derive(Debug, Clone)]
 pub struct WitnessConfig {
+    /// The witness's public key.
     pub key: NoteKey,
+    /// Where it is asked.
     pub url: String,
 }
 
@@ -344,12 +368,19 @@ impl Default for Ingest {
 }
 
 impl Config {
+    /// Reads and checks a configuration, a TOML document.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the key.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.to_owned(), source })?;
         Self::parse(&text, file)
     }
 
     /// `file` is for messages only.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the key.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
         let parse = |source| ConfigError::Parse { file: file.to_owned(), source: Box::new(source) };
         let config = toml::from_str::<Document>(text).map_err(parse)?.build_and_validate(file)?;

@@ -18,6 +18,7 @@ use std::{
 pub struct Home(PathBuf);
 
 impl Home {
+    /// The deployment in a folder, which need not be there yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self(root.into())
     }
@@ -31,14 +32,17 @@ impl Home {
         Self(home.unwrap_or_else(|| PathBuf::from(".sightline")))
     }
 
+    /// The folder.
     pub fn root(&self) -> &Path {
         &self.0
     }
 
+    /// The configuration's file.
     pub fn config(&self) -> PathBuf {
         self.0.join("sightline.toml")
     }
 
+    /// The folder of certificates and keys.
     pub fn pki(&self) -> PathBuf {
         self.0.join("pki")
     }
@@ -48,10 +52,12 @@ impl Home {
         self.pki().join("ca.pem")
     }
 
+    /// The server's certificate, in PEM.
     pub fn server_certificate(&self) -> PathBuf {
         self.pki().join("server.pem")
     }
 
+    /// The server's private key, in PEM.
     pub fn server_key(&self) -> PathBuf {
         self.pki().join("server.key")
     }

@@ -12,11 +12,12 @@ mod worker;
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use catalogue::{AddedJob, Catalogue, CatalogueError, FencingToken, Job, JobState, NewJob, TakenJob};
+use parking_lot::{Mutex, MutexGuard};
 use pipeline::FootageProgress;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -268,7 +269,7 @@ impl Jobs {
 
     async fn take_one(&self) -> Result<Took, CatalogueError> {
         let except: Vec<JobId> = {
-            let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut later = self.later.lock();
             later.retain(|_, until| *until > Instant::now());
             later.keys().cloned().collect()
         };
@@ -298,7 +299,7 @@ impl Jobs {
     /// Queues a job again that is ours; this server does not take it for a while.
     async fn put_back(&self, taken: &TakenJob, pause: Duration) -> Result<(), CatalogueError> {
         self.catalogue.put_back(&taken.lease).await?;
-        self.later.lock().unwrap_or_else(PoisonError::into_inner).insert(taken.job.id.clone(), Instant::now() + pause);
+        self.later.lock().insert(taken.job.id.clone(), Instant::now() + pause);
         Ok(())
     }
 
@@ -359,9 +360,9 @@ impl Jobs {
         self.lock().remove(id);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<JobId, Live>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<JobId, Live>> {
         // A panic elsewhere leaves the map whole: every change to it is one step.
-        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+        self.live.lock()
     }
 
     /// Waits until something may be queued; not forever, since one wake-up is for one worker and there may be more work.

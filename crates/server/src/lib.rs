@@ -10,6 +10,8 @@
 //! on the record; two processes on one home folder; a configuration key it does not know. It decides nothing about cases:
 //! `access` does. It never reads an authoriser's private key, and no pixels but redacted crops leave it.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod base;
 mod cluster;
 mod config;

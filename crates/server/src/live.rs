@@ -5,7 +5,7 @@ mod sink;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -13,6 +13,7 @@ use std::{
 
 use catalogue::{Camera, Catalogue, CatalogueError, Lease};
 use media::{Networks, Sampling};
+use parking_lot::Mutex;
 use pipeline::{Blocked, CameraSecrets, KeptAddress, LiveStatus, Patience, SightingSink, VisionPool, Watch, Watchers};
 use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::sync::CancellationToken;
@@ -115,13 +116,13 @@ impl LiveCameras {
 
     /// Every camera is opened anew by these.
     pub(crate) fn set(&self, settings: LiveSettings) {
-        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+        *self.settings.lock() = settings;
         self.other_settings.store(true, Ordering::Release);
         self.changed();
     }
 
     fn settings(&self) -> LiveSettings {
-        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.settings.lock().clone()
     }
 
     pub(crate) fn secrets(&self) -> &CameraSecrets {
@@ -140,7 +141,7 @@ impl LiveCameras {
 
     /// Somebody gave its address, another one or the same: it is tried at once, however often it was lost.
     pub(crate) fn given(&self, camera: &CameraId) {
-        *self.given.lock().unwrap_or_else(PoisonError::into_inner).entry(camera.clone()).or_default() += 1;
+        *self.given.lock().entry(camera.clone()).or_default() += 1;
         self.changed();
     }
 
@@ -195,7 +196,7 @@ impl LiveCameras {
         let apply = move || {
             if this.other_settings.swap(false, Ordering::AcqRel) {
                 this.watchers.stop();
-                *this.visions.lock().unwrap_or_else(PoisonError::into_inner) = None;
+                *this.visions.lock() = None;
                 let settings = this.settings();
                 this.watchers.set(Sampling { fps: settings.sample_fps, ..Sampling::default() }, settings.patience);
             }
@@ -243,12 +244,12 @@ impl LiveCameras {
             policy if policy.paused => Some(Blocked::Paused),
             _ => None,
         };
-        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner).get(&camera.id).copied().unwrap_or_default();
+        let given = self.given.lock().get(&camera.id).copied().unwrap_or_default();
         Some(Watch { agency: camera.agency.clone(), source: built.ok()?, epoch: 0, given, kept })
     }
 
     fn load(&self) -> Result<Arc<VisionPool>, VisionError> {
-        let mut visions = self.visions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut visions = self.visions.lock();
         if let Some(loaded) = &*visions {
             return Ok(loaded.clone());
         }

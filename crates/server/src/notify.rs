@@ -54,14 +54,19 @@ const PAGE: u32 = 64;
 /// Why the configured address can't be told anything.
 #[derive(Debug, thiserror::Error)]
 pub enum HookError {
+    /// The file of authorities can't be read.
     #[error("read the authorities in {}", file.display())]
     Read {
+        /// The file.
         file: PathBuf,
+        /// What is wrong with it.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The file has no certificate in it. Holds its path.
     #[error("{} holds no certificate of an authority", .0.display())]
     Empty(PathBuf),
+    /// TLS can't be prepared.
     #[error("prepare TLS")]
     Tls(#[source] tokio_rustls::rustls::Error),
 }

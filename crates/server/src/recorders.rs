@@ -2,18 +2,13 @@
 
 pub(crate) mod secrets;
 
-use std::{
-    collections::HashMap,
-    fmt,
-    path::Path,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
 
 use catalogue::{Catalogue, CatalogueError, NewRecorder};
 use chrono::{DateTime, Utc};
 use media::{Credentials, Networks, Replay, RtspSource};
 use onvif::{BadHost, Coverage, DeviceHost, OnvifError, Password, Recorder, Surveying};
+use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use types::{FootageDigest, RecorderId, TimeStamp, TimeWindow};
 
@@ -165,8 +160,8 @@ impl Recorders {
         Ok((recorder, shown))
     }
 
-    fn played(&self) -> std::sync::MutexGuard<'_, HashMap<RecorderId, u32>> {
-        self.played.lock().unwrap_or_else(PoisonError::into_inner)
+    fn played(&self) -> MutexGuard<'_, HashMap<RecorderId, u32>> {
+        self.played.lock()
     }
 }
 

@@ -46,24 +46,34 @@ const DELETING: Duration = Duration::from_secs(60);
 /// Findings listed in an answer; all are counted.
 const MAX_FINDINGS: usize = 1000;
 
+/// Why a deployment can't be opened, or did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// The home folder is in use, or open to others.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The catalogue failed.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    /// The log failed, or does not fit the catalogue.
     #[error(transparent)]
     Log(#[from] LogFault),
+    /// The index does not follow the catalogue.
     #[error(transparent)]
     Feed(#[from] SyncError),
+    /// A move into the database was cut off.
     #[error("a deployment is being moved into this database, and is not whole yet")]
     HalfMoved,
+    /// A model can't be used.
     #[error(transparent)]
     Vision(#[from] VisionError),
+    /// The index server's key can't be read.
     #[error(transparent)]
     ApiKey(#[from] ApiKeyError),
+    /// The audit record does not take an entry.
     #[error(transparent)]
     Audit(#[from] access::AuditError),
+    /// The catalogue can't be brought up to date.
     #[error(transparent)]
     Upgrade(#[from] UpgradeError),
 }
@@ -79,6 +89,7 @@ impl From<ModelError> for StoreError {
 }
 
 impl StoreError {
+    /// What to do about it.
     pub fn hint(&self) -> Cow<'static, str> {
         let hint = match self {
             Self::Lock(error) => return error.hint().into(),
@@ -103,8 +114,11 @@ impl StoreError {
 pub struct CheckReport {
     /// Nothing is wrong.
     pub clean: bool,
+    /// Sightings that were looked at.
     pub sightings: u64,
+    /// Crops that were looked at.
     pub crops: u64,
+    /// Vectors that were looked at.
     pub vectors: u64,
     /// At most a thousand.
     pub findings: Vec<CheckFinding>,
@@ -112,30 +126,43 @@ pub struct CheckReport {
     pub findings_total: u64,
     /// Sightings that the record commits to, and those that it does not.
     pub committed: u64,
+    /// Sightings that the record does not commit to.
     pub uncommitted: u64,
 }
 
 /// Something that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckFinding {
+    /// What kind of thing is wrong.
     pub kind: FindingKind,
     /// What it is about: an id, a file's name.
     pub subject: String,
+    /// What is wrong, for people.
     pub message: String,
+    /// Whether it was put right.
     pub repaired: bool,
 }
 
 /// As the protocol names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FindingKind {
+    /// The database says that it is damaged.
     Database,
+    /// A sighting has no readable crop.
     CropMissing,
+    /// A crop has no sighting.
     CropOrphaned,
+    /// The index lacks a sighting.
     VectorMissing,
+    /// The index has a sighting that is gone.
     VectorOrphaned,
+    /// The index's files are damaged.
     VectorDamaged,
+    /// A sighting's row can't be used.
     SightingUnusable,
+    /// A sighting is not what the record commits to.
     SightingChanged,
+    /// The record and what lies beside it differ.
     Audit,
 }
 
@@ -148,7 +175,9 @@ impl CheckFinding {
 /// An index made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rebuilt {
+    /// Vectors that it holds.
     pub vectors: u64,
+    /// How long it took.
     pub elapsed: Duration,
 }
 
@@ -172,6 +201,9 @@ pub struct Store {
 
 impl Store {
     /// Opens everything, makes good what an unclean stop left undone, and verifies the models.
+    ///
+    /// # Errors
+    /// [`StoreError`]. Nothing that was acknowledged is lost by it.
     pub async fn open(home: &Home, config: &Config) -> Result<Self, StoreError> {
         let lock = HomeLock::acquire(home.root())?;
         let models = models(config)?;
@@ -230,6 +262,9 @@ impl Store {
     }
 
     /// Makes the index durable and closes the catalogue.
+    ///
+    /// # Errors
+    /// [`StoreError`] where something could not be written; the next start makes it good.
     pub async fn close(self) -> Result<(), StoreError> {
         self.shut().await
     }
@@ -265,6 +300,9 @@ impl Store {
     }
 
     /// Compares catalogue, crops and index; with `repair`, puts right what can be.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the check itself could not be made. What it finds is no error.
     pub async fn check(&self, repair: bool) -> Result<CheckReport, StoreError> {
         let _turn = self.deleting.lock().await;
         let held = self.cluster.wait_for_lease(lease_names::RETENTION, DELETING).await?;
@@ -293,6 +331,9 @@ impl Store {
     }
 
     /// Makes the index again from the catalogue.
+    ///
+    /// # Errors
+    /// [`StoreError`]. The old index may be gone then; the next start makes it again.
     pub async fn rebuild_index(&self) -> Result<Rebuilt, StoreError> {
         let began = Instant::now();
         let vectors = self.feed.rebuild().await?;
@@ -412,6 +453,9 @@ impl Findings {
 }
 
 /// The models the configuration names.
+///
+/// # Errors
+/// [`VisionError::Manifest`]: never of a build that passes its tests.
 pub fn models(config: &Config) -> Result<ModelStore, VisionError> {
     match &config.model_cache {
         Some(cache) => Ok(ModelStore::new(cache.clone(), Manifest::embedded()?)),

@@ -1,5 +1,6 @@
 //! A real server on a free port, over mutual TLS, in a home folder of its own.
 
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tasks, locks and queues that last as long as a test")]
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 #[path = "server/attacks.rs"]

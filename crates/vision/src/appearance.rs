@@ -36,6 +36,10 @@ pub struct Embedder {
 impl Embedder {
     /// With the backbone `name`, else the manifest's default, and the projection of the file `learned`, else the one that
     /// comes with this build. A projection that was fitted on another backbone is refused.
+    ///
+    /// # Errors
+    /// [`VisionError`] where a model is not in the manifest, missing, not what the manifest says, or can't be made a
+    /// session; [`VisionError::Projection`] where the projection can't be used.
     pub fn load(store: &ModelStore, name: Option<&str>, learned: Option<&Path>) -> Result<Self, VisionError> {
         let parts = PartsFinder::load(store, name)?;
         let projection = learned.map_or_else(Projection::embedded, Projection::open)?;
@@ -69,17 +73,26 @@ impl Embedder {
     }
 
     /// What of the crop is its figure, for [`Self::embed_seen`] and [`describe`](crate::describe()).
+    ///
+    /// # Errors
+    /// [`VisionError::Run`] and [`VisionError::Output`] of the model for figures.
     pub fn see(&mut self, crop: &RedactedCrop) -> Result<Silhouette, VisionError> {
         self.parts.see(crop)
     }
 
     /// The appearance of the crop's subject.
+    ///
+    /// # Errors
+    /// [`VisionError::Run`] and [`VisionError::Output`] of either model.
     pub fn embed(&mut self, crop: &RedactedCrop) -> Result<Embedding, VisionError> {
         let seen = if self.projection.is_of_before() { Silhouette::unknown() } else { self.see(crop)? };
         self.embed_seen(crop, &seen)
     }
 
     /// The same, where it was seen before. `seen` is this crop's.
+    ///
+    /// # Errors
+    /// [`VisionError::Run`] and [`VisionError::Output`] of the backbone.
     pub fn embed_seen(&mut self, crop: &RedactedCrop, seen: &Silhouette) -> Result<Embedding, VisionError> {
         let parts = if self.projection.is_of_before() { self.parts.of_before(crop)? } else { self.parts.of_seen(crop, seen)? };
         let values = self.projection.apply(&parts).ok_or_else(|| {

@@ -24,7 +24,12 @@ pub enum InputSize {
     #[default]
     Fitted,
     /// Multiples of 32.
-    Fixed { height: u32, width: u32 },
+    Fixed {
+        /// Rows, in pixels.
+        height: u32,
+        /// Columns, in pixels.
+        width: u32,
+    },
 }
 
 /// What counts as found.
@@ -33,6 +38,7 @@ pub struct DetectorOptions {
     /// Detections below this score are not returned. Lower than what should start a track: a tracker uses weak ones to
     /// keep the tracks it has.
     pub threshold: f32,
+    /// The size at which a frame is shown to the model.
     pub input: InputSize,
 }
 
@@ -79,10 +85,18 @@ impl std::fmt::Debug for Detector {
 
 impl Detector {
     /// The named model, or the manifest's default, on the CPU.
+    ///
+    /// # Errors
+    /// [`VisionError`] where the model is not in the manifest, missing, not what the manifest says, or can't be made
+    /// a session; [`VisionError::InputSize`] for a size that the options may not name.
     pub fn load(store: &ModelStore, name: Option<&str>, options: DetectorOptions) -> Result<Self, VisionError> {
         Self::load_on(store, name, options, Device::Cpu)
     }
 
+    /// The named model, or the manifest's default, on `device`, else on the CPU.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
     pub fn load_on(
         store: &ModelStore,
         name: Option<&str>,
@@ -94,6 +108,9 @@ impl Detector {
 
     /// So many detectors, each for a thread of its own, that share one session: what they are asked at the same time goes
     /// through the model together.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and [`VisionError::Thread`].
     pub fn load_shared(
         store: &ModelStore,
         name: Option<&str>,
@@ -152,6 +169,9 @@ impl Detector {
     }
 
     /// Everything of the vocabulary in the frame, best first within a class, clipped to the frame.
+    ///
+    /// # Errors
+    /// [`VisionError::Run`] where the model fails; [`VisionError::Output`] where its answer does not fit.
     pub fn detect(&mut self, frame: &Frame) -> Result<Vec<Detection>, VisionError> {
         let layout = self.layout(frame.size());
         let began = Instant::now();
@@ -163,6 +183,9 @@ impl Detector {
     /// Everything in a part of the frame, as large as [`Self::detect`] would show it, in pixels of the frame. What is cut by
     /// a border of the part that is no border of the frame is left out: it was not seen whole. Costs as much less as the part
     /// is smaller.
+    ///
+    /// # Errors
+    /// As [`Self::detect`].
     pub fn detect_in(&mut self, frame: &Frame, part: &Rect) -> Result<Vec<Detection>, VisionError> {
         let whole = self.layout(frame.size());
         let Some((region, layout)) = part_of(frame.size(), part, &whole, self.family, 1.0) else { return Ok(Vec::new()) };
@@ -174,6 +197,9 @@ impl Detector {
 
     /// The same, shown larger by so many times, and what that cost as a share of looking at the whole frame. Nothing, for nothing,
     /// of a part that costs more than a whole frame.
+    ///
+    /// # Errors
+    /// As [`Self::detect`].
     pub fn detect_closer(&mut self, frame: &Frame, part: &Rect, zoom: f32) -> Result<(Vec<Detection>, f32), VisionError> {
         let whole = self.layout(frame.size());
         let pixels = |layout: &Layout| (layout.width * layout.height) as f32;
@@ -210,6 +236,9 @@ impl Detector {
     }
 
     /// The same for a still picture in memory.
+    ///
+    /// # Errors
+    /// As [`Self::detect`].
     pub fn detect_rgb(&mut self, picture: Rgb<'_>) -> Result<Vec<Detection>, VisionError> {
         let layout = self.layout(picture.size);
         let began = Instant::now();
@@ -220,6 +249,9 @@ impl Detector {
 
     /// Things to carry in a picture of what is around one figure, enlarged, and without regard to the figure: whoever wears a
     /// backpack is more of a person than of a backpack, and hides it from [`Self::detect`].
+    ///
+    /// # Errors
+    /// As [`Self::detect`].
     pub fn things(&mut self, picture: Rgb<'_>) -> Result<Vec<Detection>, VisionError> {
         const THINGS: [Class; 4] = [Class::Backpack, Class::Umbrella, Class::Handbag, Class::Suitcase];
         let layout = self.family.layout(THINGS_SIDE, THINGS_SIDE);
@@ -241,6 +273,7 @@ impl Detector {
         self.model.device()
     }
 
+    /// The model's name in the manifest.
     pub fn model_name(&self) -> &str {
         self.model.name()
     }

@@ -31,6 +31,11 @@ impl std::fmt::Debug for CenterFace {
 }
 
 impl CenterFace {
+    /// With the model `name`, else the manifest's default.
+    ///
+    /// # Errors
+    /// [`VisionError`] where the model is not in the manifest, missing, not what the manifest says, or can't be made
+    /// a session.
     pub fn load(store: &ModelStore, name: Option<&str>) -> Result<Self, VisionError> {
         let model = Model::load(store, store.choose(name, Role::FaceFinder)?, Device::Cpu)?;
         Ok(Self { model, boxed: Letterbox::default() })
@@ -42,6 +47,9 @@ impl CenterFace {
     }
 
     /// Like [`FaceFinder::find`].
+    ///
+    /// # Errors
+    /// [`VisionError::Run`] where the model fails; [`VisionError::Output`] where its answer does not fit.
     pub fn faces(&mut self, picture: &RawCrop) -> Result<Vec<FoundFace>, VisionError> {
         let Some(rgb) = Rgb::new(picture.rgb(), picture.size()) else { return Ok(Vec::new()) };
         let layout = layout(picture.size().width, picture.size().height);

@@ -8,6 +8,8 @@
 //!
 //! One [`Vision`] per worker thread: `&mut self` everywhere, nothing shared but the loaded library.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod appearance;
 mod carried;
 mod describe;
@@ -51,9 +53,13 @@ pub use tracker::{Tracker, TrackerOptions, TrackerStep};
 /// Which models a worker uses and how; `None` takes the manifest's default.
 #[derive(Debug, Clone, Default)]
 pub struct VisionOptions {
+    /// Name of the detector in the manifest.
     pub detector: Option<String>,
+    /// How the detector is used.
     pub detector_options: DetectorOptions,
+    /// Name of the face finder in the manifest.
     pub faces: Option<String>,
+    /// Name of the backbone of appearance in the manifest.
     pub embedder: Option<String>,
     /// File of the learned step of appearance.
     pub appearance: Option<std::path::PathBuf>,
@@ -64,13 +70,20 @@ pub struct VisionOptions {
 /// Every model one worker thread needs. `Send`, not shared: sessions run on the caller's thread, one intra-op thread each.
 #[derive(Debug)]
 pub struct Vision {
+    /// Finds people, vehicles and carried things.
     pub detector: Detector,
+    /// Finds faces, so that they are erased.
     pub faces: CenterFace,
+    /// Makes appearance vectors of redacted crops.
     pub embedder: Embedder,
 }
 
 impl Vision {
     /// Loads the runtime if nobody has, verifies each model file's digest, and makes the sessions.
+    ///
+    /// # Errors
+    /// [`VisionError`] where the runtime can't be loaded, or a model is not in the manifest, missing, not what the
+    /// manifest says, or can't be made a session.
     pub fn load(store: &ModelStore, options: &VisionOptions) -> Result<Self, VisionError> {
         Ok(Self {
             detector: Detector::load_on(store, options.detector.as_deref(), options.detector_options.clone(), options.device)?,
@@ -81,6 +94,9 @@ impl Vision {
 
     /// Bundles for so many threads. On a CPU each has sessions of its own; a detector on a GPU is shared by all, and what
     /// they ask at the same time is one batch.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and [`VisionError::Thread`].
     pub fn load_many(store: &ModelStore, options: &VisionOptions, count: usize) -> Result<Vec<Self>, VisionError> {
         if options.device == Device::Cpu {
             return (0..count).map(|_| Self::load(store, options)).collect();

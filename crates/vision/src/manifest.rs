@@ -12,11 +12,17 @@ use crate::error::VisionError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decode {
+    /// NanoDet-Plus: distributions over the distance to each side of a box.
     Nanodet,
+    /// SSD: boxes as offsets from the cells of several levels, with a score a class.
     Ssd,
+    /// YOLOX: offsets from the cells of three grids.
     Yolox,
+    /// CenterFace: a heat map, sizes and offsets.
     Centerface,
+    /// The features of a backbone, stripe by stripe from the top.
     Appearance,
+    /// BlazePose: a mask of the figure.
     Blazepose,
 }
 
@@ -28,13 +34,16 @@ pub struct Input {
     pub name: Option<String>,
     /// The size the model is used at, for a picture of 16:9; others get as many pixels.
     pub height: Option<u32>,
+    /// As the height, in pixels.
     pub width: Option<u32>,
 }
 
 /// A file taken out of a package.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct SourceFile {
+    /// Its path in the package.
     pub path: String,
+    /// SHA-256, in hexadecimal.
     pub sha256: String,
 }
 
@@ -54,19 +63,25 @@ pub struct Source {
 pub struct ModelEntry {
     /// File `models/<name>.onnx` of the cache.
     pub name: String,
+    /// What it is for.
     pub role: Role,
     /// Used where no model of the role is named.
     #[serde(default)]
     pub default: bool,
+    /// How its input is made and its answer is read.
     pub decode: Decode,
+    /// SPDX identifier of the licence of its weights.
     pub licence: String,
     /// Of the converted file; any other is refused.
     #[serde(rename = "sha256", deserialize_with = "digest")]
     pub digest: ModelDigest,
+    /// How the file was made from the package's.
     #[serde(default)]
     pub converter: String,
+    /// Where its weights come from.
     #[serde(default)]
     pub source: Source,
+    /// What it wants to be shown.
     #[serde(default)]
     pub input: Input,
 }
@@ -74,6 +89,7 @@ pub struct ModelEntry {
 /// The ONNX Runtime library.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RuntimeEntry {
+    /// As the library says it, such as 1.22.0.
     pub version: String,
 }
 
@@ -87,10 +103,17 @@ pub struct Manifest {
 
 impl Manifest {
     /// The one this binary was built with.
+    ///
+    /// # Errors
+    /// [`ManifestError`]: never of a build that passes its tests.
     pub fn embedded() -> Result<Self, ManifestError> {
         Self::parse(include_str!("../../../models/manifest.toml"))
     }
 
+    /// Reads a manifest, a TOML document.
+    ///
+    /// # Errors
+    /// [`ManifestError`], which says what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let manifest: Self = toml::from_str(text)?;
         for (i, model) in manifest.models.iter().enumerate() {
@@ -109,14 +132,20 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// All models, in the order of the manifest.
     pub fn entries(&self) -> &[ModelEntry] {
         &self.models
     }
 
+    /// The library that runs them.
     pub fn runtime(&self) -> &RuntimeEntry {
         &self.runtime
     }
 
+    /// The model of a name.
+    ///
+    /// # Errors
+    /// [`VisionError::NoSuchModel`] where there is none.
     pub fn entry(&self, name: &str) -> Result<&ModelEntry, VisionError> {
         self.models
             .iter()
@@ -125,6 +154,9 @@ impl Manifest {
     }
 
     /// The model used for a role where none is named: the one marked so, else the first.
+    ///
+    /// # Errors
+    /// [`VisionError::NoSuchModel`] where the role has no model.
     pub fn default(&self, role: Role) -> Result<&ModelEntry, VisionError> {
         let all = || self.models.iter().filter(|m| m.role == role);
         let none = || VisionError::NoSuchModel { name: format!("for {role:?}"), known: self.known() };

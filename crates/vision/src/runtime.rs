@@ -30,11 +30,17 @@ static LOADED: Mutex<Option<Runtime>> = Mutex::new(None);
 impl Runtime {
     /// The library of this process: what was loaded before, else the first of `ORT_DYLIB_PATH`, the folder of the
     /// executable, and the cache.
+    ///
+    /// # Errors
+    /// [`RuntimeError`], which says what to do.
     pub fn load(store: &ModelStore) -> Result<Self, RuntimeError> {
         Self::load_from(&Self::candidates(store))
     }
 
     /// The library at `file`, unless one was loaded before: a process has only one.
+    ///
+    /// # Errors
+    /// [`RuntimeError`], which says what to do.
     pub fn load_file(file: &Path) -> Result<Self, RuntimeError> {
         Self::load_from(&[file.to_owned()])
     }

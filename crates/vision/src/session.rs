@@ -23,6 +23,7 @@ use crate::{error::VisionError, manifest::ModelEntry, runtime::Runtime, store::M
 /// Where a model runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Device {
+    /// The machine's processors: always there.
     #[default]
     Cpu,
     /// An NVIDIA GPU by its number. Needs the cargo feature `cuda` and a library built for it; else the CPU is used, with

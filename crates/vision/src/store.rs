@@ -16,9 +16,15 @@ use crate::{
 /// Whether a model's file is what the manifest says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelState {
+    /// There is no such file.
     Missing,
+    /// It is.
     Verified,
-    Corrupt { found: ModelDigest },
+    /// It is another file, or damaged.
+    Corrupt {
+        /// The digest of the file.
+        found: ModelDigest,
+    },
 }
 
 /// A cache folder (`models/<name>.onnx`, `lib/libonnxruntime.so.<version>`) and the manifest that says what belongs in it.
@@ -29,11 +35,15 @@ pub struct ModelStore {
 }
 
 impl ModelStore {
+    /// The files beneath the folder `cache` that `manifest` names.
     pub fn new(cache: impl Into<PathBuf>, manifest: Manifest) -> Self {
         Self { cache: cache.into(), manifest }
     }
 
     /// The manifest built in, and the folder `SIGHTLINE_CACHE`, else `sightline` in the user's cache folder.
+    ///
+    /// # Errors
+    /// [`VisionError::Manifest`]: never of a build that passes its tests.
     pub fn from_env() -> Result<Self, VisionError> {
         Ok(Self::new(Self::default_cache(), Manifest::embedded()?))
     }
@@ -47,10 +57,12 @@ impl ModelStore {
             .unwrap_or_else(|| PathBuf::from(".sightline-cache"))
     }
 
+    /// The folder that models and library lie beneath.
     pub fn cache(&self) -> &Path {
         &self.cache
     }
 
+    /// Which models there are.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }
@@ -70,6 +82,9 @@ impl ModelStore {
     }
 
     /// Reads and hashes the model's file.
+    ///
+    /// # Errors
+    /// [`VisionError::NoSuchModel`]; [`VisionError::Read`] where the file is there and can't be read.
     pub fn state(&self, name: &str) -> Result<ModelState, VisionError> {
         let entry = self.manifest.entry(name)?;
         match self.read(entry) {
@@ -81,6 +96,9 @@ impl ModelStore {
     }
 
     /// Like [`Self::state`], with a model that is missing or another as an error.
+    ///
+    /// # Errors
+    /// [`VisionError::NoSuchModel`], [`VisionError::Missing`], [`VisionError::Digest`], [`VisionError::Read`].
     pub fn verify(&self, name: &str) -> Result<(), VisionError> {
         self.read(self.manifest.entry(name)?).map(drop)
     }

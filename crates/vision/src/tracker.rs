@@ -61,6 +61,7 @@ pub struct Tracker {
 }
 
 impl Tracker {
+    /// Follows nothing yet.
     pub fn new(options: TrackerOptions) -> Self {
         Self { options, tracks: Vec::new(), last: None, next: 1 }
     }

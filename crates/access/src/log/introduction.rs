@@ -104,6 +104,7 @@ impl Introductions {
     /// A log that has its first key.
     pub const NONE: Self = Self(Vec::new());
 
+    /// Whether the log still has its first key.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -14,12 +14,16 @@ const TIME: usize = 8;
 /// Why a note is none, or is not to be believed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
+    /// The text does not read as C2SP `signed-note`. Says why.
     #[error("this is not a signed note: {0}")]
     Malformed(&'static str),
+    /// A line claims to be of a key that did not sign. Holds the key's name.
     #[error("the signature of {0} does not fit the note")]
     Signature(String),
+    /// The text is no verifier key. Holds the text, shortened.
     #[error("{0:?} is not a verifier key: name+id+key")]
     Key(String),
+    /// The name can't stand in a note. Holds the name, shortened.
     #[error("{0:?} can't name a key: it must not be empty nor contain spaces or '+'")]
     Name(String),
 }
@@ -42,24 +46,33 @@ pub struct NoteKey {
 }
 
 impl NoteKey {
+    /// `key` is an Ed25519 public key.
+    ///
+    /// # Errors
+    /// [`NoteError::Name`] where the name is empty, over 200 bytes or has spaces or `+`; [`NoteError::Key`] where the
+    /// bytes are no key.
     pub fn new(name: &str, kind: KeyKind, key: [u8; 32]) -> Result<Self, NoteError> {
         check_name(name)?;
         let key = VerifyingKey::from_bytes(&key).map_err(|_| NoteError::Key(name.to_owned()))?;
         Ok(Self { name: name.to_owned(), kind, key })
     }
 
+    /// The name under which the key signs: a log's origin, or a witness's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
+    /// Whether it signs as a log or as a witness.
     pub fn kind(&self) -> KeyKind {
         self.kind
     }
 
+    /// The Ed25519 public key.
     pub fn bytes(&self) -> [u8; 32] {
         self.key.to_bytes()
     }
 
+    /// The first four bytes of SHA-256 over name, kind and key: what a signature line begins with.
     pub fn id(&self) -> [u8; 4] {
         let mut hash = Sha256::new_with_prefix(self.name.as_bytes());
         hash.update([b'\n', self.kind as u8]);
@@ -132,11 +145,16 @@ impl fmt::Debug for NoteSigner {
 }
 
 impl NoteSigner {
+    /// Signs with `secret` under a name.
+    ///
+    /// # Errors
+    /// [`NoteError::Name`] where the name is empty, over 200 bytes or has spaces or `+`.
     pub fn new(name: &str, kind: KeyKind, secret: SigningKey) -> Result<Self, NoteError> {
         let key = NoteKey::new(name, kind, secret.verifying_key().to_bytes())?;
         Ok(Self { key, secret })
     }
 
+    /// The public key to verify with.
     pub fn key(&self) -> &NoteKey {
         &self.key
     }
@@ -166,8 +184,11 @@ fn check_name(name: &str) -> Result<(), NoteError> {
 /// One line under a note.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoteSignature {
+    /// The name of the key that claims to have signed.
     pub name: String,
+    /// What [`NoteKey::id`] gives for that key.
     pub id: [u8; 4],
+    /// The signature: 64 bytes of Ed25519, for a witness after 8 bytes of time.
     pub bytes: Vec<u8>,
 }
 
@@ -180,10 +201,12 @@ pub struct Note {
 }
 
 impl Note {
+    /// What is signed. Ends with a newline.
     pub fn text(&self) -> &str {
         &self.text
     }
 
+    /// The lines under the text, in order. None of them is verified.
     pub fn signatures(&self) -> &[NoteSignature] {
         &self.signatures
     }

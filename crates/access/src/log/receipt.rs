@@ -14,19 +14,29 @@ const MAX_PROOF: usize = 64;
 pub struct Receipt {
     /// Travels along and proves nothing by itself: the entry, for one.
     pub extra: Option<Vec<u8>>,
+    /// The entry's place in the log, from 0.
     pub index: u64,
+    /// Hashes from the leaf's sibling up, as RFC 6962, 2.1.1.
     pub proof: Vec<Hash>,
+    /// The signed head that the proof leads to.
     pub checkpoint: Note,
 }
 
 impl Receipt {
     /// `checkpoint` is the signed (and witnessed) note of `head`.
+    ///
+    /// # Errors
+    /// As [`prove_inclusion`].
     pub fn issue(store: &dyn TileStore, head: &TreeHead, checkpoint: &Note, index: u64) -> Result<Self, LogError> {
         let proof = prove_inclusion(store, head, index)?;
         Ok(Self { extra: None, index, proof, checkpoint: checkpoint.clone() })
     }
 
     /// Whether this very entry is in a log that `trust` believes.
+    ///
+    /// # Errors
+    /// [`LogError`] where the checkpoint is not to be believed, the log has no such entry, or the proof does not lead
+    /// from the entry to the head.
     pub fn verify(&self, trust: &Trust, entry: &[u8]) -> Result<Checked, LogError> {
         let checked = trust.check(&self.checkpoint)?;
         let TreeHead { size, hash } = checked.head;

@@ -38,6 +38,10 @@ impl Seal {
     }
 
     /// Reads a seal of this log. There is one way to write each, so that no byte of it can be another.
+    ///
+    /// # Errors
+    /// [`LogError::NotTheLog`] where another key signed it, or more than one; [`LogError::Note`] and
+    /// [`LogError::Seal`] where it does not read as one.
     pub fn read(note: &str, log: &NoteKey) -> Result<Self, LogError> {
         let bad = LogError::Seal;
         let parsed: Note = note.parse()?;

@@ -144,6 +144,10 @@ fn raw_bundle(store: &dyn TileStore, size: u64, n: u64) -> Result<Vec<Vec<u8>>, 
 }
 
 /// One entry, held against the head.
+///
+/// # Errors
+/// [`LogError::Index`] where there is none; [`LogError::Missing`], [`LogError::Tile`] and [`LogError::Inconsistent`]
+/// where the store does not fit the head.
 pub fn entry(store: &dyn TileStore, head: &TreeHead, index: u64) -> Result<Vec<u8>, LogError> {
     check_index(head, index)?;
     let mut bundle = read_bundle(store, head, index / WIDTH)?;
@@ -151,6 +155,10 @@ pub fn entry(store: &dyn TileStore, head: &TreeHead, index: u64) -> Result<Vec<u
 }
 
 /// The hashes from the leaf's sibling up, as RFC 6962, 2.1.1.
+///
+/// # Errors
+/// [`LogError::Index`] where there is no such entry; [`LogError::Missing`], [`LogError::Tile`] and
+/// [`LogError::Inconsistent`] where the store does not fit the head.
 pub fn prove_inclusion(store: &dyn TileStore, head: &TreeHead, index: u64) -> Result<Vec<Hash>, LogError> {
     check_index(head, index)?;
     let tree = Authentic::open(store, head)?;
@@ -158,6 +166,10 @@ pub fn prove_inclusion(store: &dyn TileStore, head: &TreeHead, index: u64) -> Re
 }
 
 /// That the tree of `before` entries is the beginning of `head`'s, as RFC 6962, 2.1.2. Empty for the empty tree.
+///
+/// # Errors
+/// [`LogError::WentBack`] where the log is shorter than `before`; [`LogError::Missing`], [`LogError::Tile`] and
+/// [`LogError::Inconsistent`] where the store does not fit the head.
 pub fn prove_consistency(store: &dyn TileStore, head: &TreeHead, before: u64) -> Result<Vec<Hash>, LogError> {
     check_size(head.size)?;
     if before == 0 {
@@ -172,6 +184,9 @@ pub fn prove_consistency(store: &dyn TileStore, head: &TreeHead, before: u64) ->
 
 /// Checks a whole log: every entry against its leaf, every tile against the one below, and all of it against the head.
 /// Calls `seen` with each entry, in order. Reads one bundle and one tile at a time.
+///
+/// # Errors
+/// The first [`LogError`] that is found. `seen` has got the entries before it.
 pub fn verify_log(store: &dyn TileStore, head: &TreeHead, mut seen: impl FnMut(u64, &[u8])) -> Result<(), LogError> {
     check_size(head.size)?;
     // The right edge against the head; then everything against what is below it.

@@ -11,6 +11,7 @@ pub struct Trust {
     pub log: NoteKey,
     /// What is known of the log's keys besides what a checkpoint says itself.
     pub known: Introductions,
+    /// The witnesses that are asked for, each once.
     pub witnesses: Vec<NoteKey>,
     /// How many of the witnesses must have signed.
     pub quorum: usize,
@@ -19,6 +20,7 @@ pub struct Trust {
 /// A head that may be believed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
+    /// What the checkpoint says.
     pub head: TreeHead,
     /// The key of the log that signed it.
     pub signed_by: NoteKey,
@@ -29,6 +31,9 @@ pub struct Checked {
 }
 
 /// The checkpoint of a log that has its first key, without witnesses yet.
+///
+/// # Errors
+/// [`LogError::Checkpoint`] where the head can't be written.
 pub fn sign_head(signer: &NoteSigner, head: &TreeHead) -> Result<Note, LogError> {
     sign_head_as(signer, &Introductions::NONE, head)
 }
@@ -63,6 +68,11 @@ impl Trust {
     }
 
     /// Reads a checkpoint and holds it against the keys: the log's signature, and a quorum of witnesses.
+    ///
+    /// # Errors
+    /// [`LogError::NotTheLog`], [`LogError::OutOfTime`] and [`LogError::Introduction`] where the log's keys did not
+    /// sign it; [`LogError::Quorum`] where too few witnesses did; [`LogError::Note`] and [`LogError::Checkpoint`]
+    /// where it is none.
     pub fn check(&self, note: &Note) -> Result<Checked, LogError> {
         let keys = self.known.join(&Introductions::under(note, self.log.name())?)?;
         let signed_by = self.signer(note, &keys)?;
@@ -116,6 +126,10 @@ fn read_head(log: &NoteKey, note: &Note) -> Result<TreeHead, LogError> {
 }
 
 /// Whether the tree of `before` is the beginning of `now`'s.
+///
+/// # Errors
+/// [`LogError::WentBack`] where `now` is shorter, [`LogError::Proof`] where the proof does not hold,
+/// [`LogError::TooLarge`].
 pub fn check_consistency(before: &TreeHead, now: &TreeHead, proof: &[Hash]) -> Result<(), LogError> {
     if now.size > MAX_SIZE {
         return Err(LogError::TooLarge(now.size));
@@ -135,11 +149,15 @@ pub fn check_consistency(before: &TreeHead, now: &TreeHead, proof: &[Hash]) -> R
 pub struct Cosigned {
     /// To be durable before the signature leaves.
     pub head: TreeHead,
+    /// The witness's signature, to stand under the note.
     pub signature: NoteSignature,
 }
 
 /// A witness's whole work: signs only what grew out of what it signed last. `last` is [`TreeHead::EMPTY`] for a log it never
 /// saw; `log` the key that signed the note; `time` in seconds of POSIX.
+///
+/// # Errors
+/// As [`check_consistency`], and where `log` did not sign the note. The witness then signs nothing.
 pub fn cosign(
     witness: &NoteSigner,
     log: &NoteKey,

@@ -19,14 +19,21 @@ const BATCH: i64 = 32;
 pub struct CameraAccess {
     /// Of the audit entry.
     pub seq: u64,
+    /// When the search or look began.
     pub at: ReceiveTime,
+    /// What was done: a search, a look at a crop, an export.
     pub action: Action,
+    /// Who did it.
     pub caller: Caller,
+    /// The case it was done under.
     pub case: CaseId,
 }
 
 impl Catalogue {
     /// The newest first, at most `limit`; before an entry, if one is given. All that are on the record when this is called.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn camera_accesses(
         &self,
         camera: &CameraId,
@@ -55,6 +62,9 @@ impl Catalogue {
 
     /// Copies to this list what the record has more. Not with each entry: a search of twenty cameras is twenty pages of it, and
     /// somebody waits.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn note_accesses(&self) -> Result<(), CatalogueError> {
         while self.note_some().await? {}
         Ok(())

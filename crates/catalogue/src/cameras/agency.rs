@@ -5,9 +5,11 @@ use crate::{Catalogue, CatalogueError, row::time};
 /// An agency that pools cameras.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Agency {
+    /// The name of the organisation that owns the cameras.
     pub id: AgencyId,
     /// For people, 1 to 200 characters.
     pub name: String,
+    /// When it was added.
     pub created: ReceiveTime,
 }
 
@@ -29,6 +31,10 @@ impl Catalogue {
         Ok(agency)
     }
 
+    /// One agency. `None` where there is none of that id.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn agency(&self, id: &AgencyId) -> Result<Option<Agency>, CatalogueError> {
         let row: Option<AgencyRow> = sqlx::query_as("SELECT id, name, created FROM agency WHERE id = $1")
             .bind(id.as_str())
@@ -38,6 +44,9 @@ impl Catalogue {
     }
 
     /// By id.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn agencies(&self) -> Result<Vec<Agency>, CatalogueError> {
         let rows: Vec<AgencyRow> =
             sqlx::query_as("SELECT id, name, created FROM agency ORDER BY id").fetch_all(self.reader()).await?;

@@ -1,7 +1,4 @@
-use std::{
-    fmt,
-    sync::{Arc, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
 use access::{CameraPolicy, Place, PooledCamera};
 use sqlx::Row;
@@ -18,7 +15,9 @@ use crate::{
 /// Degrees, WGS 84.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Position {
+    /// -90 to 90, north positive.
     pub latitude: f64,
+    /// -180 to 180, east positive.
     pub longitude: f64,
 }
 
@@ -27,15 +26,19 @@ pub struct Position {
 pub struct Camera {
     /// Unique over all agencies.
     pub id: CameraId,
+    /// Who owns it.
     pub agency: AgencyId,
     /// Where it hangs, for people.
     pub place: Option<String>,
+    /// Where it hangs on the earth. `None`: it lies in no area.
     pub position: Option<Position>,
+    /// Where its stream is, without passwords. `None`: it is not watched live.
     pub source: Option<SourceUrl>,
     /// The IANA name of the time zone that its recordings are named by.
     pub zone: Option<String>,
     /// What its owner lets others do with it.
     pub policy: CameraPolicy,
+    /// When it was added.
     pub created: ReceiveTime,
 }
 
@@ -70,6 +73,9 @@ impl fmt::Debug for SourceUrl {
 
 impl SourceUrl {
     /// Leaves out `user:password@` and the value of every parameter; the second value says whether anything was.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Invalid`] where the text is no URL of a stream.
     pub fn parse(text: &str) -> Result<(Self, bool), CatalogueError> {
         // The text itself may hold a password: it is never repeated.
         let bad = |_| CatalogueError::invalid("the source is not a URL such as rtsp://camera.example/stream, it has", "…");
@@ -77,6 +83,7 @@ impl SourceUrl {
         Ok((Self(url.shown()), url.has_secrets()))
     }
 
+    /// The URL, without user, password and values of parameters.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -171,19 +178,25 @@ impl Catalogue {
     }
 
     /// By id.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn cameras(&self) -> Result<Vec<Camera>, CatalogueError> {
         let rows = sqlx::query("SELECT * FROM camera ORDER BY id").fetch_all(self.reader()).await?;
         self.cameras_as_recorded(rows.iter().map(camera).collect::<Result<_, _>>()?).await
     }
 
     /// Every camera with its owner's policy, as [`access::decide()`] needs them: as they are when this is called, or newer.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn pooled_cameras(&self) -> Result<Arc<[PooledCamera]>, CatalogueError> {
         self.pooled_as_of(sequence(self.reader(), "cameras").await?).await
     }
 
     /// Reads them only if they have changed since somebody did: the database counts the changes, whoever makes them.
     pub(crate) async fn pooled_as_of(&self, changes: i64) -> Result<Arc<[PooledCamera]>, CatalogueError> {
-        let kept = || self.inner.pooled.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = || self.inner.pooled.lock();
         if let Some((_, cameras)) = kept().as_ref().filter(|(read, _)| *read == changes) {
             return Ok(cameras.clone());
         }
@@ -200,6 +213,9 @@ impl Catalogue {
     }
 
     /// Where its stream is; `None`: it is not watched.
+    ///
+    /// # Errors
+    /// [`CatalogueError::UnknownCamera`], or where the database does not take it: nothing is changed then.
     pub async fn set_camera_source(&self, id: &CameraId, source: Option<&SourceUrl>) -> Result<(), CatalogueError> {
         let query =
             sqlx::query("UPDATE camera SET source = $2 WHERE id = $1").bind(id.as_str()).bind(source.map(SourceUrl::as_str));
@@ -208,11 +224,17 @@ impl Catalogue {
     }
 
     /// Holds from the next request on.
+    ///
+    /// # Errors
+    /// [`CatalogueError::UnknownCamera`], or where the database does not take it: nothing is changed then.
     pub async fn set_camera_policy(&self, id: &CameraId, policy: &CameraPolicy) -> Result<(), CatalogueError> {
         self.change_camera_policy(id, |old| *old = policy.clone()).await.map(drop)
     }
 
     /// Changes what stands, in one transaction: of two who change it at once neither undoes the other.
+    ///
+    /// # Errors
+    /// [`CatalogueError::UnknownCamera`], or where the database does not take it: nothing is changed then.
     pub async fn change_camera_policy(
         &self,
         id: &CameraId,

@@ -14,6 +14,7 @@ use crate::{
 pub struct NewRecorder {
     /// Unique over all agencies.
     pub id: RecorderId,
+    /// Who owns it, and the cameras it records.
     pub agency: AgencyId,
     /// For people, 1 to 200 characters.
     pub title: String,
@@ -28,7 +29,9 @@ pub struct NewRecorder {
 /// One that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorder {
+    /// What was added.
     pub spec: NewRecorder,
+    /// When it was added.
     pub created: ReceiveTime,
 }
 
@@ -37,6 +40,7 @@ pub struct Recorder {
 pub struct RecorderMap {
     /// As the recorder calls it.
     pub recording: String,
+    /// The camera that the recording is of.
     pub camera: CameraId,
 }
 
@@ -79,12 +83,19 @@ impl Catalogue {
     }
 
     /// By id.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn recorders(&self) -> Result<Vec<Recorder>, CatalogueError> {
         let rows = sqlx::query("SELECT * FROM recorder ORDER BY id").fetch_all(self.reader()).await?;
         rows.iter().map(recorder).collect()
     }
 
     /// Says which camera a recording is of; `None`: of none.
+    ///
+    /// # Errors
+    /// [`CatalogueError::UnknownRecorder`], [`CatalogueError::UnknownCamera`], or where the database does not take
+    /// it.
     pub async fn map_recording(&self, id: &RecorderId, recording: &str, camera: Option<&CameraId>) -> Result<(), CatalogueError> {
         self.recorder(id).await?;
         let Some(camera) = camera else {
@@ -102,6 +113,9 @@ impl Catalogue {
     }
 
     /// By the recorder's own names for them.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn mapped_recordings(&self, id: &RecorderId) -> Result<Vec<RecorderMap>, CatalogueError> {
         let rows: Vec<(String, String)> =
             sqlx::query_as("SELECT recording, camera FROM recorder_camera WHERE recorder = $1 ORDER BY recording")
@@ -116,6 +130,9 @@ impl Catalogue {
     }
 
     /// Jobs of a camera that look at what lies there.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn jobs_at(&self, camera: &CameraId, path: &str) -> Result<Vec<Job>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM job WHERE camera = $1 AND path = $2 ORDER BY start, id");
         let rows = query.bind(camera.as_str()).bind(path).fetch_all(self.reader()).await?;
@@ -123,6 +140,9 @@ impl Catalogue {
     }
 
     /// Whether a job that has not ended looks at what lies at a path that begins so.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn has_jobs_under(&self, path: &str) -> Result<bool, CatalogueError> {
         let end = i64::try_from(path.chars().count()).unwrap_or(i64::MAX);
         let found: Option<i64> = sqlx::query_scalar(

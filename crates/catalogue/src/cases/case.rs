@@ -42,6 +42,10 @@ impl Catalogue {
         Ok(added)
     }
 
+    /// One case. `None` where there is none of that id.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn case(&self, id: &CaseId) -> Result<Option<StoredCase>, CatalogueError> {
         let row = sqlx::query("SELECT * FROM case_file WHERE id = $1").bind(id.as_str()).fetch_optional(self.reader()).await?;
         match row.as_ref().map(|row| self.as_recorded(row)).transpose()? {
@@ -65,6 +69,9 @@ impl Catalogue {
 
     /// What decides over a search: the case, and every camera with its owner's policy. In one query, unless a camera changed
     /// since the last.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn case_and_cameras(&self, id: &CaseId) -> Result<(Option<StoredCase>, Arc<[PooledCamera]>), CatalogueError> {
         let row = sqlx::query(
             "SELECT sequence.value AS cameras, case_file.* FROM sequence LEFT JOIN case_file ON case_file.id = $1
@@ -81,6 +88,9 @@ impl Catalogue {
     }
 
     /// Emergencies that nobody has authorised or closed yet.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn open_emergencies(&self) -> Result<Vec<StoredCase>, CatalogueError> {
         let rows = sqlx::query("SELECT * FROM case_file WHERE state = 'requested'").fetch_all(self.reader()).await?;
         let mut cases = rows.iter().map(|row| self.as_recorded(row)).collect::<Result<Vec<_>, _>>()?;
@@ -89,6 +99,9 @@ impl Catalogue {
     }
 
     /// Cases that ended without anybody having agreed to them in time, and whose findings are still there.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn cases_to_purge(&self, policy: &Policy, now: ReceiveTime) -> Result<Vec<StoredCase>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM case_file WHERE state = 'closed' AND purged IS NULL");
         let mut cases =
@@ -97,6 +110,10 @@ impl Catalogue {
         Ok(cases)
     }
 
+    /// Notes that the findings of a case were purged.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn set_case_purged(&self, id: &CaseId, at: ReceiveTime) -> Result<(), CatalogueError> {
         let query = sqlx::query("UPDATE case_file SET purged = $2 WHERE id = $1").bind(id.as_str()).bind(at.as_micros());
         query.execute(self.writer()).await?;

@@ -19,6 +19,7 @@ const PAGE: i64 = 1000;
 /// An event with its number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredEvent {
+    /// Its place in the order of events, from 1.
     pub seq: u64,
     /// `None`: its row can't be read.
     pub event: Option<CaseEvent>,
@@ -46,6 +47,9 @@ pub(crate) async fn note(tx: &mut Tx, events: &[CaseEvent]) -> Result<(), Catalo
 
 impl Catalogue {
     /// The events after `seq`, in order, at most `limit`.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn case_events_since(&self, seq: u64, limit: u32) -> Result<Vec<StoredEvent>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM case_event WHERE seq > $1 ORDER BY seq LIMIT $2")
             .bind(seq.cast_signed())
@@ -54,11 +58,17 @@ impl Catalogue {
     }
 
     /// The number of the newest event; 0 before the first.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn last_case_event(&self) -> Result<u64, CatalogueError> {
         Ok(sequence(self.reader(), "case_events").await?.unsigned_abs())
     }
 
     /// Adds events about cases that wait for hours, and about those that end soon: once each. How many.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn remind_of_cases(&self, policy: &Policy, now: ReceiveTime) -> Result<usize, CatalogueError> {
         let mut tx = self.begin().await?;
         let mut reminded = 0;
@@ -105,6 +115,9 @@ impl Catalogue {
     }
 
     /// How far the configured address was told; `None` before anything was configured.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn notified(&self) -> Result<Option<u64>, CatalogueError> {
         let told: Option<i64> =
             sqlx::query_scalar("SELECT value FROM sequence WHERE name = 'notified'").fetch_optional(self.reader()).await?;
@@ -112,6 +125,9 @@ impl Catalogue {
     }
 
     /// From here on what happens is to be told, unless that was so before.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn begin_notifying(&self) -> Result<(), CatalogueError> {
         let query = sqlx::query(
             "INSERT INTO sequence (name, value) SELECT 'notified', value FROM sequence WHERE name = 'case_events'
@@ -122,6 +138,9 @@ impl Catalogue {
     }
 
     /// The configured address was told everything up to this event. Never goes back.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn set_notified(&self, seq: u64) -> Result<(), CatalogueError> {
         let query = sqlx::query("UPDATE sequence SET value = $1 WHERE name = 'notified' AND value < $1");
         query.bind(seq.cast_signed()).execute(self.writer()).await?;

@@ -11,6 +11,7 @@ use crate::{
 /// A legal hold as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredHold {
+    /// What the two people agreed to.
     pub hold: Hold,
     /// Counts its changes, from 1; give it back with a change.
     pub version: u64,
@@ -36,12 +37,19 @@ impl Catalogue {
         Ok(StoredHold { hold: hold.clone(), version: 1 })
     }
 
+    /// One hold. `None` where there is none of that id.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn hold(&self, id: &HoldId) -> Result<Option<StoredHold>, CatalogueError> {
         let row = sqlx::query("SELECT * FROM hold WHERE id = $1").bind(id.as_str()).fetch_optional(self.reader()).await?;
         row.as_ref().map(stored).transpose()
     }
 
     /// Those that two people agreed to and that are not released. Whether their time is over is for the caller to see.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn standing_holds(&self) -> Result<Vec<Hold>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM hold WHERE state IN ('placed', 'release_asked') ORDER BY id");
         query.fetch_all(self.reader()).await?.iter().map(|row| Ok(stored(row)?.hold)).collect()

@@ -17,7 +17,9 @@ use crate::{
 /// A mark as it is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeptMark {
+    /// The sighting that the mark is about.
     pub sighting: SightingId,
+    /// What the requester thinks. `None`: nothing yet, or nothing any more.
     pub verdict: Option<Verdict>,
     /// Whether it lies in the tray.
     pub tray: bool,
@@ -33,6 +35,7 @@ pub struct MarkPlace {
 }
 
 impl MarkPlace {
+    /// The place right after this mark.
     pub fn of(kept: &KeptMark) -> Self {
         Self { at: kept.at.as_micros(), sighting: kept.sighting }
     }
@@ -40,6 +43,9 @@ impl MarkPlace {
 
 impl Catalogue {
     /// Those of these that were handed out under the case and are still there.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn handed_out(&self, case: &CaseId, ids: &[SightingId]) -> Result<Vec<SightingId>, CatalogueError> {
         let mut found = Vec::with_capacity(ids.len());
         for (list, some) in in_lists(ids, 2) {
@@ -57,6 +63,9 @@ impl Catalogue {
     }
 
     /// Changes these, all or none. Of what has neither a verdict nor a place in the tray nothing is kept.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn set_marks(
         &self,
         case: &CaseId,
@@ -89,6 +98,9 @@ impl Catalogue {
     }
 
     /// What is kept of these.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn marks(&self, case: &CaseId, ids: &[SightingId]) -> Result<Vec<KeptMark>, CatalogueError> {
         let mut found = Vec::with_capacity(ids.len());
         for (list, some) in in_lists(ids, 2) {
@@ -104,6 +116,9 @@ impl Catalogue {
 
     /// The next marks of a case after a place, the newest first, at most `limit`; with one verdict, or in the tray, if asked.
     /// Those of sightings that are gone are gone.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn marks_page(
         &self,
         case: &CaseId,
@@ -128,6 +143,9 @@ impl Catalogue {
     }
 
     /// Forgets all that was kept under a case, and says how much that was.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn forget_marks(&self, case: &CaseId) -> Result<u64, CatalogueError> {
         let mut tx = self.begin().await?;
         let marks = sqlx::query("DELETE FROM mark WHERE case_id = $1").bind(case.as_str()).execute(&mut *tx).await?;

@@ -6,9 +6,11 @@ use crate::{CatalogueError, Spent, engine::DbRow, row::read_document};
 /// A case as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredCase {
+    /// What was asked for, who agreed, and whether it is over.
     pub case: Case,
     /// Counts its changes, from 1; give it back with a change.
     pub version: u64,
+    /// What was taken from its budgets.
     pub spent: Spent,
 }
 

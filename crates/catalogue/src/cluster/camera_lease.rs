@@ -27,6 +27,7 @@ const KEPT: Duration = Duration::from_secs(30 * 86_400);
 pub struct LeaseRequest {
     /// Which worker; the same after it was started again.
     pub holder: String,
+    /// The agency whose cameras it watches.
     pub agency: AgencyId,
     /// Cameras it can watch; those of other agencies and those that may not be watched are left out here.
     pub able: BTreeSet<CameraId>,
@@ -36,16 +37,20 @@ pub struct LeaseRequest {
     pub released: BTreeSet<CameraId>,
     /// What those it watches are doing, as it is to be told others.
     pub status: BTreeMap<CameraId, Vec<u8>>,
+    /// How long the leases hold from now on.
     pub lasts: Duration,
 }
 
 /// A worker's lease of a camera.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
+    /// The camera.
     pub camera: CameraId,
+    /// Counts the camera's leases, from 1: of two, the higher is the later.
     pub epoch: u64,
     /// Empty: nobody's, by the owner's will.
     pub holder: String,
+    /// When it runs out, by the database's clock.
     pub expires: ReceiveTime,
     /// As the holder told it last.
     pub status: Option<Vec<u8>>,
@@ -54,6 +59,7 @@ pub struct Lease {
 /// The last leases, and when that was by the clock that their ends are told in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leases {
+    /// The database's clock when they were read.
     pub now: ReceiveTime,
     /// Of every camera that ever had one; those that have run out included.
     pub last: BTreeMap<CameraId, Lease>,
@@ -84,6 +90,9 @@ impl CameraLease {
 impl Catalogue {
     /// Renews what the worker holds and may keep, gives it free cameras up to its share, and takes none from anybody: a
     /// worker with more than its share is simply not given all of them again. Returns all that it holds now.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn lease_cameras(&self, request: &LeaseRequest) -> Result<Vec<Lease>, CatalogueError> {
         let mut tx = self.begin().await?;
         let now = self.time(&mut tx).await?;
@@ -145,6 +154,9 @@ impl Catalogue {
     }
 
     /// The last lease of every camera.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn last_leases(&self) -> Result<Leases, CatalogueError> {
         let now = self.time(&mut *self.reader().acquire().await?).await?;
         let rows = sqlx::query(
@@ -157,6 +169,9 @@ impl Catalogue {
     }
 
     /// The lease that a worker had under an epoch; `None`: it never had it.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn camera_lease(&self, camera: &CameraId, epoch: u64, holder: &str) -> Result<Option<CameraLease>, CatalogueError> {
         find(&mut *self.reader().acquire().await?, "", camera, epoch, holder).await
     }

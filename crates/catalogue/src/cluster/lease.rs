@@ -50,12 +50,18 @@ impl JobLease {
 
 impl Catalogue {
     /// Acquires a lease that nobody holds. An earlier lease of the same holder is superseded. `None`: another server holds it.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn acquire_lease(&self, name: &str, holder: &str, lasts: Duration) -> Result<Option<ClusterLease>, CatalogueError> {
         let free = format!("turn.holder = excluded.holder OR turn.expires <= {}", self.now_sql());
         self.acquire_lease_where(&free, name, holder, lasts).await
     }
 
     /// As [`Self::acquire_lease`], also where another server holds it.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn force_acquire_lease(
         &self,
         name: &str,
@@ -85,6 +91,9 @@ impl Catalogue {
     }
 
     /// Renews a lease, also one that has expired and that nobody acquired. `false`: it is superseded.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn renew_lease(&self, lease: &ClusterLease, lasts: Duration) -> Result<bool, CatalogueError> {
         let sql = format!("UPDATE turn SET expires = {} + $4 WHERE name = $1 AND holder = $2 AND epoch = $3", self.now_sql());
         let query = sqlx::query(AssertSqlSafe(sql)).bind(&lease.name).bind(&lease.holder).bind(lease.epoch.cast_signed());
@@ -92,6 +101,9 @@ impl Catalogue {
     }
 
     /// Releases a lease, so that others need not wait for its end. No error if it is superseded.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn release_lease(&self, lease: &ClusterLease) -> Result<(), CatalogueError> {
         sqlx::query("UPDATE turn SET expires = 0, said = NULL WHERE name = $1 AND holder = $2 AND epoch = $3")
             .bind(&lease.name)
@@ -103,6 +115,9 @@ impl Catalogue {
     }
 
     /// Publishes something to the other servers, for as long as the lease lasts. `false`: the lease is superseded.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn publish_progress(&self, lease: &ClusterLease, what: &[u8]) -> Result<bool, CatalogueError> {
         let said = sqlx::query("UPDATE turn SET said = $4 WHERE name = $1 AND holder = $2 AND epoch = $3")
             .bind(&lease.name)
@@ -115,6 +130,9 @@ impl Catalogue {
     }
 
     /// What the holder of a lease published last; `None`: nobody holds it, or its holder published nothing.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn read_progress(&self, name: &str) -> Result<Option<Vec<u8>>, CatalogueError> {
         let sql = format!("SELECT said FROM turn WHERE name = $1 AND expires > {}", self.now_sql());
         let row = sqlx::query(AssertSqlSafe(sql)).bind(name).fetch_optional(self.reader()).await?;

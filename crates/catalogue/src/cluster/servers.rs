@@ -25,13 +25,18 @@ pub struct ServerPosition {
 /// A server that is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveServer {
+    /// The server's id, unique in the cluster.
     pub id: String,
+    /// How far its index is.
     pub at: ServerPosition,
 }
 
 impl Catalogue {
     /// Reports that a server is there. `false` if it had not been until now: others may have pruned tombstones meanwhile, and its own
     /// index must be rebuilt.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn heartbeat(&self, id: &str, at: ServerPosition, lasts: Duration) -> Result<bool, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Servers).await?;
         let now = self.now_sql();
@@ -53,12 +58,18 @@ impl Catalogue {
     }
 
     /// Nobody waits for it any more.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn deregister_server(&self, id: &str) -> Result<(), CatalogueError> {
         sqlx::query("DELETE FROM server WHERE id = $1").bind(id).execute(self.writer()).await?;
         Ok(())
     }
 
     /// By id.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn live_servers(&self) -> Result<Vec<LiveServer>, CatalogueError> {
         let sql = format!("SELECT id, synced, purged FROM server WHERE expires > {} ORDER BY id", self.now_sql());
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(self.reader()).await?;
@@ -72,6 +83,9 @@ impl Catalogue {
 
     /// Has every server write a day of its index anew; whoever is not there makes its index again when it comes back. Returns
     /// the number by which to see who has.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn announce_purge(&self, day: Day) -> Result<u64, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
         let seq = reserve(&mut tx, 1).await?;
@@ -84,6 +98,9 @@ impl Catalogue {
     }
 
     /// In their order.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn purges_since(&self, seq: u64) -> Result<Vec<(u64, Day)>, CatalogueError> {
         let query = sqlx::query("SELECT seq, day FROM purge WHERE seq > $1 ORDER BY seq").bind(seq.cast_signed());
         let rows = query.fetch_all(self.reader()).await?;
@@ -91,11 +108,17 @@ impl Catalogue {
     }
 
     /// The number of the last one that is announced; 0: none is.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn last_purge(&self) -> Result<u64, CatalogueError> {
         Ok(self.purges_since(0).await?.last().map(|(seq, _)| *seq).unwrap_or_default())
     }
 
     /// Purges that every server has carried out are of no more use.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn forget_purges(&self, up_to: u64) -> Result<(), CatalogueError> {
         let sql = format!(
             "DELETE FROM purge WHERE seq <= $1 AND seq <= COALESCE((SELECT min(purged) FROM server WHERE expires > {}), $1)",

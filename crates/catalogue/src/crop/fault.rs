@@ -3,12 +3,19 @@ use std::fmt;
 /// What is wrong with a store of crops that is not a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CropFault {
+    /// It does not answer.
     Away,
+    /// There is no bucket of that name.
     NoBucket,
+    /// It does not know the credentials.
     Credentials,
+    /// The credentials are known and may not do this.
     Refused,
+    /// Its clock and this machine's are too far apart for it to take a signature.
     Clock,
+    /// It keeps what is deleted, so that crops would never be gone.
     KeepsVersions,
+    /// It failed in some other way.
     Failed,
 }
 

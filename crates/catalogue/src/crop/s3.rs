@@ -29,7 +29,9 @@ pub struct S3Place {
 /// Why [`S3Place::parse`] takes a place for none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PlaceFault {
+    /// The text is not `s3://bucket/prefix`.
     Url,
+    /// The endpoint is not the scheme, host and port of a server.
     Endpoint,
     /// Crops would go over the network for everybody to see.
     Clear,
@@ -37,6 +39,9 @@ pub enum PlaceFault {
 
 impl S3Place {
     /// `url` as `s3://bucket/prefix`; an empty `endpoint` means Amazon's.
+    ///
+    /// # Errors
+    /// [`PlaceFault`], which says what is wrong with it.
     pub fn parse(url: &str, endpoint: &str, region: &str) -> Result<Self, PlaceFault> {
         let path = url.strip_prefix("s3://").ok_or(PlaceFault::Url)?;
         let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
@@ -108,6 +113,7 @@ impl fmt::Debug for S3Credentials {
 }
 
 impl S3Credentials {
+    /// Of an access key's id and its secret.
     pub fn new(key: impl Into<String>, secret: impl Into<String>) -> Self {
         Self { key: key.into(), secret: secret.into(), token: None }
     }
@@ -129,6 +135,9 @@ impl S3Credentials {
 
     /// The `[default]` of a file as AWS's own tools have it: `aws_access_key_id`, `aws_secret_access_key` and, if there is
     /// one, `aws_session_token`.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Io`] where the file can't be read; [`CatalogueError::Invalid`] where it has no credentials.
     pub fn from_file(file: &Path) -> Result<Self, CatalogueError> {
         let text = fs::read_to_string(file).map_err(|source| CatalogueError::Io {
             action: "read the crop store's credentials",

@@ -9,5 +9,6 @@ pub struct Look {
     pub entries: u64,
     /// As in [`crate::Catalogue::last_change`].
     pub last_change: u64,
+    /// Sightings in the catalogue.
     pub sightings: u64,
 }

@@ -40,6 +40,9 @@ pub struct PostgresUrl {
 
 impl PostgresUrl {
     /// A URL such as `postgres://sightline@db.example/sightline?sslmode=verify-full`, as libpq reads it.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Invalid`] where the text is no URL of a PostgreSQL database. The message does not repeat it.
     pub fn parse(text: &str) -> Result<Self, CatalogueError> {
         // The text itself may hold a password: it is never repeated.
         let bad = || CatalogueError::invalid("the database is not a URL such as postgres://user@host/database, it has", "…");

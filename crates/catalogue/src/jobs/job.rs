@@ -15,7 +15,9 @@ use crate::{
 /// Footage to be turned into sightings. Two of these are one job if all but the path are equal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewJob {
+    /// The camera that filmed it.
     pub camera: CameraId,
+    /// A digest of what is in the file.
     pub footage: FootageDigest,
     /// Where the file is, as the server sees it.
     pub path: String,
@@ -25,31 +27,44 @@ pub struct NewJob {
     pub settings: String,
 }
 
+/// A footage job as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Job {
+    /// Follows from what is to be done: the same footage gives the same id.
     pub id: JobId,
+    /// What is to be done.
     pub spec: NewJob,
+    /// Whether it waits, runs or has ended.
     pub state: JobState,
     /// Somebody asked it to stop; it will once it has noticed.
     pub cancelling: bool,
+    /// How far it is.
     pub progress: JobProgress,
+    /// When it was added, by the server's clock.
     pub created: ReceiveTime,
+    /// When it last changed, by the server's clock.
     pub updated: ReceiveTime,
 }
 
+/// Whether a job waits, runs or has ended, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobState {
+    /// Waits for a free worker.
     Queued,
+    /// A worker looks at the footage.
     Running,
+    /// All of the footage was looked at.
     Done,
     /// Done, but for what is said here, for people: a damaged rest that was to be passed over, or what was not looked at.
     Damaged(String),
     /// Why, for people.
     Failed(String),
+    /// Somebody stopped it.
     Cancelled,
 }
 
 impl JobState {
+    /// The word on the wire and in the catalogue.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -69,15 +84,18 @@ impl JobState {
 /// How far a job is, in time of the footage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JobProgress {
+    /// As far as the footage was looked at, from its beginning.
     pub done: Duration,
     /// As far as the file says.
     pub total: Option<Duration>,
+    /// Sightings stored so far.
     pub sightings: u64,
 }
 
 /// What adding a job did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AddedJob {
+    /// It was not there before.
     New(Job),
     /// It had failed or was cancelled, and is queued again.
     Again(Job),
@@ -86,6 +104,7 @@ pub enum AddedJob {
 }
 
 impl AddedJob {
+    /// The job as it is now.
     pub fn job(&self) -> &Job {
         match self {
             Self::New(job) | Self::Again(job) | Self::Existing(job) => job,
@@ -96,7 +115,9 @@ impl AddedJob {
 /// A job and its lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenJob {
+    /// The job, which is running.
     pub job: Job,
+    /// To be given with whatever is stored for it.
     pub lease: JobLease,
 }
 
@@ -118,6 +139,9 @@ impl NewJob {
 
 impl Catalogue {
     /// Queues footage, once. The path of a job that starts again is the one given now.
+    ///
+    /// # Errors
+    /// [`CatalogueError::UnknownCamera`], or where the database does not take it: nothing is changed then.
     pub async fn add_job(&self, new: &NewJob) -> Result<AddedJob, CatalogueError> {
         self.camera(&new.camera).await?;
         let (id, now) = (new.id(), ReceiveTime::now().as_micros());
@@ -156,13 +180,21 @@ impl Catalogue {
         })
     }
 
+    /// One job.
+    ///
+    /// # Errors
+    /// [`CatalogueError::UnknownJob`], or where the row can't be read.
     pub async fn job(&self, id: &JobId) -> Result<Job, CatalogueError> {
         let row = sqlx::query("SELECT * FROM job WHERE id = $1").bind(id.as_str()).fetch_optional(self.reader()).await?;
         row.as_ref().map_or_else(|| Err(CatalogueError::UnknownJob(id.clone())), job)
     }
 
-    /// Takes a job whose server was not heard of for as long as its lease lasts, or else the one that waits longest; it is running
-    /// when this returns, and its holder's. It looks at one however many wait. Of a job that was asked to stop all that is left is to end it. Leaves out `except`.
+    /// Takes a job whose server was not heard of for as long as its lease lasts, or else the one that waits longest; it is
+    /// running when this returns, and its holder's. It looks at one however many wait. Of a job that was asked to stop all that
+    /// is left is to end it. Leaves out `except`.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn take_job(&self, holder: &str, lasts: Duration, except: &[JobId]) -> Result<Option<TakenJob>, CatalogueError> {
         let sql = format!(
             "UPDATE job SET state = 'running', holder = $1, epoch = epoch + 1, expires = {now} + $2, updated = $3
@@ -184,6 +216,9 @@ impl Catalogue {
     }
 
     /// Says that the holder is still there; returns the jobs that are still its own.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn renew_jobs(&self, holder: &str, lasts: Duration) -> Result<Vec<JobId>, CatalogueError> {
         let sql =
             format!("UPDATE job SET expires = {} + $2 WHERE holder = $1 AND state = 'running' RETURNING id", self.now_sql());
@@ -194,6 +229,9 @@ impl Catalogue {
     }
 
     /// Notes how far a running job is; `false` if it should stop.
+    ///
+    /// # Errors
+    /// [`CatalogueError::NotOurs`] where the job is another server's by now, or has ended.
     pub async fn progress_job(&self, lease: &JobLease, progress: JobProgress) -> Result<bool, CatalogueError> {
         let query = sqlx::query_scalar(
             "UPDATE job SET done_us = $4, total_us = $5, sightings = $6, updated = $7
@@ -211,6 +249,10 @@ impl Catalogue {
     }
 
     /// Ends a running job: done, failed or cancelled. Nothing is left of how it was cut.
+    ///
+    /// # Errors
+    /// [`CatalogueError::JobState`] where `end` is no end; [`CatalogueError::NotOurs`] where the job is another
+    /// server's by now.
     pub async fn finish_job(&self, lease: &JobLease, end: &JobState) -> Result<Job, CatalogueError> {
         if !end.is_final() {
             return Err(CatalogueError::JobState { id: lease.job.clone(), state: "running", wanted: end.as_str() });
@@ -239,6 +281,9 @@ impl Catalogue {
     }
 
     /// A queued job is cancelled at once, a running one is asked to stop, one that ended stays as it is.
+    ///
+    /// # Errors
+    /// [`CatalogueError::UnknownJob`], or where the database does not take it.
     pub async fn cancel_job(&self, id: &JobId) -> Result<Job, CatalogueError> {
         let query = sqlx::query(
             "UPDATE job SET cancelling = CASE state WHEN 'running' THEN 1 ELSE 0 END, state = CASE state WHEN 'queued' THEN 'cancelled' ELSE state END, updated = $2
@@ -254,6 +299,9 @@ impl Catalogue {
 
     /// Queues again what was running when the process died; what was asked to stop is cancelled. With a `holder`: what was
     /// its own; without one: everything, for somebody who is alone. Returns how many were queued.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn requeue_running(&self, holder: Option<&str>) -> Result<u64, CatalogueError> {
         let now = ReceiveTime::now().as_micros();
         let mut tx = self.begin().await?;
@@ -278,6 +326,9 @@ impl Catalogue {
     }
 
     /// Puts a job back that was taken and can't be done here.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn put_back(&self, lease: &JobLease) -> Result<(), CatalogueError> {
         let query = sqlx::query(
             "UPDATE job SET state = 'queued', expires = 0 WHERE id = $1 AND holder = $2 AND epoch = $3 AND state = 'running'",

@@ -13,10 +13,15 @@ use crate::{
 /// What one segment of footage gave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SegmentDone {
+    /// Its place in the footage, from 0.
     pub number: u32,
+    /// Frames that were looked at.
     pub frames: u64,
+    /// People and vehicles found in them, each frame anew.
     pub detections: u64,
+    /// Sightings stored.
     pub sightings: u64,
+    /// Sightings left out because their crop could not be redacted.
     pub crops_refused: u64,
 }
 
@@ -32,6 +37,10 @@ pub enum Plan {
 impl Catalogue {
     /// Says how a job is cut and by what it is read. Segments done the same way before still count; of any other way nothing
     /// is kept here, and whoever asks removes what was stored.
+    ///
+    /// # Errors
+    /// [`CatalogueError::NotOurs`] where another server has the lease by now, or where the database does not take it:
+    /// nothing is changed then.
     pub async fn plan_job(&self, lease: &JobLease, recipe: &str, segments: u32) -> Result<Plan, CatalogueError> {
         let id = &lease.job;
         let mut tx = self.begin().await?;
@@ -61,6 +70,10 @@ impl Catalogue {
     }
 
     /// Notes where a recorder had nothing, before the segment in which that is counts as done. The same again changes nothing.
+    ///
+    /// # Errors
+    /// [`CatalogueError::NotOurs`] where another server has the lease by now, or where the database does not take it:
+    /// nothing is changed then.
     pub async fn note_gaps(&self, lease: &JobLease, gaps: &[TimeWindow]) -> Result<(), CatalogueError> {
         let mut tx = self.begin().await?;
         self.check_token(&mut tx, &FencingToken::from(lease.clone())).await?;
@@ -75,6 +88,9 @@ impl Catalogue {
     }
 
     /// Where its recorder had nothing, in order; what lies side by side is one.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn gaps(&self, job: &JobId) -> Result<Vec<TimeWindow>, CatalogueError> {
         let rows: Vec<(i64, i64)> = sqlx::query_as("SELECT from_us, to_us FROM job_gap WHERE job = $1 ORDER BY from_us")
             .bind(job.as_str())
@@ -92,6 +108,10 @@ impl Catalogue {
     }
 
     /// A segment is done: all its sightings are stored. Durable when this returns.
+    ///
+    /// # Errors
+    /// [`CatalogueError::NotOurs`] where another server has the lease by now, or where the database does not take it:
+    /// nothing is changed then.
     pub async fn finish_segment(&self, lease: &JobLease, done: SegmentDone) -> Result<(), CatalogueError> {
         let mut tx = self.begin().await?;
         self.check_token(&mut tx, &FencingToken::from(lease.clone())).await?;

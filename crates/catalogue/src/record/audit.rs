@@ -21,7 +21,9 @@ use crate::{
 /// An entry with its place in the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
+    /// The entry, read.
     pub entry: AuditEntry,
+    /// Its number and its leaf in the log.
     pub receipt: AuditReceipt,
     /// The exact bytes that are hashed.
     pub bytes: Vec<u8>,
@@ -39,7 +41,7 @@ impl AuditLog for Catalogue {
         let (done, answer) = oneshot::channel();
         if self.inner.queue.push(Waiting { entry, bytes, done }) {
             let catalogue = self.clone();
-            tokio::spawn(async move {
+            tasks::spawn("the record", async move {
                 while let Some(batch) = catalogue.inner.queue.take() {
                     catalogue.commit(batch).await;
                 }
@@ -171,6 +173,9 @@ impl Catalogue {
     }
 
     /// How many entries there are; 0 before the first.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn audit_len(&self) -> Result<u64, CatalogueError> {
         last_seq(self.reader()).await
     }
@@ -181,6 +186,9 @@ impl Catalogue {
     }
 
     /// What opens the commitments of one entry, as far as it was not erased.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn sealed(&self, seq: u64) -> Result<Vec<Sealed>, CatalogueError> {
         let query = sqlx::query("SELECT matter, salt, words FROM sealed WHERE seq = $1 ORDER BY matter").bind(seq.cast_signed());
         query.fetch_all(self.reader()).await?.iter().map(sealed).collect()
@@ -189,6 +197,9 @@ impl Catalogue {
     /// Forgets what opens the commitments of a case: what was written is from then on in no entry and nowhere beside them.
     /// Which entries are the case's the entries say, not the columns beside them.
     /// Returns how many.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn erase_salts(&self, case: &CaseId) -> Result<u64, CatalogueError> {
         let mut gone = 0;
         for (list, some) in in_lists(&self.entries_of(case).await?, 1) {

@@ -23,6 +23,9 @@ const PAGE: i64 = 4096;
 
 impl Catalogue {
     /// Closed cases and revoked certificates of which the tables say otherwise.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read. A difference is no error.
     pub async fn check_state(&self) -> Result<Vec<RecordDifference>, CatalogueError> {
         // The record first: a row is changed before the entry that says so is written.
         self.follow_record().await?;
@@ -57,6 +60,9 @@ impl Catalogue {
 
     /// Everything that is kept beside the record and is not what its entries say: the columns of entries, what opens their
     /// commitments, closed cases, revoked certificates, and who looked at which camera.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read. A difference is no error.
     pub async fn check_record(&self) -> Result<Vec<RecordDifference>, CatalogueError> {
         let mut found = self.check_state().await?;
         self.note_accesses().await?;
@@ -152,6 +158,9 @@ impl Catalogue {
 
     /// Puts right by the record what [`Self::check_record`] names and the record knows: closed cases, and the lists of who
     /// looked.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn repair_record(&self) -> Result<(), CatalogueError> {
         self.follow_record().await?;
         let ended: Vec<_> = self.recorded().ended.keys().cloned().collect();

@@ -3,5 +3,6 @@
 pub struct RecordDifference {
     /// What it is about: an entry, a case, a certificate or a camera.
     pub subject: String,
+    /// What differs, and which of the two counts; one line for people.
     pub message: String,
 }

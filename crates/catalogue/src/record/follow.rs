@@ -1,11 +1,9 @@
 //! Reads the record on, and answers by what it came to. See [`Recorded`].
 
-use std::{
-    collections::BTreeSet,
-    sync::{MutexGuard, PoisonError},
-};
+use std::collections::BTreeSet;
 
 use access::AuditEntry;
+use parking_lot::MutexGuard;
 use sqlx::Row;
 use types::CaseId;
 
@@ -21,7 +19,7 @@ const PAGE: i64 = 4096;
 
 impl Catalogue {
     pub(crate) fn recorded(&self) -> MutexGuard<'_, Recorded> {
-        self.inner.recorded.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.recorded.lock()
     }
 
     /// Takes entries that were just written, and what somebody else wrote before them.
@@ -34,6 +32,9 @@ impl Catalogue {
 
     /// Reads what the record has more than was read of it. Call it before the first decision, and where other servers may have
     /// written entries.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn follow_record(&self) -> Result<(), CatalogueError> {
         loop {
             let upto = self.recorded().upto.cast_signed();
@@ -84,6 +85,9 @@ impl Catalogue {
     }
 
     /// Serial numbers of the certificates that the record says are revoked, also where their row is gone.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn revoked_on_record(&self) -> Result<Vec<String>, CatalogueError> {
         self.follow_record().await?;
         Ok(self.recorded().revoked.keys().cloned().collect())
@@ -95,18 +99,27 @@ impl Catalogue {
     }
 
     /// The grant keys that the record says are trusted.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn grant_keys_on_record(&self) -> Result<BTreeSet<RecordedGrantKey>, CatalogueError> {
         self.follow_record().await?;
         Ok(self.recorded().known.grant_keys.clone())
     }
 
     /// Fingerprints of the authorities that the record says are trusted.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn authorities_on_record(&self) -> Result<BTreeSet<String>, CatalogueError> {
         self.follow_record().await?;
         Ok(self.recorded().known.authorities.clone())
     }
 
     /// What the record says of the keys that the log has had; `None` where it still has its first one.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn log_keys_on_record(&self) -> Result<Option<String>, CatalogueError> {
         self.follow_record().await?;
         Ok(self.recorded().known.log_keys.clone())

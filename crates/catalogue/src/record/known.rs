@@ -12,7 +12,9 @@ pub struct RecordedGrantKey {
     pub owner: String,
     /// Of the public half, in hexadecimal.
     pub sha256: String,
+    /// Signatures of before do not count. `None`: no beginning.
     pub from: Option<ReceiveTime>,
+    /// Signatures of this time and later do not count. `None`: no end.
     pub until: Option<ReceiveTime>,
 }
 

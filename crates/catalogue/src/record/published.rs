@@ -26,6 +26,9 @@ impl Publishing {
     }
 
     /// Durable when it returns. Fails where the right was lost meanwhile: then nothing of it is published.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn finish(self, note: &str) -> Result<(), CatalogueError> {
         let Some(mut tx) = self.tx else { return Ok(()) };
         if self.note.as_deref() != Some(note) {

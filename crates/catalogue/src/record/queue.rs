@@ -1,8 +1,7 @@
 //! Entries that wait to be committed together.
 
-use std::sync::{Mutex, PoisonError};
-
 use access::{AuditEntry, AuditError, AuditReceipt};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 /// Entries of one commit at most, so that no caller waits for a whole crowd.
@@ -32,18 +31,18 @@ struct Queued {
 impl Queue {
     /// Whether the caller has to start somebody who commits.
     pub(super) fn push(&self, entry: Waiting) -> bool {
-        let mut queued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queued = self.0.lock();
         queued.waiting.push(entry);
         !std::mem::replace(&mut queued.running, true)
     }
 
     pub(super) fn commits(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).commits
+        self.0.lock().commits
     }
 
     /// The next batch; `None` ends the turn of whoever commits.
     pub(super) fn take(&self) -> Option<Vec<Waiting>> {
-        let mut queued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut queued = self.0.lock();
         if queued.waiting.is_empty() {
             queued.running = false;
             return None;

@@ -12,6 +12,9 @@ const BATCH: usize = 500;
 
 impl Catalogue {
     /// Looks at a database of any version without changing it; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where there is a file and it is no catalogue, or can't be read.
     pub async fn look_at(file: &Path) -> Result<Option<Look>, CatalogueError> {
         engine::look_at(file).await
     }

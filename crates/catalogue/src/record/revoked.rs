@@ -11,6 +11,7 @@ pub struct RevokedIdentity {
     pub serial: String,
     /// Whom it named.
     pub caller: Caller,
+    /// When it was revoked, by the server's clock.
     pub at: ReceiveTime,
     /// `None`: somebody at the home folder, with no server running.
     pub by: Option<Caller>,
@@ -18,6 +19,9 @@ pub struct RevokedIdentity {
 
 impl Catalogue {
     /// Durable when it returns; one that is revoked already stays as it was.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn revoke_identity(&self, revoked: &RevokedIdentity) -> Result<(), CatalogueError> {
         sqlx::query("INSERT INTO revoked_identity (serial, caller, at, revoker) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
             .bind(&revoked.serial)
@@ -30,6 +34,9 @@ impl Catalogue {
     }
 
     /// In the order of their revocation.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn revoked_identities(&self) -> Result<Vec<RevokedIdentity>, CatalogueError> {
         let rows = sqlx::query("SELECT * FROM revoked_identity ORDER BY at, serial").fetch_all(self.reader()).await?;
         rows.iter()

@@ -125,6 +125,9 @@ impl Catalogue {
     }
 
     /// The part of [`Self::check`] that holds rows and vectors against the record; crops are not read.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read. A difference is no error.
     pub async fn check_seen_alone(&self) -> Result<Vec<RecordDifference>, CatalogueError> {
         Ok(self.check_seen().await?.differences)
     }

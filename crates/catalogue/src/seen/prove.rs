@@ -20,7 +20,9 @@ pub struct SeenProof {
     pub entry: u64,
     /// Which of how many leaves.
     pub leaf: u64,
+    /// Leaves under the entry's root.
     pub count: u64,
+    /// What blinds the sighting's leaf and its stature.
     pub salts: Salts,
     /// The digest of the appearance vector.
     pub vector: [u8; 32],

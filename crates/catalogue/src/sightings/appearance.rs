@@ -25,6 +25,7 @@ pub enum ModelPlace {
 impl ModelPlace {
     const ALL: [Self; 3] = [Self::Current, Self::Next, Self::Previous];
 
+    /// The word in the catalogue.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Current => "current",
@@ -37,6 +38,7 @@ impl ModelPlace {
 /// A recipe of appearance vectors and the part it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AppearanceModel {
+    /// Whether it is searched, on its way, or kept to go back to.
     pub place: ModelPlace,
     /// Of the whole recipe.
     pub model: ModelDigest,
@@ -44,6 +46,7 @@ pub struct AppearanceModel {
     pub embedder: Option<String>,
     /// File of its learned step, in the data folder; `None`: the one built in.
     pub appearance: Option<String>,
+    /// When it was chosen; of the current one, when it took its place.
     pub since: ReceiveTime,
     /// How it compares with the one before, as whoever measured it wrote it down.
     pub comparison: Option<String>,
@@ -51,12 +54,18 @@ pub struct AppearanceModel {
 
 impl Catalogue {
     /// Those that anybody chose here; none before the first reindex.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn appearance_models(&self) -> Result<Vec<AppearanceModel>, CatalogueError> {
         let rows = sqlx::query("SELECT * FROM appearance_model ORDER BY place").fetch_all(self.reader()).await?;
         rows.iter().map(model).collect()
     }
 
     /// Begins to make the vectors of another model. `false` and nothing changed while one is on its way, or kept, already.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn begin_reindex(&self, next: &AppearanceModel) -> Result<bool, CatalogueError> {
         let mut tx = self.begin().await?;
         let busy: i64 =
@@ -70,6 +79,9 @@ impl Catalogue {
     }
 
     /// The model is the current one from now on, as if a reindex had made it so.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn choose_model(&self, model: &AppearanceModel) -> Result<(), CatalogueError> {
         let mut tx = self.begin().await?;
         sqlx::query("DELETE FROM appearance_model WHERE place = 'current'").execute(&mut *tx).await?;
@@ -79,6 +91,9 @@ impl Catalogue {
     }
 
     /// The model of the vector that was stored last; `None` where nothing is.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn last_seen_by(&self) -> Result<Option<ModelDigest>, CatalogueError> {
         let query = "SELECT model FROM sighting ORDER BY seq DESC LIMIT 1";
         let found: Option<Vec<u8>> = sqlx::query_scalar(query).fetch_optional(self.reader()).await?;
@@ -86,6 +101,9 @@ impl Catalogue {
     }
 
     /// Notes how the next model compares with the current one.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn note_comparison(&self, comparison: &str) -> Result<(), CatalogueError> {
         let query = sqlx::query("UPDATE appearance_model SET comparison = $1 WHERE place = 'next'").bind(comparison);
         query.execute(self.writer()).await?;
@@ -93,6 +111,9 @@ impl Catalogue {
     }
 
     /// The next model becomes the current one in one step; what was current, `before`, is kept as the previous one.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn switch_model(&self, before: &AppearanceModel) -> Result<(), CatalogueError> {
         let mut tx = self.begin().await?;
         sqlx::query("DELETE FROM appearance_model WHERE place = 'current'").execute(&mut *tx).await?;
@@ -107,6 +128,9 @@ impl Catalogue {
 
     /// Gives the other model up: the next one, or, after the switch, the current one, whose place the previous one takes
     /// again. What is left of its vectors, [`Self::delete_embeddings`] takes away.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn roll_back_model(&self) -> Result<(), CatalogueError> {
         let mut tx = self.begin().await?;
         sqlx::query("DELETE FROM appearance_model WHERE place = 'next'").execute(&mut *tx).await?;
@@ -121,6 +145,9 @@ impl Catalogue {
     }
 
     /// Keeps the file of a model's learned step for every server; its name is made from what is in it.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn keep_learned(&self, name: &str, file: &[u8]) -> Result<(), CatalogueError> {
         let query = sqlx::query("INSERT INTO learned (name, file) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING");
         query.bind(name).bind(file).execute(self.writer()).await?;
@@ -128,11 +155,17 @@ impl Catalogue {
     }
 
     /// What [`Self::keep_learned`] was given.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn learned(&self, name: &str) -> Result<Option<Vec<u8>>, CatalogueError> {
         Ok(sqlx::query_scalar("SELECT file FROM learned WHERE name = $1").bind(name).fetch_optional(self.reader()).await?)
     }
 
     /// From here on there is no way back to the previous model.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn drop_previous_model(&self) -> Result<(), CatalogueError> {
         sqlx::query("DELETE FROM appearance_model WHERE place = 'previous'").execute(self.writer()).await?;
         Ok(())
@@ -140,6 +173,9 @@ impl Catalogue {
 
     /// Keeps vectors of another model than the sightings' own, each for a sighting as of a change; one that is gone is no
     /// error.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn put_embeddings(&self, vectors: &[(SightingId, u64, Embedding)]) -> Result<(), CatalogueError> {
         let mut tx = self.begin().await?;
         for (sighting, seq, embedding) in vectors {
@@ -199,6 +235,9 @@ impl Catalogue {
 
     /// Makes vectors of `model` that are kept the sightings' own, some at a time; how many there were. One that is older than
     /// its sighting is thrown away.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn adopt_embeddings(&self, model: ModelDigest, limit: u32) -> Result<u64, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
         let rows: Vec<(Vec<u8>, i64, Vec<u8>)> =
@@ -232,6 +271,9 @@ impl Catalogue {
     }
 
     /// Takes away every vector that is kept and not of one of these models.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn delete_embeddings(&self, but: &[ModelDigest]) -> Result<u64, CatalogueError> {
         let models: Vec<Vec<u8>> = sqlx::query_scalar("SELECT DISTINCT model FROM embedding").fetch_all(self.reader()).await?;
         let mut gone = 0;
@@ -246,6 +288,9 @@ impl Catalogue {
     }
 
     /// Takes away vectors that are kept for sightings that are gone.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn forget_embeddings(&self) -> Result<u64, CatalogueError> {
         let gone =
             sqlx::query("DELETE FROM embedding WHERE NOT EXISTS (SELECT 1 FROM sighting WHERE sighting.id = embedding.sighting)");
@@ -254,6 +299,9 @@ impl Catalogue {
 
     /// As many sightings as asked, the same ones whenever it is asked while they are there: ids are digests, so that the
     /// smallest are a fair sample.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn sample(&self, count: u32) -> Result<Vec<SightingId>, CatalogueError> {
         let query = sqlx::query_scalar("SELECT id FROM sighting ORDER BY id LIMIT $1").bind(i64::from(count));
         let rows: Vec<Vec<u8>> = query.fetch_all(self.reader()).await?;

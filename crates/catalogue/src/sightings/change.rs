@@ -11,7 +11,9 @@ use crate::{
 /// A sighting as an index needs it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IndexRow {
+    /// What was seen.
     pub sighting: Sighting,
+    /// The vector of the current appearance model.
     pub embedding: Embedding,
 }
 
@@ -19,14 +21,32 @@ pub struct IndexRow {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// It is there, as it is now.
-    Put { seq: u64, row: Box<IndexRow> },
+    Put {
+        /// The change's number.
+        seq: u64,
+        /// The sighting as it is now.
+        row: Box<IndexRow>,
+    },
     /// It is there, but its row is not what was stored and can't be used: no index takes it.
-    Unusable { seq: u64, row: UnusableRow },
+    Unusable {
+        /// The change's number.
+        seq: u64,
+        /// What is known of it.
+        row: UnusableRow,
+    },
     /// It is no longer in that day.
-    Removed { seq: u64, id: SightingId, day: Day },
+    Removed {
+        /// The change's number.
+        seq: u64,
+        /// The sighting that is gone.
+        id: SightingId,
+        /// The day it was in, whose part of the index held it.
+        day: Day,
+    },
 }
 
 impl Change {
+    /// The change's number: each is used once, and they only grow.
     pub fn seq(&self) -> u64 {
         match self {
             Self::Put { seq, .. } | Self::Unusable { seq, .. } | Self::Removed { seq, .. } => *seq,
@@ -39,6 +59,7 @@ impl Change {
 pub struct UnusableRow {
     /// The sighting's id, as far as it is one.
     pub key: Vec<u8>,
+    /// The day of capture, in UTC.
     pub day: Day,
     /// What is wrong with it, ready to show.
     pub fault: String,
@@ -69,6 +90,9 @@ fn index_row(row: &DbRow) -> Result<IndexRow, CatalogueError> {
 
 impl Catalogue {
     /// Every row that can't be used. Reads all of them.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn unusable_rows(&self) -> Result<Vec<UnusableRow>, CatalogueError> {
         let strays = sqlx::query(
             "SELECT id, day FROM sighting WHERE seq < 1 OR seq > (SELECT value FROM sequence WHERE name = 'change') ORDER BY id",
@@ -138,6 +162,9 @@ impl Catalogue {
     }
 
     /// The number of the last change; 0 before the first.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn last_change(&self) -> Result<u64, CatalogueError> {
         Ok(sequence(self.reader(), "change").await?.unsigned_abs())
     }

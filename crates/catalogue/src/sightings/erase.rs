@@ -23,6 +23,9 @@ impl Catalogue {
     }
 
     /// Whether there are tombstones of changes up to this one.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn has_tombstones(&self, up_to: u64) -> Result<bool, CatalogueError> {
         let query = sqlx::query("SELECT seq FROM tombstone WHERE seq <= $1 LIMIT 1").bind(up_to.cast_signed());
         Ok(query.fetch_optional(self.reader()).await?.is_some())
@@ -30,6 +33,9 @@ impl Catalogue {
 
     /// Forgets tombstones up to a change that every copy has on disk, so that not even the ids of what was discarded stay.
     /// An index that is older needs them and must be rebuilt: see [`Self::tombstone_horizon`].
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn forget_tombstones(&self, up_to: u64) -> Result<u64, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
         // No further than every server's index is.
@@ -43,11 +49,17 @@ impl Catalogue {
     }
 
     /// Index copies older than this change must be rebuilt: the tombstones they would need are gone.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn tombstone_horizon(&self) -> Result<u64, CatalogueError> {
         Ok(sequence(self.reader(), "forgotten").await?.unsigned_abs())
     }
 
     /// A change that changes nothing, for its number.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn next_change(&self) -> Result<u64, CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
         let seq = reserve(&mut tx, 1).await?;

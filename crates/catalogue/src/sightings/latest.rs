@@ -6,6 +6,9 @@ use crate::{Catalogue, CatalogueError};
 
 impl Catalogue {
     /// When the record's last entries were written, at most `most` of them, back to where somebody said that the clock was right.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn last_recorded(&self, most: u32) -> Result<Vec<ReceiveTime>, CatalogueError> {
         let query = sqlx::query("SELECT entry FROM audit ORDER BY seq DESC LIMIT $1").bind(i64::from(most));
         let mut times = Vec::new();

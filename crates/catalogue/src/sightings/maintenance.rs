@@ -40,6 +40,9 @@ impl Catalogue {
 
 impl Maintenance<'_> {
     /// In the order asked; those not there, and those whose rows are damaged, are left out.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn sightings(&self, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
         let mut found = HashMap::with_capacity(ids.len());
         for (list, some) in in_lists(ids, 1) {
@@ -50,6 +53,10 @@ impl Maintenance<'_> {
         Ok(ids.iter().filter_map(|id| found.get(id).cloned()).collect())
     }
 
+    /// One sighting. `None` where there is none of that id.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn sighting(&self, id: SightingId) -> Result<Option<Sighting>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
         query.fetch_optional(self.0.reader()).await?.as_ref().map(sighting).transpose()
@@ -57,11 +64,17 @@ impl Maintenance<'_> {
 
     /// The redacted crop as JPEG, as [`redact::RedactedCrop::decode`] reads it; `None` without such a sighting, and where what is
     /// stored is not a crop of ours.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn crop(&self, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
         self.0.crop_of(id).await
     }
 
     /// The sighting's own vector.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn embedding(&self, id: SightingId) -> Result<Option<Embedding>, CatalogueError> {
         let query = sqlx::query_as("SELECT model, embedding FROM sighting WHERE id = $1").bind(id.0.as_bytes().as_slice());
         let row: Option<(Vec<u8>, Vec<u8>)> = query.fetch_optional(self.0.reader()).await?;
@@ -69,11 +82,17 @@ impl Maintenance<'_> {
     }
 
     /// The sighting's vector by this model, its own or one that is kept; never another model's.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn embedding_by(&self, sighting: SightingId, model: ModelDigest) -> Result<Option<Embedding>, CatalogueError> {
         Ok(self.0.embeddings_by(&[sighting], model).await?.remove(&sighting))
     }
 
     /// Vectors of `model` that are kept for these sightings, each with the change as of which it was made.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn kept_embeddings(
         &self,
         model: ModelDigest,
@@ -84,6 +103,9 @@ impl Maintenance<'_> {
 
     /// The next changes after `seq`, at most `limit`, in order. Applied in order and repeated until none is left, they turn
     /// any copy as of `seq` into a copy as of now; a sighting that changed twice is told once.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn changes_since(&self, seq: u64, limit: u32) -> Result<Vec<Change>, CatalogueError> {
         self.0.changes_since(seq, limit).await
     }

@@ -31,11 +31,19 @@ impl KnownCrops {
 }
 
 impl Catalogue {
+    /// A sighting, where the permit covers it. `None` where it does not, or there is none: the two are not told
+    /// apart.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn sighting_for(&self, permit: &CasePermit, id: SightingId) -> Result<Option<Sighting>, CatalogueError> {
         Ok(self.sightings_for(permit, &[id]).await?.pop())
     }
 
     /// As [`Self::sighting_for`], in any order.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn sightings_for(&self, permit: &CasePermit, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
         let mut found = self.of_case(permit.case(), ids).await?;
         found.retain(|sighting| permit.covers_example(sighting));
@@ -44,6 +52,9 @@ impl Catalogue {
 
     /// As [`Self::sightings_for`]; of those that are `wanted` also the vector by this model, its own or one that is kept. Never
     /// another model's.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn with_vectors_for(
         &self,
         permit: &CasePermit,
@@ -72,6 +83,9 @@ impl Catalogue {
 
     /// What was stored after a change, in its order, of at most `limit` changes: as [`Self::sightings_for`], with vectors by this
     /// model. And the last change that was looked at; `None`: there is none after it.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn new_for(
         &self,
         permit: &CasePermit,
@@ -93,6 +107,9 @@ impl Catalogue {
 
     /// The redacted crop as JPEG, as [`redact::RedactedCrop::decode`] reads it; `None` also where what is stored is not a crop of
     /// ours.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database or the crop can't be read.
     pub async fn crop_for(&self, permit: &CasePermit, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
         let known = self.crops_for(permit, &[id]).await?;
         self.known_crop(&known, id).await
@@ -131,6 +148,9 @@ impl Catalogue {
     }
 
     /// What somebody asked to look at under a case, for the gate to decide about: there is no permit yet.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn sighting_to_decide(&self, case: &CaseId, id: SightingId) -> Result<Option<Undecided>, CatalogueError> {
         Ok(self.of_case(case, &[id]).await?.pop().map(Undecided::new))
     }

@@ -8,6 +8,7 @@ use crate::{Catalogue, CatalogueError, UnusableRow};
 /// A sighting that is in no answer by an index's vectors, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SetAside {
+    /// Which sighting, and what is wrong with it.
     pub row: UnusableRow,
     /// The change as of which it was set aside: a later state of the sighting is tried anew.
     pub seq: u64,
@@ -15,6 +16,9 @@ pub struct SetAside {
 
 impl Catalogue {
     /// Notes what the index of a model could not take. Noting it again changes nothing.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn set_aside(&self, model: ModelDigest, some: &[SetAside]) -> Result<(), CatalogueError> {
         if some.is_empty() {
             return Ok(());
@@ -38,6 +42,9 @@ impl Catalogue {
     }
 
     /// What the index of a model could not take and still is as it was then.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn sightings_set_aside(&self, model: ModelDigest) -> Result<Vec<SetAside>, CatalogueError> {
         let rows = sqlx::query(
             "SELECT a.sighting, a.day, a.seq, a.fault FROM set_aside a JOIN sighting s ON s.id = a.sighting AND s.seq = a.seq
@@ -56,6 +63,9 @@ impl Catalogue {
     }
 
     /// How many those are.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn set_aside_count(&self, model: ModelDigest) -> Result<u64, CatalogueError> {
         let count: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM set_aside a JOIN sighting s ON s.id = a.sighting AND s.seq = a.seq WHERE a.model = $1",

@@ -20,14 +20,18 @@ const CROPS_AT_ONCE: usize = 8;
 /// A sighting with what is kept beside it.
 #[derive(Debug, Clone)]
 pub struct SightingRecord {
+    /// What was seen.
     pub sighting: Sighting,
+    /// The picture of it, redacted.
     pub crop: RedactedCrop,
+    /// The appearance vector made from the crop.
     pub embedding: Embedding,
 }
 
 /// What [`Catalogue::discard_footage`] took away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Discarded {
+    /// How many were there.
     pub sightings: u64,
     /// The last change, as in [`crate::Maintenance::changes_since`].
     pub seq: u64,
@@ -170,6 +174,9 @@ impl Catalogue {
     }
 
     /// Whether a sighting's id is that of another one: of another camera, or of footage.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn is_anothers(&self, live: &Sighting) -> Result<bool, CatalogueError> {
         let query = sqlx::query("SELECT id FROM sighting WHERE id = $1 AND (camera <> $2 OR footage IS NOT NULL)");
         let query = query.bind(live.id.0.as_bytes().as_slice()).bind(live.camera.as_str());
@@ -177,6 +184,9 @@ impl Catalogue {
     }
 
     /// How many sightings there are.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn sighting_count(&self) -> Result<u64, CatalogueError> {
         let count: i64 = sqlx::query_scalar("SELECT count(*) FROM sighting").fetch_one(self.reader()).await?;
         Ok(count.unsigned_abs())
@@ -189,6 +199,9 @@ impl Catalogue {
     }
 
     /// The days that hold sightings, in order.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn days(&self) -> Result<Vec<Day>, CatalogueError> {
         let days: Vec<i32> =
             sqlx::query_scalar("SELECT DISTINCT day FROM sighting ORDER BY day").fetch_all(self.reader()).await?;
@@ -196,6 +209,9 @@ impl Catalogue {
     }
 
     /// The sightings of a day, in order.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn ids(&self, day: Day) -> Result<Vec<SightingId>, CatalogueError> {
         let query = sqlx::query_scalar("SELECT id FROM sighting WHERE day = $1 ORDER BY id").bind(day.0);
         let rows: Vec<Vec<u8>> = query.fetch_all(self.reader()).await?;
@@ -204,6 +220,9 @@ impl Catalogue {
     }
 
     /// Every sighting by day, in order: what an index must hold. See [`crate::compare_ids`].
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn ids_by_day(&self) -> Result<BTreeMap<Day, Vec<SightingId>>, CatalogueError> {
         let mut all = BTreeMap::new();
         for day in self.days().await? {

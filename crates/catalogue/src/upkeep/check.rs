@@ -15,7 +15,9 @@ const DELETED_AT_ONCE: usize = 1000;
 /// What [`Catalogue::check`] found. Everything is well if nothing is listed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CheckReport {
+    /// Rows that were looked at.
     pub sightings: u64,
+    /// Crops that were looked at.
     pub crops: u64,
     /// What the database says of itself.
     pub database: Vec<String>,
@@ -36,6 +38,7 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
+    /// Whether nothing was found.
     pub fn is_clean(&self) -> bool {
         self.database.is_empty()
             && self.without_crop.is_empty()
@@ -51,18 +54,21 @@ impl CheckReport {
 pub struct Repaired {
     /// Without a readable crop, and so taken away; the change feed says so.
     pub sightings_removed: u64,
+    /// Crops without a sighting that were deleted.
     pub orphan_crops_removed: u64,
 }
 
 /// How an index differs from the catalogue, by day.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct IdDifference {
+    /// In the catalogue, not in the index.
     pub missing: Vec<(Day, SightingId)>,
     /// In the index, not in the catalogue.
     pub surplus: Vec<(Day, SightingId)>,
 }
 
 impl IdDifference {
+    /// Whether the two hold the same.
     pub fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.surplus.is_empty()
     }
@@ -85,6 +91,9 @@ const FEW: u64 = 20;
 
 impl Catalogue {
     /// Compares rows and crops, reads every crop, and has the database check itself. Changes nothing, and holds nobody up.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the check itself could not be made. What it finds is no error.
     pub async fn check(&self) -> Result<CheckReport, CatalogueError> {
         let mut report =
             CheckReport { database: self.self_check().await?, unusable: self.unusable_rows().await?, ..CheckReport::default() };
@@ -195,6 +204,9 @@ impl Catalogue {
 
     /// Deletes crops that no sighting names: what a crash left between a crop and its row. Call it at start. Returns how
     /// many.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where database or crops can't be reached. What was deleted before is gone.
     pub async fn sweep_orphans(&self) -> Result<u64, CatalogueError> {
         let alone = self.crops_alone().await?;
         let mut swept = self.inner.crops.sweep_unfinished()?;
@@ -224,6 +236,9 @@ impl Catalogue {
     }
 
     /// How many objects in the crop store of a day no sighting names.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where database or crops can't be reached.
     pub async fn stray_crops(&self, day: Day) -> Result<u64, CatalogueError> {
         let (crops, others) = self.inner.crops.list(day).await?;
         let others = self.settle(day, others, false).await?;

@@ -53,7 +53,9 @@ const TABLES: [(&str, &str); 28] = [
 /// What was moved of a table, the same on both sides.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
+    /// Its name in the database.
     pub table: &'static str,
+    /// How many rows.
     pub rows: u64,
     /// SHA-256 over its rows in their order.
     pub digest: [u8; 32],
@@ -85,6 +87,9 @@ struct Column {
 
 impl Catalogue {
     /// The deployment that is being moved here and is not whole yet.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn unfinished_migration(&self) -> Result<Option<String>, CatalogueError> {
         let query = sqlx::query_scalar("SELECT source FROM migration WHERE finished IS NULL");
         Ok(query.fetch_optional(self.reader()).await?)
@@ -118,6 +123,9 @@ impl Catalogue {
     }
 
     /// Servers may start on it now.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn finish_migration(&self, source: &str) -> Result<(), CatalogueError> {
         let query = sqlx::query("UPDATE migration SET finished = $2 WHERE source = $1");
         query.bind(source).bind(ReceiveTime::now().as_micros()).execute(self.writer()).await?;
@@ -146,6 +154,9 @@ impl Catalogue {
 
     /// What [`Self::move_rows`] said of a move that finished: every table of the source, in the columns of the target. Only the
     /// source is read.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn moved_rows(&self, to: &Self) -> Result<Vec<Moved>, CatalogueError> {
         let mut moved = Vec::with_capacity(TABLES.len());
         for (table, key) in TABLES {

@@ -20,7 +20,9 @@ const CHUNK: i64 = 2_000;
 /// A camera's share of a day, as far as no hold keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Share {
+    /// The day of capture, in UTC.
     pub day: Day,
+    /// The camera.
     pub camera: CameraId,
     /// When the first of it was stored.
     pub oldest: ReceiveTime,
@@ -36,8 +38,11 @@ impl Share {
 /// A deletion of one day, done or under way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeletionRun {
+    /// Its number, in the order in which deletions begin.
     pub id: i64,
+    /// What it is to delete, and what it has deleted so far.
     pub deletion: Deletion,
+    /// When it began, by the server's clock.
     pub begun: ReceiveTime,
     /// With the number of the audit entry that ends it.
     pub finished: Option<(ReceiveTime, u64)>,
@@ -46,13 +51,18 @@ pub struct DeletionRun {
 /// A sighting that is gone from the catalogue.
 #[derive(Debug, Clone)]
 pub struct DeletedSighting {
+    /// Its id, for the indexes that still hold it.
     pub id: SightingId,
+    /// The vector it had, to search for it afterwards.
     pub embedding: Embedding,
 }
 
 impl Catalogue {
     /// The latest time that was ever told to this, `now` included: a clock that was set back neither keeps sightings longer
     /// nor makes new ones look old.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn advance_clock(&self, now: ReceiveTime) -> Result<ReceiveTime, CatalogueError> {
         let seen: Vec<i64> = sqlx::query_scalar(
             "UPDATE sequence SET value = CASE WHEN value < $1 THEN $1 ELSE value END WHERE name = 'clock' RETURNING value",
@@ -64,6 +74,9 @@ impl Catalogue {
     }
 
     /// The latest time that was ever told to [`Self::advance_clock`]; `None`: none was.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn last_time(&self) -> Result<Option<ReceiveTime>, CatalogueError> {
         let seen = sequence(self.reader(), "clock").await?;
         if seen == 0 { Ok(None) } else { time(seen).map(Some) }
@@ -71,6 +84,9 @@ impl Catalogue {
 
     /// Somebody says that it is `now`, whatever was told to [`Self::advance_clock`]. What was stored in a time that has not come yet
     /// counts as stored now; it would live too long.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn set_time(&self, now: ReceiveTime) -> Result<(), CatalogueError> {
         let mut tx = self.begin_alone(Lock::Sightings).await?;
         for query in ["UPDATE sequence SET value = $1 WHERE name = 'clock'", "UPDATE sighting SET stored = $1 WHERE stored > $1"]
@@ -82,6 +98,9 @@ impl Catalogue {
     }
 
     /// What there is, by day and camera. A few look-ups each, however many sightings there are.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn shares(&self) -> Result<Vec<Share>, CatalogueError> {
         let rows = sqlx::query(
             "WITH RECURSIVE days (day) AS (
@@ -105,6 +124,9 @@ impl Catalogue {
 
     /// Looks at what is held although its time has come: notes which cases still keep it, and returns the days of what none
     /// does any more.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn review_holds(&self, holds: &[Hold], now: ReceiveTime) -> Result<BTreeSet<Day>, CatalogueError> {
         let mut days = BTreeSet::new();
         if self.held_count().await? == 0 {
@@ -128,6 +150,10 @@ impl Catalogue {
         Ok(days)
     }
 
+    /// Sightings that are there for a legal hold alone: their time has come.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn held_count(&self) -> Result<u64, CatalogueError> {
         let count: i64 = sqlx::query_scalar("SELECT count(DISTINCT s.id) FROM held JOIN sighting s ON s.id = held.id")
             .fetch_one(self.reader())
@@ -136,12 +162,18 @@ impl Catalogue {
     }
 
     /// Deletions that were cut off.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn open_deletions(&self) -> Result<Vec<DeletionRun>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM deletion WHERE finished IS NULL ORDER BY id");
         query.fetch_all(self.reader()).await?.iter().map(run).collect()
     }
 
     /// The newest first, at most `limit`; before a given one, if any.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn deletions(&self, before: Option<i64>, limit: u32) -> Result<Vec<DeletionRun>, CatalogueError> {
         let query = sqlx::query("SELECT * FROM deletion WHERE id < $1 ORDER BY id DESC LIMIT $2")
             .bind(before.unwrap_or(i64::MAX))
@@ -150,6 +182,9 @@ impl Catalogue {
     }
 
     /// Opens the account of a deletion; nothing is deleted yet.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn begin_deletion(&self, deletion: &Deletion, at: ReceiveTime) -> Result<DeletionRun, CatalogueError> {
         let mut tx = self.begin().await?;
         let row = sqlx::query("INSERT INTO deletion (day, begun, document) VALUES ($1, $2, $3) RETURNING *")
@@ -165,6 +200,10 @@ impl Catalogue {
     /// Deletes the next sightings of the day that were stored before their camera's time and that no hold keeps, and what
     /// a hold kept that keeps it no longer. The rows, and the run's account of them, are one transaction. Empty: there is no
     /// more.
+    ///
+    /// # Errors
+    /// [`CatalogueError::NotOurs`] where another server has the lease by now, or where the database does not take it:
+    /// nothing is changed then.
     pub async fn delete_due(
         &self,
         run: &mut DeletionRun,
@@ -220,6 +259,9 @@ impl Catalogue {
     }
 
     /// Deletes the crops of a day that no sighting names any more, and its folder where none does.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where database or crops can't be reached. What was deleted before is gone.
     pub async fn delete_crops(&self, day: Day) -> Result<u64, CatalogueError> {
         let swept = self.sweep_day(day).await?;
         let _alone = self.crops_alone().await?;
@@ -228,6 +270,10 @@ impl Catalogue {
     }
 
     /// Closes the account of a deletion; `seq` is the audit entry that ends it.
+    ///
+    /// # Errors
+    /// [`CatalogueError::NotOurs`] where another server has the lease by now, or where the database does not take it:
+    /// nothing is changed then.
     pub async fn finish_deletion(
         &self,
         run: &DeletionRun,
@@ -247,6 +293,10 @@ impl Catalogue {
     }
 
     /// Keeps what is known of a deletion that did not come to its end.
+    ///
+    /// # Errors
+    /// [`CatalogueError::NotOurs`] where another server has the lease by now, or where the database does not take it:
+    /// nothing is changed then.
     pub async fn save_deletion(&self, run: &DeletionRun, fence: &FencingToken) -> Result<(), CatalogueError> {
         let mut tx = self.begin_by(fence).await?;
         store(&mut tx, run.id, &run.deletion).await?;

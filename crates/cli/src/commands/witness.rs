@@ -48,7 +48,7 @@ impl Witness {
         let answer = serde_json::json!({ "listening": address.to_string(), "key": key });
         ctx.printer.answer(&answer, || format!("witness {key}\nlistening on http://{address}"));
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(Arc::new(service).serve(listener, stop.clone()));
+        let serving = tasks::spawn("witness", Arc::new(service).serve(listener, stop.clone()));
         let _ = tokio::signal::ctrl_c().await;
         stop.cancel();
         let _ = serving.await;

@@ -11,7 +11,9 @@ static DIED: [AtomicU64; Death::REASONS.len()] = [const { AtomicU64::new(0) }; D
 /// Decoders of this process, since it began.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoders {
+    /// Processes that were started.
     pub started: u64,
+    /// Processes that run now.
     pub running: u64,
     /// By their reason; all reasons, in the same order each time.
     pub died: Vec<(&'static str, u64)>,

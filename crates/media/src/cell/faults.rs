@@ -7,12 +7,11 @@ use std::{
     io::{self, Write},
     net::TcpStream,
     os::fd::BorrowedFd,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use super::{
     message::{Counts, Failure, Picture, Say, send},
@@ -28,7 +27,7 @@ static FAULTS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 
 /// From now on decoders of inputs whose name contains this do that; an empty fault ends it.
 pub fn decoders_fail(input: &str, fault: &str) {
-    let mut faults = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut faults = FAULTS.lock();
     faults.retain(|(known, _)| known != input);
     if !fault.is_empty() {
         faults.push((input.to_owned(), fault.to_owned()));
@@ -37,7 +36,7 @@ pub fn decoders_fail(input: &str, fault: &str) {
 
 /// In the parent, for a decoder that makes `pictures` or only looks. One that is to happen `once:` happens to the next of the first.
 pub(super) fn of(input: &str, pictures: bool) -> Option<String> {
-    let mut faults = FAULTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut faults = FAULTS.lock();
     if let Some(at) = faults.iter().position(|(part, fault)| input.contains(part) && fault.starts_with("once:")) {
         return pictures.then(|| faults.remove(at).1.split_off("once:".len()));
     }

@@ -147,14 +147,14 @@ impl Drop for Cell {
     }
 }
 
-type Order = (Command, mpsc::Sender<io::Result<Child>>);
+type Order = (Command, mpsc::SyncSender<io::Result<Child>>);
 
 /// Starts a process from a thread that never ends: the kernel ends a decoder together with the thread that started it.
 fn by_the_starter(command: Command) -> io::Result<Child> {
-    static STARTER: OnceLock<io::Result<mpsc::Sender<Order>>> = OnceLock::new();
+    static STARTER: OnceLock<io::Result<mpsc::SyncSender<Order>>> = OnceLock::new();
     let gone = || io::Error::other("the thread that starts decoders is gone");
     let starter = STARTER.get_or_init(|| {
-        let (orders, take) = mpsc::channel::<Order>();
+        let (orders, take) = mpsc::sync_channel::<Order>(1);
         let run = move || {
             for (mut command, answer) in take {
                 let _ = answer.send(command.spawn());
@@ -164,7 +164,7 @@ fn by_the_starter(command: Command) -> io::Result<Child> {
         Ok(orders)
     });
     let starter = starter.as_ref().map_err(|e| io::Error::new(e.kind(), e.to_string()))?;
-    let (answer, answered) = mpsc::channel();
+    let (answer, answered) = mpsc::sync_channel(1);
     starter.send((command, answer)).map_err(|_| gone())?;
     answered.recv().map_err(|_| gone())?
 }

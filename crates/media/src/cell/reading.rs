@@ -105,11 +105,18 @@ const LONGEST: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 impl FrameReader {
     /// Starts reading a file. `start` is the capture time of its first frame.
+    ///
+    /// # Errors
+    /// [`MediaError`] where the file is missing, can't be opened, is no footage, or no decoder for it could be
+    /// started.
     pub fn open_file(path: &Path, sampling: Sampling, start: TimeStamp) -> Result<Self, MediaError> {
         Self::open_footage(&Footage::open(path)?, sampling, start)
     }
 
     /// As [`Self::open_file`], of a file that was opened.
+    ///
+    /// # Errors
+    /// As [`Self::open_file`].
     #[expect(clippy::needless_pass_by_value, reason = "as the others take it")]
     pub fn open_footage(footage: &Footage, sampling: Sampling, start: TimeStamp) -> Result<Self, MediaError> {
         Self::of_footage(footage, &sampling, start, None)
@@ -118,11 +125,17 @@ impl FrameReader {
     /// As [`Self::open_file`], but the first frame returned is the first at or after `from`. Times are the same as if the file
     /// were read from its beginning; so are the frames but for the first, which the sampling rate may choose otherwise.
     /// For files of which [`crate::FootageInfo::seekable`] says so.
+    ///
+    /// # Errors
+    /// As [`Self::open_file`].
     pub fn open_file_from(path: &Path, sampling: Sampling, start: TimeStamp, from: Duration) -> Result<Self, MediaError> {
         Self::open_footage_from(&Footage::open(path)?, sampling, start, from)
     }
 
     /// As [`Self::open_file_from`], of a file that was opened.
+    ///
+    /// # Errors
+    /// As [`Self::open_file`].
     #[expect(clippy::needless_pass_by_value, reason = "as the others take it")]
     pub fn open_footage_from(
         footage: &Footage,
@@ -146,6 +159,10 @@ impl FrameReader {
     }
 
     /// Starts connecting to a camera; the first [`Self::next`] tells whether it answers. Reconnecting is the caller's.
+    ///
+    /// # Errors
+    /// [`MediaError::OutsideNetworks`], or where no decoder could be started. Whether the camera answers is not known
+    /// yet.
     #[expect(clippy::needless_pass_by_value, reason = "as the others take it")]
     pub fn open_rtsp(camera: &RtspSource, sampling: Sampling) -> Result<Self, MediaError> {
         let door = Door::open(camera)?;
@@ -168,6 +185,9 @@ impl FrameReader {
     /// Starts reading what a recorder holds of `from` to `until`, by media time; the first [`Self::next`] tells whether it answers.
     /// Where it stops in the middle it is asked again for the rest. The frames are those of the recording in which media time is
     /// its own: where it has nothing, time passes all the same.
+    ///
+    /// # Errors
+    /// [`MediaError`] where the recorder may not be reached, or no decoder could be started.
     pub fn open_replay(replay: &Replay, sampling: Sampling, from: Duration, until: Duration) -> Result<Self, MediaError> {
         let (cell, door) = Self::play(replay, &sampling, (from, None, until), None)?;
         let played = Played { replay: replay.clone(), sampling, from, until, door, tries: 0 };
@@ -194,6 +214,9 @@ impl FrameReader {
     }
 
     /// Starts reading either; `start` is used for a file.
+    ///
+    /// # Errors
+    /// As [`Self::open_file`] and [`Self::open_rtsp`].
     pub fn open(source: &Source, sampling: Sampling, start: TimeStamp) -> Result<Self, MediaError> {
         match source {
             Source::File(path) => Self::open_file(path, sampling, start),
@@ -220,6 +243,9 @@ impl FrameReader {
 
     /// The next sampled frame. Blocks up to `timeout`; nothing by then is [`MediaError::Stalled`], after which reading may
     /// go on. `Ok(None)` is the clean end. Every other error is final: later calls repeat it.
+    ///
+    /// # Errors
+    /// [`MediaError::Stalled`] where no frame came in time; every other [`MediaError`] ends the reading.
     // Not an iterator: the timeout is the caller's, per call.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Frame>, MediaError> {
         let deadline = Instant::now() + timeout;

@@ -5,9 +5,11 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     os::unix::fs::DirBuilderExt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use super::{
     message::{Came, Job, Kind, Say, receive, send},
@@ -24,7 +26,7 @@ const LONGEST: u64 = 64 << 20;
 
 pub(super) fn current() -> Result<Arc<Frozen>, MediaError> {
     static CURRENT: Mutex<Option<(Arc<Frozen>, Instant)>> = Mutex::new(None);
-    let mut current = CURRENT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut current = CURRENT.lock();
     if let Some((frozen, since)) = &*current
         && since.elapsed() < GOOD_FOR
     {

@@ -7,10 +7,11 @@ use std::{
     fs::File,
     io,
     os::fd::{AsFd, BorrowedFd},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use memmap2::{Mmap, MmapMut, MmapOptions};
+use parking_lot::Mutex;
 use rustix::fs::{SealFlags, fcntl_add_seals, fcntl_get_seals, ftruncate};
 use types::PixelSource;
 
@@ -51,18 +52,18 @@ impl Ring {
 
     /// One to be written, until it is [let go](Self::release).
     pub(super) fn take(&self) -> Option<usize> {
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = self.free.lock();
         let slot = free.iter().position(|free| *free)?;
         free[slot] = false;
         Some(slot)
     }
 
     pub(super) fn release(&self, slot: usize) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner)[slot] = true;
+        self.free.lock()[slot] = true;
     }
 
     pub(super) fn has_room(&self) -> bool {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).contains(&true)
+        self.free.lock().contains(&true)
     }
 }
 

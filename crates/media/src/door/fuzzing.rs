@@ -15,7 +15,7 @@ use crate::{Networks, RtspSource};
 /// connect to than the door's.
 pub(crate) fn camera_says(bytes: &[u8]) {
     let Ok(camera) = RtspSource::new("rtsp://op:secret@cam.example/live") else { return };
-    let (open, _closed) = mpsc::channel();
+    let (open, _closed) = mpsc::sync_channel(0);
     let behind = Behind {
         camera: camera.within(Networks::default()),
         here: SocketAddr::from((Ipv4Addr::LOCALHOST, 4000)),

@@ -84,7 +84,7 @@ impl ReplayDoor {
         let here = listener.local_addr().map_err(broken)?;
         let key = format!("{:016x}{:016x}", rand::random::<u64>(), rand::random::<u64>());
         let fault = Arc::<OnceLock<DoorFault>>::default();
-        let (open, closed) = mpsc::channel::<Infallible>();
+        let (open, closed) = mpsc::sync_channel::<Infallible>(0);
         let latest = Arc::new(AtomicI64::new(NOTHING));
         let (wanted, known, told, last) = (wanted.clone(), key.clone(), fault.clone(), latest.clone());
         let task = runtime.spawn(async move {

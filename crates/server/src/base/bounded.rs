@@ -8,6 +8,9 @@ use std::{
 };
 
 /// Opens a file and nothing else: a pipe would never end, and opening it would wait for somebody who writes.
+///
+/// # Errors
+/// The file can't be opened, or is no file.
 pub fn open_file(path: &Path) -> io::Result<File> {
     let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or_default();
     let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -15,6 +18,9 @@ pub fn open_file(path: &Path) -> io::Result<File> {
 }
 
 /// `None` where there are more than `most` bytes, whatever its length was said to be.
+///
+/// # Errors
+/// The file can't be read, or is no file.
 pub fn read_at_most(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     open_file(path)?.take(most.saturating_add(1)).read_to_end(&mut bytes)?;

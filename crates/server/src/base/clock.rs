@@ -7,10 +7,11 @@
 //!   long as it was.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use types::ReceiveTime;
 
 /// So much is no leap: a clock is set right by it every now and then.
@@ -123,7 +124,7 @@ impl Clock {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 
     fn raw_us(&self, state: &State) -> i64 {

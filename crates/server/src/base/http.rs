@@ -84,7 +84,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    let connection = tokio::spawn(connection);
+    let connection = tasks::spawn("an http connection", connection);
     let answer = async {
         let answer = sender.send_request(request).await?;
         let status = answer.status();

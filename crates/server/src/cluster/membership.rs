@@ -6,13 +6,14 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use catalogue::{Catalogue, CatalogueError, ClusterLease, FencingToken, ServerPosition};
+use parking_lot::Mutex;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use types::Chain;
@@ -91,7 +92,7 @@ impl Cluster {
             state.purged.store(catalogue.last_purge().await?, Ordering::Relaxed);
         }
         catalogue.heartbeat(&id, state.position(), LEASE).await?;
-        let heartbeat = tokio::spawn(heartbeat(catalogue.clone(), id.clone(), state.clone()));
+        let heartbeat = tasks::spawn("heartbeat", heartbeat(catalogue.clone(), id.clone(), state.clone()));
         let shared = Some(Shared { state, heartbeat, index });
         Ok(Self { catalogue, id, shared, alone: tokio::sync::Mutex::default() })
     }
@@ -241,7 +242,8 @@ struct Renewed {
 impl Renewed {
     fn start(catalogue: Catalogue, lease: ClusterLease) -> Self {
         let (lost, given) = (CancellationToken::new(), Arc::new(Mutex::new(Instant::now())));
-        let renewing = tokio::spawn(renew(catalogue.clone(), lease, lost.clone(), given.clone())).abort_handle();
+        let renewing = renew(catalogue.clone(), lease, lost.clone(), given.clone());
+        let renewing = tasks::spawn("renewal of a lease", renewing).abort_handle();
         Self { catalogue, lost, given, renewing }
     }
 }
@@ -260,7 +262,7 @@ impl LeaseGuard {
     /// Whether a side effect may be started that the database can't fence.
     pub(crate) fn may_write(&self) -> bool {
         let Some(held) = &self.renewed else { return true };
-        let given = *held.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let given = *held.given.lock();
         !held.lost.is_cancelled() && given.elapsed() < MAY_WRITE
     }
 
@@ -292,8 +294,8 @@ impl Drop for LeaseGuard {
         held.renewing.abort();
         let (catalogue, lease) = (held.catalogue.clone(), self.lease.clone());
         // Where that fails it runs out by itself.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move { catalogue.release_lease(&lease).await });
+        if tokio::runtime::Handle::try_current().is_ok() {
+            tasks::spawn("release of a lease", async move { catalogue.release_lease(&lease).await });
         }
     }
 }
@@ -304,7 +306,7 @@ async fn renew(catalogue: Catalogue, lease: ClusterLease, lost: CancellationToke
         tokio::time::sleep(RENEW).await;
         let asked = Instant::now();
         match catalogue.renew_lease(&lease, LEASE).await {
-            Ok(true) => *given.lock().unwrap_or_else(PoisonError::into_inner) = asked,
+            Ok(true) => *given.lock() = asked,
             Ok(false) => {
                 tracing::warn!(lease = lease.name(), "another server took over");
                 return lost.cancel();

@@ -13,13 +13,19 @@ use super::{error::ConfigError, limits::Bad};
 /// A Qdrant server and what is asked of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexServer {
+    /// The server's gRPC address.
     pub url: String,
+    /// The name of the index there, shared by the servers of a cluster.
     pub name: String,
     /// Relative to the home folder unless absolute.
     pub api_key_file: Option<PathBuf>,
+    /// Copies that are kept of a day.
     pub replication: u32,
+    /// Copies that must have taken a change before it counts as taken.
     pub write_consistency: u32,
+    /// How long an answer may take.
     pub timeout: Duration,
+    /// Whether it compares every vector, so that nothing that matches is missed.
     pub exact: bool,
 }
 
@@ -27,6 +33,7 @@ pub struct IndexServer {
 #[derive(Debug, thiserror::Error)]
 #[error("read the index server's key from {}", file.display())]
 pub struct ApiKeyError {
+    /// The key's path.
     pub file: PathBuf,
     #[source]
     source: std::io::Error,

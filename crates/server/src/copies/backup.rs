@@ -35,26 +35,48 @@ const UNFINISHED: &str = "unfinished";
 pub(crate) const FORMAT: u32 = 1;
 pub(crate) const DATABASE: &str = "catalogue.db";
 
+/// Why there is no backup.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
+    /// The deployment's configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The catalogue can't be copied.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    /// The log can't be copied, or does not fit the catalogue.
     #[error(transparent)]
     Log(#[from] LogFault),
+    /// The catalogue is in a database server, which has backups of its own.
     #[error("the catalogue of this deployment is in {database}, not in its folder")]
-    Shared { database: String },
+    Shared {
+        /// Its address, without a password.
+        database: String,
+    },
+    /// The crops are in a store that has backups of its own.
     #[error("the crops of this deployment are in a store of their own, not in its folder")]
     CropsElsewhere,
+    /// The folder for the backup has something else in it.
     #[error("{} is not empty", .0.display())]
     NotEmpty(PathBuf),
+    /// The disk is too full.
     #[error("{} has {free} bytes free; the catalogue alone takes {needed}", folder.display())]
-    NoRoom { folder: PathBuf, free: u64, needed: u64 },
+    NoRoom {
+        /// The folder for the backup.
+        folder: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that the catalogue takes.
+        needed: u64,
+    },
+    /// A file could not be read or written.
     #[error("{action} {}", path.display())]
     Io {
+        /// What was to be done.
         action: &'static str,
+        /// The file or folder.
         path: PathBuf,
+        /// What the file system says.
         #[source]
         source: io::Error,
     },
@@ -67,6 +89,7 @@ impl From<LogError> for BackupError {
 }
 
 impl BackupError {
+    /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
             Self::Config(error) => error.hint(),
@@ -98,16 +121,21 @@ fn on_path(program: &str) -> bool {
 /// What a backup says of itself.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Backup {
+    /// Which way the backup is laid out.
     pub format: u32,
     /// The version of Sightline that made it.
     pub version: String,
+    /// When it was begun, by the machine's clock.
     pub made: ReceiveTime,
     /// The log's name.
     pub log: String,
+    /// Entries of the audit record.
     pub entries: u64,
     /// The log's root at that size, in hexadecimal.
     pub root: String,
+    /// Sightings in it.
     pub sightings: u64,
+    /// Crops in it.
     pub crops: u64,
     /// Sightings whose crop was not there when the backup was made.
     pub without_crop: u64,
@@ -115,7 +143,9 @@ pub struct Backup {
     pub first_ends: Option<ReceiveTime>,
     /// Whether the server's private keys and secrets are in it.
     pub keys: bool,
+    /// Files in it, without those that describe it.
     pub files: u64,
+    /// Bytes of those files.
     pub bytes: u64,
     /// SHA-256 of `SHA256SUMS`.
     pub sums: String,
@@ -123,6 +153,9 @@ pub struct Backup {
 
 /// Makes a backup of the deployment in `home` in the folder `to`, which must be empty or hold one that was cut off. With `keys`,
 /// with what the server needs to go on alone. Calls `progress` with what is copied, and how many of it.
+///
+/// # Errors
+/// [`BackupError`]. A backup that was cut off goes on with the same call.
 pub async fn backup(
     home: &Home,
     to: &Path,

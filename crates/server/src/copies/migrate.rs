@@ -19,38 +19,54 @@ use crate::{
     record::log::{FileTiles, Log, LogFault, grow, mark},
 };
 
+/// Why a deployment was not moved. The source is as it was.
 #[derive(Debug, thiserror::Error)]
 pub enum MigrateError {
+    /// A configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A server runs on one of the two home folders.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// A catalogue can't be read or written.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    /// The log does not fit the catalogue.
     #[error(transparent)]
     Log(#[from] LogFault),
+    /// The configuration of the target names no database. Holds its path.
     #[error("{} names no database; there is nothing to move to", .0.display())]
     NoDatabase(PathBuf),
+    /// The source is not in a folder.
     #[error("the source is not embedded: its configuration names a database or a store for crops of its own")]
     NotEmbedded,
+    /// Source and target are the same folder. Holds both.
     #[error("{} and {} are one deployment", .0.display(), .1.display())]
     Same(PathBuf, PathBuf),
+    /// The source must be mended first. Holds how many crops and faults.
     #[error("the source is damaged: {0} sightings without a readable crop, {1} faults of its database")]
     Damaged(usize, usize),
+    /// A file of the target belongs to another deployment. Holds its path.
     #[error("{} is there already, and is not the source's", .0.display())]
     Other(PathBuf),
+    /// The copied log is not the source's.
     #[error("the log in the target has another root than the source's")]
     Root,
+    /// A file could not be read or written.
     #[error("{action} {}", path.display())]
     Io {
+        /// What was to be done.
         action: &'static str,
+        /// The file or folder.
         path: PathBuf,
+        /// What the file system says.
         #[source]
         source: io::Error,
     },
 }
 
 impl MigrateError {
+    /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
             Self::Config(error) => error.hint(),
@@ -81,15 +97,23 @@ pub struct Migrated {
     pub home: PathBuf,
     /// The move was finished by an earlier process. Nothing was copied; the rest is read from the source.
     pub finished_before: bool,
+    /// The tables, each with its rows.
     pub tables: Vec<Moved>,
+    /// Crops that were copied.
     pub crops: u64,
+    /// SHA-256 over the crops in their order.
     pub crops_digest: [u8; 32],
+    /// Entries of the audit record.
     pub entries: u64,
+    /// The log's root at that size.
     pub root: [u8; 32],
 }
 
 /// Moves the deployment in `from` to where the configuration `to` says; the folder of that file becomes the home of its first
 /// server. Calls `progress` with what is copied, and how many of it.
+///
+/// # Errors
+/// [`MigrateError`]. A move that was cut off goes on with the same call.
 pub async fn migrate(from: &Home, to: &Path, mut progress: impl FnMut(&str, u64) + Send) -> Result<Migrated, MigrateError> {
     let config = Config::load(to)?;
     if config.database.is_none() {

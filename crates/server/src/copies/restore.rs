@@ -33,32 +33,63 @@ use crate::{
     },
 };
 
+/// Why a backup was not restored.
 #[derive(Debug, thiserror::Error)]
 pub enum RestoreError {
+    /// The backup can't be read.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// The restored catalogue can't be opened.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    /// The log does not fit the catalogue, or the seal is wrong.
     #[error(transparent)]
     Log(#[from] LogFault),
+    /// The home folder is in use, or open to others.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The home folder has something in it. Holds its path.
     #[error("{} is not empty", .0.display())]
     NotEmpty(PathBuf),
+    /// The folder is no backup.
     #[error("{} is no backup that is whole: {what}", folder.display())]
-    NoBackup { folder: PathBuf, what: String },
+    NoBackup {
+        /// The folder.
+        folder: PathBuf,
+        /// What is missing.
+        what: String,
+    },
+    /// A file is not the one that was backed up.
     #[error("{} is not what was backed up: {what}", file.display())]
-    Damaged { file: PathBuf, what: &'static str },
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The backup is laid out in a way that this version does not know.
     #[error("the backup is of format {found}; this version reads {FORMAT}")]
-    Format { found: u32 },
+    Format {
+        /// The way it is laid out.
+        found: u32,
+    },
+    /// The database in the backup is damaged. Says what the database says.
     #[error("the catalogue in the backup is damaged: {0}")]
     Catalog(String),
+    /// Without the log's key the record can't go on.
     #[error("the log's private key is neither in the backup nor among the keys given")]
     NoKey,
+    /// The log has a newer key than the one given.
     #[error("the newer log says that its key was changed, and the key given is the one before")]
     OldKey,
+    /// The clock is so far ahead that sightings would be deleted at once.
     #[error("this machine's clock says {now}, {days} days after the last that is known of the deployment")]
-    Clock { now: ReceiveTime, days: u64 },
+    Clock {
+        /// What the clock says.
+        now: ReceiveTime,
+        /// Days since the last that is known.
+        days: u64,
+    },
 }
 
 impl From<LogError> for RestoreError {
@@ -68,6 +99,7 @@ impl From<LogError> for RestoreError {
 }
 
 impl RestoreError {
+    /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
             Self::Backup(error) => error.hint(),
@@ -100,8 +132,10 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Restor
     move |source| failed(source).into()
 }
 
+/// What a restore goes by.
 #[derive(Debug)]
 pub struct RestoreOptions {
+    /// The folder of the backup.
     pub from: PathBuf,
     /// A folder with `log.key` and `server.key`.
     pub keys: Option<PathBuf>,
@@ -114,12 +148,15 @@ pub struct RestoreOptions {
 /// What came of it.
 #[derive(Debug)]
 pub struct Restored {
+    /// What the backup says of itself.
     pub backup: Backup,
     /// Of the log.
     pub entries: u64,
+    /// The log's root at that size.
     pub root: [u8; 32],
     /// Entries that the backup did not have.
     pub entries_after: u64,
+    /// Sightings that are there now.
     pub sightings: u64,
     /// Of those in the backup, sightings whose crop was missing or damaged when it was made.
     pub without_crop: u64,
@@ -134,16 +171,23 @@ pub struct Restored {
     pub known_until: ReceiveTime,
     /// The high-water mark shows that nothing happened after what is known.
     pub is_newest: bool,
+    /// Whether the server's private key is there, or must be issued.
     pub has_server_key: bool,
 }
 
+/// What happened after the backup and has to be done again by hand.
 #[derive(Debug, Default)]
 pub struct Again {
+    /// How often it happened.
     pub times: u64,
+    /// The cameras it was about.
     pub cameras: BTreeSet<CameraId>,
 }
 
 /// Restores a backup into the empty folder `home`.
+///
+/// # Errors
+/// [`RestoreError`]. The home folder is empty then, or the same call goes on.
 pub async fn restore(
     home: &Home,
     options: &RestoreOptions,

@@ -31,38 +31,62 @@ const NOTE: &str = "upgrade.json";
 /// The copy goes after this at the latest.
 const KEPT: Duration = Duration::from_secs(14 * 86_400);
 
+/// Why a catalogue is not brought up to date, or not taken back.
 #[derive(Debug, thiserror::Error)]
 pub enum UpgradeError {
+    /// The copy can't be made.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// A server runs on the home folder.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// The catalogue can't be read or written.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    /// The disk is too full.
     #[error(
         "there is no room for a copy of the catalogue before its tables are changed: {free} bytes are free, {needed} are needed"
     )]
-    NoRoom { free: u64, needed: u64 },
+    NoRoom {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that the copy takes.
+        needed: u64,
+    },
+    /// The catalogue has faults that must be mended first. Says the first.
     #[error("the catalogue is damaged: {0}")]
     Damaged(String),
+    /// There is nothing to go back to.
     #[error("there is no copy from before an upgrade")]
     NoCopy,
+    /// The copy is not as it was made.
     #[error("the copy from before the upgrade is damaged")]
     BadCopy,
+    /// Going back would lose what was acknowledged.
     #[error(
         "since the copy was made {entries} entries of the record and {changes} changes to sightings were acknowledged; going back would lose them"
     )]
-    Acknowledged { entries: u64, changes: u64 },
+    Acknowledged {
+        /// Entries of the audit record since then.
+        entries: u64,
+        /// Changes to sightings since then.
+        changes: u64,
+    },
+    /// A file could not be read or written.
     #[error("{action} {}", path.display())]
     Io {
+        /// What was to be done.
         action: &'static str,
+        /// The file or folder.
         path: PathBuf,
+        /// What the file system says.
         #[source]
         source: io::Error,
     },
 }
 
 impl UpgradeError {
+    /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
             Self::Backup(BackupError::Shared { .. }) => "stop all servers, copy the database with `pg_dump --format=custom`, and start one of the new version: it brings the tables up to date".to_owned(),
@@ -105,8 +129,9 @@ pub struct Plan {
     pub schema: Option<i64>,
     /// The newest that this version knows.
     pub newest: i64,
-    /// Bytes that the copy takes, and bytes that are free for it.
+    /// Bytes that the copy takes.
     pub needs: u64,
+    /// Bytes that are free for it.
     pub free: u64,
     /// The copy that a rollback would go back to, if one is kept.
     pub copy: Option<PathBuf>,
@@ -115,9 +140,13 @@ pub struct Plan {
 /// What an upgrade did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upgraded {
+    /// The migration that the tables were at.
     pub from: i64,
+    /// The migration that the tables are at.
     pub to: i64,
+    /// Entries of the audit record.
     pub entries: u64,
+    /// Sightings in the catalogue.
     pub sightings: u64,
     /// Kept for a rollback.
     pub copy: Option<PathBuf>,
@@ -179,6 +208,9 @@ fn check_known(look: Option<Look>, places: &Places) -> Result<(), UpgradeError> 
 }
 
 /// Copies the catalogue, brings its tables up to date, and checks it. Cut off, the same command goes on.
+///
+/// # Errors
+/// [`UpgradeError`]. Where the tables were changed already, the copy is there to go back to.
 pub async fn upgrade(home: &Home) -> Result<Upgraded, UpgradeError> {
     let data = data_of(home)?;
     let _lock = HomeLock::acquire(home.root())?;

@@ -10,40 +10,56 @@ use crate::{
 /// Why a deployment or an identity is not made.
 #[derive(Debug, thiserror::Error)]
 pub enum DeploymentError {
+    /// There is a deployment. Holds its configuration's folder.
     #[error("{} is a deployment already", .0.display())]
     Exists(PathBuf),
+    /// A deployment was lost in part. Holds its folder.
     #[error("{} has keys but no sightline.toml", .0.display())]
     Half(PathBuf),
+    /// Whoever asks and whoever agrees must be of two organisations. Holds the name given for both.
     #[error(
         "authoriser and investigator must be of different organisations that nobody takes for one another; both are of {0:?}"
     )]
     SameOrganisation(String),
+    /// It is no name.
     #[error("an organisation can't be called so")]
     Organisation(#[from] NameError),
+    /// It could be taken for another's, or hides something.
     #[error("an organisation can't be called so")]
     Unclear(#[from] UnclearName),
+    /// A file could not be read or written.
     #[error("{action} {}", path.display())]
     Io {
+        /// What was to be done.
         action: &'static str,
+        /// The file or folder.
         path: PathBuf,
+        /// What the file system says.
         #[source]
         source: io::Error,
     },
+    /// An identity has the name already. Holds its file.
     #[error("{} is there already", .0.display())]
     Taken(PathBuf),
+    /// The folder to hand out exists. Holds its path.
     #[error("{} is there already", .0.display())]
     HandedOut(PathBuf),
+    /// Nothing is handed out here: systemd would delete it. Holds the path.
     #[error("systemd deletes what an account has in {} when its service stops or its last session ends", .0.display())]
     Cleared(PathBuf),
+    /// The home folder is in use, or open to others.
     #[error(transparent)]
     Mode(#[from] LockError),
+    /// A certificate or key can't be made or read.
     #[error(transparent)]
     Pki(#[from] PkiError),
+    /// The log's key can't be made.
     #[error(transparent)]
     Log(#[from] LogFault),
 }
 
 impl DeploymentError {
+    /// What to do about it.
     pub fn hint(&self) -> Cow<'static, str> {
         let hint = match self {
             Self::Mode(error) => return error.hint().into(),

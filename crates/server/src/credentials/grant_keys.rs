@@ -30,18 +30,32 @@ use crate::{credentials::known::put_on_record, record::log::Log, store::StoreErr
 const BEFORE: &str = "not-before:";
 const AFTER: &str = "not-after:";
 
+/// Why the authorisers' keys can't be read.
 #[derive(Debug, thiserror::Error)]
 pub enum GrantKeyError {
+    /// A file can't be read.
     #[error("read {}", path.display())]
     Read {
+        /// The file.
         path: PathBuf,
+        /// What the file system says.
         #[source]
         source: io::Error,
     },
+    /// A file is no key.
     #[error("{} is not an Ed25519 public key in PEM", path.display())]
-    Key { path: PathBuf },
+    Key {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A line before a key says no time.
     #[error("{}: {line:?} says neither `not-before: TIME` nor `not-after: TIME`, the time as RFC 3339 in UTC", path.display())]
-    Line { path: PathBuf, line: String },
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: String,
+    },
 }
 
 /// One public key of a file, with the time in which it counts.

@@ -56,6 +56,7 @@ pub(crate) struct IssuedService {
 }
 
 impl IssuedIdentity {
+    /// Whom it names. `None` where the register's line was damaged.
     pub fn caller(&self) -> Option<Caller> {
         Caller::from_uri(&self.uri).ok()
     }
@@ -64,6 +65,7 @@ impl IssuedIdentity {
 /// An identity just made and where its files lie.
 #[derive(Debug, Clone)]
 pub struct NewIdentity {
+    /// What the register says of it.
     pub issued: IssuedIdentity,
     /// A home folder as a client needs it.
     pub home: Home,
@@ -85,6 +87,9 @@ impl Home {
     }
 
     /// Every certificate that was issued here, the oldest first.
+    ///
+    /// # Errors
+    /// The register can't be read.
     pub fn issued(&self) -> io::Result<Vec<IssuedIdentity>> {
         lines(&self.register())
     }
@@ -101,6 +106,9 @@ impl Home {
     }
 
     /// Puts the files of a revoked identity aside, so that the name is free for another certificate.
+    ///
+    /// # Errors
+    /// A file can't be renamed. The other may be put aside already.
     pub fn put_aside(&self, name: &str) -> io::Result<()> {
         let (certificate, key) = self.identity(name);
         for file in [certificate, key] {
@@ -119,12 +127,19 @@ pub(crate) fn authority_of(home: &Home, folder: Option<&Path>) -> Result<Authori
 }
 
 /// As [`issue_by`], by the authority in the home folder.
+///
+/// # Errors
+/// As [`issue_by`].
 pub fn issue(home: &Home, caller: &Caller, days: u32, out: Option<&Path>) -> Result<NewIdentity, DeploymentError> {
     issue_by(home, None, caller, days, out)
 }
 
 /// Issues a certificate, and a key to sign grants with to an authoriser. Without `out` the files lie beside those that
 /// `init` made; with it they make a home folder of their own there, to be handed over, and no private key stays here.
+///
+/// # Errors
+/// [`DeploymentError::Taken`] where the name has a certificate already; [`DeploymentError::Unclear`] where the
+/// organisation's name could be taken for another's; or where a file can't be written.
 pub fn issue_by(
     home: &Home,
     authority: Option<&Path>,
@@ -181,6 +196,9 @@ pub(crate) fn hand_over(home: &Home, into: &Home) -> Result<(), DeploymentError>
 
 /// Issues a certificate to a service that the servers call, such as the database: they know it by these names or addresses. It
 /// names nobody, so no server takes whoever shows it for a caller. Where its files lie.
+///
+/// # Errors
+/// [`DeploymentError::Taken`] where there is one already, or where a file can't be written.
 pub fn issue_to_service(
     home: &Home,
     authority: Option<&Path>,
@@ -254,6 +272,10 @@ pub struct OfflineIdentities {
 }
 
 impl OfflineIdentities {
+    /// Opens the record of a deployment of which no server runs.
+    ///
+    /// # Errors
+    /// [`StoreError`]: [`LockError`](crate::LockError) where a server runs.
     pub async fn open(home: &Home, config: &Config) -> Result<Self, StoreError> {
         let lock = HomeLock::acquire(home.root())?;
         let catalogue = Catalogue::open(&catalogue_config(home, config)?).await?;
@@ -261,11 +283,18 @@ impl OfflineIdentities {
         Ok(Self { catalogue, log, _lock: lock })
     }
 
+    /// Certificates that were revoked, in the order of their revocation.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the catalogue can't be read.
     pub async fn revoked(&self) -> Result<Vec<RevokedIdentity>, StoreError> {
         Ok(self.catalogue.revoked_identities().await?)
     }
 
     /// On the record, as done by nobody who called.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the record or the catalogue does not take it. It is not revoked then.
     pub async fn revoke(&self, serial: &str, caller: &Caller) -> Result<(), StoreError> {
         let at = ReceiveTime::now();
         let entry = |phase| AuditEntry {
@@ -284,6 +313,10 @@ impl OfflineIdentities {
         Ok(())
     }
 
+    /// Brings the log up to the record, and closes the catalogue.
+    ///
+    /// # Errors
+    /// [`StoreError`] where the log can't be written. The next start makes it good.
     pub async fn close(self) -> Result<(), StoreError> {
         self.log.publish().await?;
         self.catalogue.close().await;

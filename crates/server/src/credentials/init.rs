@@ -40,6 +40,7 @@ impl Default for InitOptions {
 /// A made deployment.
 #[derive(Debug, Clone)]
 pub struct Deployment {
+    /// Its home folder.
     pub home: Home,
     /// The identities made, as their certificates name them.
     pub identities: Vec<Caller>,
@@ -48,6 +49,9 @@ pub struct Deployment {
 impl Deployment {
     /// Makes a home folder: configuration, a local certificate authority, the server's certificate and one identity a
     /// role. Changes nothing where there is a deployment already.
+    ///
+    /// # Errors
+    /// [`DeploymentError`]. Nothing is left of it then but what was handed out.
     pub fn init(home: &Home, options: &InitOptions) -> Result<Self, DeploymentError> {
         if home.config().exists() {
             return Err(DeploymentError::Exists(home.root().to_owned()));

@@ -37,27 +37,42 @@ use crate::{
 /// Why a key is not exchanged. Nothing was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum RotateError {
+    /// A certificate can't be made.
     #[error(transparent)]
     Deployment(#[from] DeploymentError),
+    /// The record can't be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An authoriser's keys can't be read.
     #[error(transparent)]
     GrantKey(#[from] GrantKeyError),
+    /// There are two authorities already: drop the older one first.
     #[error("the authority was exchanged already, and the one before is still trusted")]
     TwoAuthorities,
+    /// There is no older authority.
     #[error("there is one authority, so none can be dropped")]
     OneAuthority,
+    /// The server would not be trusted any more: give it a certificate of the newer authority first.
     #[error("the server's own certificate is of the authority that is to be dropped")]
     ServerCertificate,
+    /// People would be cut off. Holds their names.
     #[error("{} certificates of the authority that is to be dropped are still good: {}", .0.len(), .0.join(", "))]
     StillGood(Vec<String>),
+    /// The authoriser has no key.
     #[error("{} is not there: {owner} has no grant key", path.display())]
-    NoGrantKey { owner: String, path: PathBuf },
+    NoGrantKey {
+        /// The authoriser.
+        owner: String,
+        /// Where the key should be.
+        path: PathBuf,
+    },
+    /// Stop the server first.
     #[error("the server runs, and signs with the key that is to be exchanged")]
     Running,
 }
 
 impl RotateError {
+    /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
             Self::Deployment(error) => error.hint().into_owned(),
@@ -100,12 +115,16 @@ impl From<LockError> for RotateError {
 /// The server's new certificate.
 #[derive(Debug)]
 pub struct RotatedServer {
+    /// Names and addresses that it is for.
     pub hosts: Vec<String>,
     /// In seconds since 1970.
     pub ends: Option<i64>,
 }
 
 /// Issues the server another certificate and key, for the hosts of the one before and for these.
+///
+/// # Errors
+/// [`RotateError`].
 pub fn rotate_server(home: &Home, authority: Option<&Path>, more: &[String], days: u32) -> Result<RotatedServer, RotateError> {
     let file = home.server_certificate();
     pki::put_in_place(&home.pki(), pki::SERVER).map_err(failed("write", &file))?;
@@ -131,6 +150,9 @@ pub(crate) fn finish(home: &Home) -> io::Result<()> {
 }
 
 /// Makes another authority, which issues from now on; the one before is trusted until it is dropped.
+///
+/// # Errors
+/// [`RotateError::TwoAuthorities`], or where a file can't be written.
 pub fn rotate_authority(home: &Home, folder: Option<&Path>) -> Result<(), RotateError> {
     let pki = folder.map_or_else(|| home.pki(), |folder| Home::new(folder).pki());
     let finished = pki::put_in_place(&pki, pki::AUTHORITY).map_err(failed("write", &pki))?;
@@ -162,6 +184,10 @@ fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, RotateError>
 }
 
 /// Trusts the newest authority alone. Certificates of the one before are taken no more.
+///
+/// # Errors
+/// [`RotateError::OneAuthority`], [`RotateError::ServerCertificate`], and, unless `cut_off`,
+/// [`RotateError::StillGood`].
 pub fn drop_old_authority(home: &Home, folder: Option<&Path>, cut_off: bool) -> Result<(), RotateError> {
     let bundle = home.authority();
     let all = authorities(&bundle)?;
@@ -192,7 +218,9 @@ pub fn drop_old_authority(home: &Home, folder: Option<&Path>, cut_off: bool) -> 
 /// What the log signs with from now on.
 #[derive(Debug)]
 pub struct RotatedLogKey {
+    /// The key until now.
     pub old: NoteKey,
+    /// The key from now on.
     pub new: NoteKey,
     /// The old key signed heads of at most so many entries.
     pub entries: u64,
@@ -201,6 +229,9 @@ pub struct RotatedLogKey {
 }
 
 /// The log's key introduces another, which signs from then on. No server runs meanwhile.
+///
+/// # Errors
+/// [`RotateError`]: among others where a server runs.
 pub async fn rotate_log_key(home: &Home, config: &Config) -> Result<RotatedLogKey, RotateError> {
     let _lock = HomeLock::acquire(home.root())?;
     let store = RotateError::Store;
@@ -221,6 +252,7 @@ pub async fn rotate_log_key(home: &Home, config: &Config) -> Result<RotatedLogKe
 pub struct RotatedGrantKey {
     /// `None`: its owner made it.
     pub private: Option<PathBuf>,
+    /// Where its public half is.
     pub public: PathBuf,
     /// From when on it counts, and the one before does not.
     pub at: ReceiveTime,
@@ -238,6 +270,9 @@ pub struct NewGrantKey<'a> {
 }
 
 /// Makes an authoriser's next key. What the one before signed goes on counting.
+///
+/// # Errors
+/// [`RotateError::NoGrantKey`], [`RotateError::GrantKey`], or where a file can't be written.
 pub fn rotate_grant_key(
     home: &Home,
     organisation: &Name,

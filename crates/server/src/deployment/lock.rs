@@ -10,14 +10,28 @@ use std::{
 /// Why the home folder can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
+    /// Another process works in it.
     #[error("another sightline process{} uses {}", pid.map(|p| format!(" (pid {p})")).unwrap_or_default(), home.display())]
-    InUse { home: PathBuf, pid: Option<u32> },
+    InUse {
+        /// The home folder.
+        home: PathBuf,
+        /// The process, where it could be read.
+        pid: Option<u32>,
+    },
     /// Whoever has an account on the machine could read what lies in it.
     #[error("the home folder {} is open to others than its owner (mode {mode:o})", home.display())]
-    Open { home: PathBuf, mode: u32 },
+    Open {
+        /// The home folder.
+        home: PathBuf,
+        /// Its mode, as `chmod` takes it.
+        mode: u32,
+    },
+    /// The lock's file can't be used.
     #[error("lock {}", file.display())]
     Io {
+        /// The file.
         file: PathBuf,
+        /// What the file system says.
         #[source]
         source: std::io::Error,
     },
@@ -28,6 +42,10 @@ pub enum LockError {
 pub struct HomeLock(#[expect(dead_code, reason = "held for its lock")] File);
 
 impl HomeLock {
+    /// Takes the home folder for this process.
+    ///
+    /// # Errors
+    /// [`LockError::InUse`], [`LockError::Open`], [`LockError::Io`].
     pub fn acquire(home: &Path) -> Result<Self, LockError> {
         check_mode(home)?;
         let path = home.join("lock");

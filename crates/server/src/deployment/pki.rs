@@ -25,23 +25,38 @@ const SERVER_DAYS: i64 = 397;
 /// An identity's, unless somebody says otherwise: short, so that one that was forgotten ends by itself.
 pub(crate) const IDENTITY_DAYS: i64 = 90;
 
+/// Why certificates and keys can't be made, read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum PkiError {
+    /// A certificate can't be made.
     #[error("make a certificate")]
     Certificate(#[from] rcgen::Error),
+    /// A key to sign grants with can't be made.
     #[error("make a grant key")]
     GrantKey(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A file can't be read.
     #[error("read {}", file.display())]
     Read {
+        /// The file.
         file: PathBuf,
+        /// What the file system says.
         #[source]
         source: io::Error,
     },
+    /// A certificate and a key do not belong together.
     #[error("{} is not the key of {}", key.display(), certificate.display())]
-    Pair { certificate: PathBuf, key: PathBuf },
+    Pair {
+        /// The certificate's file.
+        certificate: PathBuf,
+        /// The key's file.
+        key: PathBuf,
+    },
+    /// A file can't be written.
     #[error("write {}", file.display())]
     Write {
+        /// The file.
         file: PathBuf,
+        /// What the file system says.
         #[source]
         source: io::Error,
     },

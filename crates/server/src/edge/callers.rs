@@ -2,11 +2,12 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use access::{Caller, Code, Denial};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use crate::{base::clock::Clock, config::CallerLimits, deployment::certificate::Known};
@@ -202,7 +203,7 @@ fn expired(caller: &Caller) -> Denial {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 #[cfg(test)]
@@ -263,7 +264,7 @@ mod tests {
     async fn a_revocation_holds_at_once_and_wakes_who_streams() {
         let (callers, ada) = (callers(), caller("ada"));
         let (callers_too, ada_too) = (callers.clone(), ada.clone());
-        let streams = tokio::spawn(async move { callers_too.until_over(&ada_too, &clock()).await });
+        let streams = tasks::spawn("a stream", async move { callers_too.until_over(&ada_too, &clock()).await });
         callers.revoke("80");
         assert!(callers.admit(&ada, &clock(), Instant::now()).is_ok());
         callers.revoke("7f");
@@ -276,7 +277,7 @@ mod tests {
         let (callers, ada) = (callers(), caller("ada"));
         let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<HashSet<_>>();
         let (callers_too, ada_too) = (callers.clone(), ada.clone());
-        let streams = tokio::spawn(async move { callers_too.until_over(&ada_too, &clock()).await });
+        let streams = tasks::spawn("a stream", async move { callers_too.until_over(&ada_too, &clock()).await });
         callers.trust_authorities(&ids(&["a1"]), &ids(&["a2", "a1"]));
         assert!(callers.admit(&ada, &clock(), Instant::now()).is_ok());
         callers.trust_authorities(&ids(&["a2", "a1"]), &ids(&["a2"]));

@@ -23,7 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// What the server at `host:port` has against an identity's certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnedAway {
+    /// The record says that it was revoked.
     Revoked,
+    /// Its time is over.
     Expired,
 }
 

@@ -5,12 +5,13 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
 
 use access::{Caller, Code};
+use parking_lot::RwLock;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
     net::{TcpListener, TcpStream},
@@ -59,18 +60,25 @@ const TOLD_WITHIN: Duration = Duration::from_secs(10);
 /// Why the server's certificates can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
+    /// A file is not PEM, or can't be read.
     #[error("read {}", file.display())]
     Pem {
+        /// The file.
         file: PathBuf,
+        /// What is wrong with it.
         #[source]
         source: rustls::pki_types::pem::Error,
     },
+    /// The authority that clients are held against can't be used.
     #[error("the client certificate authority in {} can't be used", file.display())]
     Authority {
+        /// Its file.
         file: PathBuf,
+        /// What is wrong with it.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The server's own certificate can't be used. Says what is wrong with it.
     #[error("the server certificate and its key can't be used")]
     Server(#[source] rustls::Error),
 }
@@ -213,11 +221,11 @@ impl Handshakes {
 
     /// Holds for the next connection; those that are open stay.
     pub(crate) fn replace(&self, config: ServerConfig) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = TlsAcceptor::from(Arc::new(config));
+        *self.0.write() = TlsAcceptor::from(Arc::new(config));
     }
 
     fn acceptor(&self) -> TlsAcceptor {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.read().clone()
     }
 }
 

@@ -4,14 +4,19 @@ use index::IndexError;
 /// Why the index does not follow the catalogue.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
+    /// The catalogue can't be read.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    /// The index does not take it.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// A stored crop can't be embedded.
     #[error("embed stored crops")]
     Vision(#[from] vision::VisionError),
+    /// The thread that writes the index is gone.
     #[error("the index's thread ended unexpectedly")]
     Thread,
+    /// Another server writes the index and is behind.
     #[error("the server that feeds the index has not taken yet what was stored; see its log, then try again")]
     NotFed,
 }

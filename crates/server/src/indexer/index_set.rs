@@ -3,7 +3,7 @@
 
 use std::{
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -11,6 +11,7 @@ use std::{
 
 use catalogue::{Catalogue, CatalogueError};
 use index::{IndexLocation, IndexSpec, VectorIndex};
+use parking_lot::RwLock;
 use tokio::sync::Notify;
 use types::{Day, SightingId};
 
@@ -51,16 +52,16 @@ impl IndexSet {
     }
 
     pub(crate) fn active(&self) -> Arc<IndexSync> {
-        self.active.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.active.read().clone()
     }
 
     pub(crate) fn shadow(&self) -> Option<Arc<IndexSync>> {
-        self.shadow.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.shadow.read().clone()
     }
 
     /// Puts another one beside it, or none.
     pub(crate) fn set_shadow(&self, shadow: Option<Arc<IndexSync>>) {
-        *self.shadow.write().unwrap_or_else(PoisonError::into_inner) = shadow;
+        *self.shadow.write() = shadow;
         self.grown.notify_one();
     }
 
@@ -80,8 +81,8 @@ impl IndexSet {
 
     /// The two change places, where that is in the catalogue already.
     pub(crate) fn exchange(&self) {
-        let mut searched = self.active.write().unwrap_or_else(PoisonError::into_inner);
-        let mut beside = self.shadow.write().unwrap_or_else(PoisonError::into_inner);
+        let mut searched = self.active.write();
+        let mut beside = self.shadow.write();
         if let Some(shadow) = beside.take() {
             *beside = Some(std::mem::replace(&mut *searched, shadow));
         }
@@ -89,7 +90,7 @@ impl IndexSet {
 
     /// Has another one searched from now on; the one before.
     pub(crate) fn set_active(&self, active: IndexSync) -> Arc<IndexSync> {
-        std::mem::replace(&mut *self.active.write().unwrap_or_else(PoisonError::into_inner), Arc::new(active))
+        std::mem::replace(&mut *self.active.write(), Arc::new(active))
     }
 
     pub(crate) fn index(&self) -> Arc<VectorIndex> {

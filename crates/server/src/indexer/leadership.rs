@@ -1,10 +1,11 @@
 //! Who writes an index. An index of this process alone is written by it. Servers that share one, on a Qdrant server, elect a leader by
 //! a lease. The leader writes the index and publishes its progress; when its lease expires another goes on from what is noted there.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use catalogue::CatalogueError;
 use index::WriteGuard;
+use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use types::ModelDigest;
 
@@ -138,5 +139,5 @@ fn may_write(held: &Mutex<Option<LeaseGuard>>) -> bool {
 }
 
 fn lock(held: &Mutex<Option<LeaseGuard>>) -> MutexGuard<'_, Option<LeaseGuard>> {
-    held.lock().unwrap_or_else(PoisonError::into_inner)
+    held.lock()
 }

@@ -3,13 +3,14 @@
 use std::{
     path::PathBuf,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use catalogue::{Catalogue, Reason};
+use parking_lot::Mutex;
 use redact::RedactedCrop;
 use types::{Chain, Embedding, ModelDigest, SightingId};
 use vision::{Embedder, ModelStore, VisionError};
@@ -80,7 +81,7 @@ impl Reembedder {
     }
 
     fn embed(&self, crops: &[(SightingId, u64, Vec<u8>)]) -> Result<Vec<(SightingId, u64, Embedding)>, VisionError> {
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = self.loaded.lock();
         let embedder = match &mut *loaded {
             Some(embedder) => embedder,
             none => none.insert(Embedder::load(&self.models, self.embedder.as_deref(), self.appearance.as_deref())?),

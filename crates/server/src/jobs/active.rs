@@ -1,7 +1,8 @@
 //! The jobs that are worked on here.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use pipeline::Segment;
 
 use super::running::Running;
@@ -30,6 +31,6 @@ impl Active {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<Running>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

@@ -140,7 +140,7 @@ mod tests {
     #[tokio::test]
     async fn work_that_hangs_costs_its_place_and_no_call() {
         let files = FileWork { places: Arc::new(Semaphore::new(1)), hangs: Duration::from_millis(50) };
-        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (release, held) = std::sync::mpsc::sync_channel::<()>(1);
         let hangs = |done: Result<(), FileError>| matches!(done, Err(FileError::Hangs(Problem { reason: "file_hangs", .. })));
         let stuck = files.run(move |_| {
             let _ = held.recv();

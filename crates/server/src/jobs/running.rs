@@ -2,12 +2,13 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use catalogue::{FencingToken, Job, JobLease, SegmentDone, TakenJob};
 use media::FootageInfo;
+use parking_lot::{Mutex, MutexGuard};
 use pipeline::{FootageProgress, FootageTask, SceneStats, Segment};
 use tokio_util::sync::CancellationToken;
 use types::RecorderId;
@@ -168,6 +169,6 @@ impl Running {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // Every change to it is whole before anything can panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }

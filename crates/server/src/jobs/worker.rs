@@ -461,6 +461,7 @@ mod tests {
 
     use catalogue::{Camera, Catalogue, CatalogueConfig, NewJob};
     use index::{IndexLocation, IndexSpec};
+    use parking_lot::Mutex;
     use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ModelDigest, Size};
 
     use super::*;
@@ -565,7 +566,7 @@ mod tests {
         assert_eq!(jobs.catalogue.job(&id).await.unwrap().state, JobState::Queued);
         assert_eq!(jobs.take().await.unwrap(), None, "not at once by the server that had to put it down");
 
-        jobs.later.lock().unwrap().clear();
+        jobs.later.lock().clear();
         let other = worker(&jobs, &probe);
         let goes_on = tokio::task::spawn_blocking(move || other.next().unwrap().map(|(_, part)| part.number));
         assert_eq!(goes_on.await.unwrap(), Some(1));
@@ -580,13 +581,13 @@ mod tests {
         let jobs = jobs(folder.path()).await;
         let other = add(&jobs, folder.path(), "good.mp4", 1).await;
         let stuck = add(&jobs, folder.path(), "hangs.mp4", 2).await;
-        let (hangs, hung) = mpsc::channel();
-        let (release, released) = mpsc::channel::<()>();
-        let released = std::sync::Mutex::new(released);
+        let (hangs, hung) = mpsc::sync_channel(16);
+        let (release, released) = mpsc::sync_channel::<()>(16);
+        let released = Mutex::new(released);
         let probe: Probe = Arc::new(move |footage: &Footage| {
             if footage.path().ends_with("hangs.mp4") {
                 hangs.send(()).unwrap();
-                let _ = released.lock().unwrap().recv();
+                let _ = released.lock().recv();
             }
             Ok(two_minutes())
         });

@@ -35,14 +35,19 @@ const SYNCS: u32 = 5;
 const DESCRIPTORS: u64 = 65_536;
 const FEW_DESCRIPTORS: u64 = 1_024;
 
+/// How something is. They are in order: the worst is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
+    /// As it should be.
     Ok,
+    /// The server starts, and somebody should look at it.
     Warn,
+    /// The server does not start, or does not do its work.
     Fail,
 }
 
 impl State {
+    /// The word that is shown.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -55,22 +60,28 @@ impl State {
 /// Something that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
+    /// What was looked at, for people.
     pub what: String,
+    /// How it is.
     pub state: State,
+    /// What was found, for people.
     pub says: String,
     /// What to do about it; none where all is well.
     pub to_do: Option<String>,
 }
 
 impl Finding {
+    /// Something that is as it should be.
     pub fn ok(what: impl Into<String>, says: impl Into<String>) -> Self {
         Self { what: what.into(), state: State::Ok, says: says.into(), to_do: None }
     }
 
+    /// Something that somebody should look at, and what they should do.
     pub fn warn(what: impl Into<String>, says: impl Into<String>, to_do: impl Into<String>) -> Self {
         Self { what: what.into(), state: State::Warn, says: says.into(), to_do: Some(to_do.into()) }
     }
 
+    /// Something that does not work, and what to do about it.
     pub fn fail(what: impl Into<String>, says: impl Into<String>, to_do: impl Into<String>) -> Self {
         Self { what: what.into(), state: State::Fail, says: says.into(), to_do: Some(to_do.into()) }
     }

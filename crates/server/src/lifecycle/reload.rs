@@ -5,10 +5,11 @@ use std::{
     collections::HashSet,
     fs, io,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -128,7 +129,7 @@ impl Reloadable {
         trust_authorities(home, &self.store, self.door.clock.now()).await?;
         self.certificates.know_own().await.map_err(StoreError::from)?;
 
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.now.lock();
         let changes = now.keys.changes(&config.keys);
         let mut changed = changes.at_once;
         let touches = |section: &str, changed: &[String]| changed.iter().any(|key| key.starts_with(section));
@@ -160,7 +161,7 @@ impl Reloadable {
 
     /// Notes the certificates that it started with, so that a reload can tell whether they are others.
     pub(crate) fn note_certificates(&self) {
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.now.lock();
         now.certificates = Some(fingerprint(&self.home));
     }
 }
@@ -238,19 +239,30 @@ pub(crate) async fn at_signal(parts: &Reloadable, log: &impl Fn(Option<&str>)) {
 /// Why a server did not take its files anew.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
+    /// The home folder can't be looked at.
     #[error(transparent)]
     Lock(#[from] LockError),
+    /// There is nobody to tell. Holds the home folder.
     #[error("no server runs in {} that can be told to", .0.display())]
     NoServer(PathBuf),
+    /// The server's process can't be told. Holds its id.
     #[error("tell the server (process {0})")]
     Signal(u32, #[source] io::Error),
+    /// The server did not answer in time. It may do it yet.
     #[error("the server did not say within {} s what came of it", PATIENCE.as_secs())]
     Silent,
+    /// The server went on with what it had.
     #[error("nothing was changed: {message}")]
-    Refused { message: String, hint: String },
+    Refused {
+        /// Why, for people.
+        message: String,
+        /// What to do about it.
+        hint: String,
+    },
 }
 
 impl ReloadError {
+    /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
             Self::Lock(_) => "check that the home folder exists and that you may write there".to_owned(),
@@ -263,6 +275,9 @@ impl ReloadError {
 }
 
 /// Tells the server of a home folder to take its files anew, and waits until it has.
+///
+/// # Errors
+/// [`ReloadError`]. Unless it is [`ReloadError::Silent`] the server goes on with what it had.
 pub async fn reload(home: &Home) -> Result<Reloaded, ReloadError> {
     let no_server = || ReloadError::NoServer(home.root().to_owned());
     let process = match HomeLock::acquire(home.root()) {

@@ -58,39 +58,55 @@ const PUBLISH_EVERY: Duration = Duration::from_secs(1);
 /// Witnesses that were silent are asked this often.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
 
+/// Why a server did not start, or did not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
+    /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The deployment can't be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The certificates can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The authorisers' keys can't be used.
     #[error(transparent)]
     GrantKeys(#[from] GrantKeyError),
+    /// The address can't be listened on.
     #[error("listen on {address}")]
     Listen {
+        /// The address.
         address: SocketAddr,
+        /// What the system says.
         #[source]
         source: std::io::Error,
     },
+    /// Decoders can't be started or confined.
     #[error("start decoders")]
     Media(#[from] media::MediaError),
+    /// The description of the services is damaged: never of a build that passes its tests.
     #[error("describe the services for reflection")]
     Reflection(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What happens can't be counted.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// The address that is told of cases can't be used.
     #[error(transparent)]
     Hook(#[from] HookError),
+    /// A part could not be started. Holds what it is.
     #[error("start {0}")]
     Start(&'static str, #[source] std::io::Error),
+    /// A part ended that should not. Holds what it is.
     #[error("{0} ended unexpectedly, and with it the server")]
     Part(&'static str),
+    /// The gRPC service ended that should not.
     #[error("the service ended unexpectedly")]
     Ended(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 impl ServeError {
+    /// What to do about it.
     pub fn hint(&self) -> String {
         match self {
             Self::Config(error) => error.hint(),
@@ -134,6 +150,9 @@ impl std::fmt::Debug for Server {
 
 /// Serves a home folder by its configuration until SIGTERM or SIGINT, and takes its files anew at SIGHUP. `ready` is told the address
 /// once calls are answered; `log` is told what to log once that changes, `None` being what the environment says.
+///
+/// # Errors
+/// [`ServeError`]. What was acknowledged is durable all the same.
 pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr), log: impl Fn(Option<&str>)) -> Result<(), ServeError> {
     let config = Config::load(&home.config())?;
     let mut again = hang_up().map_err(|e| ServeError::Start("listening to signals", e))?;
@@ -182,11 +201,17 @@ fn signal() -> std::io::Result<impl Future<Output = ()>> {
 
 impl Server {
     /// Opens the home folder, makes good an unclean stop, and answers calls when this returns.
+    ///
+    /// # Errors
+    /// [`ServeError`]. What was acknowledged before is as it was.
     pub async fn start(home: &Home, config: Config) -> Result<Self, ServeError> {
         Self::start_at(home, config, Clock::default()).await
     }
 
     /// As [`Server::start`], with another clock for what cases permit.
+    ///
+    /// # Errors
+    /// As [`Server::start`].
     pub async fn start_at(home: &Home, config: Config, clock: Clock) -> Result<Self, ServeError> {
         if !config.sandbox {
             media::sandbox_off();
@@ -328,7 +353,7 @@ impl Server {
         }
         tasks.spawn_once("the sweep of crops", crops::sweep_crops(app.store.cluster.clone()));
         tasks.spawn_once("committing to what was found", record_health::commit_found(app.catalogue().clone(), stop.clone()));
-        let watching = Some(tokio::spawn(live.run(stop.clone())));
+        let watching = Some(tasks::spawn("live cameras", live.run(stop.clone())));
         tasks.spawn("publishing", publish_regularly(app.store.clone(), stop.clone()));
         let health_address = match config.health_listen {
             Some(address) => {
@@ -346,7 +371,7 @@ impl Server {
         };
 
         let serving = listen::serve(&app, health_service, connections).map_err(ServeError::Reflection)?;
-        let grpc = Some(tokio::spawn(serving));
+        let grpc = Some(tasks::spawn("calls", serving));
         address_file::write(home, address).map_err(|e| ServeError::Start("the address file", e))?;
         tracing::info!(%address, workers = config.workers, "serving");
         let (shutdown, home) = (config.shutdown, home.clone());
@@ -371,10 +396,12 @@ impl Server {
         self.address
     }
 
+    /// Where load balancers ask for health. `None`: not configured.
     pub fn health_address(&self) -> Option<SocketAddr> {
         self.health_address
     }
 
+    /// Where Prometheus asks. `None`: not configured.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics_address
     }
@@ -412,6 +439,9 @@ impl Server {
 
     /// Takes no more calls, lets those under way finish for as long as the configuration says, puts jobs down, and makes
     /// everything durable.
+    ///
+    /// # Errors
+    /// [`ServeError`] where the end was not clean; the next start makes it good.
     pub async fn stop(mut self) -> Result<(), ServeError> {
         set_health(&self.health, false).await;
         self.app.stop.cancel();

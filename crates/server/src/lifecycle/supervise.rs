@@ -15,13 +15,13 @@ pub(crate) struct Parts {
 impl Parts {
     /// One that goes on until the server stops.
     pub(crate) fn spawn(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
-        let id = self.running.spawn(part).id();
+        let id = self.running.spawn(tasks::named(name, part)).id();
         self.names.insert(id, (name, false));
     }
 
     /// One that may be done before.
     pub(crate) fn spawn_once(&mut self, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
-        let id = self.running.spawn(part).id();
+        let id = self.running.spawn(tasks::named(name, part)).id();
         self.names.insert(id, (name, true));
     }
 

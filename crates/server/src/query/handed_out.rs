@@ -3,11 +3,9 @@
 //!
 //! The catalogue keeps them with the entry that ended the call; what is remembered here spares asking it.
 
-use std::{
-    collections::{BTreeMap, HashSet, VecDeque},
-    sync::{Mutex, PoisonError},
-};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 
+use parking_lot::Mutex;
 use types::{CaseId, SightingId};
 
 /// Cases and sightings of each that are remembered. For what is not the catalogue is asked.
@@ -27,7 +25,7 @@ struct Remembered {
 impl HandedOut {
     /// These went to the caller, as results of the case.
     pub(crate) fn note(&self, case: &CaseId, sightings: &[SightingId]) {
-        let mut remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remembered = self.0.lock();
         let Remembered { of, cases } = &mut *remembered;
         if !of.contains_key(case) {
             if cases.len() >= CASES
@@ -48,7 +46,7 @@ impl HandedOut {
 
     /// Whether the caller was given this under the case, as far as is remembered.
     pub(crate) fn has(&self, case: &CaseId, sighting: SightingId) -> bool {
-        let remembered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let remembered = self.0.lock();
         remembered.of.get(case).is_some_and(|known| known.contains(&sighting))
     }
 }
@@ -71,6 +69,6 @@ mod tests {
         }
         assert!(!handed.has(&case(0), id(1)) && handed.has(&case(CASES), id(1)));
         handed.note(&case(5), &(0..SIGHTINGS as u64 + 10).map(id).collect::<Vec<_>>());
-        assert_eq!(handed.0.lock().unwrap().of[&case(5)].len(), SIGHTINGS);
+        assert_eq!(handed.0.lock().of[&case(5)].len(), SIGHTINGS);
     }
 }

@@ -3,14 +3,11 @@
 //! What it refuses: a picture in which it is not clear who is meant, one that can't be redacted, and more of them at once
 //! than it can read soon. Nothing of a picture is stored or logged; the record commits to it before it is decoded.
 
-use std::{
-    collections::HashSet,
-    io::Cursor,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashSet, io::Cursor, sync::Arc};
 
 use access::Caller;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use parking_lot::Mutex;
 use redact::{RedactError, Subject, redact};
 use tokio::sync::Semaphore;
 use types::{Chain, Class, Detection, Embedding, Group, RawCrop, Rect, Size};
@@ -49,14 +46,14 @@ struct OwnPlace(Callers, Caller);
 
 impl OwnPlace {
     fn take(callers: &Callers, caller: &Caller) -> Option<Self> {
-        let taken = callers.lock().unwrap_or_else(PoisonError::into_inner).insert(caller.clone());
+        let taken = callers.lock().insert(caller.clone());
         taken.then(|| Self(Arc::clone(callers), caller.clone()))
     }
 }
 
 impl Drop for OwnPlace {
     fn drop(&mut self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+        self.0.lock().remove(&self.1);
     }
 }
 
@@ -82,7 +79,7 @@ impl PictureReader {
             // Also where nobody waits for the answer any more.
             let _places = (room, own);
             let picture = decode(&picture)?;
-            let mut vision = vision.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut vision = vision.lock();
             look(picture, class, loaded(&mut vision, &models, options, made_by).map_err(|e| unable(&e))?)
         });
         let stopped = |_| Problem::new(Kind::Internal, "picture", "the picture was not read to its end", "try another picture");

@@ -21,7 +21,7 @@ mod witness;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -33,6 +33,7 @@ use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use catalogue::Catalogue;
 use metrics::histogram;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::ask::Witness as Asked;
@@ -177,7 +178,7 @@ impl Log {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// How it stands, for whoever watches the server.
@@ -318,6 +319,9 @@ impl AuditLog for Log {
 }
 
 /// Whom to believe of a deployment's log: its key, and what is known of those before.
+///
+/// # Errors
+/// [`LogFault`] where the key or its introductions can't be read.
 pub fn log_trust(home: &crate::deployment::Home) -> Result<Trust, LogFault> {
     let key = log_key(home)?;
     let known = read_introductions(&home.log_introductions(), key.name())?;
@@ -325,6 +329,9 @@ pub fn log_trust(home: &crate::deployment::Home) -> Result<Trust, LogFault> {
 }
 
 /// The verifier key of a deployment's log.
+///
+/// # Errors
+/// [`LogFault::Io`] where the file can't be read; [`LogFault::Key`] where it is no key.
 pub fn log_key(home: &crate::deployment::Home) -> Result<NoteKey, LogFault> {
     read_key(&public_half(&home.log_key()))
 }

@@ -28,12 +28,16 @@ use crate::deployment::certificate;
 /// Why nothing is counted although it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
+    /// The address can't be listened on.
     #[error("listen on {address}")]
     Listen {
+        /// The address.
         address: SocketAddr,
+        /// What the system says.
         #[source]
         source: std::io::Error,
     },
+    /// The counters can't be set up.
     #[error("count what happens")]
     Recorder(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

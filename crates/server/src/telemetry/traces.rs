@@ -23,6 +23,9 @@ pub struct Traces(SdkTracerProvider);
 
 impl Traces {
     /// Within a Tokio runtime. Connects when there is something to send, and again whenever the collector comes back.
+    ///
+    /// # Errors
+    /// [`TraceError`] where the address is none.
     pub fn new(otlp: &str) -> Result<Self, TraceError> {
         let exporter = SpanExporter::builder().with_tonic().with_endpoint(otlp).build();
         let exporter = exporter.map_err(|e| TraceError(Box::new(e)))?;
@@ -35,7 +38,8 @@ impl Traces {
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
-        let told = |m: &Metadata<'_>| m.is_span() && *m.level() <= Level::INFO && ours(m.target());
+        // The span of a task lasts as long as the server and would never be told.
+        let told = |m: &Metadata<'_>| m.is_span() && m.name() != tasks::SPAN && *m.level() <= Level::INFO && ours(m.target());
         tracing_opentelemetry::layer().with_tracer(self.0.tracer("sightline")).with_filter(filter_fn(told))
     }
 

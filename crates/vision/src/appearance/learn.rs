@@ -31,24 +31,38 @@ const FEWEST_CROPS: usize = 50;
 /// The models that made the crops and the parts, and whose footage it was.
 #[derive(Debug, Clone)]
 pub struct Source {
+    /// The backbone, which made the first part.
     pub backbone: ModelDigest,
+    /// The detector, which found the subjects.
     pub detector: ModelDigest,
+    /// The face finder, which made the crops redacted.
     pub face_finder: ModelDigest,
+    /// Whose footage it was, under which licence; may be empty.
     pub attribution: String,
 }
 
 /// Why nothing was fitted.
 #[derive(Debug, thiserror::Error)]
 pub enum LearnError {
+    /// There is not enough to learn from.
     #[error(
         "{tracks} tracks with {crops} crops are too few; {FEWEST_TRACKS} tracks of at least two and {FEWEST_CROPS} crops are needed"
     )]
-    TooFew { tracks: usize, crops: usize },
+    TooFew {
+        /// Tracks of at least two crops.
+        tracks: usize,
+        /// Crops of those tracks.
+        crops: usize,
+    },
+    /// All crops have the same parts.
     #[error("the crops do not differ, so there is nothing to learn from them")]
     Flat,
 }
 
 /// Fits a projection to the crops of each track. A track with a single crop is left out.
+///
+/// # Errors
+/// [`LearnError::TooFew`] and [`LearnError::Flat`].
 pub fn learn(tracks: &[Vec<AppearanceParts>], source: &Source) -> Result<Projection, LearnError> {
     let tracks: Vec<&[AppearanceParts]> = tracks.iter().map(Vec::as_slice).filter(|t| t.len() > 1).collect();
     let crops: usize = tracks.iter().map(|t| t.len()).sum();

@@ -20,6 +20,7 @@ const LAYOUT: Layout = Layout { height: 256, width: 128, bgr: false, mean: [0.0;
 pub struct AppearanceParts {
     /// As many values as the backbone answers.
     pub backbone: Vec<f32>,
+    /// Colours of the figure by bands from top to bottom, scaled to length one.
     pub colour: Vec<f32>,
 }
 
@@ -38,6 +39,11 @@ impl std::fmt::Debug for PartsFinder {
 }
 
 impl PartsFinder {
+    /// With the backbone `name`, else the manifest's default.
+    ///
+    /// # Errors
+    /// [`VisionError`] where a model is not in the manifest, missing, not what the manifest says, or can't be made a
+    /// session.
     pub fn load(store: &ModelStore, name: Option<&str>) -> Result<Self, VisionError> {
         let model = Model::load(store, store.choose(name, Role::Embedder)?, Device::Cpu)?;
         Ok(Self { model, silhouettes: Silhouettes::load(store)?, boxed: Letterbox::default(), pixels: Vec::new() })
@@ -58,16 +64,26 @@ impl PartsFinder {
     }
 
     /// What of the crop is its figure.
+    ///
+    /// # Errors
+    /// [`VisionError::Run`] and [`VisionError::Output`] of the model for figures.
     pub fn see(&mut self, crop: &RedactedCrop) -> Result<Silhouette, VisionError> {
         self.silhouettes.of(crop)
     }
 
+    /// Both parts of the crop's subject, each of length one.
+    ///
+    /// # Errors
+    /// [`VisionError::Run`] and [`VisionError::Output`] of either model.
     pub fn of(&mut self, crop: &RedactedCrop) -> Result<AppearanceParts, VisionError> {
         let seen = self.see(crop)?;
         self.of_seen(crop, &seen)
     }
 
     /// The same, where it was seen before.
+    ///
+    /// # Errors
+    /// [`VisionError::Run`] and [`VisionError::Output`] of the backbone.
     pub fn of_seen(&mut self, crop: &RedactedCrop, seen: &Silhouette) -> Result<AppearanceParts, VisionError> {
         self.with(crop, bands::of(crop, seen))
     }

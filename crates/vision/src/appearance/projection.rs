@@ -42,15 +42,21 @@ pub struct About {
     pub recipe: String,
     /// Digests of the models that made the parts it was fitted on.
     pub backbone: String,
+    /// Digest of the detector, in hexadecimal.
     pub detector: String,
+    /// Digest of the face finder, in hexadecimal.
     pub face_finder: String,
     /// Values in and out, of each part.
     pub backbone_in: usize,
+    /// Values of a vector that come from the backbone.
     pub backbone_out: usize,
+    /// Values of colour in.
     pub colour_in: usize,
+    /// Values of a vector that come from colour.
     pub colour_out: usize,
     /// How much it has seen.
     pub tracks: usize,
+    /// Crops of those tracks.
     pub crops: usize,
     /// Whose footage, under which licence; may be empty.
     pub attribution: String,
@@ -74,11 +80,17 @@ pub struct Projection {
 
 impl Projection {
     /// The one that comes with this build.
+    ///
+    /// # Errors
+    /// [`VisionError::Projection`]: never of a build that passes its tests.
     pub fn embedded() -> Result<Self, VisionError> {
         Self::read("built in", DEFAULT)
     }
 
     /// The one that came with the builds before this recipe.
+    ///
+    /// # Errors
+    /// [`VisionError::Projection`]: never of a build that passes its tests.
     pub fn embedded_before() -> Result<Self, VisionError> {
         Self::read("built in, of before", DEFAULT_BEFORE)
     }
@@ -88,11 +100,16 @@ impl Projection {
         self.about.recipe == BEFORE
     }
 
+    /// Reads a file, as [`Self::write`] makes it.
+    ///
+    /// # Errors
+    /// [`VisionError::Read`] where the file can't be read; else as [`Self::read`].
     pub fn open(path: &Path) -> Result<Self, VisionError> {
         let bytes = std::fs::read(path).map_err(|source| VisionError::Read { file: path.into(), source })?;
         Self::read(&path.display().to_string(), &bytes)
     }
 
+    /// What the file says of itself.
     pub fn about(&self) -> &About {
         &self.about
     }
@@ -135,6 +152,9 @@ impl Projection {
     }
 
     /// `name` is for the error.
+    ///
+    /// # Errors
+    /// [`VisionError::Projection`] where the bytes are no projection, or one of another recipe.
     pub fn read(name: &str, bytes: &[u8]) -> Result<Self, VisionError> {
         let refuse = |what: &str| VisionError::Projection { name: name.into(), what: what.into() };
         let rest = bytes.strip_prefix(MAGIC.as_bytes()).ok_or_else(|| refuse("does not begin like one of this version"))?;

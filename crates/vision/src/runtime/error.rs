@@ -7,25 +7,37 @@ pub const QUIET: (&str, &str) = ("ORT_DISABLE_TELEMETRY", "1");
 /// Why the library can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RuntimeError {
+    /// The library would report its use to its maker.
     #[error("ONNX Runtime is not loaded: without {}={} in the environment it calls its maker", QUIET.0, QUIET.1)]
     WouldTell,
+    /// The library is nowhere.
     #[error("the ONNX Runtime library was not found; looked for {}", looked.iter().map(|p| p.display().to_string()).collect::<Vec<_>>().join(", "))]
-    NotFound { looked: Vec<PathBuf> },
+    NotFound {
+        /// Where it was looked for, in order.
+        looked: Vec<PathBuf>,
+    },
+    /// There is a file, and it is no library that this build can use.
     #[error("load the ONNX Runtime library {}", file.display())]
     Load {
+        /// The file.
         file: PathBuf,
+        /// What the loader says.
         #[source]
         source: ort::LoadDynamicError,
     },
+    /// The library was loaded and does not start.
     #[error("start ONNX Runtime from {}", file.display())]
     Start {
+        /// The file.
         file: PathBuf,
+        /// What it says.
         #[source]
         source: ort::Error,
     },
 }
 
 impl RuntimeError {
+    /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::WouldTell => {

@@ -1,12 +1,9 @@
 //! What a shared index needs: one leader, and progress that the others read.
 
-use std::{
-    collections::BTreeSet,
-    sync::{MutexGuard, PoisonError, atomic::Ordering},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::atomic::Ordering, time::Duration};
 
 use catalogue::Reason;
+use parking_lot::MutexGuard;
 use types::{Day, SightingId};
 
 use super::{IndexSync, SyncError, blocking};
@@ -87,11 +84,11 @@ impl IndexSync {
     }
 
     fn progress_now(&self) -> MutexGuard<'_, Progress> {
-        self.sharing.progress.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sharing.progress.lock()
     }
 
     pub(super) fn unconfirmed(&self) -> MutexGuard<'_, Vec<(Day, SightingId)>> {
-        self.sharing.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sharing.unconfirmed.lock()
     }
 
     /// Whether the others have not heard how far it is.

@@ -1,13 +1,11 @@
 //! State of an index that several servers share: the leader's lease and its progress.
 
 use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicU64},
-    },
+    sync::atomic::{AtomicBool, AtomicU64},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use types::{Day, SightingId};
 
 use crate::indexer::leadership::{Leadership, Progress};

@@ -16,39 +16,73 @@ use super::{
 /// What does not fit.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportFault {
+    /// A file that the manifest lists is not there.
     #[error("{path} is missing")]
-    Missing { path: String },
+    Missing {
+        /// Its path in the export.
+        path: String,
+    },
+    /// There is a file that the manifest does not list.
     #[error("{path} was not exported")]
-    Surplus { path: String },
+    Surplus {
+        /// Its path in the export.
+        path: String,
+    },
+    /// A file is not as it was exported.
     #[error("{path} is not as it was exported")]
-    Changed { path: String },
+    Changed {
+        /// Its path in the export.
+        path: String,
+    },
+    /// The seal is not the log's, or does not read as one.
     #[error("the seal does not hold")]
     Seal(#[source] LogError),
+    /// The manifest is not the JSON that it should be.
     #[error("the manifest can't be read")]
     Manifest(#[source] serde_json::Error),
+    /// The manifest is of a later version.
     #[error("the manifest is of a version this program does not know")]
     Version,
+    /// A receipt is not to be believed.
     #[error("{path} is not to be believed")]
     Receipt {
+        /// Its path in the export.
         path: String,
+        /// What does not fit.
         #[source]
         source: LogError,
     },
+    /// The manifest and the record differ. Says in what.
     #[error("the record says something else about this export: {0}")]
     Record(&'static str),
+    /// A sighting is not the one that the record commits to.
     #[error("possible sighting {number} ({sighting}) is not to be believed: {what}")]
-    Sighting { number: u32, sighting: SightingId, what: &'static str },
+    Sighting {
+        /// Its number in the export, from 1.
+        number: u32,
+        /// The sighting.
+        sighting: SightingId,
+        /// What does not fit.
+        what: &'static str,
+    },
+    /// A signature under the grant does not fit.
     #[error("the signature of {by} does not fit the case")]
-    Authorisation { by: String },
+    Authorisation {
+        /// Who is said to have signed.
+        by: String,
+    },
 }
 
 /// An export of which every byte is as it left the server.
 #[derive(Debug)]
 pub struct CheckedExport {
+    /// What the export says it is.
     pub manifest: Manifest,
+    /// SHA-256 of the manifest's file.
     pub manifest_sha256: [u8; 32],
     /// The entry that ended it.
     pub entry: u64,
+    /// The head of the log that the export's own receipt leads to.
     pub checked: Checked,
     /// `None`: it was exported by a version whose record committed to no sightings.
     pub proofs: Option<Proofs>,
@@ -64,6 +98,9 @@ pub struct Proofs {
 }
 
 /// Checks an export with neither server nor network: the seal, every file, every receipt, and the signatures under the case.
+///
+/// # Errors
+/// The first [`ExportFault`] that is found.
 pub fn check(files: &Files, trust: &Trust) -> Result<CheckedExport, ExportFault> {
     let get = |path: &str| files.get(path).ok_or_else(|| ExportFault::Missing { path: path.to_owned() });
     let not_text = |_| ExportFault::Seal(LogError::Seal("it is not text"));

@@ -13,12 +13,15 @@ use super::files::receipt_path;
 pub struct Committed {
     /// The entry that commits to it.
     pub entry: u64,
+    /// Path of the entry's receipt in the export.
     pub receipt: String,
     /// Which of how many leaves.
     pub leaf: u64,
+    /// Leaves under the entry's root.
     pub count: u64,
     /// Sixteen bytes, in hexadecimal.
     pub salt: String,
+    /// What opens the commitment to its stature, or the commitment alone.
     pub stature: CommittedStature,
     /// Where in the frame the crop was seen: x, y, width, height.
     pub bbox: [f32; 4],

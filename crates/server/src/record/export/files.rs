@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
+/// The log's signature under manifest and receipt.
 pub const SEAL: &str = "seal.txt";
+/// What the export is of, for programs.
 pub const MANIFEST: &str = "manifest.json";
+/// The receipt of the entry that ended the export.
 pub const RECEIPT: &str = "receipt.tlog-proof";
+/// What the export is of, for people.
 pub const REPORT: &str = "report.html";
 
 /// The files of an export, by their paths.

@@ -16,11 +16,15 @@ const WITHOUT_PROOFS: &str = "sightline-export/1";
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    /// Which way the manifest is written.
     pub format: String,
     /// With the grant and the signatures under it.
     pub case: Case,
+    /// When, by whom, and under which entry.
     pub exported: Exported,
+    /// What was asked for.
     pub selection: Selection,
+    /// The sightings, in the order of their numbers.
     pub sightings: Vec<Exhibit>,
     /// The entries whose receipts are here, in their order.
     pub record: Vec<RecordLine>,
@@ -32,10 +36,13 @@ pub struct Manifest {
     pub random: String,
 }
 
+/// How an export came about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Exported {
+    /// When it was made, by the server's clock.
     pub at: ReceiveTime,
+    /// Who asked for it.
     pub by: Caller,
     /// The entry that permitted it.
     pub entry: u64,
@@ -68,8 +75,11 @@ pub struct Selection {
     /// The example, or one of them, was a picture. It is not here: it was not kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub like_picture: bool,
+    /// The first capture time that was asked for.
     pub from: CaptureTime,
+    /// The first capture time that was not asked for any more.
     pub to: CaptureTime,
+    /// The cameras that were searched.
     pub cameras: Vec<CameraId>,
     /// Of the case, but kept out by their owners.
     pub left_out_cameras: Vec<CameraId>,
@@ -86,22 +96,31 @@ pub struct Selection {
 pub struct Exhibit {
     /// From 1; of a search, the best first.
     pub number: u32,
+    /// Its id in the deployment it comes from.
     pub sighting: SightingId,
+    /// The camera that saw it.
     pub camera: CameraId,
     /// What the camera's owner calls it.
     pub place: String,
+    /// Who owns the camera.
     pub agency: String,
+    /// The class, as a word of the closed vocabulary.
     pub class: String,
+    /// Path of the redacted crop in the export.
     pub crop: String,
     /// When the crop was seen; its clock is that of `first`.
     pub time: CaptureTime,
+    /// When it was seen first.
     pub first: Moment,
+    /// When it was seen last.
     pub last: Moment,
     /// What the ranking went by, 0..1; nothing where no search was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<f32>,
+    /// The share of the words asked for that it bears, 0..1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description_score: Option<f32>,
+    /// How like the examples it looks, 0..1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub appearance_score: Option<f32>,
     /// The words of the search that it bears.
@@ -124,6 +143,7 @@ pub struct Exhibit {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Moment {
+    /// The time of capture.
     pub time: CaptureTime,
     /// The true time lies within so many seconds of it.
     pub uncertainty_s: f64,
@@ -135,8 +155,11 @@ pub struct Moment {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Word {
+    /// The part of the description.
     pub part: String,
+    /// The word.
     pub word: String,
+    /// 0 to 1.
     pub confidence: f32,
 }
 
@@ -144,21 +167,30 @@ pub struct Word {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RecordLine {
+    /// The entry's number, from 1.
     pub entry: u64,
+    /// When it was written, by the server's clock.
     pub at: ReceiveTime,
     /// Nothing: the server by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caller: Option<Caller>,
+    /// The word of what was asked for.
     pub action: String,
+    /// Whether it began, was refused or how it ended.
     pub outcome: String,
+    /// Path of its receipt in the export.
     pub receipt: String,
 }
 
+/// A file of the export.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListedFile {
+    /// Its path in the export.
     pub path: String,
+    /// Its length.
     pub bytes: u64,
+    /// SHA-256, in hexadecimal.
     pub sha256: String,
 }
 

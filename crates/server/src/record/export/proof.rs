@@ -23,6 +23,9 @@ const MOST_UNCERTAIN_S: f64 = 3.2e9;
 
 impl Exhibit {
     /// Whether this, with this crop, is what `seen` commits to. What is wrong, if not.
+    ///
+    /// # Errors
+    /// What does not fit, as the end of a sentence.
     pub fn check_committed(&self, crop: &[u8], seen: &Seen) -> Result<(), &'static str> {
         let committed = self.committed.as_ref().ok_or("it carries no proof")?;
         let sighting = self.sighting(committed).ok_or("what is said of it can't be read")?;

@@ -1,10 +1,11 @@
 //! Asks witnesses to cosign, as C2SP `tlog-witness` says.
 
-use std::{fmt::Write, sync::Mutex, time::Duration};
+use std::{fmt::Write, time::Duration};
 
 use access::log::{Note, NoteKey, NoteSignature, TileStore, TreeHead, prove_consistency};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::{StatusCode, Uri};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{fault::LogFault, files::FileTiles};
 use crate::base::http;
@@ -40,8 +41,8 @@ impl Witness {
         fits.then(|| Self { key, uri, last: Mutex::new(0) })
     }
 
-    fn last(&self) -> std::sync::MutexGuard<'_, u64> {
-        self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn last(&self) -> MutexGuard<'_, u64> {
+        self.last.lock()
     }
 
     pub(super) async fn ask(&self, tiles: &FileTiles, head: &TreeHead, note: &Note) -> Answer {

@@ -6,42 +6,85 @@ use catalogue::CatalogueError;
 /// What is wrong with a log, or in its way.
 #[derive(Debug, thiserror::Error)]
 pub enum LogFault {
+    /// The log does not fit its head, or a note is wrong.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The catalogue can't be read.
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
+    /// Somebody has seen the log longer than it is.
     #[error("this is an older copy of the log: it has {have} entries, and {by} has seen {seen}")]
-    Older { have: u64, seen: u64, by: String },
+    Older {
+        /// Entries that are here.
+        have: u64,
+        /// Entries that were seen.
+        seen: u64,
+        /// Who has seen them.
+        by: String,
+    },
+    /// Somebody has seen other entries than these.
     #[error("this log has another history than the one {by} has seen")]
-    Forked { by: String },
+    Forked {
+        /// Who has seen them.
+        by: String,
+    },
+    /// The catalogue's row was changed after it was logged.
     #[error("entry {seq} of the catalogue is not the one in the log")]
-    Row { seq: u64 },
+    Row {
+        /// The entry's number, from 1.
+        seq: u64,
+    },
+    /// The record is shorter than what was asked for.
     #[error("the record has no entry {seq}")]
-    NoEntry { seq: u64 },
+    NoEntry {
+        /// The number that was asked for, from 1.
+        seq: u64,
+    },
+    /// The log was never published.
     #[error("there is no checkpoint at {}", path.display())]
-    NoCheckpoint { path: PathBuf },
+    NoCheckpoint {
+        /// Where the checkpoint should be.
+        path: PathBuf,
+    },
+    /// A key's file is no key, or not of its pair.
     #[error("{} is not a key of this kind, or its two halves don't belong together", path.display())]
-    Key { path: PathBuf },
+    Key {
+        /// The key's file.
+        path: PathBuf,
+    },
+    /// Another key took over from this one.
     #[error("{} is not the log's key any more: the record says which one took over", path.display())]
-    Replaced { path: PathBuf },
+    Replaced {
+        /// The key's file.
+        path: PathBuf,
+    },
+    /// The audit record does not take an entry.
     #[error("write to the record")]
     Record(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Checkpoint and entries do not have the same keys.
     #[error("the log's checkpoint and its entries say different things about its keys")]
     Keys,
+    /// The keys given to a witness are of the wrong kind.
     #[error("a witness signs with a witness's key and knows at least one log by a log's key")]
     Kinds,
+    /// A file could not be read or written.
     #[error("{action} {}", path.display())]
     Io {
+        /// What was to be done.
         action: &'static str,
+        /// The file or folder.
         path: PathBuf,
+        /// What the file system says.
         #[source]
         source: std::io::Error,
     },
+    /// The thread that read the log is gone.
     #[error("a thread that reads the log ended early")]
     Thread,
 }
 
 impl LogFault {
+    /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Older { .. } => {

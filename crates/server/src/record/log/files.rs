@@ -19,6 +19,7 @@ impl FileTiles {
         Self(folder.into())
     }
 
+    /// Where the log's signed head lies.
     pub fn checkpoint(&self) -> PathBuf {
         self.0.join("checkpoint")
     }

@@ -18,6 +18,9 @@ const BATCH: u32 = 4096;
 
 /// Checks a log as it lies in a folder, with no server: every entry and tile against the checkpoint, and that against `trust`.
 /// Calls `seen` with every entry in order. Each change of the log's key is an entry, and the checkpoint knows of no other.
+///
+/// # Errors
+/// The first [`LogFault`] that is found. `seen` has got the entries before it.
 pub fn verify_folder(tiles: &FileTiles, trust: &Trust, mut seen: impl FnMut(u64, &[u8])) -> Result<Checked, LogFault> {
     let path = tiles.checkpoint();
     let note = read_note(&path)?.ok_or(LogFault::NoCheckpoint { path })?;
@@ -82,6 +85,9 @@ pub(crate) fn check_beginning(
 }
 
 /// Whether one checkpoint's log is the beginning of the other's, by the tiles of the longer.
+///
+/// # Errors
+/// [`LogFault::Log`] where either is not to be believed, or the second did not grow out of the first.
 pub fn verify_growth(tiles: &FileTiles, trust: &Trust, from: &Note, to: &Note) -> Result<(Checked, Checked), LogFault> {
     let (from, to) = (trust.check(from)?, trust.check(to)?);
     let proof = access::log::prove_consistency(tiles, &to.head, from.head.size)?;
@@ -90,6 +96,9 @@ pub fn verify_growth(tiles: &FileTiles, trust: &Trust, from: &Note, to: &Note) -
 }
 
 /// A checkpoint, unchecked; `None` where there is no file.
+///
+/// # Errors
+/// [`LogFault::Io`] where it can't be read; [`LogFault::Log`] where it is no note.
 pub fn read_note(path: &Path) -> Result<Option<Note>, LogFault> {
     let text = match read_all(path, MOST_NOTE).map(String::from_utf8) {
         Ok(Ok(text)) => text,

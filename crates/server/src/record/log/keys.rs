@@ -19,6 +19,10 @@ pub fn public_half(private: &Path) -> PathBuf {
 }
 
 /// Makes a key; never over one that is there.
+///
+/// # Errors
+/// [`LogFault::Io`] where a file is there already or can't be written; [`LogFault::Log`] where the name can't name a
+/// key.
 pub fn make_key(name: &str, kind: KeyKind, private: &Path) -> Result<NoteSigner, LogFault> {
     let (pem, signer) = new_key(name, kind, private)?;
     let public = public_half(private);
@@ -32,6 +36,9 @@ pub fn make_key(name: &str, kind: KeyKind, private: &Path) -> Result<NoteSigner,
 }
 
 /// Reads both halves, which must belong together.
+///
+/// # Errors
+/// [`LogFault::Io`] where a file can't be read; [`LogFault::Key`] where the halves do not belong together.
 pub fn read_signer(private: &Path) -> Result<NoteSigner, LogFault> {
     let key = read_key(&public_half(private))?;
     let pem =
@@ -43,6 +50,9 @@ pub fn read_signer(private: &Path) -> Result<NoteSigner, LogFault> {
 }
 
 /// A verifier key from a file.
+///
+/// # Errors
+/// [`LogFault::Io`] where the file can't be read; [`LogFault::Key`] where it is no key.
 pub fn read_key(path: &Path) -> Result<NoteKey, LogFault> {
     let text = std::fs::read_to_string(path).map_err(|source| LogFault::Io { action: "read", path: path.to_owned(), source })?;
     text.trim().parse().map_err(|_| LogFault::Key { path: path.to_owned() })
@@ -54,6 +64,9 @@ pub fn introductions_beside(key: &Path) -> PathBuf {
 }
 
 /// How the keys of a log introduced one another, from a file; none where there is no file.
+///
+/// # Errors
+/// [`LogFault::Io`] where the file can't be read; [`LogFault::Log`] where one does not follow upon the other.
 pub fn read_introductions(path: &Path, name: &str) -> Result<Introductions, LogFault> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Introductions::read(name, &text)?),

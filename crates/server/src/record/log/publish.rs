@@ -46,7 +46,9 @@ impl Log {
     /// A task of its own: whoever stops waiting must not leave half of it to run beside the next.
     async fn publish_to_the_end(self: &Arc<Self>, ask_all: bool) -> Result<Vec<LogFault>, LogFault> {
         let log = Arc::clone(self);
-        tokio::spawn(async move { log.publish_and_ask(ask_all).await }).await.map_err(|_| LogFault::Thread)?
+        tasks::spawn("publishing the log", async move { log.publish_and_ask(ask_all).await })
+            .await
+            .map_err(|_| LogFault::Thread)?
     }
 
     async fn publish_and_ask(&self, ask_all: bool) -> Result<Vec<LogFault>, LogFault> {

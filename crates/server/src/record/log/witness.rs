@@ -5,7 +5,7 @@ use std::{
     convert::Infallible,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -15,6 +15,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{Method, Request, Response, StatusCode, body::Incoming, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -43,6 +44,9 @@ type Refused = (StatusCode, String);
 
 impl Witness {
     /// `folder` keeps the last checkpoint of each log; losing it means vouching for nothing that was before.
+    ///
+    /// # Errors
+    /// [`LogFault::Kinds`] where a key is of the wrong kind, or there is no log.
     pub fn new(signer: NoteSigner, logs: Vec<NoteKey>, folder: PathBuf) -> Result<Self, LogFault> {
         let kinds = signer.key().kind() == KeyKind::Witness && logs.iter().all(|l| l.kind() == KeyKind::Log);
         if !kinds || logs.is_empty() {
@@ -52,6 +56,7 @@ impl Witness {
         Ok(Self { signer, logs, folder, alone: Mutex::new(()) })
     }
 
+    /// The public key that it signs with.
     pub fn key(&self) -> &NoteKey {
         self.signer.key()
     }
@@ -68,6 +73,9 @@ impl Witness {
     }
 
     /// Answers `add-checkpoint`: the cosignature, or a status and what is wrong. `time` in seconds of POSIX.
+    ///
+    /// # Errors
+    /// A status of HTTP and what is wrong; nothing is signed then.
     pub fn add_checkpoint(&self, request: &str, time: u64) -> Result<String, (StatusCode, String)> {
         let bad = |what: &str| (StatusCode::BAD_REQUEST, what.to_owned());
         let (head, note) = request.split_once("\n\n").ok_or_else(|| bad("there is no checkpoint"))?;
@@ -82,7 +90,7 @@ impl Witness {
         let origin = note.text().lines().next().unwrap_or_default();
         let log = self.logs.get(origin).ok_or_else(|| (StatusCode::NOT_FOUND, "this log is not known here".to_owned()))?;
 
-        let _alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.alone.lock();
         let ours = |fault: LogFault| {
             tracing::error!(error = %Chain(&fault), "checkpoint not signed");
             (StatusCode::INTERNAL_SERVER_ERROR, "the witness can't keep its state".to_owned())
@@ -120,7 +128,7 @@ impl Witness {
                 }
             };
             let (witness, stop) = (Arc::clone(&self), stop.clone());
-            tokio::spawn(async move {
+            tasks::spawn("a witness's connection", async move {
                 let _slot = slot;
                 let service = service_fn(move |request| Arc::clone(&witness).answer(request));
                 let mut http = http1::Builder::new();

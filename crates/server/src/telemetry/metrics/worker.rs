@@ -25,6 +25,9 @@ pub struct WorkerMetrics {
 
 impl WorkerMetrics {
     /// Listens on an address of this machine; `certificate` is what the worker shows its server.
+    ///
+    /// # Errors
+    /// [`MetricsError`].
     pub async fn start(address: SocketAddr, certificate: &Path, reader: Reader) -> Result<Self, MetricsError> {
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let gather: Gather = Arc::new(move || {
@@ -43,10 +46,12 @@ impl WorkerMetrics {
         Ok(Self { address, stop, tasks })
     }
 
+    /// Where it answers, with the port that it got.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
+    /// Answers no more; returns once it has stopped.
     pub async fn stop(mut self) {
         self.stop.cancel();
         while self.tasks.join_next().await.is_some() {}
