@@ -3,7 +3,10 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt as _, time::Duration};
 
-use crate::{created::find_box, movie};
+use crate::{
+    created::find_box,
+    movie::{of_pictures, seconds},
+};
 
 /// From the first picture to the end of the last; `None` of other files, and where it can't be told.
 pub(crate) fn spans(file: &File) -> io::Result<Option<Duration>> {
@@ -38,7 +41,7 @@ fn fragments(file: &File, length: u64) -> io::Result<Option<Duration>> {
     let usual = of_track(file, extends, *b"trex", track)?;
     let usual = usual.map(|(at, end)| number(file, (at, end), 12)).transpose()?.flatten().unwrap_or_default();
     let ticks = end.checked_sub(begin).and_then(|ticks| ticks.checked_add(shown(file, last, usual).ok()?));
-    Ok(ticks.filter(|ticks| *ticks > 0).map(|ticks| movie::seconds(ticks, rate)))
+    Ok(ticks.filter(|ticks| *ticks > 0).map(|ticks| seconds(ticks, rate)))
 }
 
 /// The first track of pictures, and its ticks a second.
@@ -47,7 +50,7 @@ fn pictures(file: &File, movie: Inside) -> io::Result<Option<(u32, u32)>> {
     for _ in 0..MOST {
         let Some(track) = find_box(file, at, *b"trak")? else { break };
         at = (track.1, movie.1);
-        let Some(lasts) = movie::of_pictures(file, track)? else { continue };
+        let Some(lasts) = of_pictures(file, track)? else { continue };
         let Some(header) = find_box(file, track, *b"tkhd")? else { continue };
         let mut version = [0];
         file.read_exact_at(&mut version, header.0)?;
@@ -169,7 +172,8 @@ fn tags(file: &File, length: u64) -> io::Result<Option<Duration>> {
 pub(crate) mod tests {
     use std::io::Write as _;
 
-    use super::{movie::tests::boxed, *};
+    use super::*;
+    use crate::movie::tests::{boxed, header, track_of};
 
     fn of(bytes: &[u8]) -> Option<Duration> {
         let mut file = tempfile::tempfile().unwrap();
@@ -209,9 +213,9 @@ pub(crate) mod tests {
 
     fn moov() -> Vec<u8> {
         let identity = |id: u32| boxed(b"tkhd", &[&[0; 12][..], &id.to_be_bytes(), &[0; 60]].concat());
-        let track = movie::tests::track_of(b"vide", 1000, 0, &identity(2));
-        let sound = movie::tests::track_of(b"soun", 44_100, 0, &identity(1));
-        boxed(b"moov", &[movie::tests::header(b"mvhd", 1000, 0, false), sound, track, boxed(b"mvex", &[])].concat())
+        let track = track_of(b"vide", 1000, 0, &identity(2));
+        let sound = track_of(b"soun", 44_100, 0, &identity(1));
+        boxed(b"moov", &[header(b"mvhd", 1000, 0, false), sound, track, boxed(b"mvex", &[])].concat())
     }
 
     #[test]

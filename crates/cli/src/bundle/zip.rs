@@ -112,7 +112,7 @@ fn unpack(zip: &[u8]) -> Option<Files> {
 
 /// What is held over whatever bytes there are; see `fuzz/`.
 #[cfg(test)]
-use crate::corpora::Target;
+type Target = (&'static str, fn(&[u8]));
 
 #[cfg(test)]
 pub(crate) const TARGETS: &[Target] = &[("bundle", bundle)];

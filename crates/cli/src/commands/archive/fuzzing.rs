@@ -9,7 +9,7 @@ use super::{
     pattern::{NamePattern, Told},
     zone::{Named, Zone, resolve},
 };
-use crate::corpora::Target;
+type Target = (&'static str, fn(&[u8]));
 
 const TARGETS: &[Target] = &[("file_name", file_name)];
 
