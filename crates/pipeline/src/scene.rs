@@ -418,10 +418,10 @@ impl OpenTrack {
     }
 
     /// Things seen on the figure in several frames. A thing shows from some sides only, so a quarter of the frames is
-    /// enough for full confidence.
+    /// enough for full confidence; in fewer than an eighth it is a fold or a shadow.
     fn carried(&self) -> Vec<Described<Carried>> {
         let enough = (self.detections as f32 / 4.0).max(1.0);
-        let seen_often = |count: u32| count >= 2 || self.detections < 4;
+        let seen_often = |count: u32| (count >= 2 || self.detections < 4) && count.saturating_mul(8) >= self.detections;
         self.carried
             .iter()
             .filter(|(_, (count, _))| seen_often(*count))
@@ -507,6 +507,28 @@ mod tests {
         let upper = agree(&all).upper.unwrap();
         assert_eq!(upper.word, Colour::Pink);
         assert!((upper.confidence - 1.2 / 4.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn a_thing_in_two_frames_of_many_is_not_told() {
+        let frame = {
+            let taken = TimeStamp {
+                time: types::CaptureTime::from_micros(0).unwrap(),
+                uncertainty: types::ClockUncertainty::default(),
+                source: types::TimeSource::Given,
+            };
+            let size = Size { width: 8, height: 8 };
+            let matrix = types::ColourMatrix { bt709: false, full_range: true };
+            let at = MediaTime::from_duration(Duration::ZERO);
+            Frame::packed(vec![90; 64], size, types::PixelFormat::Gray8, matrix, at, taken, 0).unwrap()
+        };
+        let told = |count: u32, detections| {
+            let carried = BTreeMap::from([(Carried::Suitcase, (count, count as f32 * 0.4))]);
+            OpenTrack { detections, carried, ..OpenTrack::new(&frame, true) }.carried()
+        };
+        assert!(told(2, 44).is_empty());
+        assert_eq!(told(6, 44).len(), 1);
+        assert_eq!((told(1, 3).len(), told(1, 8).len()), (1, 0));
     }
 
     #[test]

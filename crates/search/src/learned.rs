@@ -10,10 +10,12 @@
 //! learn a direction from, and the no's look much like whom is looked for. For the same reason no's without a yes do not count,
 //! except that none of them is a hit.
 //!
+//! Things carried count a little as well ([`score::with_things`]): of who is dressed alike, the one with the umbrella.
+//!
 //! It stays exact: the likeness grows with the cosine to the nearest example, which is what the index lists candidates by, and a
-//! no only takes away.
+//! no and other things carried only take away.
 
-use types::Embedding;
+use types::{Carried, Described, Embedding};
 
 use crate::score;
 
@@ -22,11 +24,30 @@ const TAKEN: f32 = 0.25;
 /// How fast that comes, in cosines.
 const STEP: f32 = 0.03;
 
-/// The vectors of examples, of one model.
+/// What is known of an example.
+#[derive(Debug, Clone)]
+pub(crate) struct Example {
+    pub(crate) vector: Embedding,
+    /// `None`: not known, as of a picture.
+    pub(crate) carrying: Option<Vec<Described<Carried>>>,
+}
+
+/// Examples, their vectors of one model.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Learned {
-    pub(crate) like: Vec<Embedding>,
-    pub(crate) unlike: Vec<Embedding>,
+    pub(crate) like: Vec<Example>,
+    pub(crate) unlike: Vec<Example>,
+}
+
+impl Example {
+    pub(crate) fn of_picture(vector: &Embedding) -> Self {
+        Self { vector: vector.clone(), carrying: None }
+    }
+
+    /// The cosine to somebody, less for other things carried.
+    fn near(&self, cosine: f32, carrying: &[Described<Carried>]) -> f32 {
+        self.carrying.as_ref().map_or(cosine, |mine| score::with_things(cosine, mine, carrying))
+    }
 }
 
 impl Learned {
@@ -37,12 +58,19 @@ impl Learned {
 
     /// Whether the likeness is more than the cosine to the nearest example, which an index lists.
     pub(crate) fn needs_vectors(&self) -> bool {
-        !self.like.is_empty() && !self.unlike.is_empty()
+        let things_decide = self.like.len() > 1 && self.like.iter().any(|one| one.carrying.is_some());
+        !self.like.is_empty() && (!self.unlike.is_empty() || things_decide)
     }
 
-    /// Of a candidate with this vector, 0..1.
-    pub(crate) fn likeness(&self, vector: &Embedding) -> f32 {
-        let nearest = |some: &[Embedding]| some.iter().filter_map(|one| one.similarity(vector)).max_by(f32::total_cmp);
+    /// Of a candidate that an index lists with this cosine, where that is all there is to know: see [`Self::needs_vectors`].
+    pub(crate) fn listed(&self, cosine: f32, carrying: &[Described<Carried>]) -> f32 {
+        score::likeness(self.like.first().map_or(cosine, |one| one.near(cosine, carrying)))
+    }
+
+    /// Of a candidate with this vector and these things, 0..1.
+    pub(crate) fn likeness(&self, vector: &Embedding, carrying: &[Described<Carried>]) -> f32 {
+        let near = |one: &Example| one.vector.similarity(vector).map(|cosine| one.near(cosine, carrying));
+        let nearest = |some: &[Example]| some.iter().filter_map(near).max_by(f32::total_cmp);
         let Some(like) = nearest(&self.like) else { return 0.0 };
         let likeness = score::likeness(like);
         match nearest(&self.unlike) {
@@ -67,27 +95,53 @@ mod tests {
     #[test]
     fn the_nearest_yes_decides_and_a_nearer_no_takes_away() {
         let learned = |like: &[f32], unlike: &[f32]| Learned {
-            like: like.iter().copied().map(at).collect(),
-            unlike: unlike.iter().copied().map(at).collect(),
+            like: like.iter().map(|d| Example::of_picture(&at(*d))).collect(),
+            unlike: unlike.iter().map(|d| Example::of_picture(&at(*d))).collect(),
         };
+        let of = |learned: &Learned, degrees: f32| learned.likeness(&at(degrees), &[]);
         let one = learned(&[0.0], &[]);
-        assert!((one.likeness(&at(10.0)) - score::likeness(10f32.to_radians().cos())).abs() < 1e-5);
+        assert!((of(&one, 10.0) - score::likeness(10f32.to_radians().cos())).abs() < 1e-5);
         let two = learned(&[0.0, 60.0], &[]);
-        assert!(two.likeness(&at(55.0)) > 0.9 && one.likeness(&at(55.0)) < 0.1);
+        assert!(of(&two, 55.0) > 0.9 && of(&one, 55.0) < 0.1);
         let with_no = learned(&[0.0], &[20.0]);
-        assert!(with_no.likeness(&at(18.0)) < 0.8 * one.likeness(&at(18.0)));
-        assert!(with_no.likeness(&at(-18.0)) > 0.99 * one.likeness(&at(-18.0)), "it is far from the no");
-        assert_eq!(learned(&[], &[0.0]).likeness(&at(0.0)), 0.0);
+        assert!(of(&with_no, 18.0) < 0.8 * of(&one, 18.0));
+        assert!(of(&with_no, -18.0) > 0.99 * of(&one, -18.0), "it is far from the no");
+        assert_eq!(of(&learned(&[], &[0.0]), 0.0), 0.0);
+    }
+
+    /// Of two who are dressed alike, the one who carries the same is more like, whichever example it is.
+    #[test]
+    fn things_carried_tell_apart_who_is_dressed_alike() {
+        let carries = |word: Option<Carried>| word.map(|w| Described::new(w, 0.4)).into_iter().collect::<Vec<_>>();
+        let example = |degrees, word| Example { vector: at(degrees), carrying: Some(carries(word)) };
+        let one = Learned { like: vec![example(0.0, Some(Carried::Umbrella))], unlike: vec![] };
+        let (same, none) = (carries(Some(Carried::Umbrella)), carries(None));
+        assert!(one.likeness(&at(8.0), &same) > one.likeness(&at(3.0), &none));
+        assert!((one.listed(at(0.0).similarity(&at(8.0)).unwrap(), &none) - one.likeness(&at(8.0), &none)).abs() < 1e-6);
+        assert!(!one.needs_vectors());
+        let two = Learned { like: vec![example(0.0, Some(Carried::Umbrella)), example(4.0, None)], unlike: vec![] };
+        assert!(two.needs_vectors(), "which example is nearest depends on what is carried");
+        assert!(two.likeness(&at(0.0), &same) > two.likeness(&at(4.0), &same));
+        assert!(two.likeness(&at(4.0), &none) > two.likeness(&at(0.0), &none));
     }
 
     proptest! {
         /// Stopping early rests on this: what the index has not listed yet is no more like than its cosine allows.
         #[test]
         fn a_no_never_adds(c in -180f32..180.0, yes in -180f32..180.0, no in -180f32..180.0) {
-            let with = Learned { like: vec![at(yes)], unlike: vec![at(no)] };
+            let with = Learned { like: vec![Example::of_picture(&at(yes))], unlike: vec![Example::of_picture(&at(no))] };
             let bound = score::likeness(at(yes).similarity(&at(c)).unwrap());
-            let likeness = with.likeness(&at(c));
+            let likeness = with.likeness(&at(c), &[]);
             prop_assert!(likeness <= bound && likeness >= (1.0 - TAKEN) * bound - 1e-6);
+        }
+
+        #[test]
+        fn things_never_add(c in -180f32..180.0, yes in -180f32..180.0, mine in any::<bool>(), theirs in any::<bool>()) {
+            let things = |some: bool| some.then(|| Described::new(Carried::Backpack, 0.5)).into_iter().collect::<Vec<_>>();
+            let with = Learned { like: vec![Example { vector: at(yes), carrying: Some(things(mine)) }], unlike: vec![] };
+            let cosine = at(yes).similarity(&at(c)).unwrap();
+            prop_assert!(with.likeness(&at(c), &things(theirs)) <= score::likeness(cosine));
+            prop_assert!(with.listed(cosine, &things(theirs)) <= score::likeness(cosine));
         }
     }
 }

@@ -58,7 +58,8 @@ impl Searcher {
                     continue;
                 }
                 let learned = plan.learned();
-                let likeness = (!learned.is_nothing()).then(|| vector.as_ref().map_or(0.0, |v| learned.likeness(v)));
+                let likeness = (!learned.is_nothing())
+                    .then(|| vector.as_ref().map_or(0.0, |v| learned.likeness(v, &sighting.description.carrying)));
                 if let Some(hit) = weigh(permit, query, plan, sighting, likeness).filter(|hit| hit.score >= *least) {
                     told.insert(hit.sighting.id);
                     found.push(hit);

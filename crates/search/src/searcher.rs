@@ -10,7 +10,7 @@ use types::{Class, Description, Embedding, Group, ModelDigest, QueryPart, Sighti
 
 use crate::{
     Found, Hit, SearchError, SearchQuery, group,
-    learned::Learned,
+    learned::{Example, Learned},
     rank::{Depth, settle},
     reach, score,
 };
@@ -162,7 +162,8 @@ impl Searcher {
         if !asks && !has_example && !query.without_colour {
             return Err(SearchError::Nothing);
         }
-        let mut learned = Learned { like: query.like_pictures.clone(), unlike: query.unlike_pictures.clone() };
+        let pictures = |some: &[Embedding]| some.iter().map(Example::of_picture).collect();
+        let mut learned = Learned { like: pictures(&query.like_pictures), unlike: pictures(&query.unlike_pictures) };
         learned.like.extend(self.examples(permit, &query.like).await?);
         learned.unlike.extend(self.examples(permit, &query.unlike).await?);
         let from = match &query.reach {
@@ -179,12 +180,16 @@ impl Searcher {
         Ok(Plan { filter, learned, without_colour: query.without_colour, from, limit })
     }
 
-    /// The vectors of examples; one that is not there is refused like one outside the case.
-    async fn examples(&self, permit: &CasePermit, ids: &[SightingId]) -> Result<Vec<Embedding>, SearchError> {
+    /// What is known of examples; one that is not there is refused like one outside the case.
+    async fn examples(&self, permit: &CasePermit, ids: &[SightingId]) -> Result<Vec<Example>, SearchError> {
         let found = self.catalogue.with_vectors_for(permit, ids, self.index.spec().model, |_| true).await?;
-        let mut vectors: HashMap<_, _> = found.into_iter().map(|(sighting, vector)| (sighting.id, vector)).collect();
-        let vector = |id| vectors.remove(id).flatten().ok_or_else(|| SearchError::Denied(Denial::outside(permit.case())));
-        ids.iter().map(vector).collect()
+        let known = |(sighting, vector): (Sighting, Option<Embedding>)| {
+            let carrying = Some(sighting.description.carrying);
+            Some((sighting.id, Example { vector: vector?, carrying }))
+        };
+        let mut examples: HashMap<_, _> = found.into_iter().filter_map(known).collect();
+        let example = |id| examples.remove(id).ok_or_else(|| SearchError::Denied(Denial::outside(permit.case())));
+        ids.iter().map(example).collect()
     }
 
     /// The newest of a class, or of what has no colour. The index keeps no order of time, so all of them are looked at.
@@ -238,7 +243,7 @@ impl Searcher {
         let mut best: HashMap<SightingId, f32> = HashMap::new();
         for example in &plan.learned.like {
             // Whatever is among the best by the nearest example is among the best by that one.
-            for scored in self.list(plan, QueryVector::Appearance(example.clone()), depth).await? {
+            for scored in self.list(plan, QueryVector::Appearance(example.vector.clone()), depth).await? {
                 best.entry(scored.id).and_modify(|b| *b = b.max(scored.score)).or_insert(scored.score);
             }
         }
@@ -285,9 +290,10 @@ impl Searcher {
         }
         sightings.retain(|(s, _)| answers(s));
         for (sighting, vector) in sightings {
+            let carrying = &sighting.description.carrying;
             let likeness = (!learned.is_nothing()).then(|| match (&vector, cosines.get(&sighting.id)) {
-                (Some(vector), _) => learned.likeness(vector),
-                (None, listed) => listed.copied().map_or(0.0, score::likeness),
+                (Some(vector), _) => learned.likeness(vector, carrying),
+                (None, listed) => listed.map_or(0.0, |cosine| learned.listed(*cosine, carrying)),
             });
             known.insert(sighting.id, weigh(permit, query, plan, sighting, likeness));
         }

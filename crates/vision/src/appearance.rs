@@ -50,7 +50,7 @@ impl Embedder {
             });
         }
         let mut hash = Sha256::new().chain_update(parts.backbone().0);
-        if !projection.is_of_before() {
+        if projection.recipe().sees() {
             hash.update(parts.silhouettes().0);
         }
         let hash = hash.chain_update(projection.digest().0).chain_update(&projection.about().recipe);
@@ -85,7 +85,7 @@ impl Embedder {
     /// # Errors
     /// [`VisionError::Run`] and [`VisionError::Output`] of either model.
     pub fn embed(&mut self, crop: &RedactedCrop) -> Result<Embedding, VisionError> {
-        let seen = if self.projection.is_of_before() { Silhouette::unknown() } else { self.see(crop)? };
+        let seen = if self.projection.recipe().sees() { self.see(crop)? } else { Silhouette::unknown() };
         self.embed_seen(crop, &seen)
     }
 
@@ -94,7 +94,7 @@ impl Embedder {
     /// # Errors
     /// [`VisionError::Run`] and [`VisionError::Output`] of the backbone.
     pub fn embed_seen(&mut self, crop: &RedactedCrop, seen: &Silhouette) -> Result<Embedding, VisionError> {
-        let parts = if self.projection.is_of_before() { self.parts.of_before(crop)? } else { self.parts.of_seen(crop, seen)? };
+        let parts = self.parts.by(self.projection.recipe(), crop, seen)?;
         let values = self.projection.apply(&parts).ok_or_else(|| {
             let (b, c) = (parts.backbone.len(), parts.colour.len());
             output(self.parts.name(), format!("{b} values; with {c} of colour they do not fit the projection"))

@@ -14,21 +14,24 @@ pub struct Stance {
 }
 
 impl Stance {
-    /// `None` where the box does not show the whole height: cut by the frame, covered by somebody, bent, or doubtful.
+    /// `None` where the box does not show the whole height: cut by the frame, covered by somebody in front, bent, or doubtful. Who stands
+    /// behind covers nothing: a child beside a grown-up is measured.
     pub fn of(figure: &Detection, others: &[Rect], frame: Size) -> Option<Self> {
         let (b, edge) = (figure.bbox, 2.0);
         let (width, height) = (frame.width as f32, frame.height as f32);
         let whole = b.x > edge && b.y > edge && b.right() < width - edge && b.bottom() < height - edge;
         let upright = (1.8..4.5).contains(&(b.height / b.width));
-        let alone = others.iter().all(|o| b.share_inside(o) < 0.05);
+        // Whose feet are lower in the picture is nearer.
+        let uncovered = others.iter().filter(|o| o.bottom() > b.bottom()).all(|o| b.share_inside(o) < 0.05);
         let sure = figure.class == Class::Person && figure.score >= 0.5 && b.height >= 20.0;
-        (whole && upright && alone && sure).then(|| Self { foot: b.bottom() / height, height: b.height / height })
+        (whole && upright && uncovered && sure).then(|| Self { foot: b.bottom() / height, height: b.height / height })
     }
 }
 
-/// Fewer figures say nothing about what is usual: of three, one may be a child. On two rendered towns with noisy boxes eight told the
-/// stature of .33 of the figures, three of .77, and none wrongly.
-const FIGURES: usize = 3;
+/// Fewer figures say nothing about what is usual. Two of different stature fit no line ([`MOST_SPREAD`]); two that are alike may be children,
+/// so nobody is told to be tall beside them.
+const FIGURES: usize = 2;
+const FIGURES_FOR_TALL: usize = 3;
 /// So many of the last figures are remembered, each by a few moments, so that who lingers counts no more than who passes.
 const MOST_FIGURES: usize = 60;
 const MOMENTS: usize = 5;
@@ -89,6 +92,7 @@ impl StatureScale {
         let (count, ratio) = (ratios.len(), median(ratios)?);
         let (word, inside) = match ratio {
             r if r < SMALL => (Stature::Small, SMALL - r),
+            r if r > TALL && self.figures.len() < FIGURES_FOR_TALL => return None,
             r if r > TALL => (Stature::Tall, r - TALL),
             r => (Stature::Medium, (r - SMALL).min(TALL - r)),
         };
@@ -159,8 +163,10 @@ mod tests {
     #[test]
     fn a_child_is_small_and_a_giant_tall_wherever_they_walk_once_enough_figures_were_seen() {
         let mut scale = StatureScale::default();
-        for i in 0..FIGURES {
-            assert_eq!(scale.judge(&walk(1.2, |_| 0.0)), None, "after {i} figures");
+        for i in 0..FIGURES_FOR_TALL {
+            let told = scale.judge(&walk(1.2, |_| 0.0)).map(|d| d.word);
+            assert_eq!(told, (i >= FIGURES).then_some(Stature::Small), "after {i} figures");
+            assert_eq!(scale.judge(&walk(2.1, |_| 0.0)), None, "after {i} figures");
             let tall = 1.6 + 0.03 * i as f32;
             scale.learn(&walk(tall, |k| if (k + i) % 2 == 0 { 0.05 } else { -0.05 }));
         }
@@ -201,6 +207,8 @@ mod tests {
         assert_eq!(with(Rect::new(b.x, 720.0 - b.height, b.width, b.height)), None);
         assert_eq!(with(Rect::new(b.x, b.y + b.height / 2.0, b.width, b.height / 2.0)), None);
         assert_eq!(Stance::of(&whole, &[Rect::new(b.x + b.width / 2.0, b.y + 20.0, b.width, b.height)], FRAME), None);
+        let behind = Rect::new(b.x + b.width / 2.0, b.y - 60.0, b.width, b.height + 50.0);
+        assert!(Stance::of(&whole, &[behind], FRAME).is_some(), "a child before a grown-up");
     }
 
     #[test]

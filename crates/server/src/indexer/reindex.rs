@@ -445,23 +445,26 @@ pub(crate) async fn keep_recipe(
         return Ok(found);
     }
     let folder = data.join("appearance");
-    let keep = move || -> Result<String, VisionError> {
-        let before = Projection::embedded_before()?;
-        let name = format!("{}.projection", before.digest());
-        put_learned(&folder, &name, &before.write())?;
-        Ok(name)
+    let keep = move || -> Result<Vec<String>, VisionError> {
+        let put = |before: Projection| {
+            let name = format!("{}.projection", before.digest());
+            put_learned(&folder, &name, &before.write()).map(|()| name)
+        };
+        Projection::embedded_before()?.into_iter().map(put).collect()
     };
-    let name = tokio::task::spawn_blocking(keep).await.map_err(|_| SyncError::Thread)??;
-    let before = AppearanceModel { place: ModelPlace::Current, model: made_by, appearance: Some(name), ..found.current.clone() };
-    // Another embedder, or a configuration that was changed: as it ever was.
-    if spec_of(models, &before, data).await?.model != made_by {
-        return Ok(found);
+    for name in tokio::task::spawn_blocking(keep).await.map_err(|_| SyncError::Thread)?? {
+        let before =
+            AppearanceModel { place: ModelPlace::Current, model: made_by, appearance: Some(name), ..found.current.clone() };
+        if spec_of(models, &before, data).await?.model == made_by {
+            catalogue.choose_model(&before).await?;
+            tracing::warn!(
+                "this build has a better recipe for appearances; the one of before is searched until `sightline reindex start`"
+            );
+            return Models::read(catalogue, &before).await;
+        }
     }
-    catalogue.choose_model(&before).await?;
-    tracing::warn!(
-        "this build has a better recipe for appearances; the one of before is searched until `sightline reindex start`"
-    );
-    Models::read(catalogue, &before).await
+    // Another embedder, or a configuration that was changed: as it ever was.
+    Ok(found)
 }
 
 /// The configuration's own.

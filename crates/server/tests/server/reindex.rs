@@ -164,11 +164,17 @@ async fn a_model_takes_over_under_constant_searches_and_none_fails_or_mixes_two(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgraded_deployment_keeps_its_recipe_until_somebody_reindexes() {
+    for before in Projection::embedded_before().unwrap() {
+        upgraded_from(&before).await;
+    }
+}
+
+async fn upgraded_from(of_before: &Projection) {
     let Some(clip) = clip() else { return };
     let dir = tempfile::tempdir().unwrap();
     // What the build before did: its recipe, and nothing in the configuration. (Here its learned step is named, once.)
     let file = dir.path().join("before.projection");
-    std::fs::write(&file, Projection::embedded_before().unwrap().write()).unwrap();
+    std::fs::write(&file, of_before.write()).unwrap();
     let models = ModelStore::from_env().unwrap();
     let digest = |file| Embedder::load(&models, None, file).unwrap().digest().to_string();
     let (before, now) = (digest(Some(file.as_ref())), digest(None));

@@ -23,8 +23,12 @@ const REACH: f32 = 60.0;
 const BAND: usize = 48;
 pub(super) const LEN: usize = BANDS * BAND;
 
-/// How much of the light's colour is taken out, by the grey world of the stored crop.
-const DISCOUNT: f32 = 0.8;
+/// How much of the light's colour is taken out, by the grey world of the stored crop, and of its strength, by the crop's mean
+/// brightness: what a dim camera shows dark is the same cloth.
+const DISCOUNT: f32 = 0.9;
+const EXPOSURE: f32 = 0.5;
+/// Recipe 6: of the colour so much, of the strength nothing. It may not change.
+const DISCOUNT_BEFORE: f32 = 0.8;
 /// Borders of the bands as shares of the box of somebody upright; those from the points count as much.
 const BORDERS: [f32; BANDS + 1] = [0.18, 0.34, 0.5, 0.72, 0.93];
 /// A pixel that is less than this figure is none.
@@ -41,7 +45,16 @@ static BASIS: LazyLock<Vec<f32>> = LazyLock::new(|| {
 
 /// Unit vectors of each band, from the shoulders down; zeros where a band shows nothing.
 pub(super) fn of(crop: &RedactedCrop, seen: &Silhouette) -> Vec<f32> {
-    let pixels = pixels(crop, Light::grey_world(crop, DISCOUNT), seen);
+    in_light(crop, seen, Light::with_exposure(crop, DISCOUNT, EXPOSURE))
+}
+
+/// As recipe 6 has it.
+pub(super) fn unexposed(crop: &RedactedCrop, seen: &Silhouette) -> Vec<f32> {
+    in_light(crop, seen, Light::grey_world(crop, DISCOUNT_BEFORE))
+}
+
+fn in_light(crop: &RedactedCrop, seen: &Silhouette, light: Light) -> Vec<f32> {
+    let pixels = pixels(crop, light, seen);
     let borders = borders(seen.heights());
     let figure = seen.cover().is_none().then(|| Figure::new(&pixels));
     let weight = |p: &Pixel| match &figure {
@@ -135,9 +148,12 @@ mod tests {
     }
 
     fn alike(a: &RedactedCrop, b: &RedactedCrop) -> f32 {
-        let (a, b) = (of(a, &Silhouette::unknown()), of(b, &Silhouette::unknown()));
+        cosine(&of(a, &Silhouette::unknown()), &of(b, &Silhouette::unknown()))
+    }
+
+    fn cosine(a: &[f32], b: &[f32]) -> f32 {
         let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(p, q)| p * q).sum::<f32>();
-        dot(&a, &b) / (dot(&a, &a) * dot(&b, &b)).sqrt()
+        dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
     }
 
     const DAY: [f32; 3] = [1.0; 3];
@@ -155,6 +171,19 @@ mod tests {
         for other in [crop(GREEN, JEANS, GREY, DAY), crop(RED, SAND, GREY, DAY), crop(NAVY, JEANS, GREY, DAY)] {
             assert!(alike(&here, &there) > alike(&here, &other) + 0.05, "{} {}", alike(&here, &there), alike(&here, &other));
         }
+    }
+
+    #[test]
+    fn the_same_clothes_before_a_dim_camera_are_more_alike_than_other_clothes_in_the_same_light() {
+        let day = crop(SAND, JEANS, GREY, DAY);
+        let dim = crop(SAND, JEANS, GREY, [0.6; 3]);
+        for other in [crop(GREY, JEANS, GREY, DAY), crop(SAND, NAVY, GREY, DAY)] {
+            assert!(alike(&day, &dim) > alike(&day, &other), "{} {}", alike(&day, &dim), alike(&day, &other));
+        }
+        let before = |a: &RedactedCrop, b: &RedactedCrop| {
+            cosine(&unexposed(a, &Silhouette::unknown()), &unexposed(b, &Silhouette::unknown()))
+        };
+        assert!(before(&day, &dim) < alike(&day, &dim), "recipe 6 leaves the strength of the light in");
     }
 
     #[test]

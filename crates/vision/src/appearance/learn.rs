@@ -11,7 +11,7 @@ use super::{
     linear::Symmetric,
     parts::AppearanceParts,
     projection::{About, MOST, Projection},
-    recipe::RECIPE,
+    recipe::Recipe,
 };
 
 /// Values kept of the backbone: what the colours leave of the 256. Every direction of colour is kept, those too that the
@@ -72,7 +72,7 @@ pub fn learn(tracks: &[Vec<AppearanceParts>], source: &Source) -> Result<Project
     let backbone = fit(&tracks, |p| &p.backbone, BACKBONE_OUT).ok_or(LearnError::Flat)?;
     let colour = fit(&tracks, |p| &p.colour, MOST - BACKBONE_OUT).ok_or(LearnError::Flat)?;
     let about = About {
-        recipe: RECIPE.into(),
+        recipe: Recipe::NOW.name().into(),
         backbone: source.backbone.to_string(),
         detector: source.detector.to_string(),
         face_finder: source.face_finder.to_string(),
@@ -85,7 +85,7 @@ pub fn learn(tracks: &[Vec<AppearanceParts>], source: &Source) -> Result<Project
         attribution: source.attribution.clone(),
     };
     let single = |rows: Vec<Vec<f64>>| rows.concat().into_iter().map(|v| v as f32).collect();
-    Ok(Projection { about, backbone: single(backbone), colour: single(colour) })
+    Ok(Projection { about, recipe: Recipe::NOW, backbone: single(backbone), colour: single(colour) })
 }
 
 /// The rows of the map, those with the most spread first; `None` if nothing differs. Every track counts the same, however

@@ -3,7 +3,7 @@
 use redact::RedactedCrop;
 use types::{ModelDigest, Size};
 
-use super::{bands, scale::scale_to, stripes};
+use super::{bands, recipe::Recipe, scale::scale_to, stripes};
 use crate::{
     error::VisionError,
     letterbox::{Layout, Letterbox, Rgb},
@@ -77,20 +77,17 @@ impl PartsFinder {
     /// [`VisionError::Run`] and [`VisionError::Output`] of either model.
     pub fn of(&mut self, crop: &RedactedCrop) -> Result<AppearanceParts, VisionError> {
         let seen = self.see(crop)?;
-        self.of_seen(crop, &seen)
+        self.by(Recipe::NOW, crop, &seen)
     }
 
-    /// The same, where it was seen before.
-    ///
-    /// # Errors
-    /// [`VisionError::Run`] and [`VisionError::Output`] of the backbone.
-    pub fn of_seen(&mut self, crop: &RedactedCrop, seen: &Silhouette) -> Result<AppearanceParts, VisionError> {
-        self.with(crop, bands::of(crop, seen))
-    }
-
-    /// As recipe 5 has it.
-    pub(super) fn of_before(&mut self, crop: &RedactedCrop) -> Result<AppearanceParts, VisionError> {
-        self.with(crop, stripes::of(crop))
+    /// As a recipe has it. `seen` is this crop's.
+    pub(super) fn by(&mut self, recipe: Recipe, crop: &RedactedCrop, seen: &Silhouette) -> Result<AppearanceParts, VisionError> {
+        let colour = match recipe {
+            Recipe::Five => stripes::of(crop),
+            Recipe::Six => bands::unexposed(crop, seen),
+            Recipe::Seven => bands::of(crop, seen),
+        };
+        self.with(crop, colour)
     }
 
     fn with(&mut self, crop: &RedactedCrop, colour: Vec<f32>) -> Result<AppearanceParts, VisionError> {

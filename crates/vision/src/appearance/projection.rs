@@ -10,11 +10,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use types::ModelDigest;
 
-use super::{
-    parts::AppearanceParts,
-    recipe::{BEFORE, RECIPE},
-    scale::scale_to,
-};
+use super::{parts::AppearanceParts, recipe::Recipe, scale::scale_to};
 use crate::error::VisionError;
 
 const MAGIC: &str = "sightline appearance projection 1\n";
@@ -31,7 +27,7 @@ const COLOUR: f32 = 1.0;
 
 /// Fitted on Intel's sample videos (CC BY 4.0): `About::attribution` of the file.
 static DEFAULT: &[u8] = include_bytes!("../../../../models/appearance.projection");
-/// The one that came with the builds of recipe 5.
+/// The one that came with the builds of recipe 5. That of recipe 6 differs from today's in the recipe's name alone.
 static DEFAULT_BEFORE: &[u8] = include_bytes!("../../../../models/appearance-5.projection");
 
 /// What a projection was made from.
@@ -73,6 +69,8 @@ fn map(matrix: &[f32], x: &[f32], norm: f32, to: &mut Vec<f32>) {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
     pub(super) about: About,
+    /// As `about` names it.
+    pub(super) recipe: Recipe,
     /// `backbone_out` rows of `backbone_in` values.
     pub(super) backbone: Vec<f32>,
     pub(super) colour: Vec<f32>,
@@ -87,17 +85,25 @@ impl Projection {
         Self::read("built in", DEFAULT)
     }
 
-    /// The one that came with the builds before this recipe.
+    /// Those that came with the builds of recipes before, the newest first.
     ///
     /// # Errors
     /// [`VisionError::Projection`]: never of a build that passes its tests.
-    pub fn embedded_before() -> Result<Self, VisionError> {
-        Self::read("built in, of before", DEFAULT_BEFORE)
+    pub fn embedded_before() -> Result<Vec<Self>, VisionError> {
+        let of = |recipe: Recipe| match recipe {
+            Recipe::Five => Self::read("built in, of before", DEFAULT_BEFORE),
+            Recipe::Six | Recipe::Seven => {
+                let now = Self::embedded()?;
+                let about = About { recipe: recipe.name().into(), ..now.about };
+                Ok(Self { about, recipe, ..now })
+            }
+        };
+        Recipe::BEFORE.into_iter().map(of).collect()
     }
 
-    /// Whether it is of the recipe before.
-    pub(super) fn is_of_before(&self) -> bool {
-        self.about.recipe == BEFORE
+    /// Which parts it is for.
+    pub(super) fn recipe(&self) -> Recipe {
+        self.recipe
     }
 
     /// Reads a file, as [`Self::write`] makes it.
@@ -164,9 +170,9 @@ impl Projection {
             .ok()
             .and_then(|text| toml::from_str(text).ok())
             .ok_or_else(|| refuse("has a description that cannot be read"))?;
-        if about.recipe != RECIPE && about.recipe != BEFORE {
-            return Err(refuse(&format!("is for the recipe {:?}, this build has {RECIPE:?}", about.recipe)));
-        }
+        let Some(recipe) = Recipe::named(&about.recipe) else {
+            return Err(refuse(&format!("is for the recipe {:?}, this build has {:?}", about.recipe, Recipe::NOW.name())));
+        };
         let (b, c) = ((about.backbone_in, about.backbone_out), (about.colour_in, about.colour_out));
         let sane = |(i, o): (usize, usize)| (1..=LONGEST).contains(&i) && (1..=MOST).contains(&o);
         if !sane(b) || !sane(c) || b.1 + c.1 > MOST {
@@ -180,7 +186,7 @@ impl Projection {
             return Err(refuse("holds values that are not numbers"));
         }
         let colour = backbone.split_off(b.0 * b.1);
-        Ok(Self { about, backbone, colour })
+        Ok(Self { about, recipe, backbone, colour })
     }
 }
 
@@ -203,13 +209,24 @@ mod tests {
     }
 
     #[test]
+    fn those_of_before_are_to_the_bit_what_their_builds_had() {
+        let before = Projection::embedded_before().unwrap();
+        let digests: Vec<String> = before.iter().map(|p| p.digest().to_string()).collect();
+        let builds_had = [
+            "a0d8650a5ea9399df366ffb901271433b131bce83b4b41c564fa448697ccba1b",
+            "41d8a1e4e28d5d1359545862cf7d29605d9bbbd64bad9dc95e7c025fbdfa46c4",
+        ];
+        assert_eq!(digests, builds_had);
+    }
+
+    #[test]
     fn a_file_that_is_not_one_of_this_build_is_refused_with_the_reason() {
         assert!(reason(b"PNG").contains("does not begin"));
         assert!(reason(&DEFAULT[..MAGIC.len() + 2]).contains("cut short"));
         assert!(reason(&DEFAULT[..DEFAULT.len() - 1]).contains("as many numbers"));
         let mut other = Projection::embedded().unwrap();
         other.about.recipe = "another".into();
-        assert!(reason(&other.write()).contains(RECIPE));
+        assert!(reason(&other.write()).contains(Recipe::NOW.name()));
         let mut long = Projection::embedded().unwrap();
         long.about.colour_out = 1_000_000;
         assert!(reason(&long.write()).contains("at most 256"));

@@ -291,7 +291,10 @@ fn by_example(truth: &Truth, seen: &[Seen]) -> ByExample {
             continue;
         }
         let example = &seen[example];
-        let alike = |s: &Seen| s.appearance.iter().zip(&example.appearance).map(|(a, b)| a * b).sum::<f32>();
+        let alike = |s: &Seen| {
+            let cosine = s.appearance.iter().zip(&example.appearance).map(|(a, b)| a * b).sum::<f32>();
+            search::score::with_things(cosine, &example.description.carrying, &s.description.carrying)
+        };
         let hits = first_hits(seen, |s| (of_a_person(s) && !std::ptr::eq(s, example)).then(|| alike(s)));
         let (mut found, mut right, mut precision, mut first) = (BTreeSet::new(), 0usize, 0.0, None);
         for (rank, hit) in hits.into_iter().filter(|s| s.camera != pass.camera).enumerate() {
