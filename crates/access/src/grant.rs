@@ -47,6 +47,8 @@ pub enum GrantError {
     Malformed,
     #[error("the signature does not fit the grant and the key")]
     Signature,
+    #[error("the passkey's signature is not taken: {0}")]
+    Passkey(&'static str),
     #[error("{what} is not {digits} hexadecimal digits")]
     Hex { what: &'static str, digits: usize },
     #[error("this is not an Ed25519 public key")]

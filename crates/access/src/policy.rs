@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{Budgets, PublicKey, Purpose};
+use crate::{Budgets, Passkey, PublicKey, Purpose};
 
 /// The most that a case of one purpose may cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +53,10 @@ pub struct Policy {
     /// The keys of the authorisers this deployment knows. `None`: any key whose owner came with a certificate of an
     /// authoriser when they signed.
     pub authoriser_keys: Option<Vec<PublicKey>>,
+    /// Whether an authoriser may sign with a passkey.
+    pub passkeys: bool,
+    /// The passkeys of authorisers that this deployment knows; `None` as for their keys.
+    pub authoriser_passkeys: Option<Vec<Passkey>>,
 }
 
 impl Default for Policy {
@@ -66,6 +70,8 @@ impl Default for Policy {
             emergencies_a_day: 3,
             waiting_cases: 20,
             authoriser_keys: None,
+            passkeys: false,
+            authoriser_passkeys: None,
         }
     }
 }

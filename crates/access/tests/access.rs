@@ -9,6 +9,7 @@ mod access {
     mod laws;
     mod log;
     mod matrix;
+    mod passkey;
     mod refusals;
     mod seal;
     mod tamper;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use access::{
-    Case, Code, Grant, Policy, PublicKey, Role, check_open, check_see_marks, check_set_marks, decide, decide_keep_looking,
+    Case, Code, Grant, Policy, Proof, PublicKey, Role, check_open, check_see_marks, check_set_marks, decide, decide_keep_looking,
     decide_view, may_see_case, sign_grant,
 };
 use types::*;
@@ -150,12 +150,12 @@ fn a_second_authoriser_opens_sensitive_cameras_and_must_be_another_person() {
     pool.iter_mut().for_each(|c| c.policy.sensitive = true);
     let mut case = authorised(grant());
     let again = (PublicKey::from(&key(&authoriser())), sign_grant(&key(&authoriser()), &case.grant));
-    let denial = case.authorise(&policy(), &authoriser(), again.0, again.1, now()).unwrap_err();
+    let denial = case.authorise(&policy(), &authoriser(), Proof::Key { key: again.0, signature: again.1 }, now()).unwrap_err();
     assert_eq!(denial.code, Code::AlreadyAuthorised);
     assert!(decide(&policy(), &case, &pool, &request(), &investigator(), now()).is_err());
     // The same key under another name is no second opinion either.
     let mut two_names = case.clone();
-    two_names.authorise(&policy(), &second(), again.0, again.1, now()).unwrap();
+    two_names.authorise(&policy(), &second(), Proof::Key { key: again.0, signature: again.1 }, now()).unwrap();
     assert_eq!(
         decide(&policy(), &two_names, &pool, &request(), &investigator(), now()).unwrap_err().code,
         Code::SecondAuthoriser
@@ -169,7 +169,7 @@ fn authorising_is_refused_to_the_wrong_person_and_changes_nothing() {
     let sign_as = |by: &access::Caller, policy: &Policy, hour| {
         let mut case = Case::requested(grant());
         let signature = sign_grant(&key(by), &case.grant);
-        let result = case.authorise(policy, by, PublicKey::from(&key(by)), signature, at(hour));
+        let result = case.authorise(policy, by, Proof::Key { key: PublicKey::from(&key(by)), signature }, at(hour));
         assert_eq!(result.is_err(), case.authorisations.is_empty());
         result.map_err(|d| d.code)
     };
@@ -212,7 +212,7 @@ fn closing_an_emergency_leaves_its_purge_and_its_review_due() {
 
     let agree = |case: &mut Case, hour| {
         let (key, signature) = (key(&authoriser()), access::sign_grant(&key(&authoriser()), &case.grant));
-        case.authorise(&policy, &authoriser(), PublicKey::from(&key), signature, at(hour)).map_err(|d| d.code)
+        case.authorise(&policy, &authoriser(), Proof::Key { key: PublicKey::from(&key), signature }, at(hour)).map_err(|d| d.code)
     };
     let mut agreed = case.clone();
     agree(&mut agreed, 47).unwrap();

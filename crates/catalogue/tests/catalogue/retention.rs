@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use access::{
+use access::{Proof, 
     Budgets, Caller, Case, CasePermit, Deletion, Gate, Grant, Hold, HoldAct, IdDigest, MemoryLog, Name, Policy, PublicKey, Purpose,
     Role, Scope, SearchRequest, SigningKey, sign_grant,
 };
@@ -226,7 +226,7 @@ async fn add_case(catalogue: &Catalogue, id: &str) -> Case {
     let mut case = Case::requested(grant);
     let key = SigningKey::from_bytes(&[7; 32]);
     let signature = sign_grant(&key, &case.grant);
-    case.authorise(&Policy::default(), &caller("otto", "court", Role::Authoriser), PublicKey::from(&key), signature, now(0)).unwrap();
+    case.authorise(&Policy::default(), &caller("otto", "court", Role::Authoriser), Proof::Key { key: PublicKey::from(&key), signature }, now(0)).unwrap();
     catalogue.add_case(&case).await.unwrap().case
 }
 

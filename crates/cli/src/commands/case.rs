@@ -238,7 +238,7 @@ async fn authorise(mut service: CaseServiceClient<Channel>, ctx: &Context, id: &
         }
     }
     let signature = signing::sign(&ctx.home, ctx.caller(Caller::Authoriser), &grant)?;
-    let request = v1::AuthoriseCaseRequest { case_id: id.to_string(), signature };
+    let request = v1::AuthoriseCaseRequest { case_id: id.to_string(), signature, passkey: None };
     let case: CaseView = service.authorise_case(request).await?.into_inner().case.unwrap_or_default().into();
     ctx.printer.answer(&case, || {
         let until = case.expires.as_ref().map_or_else(|| "it expires".into(), |t| times::short(t, 0));

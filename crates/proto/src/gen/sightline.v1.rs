@@ -539,6 +539,34 @@ pub struct Authorisation {
     /// Over the case's `grant`, 64 bytes.
     #[prost(bytes = "vec", tag = "4")]
     pub signature: ::prost::alloc::vec::Vec<u8>,
+    /// Instead of the two, where somebody signed with a passkey.
+    #[prost(message, optional, tag = "5")]
+    pub passkey: ::core::option::Option<PasskeySignature>,
+}
+/// A passkey, and what was signed with it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PasskeySignature {
+    /// The name by which the server was called.
+    #[prost(string, tag = "1")]
+    pub server: ::prost::alloc::string::String,
+    /// SPKI (DER): ES256 (P-256) or EdDSA (Ed25519).
+    #[prost(bytes = "vec", tag = "2")]
+    pub public_key: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pub assertion: ::core::option::Option<PasskeyAssertion>,
+}
+/// What a browser hands over when somebody signs with a passkey (WebAuthn). The challenge is the SHA-256 of the bytes
+/// "sightline passkey v1", a line feed, and the case's `grant`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PasskeyAssertion {
+    #[prost(bytes = "vec", tag = "1")]
+    pub authenticator_data: ::prost::alloc::vec::Vec<u8>,
+    /// The JSON that the browser wrote.
+    #[prost(bytes = "vec", tag = "2")]
+    pub client_data: ::prost::alloc::vec::Vec<u8>,
+    /// ES256 as DER, or Ed25519; over `authenticator_data` and the SHA-256 of `client_data`.
+    #[prost(bytes = "vec", tag = "3")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OpenCaseRequest {
@@ -574,6 +602,9 @@ pub struct AuthoriseCaseRequest {
     /// Ed25519 over the case's `grant`, made on the authoriser's own machine; 64 bytes.
     #[prost(bytes = "vec", tag = "2")]
     pub signature: ::prost::alloc::vec::Vec<u8>,
+    /// Instead of it, where the deployment takes passkeys: by one that it knows as the caller's.
+    #[prost(message, optional, tag = "3")]
+    pub passkey: ::core::option::Option<PasskeyAssertion>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AuthoriseCaseResponse {
@@ -1873,6 +1904,12 @@ pub struct StatusResponse {
     /// Who the server takes the caller to be.
     #[prost(message, optional, tag = "9")]
     pub caller: ::core::option::Option<Party>,
+    /// Whether an authoriser may sign with a passkey.
+    #[prost(bool, tag = "10")]
+    pub passkeys_allowed: bool,
+    /// How many passkeys of the caller the deployment knows.
+    #[prost(uint32, tag = "11")]
+    pub passkeys_known: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckRequest {

@@ -39,6 +39,21 @@ pub(crate) fn end(file: &Path) -> Option<i64> {
     Some(read.validity().not_after.timestamp())
 }
 
+/// The names and addresses by which a server's certificate may be called, as they stand in an address: `[::1]` in brackets.
+pub(crate) fn host_names(der: &[u8]) -> Vec<String> {
+    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Vec::new() };
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let name = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+        GeneralName::IPAddress(bytes) => match *bytes {
+            [a, b, c, d] => Some(std::net::Ipv4Addr::new(*a, *b, *c, *d).to_string()),
+            bytes => <[u8; 16]>::try_from(bytes).ok().map(|bytes| format!("[{}]", std::net::Ipv6Addr::from(bytes))),
+        },
+        _ => None,
+    };
+    names.value.general_names.iter().filter_map(name).collect()
+}
+
 /// Whom a certificate names, its serial number, and when it ends.
 pub(crate) fn named(der: &[u8]) -> Result<Known, IdentityError> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| IdentityError::Malformed)?;

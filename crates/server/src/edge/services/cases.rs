@@ -1,6 +1,9 @@
 use std::str::FromStr;
 
-use access::{Action, AuditDetail, Case, Code as Why, Denial, Grant, GrantSignature, Matter, Role, check_open, may_see_case};
+use access::{
+    Action, Assertion, AuditDetail, Caller, Case, Code as Why, Denial, Grant, GrantSignature, Matter, Proof, Role, check_open,
+    may_see_case,
+};
 use catalogue::{CatalogueError, StoredCase};
 use proto::v1::{self, case_service_server::CaseService};
 use tonic::{Request, Response, Status};
@@ -79,19 +82,12 @@ impl CaseService for Api {
             .0
             .recorded_with(&caller, Action::AuthoriseCase, Some(&id), AuditDetail::default(), async |_| {
                 let before = self.stored(&id).await?;
-                let signature = request.signature.try_into().map(GrantSignature).map_err(|_| {
-                    Fault::invalid(
-                        "bad_signature",
-                        "a signature is 64 bytes",
-                        "sign the case as it stands: `sightline case authorise`",
-                    )
-                })?;
-                let key = self.0.keys.of(&caller).ok_or_else(|| {
-                    let reason = format!("this deployment knows no grant key of {caller}");
-                    Denial::new(Why::BadSignature, reason, "have an operator add the authoriser's public key to pki/grant-keys")
-                })?;
+                let proof = match request.passkey {
+                    Some(signed) => self.passkey_proof(&caller, &before.case.grant, signed)?,
+                    None => self.key_proof(&caller, request.signature)?,
+                };
                 let mut after = before.case.clone();
-                after.authorise(self.0.gate.policy(), &caller, key, signature, self.0.now())?;
+                after.authorise(self.0.gate.policy(), &caller, proof, self.0.now())?;
                 let ending = granted(&after.grant);
                 let authorised = self.0.catalogue().change_case(&before, &after).await?;
                 self.0.notify.changed();
@@ -222,4 +218,36 @@ fn granted(grant: &Grant) -> AuditDetail {
 fn new_id() -> Result<CaseId, types::IdError> {
     let date = ReceiveTime::now().to_datetime().format("%Y%m%d");
     CaseId::new(&format!("case-{date}-{:08x}", rand::random::<u32>()))
+}
+
+/// What shows that an authoriser signed, as the request has it. Whether it counts is decided with the case.
+impl Api {
+    fn key_proof(&self, caller: &Caller, signature: Vec<u8>) -> Result<Proof, Fault> {
+        let signature = signature.try_into().map(GrantSignature).map_err(|_| {
+            let hint = "sign the case as it stands: `sightline case authorise`";
+            Fault::invalid("bad_signature", "a signature is 64 bytes", hint)
+        })?;
+        let key = self.0.keys.of(caller).ok_or_else(|| {
+            let reason = format!("this deployment knows no grant key of {caller}");
+            Denial::new(Why::BadSignature, reason, "have an operator add the authoriser's public key to pki/grant-keys")
+        })?;
+        Ok(Proof::Key { key, signature })
+    }
+
+    /// Of the caller's own passkeys the one that fits; where none does, the first, so that the refusal says why not.
+    fn passkey_proof(&self, caller: &Caller, grant: &Grant, signed: v1::PasskeyAssertion) -> Result<Proof, Fault> {
+        let v1::PasskeyAssertion { authenticator_data, client_data, signature } = signed;
+        let assertion = Assertion { authenticator_data, client_data, signature };
+        let own = self.0.keys.passkeys_of(caller);
+        let fitting = own.iter().find(|passkey| passkey.verify(grant, &assertion).is_ok()).or_else(|| own.first());
+        let passkey = fitting.cloned().ok_or_else(|| {
+            let reason = format!("this deployment knows no passkey of {caller}");
+            Denial::new(
+                Why::BadSignature,
+                reason,
+                "have an operator put the passkey's file into pki/grant-keys; docs/console.md says how",
+            )
+        })?;
+        Ok(Proof::Passkey { passkey, assertion })
+    }
 }
