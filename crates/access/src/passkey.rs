@@ -52,10 +52,8 @@ pub struct Assertion {
 
 /// Base64url without padding, as browsers write it.
 mod text {
-    use base64::Engine as _;
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
-
-    use super::URL_SAFE_NO_PAD;
 
     pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(&URL_SAFE_NO_PAD.encode(bytes))
