@@ -439,6 +439,62 @@ mod tests {
         jobs.add(&new).await.unwrap().0.id
     }
 
+    fn two_minutes() -> FootageInfo {
+        FootageInfo {
+            duration: Some(Duration::from_secs(120)),
+            size: Size { width: 64, height: 64 },
+            frame_rate: Some(25.0),
+            seekable: true,
+            codec: String::new(),
+            container: String::new(),
+        }
+    }
+
+    fn worker(jobs: &Arc<Jobs>, probe: &Probe) -> Worker {
+        Worker {
+            runtime: Handle::current(),
+            jobs: jobs.clone(),
+            models: ModelStore::from_env().unwrap(),
+            options: VisionOptions::default(),
+            probe: probe.clone(),
+            vision: None,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_job_whose_store_is_away_is_put_down_and_what_is_done_of_it_stays_done() {
+        let folder = tempfile::tempdir().unwrap();
+        let jobs = jobs(folder.path()).await;
+        let id = add(&jobs, folder.path(), "good.mp4", 1).await;
+        let probe: Probe = Arc::new(|_: &Footage| Ok(two_minutes()));
+        let away = || CatalogueError::Unreachable { database: "PostgreSQL".to_owned(), source: "it restarts".into() };
+        let one = worker(&jobs, &probe);
+        tokio::task::spawn_blocking(move || {
+            let (running, first) = one.next().unwrap().unwrap();
+            let second = running.take().unwrap();
+            let done = SegmentDone { number: first.number, frames: 1, detections: 0, sightings: 0, crops_refused: 0 };
+            one.runtime.block_on(one.jobs.catalogue.finish_segment(&running.lease, done)).unwrap();
+            assert!(matches!(running.leave(&first, Ok((SceneStats::default(), Duration::ZERO, None))), Left::Going));
+            let stored = FootageError::Sink(pipeline::SinkError(Box::new(away())));
+            let Left::Over(how) = running.leave(&second, Err(stored.into())) else { panic!("somebody works on it") };
+            one.jobs.active.remove(&running);
+            one.end(&TakenJob { job: running.job.clone(), lease: running.lease.clone() }, how.map(|_| None));
+        })
+        .await
+        .unwrap();
+        assert_eq!(jobs.catalogue.job(&id).await.unwrap().state, JobState::Queued);
+        assert_eq!(jobs.take().await.unwrap(), None, "not at once by the server that had to put it down");
+
+        jobs.later.lock().unwrap().clear();
+        let other = worker(&jobs, &probe);
+        let goes_on = tokio::task::spawn_blocking(move || other.next().unwrap().map(|(_, part)| part.number));
+        assert_eq!(goes_on.await.unwrap(), Some(1));
+        assert!(matches!(Ended::from(away()), Ended::PutDown(_)));
+        let damaged = CatalogueError::Unreadable { what: "sighting".to_owned() };
+        assert!(matches!(Ended::from(damaged), Ended::Failed(_)));
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_file_whose_probe_hangs_holds_up_neither_the_renewal_of_other_jobs_nor_their_workers() {
         let folder = tempfile::tempdir().unwrap();
@@ -453,24 +509,9 @@ mod tests {
                 hangs.send(()).unwrap();
                 let _ = released.lock().unwrap().recv();
             }
-            Ok(FootageInfo {
-                duration: Some(Duration::from_secs(120)),
-                size: Size { width: 64, height: 64 },
-                frame_rate: Some(25.0),
-                seekable: true,
-                codec: String::new(),
-                container: String::new(),
-            })
+            Ok(two_minutes())
         });
-        let worker = || Worker {
-            runtime: Handle::current(),
-            jobs: jobs.clone(),
-            models: ModelStore::from_env().unwrap(),
-            options: VisionOptions::default(),
-            probe: probe.clone(),
-            vision: None,
-            stop: CancellationToken::new(),
-        };
+        let worker = || worker(&jobs, &probe);
         let next = |worker: Worker| {
             tokio::task::spawn_blocking(move || {
                 worker.next().unwrap().map(|(running, part)| (running.job.id.clone(), part.number))
