@@ -29,6 +29,10 @@ deny:
 test *filter:
     scripts/test {{filter}}
 
+# Looks for bytes that a parser does not stand. Without a target: lists them.
+fuzz target="" seconds="60":
+    scripts/fuzz {{target}} {{seconds}}
+
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 

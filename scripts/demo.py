@@ -94,7 +94,7 @@ class Demo:
 
     def run(self):
         with self.step("init"):
-            self.sightline("init")
+            self.sightline("init", "--demo")
             self.listen_anywhere()
         with self.serving():
             with self.step("register"):

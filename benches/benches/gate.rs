@@ -22,7 +22,7 @@ use access::{
     sign_grant, signing_key_from_pem,
 };
 use anyhow::{Context, Result, ensure};
-use catalogue::{Camera, Catalogue, CatalogueConfig, Fence, SightingRecord};
+use catalogue::{Camera, Catalogue, CatalogueConfig, FencingToken, SightingRecord};
 use futures::{Stream, StreamExt, future::join_all, stream};
 use index::{IndexEntry, IndexSpec, VectorIndex};
 use proto::v1::{
@@ -205,8 +205,8 @@ async fn see(data: &std::path::Path, spec: IndexSpec) -> Result<(Catalogue, Arc<
     let mut values = vec![0.0; spec.appearance_len];
     values[0] = 1.0;
     let looks = Embedding::new(spec.model, values)?;
-    let turn = catalogue.seize_turn("bench", "bench", Duration::from_secs(3_600)).await?.context("a turn")?;
-    let leave = Fence::from(turn);
+    let turn = catalogue.force_acquire_lease("bench", "bench", Duration::from_secs(3_600)).await?.context("a turn")?;
+    let leave = FencingToken::from(turn);
     for batch in (0..SIGHTINGS).collect::<Vec<_>>().chunks(500) {
         let sightings = batch.iter().map(|n| sighting(*n, &cameras, &agency)).collect::<Result<Vec<_>>>()?;
         let entries: Vec<_> = sightings.iter().map(|s| entry(s, &looks)).collect();
@@ -397,6 +397,6 @@ async fn permit(catalogue: &Catalogue) -> Result<CasePermit> {
     let request = access::SearchRequest { limit: 100, ..Default::default() };
     let cameras = catalogue.pooled_cameras().await?;
     Ok(Gate::new(Policy::default(), MemoryLog::new())
-        .permit(case.id(), Some(&case), &cameras, &request, None, &caller, now)
+        .permit(access::Searching::Once, case.id(), Some(&case), &cameras, &request, None, &caller, now)
         .await?)
 }

@@ -284,7 +284,7 @@ fn subjects(frames: &[Frame], vision: &mut Vision) -> Result<Vec<(Frame, Rect, S
 /// in that very run, however often and at whatever size.
 fn end_to_end(video: &Path, vision: &mut Vision) -> Result<(f64, f64)> {
     let task = FootageTask {
-        footage: media::Footage::open(video)?,
+        footage: media::Footage::open(video)?.into(),
         camera: CameraId::new("bench")?,
         agency: AgencyId::new("bench")?,
         digest: FootageDigest([0; 32]),

@@ -34,6 +34,18 @@ pub enum Action {
     ImportCameras,
     #[serde(rename = "camera.export")]
     ExportCameras,
+    #[serde(rename = "recorder.add")]
+    AddRecorder,
+    #[serde(rename = "recorder.list")]
+    ListRecorders,
+    #[serde(rename = "recorder.recordings")]
+    ListRecordings,
+    #[serde(rename = "recorder.map")]
+    MapRecording,
+    #[serde(rename = "recorder.remove")]
+    RemoveRecorder,
+    #[serde(rename = "footage.pull")]
+    AddRecordings,
     #[serde(rename = "case.open")]
     OpenCase,
     #[serde(rename = "case.authorise")]
@@ -124,7 +136,7 @@ pub enum Action {
     #[serde(rename = "hold.list")]
     ListHolds,
     #[serde(rename = "ingest.hold")]
-    HoldCameras,
+    LeaseCameras,
     #[serde(rename = "ingest.push")]
     PushSightings,
     /// The server itself: it saw a certificate that the record did not know.
@@ -135,6 +147,14 @@ pub enum Action {
     TrustGrantKey,
     #[serde(rename = "grant_key.drop")]
     DropGrantKey,
+    /// The server itself: from here on it takes certificates that this authority has signed.
+    #[serde(rename = "authority.trust")]
+    TrustAuthority,
+    #[serde(rename = "authority.drop")]
+    DropAuthority,
+    /// On the server's machine, by who holds the log's key: the old key introduces a new one.
+    #[serde(rename = "log_key.introduce")]
+    IntroduceLogKey,
     /// The server itself: what is seen from here on, and what is not there any more. One entry, in the transaction of the rows.
     #[serde(rename = "sightings.commit")]
     CommitSightings,
@@ -153,7 +173,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 62] = [
+    pub const ALL: [Self; 71] = [
         Self::Search,
         Self::KeepLooking,
         Self::GetCrop,
@@ -166,6 +186,12 @@ impl Action {
         Self::CameraStatus,
         Self::ImportCameras,
         Self::ExportCameras,
+        Self::AddRecorder,
+        Self::ListRecorders,
+        Self::ListRecordings,
+        Self::MapRecording,
+        Self::RemoveRecorder,
+        Self::AddRecordings,
         Self::OpenCase,
         Self::AuthoriseCase,
         Self::GetCase,
@@ -209,11 +235,14 @@ impl Action {
         Self::ConfirmHold,
         Self::ReleaseHold,
         Self::ListHolds,
-        Self::HoldCameras,
+        Self::LeaseCameras,
         Self::PushSightings,
         Self::IssueIdentity,
         Self::TrustGrantKey,
         Self::DropGrantKey,
+        Self::TrustAuthority,
+        Self::DropAuthority,
+        Self::IntroduceLogKey,
         Self::CommitSightings,
         Self::Connect,
     ];
@@ -232,6 +261,12 @@ impl Action {
             Self::CameraStatus => "camera.status",
             Self::ImportCameras => "camera.import",
             Self::ExportCameras => "camera.export",
+            Self::AddRecorder => "recorder.add",
+            Self::ListRecorders => "recorder.list",
+            Self::ListRecordings => "recorder.recordings",
+            Self::MapRecording => "recorder.map",
+            Self::RemoveRecorder => "recorder.remove",
+            Self::AddRecordings => "footage.pull",
             Self::OpenCase => "case.open",
             Self::AuthoriseCase => "case.authorise",
             Self::GetCase => "case.get",
@@ -275,11 +310,14 @@ impl Action {
             Self::ConfirmHold => "hold.confirm",
             Self::ReleaseHold => "hold.release",
             Self::ListHolds => "hold.list",
-            Self::HoldCameras => "ingest.hold",
+            Self::LeaseCameras => "ingest.hold",
             Self::PushSightings => "ingest.push",
             Self::IssueIdentity => "identity.issue",
             Self::TrustGrantKey => "grant_key.trust",
             Self::DropGrantKey => "grant_key.drop",
+            Self::TrustAuthority => "authority.trust",
+            Self::DropAuthority => "authority.drop",
+            Self::IntroduceLogKey => "log_key.introduce",
             Self::CommitSightings => "sightings.commit",
             Self::Connect => "connect",
         }
@@ -300,6 +338,8 @@ impl Action {
             Self::ListAgencies | Self::ListCameras | Self::Status => [Yes, Yes, Yes, Yes, Yes, No],
             Self::AddCamera | Self::SetCameraSource | Self::CameraStatus => [No, No, Own, Yes, No, No],
             Self::ImportCameras | Self::ExportCameras => [No, No, Own, Yes, No, No],
+            Self::AddRecorder | Self::ListRecorders | Self::ListRecordings | Self::MapRecording => [No, No, Own, Yes, No, No],
+            Self::RemoveRecorder | Self::AddRecordings => [No, No, Own, Yes, No, No],
             Self::OpenCase => [Yes, No, No, No, No, No],
             Self::AuthoriseCase => [No, Own, No, No, No, No],
             Self::GetCase | Self::ListCases => [Own, Yes, No, No, Yes, No],
@@ -323,9 +363,10 @@ impl Action {
             Self::RunRetention => [No, No, No, Yes, No, No],
             // Whoever searches keeps nothing longer: holds are for those who oversee and those whose cameras they are.
             Self::PlaceHold | Self::ConfirmHold | Self::ReleaseHold | Self::ListHolds => [No, Yes, Own, No, Yes, No],
-            Self::HoldCameras | Self::PushSightings => [No, No, No, No, No, Own],
+            Self::LeaseCameras | Self::PushSightings => [No, No, No, No, No, Own],
             // Nobody asks for these: the server does them by itself.
             Self::IssueIdentity | Self::TrustGrantKey | Self::DropGrantKey => [No, No, No, No, No, No],
+            Self::TrustAuthority | Self::DropAuthority | Self::IntroduceLogKey => [No, No, No, No, No, No],
             Self::PurgeCase | Self::DeleteSightings | Self::CommitSightings | Self::Connect => [No, No, No, No, No, No],
         };
         row[role as usize]

@@ -134,6 +134,14 @@ pub struct AuditDetail {
     /// Whose signature a grant key makes: `organisation.name`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_owner: Option<String>,
+    /// From when on a grant key counts, and until when; signatures of the time between go on counting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_from: Option<ReceiveTime>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key_until: Option<ReceiveTime>,
+    /// All keys that the log has had, each introduced by the one before: [`log::Introductions`] as a line of text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_keys: Option<String>,
     /// The legal hold it was about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hold: Option<HoldId>,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use types::{CaseId, ReceiveTime};
 
 use crate::{
-    Action, Assertion, Caller, Code, Denial, Grant, GrantError, GrantSignature, Passkey, Policy, PublicKey, Purpose, Role,
+    Action, Assertion, AuthoriserKey, Caller, Code, Denial, Grant, GrantError, GrantSignature, Passkey, Policy, PublicKey, Purpose, Role,
     verify_grant,
 };
 
@@ -301,19 +301,16 @@ impl Case {
             let hint = "sign the case as it stands: `sightline case authorise`";
             Err(Denial::new(Code::BadSignature, format!("{reason} (case {})", self.id()), hint))
         };
-        match &a.proof {
-            Proof::Key { key, .. } if policy.authoriser_keys.as_ref().is_some_and(|known| !known.contains(key)) => {
-                return bad("the authoriser's key is not one this deployment knows");
+        let (signed, opened) = (a.at, self.grant.opened);
+        let counts = match &a.proof {
+            Proof::Key { key, .. } => AuthoriserKey::check(policy.authoriser_keys.as_deref(), key, signed, opened),
+            Proof::Passkey { .. } if !policy.passkeys => Err("this deployment takes no signature of a passkey"),
+            Proof::Passkey { passkey, .. } => {
+                AuthoriserKey::check(policy.authoriser_passkeys.as_deref(), passkey, signed, opened)
             }
-            Proof::Passkey { .. } if !policy.passkeys => {
-                return bad("this deployment takes no signature of a passkey");
-            }
-            Proof::Passkey { passkey, .. }
-                if policy.authoriser_passkeys.as_ref().is_some_and(|known| !known.contains(passkey)) =>
-            {
-                return bad("the authoriser's passkey is not one this deployment knows");
-            }
-            Proof::Key { .. } | Proof::Passkey { .. } => {}
+        };
+        if let Err(reason) = counts {
+            return bad(reason);
         }
         match a.proof.verify(&self.grant) {
             Ok(()) => Ok(()),

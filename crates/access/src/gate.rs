@@ -40,6 +40,27 @@ impl Begun {
     }
 }
 
+/// What a caller does with what a search finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Searching {
+    /// Looks at it once.
+    Once,
+    /// Hands it out for good.
+    Export,
+    /// Goes on for as long as they listen, for the purposes that allow it.
+    KeepLooking,
+}
+
+impl Searching {
+    const fn action(self) -> Action {
+        match self {
+            Self::Once => Action::Search,
+            Self::Export => Action::Export,
+            Self::KeepLooking => Action::KeepLooking,
+        }
+    }
+}
+
 impl<L: AuditLog> Gate<L> {
     pub fn new(policy: Policy, log: L) -> Self {
         Self { policy, log }
@@ -53,11 +74,13 @@ impl<L: AuditLog> Gate<L> {
         &self.log
     }
 
-    /// Leave to search. `case` is what the catalogue has under `id`; `cameras` are all that are pooled, read for this
-    /// request; a sighting as `example` is for the search itself to check, with [`CasePermit::covers_example`].
+    /// Leave to search, or for what reaches as far as a search at the same price. `case` is what the catalogue has under `id`;
+    /// `cameras` are all that are pooled, read for this request; a sighting as `example` is for the search itself to check, with
+    /// [`CasePermit::covers_example`]. Whoever exports named sightings holds each against [`CasePermit::covers`].
     #[expect(clippy::too_many_arguments, reason = "all of it decides, and a struct would only be taken apart here")]
     pub async fn permit(
         &self,
+        what: Searching,
         id: &CaseId,
         case: Option<&Case>,
         cameras: &[PooledCamera],
@@ -66,56 +89,12 @@ impl<L: AuditLog> Gate<L> {
         caller: &Caller,
         now: ReceiveTime,
     ) -> Result<CasePermit, GateError> {
-        self.permit_to(Action::Search, id, case, cameras, request, example, caller, now).await
-    }
-
-    /// Leave to hand sightings out for good: as far as a search may go and at the same price. Whoever exports named
-    /// sightings holds each against [`CasePermit::covers`].
-    #[expect(clippy::too_many_arguments, reason = "as above")]
-    pub async fn permit_export(
-        &self,
-        id: &CaseId,
-        case: Option<&Case>,
-        cameras: &[PooledCamera],
-        request: &SearchRequest,
-        example: Option<&Example>,
-        caller: &Caller,
-        now: ReceiveTime,
-    ) -> Result<CasePermit, GateError> {
-        self.permit_to(Action::Export, id, case, cameras, request, example, caller, now).await
-    }
-
-    /// Leave to search for as long as the caller listens: as far as a search may go and at the same price, for the purposes that
-    /// allow it.
-    #[expect(clippy::too_many_arguments, reason = "as above")]
-    pub async fn permit_keep_looking(
-        &self,
-        id: &CaseId,
-        case: Option<&Case>,
-        cameras: &[PooledCamera],
-        request: &SearchRequest,
-        example: Option<&Example>,
-        caller: &Caller,
-        now: ReceiveTime,
-    ) -> Result<CasePermit, GateError> {
-        self.permit_to(Action::KeepLooking, id, case, cameras, request, example, caller, now).await
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the shared body of those above")]
-    async fn permit_to(
-        &self,
-        action: Action,
-        id: &CaseId,
-        case: Option<&Case>,
-        cameras: &[PooledCamera],
-        request: &SearchRequest,
-        example: Option<&Example>,
-        caller: &Caller,
-        now: ReceiveTime,
-    ) -> Result<CasePermit, GateError> {
+        let action = what.action();
         // The role comes first, so that who may never search learns nothing about cases.
         let decision = action.check_role(caller).and_then(|_| match case {
-            Some(case) if action == Action::KeepLooking => decide_keep_looking(&self.policy, case, cameras, request, caller, now),
+            Some(case) if what == Searching::KeepLooking => {
+                decide_keep_looking(&self.policy, case, cameras, request, caller, now)
+            }
             Some(case) => decide(&self.policy, case, cameras, request, caller, now),
             None => Err(Denial::no_case(id)),
         });

@@ -19,6 +19,9 @@ mod decide;
 mod deletion;
 mod denial;
 mod event;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod grant;
 mod hold;
@@ -47,7 +50,7 @@ pub use decide::{Example, Examples, Granted, LeftOut, Reach, SearchRequest, deci
 pub use deletion::{Deletion, IdDigest, Probe};
 pub use denial::{Code, Denial};
 pub use event::{CaseEvent, CaseEventKind};
-pub use gate::{Begun, Gate, GateError};
+pub use gate::{Begun, Gate, GateError, Searching};
 pub use grant::{Grant, GrantError, GrantSignature, PublicKey, SigningKey, sign_grant, signing_key_from_pem, verify_grant};
 pub use hold::{Hold, HoldAct, HoldState};
 pub use mark::{MarkChange, Verdict, check_see_marks, check_set_marks};
@@ -55,7 +58,7 @@ pub use memory::MemoryLog;
 pub use open::{check_open, check_quotas, may_see_case, may_watch_case};
 pub use passkey::{Assertion, Passkey, challenge};
 pub use permit::CasePermit;
-pub use policy::{Limits, Policy};
+pub use policy::{AuthoriserKey, Limits, Policy};
 pub use purpose::Purpose;
 pub use retention::{Retention, Schedule};
 pub use scope::{Budgets, Scope};

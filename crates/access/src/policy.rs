@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use types::ReceiveTime;
+
 use crate::{Budgets, Passkey, PublicKey, Purpose};
 
 /// The most that a case of one purpose may cover.
@@ -35,6 +37,45 @@ impl Limits {
     }
 }
 
+/// A key or passkey that a deployment knows an authoriser by, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AuthoriserKey<K = PublicKey> {
+    pub key: K,
+    pub from: Option<ReceiveTime>,
+    pub until: Option<ReceiveTime>,
+}
+
+impl<K> AuthoriserKey<K> {
+    /// Whether it can sign at this time.
+    pub fn counts_at(&self, at: ReceiveTime) -> bool {
+        self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
+    }
+
+    /// Whether a signature of this time under a grant of that one counts. The grant's own time is signed, so that no key that has
+    /// ended signs a later grant, whatever a row says about when.
+    fn counts(&self, signed: ReceiveTime, opened: ReceiveTime) -> bool {
+        self.counts_at(signed) && self.until.is_none_or(|until| opened < until)
+    }
+}
+
+impl<K: PartialEq> AuthoriserKey<K> {
+    /// Why a signature of this time under a grant of that one does not count; `None` known: any key counts.
+    pub(crate) fn check(known: Option<&[Self]>, key: &K, signed: ReceiveTime, opened: ReceiveTime) -> Result<(), &'static str> {
+        let Some(known) = known else { return Ok(()) };
+        let mut theirs = known.iter().filter(|known| known.key == *key).peekable();
+        if theirs.peek().is_none() {
+            return Err("the authoriser's key is not one this deployment knows");
+        }
+        if theirs.any(|known| known.counts(signed, opened)) { Ok(()) } else { Err("the authoriser's key did not count when it signed") }
+    }
+}
+
+impl<K> From<K> for AuthoriserKey<K> {
+    fn from(key: K) -> Self {
+        Self { key, from: None, until: None }
+    }
+}
+
 /// What a deployment allows, whatever a grant says. [`Policy::default`] is the strictest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Policy {
@@ -52,11 +93,11 @@ pub struct Policy {
     pub waiting_cases: u32,
     /// The keys of the authorisers this deployment knows. `None`: any key whose owner came with a certificate of an
     /// authoriser when they signed.
-    pub authoriser_keys: Option<Vec<PublicKey>>,
+    pub authoriser_keys: Option<Vec<AuthoriserKey>>,
     /// Whether an authoriser may sign with a passkey.
     pub passkeys: bool,
     /// The passkeys of authorisers that this deployment knows; `None` as for their keys.
-    pub authoriser_passkeys: Option<Vec<Passkey>>,
+    pub authoriser_passkeys: Option<Vec<AuthoriserKey<Passkey>>>,
 }
 
 impl Default for Policy {

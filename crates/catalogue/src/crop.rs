@@ -1,15 +1,17 @@
 //! Redacted crops as objects, `<day>/<sighting id>.jpg`: a day is deleted by its prefix. They lie in a folder, or on
 //! S3-compatible storage, which many servers share.
 
+mod fault;
 mod s3;
 
-use std::{fmt, fs, io, path::PathBuf, sync::Arc};
+use std::{fs, io, path::PathBuf, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectStore, ObjectStoreExt, local::LocalFileSystem, path::Path as Key};
 use types::{Day, SightingId};
 
+pub use fault::CropFault;
 pub(crate) use s3::is_this_machine;
 pub use s3::{PlaceFault, S3Credentials, S3Place};
 
@@ -35,59 +37,14 @@ impl From<PathBuf> for Crops {
     }
 }
 
-/// What is wrong with a store of crops that is not a folder.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CropFault {
-    Away,
-    NoBucket,
-    Credentials,
-    Refused,
-    Clock,
-    KeepsVersions,
-    Failed,
-}
-
-impl fmt::Display for CropFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Away => "can't be reached",
-            Self::NoBucket => "is not there",
-            Self::Credentials => "does not take our credentials",
-            Self::Refused => "refuses us",
-            Self::Clock => "says that this machine's clock is wrong",
-            Self::KeepsVersions => "keeps what is deleted, as old versions",
-            Self::Failed => "failed",
-        })
-    }
-}
-
-impl CropFault {
-    /// What to do about it.
-    pub const fn hint(self) -> &'static str {
-        match self {
-            Self::Away => "is it up, and are crops.endpoint and crops.region right?",
-            Self::NoBucket => "make the bucket, or correct crops.url",
-            Self::Credentials => {
-                "put the right ones into the file that crops.credentials names, or into AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-            }
-            Self::Refused => "let this account read, write, list and delete objects there",
-            Self::Clock => "set the clock; requests that are minutes off are not taken",
-            Self::KeepsVersions => {
-                "turn versioning and object locks of the bucket off, or use another: what has expired must be gone"
-            }
-            Self::Failed => "look at what the store says of itself, then try again",
-        }
-    }
-}
-
 #[derive(Debug)]
 pub(crate) struct CropStore {
     store: Arc<dyn ObjectStore>,
-    place: Place,
+    place: StoreKind,
 }
 
 #[derive(Debug)]
-enum Place {
+enum StoreKind {
     Folder(PathBuf),
     /// Its name, without credentials.
     S3(String),
@@ -99,7 +56,7 @@ impl CropStore {
         match crops {
             Crops::Folder(root) => Self::folder(root.to_owned()),
             Crops::S3(place, credentials) => {
-                let store = Self { store: s3::connect(place, credentials)?, place: Place::S3(place.to_string()) };
+                let store = Self { store: s3::connect(place, credentials)?, place: StoreKind::S3(place.to_string()) };
                 store.probe().await?;
                 Ok(store)
             }
@@ -116,7 +73,7 @@ impl CropStore {
             .map_err(|e| CatalogueError::crops("open the crop folder", e))?
             // A crop is on disk before its row commits.
             .with_fsync(true);
-        Ok(Self { store: Arc::new(store), place: Place::Folder(root) })
+        Ok(Self { store: Arc::new(store), place: StoreKind::Folder(root) })
     }
 
     /// Whoever can't write and delete should hear of it at the start, and a bucket that keeps old versions deletes nothing.
@@ -138,8 +95,8 @@ impl CropStore {
 
     pub(crate) fn describe(&self) -> String {
         match &self.place {
-            Place::Folder(root) => root.display().to_string(),
-            Place::S3(name) => name.clone(),
+            StoreKind::Folder(root) => root.display().to_string(),
+            StoreKind::S3(name) => name.clone(),
         }
     }
 
@@ -153,7 +110,7 @@ impl CropStore {
 
     /// The crop beside takes the place of the one that is there. No error where there is none.
     pub(crate) async fn take_beside(&self, day: Day, id: SightingId) -> Result<(), CatalogueError> {
-        if let Place::S3(_) = &self.place {
+        if let StoreKind::S3(_) = &self.place {
             // A bucket knows no rename, and not every server of S3's protocol copies objects by itself.
             let Some(jpeg) = self.get_beside(day, id).await? else { return Ok(()) };
             self.put(day, id, jpeg.into(), false).await?;
@@ -203,7 +160,7 @@ impl CropStore {
 
     /// Removes the folder of a day in which nothing is left; a bucket has no folders.
     pub(crate) fn remove_folder(&self, day: Day) -> Result<(), CatalogueError> {
-        let Place::Folder(root) = &self.place else { return Ok(()) };
+        let StoreKind::Folder(root) = &self.place else { return Ok(()) };
         match fs::remove_dir(root.join(day.to_string())) {
             Ok(()) => Ok(()),
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => Ok(()),
@@ -235,7 +192,7 @@ impl CropStore {
     /// Deletes what a killed process was still writing: into a folder `object_store` writes `<name>#<n>`, renames, and never
     /// lists such files. Nobody may be writing meanwhile. A bucket has an object whole or not at all.
     pub(crate) fn sweep_unfinished(&self) -> Result<u64, CatalogueError> {
-        let Place::Folder(root) = &self.place else { return Ok(0) };
+        let StoreKind::Folder(root) = &self.place else { return Ok(0) };
         let mut swept = 0;
         let mut sweep = || -> io::Result<()> {
             for day in fs::read_dir(root)? {
@@ -259,8 +216,8 @@ impl CropStore {
 
     fn fault(&self, action: &'static str, error: object_store::Error) -> CatalogueError {
         match &self.place {
-            Place::Folder(_) => CatalogueError::crops(action, error),
-            Place::S3(store) => {
+            StoreKind::Folder(_) => CatalogueError::crops(action, error),
+            StoreKind::S3(store) => {
                 let (fault, said) = s3::explain(&error);
                 CatalogueError::CropStore { action, store: store.clone(), fault, source: said.into() }
             }

@@ -1,6 +1,6 @@
 use std::{io, path::PathBuf};
 
-use types::{AgencyId, CameraId, CaseId, JobId, SightingId};
+use types::{AgencyId, CameraId, CaseId, JobId, RecorderId, SightingId};
 
 use crate::{LeaseFault, crop::CropFault};
 
@@ -11,6 +11,8 @@ pub enum CatalogueError {
     UnknownAgency(AgencyId),
     #[error("there is no camera {0}; add it with `sightline camera add {0}`")]
     UnknownCamera(CameraId),
+    #[error("there is no recorder {0}; add it with `sightline recorder add {0}`")]
+    UnknownRecorder(RecorderId),
     #[error("there is no case {0}")]
     UnknownCase(CaseId),
     #[error("there is no job {0}")]

@@ -15,80 +15,70 @@
 //! The only crate that sees SQL. Queries are plain SQL with `$n`, the same for SQLite and PostgreSQL, checked by tests on
 //! both rather than by a database at build time; what differs is in `engine`. With PostgreSQL any number of processes share
 //! one catalogue: what only one may change at a time has a lock (`engine::Lock`), and crops and rows change together under
-//! one too. What takes longer than a transaction is done by leave that runs out: a job's lease, a [`Turn`]; what is written by
-//! leave that somebody else has by now is refused in the transaction that would write it ([`Fence`]).
+//! one too. What takes longer than a transaction is leased: a job ([`JobLease`]), a task
+//! ([`ClusterLease`]) or a camera ([`Lease`]). A write under a lease carries a [`FencingToken`]; its transaction refuses one that is
+//! superseded.
 //!
 //! Sightings, crops and vectors are read with an [`access::CasePermit`], within what its case covers. What is read for no case goes
 //! through one door that says why, [`Catalogue::maintenance`].
 
-mod access_list;
-mod agency;
-mod appearance;
-mod audit;
-mod camera;
-mod case;
-mod case_event;
-mod change;
-mod check;
-mod check_seen;
+mod cameras;
+mod cases;
+mod cluster;
 mod crop;
 mod engine;
-mod erase;
 mod error;
-mod fleet;
-mod hold;
-mod job;
-mod known;
-mod latest;
-mod lease;
+mod jobs;
 mod list;
-mod maintenance;
-mod mark;
-mod migrate;
 mod open;
-mod permitted;
-mod prove_seen;
-mod published;
-mod recorded;
-mod recorded_state;
-mod resume;
-mod retention;
-mod revoked;
+mod record;
 mod row;
 mod seen;
-mod segment;
-mod set_aside;
-mod sighting;
-mod turn;
+mod sightings;
+mod upkeep;
 
-pub use access_list::CameraAccess;
-pub use agency::Agency;
-pub use appearance::{AppearanceModel, ModelPlace};
-pub use audit::AuditRecord;
-pub use camera::{Camera, Position, SourceUrl};
-pub use case::{Spent, StoredCase};
-pub use case_event::StoredEvent;
-pub use change::{Change, IndexRow, UnusableRow};
-pub use check::{CheckReport, IdDifference, Repaired, compare_ids};
+pub use cameras::{
+    access_list::CameraAccess,
+    agency::Agency,
+    camera::{Camera, Position, SourceUrl},
+    recorder::{NewRecorder, Recorder, RecorderMap},
+};
+pub use cases::{
+    event::StoredEvent,
+    hold::StoredHold,
+    mark::{KeptMark, MarkPlace},
+    spent::Spent,
+    stored::StoredCase,
+};
+pub use cluster::{
+    camera_lease::{CameraLease, Lease, LeaseRequest, Leases},
+    fencing_token::FencingToken,
+    lease::{ClusterLease, JobLease},
+    lease_fault::LeaseFault,
+    servers::{LiveServer, ServerPosition},
+};
 pub use crop::{CropFault, Crops, PlaceFault, S3Credentials, S3Place};
-pub use engine::{Database, PostgresUrl};
+pub use engine::{Database, Look, PostgresUrl};
 pub use error::{CatalogueError, Cause};
-pub use fleet::{LivingServer, ServerPosition};
-pub use hold::StoredHold;
-pub use job::{AddedJob, Job, JobProgress, JobState, NewJob, TakenJob};
-pub use lease::{CameraLease, Lease, LeaseFault, LeaseRequest, Leases};
+pub use jobs::{
+    job::{AddedJob, Job, JobProgress, JobState, NewJob, TakenJob},
+    segment::{Plan, SegmentDone},
+};
 pub use list::{CasePlace, HoldPlace, JobCounts, JobPlace};
-pub use maintenance::{Maintenance, Reason};
-pub use mark::{KeptMark, MarkPlace};
-pub use migrate::{MoveState, Moved};
 pub use open::{Catalogue, CatalogueConfig};
-pub use prove_seen::SeenProof;
-pub use published::Publishing;
-pub use recorded::RecordDifference;
-pub use resume::Look;
-pub use retention::{DeletionRun, Gone, Share, due};
-pub use revoked::RevokedIdentity;
-pub use segment::{Plan, SegmentDone};
-pub use set_aside::SetAside;
-pub use sighting::{Discarded, SightingRecord};
-pub use turn::{Fence, JobLease, Turn};
+pub use record::{
+    audit::AuditRecord, difference::RecordDifference, known::RecordedGrantKey, published::Publishing, revoked::RevokedIdentity,
+};
+pub use seen::prove::SeenProof;
+pub use sightings::{
+    appearance::{AppearanceModel, ModelPlace},
+    change::{Change, IndexRow, UnusableRow},
+    maintenance::{Maintenance, Reason},
+    set_aside::SetAside,
+    sighting::{Discarded, SightingRecord},
+};
+pub use upkeep::{
+    check::{CheckReport, IdDifference, Repaired, compare_ids},
+    migrate::{MoveState, Moved},
+    retention::{DeletedSighting, DeletionRun, Share, due},
+};

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::{AssertSqlSafe, Row};
 use types::{AgencyId, CameraId, CaseId, HoldId, JobId};
 
-use crate::{Camera, Catalogue, CatalogueError, Job, StoredCase, StoredHold, camera::camera, hold, job::job};
+use crate::{
+    Camera, Catalogue, CatalogueError, Job, StoredCase, StoredHold, cameras::camera::camera, cases::hold, jobs::job::job,
+};
 
 /// Where a case stands in the list: emergencies that nobody has reviewed, then what waits, each the newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

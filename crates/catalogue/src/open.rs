@@ -4,15 +4,13 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use sqlx::migrate::MigrateError;
-
 use crate::{
     CatalogueError,
-    audit::Queue,
-    camera::Pooled,
+    cameras::pooled::Pooled,
     crop::{CropStore, Crops},
     engine::{Database, Engine},
-    recorded::Recorded,
+    record::queue::Queue,
+    record::recorded::Recorded,
 };
 
 /// Where a catalogue lives.
@@ -87,21 +85,5 @@ impl Catalogue {
     /// Waits for what is under way and closes the files.
     pub async fn close(&self) {
         self.inner.engine.close().await;
-    }
-}
-
-/// What bringing the tables up to date came to.
-pub(crate) fn migrated(
-    done: Result<(), MigrateError>,
-    database: &str,
-    failed: impl FnOnce(sqlx::Error) -> CatalogueError,
-) -> Result<(), CatalogueError> {
-    match done {
-        Ok(()) => Ok(()),
-        Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
-            Err(CatalogueError::TooNew { database: database.to_owned() })
-        }
-        Err(MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _)) => Err(failed(e)),
-        Err(other) => Err(CatalogueError::Database(Box::new(other))),
     }
 }

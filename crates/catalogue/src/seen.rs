@@ -1,71 +1,38 @@
 //! The record commits to what was seen: each batch of sightings that is stored is one entry with a Merkle root over them, in the
 //! transaction of the rows. What is replaced or deleted is told in an entry too, so that a row that is missing is noticed.
 //!
-//! See [`access::seen`] for what a leaf is made of, `check_seen` for how rows, crops and vectors are held against it.
+//! See [`access::seen`] for what a leaf is made of, [`check`] for how rows, crops and vectors are held against it.
+
+mod check;
+mod leaf;
+mod place;
+pub(crate) mod prove;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry};
 
 use access::{
     Action, AuditDetail, AuditEntry, Outcome, Phase, Seen,
-    log::{Hash, LogError, batch_root},
-    seen::{Digests, Salts, crop_digest, row_digest, stature_digest, vector_digest},
+    log::{Hash, batch_root},
+    seen::{Digests, Salts, crop_digest},
 };
 use sqlx::{AssertSqlSafe, Row as _};
-use types::{Day, Embedding, ModelDigest, ReceiveTime, Sighting, SightingId};
+use types::{Day, ReceiveTime, SightingId};
+
+pub(crate) use leaf::{Leaf, broken, kept, leaf_at, leaves_of, vector_of};
+pub(crate) use place::Place;
 
 use crate::{
     Catalogue, CatalogueError,
-    audit::append_in,
-    engine::{DbRow, Lock, Tx, lists},
-    row::{embedding_bytes, id},
-    sighting::{Before, is_ours, sighting},
+    engine::{DbRow, Lock, Tx, in_lists},
+    record::audit::append_in,
+    row::id,
+    sightings::row::{Before, is_ours, sighting},
 };
 
 /// Runs of leaves that one entry says are gone: far below what an entry may be long.
 const RUNS: usize = 1_000;
-/// Bytes of a leaf.
-pub(crate) const LEAF: usize = 32;
 /// Sightings that are committed to together as they were found.
 const FOUND_AT_ONCE: i64 = 128;
-
-/// What commits to a sighting, before its place is known.
-#[derive(Clone, Copy)]
-pub(crate) struct Leaf {
-    pub(crate) salts: Salts,
-    pub(crate) digests: Digests,
-}
-
-impl Leaf {
-    pub(crate) fn new(sighting: &Sighting, jpeg: &[u8], embedding: &Embedding) -> Self {
-        let vector = vector_digest(&embedding.model(), &embedding_bytes(embedding));
-        Self::of(sighting, crop_digest(jpeg), vector)
-    }
-
-    fn of(sighting: &Sighting, crop: [u8; 32], vector: [u8; 32]) -> Self {
-        let salts = Salts { leaf: rand::random(), stature: rand::random() };
-        let stature = stature_digest(&salts.stature, sighting.description.stature);
-        Self { salts, digests: Digests { row: row_digest(sighting, &stature), crop, vector } }
-    }
-
-    pub(crate) fn hash(&self) -> Hash {
-        self.digests.leaf(&self.salts.leaf)
-    }
-}
-
-/// Where the leaf of a sighting is: the batch's entry, and its place in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
-    pub(crate) batch: i64,
-    pub(crate) leaf: i64,
-}
-
-impl Place {
-    /// `None`: nothing commits to the sighting yet.
-    pub(crate) fn of(row: &DbRow) -> Result<Option<Self>, CatalogueError> {
-        let (batch, leaf) = (row.try_get::<Option<i64>, _>("batch")?, row.try_get::<Option<i64>, _>("leaf")?);
-        Ok(batch.zip(leaf).map(|(batch, leaf)| Self { batch, leaf }))
-    }
-}
 
 /// Entries that are in the record once the transaction is.
 #[must_use = "whoever follows the record is told after the commit"]
@@ -149,7 +116,7 @@ impl Catalogue {
     ) -> Result<BTreeSet<(Day, SightingId)>, CatalogueError> {
         let mut replaced = BTreeSet::new();
         let ids: Vec<_> = leaves.keys().copied().collect();
-        for (list, some) in lists(&ids, 1) {
+        for (list, some) in in_lists(&ids, 1) {
             let sql = format!("SELECT id, day, salt, digests FROM sighting WHERE id IN ({list})");
             let query = some.fold(sqlx::query(AssertSqlSafe(sql)), |query, id| query.bind(id.0.as_bytes().as_slice()));
             for row in &query.fetch_all(self.reader()).await? {
@@ -390,33 +357,6 @@ fn entry(seen: Seen) -> AuditEntry {
         detail: AuditDetail { seen: Some(seen), ..AuditDetail::default() },
         charge: None,
     }
-}
-
-/// The digest of a row's own vector, as far as it says a model.
-pub(crate) fn vector_of(row: &DbRow) -> Result<Option<[u8; 32]>, CatalogueError> {
-    let (model, vector): (Vec<u8>, Vec<u8>) = (row.try_get("model")?, row.try_get("embedding")?);
-    Ok(model.try_into().ok().map(|model| vector_digest(&ModelDigest(model), &vector)))
-}
-
-/// Salts and digests beside a row; `None` where there are none, or they are damaged.
-pub(crate) fn kept(row: &DbRow) -> Result<Option<(Salts, Digests)>, CatalogueError> {
-    let (salt, digests): (Option<Vec<u8>>, Option<Vec<u8>>) = (row.try_get("salt")?, row.try_get("digests")?);
-    let salts = salt.as_deref().and_then(Salts::from_bytes);
-    Ok(salts.zip(digests.as_deref().and_then(Digests::from_bytes)))
-}
-
-/// One leaf of a batch.
-pub(crate) fn leaf_at(leaves: &[u8], leaf: i64) -> Option<Hash> {
-    leaves.as_chunks::<LEAF>().0.get(usize::try_from(leaf).ok()?).map(|leaf| Hash(*leaf))
-}
-
-/// The leaves of a batch.
-pub(crate) fn leaves_of(leaves: &[u8]) -> Vec<Hash> {
-    leaves.as_chunks::<LEAF>().0.iter().map(|leaf| Hash(*leaf)).collect()
-}
-
-pub(crate) fn broken(error: LogError) -> CatalogueError {
-    CatalogueError::Database(Box::new(error))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{error::Error, io, time::Duration};
 use proto::v1::{
     admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient,
     export_service_client::ExportServiceClient, footage_service_client::FootageServiceClient,
-    live_service_client::LiveServiceClient, log_service_client::LogServiceClient,
+    live_service_client::LiveServiceClient, log_service_client::LogServiceClient, recorder_service_client::RecorderServiceClient,
     retention_service_client::RetentionServiceClient, search_service_client::SearchServiceClient,
 };
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -65,6 +65,10 @@ impl Client {
 
     pub(crate) fn export(&self) -> ExportServiceClient<Channel> {
         ExportServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn recorders(&self) -> RecorderServiceClient<Channel> {
+        RecorderServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn live(&self) -> LiveServiceClient<Channel> {

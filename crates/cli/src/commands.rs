@@ -23,10 +23,12 @@ mod migrate;
 mod models;
 mod purpose;
 mod query;
+mod recorder;
 mod reindex;
 mod reload;
 mod restore;
 mod retention;
+mod rotate;
 mod search;
 mod serve;
 mod status;
@@ -51,12 +53,18 @@ pub(crate) enum Command {
     /// Identities: who may call, and whose certificate is not taken any more
     #[command(subcommand)]
     Identity(identity::Identity),
+    /// Exchange keys without a new deployment: the server's, the authority's, the log's, an authoriser's
+    #[command(subcommand)]
+    Rotate(rotate::Rotate),
     /// Agencies that pool cameras
     #[command(subcommand)]
     Agency(agency::Agency),
     /// Cameras
     #[command(subcommand)]
     Camera(camera::Camera),
+    /// Recorders: what they hold is looked at where it lies
+    #[command(subcommand)]
+    Recorder(recorder::Recorder),
     /// Archived footage: files become sightings
     #[command(subcommand)]
     Archive(archive::Archive),
@@ -127,7 +135,7 @@ impl Command {
     }
 }
 
-/// `models`, `eval`, `appearance`, `init`, `migrate`, `backup`, `restore`, `upgrade`, `reload`, `verify`, `witness`,
+/// `models`, `eval`, `appearance`, `init`, `migrate`, `backup`, `restore`, `upgrade`, `reload`, `rotate`, `verify`, `witness`,
 /// `doctor`, `man`, `completions` and `log verify` need no server; everything else but `serve`
 /// calls one.
 pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
@@ -136,8 +144,10 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Serve(c) => c.run(ctx).await,
         Command::Ingest(c) => c.run(ctx).await,
         Command::Identity(c) => c.run(ctx).await,
+        Command::Rotate(c) => c.run(ctx).await,
         Command::Agency(c) => c.run(ctx).await,
         Command::Camera(c) => c.run(ctx).await,
+        Command::Recorder(c) => c.run(ctx).await,
         Command::Archive(c) => c.run(ctx).await,
         Command::Case(c) => c.run(ctx).await,
         Command::Search(c) => c.run(ctx).await,

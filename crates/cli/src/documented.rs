@@ -16,7 +16,7 @@ use crate::args::Cli;
 const OF_OTHERS: &[&str] = &["--profile", "--release", "--test", "--uri"];
 
 /// What looks like a configuration key and is a file, beside the words of [`access::Action`].
-const FILES: &[&str] = &["log.high-water", "log.key", "log.pub", "server.pem", "server.key", "index.rs"];
+const FILES: &[&str] = &["log.high-water", "log.key", "log.pub", "log.introductions", "server.pem", "server.key", "index.rs"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -149,6 +149,10 @@ fn unknown(usage: &str) -> Option<String> {
     let mut at = cli();
     let (mut on_path, mut is_value) = (true, false);
     // In a table a bar is written with a backslash.
+    // What a program starts itself as, before it has any commands: nobody types it.
+    if usage == "decode" {
+        return None;
+    }
     let usage = usage.replace("\\|", "|");
     for word in usage.split(|c: char| c.is_whitespace() || "[]|,()".contains(c)).filter(|w| !w.is_empty()) {
         if word == "#" {

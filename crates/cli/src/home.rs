@@ -77,8 +77,11 @@ impl Home {
         let names = self.0.identities();
         // By name from the list and never by path, so that `--as ../x` reads nothing.
         if !names.iter().any(|n| n == name) {
-            let hint =
-                if names.is_empty() { "`sightline init` makes them".into() } else { format!("there are {}", names.join(", ")) };
+            let hint = if names.is_empty() {
+                "name a folder that `sightline init` handed out: `--home DIR --server HOST:PORT`".into()
+            } else {
+                format!("there are {}", names.join(", "))
+            };
             return Err(Failure::usage(format!("there is no identity {name:?} in {}", self.path().display())).hint(hint));
         }
         let (certificate, key) = self.0.identity(name);

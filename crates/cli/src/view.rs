@@ -1,29 +1,30 @@
 //! What the server sends, as JSON shapes (documented in `docs/cli.md`) and as text for people.
 
-mod accesses;
-mod camera;
-mod case;
-mod case_event;
-mod hit;
-mod job;
-mod live;
-mod looking;
-mod mark;
-mod retention;
-mod status;
+mod cameras;
+mod cases;
+mod operation;
+mod results;
 
-pub(crate) use accesses::AccessView;
-pub(crate) use camera::{AgencyView, CameraView};
-pub(crate) use case::{CaseView, PartyView};
-pub(crate) use case_event::EventView;
-pub(crate) use hit::{HitView, SearchView};
-pub(crate) use job::JobView;
-pub(crate) use live::LiveView;
-pub(crate) use looking::LookingView;
-pub(crate) use mark::MarkView;
+pub(crate) use cameras::{
+    accesses::AccessView,
+    camera::{AgencyView, CameraView},
+    live::LiveView,
+};
+pub(crate) use cases::{
+    case::{CaseView, PartyView},
+    event::EventView,
+    mark::MarkView,
+};
+pub(crate) use operation::{
+    job::JobView,
+    retention::{DeletionView, HoldView, RetentionView},
+    status::{CertificateView, DiskView, DueView, HealthView, JobsView, LeftOutView, StatusView, StoredView},
+};
 use proto::v1;
-pub(crate) use retention::{DeletionView, HoldView, RetentionView};
-pub(crate) use status::{CertificateView, DiskView, DueView, HealthView, JobsView, LeftOutView, StatusView, StoredView};
+pub(crate) use results::{
+    hit::{HitView, SearchView},
+    looking::LookingView,
+};
 
 /// `CASE_STATE_REQUESTED` of prefix `CASE_STATE_` is "requested".
 fn lower(name: &str, prefix: &str) -> String {

@@ -57,12 +57,16 @@ mod qdrant;
 mod quiet;
 #[path = "cli/record.rs"]
 mod record;
+#[path = "cli/recorders.rs"]
+mod recorders;
 #[path = "cli/reload.rs"]
 mod reload;
 #[path = "cli/retention.rs"]
 mod retention;
 #[path = "cli/rollback.rs"]
 mod rollback;
+#[path = "cli/rotate.rs"]
+mod rotate;
 #[path = "cli/servers.rs"]
 mod servers;
 #[path = "cli/status.rs"]

@@ -28,8 +28,14 @@ const NO_IPV6: [i32; 2] = [97, 99];
 /// Why there is no console.
 #[derive(Debug, thiserror::Error)]
 pub enum ConsoleError {
+    /// The address is taken, or not of this machine.
     #[error("could not listen on {address}")]
-    Listen { address: SocketAddr, source: io::Error },
+    Listen {
+        /// Where it should have listened.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// The console, listening and not yet answering.

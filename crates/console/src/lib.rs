@@ -8,6 +8,8 @@
 //! It refuses: every name but `localhost:PORT`, every origin but its own, every call without the key that the link's secret
 //! was traded for. It knows no cookie and stores nothing.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod bind;
 mod door;
 mod forward;

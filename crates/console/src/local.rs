@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 pub struct Refusal {
     /// A stable word for programs.
     pub reason: String,
+    /// What was not done, for people.
     pub message: String,
+    /// What to do about it; empty: nothing.
     pub hint: String,
 }
 

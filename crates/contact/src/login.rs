@@ -8,16 +8,25 @@ use sha2::{Digest as _, Sha256, Sha512_256};
 /// What a camera asked for and is shown from then on.
 #[derive(Clone)]
 pub enum Login {
+    /// RFC 7617: the password itself, so only under TLS.
     Basic,
+    /// RFC 7616: a hash of the password and what the camera sent.
     Digest {
+        /// What the camera calls the space that the password is for.
         realm: String,
+        /// The camera's random text, hashed with every request.
         nonce: String,
+        /// Given back as it came.
         opaque: Option<String>,
+        /// What is hashed with.
         algorithm: Algorithm,
         /// The hash of the password is mixed with the numbers of the first request.
         session: bool,
+        /// The name of the algorithm, as the camera wrote it; `None`: it named none.
         named: Option<String>,
+        /// Whether requests are counted (`qop=auth`).
         qop: bool,
+        /// Requests made with this nonce.
         count: u32,
     },
 }
@@ -25,8 +34,11 @@ pub enum Login {
 /// What Digest hashes with; the later the better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Algorithm {
+    /// `MD5`, which most cameras ask for.
     Md5,
+    /// `SHA-256`.
     Sha256,
+    /// `SHA-512-256`.
     Sha512_256,
 }
 
@@ -56,8 +68,11 @@ impl Algorithm {
 /// What a 401 leaves to do.
 #[derive(Debug)]
 pub enum Asked {
+    /// It asks for a login that we know.
     Login {
+        /// What it is shown from now on.
         login: Login,
+        /// The password was right and only the nonce too old.
         stale: bool,
     },
     /// Nothing but the password itself, in the clear.

@@ -68,6 +68,7 @@ pub enum NoTls {
     /// Another certificate than the one that is trusted.
     #[error("it has another certificate than the one that is trusted")]
     Another(Pin),
+    /// The line broke, or the handshake failed for another reason.
     #[error(transparent)]
     Failed(#[from] io::Error),
 }

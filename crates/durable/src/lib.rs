@@ -4,6 +4,8 @@
 //! that its name is on the disk too. Nothing else in the workspace writes files by hand, but for what
 //! `scripts/check-architecture` lists with the reason.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
@@ -18,6 +20,9 @@ const PRIVATE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
 
 /// Replaces a file as a whole; its bytes and its name are on the disk when this returns. Folders that are missing are made.
+///
+/// # Errors
+/// What the system says. The name then still holds what it held before.
 pub fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
     make_folder(folder_of(file))?;
     let aside = write_aside(file, bytes, OPEN, true)?;
@@ -25,6 +30,9 @@ pub fn write(file: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// As [`write()`]; nobody but its owner can read it, not even for a moment. A folder that is missing is its owner's alone too.
+///
+/// # Errors
+/// What the system says. The name then still holds what it held before.
 pub fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(PRIVATE_FOLDER).create(folder_of(file))?;
     let aside = write_aside(file, bytes, PRIVATE, true)?;
@@ -33,6 +41,9 @@ pub fn write_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// Replaces a file whose last state may be lost with the machine: whole or as before for whoever reads it, and nobody waits for the
 /// disk.
+///
+/// # Errors
+/// What the system says. The name then still holds what it held before.
 pub fn write_lazily(file: &Path, bytes: &[u8]) -> io::Result<()> {
     let aside = write_aside(file, bytes, OPEN, false)?;
     fs::rename(aside, file)
@@ -48,6 +59,9 @@ pub fn create(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
 }
 
 /// Moves a file or a folder to another name; on the disk when this returns.
+///
+/// # Errors
+/// What the system says. It may be under either name then.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     fs::rename(from, to)?;
     if folder_of(from) != folder_of(to) {
@@ -57,12 +71,18 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 /// Gives what was made aside, a file or a folder with all that is in it, its name: it is there whole or not at all.
+///
+/// # Errors
+/// What the system says. It may be under either name then, and is whole under both.
 pub fn publish(made: &Path, name: &Path) -> io::Result<()> {
     sync_all(made)?;
     rename(made, name)
 }
 
 /// Takes a file away for good; one that is not there is no error.
+///
+/// # Errors
+/// What the system says. The file may be gone then and come back after a power loss.
 pub fn remove(file: &Path) -> io::Result<()> {
     match fs::remove_file(file) {
         Ok(()) => sync_folder(folder_of(file)),
@@ -72,6 +92,9 @@ pub fn remove(file: &Path) -> io::Result<()> {
 }
 
 /// What was made, renamed or removed in a folder is on the disk when this returns.
+///
+/// # Errors
+/// What the system says; nothing is known of what is on the disk then.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }

@@ -43,7 +43,7 @@ fn fill(index: &VectorIndex, count: usize) -> Result<(), Box<dyn Error>> {
     for first in (0..count).step_by(BATCH) {
         let batch: Vec<_> = (first..count.min(first + BATCH)).map(|n| entry(n, count)).collect();
         let began = Instant::now();
-        index.upsert(&batch, index.taken() + 1)?;
+        index.upsert(&batch, index.applied_seq() + 1)?;
         took += began.elapsed();
     }
     let began = Instant::now();

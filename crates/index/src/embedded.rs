@@ -161,11 +161,11 @@ impl Embedded {
         replaced.iter().try_for_each(|path| remove_file(path))
     }
 
-    pub(crate) fn synced(&self) -> u64 {
+    pub(crate) fn durable_seq(&self) -> u64 {
         self.writer.lock().stored.synced
     }
 
-    pub(crate) fn taken(&self) -> u64 {
+    pub(crate) fn applied_seq(&self) -> u64 {
         self.writer.lock().taken
     }
 

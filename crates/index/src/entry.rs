@@ -7,16 +7,23 @@ use crate::IndexError;
 /// One sighting as the index knows it.
 #[derive(Clone)]
 pub struct IndexEntry {
+    /// Of the sighting in the catalogue.
     pub id: SightingId,
     /// The bucket; the UTC day of `first`.
     pub day: Day,
+    /// Filtered by [`crate::IndexQuery::cameras`].
     pub camera: CameraId,
+    /// Whose camera it is.
     pub agency: AgencyId,
+    /// Filtered by [`crate::IndexQuery::classes`].
     pub class: Class,
+    /// When it was first seen.
     pub first: CaptureTime,
+    /// When it was last seen: at most an hour after `first`.
     pub last: CaptureTime,
     /// [`Description::to_vector`].
     pub description: Vec<f32>,
+    /// Made by the index's model.
     pub appearance: Embedding,
 }
 

@@ -6,7 +6,7 @@
 //! share of named words of [`types::DescriptionQuery::to_vector`].
 //!
 //! **The index is derived.** The catalogue is the truth and every change there has a sequence number; the index remembers
-//! the last one it has on disk ([`VectorIndex::synced`]) and, after an unclean stop, is fed what came later. Feeding the
+//! the last one it has on disk ([`VectorIndex::durable_seq`]) and, after an unclean stop, is fed what came later. Feeding the
 //! same change twice changes nothing.
 //!
 //! What it refuses: vectors of another model or length, not finite or (appearance) not of length one; more than one
@@ -15,7 +15,7 @@
 //!
 //! Two engines, one type ([`VectorIndex`]): our own in the process, in a folder, and a Qdrant server (`server.rs`), where a
 //! day is a shard. Everything said here holds for both but the folders. The one on a server may be open in several processes, of
-//! which one changes it, by a [`Leave`].
+//! which one changes it, by a [`WriteGuard`].
 //!
 //! # The engine in the process
 //! A flat scan of what the filter lets through, on all cores: exact, and quick up to millions of sightings on one machine.
@@ -28,24 +28,26 @@
 //! - Appearance vectors are read from the mapped file. Nothing is written through the mapping, so that a full disk is an error
 //!   and not the end of the process.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod bucket;
 mod embedded;
 mod entry;
 mod error;
-mod leave;
-mod place;
+mod location;
 mod query;
 mod server;
 mod spec;
 mod state;
 mod vector_index;
+mod write_guard;
 
 pub use bucket::MIN_FREE_BYTES;
 pub use entry::IndexEntry;
 pub use error::IndexError;
-pub use leave::Leave;
-pub use place::Place;
+pub use location::IndexLocation;
 pub use query::{IndexQuery, QueryVector, Scored};
 pub use server::{ApiKey, ServerSettings};
 pub use spec::IndexSpec;
 pub use vector_index::VectorIndex;
+pub use write_guard::WriteGuard;

@@ -12,6 +12,7 @@ use crate::{
 pub enum QueryVector {
     /// [`types::DescriptionQuery::to_vector`].
     Description(Vec<f32>),
+    /// A vector by the index's model, to be near to.
     Appearance(Embedding),
 }
 
@@ -33,16 +34,20 @@ pub struct IndexQuery {
     pub cameras: Vec<CameraId>,
     /// Only these; none named means every class.
     pub classes: Vec<Class>,
+    /// Decides the order of what passes the filter.
     pub vector: QueryVector,
     /// At most so many, and never more than [`Self::MAX_LIMIT`]; 0 finds nothing.
     pub limit: usize,
+    /// Never in the answer.
     pub exclude: Vec<SightingId>,
 }
 
 /// A sighting and its dot product with the query's vector.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scored {
+    /// Of the sighting in the catalogue.
     pub id: SightingId,
+    /// The dot product, -1..1 for appearance.
     pub score: f32,
 }
 

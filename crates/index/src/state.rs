@@ -9,6 +9,8 @@ use crate::{IndexError, IndexSpec, bucket::Stored};
 
 /// 1 was the format of Qdrant Edge's folders.
 const FORMAT: u32 = 2;
+/// A day is written anew that often at most: the next number is always there.
+const MOST_GENERATIONS: u64 = u64::MAX / 2;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct State {
@@ -85,6 +87,9 @@ impl State {
         }
         if doc.model.parse::<ModelDigest>().ok() != Some(spec.model) || doc.appearance_len != spec.appearance_len {
             return Err(bad("another model or vector length".to_owned()));
+        }
+        if doc.days.iter().any(|day| day.generation > MOST_GENERATIONS) {
+            return Err(bad("a file's number that none ever had".to_owned()));
         }
         let stored = |d: &DayDocument| Ok((d.day.parse()?, Stored { generation: d.generation, records: d.records }));
         let days = doc.days.iter().map(stored).collect::<Result<_, TimeError>>().map_err(|e| bad(e.to_string()))?;

@@ -7,7 +7,7 @@ use std::{
 use types::{Day, SightingId};
 
 use crate::{
-    IndexEntry, IndexError, IndexQuery, IndexSpec, Leave, Scored,
+    IndexEntry, IndexError, IndexQuery, IndexSpec, Scored, WriteGuard,
     embedded::Embedded,
     server::{Link, Remote},
 };
@@ -45,14 +45,18 @@ impl VectorIndex {
     }
 
     /// Throws away whatever is there, damaged or not, and opens an empty index: the first step of a rebuild.
+    ///
+    /// # Errors
+    /// [`IndexError::InUse`] and [`IndexError::Io`].
     pub fn recreate(dir: &Path, spec: IndexSpec) -> Result<Self, IndexError> {
         Ok(Self { spec, engine: Engine::Folder(Embedded::recreate(dir, spec)?) })
     }
 
-    pub(crate) fn on(link: Arc<Link>, leave: Leave, spec: IndexSpec) -> Self {
-        Self { spec, engine: Engine::Server(Remote::new(link, leave, spec)) }
+    pub(crate) fn on(link: Arc<Link>, guard: WriteGuard, spec: IndexSpec) -> Self {
+        Self { spec, engine: Engine::Server(Remote::new(link, guard, spec)) }
     }
 
+    /// What it holds.
     pub fn spec(&self) -> IndexSpec {
         self.spec
     }
@@ -65,7 +69,7 @@ impl VectorIndex {
         }
     }
 
-    /// Learns what a server holds, where that is not known yet; until then [`Self::synced`] and [`Self::taken`] are 0. Every
+    /// Learns what a server holds, where that is not known yet; until then [`Self::durable_seq`] and [`Self::applied_seq`] are 0. Every
     /// other call does so by itself.
     ///
     /// # Errors
@@ -77,18 +81,18 @@ impl VectorIndex {
         }
     }
 
-    /// Asks a server anew what it holds, with the next call that needs it: others may have changed it.
-    pub fn ask_anew(&self) {
+    /// Asks a server again what it holds, with the next call that needs it: others may have changed it.
+    pub fn refresh_topology(&self) {
         if let Engine::Server(remote) = &self.engine {
-            remote.ask_anew();
+            remote.refresh_topology();
         }
     }
 
-    /// Another number after a day has come or gone; [`Self::ask_anew`] wherever else the index is open.
-    pub fn shape(&self) -> u64 {
+    /// Another number after a day has come or gone; [`Self::refresh_topology`] wherever else the index is open.
+    pub fn topology_version(&self) -> u64 {
         match &self.engine {
             Engine::Folder(_) => 0,
-            Engine::Server(remote) => remote.shape(),
+            Engine::Server(remote) => remote.topology_version(),
         }
     }
 
@@ -116,12 +120,18 @@ impl VectorIndex {
     }
 
     /// Forgets sightings; those not there are no error. See [`Self::upsert`] for `up_to`.
+    ///
+    /// # Errors
+    /// [`IndexError::NotOurs`] without the right to write, else what the disk or the server says. Nothing counts as taken then.
     pub fn remove(&self, ids: &[(Day, SightingId)], up_to: u64) -> Result<(), IndexError> {
         engine!(self, engine => engine.remove(by_day(ids), up_to))
     }
 
-    /// Takes back what was put by a leave that no longer stood: sightings that the catalogue does not have, whoever changes the
+    /// Takes back what was put without the right to write: sightings that the catalogue does not have, whoever changes the
     /// index by now.
+    ///
+    /// # Errors
+    /// What the disk or the server says.
     pub fn withdraw(&self, ids: &[(Day, SightingId)]) -> Result<(), IndexError> {
         match &self.engine {
             Engine::Folder(_) => self.remove(ids, 0),
@@ -131,6 +141,10 @@ impl VectorIndex {
 
     /// The best `limit` sightings under the filter, best first, equal scores by id. A filter that nothing can match is answered
     /// without looking.
+    ///
+    /// # Errors
+    /// [`IndexError::Model`], [`IndexError::Length`] or [`IndexError::NotFinite`] for a vector that is not of this index, else what the disk
+    /// or the server says.
     pub fn search(&self, query: &IndexQuery) -> Result<Vec<Scored>, IndexError> {
         query.validate(self.spec.model, self.spec.appearance_len)?;
         if query.is_empty() {
@@ -142,7 +156,10 @@ impl VectorIndex {
         Ok(found)
     }
 
-    /// Makes every change taken so far last, then says so in [`Self::synced`].
+    /// Makes every change taken so far last, then says so in [`Self::durable_seq`].
+    ///
+    /// # Errors
+    /// What the disk or the server says; [`Self::durable_seq`] stays as it was then.
     pub fn flush(&self) -> Result<(), IndexError> {
         engine!(self, engine => engine.flush())
     }
@@ -159,16 +176,19 @@ impl VectorIndex {
     }
 
     /// Every change of the catalogue up to this number is in it for good, as of the last flush.
-    pub fn synced(&self) -> u64 {
-        engine!(self, engine => engine.synced())
+    pub fn durable_seq(&self) -> u64 {
+        engine!(self, engine => engine.durable_seq())
     }
 
     /// Every change of the catalogue up to this number was taken and is seen by searches.
-    pub fn taken(&self) -> u64 {
-        engine!(self, engine => engine.taken())
+    pub fn applied_seq(&self) -> u64 {
+        engine!(self, engine => engine.applied_seq())
     }
 
     /// The days that have a bucket, in order.
+    ///
+    /// # Errors
+    /// What the disk or the server says.
     pub fn days(&self) -> Result<Vec<Day>, IndexError> {
         match &self.engine {
             Engine::Folder(embedded) => Ok(embedded.days()),
@@ -177,6 +197,9 @@ impl VectorIndex {
     }
 
     /// The sightings of a day, in order; none where it has no bucket.
+    ///
+    /// # Errors
+    /// What the disk or the server says.
     pub fn ids(&self, day: Day) -> Result<Vec<SightingId>, IndexError> {
         let mut ids = engine!(self, engine => engine.ids(day))?;
         ids.sort_unstable();
@@ -184,26 +207,42 @@ impl VectorIndex {
     }
 
     /// How many sightings there are.
+    ///
+    /// # Errors
+    /// What the disk or the server says.
     pub fn len(&self) -> Result<usize, IndexError> {
         engine!(self, engine => engine.len())
     }
 
+    /// Whether there is no sighting in it.
+    ///
+    /// # Errors
+    /// What the disk or the server says.
     pub fn is_empty(&self) -> Result<bool, IndexError> {
         Ok(self.len()? == 0)
     }
 
     /// Forgets a day, files included. It is done when it returns; no error where there is none.
+    ///
+    /// # Errors
+    /// [`IndexError::NotOurs`] without the right to write, else what the disk or the server says.
     pub fn drop_day(&self, day: Day) -> Result<(), IndexError> {
         engine!(self, engine => engine.drop_day(day))
     }
 
     /// Makes a day what it would be had it never held but `keep`: what else is in it is removed with the files it was in, and so
     /// is what was removed before. Nothing to keep drops the day. Returns how many were removed.
+    ///
+    /// # Errors
+    /// As [`Self::drop_day`]; the day is as it was then.
     pub fn purge(&self, day: Day, keep: &BTreeSet<SightingId>) -> Result<u64, IndexError> {
         engine!(self, engine => engine.purge(day, keep))
     }
 
     /// Forgets everything and starts again at 0.
+    ///
+    /// # Errors
+    /// As [`Self::drop_day`].
     pub fn clear(&self) -> Result<(), IndexError> {
         engine!(self, engine => engine.clear())
     }

@@ -12,6 +12,8 @@ mod damage;
 mod fake;
 #[path = "index/measure.rs"]
 mod measure;
+#[path = "index/opened.rs"]
+mod opened;
 #[path = "index/purge.rs"]
 mod purge;
 #[path = "index/server.rs"]

@@ -6,25 +6,34 @@ use vision::VisionError;
 /// Why a worker can't start. Once it runs, a server that is away is no error: it tries again.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkerError {
+    /// The folder of the spool.
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    /// The models.
     #[error(transparent)]
     Vision(#[from] VisionError),
+    /// GStreamer, or the processes that decode.
     #[error("start decoders")]
     Media(#[from] media::MediaError),
+    /// A file that the options name.
     #[error("read {}", file.display())]
     Read {
+        /// Which one.
         file: PathBuf,
+        /// What the system said.
         #[source]
         source: io::Error,
     },
+    /// As it was given.
     #[error("{0:?} is not the address of a server")]
     Address(String),
+    /// A panic, which the log shows.
     #[error("a thread ended unexpectedly")]
     Thread,
 }
 
 impl WorkerError {
+    /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Spool(SpoolError::InUse(_)) => "one worker a home folder: stop the other, or give this one a folder of its own",

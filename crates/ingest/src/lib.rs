@@ -1,7 +1,7 @@
 //! The agency's side of the link: a worker that watches the cameras where they hang and hands in what it saw.
 //!
 //! ```text
-//! Hold ◀─ leases, renewed every few seconds ─▶ server          which cameras are this worker's
+//! LeaseCameras ◀─ leases, renewed every few seconds ─▶ server          which cameras are this worker's
 //!   └▶ pipeline::Watchers (a thread a camera) ─▶ SpoolSink ─▶ pipeline::Spool (disk, bounded) ─▶ Push ─▶ server
 //!                                                                       ▲ acknowledged: stored for good ──┘
 //! ```
@@ -14,9 +14,11 @@
 //! What it refuses: to send anything but sightings with redacted crops. Cameras' addresses and passwords stay in this
 //! machine's files. It links neither a catalogue nor an index, and reads nothing from the server but its leases.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod error;
-mod hold;
 mod kept;
+mod lease_client;
 mod link;
 mod push;
 mod readings;

@@ -15,7 +15,9 @@ pub struct Link {
     pub server: String,
     /// The certificate that the server's own is signed with, PEM.
     pub authority: PathBuf,
+    /// The worker's own certificate, PEM.
     pub certificate: PathBuf,
+    /// Its private key, PEM.
     pub key: PathBuf,
 }
 

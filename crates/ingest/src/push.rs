@@ -126,7 +126,8 @@ impl Pusher {
                         tracing::error!(id, reason, message, "a sighting is refused for good");
                     }
                     self.refused.fetch_add(answer.refused.len() as u64, Ordering::Relaxed);
-                    acknowledged = answer.acknowledged;
+                    // Never more than was sent.
+                    acknowledged = answer.acknowledged.min(next - 1);
                     in_flight = next.saturating_sub(acknowledged + 1).min(in_flight);
                     self.acknowledge(acknowledged).await?;
                 }

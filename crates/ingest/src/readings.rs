@@ -15,7 +15,9 @@ use types::{AgencyId, CameraId, CaptureTime, Sighting};
 /// How a worker does, for those who watch over it.
 #[derive(Debug, Clone)]
 pub struct Readings {
+    /// Those that it watches now, each with its agency.
     pub cameras: BTreeMap<CameraId, (AgencyId, LiveStatus)>,
+    /// How full its queue on disk is.
     pub spool: SpoolState,
     /// When the oldest sighting that waits was seen last.
     pub oldest: Option<CaptureTime>,

@@ -21,8 +21,8 @@ use vision::{ModelStore, Vision, VisionOptions};
 use crate::{
     Link, Reader, WorkerError,
     error::chain,
-    hold::{Holder, Released, Wanted},
     kept::KeptLeases,
+    lease_client::{LeaseClient, Released, Wanted},
     push::Pusher,
     sink::SpoolSink,
 };
@@ -33,6 +33,7 @@ const LOOK: Duration = Duration::from_secs(1);
 /// What a worker goes by.
 #[derive(Debug, Clone)]
 pub struct WorkerOptions {
+    /// Where the server is, and who calls.
     pub link: Link,
     /// The spool's folder; one worker has one.
     pub spool: PathBuf,
@@ -42,11 +43,15 @@ pub struct WorkerOptions {
     pub secrets: CameraSecrets,
     /// Where cameras may be.
     pub networks: Networks,
+    /// Where the model files lie.
     pub models: ModelStore,
+    /// Which models, and how they run.
     pub vision: VisionOptions,
     /// Looks at once.
     pub looks: usize,
+    /// Frames a second that are looked at, of each camera; above 0.
     pub sample_fps: f64,
+    /// When a camera counts as stalled, and when its connection is given up.
     pub patience: Patience,
     /// Cameras at once, at most.
     pub max_cameras: u32,
@@ -78,6 +83,9 @@ impl std::fmt::Debug for Worker {
 
 impl Worker {
     /// Opens the spool, loads the models and begins; the server need not be there yet.
+    ///
+    /// # Errors
+    /// [`WorkerError`]; nothing is running then.
     pub async fn start(options: WorkerOptions) -> Result<Self, WorkerError> {
         tokio::task::spawn_blocking(media::init).await.map_err(|_| WorkerError::Thread)??;
         // Whatever is wrong with them is told now and not only in the log.
@@ -98,7 +106,7 @@ impl Worker {
         let watchers = Arc::new(Watchers::new(Sampling { fps: options.sample_fps, ..Sampling::default() }, options.patience));
         let (released, kept) = (Arc::new(Released::default()), KeptLeases::new(&options.spool));
         let (wanted, wanted_now) = watch::channel(Wanted::new());
-        let holder = Holder {
+        let holder = LeaseClient {
             link: options.link.clone(),
             worker_id: worker_id.clone(),
             secrets: options.secrets,
@@ -164,8 +172,8 @@ impl Worker {
         }
         let _ = tokio::time::timeout_at(deadline, self.holding).await;
         // They are given back: the next start asks for them.
-        self.kept.keep(&proto::v1::HoldResponse::default());
-        let _ = tokio::time::timeout_at(deadline, Holder::give_back(&self.link, &self.worker_id, held)).await;
+        self.kept.keep(&proto::v1::LeaseCamerasResponse::default());
+        let _ = tokio::time::timeout_at(deadline, LeaseClient::give_back(&self.link, &self.worker_id, held)).await;
         self.drain.cancel();
         let mut pushing = self.pushing;
         if tokio::time::timeout_at(deadline, &mut pushing).await.is_err() {

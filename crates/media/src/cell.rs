@@ -37,6 +37,8 @@ use self::{
 pub use count::{Decoders, decoders};
 #[cfg(debug_assertions)]
 pub use faults::decoders_fail;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use reading::fuzzing::decoder_says;
 pub use sandbox::{sandbox_off, sandboxed};
 
 use crate::{Death, Footage, FootageInfo, MediaError, abilities::Found};

@@ -1,6 +1,6 @@
 //! The elements between a source and the reader.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, atomic::Ordering};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -11,6 +11,7 @@ use crate::{
     MediaError, Sampling, allowed,
     element::{broken, element},
     pixels::FORMATS,
+    replayed::Span,
     sampling::Sampler,
     shared::{Shared, WAITING},
 };
@@ -116,6 +117,21 @@ impl Chain {
     /// If only keyframes are wanted, drops what needs other pictures before anything is spent on it.
     fn watch_encoded(&self, pad: &gst::Pad) {
         let (shared, keyframes_only) = (self.shared.clone(), self.sampling.keyframes_only);
+        let watched = shared.clone();
+        pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+            match info.event().map(|event| event.type_()) {
+                Some(gst::EventType::Eos) => {
+                    watched.ending.store(true, Ordering::Relaxed);
+                    if let Some(span) = &watched.span {
+                        span.ends();
+                    }
+                }
+                // After a jump.
+                Some(gst::EventType::Segment) => watched.ending.store(false, Ordering::Relaxed),
+                _ => {}
+            }
+            gst::PadProbeReturn::Ok
+        });
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let Some(buffer) = info.buffer() else { return gst::PadProbeReturn::Ok };
             if !keyframes_only {
@@ -136,7 +152,11 @@ impl Chain {
     /// Drops what the sampling rate does not want, right where it leaves the decoder.
     fn gate(&self, pad: &gst::Pad) {
         let shared = self.shared.clone();
-        let gate = Mutex::new(Gate::new(self.sampling.fps));
+        let mut gate = Gate::new(self.sampling.fps);
+        if let Some(after) = self.shared.span.as_ref().and_then(Span::after) {
+            gate.sampler.wants(after);
+        }
+        let gate = Mutex::new(gate);
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
             let Some(buffer) = info.buffer_mut() else { return gst::PadProbeReturn::Ok };
             Shared::count(&shared.decoded);
@@ -144,6 +164,9 @@ impl Chain {
                 Shared::count(&shared.corrupt);
             }
             let running = buffer.pts().and_then(|pts| timeline(pad, pts, &shared));
+            if shared.span.as_ref().is_some_and(|span| !span.wants(running.map(Into::into))) {
+                return gst::PadProbeReturn::Drop;
+            }
             let mut gate = gate.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(passed) = gate.pass(running, buffer.duration(), &shared) else { return gst::PadProbeReturn::Drop };
             if let Some(pts) = passed.new_running.and_then(|running| position(pad, running, &shared)) {

@@ -35,6 +35,8 @@ use tokio::{
 use types::{StreamScheme, StreamUrl};
 
 pub(crate) use self::fault::DoorFault;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use self::fuzzing::camera_says;
 use self::{
     alive::KeepAlive,
     asking::Asking,
@@ -48,7 +50,10 @@ mod asking;
 mod connections;
 mod datagrams;
 mod fault;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod message;
+pub(crate) mod replay;
 
 /// Lives as long as its reader.
 pub(crate) struct Door {
@@ -216,7 +221,7 @@ impl Behind {
                 _ => return Ended::Closed,
             }
         }
-        let ended = match self.connect(deadline).await {
+        let ended = match connect(&self.camera, deadline).await {
             Ok((camera, at)) => {
                 talk.at = at;
                 talk.carry(&mut gstreamer, camera, asked, deadline).await
@@ -237,41 +242,6 @@ impl Behind {
         Ended::Fault(fault)
     }
 
-    /// To an address that was checked, and to that alone.
-    async fn connect(&self, deadline: Instant) -> Result<(Box<dyn Stream>, IpAddr), Ended> {
-        let url = self.camera.url();
-        let found = addresses(&url.host(), url.port(), deadline).await;
-        let (known, may): (bool, Vec<_>) =
-            (!found.is_empty(), found.into_iter().filter(|a| self.camera.networks.allow(a.ip())).collect());
-        if may.is_empty() {
-            return Err(if known { Ended::Fault(DoorFault::Outside) } else { Ended::Closed });
-        }
-        for (i, address) in may.iter().enumerate() {
-            let now = Instant::now();
-            let left = u32::try_from(may.len() - i).unwrap_or(u32::MAX);
-            let until = now + deadline.saturating_duration_since(now) / left;
-            let Ok(Ok(stream)) = timeout_at(until, TcpStream::connect(address)).await else { continue };
-            let _ = stream.set_nodelay(true);
-            let at = address.ip().to_canonical();
-            if url.scheme() != StreamScheme::Rtsps {
-                return Ok((Box::new(stream), at));
-            }
-            let secured = timeout_at(deadline, secure(&url.host(), stream, self.camera.trust)).await;
-            let secured = secured.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
-            return match secured {
-                Ok(stream) => Ok((Box::new(stream), at)),
-                Err(NoTls::Untrusted(pin)) => Err(Ended::Fault(DoorFault::Untrusted(pin))),
-                Err(NoTls::Another(pin)) => Err(Ended::Fault(DoorFault::OtherCertificate(pin))),
-                Err(NoTls::Failed(error)) => {
-                    // For whoever runs this machine; the camera's owner is told no more than of any other silence.
-                    tracing::warn!(camera = %self.camera, %error, "no TLS with the camera");
-                    Err(Ended::Closed)
-                }
-            };
-        }
-        Err(Ended::Closed)
-    }
-
     /// Whether an address in a redirect is this camera's.
     fn is_own(&self, to: &StreamUrl, at: IpAddr) -> bool {
         let url = self.camera.url();
@@ -279,6 +249,40 @@ impl Behind {
         let same_host = to.host() == url.host() || to.host().parse().is_ok_and(|ip: IpAddr| ip.to_canonical() == at);
         same_host && to.port() == url.port() && tls(to) == tls(url)
     }
+}
+
+/// To an address that was checked, and to that alone.
+async fn connect(camera: &RtspSource, deadline: Instant) -> Result<(Box<dyn Stream>, IpAddr), Ended> {
+    let url = camera.url();
+    let found = addresses(&url.host(), url.port(), deadline).await;
+    let (known, may): (bool, Vec<_>) = (!found.is_empty(), found.into_iter().filter(|a| camera.networks.allow(a.ip())).collect());
+    if may.is_empty() {
+        return Err(if known { Ended::Fault(DoorFault::Outside) } else { Ended::Closed });
+    }
+    for (i, address) in may.iter().enumerate() {
+        let now = Instant::now();
+        let left = u32::try_from(may.len() - i).unwrap_or(u32::MAX);
+        let until = now + deadline.saturating_duration_since(now) / left;
+        let Ok(Ok(stream)) = timeout_at(until, TcpStream::connect(address)).await else { continue };
+        let _ = stream.set_nodelay(true);
+        let at = address.ip().to_canonical();
+        if url.scheme() != StreamScheme::Rtsps {
+            return Ok((Box::new(stream), at));
+        }
+        let secured = timeout_at(deadline, secure(&url.host(), stream, camera.trust)).await;
+        let secured = secured.unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()));
+        return match secured {
+            Ok(stream) => Ok((Box::new(stream), at)),
+            Err(NoTls::Untrusted(pin)) => Err(Ended::Fault(DoorFault::Untrusted(pin))),
+            Err(NoTls::Another(pin)) => Err(Ended::Fault(DoorFault::OtherCertificate(pin))),
+            Err(NoTls::Failed(error)) => {
+                // For whoever runs this machine; the camera's owner is told no more than of any other silence.
+                tracing::warn!(camera = %camera, %error, "no TLS with the camera");
+                Err(Ended::Closed)
+            }
+        };
+    }
+    Err(Ended::Closed)
 }
 
 /// What is said over one connection.
@@ -615,9 +619,10 @@ impl<'a> Talk<'a> {
     /// A description without an address to connect to.
     fn described(&self, body: &[u8]) -> Vec<u8> {
         let mut out = Vec::with_capacity(body.len());
-        for line in body.split_inclusive(|b| *b == b'\n') {
+        // GStreamer takes either end of a line, and skips blanks before it.
+        for line in body.split_inclusive(|b| matches!(b, b'\r' | b'\n')) {
             let text = String::from_utf8_lossy(line);
-            let lower = text.to_ascii_lowercase();
+            let lower = text.trim_start().to_ascii_lowercase();
             // A clock of GStreamer's own, asked at whatever address stands there.
             if lower.starts_with("a=x-gst-clock") {
                 continue;
@@ -709,7 +714,7 @@ mod tests {
             ("RTP-Info", "url=rtsp://10.0.0.1/a;seq=1,url=rtsp://10.0.0.1/b;seq=2"),
             ("Transport", "RTP/AVP;unicast;client_port=1-2;source=10.0.0.1;Destination=10.0.0.1;server_port=3-4"),
         ];
-        let body = "v=0\r\na=x-gst-clock:GstNetTimeProvider x 10.0.0.1:9 0\r\nA=control:rtsp://10.0.0.1/\r\na=control:t\r\na=control:rtsp://u:p@10.0.0.1:9/x?y\r\n";
+        let body = "v=0\ra=control:rtsp://10.0.0.1/cr\r a=control:rtsp://10.0.0.1/blank\r\na=x-gst-clock:GstNetTimeProvider x 10.0.0.1:9 0\r\nA=control:rtsp://10.0.0.1/\r\na=control:t\r\na=control:rtsp://u:p@10.0.0.1:9/x?y\r\n";
         let mut answer = Message {
             start: "RTSP/1.0 200 OK".into(),
             headers: headers.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
@@ -724,6 +729,7 @@ mod tests {
             "Content-Base: rtsp://127.0.0.1:4000/live/\r\n",
             "RTP-Info: url=rtsp://127.0.0.1:4000/a;seq=1,url=rtsp://127.0.0.1:4000/b;seq=2\r\n",
             "client_port=1-2;server_port=3-4;source=192.0.2.7\r\n",
+            "v=0\ra=control:rtsp://127.0.0.1:4000/cr\r a=control:rtsp://127.0.0.1:4000/blank\r\n",
             "a=control:t\r\na=control:rtsp://127.0.0.1:4000/x?y\r\n",
             &format!("Content-Length: {}\r\n", answer.body.len()),
         ] {

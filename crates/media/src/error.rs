@@ -76,6 +76,11 @@ pub enum MediaError {
          networks in sightline.toml, or the camera needs another address"
     )]
     OutsideNetworks { input: String },
+    #[error(
+        "{input}: the recorder can't be played by ONVIF ({what}); update the recorder, or export its footage as files and add them \
+         with `sightline archive add`"
+    )]
+    NotPlayed { input: String, what: String },
     #[error("{input}: GStreamer failed ({what}); check that its plugins are installed and report this if they are")]
     Internal { input: String, what: String },
     /// The process that decoded it is gone. It had come as far as `at`.

@@ -31,6 +31,9 @@ mod element;
 mod error;
 mod first_picture;
 mod footage_info;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod handle;
 mod init;
 mod installed;
@@ -41,6 +44,8 @@ mod probe;
 mod reader;
 mod recorded;
 mod reordered;
+mod replay;
+mod replayed;
 mod sampling;
 mod shared;
 mod source;
@@ -63,6 +68,7 @@ pub use installed::{Ability, Installed, installed};
 pub use networks::{BadNetwork, Network, Networks};
 pub use probe::{probe, probe_footage};
 pub use recorded::recorded;
+pub use replay::Replay;
 pub use sampling::Sampling;
 pub use shared::ReaderStats;
 pub use source::{Credentials, RtspSource, Source, Transport};

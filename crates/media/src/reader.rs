@@ -2,7 +2,7 @@
 
 use std::{
     fmt, io,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -19,6 +19,7 @@ use crate::{
     element::{broken, element},
     pixels::{self, Pixels},
     reordered,
+    replayed::{Line, Span, feeder},
     shared::Shared,
     verdict::Complaints,
 };
@@ -37,6 +38,8 @@ pub(crate) struct LocalReader {
     delivered: u64,
     /// Of the last picture returned, since the first.
     position: Duration,
+    /// Ticks in a row in which no thread of a file's pipeline ran.
+    lifeless: u32,
     /// How it ended; every later call says the same.
     ended: Option<Result<(), MediaError>>,
 }
@@ -52,6 +55,8 @@ enum Origin {
         /// A picture with a sender report's time has come.
         heard: bool,
     },
+    /// A recording on a recorder.
+    Replay,
 }
 
 /// How a decoder comes to a camera: through the door of its parent, and nowhere else.
@@ -89,7 +94,10 @@ const TICK: Duration = Duration::from_millis(20);
 /// How long the first picture of a file, or the first after a jump in it, may take.
 const JUMP: Duration = Duration::from_secs(30);
 /// Quiet ticks before a file's pipeline is asked whether it lives.
-const LIFELESS: u32 = 10;
+const QUIET: u32 = 10;
+/// Ticks in a row in which nothing lives. On a busy machine one thread of a pipeline may have ended a while before the next
+/// one starts.
+const LIFELESS: u32 = 75;
 
 impl LocalReader {
     /// Starts reading a file: from its beginning, or so that the first picture returned is the first at or after `from`. Times are
@@ -165,6 +173,7 @@ impl LocalReader {
                 let (chain, weak) = (Arc::new(chain), pipeline.downgrade());
                 source.connect_pad_added(move |_, pad| {
                     let Some(pipeline) = weak.upgrade() else { return };
+                    reordered::watch(pad);
                     if let Err(error) = parse_rtp(&pipeline, pad, &chain) {
                         chain.fail(&error);
                     }
@@ -177,6 +186,28 @@ impl LocalReader {
         Ok(reader)
     }
 
+    /// Starts to read what a recorder plays; its packets come with their times.
+    pub(crate) fn open_replay(line: &Line, sampling: Sampling) -> Result<Self, MediaError> {
+        load()?;
+        let source = element("appsrc")?;
+        let shared = Shared::of_span(line.span());
+        let mut reader = Self::with(
+            "recorder".to_owned(),
+            Origin::Replay,
+            shared,
+            |pipeline, chain| {
+                pipeline.add(&source).map_err(broken)?;
+                let pad = source.static_pad("src").ok_or_else(|| broken("no source pad"))?;
+                parse_rtp(pipeline, &pad, &Arc::new(chain))
+            },
+            sampling,
+        )?;
+        let source = source.downcast().map_err(|_| broken("appsrc is no appsrc"))?;
+        feeder::feed(line, source, &reader.shared)?;
+        reader.start()?;
+        Ok(reader)
+    }
+
     fn new(
         input: String,
         origin: Origin,
@@ -184,9 +215,19 @@ impl LocalReader {
         source: impl FnOnce(&gst::Pipeline, Chain) -> Result<(), MediaError>,
         sampling: Sampling,
     ) -> Result<Self, MediaError> {
+        Self::with(input, origin, Shared::new(from_inside), source, sampling)
+    }
+
+    fn with(
+        input: String,
+        origin: Origin,
+        shared: Shared,
+        source: impl FnOnce(&gst::Pipeline, Chain) -> Result<(), MediaError>,
+        sampling: Sampling,
+    ) -> Result<Self, MediaError> {
         let pipeline = gst::Pipeline::new();
         let bus = pipeline.bus().ok_or_else(|| broken("a pipeline without a bus"))?;
-        let shared = Arc::new(Shared::new(from_inside));
+        let shared = Arc::new(shared);
         let live = matches!(origin, Origin::Camera { .. });
         let (chain, sink) = Chain::new(&pipeline, &shared, sampling, live)?;
         // From here on a failure must tear down what was made: the reader's drop does.
@@ -200,6 +241,7 @@ impl LocalReader {
             origin,
             delivered: 0,
             position: Duration::ZERO,
+            lifeless: 0,
             ended: None,
         };
         source(&reader.pipeline, chain)?;
@@ -226,6 +268,10 @@ impl LocalReader {
             if let Some(ended) = &self.ended {
                 return ended.clone().map(|()| None);
             }
+            if self.shared.span.as_ref().is_some_and(Span::is_nothing) {
+                self.ended = Some(self.end());
+                continue;
+            }
             let left = deadline.saturating_duration_since(Instant::now());
             if let Some(sample) = pulled.take().or_else(|| self.sink.try_pull_sample(clock_time(left.min(TICK)))) {
                 match self.picture(&sample) {
@@ -246,7 +292,7 @@ impl LocalReader {
                 }
             } else if self.sink.is_eos() {
                 self.ended = Some(self.end());
-            } else if quiet > LIFELESS && !self.alive() {
+            } else if quiet > QUIET && self.is_lifeless() {
                 // What the last thread brought, it may have brought since we looked.
                 match self.sink.try_pull_sample(gst::ClockTime::ZERO) {
                     Some(sample) => pulled = Some(sample),
@@ -259,11 +305,18 @@ impl LocalReader {
         }
     }
 
+    /// Whether no thread of a file's pipeline has run for a while, so that nothing will ever come. A demuxer's thread counts as
+    /// ended while it brings the file's end to a decoder, which may be slow to give its last pictures.
+    fn is_lifeless(&mut self) -> bool {
+        self.lifeless = if self.alive() || self.shared.ending.load(Ordering::Relaxed) { 0 } else { self.lifeless + 1 };
+        self.lifeless > LIFELESS
+    }
+
     /// Whether any thread of a file's pipeline still runs. parsebin swallows the error of a demuxer that fails while it is
     /// being plugged in; then nothing will ever come, and nobody says so.
     fn alive(&self) -> bool {
         let elements = self.pipeline.iterate_recurse().into_iter().flatten();
-        let live = matches!(self.origin, Origin::Camera { .. });
+        let live = !matches!(self.origin, Origin::File { .. });
         live || elements.flat_map(|element| element.pads()).any(|pad| pad.task_state() == gst::TaskState::Started)
     }
 
@@ -304,7 +357,7 @@ impl LocalReader {
     /// As announced by the container; `None` for cameras and bare video streams.
     fn duration(&self) -> Option<Duration> {
         match &self.origin {
-            Origin::Camera { .. } | Origin::File { lasts: Lasts::Nobody, .. } => None,
+            Origin::Camera { .. } | Origin::Replay | Origin::File { lasts: Lasts::Nobody, .. } => None,
             Origin::File { lasts: Lasts::Clock(duration), .. } => *duration,
             Origin::File { .. } => self.announced(),
         }
@@ -358,6 +411,10 @@ impl LocalReader {
 
     /// The stream ended without an error: was that all of it?
     fn end(&self) -> Result<(), MediaError> {
+        if let Some(span) = &self.shared.span {
+            let what = "the recorder stopped in the middle".into();
+            return if span.is_cut() { Err(MediaError::Unreachable { input: self.input.clone(), what }) } else { Ok(()) };
+        }
         let Origin::File { completeness, .. } = &self.origin else {
             return if self.shared.first().is_some() { Ok(()) } else { Err(self.verdict()) };
         };
@@ -378,7 +435,7 @@ impl LocalReader {
     fn verdict(&self) -> MediaError {
         let (input, at) = (self.input.clone(), self.shared.reached());
         match &self.origin {
-            Origin::Camera { .. } => self.complaints.about_camera(input, &self.shared),
+            Origin::Camera { .. } | Origin::Replay => self.complaints.about_camera(input, &self.shared),
             Origin::File { completeness: Completeness::Cut(what), .. } => {
                 let of = self.announced().filter(|of| *of > at);
                 MediaError::Truncated { input, at, of, what: what.clone() }
@@ -450,7 +507,39 @@ fn parse_rtp(pipeline: &gst::Pipeline, pad: &gst::Pad, chain: &Arc<Chain>) -> Re
     parse.connect_pad_added(move |_, pad| chain.offer(pad));
     let sink = parse.static_pad("sink").ok_or_else(|| broken("parsebin without a sink"))?;
     parse.sync_state_with_parent().map_err(broken)?;
-    reordered::watch(pad);
     pad.link(&sink).map_err(broken)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the machine is busy, the demuxer's thread has ended long before the decoder has given its last pictures.
+    #[test]
+    fn a_decoder_that_is_slow_to_end_is_waited_for() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../footage/town/hall.mp4");
+        let footage = Footage::open(std::path::Path::new(path)).unwrap();
+        let mut reader = LocalReader::open_footage(&footage, Sampling { fps: 1.0, ..Sampling::default() }, None).unwrap();
+        let mut pictures = 0;
+        let ended = loop {
+            match reader.next(Duration::from_millis(500)) {
+                Ok(Some(_)) if pictures == 0 => {
+                    let pad = reader.decoder_pad().unwrap();
+                    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |_, info| {
+                        if info.event().is_some_and(|event| event.type_() == gst::EventType::Eos) {
+                            std::thread::sleep(TICK * (QUIET + LIFELESS) * 2);
+                        }
+                        gst::PadProbeReturn::Ok
+                    });
+                    pictures += 1;
+                }
+                Ok(Some(_)) => pictures += 1,
+                Err(MediaError::Stalled { .. }) => {}
+                ended => break ended.map(|_| "the end"),
+            }
+        };
+        assert!(matches!(ended, Ok("the end")), "{ended:?}");
+        assert!(pictures > 10, "{pictures}");
+    }
 }

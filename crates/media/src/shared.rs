@@ -4,12 +4,14 @@ use std::{
     collections::VecDeque,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use gstreamer as gst;
+
+use crate::{replay::LEAD, replayed::Span};
 
 /// Frames that may wait for the reader.
 pub(crate) const WAITING: u32 = 4;
@@ -54,6 +56,8 @@ pub(crate) struct Found {
 pub(crate) struct Shared {
     /// Reading begins inside the file: times are the file's own, since jumping starts those of playing anew.
     pub(crate) from_inside: bool,
+    /// Of a recorder: what of its pictures is wanted.
+    pub(crate) span: Option<Span>,
     found: Mutex<Found>,
     pub(crate) decoded: AtomicU64,
     sampled: AtomicU64,
@@ -63,6 +67,8 @@ pub(crate) struct Shared {
     pub(crate) not_key: AtomicU64,
     pub(crate) corrupt: AtomicU64,
     pub(crate) decode_errors: AtomicU64,
+    /// The encoded video's end has come to the decoder, which still has pictures to give.
+    pub(crate) ending: AtomicBool,
     /// Running time of the first decoded frame in nanoseconds plus one; 0 before.
     first: AtomicU64,
     /// How far the encoded video was read, in nanoseconds of running time.
@@ -72,6 +78,13 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(from_inside: bool) -> Self {
         Self { from_inside, ..Self::default() }
+    }
+
+    /// Of a recorder: media time begins where it was asked to, whenever the first picture comes.
+    pub(crate) fn of_span(span: Span) -> Self {
+        let shared = Self { span: Some(span), ..Self::default() };
+        shared.first_or(LEAD);
+        shared
     }
 
     pub(crate) fn found(&self) -> MutexGuard<'_, Found> {

@@ -23,6 +23,8 @@ mod made;
 mod odd;
 #[path = "media/playlist.rs"]
 mod playlist;
+#[path = "media/replay.rs"]
+mod replay;
 #[path = "media/server.rs"]
 mod server;
 #[path = "media/support.rs"]

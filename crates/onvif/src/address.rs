@@ -79,10 +79,12 @@ impl DeviceHost {
         if self.port == usual { self.host.to_string() } else { self.authority() }
     }
 
+    /// 1 to 65535; 80 or 443 where none was given.
     pub fn port(&self) -> u16 {
         self.port
     }
 
+    /// Whether it is asked under TLS.
     pub fn is_tls(&self) -> bool {
         self.tls
     }

@@ -5,6 +5,7 @@ use crate::profile::{Codec, Profile};
 /// What is watched, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
+    /// The token of the profile.
     pub token: String,
     /// For people.
     pub why: String,
@@ -13,12 +14,16 @@ pub struct Choice {
 /// Why none is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoChoice {
+    /// No profile has video.
     #[error("the device has no profile with a video stream")]
     None,
+    /// Every profile has a codec that is not decoded here.
     #[error("none of its profiles has a codec that is decoded here (H.264, H.265, JPEG); set one in the camera")]
     Codec,
+    /// The tokens of its video sources, with commas between.
     #[error("it has several pictures, of sources {0}; it may be an encoder or a recorder: say which with --profile")]
     Several(String),
+    /// The token that was asked for, and those there are.
     #[error("it has no profile {0:?}; it has {1}")]
     NoSuch(String, String),
 }

@@ -22,6 +22,7 @@ pub struct Subnet {
     bits: u32,
 }
 
+/// Why a text is no [`Subnet`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("that is not a subnet such as 192.168.7.0/24, of /20 (4,096 addresses) at most")]
 pub struct BadSubnet;
@@ -62,6 +63,7 @@ pub struct Probing<'a> {
     pub port: u16,
     /// Whether to multicast.
     pub multicast: bool,
+    /// How long answers are waited for.
     pub wait: Duration,
     /// Whether a camera may be at this address: no other is asked.
     pub allowed: &'a (dyn Fn(IpAddr) -> bool + Sync),
@@ -85,7 +87,9 @@ pub struct Found {
     pub address: IpAddr,
     /// What `survey` takes: its own address, with the port it names.
     pub host: String,
+    /// As it says of itself; empty: it does not.
     pub name: String,
+    /// Its model, as it says of itself; empty: it does not.
     pub hardware: String,
     /// Whether a camera may be there.
     pub allowed: bool,
@@ -190,7 +194,7 @@ async fn futures_of(sockets: &[UdpSocket]) -> std::io::Result<usize> {
     .await
 }
 
-fn answer(bytes: &[u8], from: SocketAddr, allowed: &(dyn Fn(IpAddr) -> bool + Sync)) -> Option<Found> {
+pub(crate) fn answer(bytes: &[u8], from: SocketAddr, allowed: &(dyn Fn(IpAddr) -> bool + Sync)) -> Option<Found> {
     let node = xml::read(bytes).ok()?;
     let matched = node.find("ProbeMatch")?;
     let address = from.ip();
@@ -206,7 +210,7 @@ fn answer(bytes: &[u8], from: SocketAddr, allowed: &(dyn Fn(IpAddr) -> bool + Sy
     };
     let host = match ours {
         Some(url) => {
-            let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+            let port = url.port().filter(|port| *port != 0).map_or_else(String::new, |port| format!(":{port}"));
             let scheme = if url.scheme() == "https" { "https://" } else { "" };
             format!("{scheme}{shown}{port}")
         }

@@ -3,41 +3,156 @@
 /// `device` is its host and port. Never holds a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OnvifError {
+    /// It is asked nothing.
     #[error("{device}: its address is in no network that cameras may be in")]
-    Outside { device: String },
+    Outside {
+        /// Host and port.
+        device: String,
+    },
+    /// The name has no address.
     #[error("{device}: no such host")]
-    NoHost { device: String },
+    NoHost {
+        /// Host and port.
+        device: String,
+    },
+    /// No connection, or an answer that is not ONVIF.
     #[error("{device}: nothing answers there as ONVIF does ({what})")]
-    NoAnswer { device: String, what: String },
+    NoAnswer {
+        /// Host and port.
+        device: String,
+        /// What was wrong, in words for people.
+        what: String,
+    },
+    /// The answer was not complete in time.
     #[error("{device}: the answer to {call} did not come within {seconds} s")]
-    Slow { device: String, call: &'static str, seconds: u64 },
+    Slow {
+        /// Host and port.
+        device: String,
+        /// The ONVIF operation.
+        call: &'static str,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// The answer is longer than is read.
     #[error("{device}: the answer to {call} is larger than {limit} bytes")]
-    Large { device: String, call: &'static str, limit: usize },
+    Large {
+        /// Host and port.
+        device: String,
+        /// The ONVIF operation.
+        call: &'static str,
+        /// Bytes.
+        limit: usize,
+    },
+    /// The answer is not the XML that the call has for an answer.
     #[error("{device}: the answer to {call} can't be read: {what}")]
-    NotRead { device: String, call: &'static str, what: String },
+    NotRead {
+        /// Host and port.
+        device: String,
+        /// The ONVIF operation.
+        call: &'static str,
+        /// What was wrong, in words for people.
+        what: String,
+    },
+    /// An HTTP redirect.
     #[error("{device}: it sends us on to another address, which is not followed")]
-    Redirect { device: String },
+    Redirect {
+        /// Host and port.
+        device: String,
+    },
+    /// It answers only with a login and none was given.
     #[error("{device}: it wants a user name and a password")]
-    NoPassword { device: String },
+    NoPassword {
+        /// Host and port.
+        device: String,
+    },
+    /// It knows the time, and refuses the login.
     #[error("{device}: it refuses the user name or password")]
-    Refused { device: String },
+    Refused {
+        /// Host and port.
+        device: String,
+    },
     /// Of a device whose clock nobody knows: what is refused may be the time that was shown with the password.
     #[error("{device}: it refuses the user name, the password, or our clock: it did not say what its own clock is")]
-    RefusedOrClock { device: String },
+    RefusedOrClock {
+        /// Host and port.
+        device: String,
+    },
+    /// The password is not sent.
     #[error("{device}: it wants the password in the clear (Basic without TLS), where everybody on the line can read it")]
-    BasicInClear { device: String },
+    BasicInClear {
+        /// Host and port.
+        device: String,
+    },
+    /// None of the logins that it takes is known here.
     #[error("{device}: it takes a password only by {offered}, which is not known here")]
-    UnknownLogin { device: String, offered: String },
+    UnknownLogin {
+        /// Host and port.
+        device: String,
+        /// The logins that it takes.
+        offered: String,
+    },
+    /// TLS without a pin; nothing but the handshake was sent.
     #[error("{device}: it has a TLS certificate that nobody vouches for whom this machine trusts: SHA-256 {pin}")]
-    Untrusted { device: String, pin: String },
+    Untrusted {
+        /// Host and port.
+        device: String,
+        /// SHA-256 of the certificate, in hexadecimal.
+        pin: String,
+    },
+    /// TLS with a pin; nothing but the handshake was sent.
     #[error("{device}: it has another TLS certificate than the one that is trusted: SHA-256 {pin}")]
-    OtherCertificate { device: String, pin: String },
+    OtherCertificate {
+        /// Host and port.
+        device: String,
+        /// SHA-256 of the certificate, in hexadecimal.
+        pin: String,
+    },
+    /// A SOAP fault.
     #[error("{device}: it refuses {call}: {reason}")]
-    Fault { device: String, call: &'static str, reason: String },
+    Fault {
+        /// Host and port.
+        device: String,
+        /// The ONVIF operation.
+        call: &'static str,
+        /// As the device says it.
+        reason: String,
+    },
+    /// It has neither Media1 nor Media2.
     #[error("{device}: it is a device without video streams")]
-    NoMedia { device: String },
+    NoMedia {
+        /// Host and port.
+        device: String,
+    },
+    /// The answer has no address, or none that is read here.
     #[error("{device}: it names no address for the stream of profile {profile}")]
-    NoStream { device: String, profile: String },
+    NoStream {
+        /// Host and port.
+        device: String,
+        /// The token.
+        profile: String,
+    },
+    /// It has no Profile G.
+    #[error("{device}: it is no recorder that others can search and play (ONVIF Profile G)")]
+    NoRecorder {
+        /// Host and port.
+        device: String,
+    },
+    /// No recording has this token.
+    #[error("{device}: it has no recording {recording:?}")]
+    NoRecording {
+        /// Host and port.
+        device: String,
+        /// The token.
+        recording: String,
+    },
+    /// The answer has no address, or none that is read here.
+    #[error("{device}: it names no address to play the recording {recording:?} from")]
+    NoReplay {
+        /// Host and port.
+        device: String,
+        /// The token.
+        recording: String,
+    },
 }
 
 impl OnvifError {
@@ -60,6 +175,9 @@ impl OnvifError {
             Self::Fault { .. } => "device_fault",
             Self::NoMedia { .. } => "no_media",
             Self::NoStream { .. } => "no_stream",
+            Self::NoRecorder { .. } => "no_recorder",
+            Self::NoRecording { .. } => "no_recording",
+            Self::NoReplay { .. } => "no_replay",
         }
     }
 
@@ -94,6 +212,14 @@ impl OnvifError {
             }
             Self::Fault { .. } => "give its stream by hand with `sightline camera source`, or update the camera".into(),
             Self::NoMedia { .. } => "is it a camera? Give its stream with `sightline camera source` if it has one".into(),
+            Self::NoRecorder { .. } => {
+                "switch ONVIF Profile G (search and replay) on in the recorder, or export its footage as files and add them with `sightline archive add`"
+                    .into()
+            }
+            Self::NoRecording { .. } => "see what it has with `sightline recorder recordings`, and map that".into(),
+            Self::NoReplay { .. } => {
+                "give its ONVIF user the right to play recordings, or export the footage and add it with `sightline archive add`".into()
+            }
             Self::NoStream { .. } => "take another profile with --profile, or give its stream with `sightline camera source`".into(),
         }
     }

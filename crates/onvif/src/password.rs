@@ -5,7 +5,9 @@ use std::fmt;
 /// Printed as dots.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password {
+    /// User of ONVIF, which many cameras keep apart from others.
     pub user: String,
+    /// In the clear, as it was given.
     pub password: String,
 }
 

@@ -24,6 +24,7 @@ use crate::{
 
 /// How a device is asked.
 pub struct Surveying<'a> {
+    /// `None`: it is asked without.
     pub password: Option<&'a Password>,
     /// The TLS certificate that is trusted, whoever made it.
     pub trust: Option<Pin>,
@@ -52,11 +53,16 @@ pub struct Clock {
     pub by_http: bool,
 }
 
+/// What a device says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Information {
+    /// Empty: it does not say.
     pub manufacturer: String,
+    /// Empty: it does not say.
     pub model: String,
+    /// Its version; empty: it does not say.
     pub firmware: String,
+    /// Empty: it does not say.
     pub serial: String,
 }
 
@@ -65,13 +71,17 @@ pub struct Information {
 pub struct Survey {
     /// Host and port.
     pub device: String,
+    /// `None`: it did not say.
     pub clock: Option<Clock>,
     /// What it was shown: "nothing", "digest", "token" or "basic".
     pub login: &'static str,
+    /// `None`: it did not say.
     pub information: Option<Information>,
     /// "Media2" or "Media1".
     pub media: Option<&'static str>,
+    /// In the order in which it names them.
     pub profiles: Vec<Profile>,
+    /// The profile that is watched.
     pub choice: Option<Choice>,
     /// Why no profile is watched, though it has some.
     pub no_choice: Option<NoChoice>,
@@ -107,13 +117,20 @@ pub async fn survey(host: &DeviceHost, how: &Surveying<'_>) -> Survey {
 }
 
 async fn ask(host: &DeviceHost, how: &Surveying<'_>, told: &mut Survey) -> Result<(), OnvifError> {
-    let at = address(host, how).await?;
-    let mut session = Session::new(host.clone(), at, how.trust, how.password);
-    told.clock = clock(&session).await?;
-    session.ahead = told.clock.map(|clock| clock.ahead);
+    let (mut session, clock) = begin(host, how).await?;
+    told.clock = clock;
     let asked = rest(&mut session, how, told).await;
     told.login = session.shown();
     asked
+}
+
+/// A session that knows how far the device's clock is off.
+pub(crate) async fn begin<'a>(host: &DeviceHost, how: &'a Surveying<'_>) -> Result<(Session<'a>, Option<Clock>), OnvifError> {
+    let at = address(host, how).await?;
+    let mut session = Session::new(host.clone(), at, how.trust, how.password);
+    let clock = clock(&session).await?;
+    session.ahead = clock.map(|clock| clock.ahead);
+    Ok((session, clock))
 }
 
 /// The one address that everything goes to.
@@ -150,7 +167,7 @@ async fn clock(session: &Session<'_>) -> Result<Option<Clock>, OnvifError> {
     Ok(date.map(|at| reading(at.to_utc(), None, true)))
 }
 
-fn utc(node: &Node) -> Option<DateTime<Utc>> {
+pub(crate) fn utc(node: &Node) -> Option<DateTime<Utc>> {
     let of = |node: &Node| {
         let number = |name: &str| node.value(name)?.parse::<u32>().ok();
         let year = node.value("Year")?.parse().ok()?;
@@ -170,14 +187,8 @@ fn utc(node: &Node) -> Option<DateTime<Utc>> {
 
 async fn rest(session: &mut Session<'_>, how: &Surveying<'_>, told: &mut Survey) -> Result<(), OnvifError> {
     let host = session.host.clone();
-    let information = session.ask(&host, &Call::GetDeviceInformation).await;
-    match information {
-        Ok(node) => told.information = Some(of_device(&node)),
-        // Some know no such call, or want more rights for it than for the streams.
-        Err(OnvifError::Fault { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    let (media2, media1) = services(session).await?;
+    told.information = information(session).await?;
+    let [media2, media1] = services(session, [(MEDIA2, "Media2"), (MEDIA1, "Media")]).await?;
     let mut fault = OnvifError::NoMedia { device: host.authority() };
     // H.265 is named by Media2 alone.
     for (service, is_2) in [(media2, true), (media1, false)] {
@@ -215,8 +226,22 @@ async fn rest(session: &mut Session<'_>, how: &Surveying<'_>, told: &mut Survey)
     Err(fault)
 }
 
-/// Where Media2 and Media1 are, each if it is there.
-async fn services(session: &mut Session<'_>) -> Result<(Option<DeviceHost>, Option<DeviceHost>), OnvifError> {
+/// What it is, if it tells.
+pub(crate) async fn information(session: &mut Session<'_>) -> Result<Option<Information>, OnvifError> {
+    let host = session.host.clone();
+    match session.ask(&host, &Call::GetDeviceInformation).await {
+        Ok(node) => Ok(Some(of_device(&node))),
+        // Some know no such call, or want more rights for it than for the streams.
+        Err(OnvifError::Fault { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Where two services are, each if it is there: by its namespace, or by the name that older devices have for it.
+pub(crate) async fn services(
+    session: &mut Session<'_>,
+    wanted: [(&str, &str); 2],
+) -> Result<[Option<DeviceHost>; 2], OnvifError> {
     let (host, also) = (session.host.clone(), Some(session.at));
     match session.ask(&host, &Call::GetServices).await {
         Ok(node) => {
@@ -226,8 +251,8 @@ async fn services(session: &mut Session<'_>) -> Result<(Option<DeviceHost>, Opti
                 });
                 service.and_then(|service| host.service(service.value("XAddr")?, also))
             };
-            let found = (of(MEDIA2), of(MEDIA1));
-            if found.0.is_some() || found.1.is_some() {
+            let found = wanted.map(|(namespace, _)| of(namespace));
+            if found.iter().any(Option::is_some) {
                 return Ok(found);
             }
         }
@@ -236,14 +261,14 @@ async fn services(session: &mut Session<'_>) -> Result<(Option<DeviceHost>, Opti
     }
     let node = match session.ask(&host, &Call::GetCapabilities).await {
         Ok(node) => node,
-        Err(OnvifError::Fault { .. }) => return Ok((None, None)),
+        Err(OnvifError::Fault { .. }) => return Ok([None, None]),
         Err(error) => return Err(error),
     };
     let of = |name: &str| host.service(node.find(name)?.value("XAddr")?, also);
-    Ok((of("Media2"), of("Media")))
+    Ok(wanted.map(|(_, name)| of(name)))
 }
 
-fn of_device(node: &Node) -> Information {
+pub(crate) fn of_device(node: &Node) -> Information {
     let value = |name: &str| node.value(name).unwrap_or_default().chars().filter(|c| !c.is_control()).take(100).collect();
     Information {
         manufacturer: value("Manufacturer"),
@@ -254,7 +279,7 @@ fn of_device(node: &Node) -> Information {
 }
 
 /// Of both kinds of Media: they differ in names alone.
-fn profiles(node: &Node) -> Vec<Profile> {
+pub(crate) fn profiles(node: &Node) -> Vec<Profile> {
     let profile = |node: &Node| {
         let token = node.attribute("token")?.to_owned();
         let source = ["VideoSource", "VideoSourceConfiguration"].iter().find_map(|name| node.find(name)?.value("SourceToken"));
@@ -277,7 +302,7 @@ fn profiles(node: &Node) -> Vec<Profile> {
 }
 
 /// The address of a stream on the host that was given, whatever host, user or password stand in it.
-fn stream(told: &str, host: &DeviceHost) -> Option<StreamUrl> {
+pub(crate) fn stream(told: &str, host: &DeviceHost) -> Option<StreamUrl> {
     let told = told.split_whitespace().find(|part| part.contains("://"))?;
     // Some escape twice.
     let told = told.replace("&amp;", "&");

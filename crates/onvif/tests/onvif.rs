@@ -11,3 +11,5 @@ mod found;
 mod partners;
 #[path = "onvif/quirks.rs"]
 mod quirks;
+#[path = "onvif/recorders.rs"]
+mod recorders;

@@ -2,22 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use media::{Footage, FootageInfo, FrameReader, MediaError, Sampling};
+use media::{FootageInfo, MediaError, Sampling};
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, FootageDigest, TimeStamp};
 use vision::Vision;
 
 use crate::{
-    part::Part,
+    archived::{Archived, Gaps},
     scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats},
+    segment::Segment,
     sink::{SightingSink, SinkError},
 };
 
 /// A file to index.
 #[derive(Debug, Clone)]
 pub struct FootageTask {
-    /// Opened once: what was hashed is what is decoded.
-    pub footage: Footage,
+    pub footage: Archived,
     pub camera: CameraId,
     pub agency: AgencyId,
     pub digest: FootageDigest,
@@ -63,6 +63,8 @@ pub struct FootageSummary {
     pub progress: FootageProgress,
     /// Why the file ended early, if it did and its readable part was kept.
     pub damage: Option<MediaError>,
+    /// Where a recorder has nothing, by media time.
+    pub gaps: Vec<(Duration, Duration)>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -92,15 +94,15 @@ pub fn run_footage(
     progress: &mut dyn FnMut(FootageProgress),
     cancel: &CancellationToken,
 ) -> Result<FootageSummary, FootageError> {
-    let info = media::probe_footage(&task.footage)?;
-    run_part(task, &Part::WHOLE, &info, vision, sink, progress, cancel)
+    let info = task.footage.info()?;
+    run_segment(task, &Segment::WHOLE, &info, vision, sink, progress, cancel)
 }
 
 /// As [`run_footage`], of one part; progress is of the part alone. The same part of the same footage gives the same sightings
 /// under the same ids, whether or not the others were looked at.
-pub fn run_part(
+pub fn run_segment(
     task: &FootageTask,
-    part: &Part,
+    part: &Segment,
     info: &FootageInfo,
     vision: &mut Vision,
     sink: &mut dyn SightingSink,
@@ -108,14 +110,11 @@ pub fn run_part(
     cancel: &CancellationToken,
 ) -> Result<FootageSummary, FootageError> {
     let began = Instant::now();
-    let sampling = task.sampling.clone();
-    let mut reader = match part.read_from() {
-        Duration::ZERO => FrameReader::open_footage(&task.footage, sampling, task.start)?,
-        from => FrameReader::open_footage_from(&task.footage, sampling, task.start, from)?,
-    };
+    let mut reader = task.footage.open(&task.sampling, task.start, part)?;
+    let mut gaps = Gaps::of(&task.footage, &task.sampling, part);
     let total = part.to.or(info.duration).map(|to| part.done(to));
     let origin = SceneOrigin::Footage { digest: task.digest, start: task.start };
-    let mut scene = Scene::of_part(task.camera.clone(), task.agency.clone(), origin, task.scene.clone(), *part);
+    let mut scene = Scene::of_segment(task.camera.clone(), task.agency.clone(), origin, task.scene.clone(), *part);
     let mut batch = Vec::new();
     let mut handed_on = Instant::now();
     let mut done = Duration::ZERO;
@@ -126,6 +125,7 @@ pub fn run_part(
         match reader.next(STALL) {
             Ok(Some(frame)) if scene.is_over(frame.at) => break None,
             Ok(Some(frame)) => {
+                gaps.saw(frame.at);
                 batch.extend(scene.frame(&frame, vision)?);
                 done = part.done(frame.at.as_duration());
             }
@@ -150,5 +150,5 @@ pub fn run_part(
     }
     let progress_now = FootageProgress { done, total, before: Duration::ZERO, elapsed: began.elapsed(), stats: scene.stats() };
     progress(progress_now);
-    Ok(FootageSummary { progress: progress_now, damage })
+    Ok(FootageSummary { progress: progress_now, damage, gaps: gaps.found() })
 }

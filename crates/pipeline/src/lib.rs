@@ -11,25 +11,30 @@
 //! [`Spool`] keeps, on disk and bounded, what was seen and is not known to be stored yet. This crate knows no catalogue and
 //! no search.
 
-mod attention;
+mod archived;
 mod candidate;
 mod closer;
+mod detection_scheduler;
 mod footage;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod live;
-mod part;
 mod scene;
 mod secrets;
+mod segment;
 mod sink;
 mod spool;
 mod surroundings;
 mod watchers;
 
-pub use attention::{Attention, AttentionOptions, Looks};
-pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage, run_part};
+pub use archived::Archived;
+pub use detection_scheduler::{AttentionOptions, DetectionScheduler, ScanCounts};
+pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage, run_segment};
 pub use live::{FrameCounts, LEFT_ALONE, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};
-pub use part::Part;
 pub use scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats};
 pub use secrets::{CameraSecrets, KeptAddress, SecretError};
+pub use segment::Segment;
 pub use sink::{NewSighting, SightingSink, SinkError};
 pub use spool::{Spool, SpoolError, SpoolState};
-pub use watchers::{Kept, SinkFor, Watch, Watchers};
+pub use watchers::{Blocked, SinkFor, Watch, Watchers};

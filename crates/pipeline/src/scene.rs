@@ -10,9 +10,9 @@ use types::{
 use vision::{Rgb, Tracker, TrackerOptions, Vision, VisionError, carried_by, carried_closely, describe};
 
 use crate::{
-    attention::{Attention, AttentionOptions, Looks},
     candidate::{Around, Candidate, Candidates, Keep, promise, sharpness},
-    part::Part,
+    detection_scheduler::{AttentionOptions, DetectionScheduler, ScanCounts},
+    segment::Segment,
     sink::NewSighting,
     surroundings::{Stances, Surroundings},
 };
@@ -78,7 +78,7 @@ impl SceneOrigin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct SceneStats {
     pub frames: u64,
-    pub looks: Looks,
+    pub scans: ScanCounts,
     pub detections: u64,
     pub sightings: u64,
     /// Crops whose faces could not be erased for sure.
@@ -93,7 +93,7 @@ impl SceneStats {
     pub fn plus(self, other: Self) -> Self {
         Self {
             frames: self.frames + other.frames,
-            looks: self.looks.plus(other.looks),
+            scans: self.scans.plus(other.scans),
             detections: self.detections + other.detections,
             sightings: self.sightings + other.sightings,
             crops_refused: self.crops_refused + other.crops_refused,
@@ -108,8 +108,8 @@ pub struct Scene {
     agency: AgencyId,
     origin: SceneOrigin,
     options: SceneOptions,
-    part: Part,
-    attention: Attention,
+    part: Segment,
+    attention: DetectionScheduler,
     tracker: Tracker,
     open: BTreeMap<TrackId, OpenTrack>,
     surroundings: Surroundings,
@@ -146,12 +146,12 @@ struct OpenTrack {
 
 impl Scene {
     pub fn new(camera: CameraId, agency: AgencyId, origin: SceneOrigin, options: SceneOptions) -> Self {
-        Self::of_part(camera, agency, origin, options, Part::WHOLE)
+        Self::of_segment(camera, agency, origin, options, Segment::WHOLE)
     }
 
     /// Of a part of footage: what other parts own is followed and not told.
-    pub fn of_part(camera: CameraId, agency: AgencyId, origin: SceneOrigin, options: SceneOptions, part: Part) -> Self {
-        let (attention, tracker) = (Attention::new(options.attention.clone()), Tracker::new(options.tracker.clone()));
+    pub fn of_segment(camera: CameraId, agency: AgencyId, origin: SceneOrigin, options: SceneOptions, part: Segment) -> Self {
+        let (attention, tracker) = (DetectionScheduler::new(options.attention.clone()), Tracker::new(options.tracker.clone()));
         Self {
             camera,
             agency,
@@ -181,7 +181,7 @@ impl Scene {
         let detections =
             self.attention.look(frame, &mut vision.detector).map_err(|source| SceneError { frame: frame.number, source })?;
         self.stats.frames += 1;
-        self.stats.looks = self.attention.looks();
+        self.stats.scans = self.attention.scans();
         self.surroundings.look(frame);
         self.stats.detections += detections.len() as u64;
         let step = self.tracker.follow(frame, &detections);

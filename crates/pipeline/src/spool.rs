@@ -128,13 +128,17 @@ impl Spool {
         let mut firsts = Vec::new();
         for entry in fs::read_dir(&folder).map_err(io("list"))? {
             let name = entry.map_err(io("list"))?.file_name();
-            let number = name.to_str().and_then(|n| n.strip_suffix(SUFFIX)?.strip_suffix('.'));
-            firsts.extend(number.and_then(|n| u64::from_str_radix(n, 16).ok()));
+            firsts.extend(name.to_str().and_then(first_of));
         }
         firsts.sort_unstable();
         let mut segments = VecDeque::new();
         for first in &firsts {
             segments.push_back(scan(&folder, *first, firsts.last() == Some(first))?);
+        }
+        // No number is there twice: the later file has it.
+        for i in 1..segments.len() {
+            let begins = segments[i].first - segments[i - 1].first;
+            segments[i - 1].ends.truncate(usize::try_from(begins).unwrap_or(usize::MAX));
         }
         let limit = limit.max(Self::MIN_LIMIT);
         let writer = match segments.back() {
@@ -173,6 +177,9 @@ impl Spool {
             self.rotate(inner)?;
         }
         let (start, mut number) = (inner.last().bytes(), inner.last().next());
+        if number.checked_add(records.len() as u64).is_none() {
+            return Err(SpoolError::Full { bytes: inner.bytes(), limit: self.limit });
+        }
         let (mut bytes, mut ends) = (Vec::with_capacity(size as usize), Vec::with_capacity(records.len()));
         for record in records {
             bytes.extend_from_slice(&(record.len() as u32).to_le_bytes());
@@ -231,7 +238,7 @@ impl Spool {
     /// Everything up to this number is stored elsewhere and needed no more.
     pub fn acknowledge(&self, through: u64) -> Result<(), SpoolError> {
         let mut inner = self.lock();
-        let next = (through + 1).min(inner.last().next());
+        let next = through.saturating_add(1).min(inner.last().next());
         if next <= inner.next_to_send {
             return Ok(());
         }
@@ -313,11 +320,18 @@ fn path(folder: &Path, first: u64) -> PathBuf {
     folder.join(format!("{first:016x}.{SUFFIX}"))
 }
 
-fn checksum(number: u64, record: &[u8]) -> u32 {
+pub(crate) fn checksum(number: u64, record: &[u8]) -> u32 {
     let mut hash = crc32fast::Hasher::new();
     hash.update(&number.to_le_bytes());
     hash.update(record);
     hash.finalize()
+}
+
+/// The number that a segment's name says, if it is one that [`path`] writes; numbers begin with 1.
+fn first_of(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(SUFFIX)?.strip_suffix('.')?;
+    let number = u64::from_str_radix(digits, 16).ok()?;
+    (number > 0 && name == format!("{number:016x}.{SUFFIX}")).then_some(number)
 }
 
 /// A new segment whose name is on disk too.
@@ -353,7 +367,8 @@ fn scan(folder: &Path, first: u64, is_last: bool) -> Result<Segment, SpoolError>
         }
         let mut record = vec![0; size as usize];
         file.read_exact_at(&mut record, start + HEADER).map_err(io("read"))?;
-        if sum != checksum(segment.next(), &record).to_le_bytes() {
+        // No number comes after the last: a record that would need one was never written.
+        if sum != checksum(segment.next(), &record).to_le_bytes() || segment.next() == u64::MAX {
             break;
         }
         segment.ends.push(start + HEADER + size);
@@ -402,6 +417,32 @@ mod tests {
         let spool = Spool::open(dir.path(), Spool::MIN_LIMIT).unwrap();
         spool.append(&[record(10, 5)]).unwrap();
         assert_eq!(numbers(&spool), [10]);
+    }
+
+    #[test]
+    fn files_of_other_names_are_no_segments_and_no_number_overflows() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in [
+            "0000000000000000.spool",
+            "1.spool",
+            "+000000000000001.spool",
+            "00000000000000FF.spool",
+            "00000000000000001.spool",
+            ".spool",
+        ] {
+            std::fs::write(dir.path().join(name), b"not ours").unwrap();
+        }
+        let spool = Spool::open(dir.path(), Spool::MIN_LIMIT).unwrap();
+        spool.append(&[record(1, 10)]).unwrap();
+        assert_eq!(numbers(&spool), [1]);
+        spool.acknowledge(u64::MAX).unwrap();
+        assert_eq!((spool.state().waiting, spool.first()), (0, 2));
+        drop(spool);
+        // A segment after which no number is left takes nothing, and says so.
+        let last = tempfile::tempdir().unwrap();
+        std::fs::write(path(last.path(), u64::MAX), b"").unwrap();
+        let spool = Spool::open(last.path(), Spool::MIN_LIMIT).unwrap();
+        assert!(matches!(spool.append(&[record(1, 10)]), Err(SpoolError::Full { .. })));
     }
 
     #[test]

@@ -24,12 +24,12 @@ pub struct Watch {
     /// How often somebody gave its address: one that is given again is tried at once.
     pub given: u64,
     /// Its owner does not let it be watched: no thread, only a status that says so.
-    pub kept: Option<Kept>,
+    pub kept: Option<Blocked>,
 }
 
 /// By its owner, for now or for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum Blocked {
     Paused,
     Revoked,
 }
@@ -154,7 +154,7 @@ impl Watchers {
         let cancel = CancellationToken::new();
         let mut watched = Watched { watch: watch.clone(), status, cancel, thread: None };
         if let Some(kept) = watch.kept {
-            let event = if kept == Kept::Revoked { CameraEvent::Revoke } else { CameraEvent::Pause };
+            let event = if kept == Blocked::Revoked { CameraEvent::Revoke } else { CameraEvent::Pause };
             watched.status.lock().unwrap_or_else(PoisonError::into_inner).tell(event);
             return Ok(watched);
         }

@@ -16,7 +16,7 @@ use std::{
 
 use media::{FrameReader, Sampling};
 use pipeline::{
-    FootageError, FootageSummary, FootageTask, NewSighting, Part, Scene, SceneOptions, SceneOrigin, run_footage, run_part,
+    FootageError, FootageSummary, FootageTask, NewSighting, Scene, SceneOptions, SceneOrigin, Segment, run_footage, run_segment,
 };
 use tokio_util::sync::CancellationToken;
 use types::{
@@ -43,7 +43,7 @@ fn vision() -> Vision {
 fn task(path: &Path) -> FootageTask {
     let time: CaptureTime = "2026-03-01T23:59:59Z".parse().unwrap();
     FootageTask {
-        footage: media::Footage::open(path).unwrap(),
+        footage: media::Footage::open(path).unwrap().into(),
         camera: CameraId::new("gate").unwrap(),
         agency: AgencyId::new("transit").unwrap(),
         digest: FootageDigest([7; 32]),
@@ -86,11 +86,11 @@ fn two_actors_become_sightings_with_the_same_ids_in_every_run() {
 
 /// Every sighting of the parts of a clip, each looked at on its own.
 fn in_parts(task: &FootageTask, seconds: u64, vision: &mut Vision) -> Vec<NewSighting> {
-    let info = media::probe_footage(&task.footage).unwrap();
+    let info = task.footage.info().unwrap();
     let mut all = Vec::new();
-    for part in Part::cut(&info, Duration::from_secs(seconds)) {
+    for part in Segment::cut(&info, Duration::from_secs(seconds)) {
         let mut sink: Vec<NewSighting> = Vec::new();
-        run_part(task, &part, &info, vision, &mut sink, &mut |_| (), &CancellationToken::new()).unwrap();
+        run_segment(task, &part, &info, vision, &mut sink, &mut |_| (), &CancellationToken::new()).unwrap();
         all.extend(sink);
     }
     all
@@ -102,7 +102,7 @@ fn footage_looked_at_in_parts_shows_every_figure_once() {
     let (mut vision, task) = (vision(), task(&path));
     let (whole, _) = run(&task, &mut vision).unwrap();
     let parts = in_parts(&task, 20, &mut vision);
-    assert_eq!(media::probe(&path).map(|i| Part::cut(&i, Duration::from_secs(20)).len()).unwrap(), 4);
+    assert_eq!(media::probe(&path).map(|i| Segment::cut(&i, Duration::from_secs(20)).len()).unwrap(), 4);
 
     let ids: std::collections::BTreeSet<_> = parts.iter().map(|n| n.sighting.id).collect();
     assert_eq!(ids.len(), parts.len(), "an id is there twice");

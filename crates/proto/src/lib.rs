@@ -7,6 +7,9 @@
 pub mod bounds;
 mod convert;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod time;
 mod vocabulary;
 
@@ -33,7 +36,7 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("gen/sightline.v1.bin");
 mod debug {
     use std::fmt;
 
-    use crate::v1::{Example, ExportChunk, GetCropResponse, Hit, PushRequest, SearchRequest, example::What};
+    use crate::v1::{AddRecorderRequest, Example, ExportChunk, GetCropResponse, Hit, PushRequest, SearchRequest, example::What};
 
     // Crops are redacted, but no picture belongs in a log.
     impl fmt::Debug for Hit {
@@ -58,6 +61,13 @@ mod debug {
                 Some(What::Picture(picture)) => write!(f, "Example(picture of {} bytes)", picture.len()),
                 None => write!(f, "Example()"),
             }
+        }
+    }
+
+    // With a password in it.
+    impl fmt::Debug for AddRecorderRequest {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "AddRecorderRequest({} of {})", self.id, self.agency_id)
         }
     }
 

@@ -43,6 +43,7 @@ impl From<TimeSource> for v1::TimeSource {
             TimeSource::Given => Self::Given,
             TimeSource::SenderReport => Self::SenderReport,
             TimeSource::Received => Self::Received,
+            TimeSource::Recorder => Self::Recorder,
         }
     }
 }
@@ -64,6 +65,7 @@ impl TryFrom<v1::CaptureTime> for TimeStamp {
             Ok(v1::TimeSource::Given) => TimeSource::Given,
             Ok(v1::TimeSource::SenderReport) => TimeSource::SenderReport,
             Ok(v1::TimeSource::Received) => TimeSource::Received,
+            Ok(v1::TimeSource::Recorder) => TimeSource::Recorder,
             _ => return Err(BadMessage::Word { field: "source", kind: "time source", value: t.source }),
         };
         let uncertainty = ClockUncertainty(duration_from("uncertainty", t.uncertainty)?.unwrap_or_default());

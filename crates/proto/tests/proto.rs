@@ -34,6 +34,7 @@ fn generate(into: &Path) {
             "sightline.v1.PushRequest",
             "sightline.v1.SearchRequest",
             "sightline.v1.Example",
+            "sightline.v1.AddRecorderRequest",
         ])
         .compile_fds(descriptors.clone())
         .unwrap();

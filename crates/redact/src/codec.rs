@@ -13,18 +13,30 @@ const QUALITY: u8 = 90;
 /// Larger than any crop that `redact` makes.
 const MAX_SIDE: u32 = 256;
 const MAX_BYTES: usize = 1 << 20;
+/// Erased regions of a crop: far more than figures fit into it. Each is filled anew when a crop is read.
+const MOST_ERASED: usize = 1_000;
 
 /// Why bytes are not a redacted crop.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
+    /// It was not written by [`RedactedCrop::encode`].
     #[error("the picture has no mark of a redacted crop; only pictures written by sightline are read")]
     NoMark,
+    /// Bytes before, between or after the picture that we write.
     #[error("the picture holds more than a redacted crop, or less")]
     More,
+    /// The mark is there and its content is not ours.
     #[error("the mark of the redacted crop is damaged")]
     BadMark,
+    /// Larger than any crop that [`crate::redact()`] makes.
     #[error("the picture is {width}x{height}, larger than any redacted crop")]
-    Size { width: u32, height: u32 },
+    Size {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+    /// The JPEG itself can not be decoded.
     #[error("the picture is damaged")]
     Picture(#[source] image::ImageError),
 }
@@ -42,6 +54,9 @@ impl RedactedCrop {
     }
 
     /// Reads what [`Self::encode`] wrote; a picture without the mark was not redacted here and is refused.
+    ///
+    /// # Errors
+    /// [`DecodeError`] where the bytes are anything but what [`Self::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         decode(bytes)
     }
@@ -58,9 +73,9 @@ fn encode(crop: &RedactedCrop) -> Vec<u8> {
     );
     assert!(written.is_ok() && jpeg.len() > 2, "a crop of {width}x{height} pixels in memory always encodes");
     let rect = |r: &Rect| format!("{},{},{},{}", r.x, r.y, r.width, r.height);
-    let erased: Vec<String> = crop.erased.iter().map(rect).collect();
+    let erased: Vec<String> = crop.erased.iter().take(MOST_ERASED).map(rect).collect();
     let comment = format!("{MARK}\nsubject {}\nerased {}", rect(&crop.subject), erased.join(" "));
-    // A segment is at most 65,533 bytes: some two thousand regions; a crop with more figures than that is not a crop.
+    // A segment is at most 65,533 bytes, and so many regions are never longer.
     let comment = &comment.as_bytes()[..comment.len().min(65_533)];
     let mut out = Vec::with_capacity(jpeg.len() + comment.len() + 4);
     out.extend_from_slice(&jpeg[..2]);
@@ -81,6 +96,9 @@ fn decode(bytes: &[u8]) -> Result<RedactedCrop, DecodeError> {
     let subject = lines.next().and_then(|l| l.strip_prefix("subject ")).and_then(rect).ok_or(DecodeError::BadMark)?;
     let erased = lines.next().and_then(|l| l.strip_prefix("erased")).ok_or(DecodeError::BadMark)?;
     let erased: Vec<Rect> = erased.split_whitespace().map(rect).collect::<Option<_>>().ok_or(DecodeError::BadMark)?;
+    if erased.len() > MOST_ERASED {
+        return Err(DecodeError::BadMark);
+    }
 
     let mut reader = image::ImageReader::with_format(Cursor::new(bytes), image::ImageFormat::Jpeg);
     let (width, height) = reader.into_dimensions().map_err(DecodeError::Picture)?;
@@ -148,4 +166,29 @@ fn rect(text: &str) -> Option<Rect> {
     let mut next = || values.next().flatten();
     let r = Rect::new(next()?, next()?, next()?, next()?);
     (values.next().is_none() && r.width >= 0.0 && r.height >= 0.0).then_some(r)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn crop(erased: usize) -> RedactedCrop {
+        let size = Size { width: 32, height: 64 };
+        let whole = Rect::new(0.0, 0.0, 32.0, 64.0);
+        RedactedCrop { size, rgb: vec![90; 32 * 64 * 3], erased: vec![whole; erased], subject: whole }
+    }
+
+    #[test]
+    fn a_mark_with_more_regions_than_any_crop_has_is_refused_and_none_is_written() {
+        assert_eq!(RedactedCrop::decode(&crop(3).encode()).unwrap().erased().len(), 3);
+        assert_eq!(RedactedCrop::decode(&crop(9_000).encode()).unwrap().erased().len(), MOST_ERASED);
+        // What somebody else wrote: as many as a comment can hold, each to be filled.
+        let ours = crop(0).encode();
+        let length = usize::from(u16::from_be_bytes([ours[4], ours[5]]));
+        let comment = format!("{MARK}\nsubject 0,0,32,64\nerased{}", " 0,0,32,64".repeat(6_000));
+        let length_of = u16::try_from(comment.len() + 2).unwrap().to_be_bytes();
+        let many = [&ours[..4], &length_of, comment.as_bytes(), &ours[4 + length..]].concat();
+        assert!(RedactedCrop::is_ours(&many));
+        assert!(matches!(RedactedCrop::decode(&many), Err(DecodeError::BadMark)));
+    }
 }

@@ -18,6 +18,9 @@ pub struct FaceFinderError(#[source] pub Box<dyn std::error::Error + Send + Sync
 /// their own; an implementation returns boxes and nothing else about a face.
 pub trait FaceFinder {
     /// Faces in the picture; called with the head part of each figure and with the whole crop.
+    ///
+    /// # Errors
+    /// The model did not answer; the crop is then dropped.
     fn find(&mut self, picture: &RawCrop) -> Result<Vec<FoundFace>, FaceFinderError>;
 }
 

@@ -8,10 +8,15 @@
 //! What it refuses to do: to hand out a crop when the face finder failed (it fails closed), to keep a face for later, to
 //! describe or compare faces, and to read a picture that it did not write.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod codec;
 mod crop;
 mod error;
 mod face;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod look;
 mod redact;
 mod regions;

@@ -17,6 +17,7 @@ const OTHER: Size = Size { width: 128, height: 128 };
 /// [`stored_region`]; one that is smaller is looked at as it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subject {
+    /// What the detector takes the subject for.
     pub class: Class,
     /// Of the subject, in pixels of the crop; may reach over its border.
     pub bbox: Rect,
@@ -26,6 +27,9 @@ pub struct Subject {
 
 /// Erases every face found and the head region of every person, then shrinks. Fails closed: an error means that the crop
 /// must not be used, and the raw pixels are gone with it.
+///
+/// # Errors
+/// [`RedactError`]: there is no crop then, and no raw one either.
 #[expect(clippy::needless_pass_by_value, reason = "who has had a crop redacted has the raw one no more")]
 pub fn redact(raw: RawCrop, subject: &Subject, finder: &mut dyn FaceFinder) -> Result<RedactedCrop, RedactError> {
     let view = raw.size();

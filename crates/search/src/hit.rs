@@ -7,6 +7,7 @@ use crate::reach::{ReachQuery, Reached};
 /// What to look for, within a permit.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SearchQuery {
+    /// Words, each of which counts.
     pub description: DescriptionQuery,
     /// "More like these": sightings that the case covers. None is among the hits.
     pub like: Vec<SightingId>,
@@ -14,6 +15,7 @@ pub struct SearchQuery {
     pub unlike: Vec<SightingId>,
     /// As `like`, of pictures, redacted before they were embedded.
     pub like_pictures: Vec<Embedding>,
+    /// As `unlike`, of pictures, redacted before they were embedded.
     pub unlike_pictures: Vec<Embedding>,
     /// Only sightings whose every colour is unknown.
     pub without_colour: bool,
@@ -30,6 +32,7 @@ pub struct SearchQuery {
 /// A possible sighting of what was asked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hit {
+    /// As the catalogue has it, without what the case may not ask.
     pub sighting: Sighting,
     /// What the ranking goes by, 0..1.
     pub score: f32,
@@ -48,14 +51,20 @@ pub struct Hit {
 /// A word of the query that the sighting bears.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Matched {
+    /// What the upper half of the body wears.
     Upper(Described<Colour>),
+    /// What the lower half of the body wears.
     Lower(Described<Colour>),
+    /// What is carried.
     Carrying(Described<Carried>),
+    /// The colour of the bodywork.
     VehicleColour(Described<Colour>),
+    /// The relative height; in missing-person cases alone.
     Stature(Described<Stature>),
 }
 
 impl Matched {
+    /// Which part of the query it answers.
     pub const fn part(&self) -> QueryPart {
         match self {
             Self::Upper(_) => QueryPart::Upper,

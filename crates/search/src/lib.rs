@@ -9,6 +9,8 @@
 //! widen nothing. What the catalogue no longer has is dropped, whatever the index says. Search is exact: it looks as deep
 //! as it takes to be sure that nothing better was left behind, and says so where it could not.
 
+#![warn(missing_docs, clippy::missing_errors_doc)]
+
 mod error;
 pub mod group;
 mod hit;

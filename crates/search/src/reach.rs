@@ -13,7 +13,9 @@ const SEES: f64 = 40.0;
 /// How somebody may have gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Travel {
+    /// Walking or running.
     Foot,
+    /// With any vehicle.
     Vehicle,
 }
 
@@ -30,7 +32,9 @@ impl Travel {
 /// Asks what can be reached from a sighting.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReachQuery {
+    /// A sighting that the case covers.
     pub from: SightingId,
+    /// How the way may be gone.
     pub by: Travel,
     /// Leaves out what can't be reached; what is not known stays in.
     pub only: bool,
@@ -41,6 +45,7 @@ pub struct ReachQuery {
 /// Whether a hit can be reached.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Reached {
+    /// Whether the time is enough for the distance.
     pub reachable: bool,
     /// Between the cameras, in a straight line.
     pub metres: f64,

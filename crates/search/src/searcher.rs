@@ -50,6 +50,7 @@ pub(crate) struct Plan {
 }
 
 impl Searcher {
+    /// Searches this index, and hands out only what this catalogue still has.
     pub fn new(index: Arc<VectorIndex>, catalogue: Catalogue) -> Self {
         Self { index, catalogue }
     }

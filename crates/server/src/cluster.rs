@@ -1,3 +1,3 @@
 //! Servers that share a catalogue: the leases by which one of them does what only one may do.
 
-pub(crate) mod fleet;
+pub(crate) mod membership;

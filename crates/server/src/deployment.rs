@@ -78,6 +78,16 @@ impl Home {
         self.pki().join("log.key")
     }
 
+    /// How each of the log's keys introduced the next; there is no such file while the log has its first key.
+    pub fn log_introductions(&self) -> PathBuf {
+        self.log_key().with_extension("introductions")
+    }
+
+    /// A key of the log's that is about to be introduced.
+    pub(crate) fn next_log_key(&self) -> PathBuf {
+        self.pki().join(pki::LOG_KEY)
+    }
+
     /// The log's checkpoint and tiles: public, and all that checking it takes.
     pub fn log(&self) -> PathBuf {
         self.0.join("log")

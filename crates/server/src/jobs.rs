@@ -15,11 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{AddedJob, Catalogue, CatalogueError, Fence, Job, JobState, NewJob, TakenJob};
+use catalogue::{AddedJob, Catalogue, CatalogueError, FencingToken, Job, JobState, NewJob, TakenJob};
 use pipeline::FootageProgress;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
-use types::{Chain, JobId, ReceiveTime};
+use types::{CaptureTime, Chain, JobId, ReceiveTime};
 
 pub(crate) use ended::JobFailure;
 pub(crate) use settings::JobSettings;
@@ -34,8 +34,9 @@ use crate::{
         clock::Settled,
         problem::{Kind, Problem},
     },
-    cluster::fleet::{Fleet, LEASE, RENEW, turns},
-    indexer::feed::IndexFeed,
+    cluster::membership::{Cluster, LEASE, RENEW, lease_names},
+    indexer::sync::IndexSet,
+    recorders::{Recorders, Recording},
 };
 
 /// Why a job is not added, changed or removed.
@@ -52,15 +53,18 @@ pub(crate) enum JobError {
 pub(crate) struct Live {
     pub(crate) cancel: CancellationToken,
     pub(crate) progress: Option<FootageProgress>,
+    /// Why it waits to be gone on with.
+    pub(crate) waits: Option<JobFailure>,
 }
 
 /// The queue, and what is being worked on.
 pub(crate) struct Jobs {
     catalogue: Catalogue,
-    feed: Arc<IndexFeed>,
-    fleet: Arc<Fleet>,
+    feed: Arc<IndexSet>,
+    cluster: Arc<Cluster>,
     max_queued: u32,
     pub(crate) roots: FootageRoots,
+    pub(crate) recorders: Arc<Recorders>,
     /// For what blocks on files while somebody waits for an answer.
     pub(crate) files: FileWork,
     /// Jobs that this server does not take, and until when: their files are not on this machine, or the store was away.
@@ -77,6 +81,14 @@ pub(crate) struct Jobs {
     adding: tokio::sync::Mutex<()>,
 }
 
+/// What came of looking for a job.
+enum Took {
+    Job(Box<TakenJob>),
+    /// One that this server does not do now; there may be others.
+    Later,
+    Nothing,
+}
+
 const MAX_REMEMBERED: usize = 1000;
 /// How long another server may take to add or remove footage.
 const ADDING: Duration = Duration::from_secs(30);
@@ -84,6 +96,8 @@ const ADDING: Duration = Duration::from_secs(30);
 const FOREVER: Duration = Duration::from_secs(100 * 366 * 86_400);
 /// A file that was not here may be by then.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+/// A recorder that was away may be back by then.
+pub(super) const ASK_AGAIN: Duration = Duration::from_secs(30);
 /// A store that was away may be back by then.
 const TRY_AGAIN: Duration = Duration::from_secs(5);
 
@@ -96,17 +110,19 @@ impl std::fmt::Debug for Jobs {
 impl Jobs {
     pub(crate) fn new(
         catalogue: Catalogue,
-        feed: Arc<IndexFeed>,
-        fleet: Arc<Fleet>,
+        feed: Arc<IndexSet>,
+        cluster: Arc<Cluster>,
         max_queued: u32,
         roots: FootageRoots,
+        recorders: Arc<Recorders>,
     ) -> Self {
         Self {
             catalogue,
             feed,
-            fleet,
+            cluster,
             max_queued,
             roots,
+            recorders,
             files: FileWork::default(),
             later: Mutex::default(),
             live: Mutex::default(),
@@ -123,7 +139,7 @@ impl Jobs {
     /// The same footage of the same camera is there with another start or other settings, or too many jobs wait.
     pub(crate) async fn add(&self, new: &NewJob) -> Result<(Job, bool), JobError> {
         let _one = self.adding.lock().await;
-        let _held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
+        let _held = self.cluster.wait_for_lease(lease_names::FOOTAGE, ADDING).await?;
         let jobs = self.catalogue.jobs_of(&new.camera, &new.footage).await?;
         let kept = |j: &&Job| !matches!(j.state, JobState::Failed(_) | JobState::Cancelled);
         if let Some(other) = jobs.iter().filter(kept).find(|j| j.id != new.id()) {
@@ -134,6 +150,7 @@ impl Jobs {
             let hint = "footage is added once a camera; see `sightline archive list`";
             return Err(Problem::new(Kind::Exists, "footage_exists", message, hint).into());
         }
+        self.check_overlap(new).await?;
         let queued = self.catalogue.job_counts().await?.queued;
         let is_new = !jobs.iter().any(|j| j.id == new.id());
         if is_new && queued >= u64::from(self.max_queued) {
@@ -147,6 +164,23 @@ impl Jobs {
             self.announce();
         }
         Ok((added.job().clone(), matches!(added, AddedJob::Existing(_))))
+    }
+
+    /// Of a recording on a recorder no time is looked at twice.
+    async fn check_overlap(&self, new: &NewJob) -> Result<(), JobError> {
+        let Some(length) = JobSettings::from_text(&new.settings).and_then(|settings| settings.length()) else { return Ok(()) };
+        let end = |start: CaptureTime, length: Duration| start.plus_micros(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
+        for other in self.catalogue.jobs_at(&new.camera, &new.path).await? {
+            let kept = !matches!(other.state, JobState::Failed(_) | JobState::Cancelled) && other.id != new.id();
+            let lasts = JobSettings::from_text(&other.spec.settings).and_then(|settings| settings.length()).unwrap_or_default();
+            let (from, to) = (other.spec.start, end(other.spec.start, lasts));
+            if kept && from < end(new.start, length) && new.start < to {
+                let message = format!("{from} to {to} of this recording is there already as job {}", other.id);
+                let hint = "give times before or after it; see `sightline archive list`";
+                return Err(Problem::new(Kind::Exists, "footage_exists", message, hint).into());
+            }
+        }
+        Ok(())
     }
 
     /// Stops a job; what it had stored is removed, now if it waited, by its worker if it runs.
@@ -185,7 +219,7 @@ impl Jobs {
     /// added again, with another start too.
     pub(crate) async fn remove(&self, job: &Job, now: Settled) -> Result<u64, JobError> {
         let _one = self.adding.lock().await;
-        let held = self.fleet.wait_turn(turns::FOOTAGE, ADDING).await?;
+        let held = self.cluster.wait_for_lease(lease_names::FOOTAGE, ADDING).await?;
         let job = &self.catalogue.job(&job.id).await?;
         if !job.state.is_final() {
             return Err(wrong_state(job, "cancel it first: `sightline archive cancel`"));
@@ -210,7 +244,7 @@ impl Jobs {
     }
 
     /// Takes away what came from a job's footage.
-    async fn discard(&self, job: &Job, fence: &Fence) -> Result<u64, CatalogueError> {
+    async fn discard(&self, job: &Job, fence: &FencingToken) -> Result<u64, CatalogueError> {
         let gone = self.catalogue.discard_footage(&job.spec.camera, job.spec.footage, fence).await?;
         if gone.sightings > 0
             && let Err(error) = self.feed.catch_up().await
@@ -220,21 +254,44 @@ impl Jobs {
         Ok(gone.sightings)
     }
 
-    /// Takes a job that waits, of those whose file is here.
+    /// Takes a job that waits, of those whose file is here and whose recorder may be asked for more.
     async fn take(&self) -> Result<Option<TakenJob>, CatalogueError> {
+        loop {
+            match self.take_one().await? {
+                Took::Job(taken) => return Ok(Some(*taken)),
+                Took::Nothing => return Ok(None),
+                Took::Later => {}
+            }
+        }
+    }
+
+    async fn take_one(&self) -> Result<Took, CatalogueError> {
         let except: Vec<JobId> = {
             let mut later = self.later.lock().unwrap_or_else(PoisonError::into_inner);
             later.retain(|_, until| *until > Instant::now());
             later.keys().cloned().collect()
         };
-        let lasts = if self.fleet.is_shared() { LEASE } else { FOREVER };
-        let Some(taken) = self.catalogue.take_job(self.fleet.id(), lasts, &except).await? else { return Ok(None) };
-        if self.fleet.is_shared() && !taken.job.cancelling && !Path::new(&taken.job.spec.path).exists() {
+        let lasts = if self.cluster.is_shared() { LEASE } else { FOREVER };
+        let Some(taken) = self.catalogue.take_job(self.cluster.id(), lasts, &except).await? else { return Ok(Took::Nothing) };
+        if let Some(Recording { recorder, .. }) = Recording::of_path(&taken.job.spec.path).filter(|_| !taken.job.cancelling) {
+            if self.cluster.is_shared() && !self.recorders.is_here(&recorder) {
+                tracing::info!(job = %taken.job.id, %recorder, "its recorder's password is not on this machine: left to other servers");
+                self.put_back(&taken, LOOK_AGAIN).await?;
+                return Ok(Took::Later);
+            }
+            // As many of its recordings are played as may be at once.
+            if !self.recorders.is_free(&recorder).await? {
+                self.put_back(&taken, TRY_AGAIN).await?;
+                return Ok(Took::Later);
+            }
+            return Ok(Took::Job(Box::new(taken)));
+        }
+        if self.cluster.is_shared() && !taken.job.cancelling && !Path::new(&taken.job.spec.path).exists() {
             tracing::info!(job = %taken.job.id, "its file is not on this machine: left to other servers");
             self.put_back(&taken, LOOK_AGAIN).await?;
-            return Ok(None);
+            return Ok(Took::Later);
         }
-        Ok(Some(taken))
+        Ok(Took::Job(Box::new(taken)))
     }
 
     /// Queues a job again that is ours; this server does not take it for a while.
@@ -248,7 +305,7 @@ impl Jobs {
     pub(crate) async fn renew(&self) -> Result<(), CatalogueError> {
         // Before the renewal: one that is begun meanwhile may not be among those that the renewal names.
         let active = self.active.all();
-        let ours = self.catalogue.renew_jobs(self.fleet.id(), LEASE).await?;
+        let ours = self.catalogue.renew_jobs(self.cluster.id(), LEASE).await?;
         for lost in active.iter().filter(|running| !ours.contains(&running.job.id)) {
             lost.cancel.cancel();
         }
@@ -269,7 +326,7 @@ impl Jobs {
         if live.len() >= MAX_REMEMBERED {
             live.retain(|_, l| !l.cancel.is_cancelled());
         }
-        live.insert(id.clone(), Live { cancel, progress: None });
+        live.insert(id.clone(), Live { cancel, progress: None, waits: None });
         drop(live);
         self.announce();
     }
@@ -285,6 +342,14 @@ impl Jobs {
     fn ended(&self, id: &JobId) {
         if let Some(live) = self.lock().get(id) {
             live.cancel.cancel();
+        }
+        self.announce();
+    }
+
+    /// It is gone on with later; until then this is why.
+    fn waits(&self, id: &JobId, why: JobFailure) {
+        if let Some(live) = self.lock().get_mut(id) {
+            live.waits = Some(why);
         }
         self.announce();
     }
@@ -306,7 +371,7 @@ impl Jobs {
 
 /// Says that this server still works on its jobs; puts down those that are another's by now.
 pub(crate) async fn keep_leases(jobs: Arc<Jobs>, stop: CancellationToken) {
-    if !jobs.fleet.is_shared() {
+    if !jobs.cluster.is_shared() {
         return;
     }
     loop {

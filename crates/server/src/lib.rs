@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! TLS 1.3 + client certificate ─▶ Peer (who) ─▶ services (messages) ─▶ access::Gate (may they? on the record) ─▶ search, catalogue
-//! workers (a thread each, own models) ─▶ pipeline ─▶ catalogue ─▶ IndexFeed ─▶ index
+//! workers (a thread each, own models) ─▶ pipeline ─▶ catalogue ─▶ IndexSet ─▶ index
 //! ```
 //!
 //! What it refuses: a caller without a certificate of the deployment's own authority; any call whose begin is not durably
@@ -25,6 +25,7 @@ mod live;
 mod notify;
 mod query;
 mod record;
+mod recorders;
 mod store;
 mod telemetry;
 
@@ -37,14 +38,18 @@ pub use copies::restore::{Again, RestoreError, RestoreOptions, Restored, restore
 pub use copies::upgrade::{Plan, UpgradeError, Upgraded, plan_upgrade, roll_back, upgrade};
 pub use credentials::error::DeploymentError;
 pub use credentials::grant_keys::GrantKeyError;
-pub use credentials::identities::{IssuedIdentity, NewIdentity, OfflineIdentities, issue, issue_to_service};
-pub use credentials::init::{Deployment, InitOptions};
+pub use credentials::identities::{IssuedIdentity, NewIdentity, OfflineIdentities, issue, issue_by, issue_to_service};
+pub use credentials::init::{AUTHORITY, Deployment, InitOptions};
+pub use credentials::rotate::{
+    NewGrantKey, RotateError, RotatedGrantKey, RotatedLogKey, RotatedServer, drop_old_authority, rotate_authority,
+    rotate_grant_key, rotate_log_key, rotate_server,
+};
 pub use deployment::Home;
 pub use deployment::lock::{HomeLock, LockError, check_mode};
 pub use deployment::pki::PkiError;
 pub use edge::probe::{TurnedAway, turned_away};
 pub use edge::tls::TlsError;
-pub use indexer::feed::FeedError;
+pub use indexer::sync::SyncError;
 pub use janitor::retention::RetentionCounts;
 pub use lifecycle::doctor::{Finding, State, doctor};
 pub use lifecycle::reload::{ReloadError, Reloaded, reload};

@@ -13,16 +13,16 @@ use std::{
 
 use catalogue::{Camera, Catalogue, CatalogueError, Lease};
 use media::{Networks, Sampling};
-use pipeline::{CameraSecrets, Kept, KeptAddress, LiveStatus, Patience, SightingSink, VisionPool, Watch, Watchers};
+use pipeline::{Blocked, CameraSecrets, KeptAddress, LiveStatus, Patience, SightingSink, VisionPool, Watch, Watchers};
 use tokio::{runtime::Handle, sync::Notify};
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, Chain, ReceiveTime};
 use vision::{ModelStore, Vision, VisionError, VisionOptions};
 
-use self::sink::PatientSink;
+use self::sink::RetryingSink;
 use crate::{
-    cluster::fleet::{Fleet, Held, turns},
-    indexer::feed::IndexFeed,
+    cluster::membership::{Cluster, LeaseGuard, lease_names},
+    indexer::sync::IndexSet,
 };
 
 /// How often the catalogue is asked who is to be watched: a pause or a revocation holds within this time.
@@ -39,13 +39,13 @@ pub(crate) type Wire = fn(Statuses) -> Vec<u8>;
 /// The cameras that are watched, and what they do.
 pub(crate) struct LiveCameras {
     catalogue: Catalogue,
-    feed: Arc<IndexFeed>,
+    feed: Arc<IndexSet>,
     models: ModelStore,
     options: VisionOptions,
     secrets: CameraSecrets,
-    fleet: Arc<Fleet>,
+    cluster: Arc<Cluster>,
     /// The leave to watch; of several servers one has it.
-    held: tokio::sync::Mutex<Option<Held>>,
+    held: tokio::sync::Mutex<Option<LeaseGuard>>,
     wire: Wire,
     settings: Mutex<LiveSettings>,
     /// Others than those that the cameras are watched by.
@@ -86,8 +86,8 @@ impl LiveCameras {
     #[expect(clippy::too_many_arguments, reason = "what it takes to watch cameras, once")]
     pub(crate) fn new(
         catalogue: Catalogue,
-        feed: Arc<IndexFeed>,
-        fleet: Arc<Fleet>,
+        feed: Arc<IndexSet>,
+        cluster: Arc<Cluster>,
         models: ModelStore,
         options: VisionOptions,
         secrets: CameraSecrets,
@@ -100,7 +100,7 @@ impl LiveCameras {
             models,
             options,
             secrets,
-            fleet,
+            cluster,
             held: tokio::sync::Mutex::default(),
             watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }, settings.patience),
             given: Mutex::default(),
@@ -165,13 +165,13 @@ impl LiveCameras {
         }
         // Only now another server may watch.
         if let Some(held) = self.held.lock().await.take() {
-            held.leave().await;
+            held.release().await;
         }
     }
 
     async fn reconcile(self: &Arc<Self>) -> Result<(), LiveError> {
         let mut held = self.held.lock().await;
-        if held.as_ref().is_some_and(Held::is_lost) {
+        if held.as_ref().is_some_and(LeaseGuard::is_lost) {
             // Every watcher ends first: what it still tells is refused.
             let this = self.clone();
             let ended =
@@ -180,10 +180,10 @@ impl LiveCameras {
             *held = None;
         }
         if held.is_none() {
-            *held = self.fleet.turn(turns::LIVE).await?;
+            *held = self.cluster.acquire(lease_names::LIVE).await?;
         }
-        let Some(leave) = &*held else { return Ok(()) };
-        let fence = leave.fence();
+        let Some(lease) = &*held else { return Ok(()) };
+        let fence = lease.fence();
         let (cameras, leases) = (self.catalogue.cameras().await?, self.catalogue.last_leases().await?);
         let mut wanted = BTreeMap::new();
         for camera in cameras {
@@ -202,20 +202,20 @@ impl LiveCameras {
             let visions = if wanted.values().any(|w| w.kept.is_none()) { Some(this.load()?) } else { None };
             let sink = |_: &CameraId, _: &Watch, cancel| -> Box<dyn SightingSink + Send> {
                 let (catalogue, feed) = (this.catalogue.clone(), this.feed.clone());
-                Box::new(PatientSink { runtime: runtime.clone(), catalogue, feed, fence: fence.clone(), cancel })
+                Box::new(RetryingSink { runtime: runtime.clone(), catalogue, feed, fence: fence.clone(), cancel })
             };
             this.watchers.apply(&wanted, visions.as_ref(), &sink).map_err(LiveError::Start)
         };
         tokio::task::spawn_blocking(apply).await.map_err(|_| LiveError::Thread)??;
-        if self.fleet.is_shared() {
-            leave.say(&(self.wire)(self.statuses())).await?;
+        if self.cluster.is_shared() {
+            lease.publish_progress(&(self.wire)(self.statuses())).await?;
         }
         Ok(())
     }
 
     /// What the server that watches told the others last, where there are others.
     pub(crate) async fn told(&self) -> Result<Option<Vec<u8>>, CatalogueError> {
-        if self.fleet.is_shared() { self.catalogue.said(turns::LIVE).await } else { Ok(None) }
+        if self.cluster.is_shared() { self.catalogue.read_progress(lease_names::LIVE).await } else { Ok(None) }
     }
 
     fn is_a_workers(&self, lease: Option<&Lease>, now: ReceiveTime) -> bool {
@@ -239,8 +239,8 @@ impl LiveCameras {
         let built =
             built.inspect_err(|reason| tracing::error!(camera = %camera.id, reason, "the camera's address can't be used"));
         let kept = match &camera.policy {
-            policy if policy.revoked => Some(Kept::Revoked),
-            policy if policy.paused => Some(Kept::Paused),
+            policy if policy.revoked => Some(Blocked::Revoked),
+            policy if policy.paused => Some(Blocked::Paused),
             _ => None,
         };
         let given = self.given.lock().unwrap_or_else(PoisonError::into_inner).get(&camera.id).copied().unwrap_or_default();

@@ -30,7 +30,7 @@ use crate::{
         health::Health,
         http::{Post, tell, trusting},
     },
-    cluster::fleet::{Fleet, turns},
+    cluster::membership::{Cluster, lease_names},
     config::NotifyConfig,
     deployment::Home,
     record::log::Log,
@@ -160,7 +160,7 @@ pub(crate) struct Teller {
     pub(crate) hook: Hook,
     pub(crate) catalogue: Catalogue,
     pub(crate) log: Arc<Log>,
-    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) cluster: Arc<Cluster>,
     pub(crate) clock: Clock,
 }
 
@@ -204,7 +204,7 @@ impl Teller {
         if self.untold(1).await?.1.is_empty() {
             return Ok(());
         }
-        let Some(_held) = self.fleet.turn(turns::NOTIFY).await? else { return Ok(()) };
+        let Some(_held) = self.cluster.acquire(lease_names::NOTIFY).await? else { return Ok(()) };
         loop {
             let (mut told, events) = self.untold(PAGE).await?;
             if events.is_empty() {

@@ -13,12 +13,12 @@ use std::{
 };
 
 use catalogue::{AppearanceModel, Catalogue, CatalogueError, IdDifference, UnusableRow, compare_ids};
-use index::Place;
+use index::IndexLocation;
 use types::{Chain, ModelDigest};
 use vision::{Manifest, ModelStore, VisionError};
 
 use crate::{
-    cluster::fleet::{Fleet, turns},
+    cluster::membership::{Cluster, lease_names},
     config::{ApiKeyError, Config},
     copies::upgrade::{self, UpgradeError},
     deployment::{
@@ -27,10 +27,10 @@ use crate::{
         lock::{HomeLock, LockError},
     },
     indexer::{
-        embed_again::EmbedAgain,
-        feed::{FED, FeedError, IndexFeed},
-        feeder::Feeder,
+        leadership::Leadership,
+        reembedder::Reembedder,
         reindex::{self, ModelChange, ModelError},
+        sync::{FED, IndexSet, SyncError},
     },
     record::{
         health as record_health,
@@ -55,7 +55,7 @@ pub enum StoreError {
     #[error(transparent)]
     Log(#[from] LogFault),
     #[error(transparent)]
-    Feed(#[from] FeedError),
+    Feed(#[from] SyncError),
     #[error("a deployment is being moved into this database, and is not whole yet")]
     HalfMoved,
     #[error(transparent)]
@@ -87,7 +87,7 @@ impl StoreError {
             Self::Upgrade(_) => "nothing was changed; `sightline upgrade --check` says more",
             Self::HalfMoved => "finish it first: `sightline migrate`",
             Self::Vision(error) => error.hint().unwrap_or("run `sightline models verify`"),
-            Self::Catalogue(error) | Self::Feed(FeedError::Catalogue(error)) if error.hint().is_some() => {
+            Self::Catalogue(error) | Self::Feed(SyncError::Catalogue(error)) if error.hint().is_some() => {
                 error.hint().unwrap_or_default()
             }
             Self::ApiKey(_) => "write the key into the file that `index.api_key_file` names, readable by the server alone",
@@ -157,9 +157,9 @@ pub struct Rebuilt {
 pub struct Store {
     pub(crate) catalogue: Catalogue,
     pub(crate) log: Arc<Log>,
-    pub(crate) feed: Arc<IndexFeed>,
+    pub(crate) feed: Arc<IndexSet>,
     pub(crate) models: ModelStore,
-    pub(crate) fleet: Arc<Fleet>,
+    pub(crate) cluster: Arc<Cluster>,
     /// Held while sightings are deleted: what is half gone is no finding.
     pub(crate) deleting: tokio::sync::Mutex<()>,
     pub(crate) data: PathBuf,
@@ -185,13 +185,13 @@ impl Store {
             return Err(StoreError::HalfMoved);
         }
         let index_name = config.index_server.as_ref().map(|server| server.name.clone());
-        let fleet = Arc::new(Fleet::join(catalogue.clone(), index_name).await?);
+        let cluster = Arc::new(Cluster::join(catalogue.clone(), index_name).await?);
         // Before anything is changed: on an older copy nothing is.
         let log = Log::open(home, &config.log, catalogue.clone()).await?;
         // What the record says decides, also where somebody changed the rows.
         let differs = record_health::differs(&catalogue).await?;
-        if !fleet.is_shared() {
-            undo_cut_off_jobs(&catalogue, &fleet).await?;
+        if !cluster.is_shared() {
+            undo_cut_off_jobs(&catalogue, &cluster).await?;
             let swept = catalogue.sweep_orphans().await?;
             if swept > 0 {
                 tracing::info!(crops = swept, "crops without a sighting removed");
@@ -203,16 +203,16 @@ impl Store {
         let spec = reindex::spec_of(&models, &chosen.current, &data).await?;
         let learned = reindex::learned(&data, &chosen.current);
         // Only where somebody chose the model by a reindex: a configuration that was changed by mistake embeds nothing.
-        let embed_again =
-            chosen.chosen.then(|| Arc::new(EmbedAgain::new(models.clone(), chosen.current.embedder.clone(), learned)));
+        let reembedder =
+            chosen.chosen.then(|| Arc::new(Reembedder::new(models.clone(), chosen.current.embedder.clone(), learned)));
         let place = match &config.index_server {
-            Some(server) => Place::server(server.settings(home.root())?).map_err(FeedError::from)?,
-            None => Place::folder(&data.join("index")),
+            Some(server) => IndexLocation::server(server.settings(home.root())?).map_err(SyncError::from)?,
+            None => IndexLocation::folder(&data.join("index")),
         };
-        let feed = IndexFeed::open(catalogue.clone(), &place, Feeder::of(&fleet, spec.model), spec, embed_again).await?;
+        let feed = IndexSet::open(catalogue.clone(), &place, Leadership::of(&cluster, spec.model), spec, reembedder).await?;
         let feed = Arc::new(feed);
         let reindex =
-            ModelChange::new(catalogue.clone(), feed.clone(), models.clone(), fleet.clone(), configured, data.clone(), place);
+            ModelChange::new(catalogue.clone(), feed.clone(), models.clone(), cluster.clone(), configured, data.clone(), place);
         reindex.open_side().await?;
         reindex.tidy_models().await?;
         Ok(Self {
@@ -220,7 +220,7 @@ impl Store {
             log: Arc::new(log),
             feed,
             models,
-            fleet,
+            cluster,
             deleting: tokio::sync::Mutex::default(),
             data,
             differs: AtomicBool::new(differs),
@@ -243,23 +243,23 @@ impl Store {
         }
         self.feed.retire().await;
         self.log.publish().await?;
-        self.fleet.leave().await?;
+        self.cluster.leave().await?;
         self.catalogue.close().await;
         Ok(())
     }
 
     /// Makes what the index has taken durable, and lets the other servers know.
-    pub(crate) async fn flush_index(&self) -> Result<(), FeedError> {
+    pub(crate) async fn flush_index(&self) -> Result<(), SyncError> {
         self.feed.flush().await?;
-        self.fleet.set_synced(self.feed.synced());
+        self.cluster.set_synced(self.feed.durable_seq());
         Ok(())
     }
 
     /// Makes the index again, and the one beside it.
-    pub(crate) async fn rebuild_all(&self) -> Result<(), FeedError> {
+    pub(crate) async fn rebuild_all(&self) -> Result<(), SyncError> {
         self.feed.rebuild().await?;
-        if let Some(side) = self.feed.side() {
-            side.rebuild().await?;
+        if let Some(shadow) = self.feed.shadow() {
+            shadow.rebuild().await?;
         }
         Ok(())
     }
@@ -267,7 +267,7 @@ impl Store {
     /// Compares catalogue, crops and index; with `repair`, puts right what can be.
     pub async fn check(&self, repair: bool) -> Result<CheckReport, StoreError> {
         let _turn = self.deleting.lock().await;
-        let held = self.fleet.wait_turn(turns::RETENTION, DELETING).await?;
+        let held = self.cluster.wait_for_lease(lease_names::RETENTION, DELETING).await?;
         let mut findings = self.findings().await?;
         let found = std::mem::take(&mut findings.list);
         self.differs.store(found.iter().any(CheckFinding::is_about_the_record), Ordering::Relaxed);
@@ -310,7 +310,7 @@ impl Store {
             vectors = now;
         }
         // Those that the index has set aside are named as such, and not as missing.
-        let mut aside = self.catalogue.sightings_set_aside(self.feed.main().index().spec().model).await?;
+        let mut aside = self.catalogue.sightings_set_aside(self.feed.active().index().spec().model).await?;
         let named: BTreeSet<_> = report.unusable.iter().chain(aside.iter().map(|a| &a.row)).filter_map(UnusableRow::id).collect();
         difference.missing.retain(|(_, id)| !named.contains(id));
         aside.retain(|a| !report.unusable.iter().any(|row| row.key == a.row.key));
@@ -431,17 +431,17 @@ async fn configured_model(models: &ModelStore, config: &Config, data: &Path) -> 
         }
         Ok(())
     };
-    tokio::task::spawn_blocking(verify).await.map_err(|_| FeedError::Thread)??;
+    tokio::task::spawn_blocking(verify).await.map_err(|_| SyncError::Thread)??;
     let named = reindex::configured(config, ModelDigest([0; 32]));
     let model = reindex::spec_of(models, &named, data).await?.model;
     Ok(AppearanceModel { model, ..named })
 }
 
 /// A job that was running when the process died goes on; one that somebody wanted stopped leaves nothing.
-async fn undo_cut_off_jobs(catalogue: &Catalogue, fleet: &Fleet) -> Result<(), CatalogueError> {
+async fn undo_cut_off_jobs(catalogue: &Catalogue, cluster: &Cluster) -> Result<(), CatalogueError> {
     for job in catalogue.running_jobs().await? {
         if job.cancelling {
-            let held = fleet.wait_turn(turns::FOOTAGE, DELETING).await?;
+            let held = cluster.wait_for_lease(lease_names::FOOTAGE, DELETING).await?;
             catalogue.discard_footage(&job.spec.camera, job.spec.footage, &held.fence()).await?;
         }
         tracing::info!(job = %job.id, cancelled = job.cancelling, "job was cut off");

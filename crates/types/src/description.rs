@@ -5,11 +5,14 @@ use crate::{Carried, Class, Colour, Stature, VehicleKind};
 /// A word with how sure we are of it, 0..1.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Described<T> {
+    /// From the closed vocabulary.
     pub word: T,
+    /// From 0, a guess, to 1.
     pub confidence: f32,
 }
 
 impl<T> Described<T> {
+    /// A word and how sure we are of it, 0..1.
     pub const fn new(word: T, confidence: f32) -> Self {
         Self { word, confidence }
     }
@@ -19,11 +22,17 @@ impl<T> Described<T> {
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Description {
+    /// Colour of what the upper half of the body wears.
     pub upper: Option<Described<Colour>>,
+    /// Colour of what the lower half of the body wears.
     pub lower: Option<Described<Colour>>,
+    /// What the figure carries; each thing once.
     pub carrying: Vec<Described<Carried>>,
+    /// What kind of vehicle it is.
     pub vehicle: Option<Described<VehicleKind>>,
+    /// Colour of the bodywork.
     pub vehicle_colour: Option<Described<Colour>>,
+    /// Height relative to the others in its scene. Shown and searched in missing-person cases alone.
     pub stature: Option<Described<Stature>>,
 }
 
@@ -31,16 +40,23 @@ pub struct Description {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QueryPart {
+    /// [`Description::upper`].
     Upper,
+    /// [`Description::lower`].
     Lower,
+    /// [`Description::carrying`].
     Carrying,
+    /// [`Description::vehicle_colour`].
     VehicleColour,
+    /// [`Description::stature`].
     Stature,
 }
 
 impl QueryPart {
+    /// Every part, in the order in which they are listed to people.
     pub const ALL: [Self; 5] = [Self::Upper, Self::Lower, Self::Carrying, Self::VehicleColour, Self::Stature];
 
+    /// The stable word for programs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Upper => "upper",
@@ -51,6 +67,7 @@ impl QueryPart {
         }
     }
 
+    /// The part with this word, as [`Self::as_str`] writes it.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|p| p.as_str() == word)
     }
@@ -61,10 +78,15 @@ impl QueryPart {
 pub struct DescriptionQuery {
     /// `None` looks at every class.
     pub class: Option<Class>,
+    /// Colour of what the upper half of the body wears.
     pub upper: Option<Colour>,
+    /// Colour of what the lower half of the body wears.
     pub lower: Option<Colour>,
+    /// Things that the figure carries, each asked by itself.
     pub carrying: Vec<Carried>,
+    /// Colour of the bodywork.
     pub vehicle_colour: Option<Colour>,
+    /// Relative height. Refused outside missing-person cases.
     pub stature: Option<Stature>,
 }
 

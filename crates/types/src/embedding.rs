@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ModelDigest(pub [u8; 32]);
 
+/// A text that is not a SHA-256 in hexadecimal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("digest {0:?} is not 64 hexadecimal digits")]
 pub struct ParseDigestError(String);
@@ -49,10 +50,13 @@ pub(crate) fn parse_hex32(text: &str) -> Option<[u8; 32]> {
 /// Why numbers are not an appearance vector.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum EmbeddingError {
+    /// It has no values.
     #[error("the appearance vector is empty")]
     Empty,
+    /// A value is infinite or not a number.
     #[error("the appearance vector has a value that is not finite")]
     NotFinite,
+    /// Its Euclidean length, which is too far from 1.
     #[error("the appearance vector has length {0}, not 1")]
     NotUnit(f32),
 }
@@ -106,6 +110,7 @@ impl Embedding {
         &self.values
     }
 
+    /// The values, without the model that made them.
     pub fn into_values(self) -> Vec<f32> {
         self.values
     }

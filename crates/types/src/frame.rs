@@ -27,12 +27,15 @@ pub struct ColourMatrix {
 /// One plane within the buffer: `stride` bytes from row to row, starting at `offset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Plane {
+    /// Of the first byte of the first row.
     pub offset: usize,
+    /// Bytes from the start of a row to the start of the next; at least a row long.
     pub stride: usize,
 }
 
 /// Bytes that live as long as a frame needs them: a mapped decoder buffer, or a vector in tests.
 pub trait PixelSource: Send + Sync {
+    /// All of them; the same slice for as long as this lives.
     fn bytes(&self) -> &[u8];
 }
 
@@ -42,12 +45,31 @@ impl PixelSource for Vec<u8> {
     }
 }
 
+/// Why bytes are not a frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
+    /// A side is 0 or longer than 16,384 pixels.
     #[error("a frame of {width}x{height} pixels is outside 1x1 to 16384x16384")]
-    Size { width: u32, height: u32 },
+    Size {
+        /// Pixels.
+        width: u32,
+        /// Pixels.
+        height: u32,
+    },
+    /// A plane reaches over the end of the buffer, or its rows overlap.
     #[error("plane {plane} of a {width}x{height} frame needs {needs} bytes, the buffer has {has}")]
-    Short { plane: usize, width: u32, height: u32, needs: usize, has: usize },
+    Short {
+        /// Which one, from 0.
+        plane: usize,
+        /// Of the frame, in pixels.
+        width: u32,
+        /// Of the frame, in pixels.
+        height: u32,
+        /// Bytes up to the end of its last row.
+        needs: usize,
+        /// Bytes of the buffer.
+        has: usize,
+    },
 }
 
 /// A decoded picture and when it was taken. Cloning shares the pixels. Neither serialisable nor printable.
@@ -60,6 +82,7 @@ pub struct Frame {
     planes: [Plane; 3],
     /// Since the first frame of the file or stream session.
     pub at: MediaTime,
+    /// When the light hit the sensor, as well as that is known.
     pub taken: TimeStamp,
     /// Counts the frames that were sampled, from 0.
     pub number: u64,
@@ -83,6 +106,9 @@ impl Frame {
     const MAX_SIDE: u32 = 16_384;
 
     /// Checks that every plane fits the buffer, so that no later access can leave it.
+    ///
+    /// # Errors
+    /// [`FrameError::Size`] where a side is 0 or longer than 16,384 pixels, [`FrameError::Short`] where a plane does not fit the buffer.
     #[expect(clippy::too_many_arguments, reason = "a frame is made in two places, by name is clearer than a builder")]
     pub fn new(
         source: Arc<dyn PixelSource>,
@@ -111,6 +137,9 @@ impl Frame {
     }
 
     /// A tightly packed I420 or grey picture from memory.
+    ///
+    /// # Errors
+    /// [`FrameError`], as [`Self::new`].
     pub fn packed(
         bytes: Vec<u8>,
         size: Size,
@@ -153,14 +182,17 @@ impl Frame {
         }
     }
 
+    /// In pixels.
     pub fn size(&self) -> Size {
         self.size
     }
 
+    /// How the pixels lie in the planes.
     pub fn format(&self) -> PixelFormat {
         self.format
     }
 
+    /// How luma and chroma become colours.
     pub fn matrix(&self) -> ColourMatrix {
         self.matrix
     }
@@ -262,18 +294,22 @@ impl RawCrop {
         (needs > 0 && rgb.len() == needs).then_some(Self { size, origin, rgb })
     }
 
+    /// In pixels.
     pub fn size(&self) -> Size {
         self.size
     }
 
+    /// Column and row of the upper left pixel in its frame.
     pub fn origin(&self) -> (u32, u32) {
         self.origin
     }
 
+    /// Red, green and blue of each pixel, row by row: `width * height * 3` bytes.
     pub fn rgb(&self) -> &[u8] {
         &self.rgb
     }
 
+    /// As [`Self::rgb`], without a copy.
     pub fn into_rgb(self) -> Vec<u8> {
         self.rgb
     }

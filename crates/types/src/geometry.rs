@@ -3,7 +3,9 @@ use std::ops::Range;
 /// Width and height in pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Size {
+    /// Columns.
     pub width: u32,
+    /// Rows.
     pub height: u32,
 }
 
@@ -11,13 +13,18 @@ pub struct Size {
 /// until it is clipped; always finite with `width` and `height` at least 0.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Rect {
+    /// Of the left side.
     pub x: f32,
+    /// Of the upper side.
     pub y: f32,
+    /// At least 0.
     pub width: f32,
+    /// At least 0.
     pub height: f32,
 }
 
 impl Rect {
+    /// From the upper left corner; `width` and `height` must be at least 0, see [`Self::from_corners`].
     pub const fn new(x: f32, y: f32, width: f32, height: f32) -> Self {
         Self { x, y, width, height }
     }
@@ -31,26 +38,32 @@ impl Rect {
         }
     }
 
+    /// The x of the right side.
     pub fn right(&self) -> f32 {
         self.x + self.width
     }
 
+    /// The y of the lower side.
     pub fn bottom(&self) -> f32 {
         self.y + self.height
     }
 
+    /// x and y of the middle.
     pub fn centre(&self) -> (f32, f32) {
         (self.x + self.width / 2.0, self.y + self.height / 2.0)
     }
 
+    /// In square pixels.
     pub fn area(&self) -> f32 {
         self.width * self.height
     }
 
+    /// Whether it has no area.
     pub fn is_empty(&self) -> bool {
         self.width <= 0.0 || self.height <= 0.0
     }
 
+    /// What both have in common; empty where they do not touch.
     #[must_use]
     pub fn intersect(&self, other: &Self) -> Self {
         Self::from_corners(
@@ -61,6 +74,7 @@ impl Rect {
         )
     }
 
+    /// The smallest box around both.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
         Self::from_corners(

@@ -6,10 +6,18 @@ use uuid::Uuid;
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
+    /// A name that is no slug.
     #[error("{kind} id {text:?} is not 1 to 63 of a-z, 0-9, '-' and '_', starting with a letter or digit")]
-    Slug { kind: &'static str, text: String },
+    Slug {
+        /// What it should name, such as "camera".
+        kind: &'static str,
+        /// The text, cut to 80 characters.
+        text: String,
+    },
+    /// The text, cut to 80 characters.
     #[error("sighting id {0:?} is not a UUID")]
     Sighting(String),
+    /// The text, cut to 80 characters.
     #[error("footage digest {0:?} is not 64 hexadecimal digits")]
     Digest(String),
 }
@@ -23,6 +31,10 @@ macro_rules! slug {
         pub struct $name(Arc<str>);
 
         impl $name {
+            /// From 1 to 63 characters of `a-z`, `0-9`, `-` and `_`, of which the first is a letter or a digit.
+            ///
+            /// # Errors
+            /// [`IdError::Slug`] where the text is anything else.
             pub fn new(text: &str) -> Result<Self, IdError> {
                 let bytes = text.as_bytes();
                 let word = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit();
@@ -32,6 +44,7 @@ macro_rules! slug {
                 if fits { Ok(Self(text.into())) } else { Err(IdError::Slug { kind: $kind, text: text.chars().take(80).collect() }) }
             }
 
+            /// As it was given.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -80,6 +93,10 @@ slug!(
     CameraId, "camera"
 );
 slug!(
+    /// A recorder whose recordings are looked at; unique over all agencies.
+    RecorderId, "recorder"
+);
+slug!(
     /// A case: the only thing under which anybody may search.
     CaseId, "case"
 );
@@ -95,6 +112,22 @@ slug!(
 /// SHA-256 of a footage file, so that the same footage added twice is recognised.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FootageDigest(pub [u8; 32]);
+
+impl FootageDigest {
+    /// What one begins with that is of a recording on a recorder and of no file: "onvifrec". Of a file one in 2^64 does.
+    const RECORDING: [u8; 8] = *b"onvifrec";
+
+    /// Of what names a recording and its times, and not of a file: the pictures are nowhere as one.
+    pub fn of_recording(mut sha256: [u8; 32]) -> Self {
+        sha256[..Self::RECORDING.len()].copy_from_slice(&Self::RECORDING);
+        Self(sha256)
+    }
+
+    /// Whether it names a recorder's recording and not the bytes of a file.
+    pub fn is_of_recording(&self) -> bool {
+        self.0.starts_with(&Self::RECORDING)
+    }
+}
 
 impl fmt::Display for FootageDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -6,23 +6,31 @@ use crate::{AgencyId, CameraId, CaptureTime, Class, Day, Description, FootageDig
 /// crop and the appearance vector are kept beside it, under its id.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sighting {
+    /// Derived from where it was seen.
     pub id: SightingId,
+    /// Which camera saw it.
     pub camera: CameraId,
+    /// Which agency pools the camera.
     pub agency: AgencyId,
+    /// What the figure is.
     pub class: Class,
-    /// When the track was first and last seen; `first.time <= last.time`.
+    /// When the track was first seen.
     pub first: TimeStamp,
+    /// When the track was last seen; not before `first`.
     pub last: TimeStamp,
     /// When the stored crop was seen.
     pub best: CaptureTime,
     /// Where in the frame the stored crop was seen.
     pub bbox: Rect,
+    /// Of the frame that `bbox` lies in.
     pub frame: Size,
     /// Of the detection behind the stored crop, 0..1.
     pub score: f32,
     /// Frames in which the detector saw it.
     pub detections: u32,
+    /// What it shows, in words of the vocabulary.
     pub description: Description,
+    /// Whether a live camera or a file showed it.
     pub origin: SightingOrigin,
 }
 
@@ -77,6 +85,8 @@ impl Sighting {
 /// Where a sighting came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SightingOrigin {
+    /// A live camera.
     Live,
+    /// A file with this digest.
     Footage(FootageDigest),
 }

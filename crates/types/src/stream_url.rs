@@ -19,6 +19,7 @@ pub struct StreamUrl {
 /// How a stream is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamScheme {
+    /// Over TCP, without TLS.
     Rtsp,
     /// Over TLS.
     Rtsps,
@@ -109,6 +110,7 @@ impl StreamUrl {
         Ok(Self { scheme, host, port: url.port(), login, path: path.to_owned(), query })
     }
 
+    /// How the stream is asked for.
     pub fn scheme(&self) -> StreamScheme {
         self.scheme
     }

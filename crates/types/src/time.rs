@@ -14,14 +14,24 @@ const DAY_US: i64 = 86_400 * US;
 /// 0001-01-01 and 9999-12-31: what every store and format here can hold.
 const RANGE: std::ops::RangeInclusive<i64> = -62_135_596_800 * US..=253_402_300_799 * US;
 
+/// Why a text or a number is not a time, or two times not a window.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
+    /// The text, cut to 80 characters.
     #[error("{0:?} is not an RFC 3339 time such as 2026-03-01T08:30:00Z")]
     Format(String),
+    /// The text, cut to 80 characters.
     #[error("{0:?} is not a day such as 2026-03-01")]
     Day(String),
+    /// The end is not after the start.
     #[error("the window ends ({to}) before it starts ({from}) or is empty")]
-    Order { from: CaptureTime, to: CaptureTime },
+    Order {
+        /// The start.
+        from: CaptureTime,
+        /// The end.
+        to: CaptureTime,
+    },
+    /// Before the year 1 or after 9999.
     #[error("the time lies outside the years 1 to 9999")]
     Range,
 }
@@ -35,14 +45,19 @@ macro_rules! instant {
 
         impl $name {
             /// Microseconds since 1970-01-01T00:00:00Z, within the years 1 to 9999.
+            ///
+            /// # Errors
+            /// [`TimeError::Range`] outside these years.
             pub fn from_micros(micros: i64) -> Result<Self, TimeError> {
                 RANGE.contains(&micros).then_some(Self(micros)).ok_or(TimeError::Range)
             }
 
+            /// Microseconds since 1970-01-01T00:00:00Z.
             pub const fn as_micros(self) -> i64 {
                 self.0
             }
 
+            /// By this machine's clock.
             pub fn now() -> Self {
                 let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 Self(i64::try_from(since.as_micros()).unwrap_or(i64::MAX).min(*RANGE.end()))
@@ -54,6 +69,7 @@ macro_rules! instant {
                 Self(self.0.saturating_add(micros).clamp(*RANGE.start(), *RANGE.end()))
             }
 
+            /// For calendars and texts.
             pub fn to_datetime(self) -> DateTime<Utc> {
                 DateTime::from_timestamp_micros(self.0).unwrap_or_default()
             }
@@ -106,6 +122,7 @@ instant!(
 );
 
 impl CaptureTime {
+    /// The UTC day that it lies in.
     pub fn day(self) -> Day {
         Day(self.0.div_euclid(DAY_US) as i32)
     }
@@ -116,14 +133,17 @@ impl CaptureTime {
 pub struct MediaTime(Duration);
 
 impl MediaTime {
+    /// `since_start`: since the first frame of the file or stream session.
     pub const fn from_duration(since_start: Duration) -> Self {
         Self(since_start)
     }
 
+    /// Since the first frame of the file or stream session.
     pub const fn as_duration(self) -> Duration {
         self.0
     }
 
+    /// Microseconds since the first frame; at most `i64::MAX`.
     pub fn as_micros(self) -> i64 {
         i64::try_from(self.0.as_micros()).unwrap_or(i64::MAX)
     }
@@ -134,6 +154,7 @@ impl MediaTime {
 pub struct ClockUncertainty(pub Duration);
 
 impl ClockUncertainty {
+    /// Microseconds; at most `i64::MAX`.
     pub fn as_micros(self) -> i64 {
         i64::try_from(self.0.as_micros()).unwrap_or(i64::MAX)
     }
@@ -149,19 +170,25 @@ pub enum TimeSource {
     SenderReport,
     /// Our clock when the frame arrived.
     Received,
+    /// The recorder's clock, as it says of each picture that it plays.
+    Recorder,
 }
 
 impl TimeSource {
-    pub const ALL: [Self; 3] = [Self::Given, Self::SenderReport, Self::Received];
+    /// Every source there is.
+    pub const ALL: [Self; 4] = [Self::Given, Self::SenderReport, Self::Received, Self::Recorder];
 
+    /// The stable word for programs and columns.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Given => "given",
             Self::SenderReport => "sender_report",
             Self::Received => "received",
+            Self::Recorder => "recorder",
         }
     }
 
+    /// The source with this word, as [`Self::as_str`] writes it.
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|s| s.as_str() == word)
     }
@@ -170,8 +197,11 @@ impl TimeSource {
 /// A capture time with how well it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeStamp {
+    /// The most likely time.
     pub time: CaptureTime,
+    /// The true time lies at most this far before or after it.
     pub uncertainty: ClockUncertainty,
+    /// Whose clock it is by.
     pub source: TimeSource,
 }
 
@@ -183,22 +213,30 @@ pub struct TimeWindow {
 }
 
 impl TimeWindow {
+    /// All instants from `from` on and before `to`.
+    ///
+    /// # Errors
+    /// [`TimeError::Order`] where `to` is not after `from`.
     pub fn new(from: CaptureTime, to: CaptureTime) -> Result<Self, TimeError> {
         if from < to { Ok(Self { from, to }) } else { Err(TimeError::Order { from, to }) }
     }
 
+    /// The first instant inside.
     pub const fn from(&self) -> CaptureTime {
         self.from
     }
 
+    /// The first instant after it.
     pub const fn to(&self) -> CaptureTime {
         self.to
     }
 
+    /// From [`Self::from`] to [`Self::to`].
     pub fn duration(&self) -> Duration {
         Duration::from_micros(self.to.0.abs_diff(self.from.0))
     }
 
+    /// Whether the instant lies inside.
     pub fn contains(&self, time: CaptureTime) -> bool {
         self.from <= time && time < self.to
     }
@@ -208,6 +246,7 @@ impl TimeWindow {
         self.from <= other.from && other.to <= self.to
     }
 
+    /// What both have in common; `None`: nothing.
     pub fn intersect(&self, other: &Self) -> Option<Self> {
         Self::new(self.from.max(other.from), self.to.min(other.to)).ok()
     }
@@ -225,6 +264,7 @@ impl TimeWindow {
 pub struct Day(pub i32);
 
 impl Day {
+    /// Midnight at its beginning, UTC; clamped to the years 1 to 9999.
     pub fn start(self) -> CaptureTime {
         CaptureTime((i64::from(self.0) * DAY_US).clamp(*RANGE.start(), *RANGE.end()))
     }

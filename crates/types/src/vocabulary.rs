@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{word:?} is not a {kind}; the words are {words}")]
 pub struct UnknownWord {
+    /// What it should be one of, such as "colour".
     pub kind: &'static str,
+    /// The word, cut to 40 characters.
     pub word: String,
+    /// The words there are, with commas between.
     pub words: String,
 }
 
@@ -19,11 +22,13 @@ macro_rules! words {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
-        pub enum $name { $($(#[$vdoc])* $variant),+ }
+        pub enum $name { $(#[doc = concat!("Written `", $word, "`.")] $(#[$vdoc])* $variant),+ }
 
         impl $name {
+            /// Every word, in the order of [`Self::index`].
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
+            /// As it is written in commands, messages and columns.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word),+ }
             }
@@ -113,6 +118,7 @@ words!(
 );
 
 impl Class {
+    /// Whether it is a person, a vehicle or something carried.
     pub const fn group(self) -> Group {
         match self {
             Self::Person => Group::Person,
@@ -137,10 +143,12 @@ impl Class {
         }
     }
 
+    /// The same as a thing that a person carries, if it is one.
     pub fn carried(self) -> Option<Carried> {
         self.as_str().parse().ok()
     }
 
+    /// The same as a kind of vehicle, if it is one.
     pub fn vehicle(self) -> Option<VehicleKind> {
         self.as_str().parse().ok()
     }

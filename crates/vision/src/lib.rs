@@ -15,6 +15,9 @@ mod detector;
 mod error;
 mod faces;
 mod figure;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod lab;
 mod letterbox;
 mod linear;

@@ -48,6 +48,10 @@ pub enum LogError {
     Receipt(&'static str),
     #[error("the seal is not one: {0}")]
     Seal(&'static str),
+    #[error("a change of the log's key does not hold: {0}")]
+    Introduction(&'static str),
+    #[error("a key of the log {0} that had ended signed it, or one that had not begun")]
+    OutOfTime(String),
     #[error("it is not signed by the log {0}")]
     NotTheLog(String),
     #[error("only {got} of the {want} witnesses that are needed have signed the checkpoint")]

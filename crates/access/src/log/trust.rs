@@ -1,13 +1,16 @@
 use tlog_tiles::{Checkpoint, Hash};
 
-use super::{KeyKind, LogError, MAX_SIZE, Note, NoteKey, NoteSignature, NoteSigner, TreeHead};
+use super::{Introductions, KeyKind, LogError, MAX_SIZE, Note, NoteKey, NoteSignature, NoteSigner, TreeHead};
 
 /// Whom to believe. A log alone could show different trees to different people; witnesses that each saw one tree grow make
 /// that visible.
 #[derive(Debug, Clone)]
 pub struct Trust {
-    /// Its name is the checkpoint's origin.
+    /// A key of the log's, by name the checkpoint's origin: this one, those that it introduced and those that introduced it are
+    /// believed, each for its time.
     pub log: NoteKey,
+    /// What is known of the log's keys besides what a checkpoint says itself.
+    pub known: Introductions,
     pub witnesses: Vec<NoteKey>,
     /// How many of the witnesses must have signed.
     pub quorum: usize,
@@ -17,29 +20,80 @@ pub struct Trust {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checked {
     pub head: TreeHead,
+    /// The key of the log that signed it.
+    pub signed_by: NoteKey,
+    /// The log's keys, as far as the checkpoint and who checks it know them.
+    pub keys: Introductions,
     /// Who saw it, and when in seconds of POSIX.
     pub witnessed: Vec<(String, u64)>,
 }
 
-/// The log's own checkpoint, without witnesses yet.
+/// The checkpoint of a log that has its first key, without witnesses yet.
 pub fn sign_head(signer: &NoteSigner, head: &TreeHead) -> Result<Note, LogError> {
-    let checkpoint = Checkpoint::new(signer.key().name(), head.size, head.hash, "");
+    sign_head_as(signer, &Introductions::NONE, head)
+}
+
+/// The log's own checkpoint, without witnesses yet.
+///
+/// # Errors
+/// [`LogError::OutOfTime`] unless `keys` are none, or end with the signer's.
+pub fn sign_head_as(signer: &NoteSigner, keys: &Introductions, head: &TreeHead) -> Result<Note, LogError> {
+    let log = signer.key();
+    if keys.keys().last().is_some_and(|last| last != log) || !keys.may_sign(log, head) {
+        return Err(LogError::OutOfTime(log.name().to_owned()));
+    }
+    let checkpoint = Checkpoint::new(log.name(), head.size, head.hash, "");
     let checkpoint = checkpoint.map_err(|_| LogError::Checkpoint("the log has no name"))?;
     let text = String::from_utf8(checkpoint.to_bytes()).map_err(|_| LogError::Checkpoint("it is not text"))?;
     let signature = signer.sign(&text, 0);
-    Ok(Note { text, signatures: vec![signature] })
+    let mut note = Note { text, signatures: vec![signature] };
+    keys.put_under(&mut note);
+    Ok(note)
 }
 
 impl Trust {
+    /// A log by one of its keys, without witnesses.
+    pub const fn of(log: NoteKey) -> Self {
+        Self { log, known: Introductions::NONE, witnesses: Vec::new(), quorum: 0 }
+    }
+
+    /// As [`Self::of`]; what is known of its other keys is more than a checkpoint of before a change can say.
+    pub const fn knowing(log: NoteKey, known: Introductions) -> Self {
+        Self { log, known, witnesses: Vec::new(), quorum: 0 }
+    }
+
     /// Reads a checkpoint and holds it against the keys: the log's signature, and a quorum of witnesses.
     pub fn check(&self, note: &Note) -> Result<Checked, LogError> {
-        let head = read_head(&self.log, note)?;
+        let keys = self.known.join(&Introductions::under(note, self.log.name())?)?;
+        let signed_by = self.signer(note, &keys)?;
+        let head = read_head(&signed_by, note)?;
+        if !keys.may_sign(&signed_by, &head) {
+            return Err(LogError::OutOfTime(self.log.name().to_owned()));
+        }
         let witnesses = self.witnesses.iter().filter(|w| w.kind() == KeyKind::Witness && w.bytes() != self.log.bytes());
         let signed = note.verify(witnesses)?;
         if signed.len() < self.quorum {
             return Err(LogError::Quorum { got: signed.len(), want: self.quorum });
         }
-        Ok(Checked { head, witnessed: signed.into_iter().map(|(key, time)| (key.name().to_owned(), time)).collect() })
+        let witnessed = signed.into_iter().map(|(key, time)| (key.name().to_owned(), time)).collect();
+        Ok(Checked { head, signed_by, keys, witnessed })
+    }
+
+    /// The one of the log's keys that signed it.
+    fn signer(&self, note: &Note, keys: &Introductions) -> Result<NoteKey, LogError> {
+        let not = || LogError::NotTheLog(self.log.name().to_owned());
+        if keys.is_empty() {
+            return Ok(self.log.clone());
+        }
+        // A chain that the known key is no link of introduces nobody.
+        if !keys.keys().any(|key| *key == self.log) {
+            return Err(not());
+        }
+        let signed = note.verify(keys.keys())?;
+        match signed[..] {
+            [(key, _)] => Ok(key.clone()),
+            _ => Err(not()),
+        }
     }
 }
 
@@ -85,7 +139,7 @@ pub struct Cosigned {
 }
 
 /// A witness's whole work: signs only what grew out of what it signed last. `last` is [`TreeHead::EMPTY`] for a log it never
-/// saw; `time` in seconds of POSIX.
+/// saw; `log` the key that signed the note; `time` in seconds of POSIX.
 pub fn cosign(
     witness: &NoteSigner,
     log: &NoteKey,

@@ -10,7 +10,7 @@ fn gate() -> Gate<Arc<MemoryLog>> {
 
 async fn search(gate: &Gate<Arc<MemoryLog>>, case: Option<&Case>, asks: &Caller, limit: u32) -> Result<CasePermit, GateError> {
     let request = SearchRequest { limit, ..request() };
-    gate.permit(&grant().case, case, &cameras(), &request, None, asks, now()).await
+    gate.permit(Searching::Once, &grant().case, case, &cameras(), &request, None, asks, now()).await
 }
 
 fn code(result: Result<CasePermit, GateError>) -> Code {

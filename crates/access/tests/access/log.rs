@@ -74,7 +74,7 @@ pub(super) fn witness(n: u8) -> NoteSigner {
 }
 
 pub(super) fn trust(quorum: usize) -> Trust {
-    Trust { log: log_signer().key().clone(), witnesses: vec![witness(2).key().clone(), witness(3).key().clone()], quorum }
+    Trust { witnesses: vec![witness(2).key().clone(), witness(3).key().clone()], quorum, ..Trust::of(log_signer().key().clone()) }
 }
 
 /// A checkpoint that both witnesses saw grow out of nothing.

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use access::{
-    Case, Code, Grant, Policy, Proof, PublicKey, Role, check_open, check_see_marks, check_set_marks, decide, decide_keep_looking,
-    decide_view, may_see_case, sign_grant,
+    AuthoriserKey, Case, Code, Grant, Policy, Proof, PublicKey, Role, check_open, check_see_marks, check_set_marks, decide,
+    decide_keep_looking, decide_view, may_see_case, sign_grant,
 };
 use types::*;
 
@@ -180,9 +180,23 @@ fn authorising_is_refused_to_the_wrong_person_and_changes_nothing() {
     assert_eq!(sign_as(&colleague, &policy(), 30), Err(Code::SameOrganisation));
     assert_eq!(sign_as(&colleague, &Policy { same_organisation: true, ..policy() }, 30), Ok(()));
     assert_eq!(sign_as(&authoriser(), &policy(), 72), Err(Code::Expired));
-    let known = Policy { authoriser_keys: Some(vec![PublicKey::from(&key(&second()))]), ..policy() };
+    let known = Policy { authoriser_keys: Some(vec![AuthoriserKey::from(PublicKey::from(&key(&second())))]), ..policy() };
     assert_eq!(sign_as(&authoriser(), &known, 30), Err(Code::BadSignature));
     assert_eq!(sign_as(&second(), &known, 30), Ok(()));
+    // It counts from one time on, and until another.
+    let of = AuthoriserKey { from: Some(at(28)), until: Some(at(40)), ..AuthoriserKey::from(PublicKey::from(&key(&second()))) };
+    let timed = Policy { authoriser_keys: Some(vec![of]), ..policy() };
+    let outcomes = [27, 28, 39, 40].map(|hour| sign_as(&second(), &timed, hour));
+    assert_eq!(outcomes, [Err(Code::BadSignature), Ok(()), Ok(()), Err(Code::BadSignature)]);
+    // What it signed in its time goes on counting; a grant that was opened after its end does not, whatever a row says.
+    let ended = Policy { authoriser_keys: Some(vec![AuthoriserKey { from: None, until: Some(at(1)), ..of }]), ..policy() };
+    let mut case = Case::requested(grant());
+    let signature = sign_grant(&key(&second()), &case.grant);
+    case.authorise(&timed, &second(), Proof::Key { key: PublicKey::from(&key(&second())), signature }, at(30)).unwrap();
+    let ask = |policy: &Policy, case: &Case| decide(policy, case, &cameras(), &request(), &investigator(), at(47));
+    assert!(ask(&timed, &case).is_ok());
+    case.authorisations[0].at = at(0);
+    assert_eq!(ask(&ended, &case).unwrap_err().code, Code::BadSignature);
 }
 
 #[test]

@@ -2,8 +2,10 @@ use std::borrow::Cow;
 
 use sqlx::{
     SqlSafeStr,
-    migrate::{Migration, MigrationType, Migrator},
+    migrate::{MigrateError, Migration, MigrationType, Migrator},
 };
+
+use crate::CatalogueError;
 
 /// File name and text of each migration, in order; `build.rs` lists the folders.
 pub(super) type Texts = &'static [(&'static str, &'static str)];
@@ -20,6 +22,22 @@ fn migration(name: &str, text: &'static str) -> Option<Migration> {
     let (version, what) = name.strip_suffix(".sql")?.split_once('_')?;
     let what = Cow::Owned(what.replace('_', " "));
     Some(Migration::new(version.parse().ok()?, what, MigrationType::Simple, text.into_sql_str(), false))
+}
+
+/// What bringing the tables up to date came to.
+pub(super) fn migrated(
+    done: Result<(), MigrateError>,
+    database: &str,
+    failed: impl FnOnce(sqlx::Error) -> CatalogueError,
+) -> Result<(), CatalogueError> {
+    match done {
+        Ok(()) => Ok(()),
+        Err(MigrateError::VersionMissing(_) | MigrateError::VersionTooNew(..)) => {
+            Err(CatalogueError::TooNew { database: database.to_owned() })
+        }
+        Err(MigrateError::Execute(e) | MigrateError::ExecuteMigration(e, _)) => Err(failed(e)),
+        Err(other) => Err(CatalogueError::Database(Box::new(other))),
+    }
 }
 
 #[cfg(test)]

@@ -9,10 +9,11 @@ use sqlx::{
 use types::Day;
 
 use super::{
-    Engine, Kind, Lock, Tx,
-    migrations::{POSTGRES, migrator},
+    Engine, Lock, Tx,
+    migrations::{POSTGRES, migrated, migrator},
+    pools::Kind,
 };
-use crate::{CatalogueError, crop::is_this_machine, open::migrated};
+use crate::{CatalogueError, crop::is_this_machine};
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrator(POSTGRES));
 

@@ -8,10 +8,11 @@ use sqlx::{
 };
 
 use super::{
-    Engine, Kind,
-    migrations::{SQLITE, migrator},
+    Engine, Look,
+    migrations::{SQLITE, migrated, migrator},
+    pools::Kind,
 };
-use crate::{CatalogueError, Look, open::migrated};
+use crate::CatalogueError;
 
 static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| migrator(SQLITE));
 

@@ -57,8 +57,8 @@ async fn write(catalogue: &Catalogue, kind: &str, n: u64, running: &TakenJob) ->
             let state = JobState::Failed(n.to_string());
             drop(catalogue.finish_job(&running.lease, &state).await?);
         }
-        "turn" => drop(catalogue.take_turn("t", "one", LASTS).await?),
-        "time" => drop(catalogue.see_time(ReceiveTime::now()).await?),
+        "turn" => drop(catalogue.acquire_lease("t", "one", LASTS).await?),
+        "time" => drop(catalogue.advance_clock(ReceiveTime::now()).await?),
         other => panic!("{other}"),
     }
     Ok(())

@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
-use catalogue::{CameraLease, Catalogue, CatalogueError, Fence, Lease, LeaseFault, LeaseRequest, SightingRecord};
+use catalogue::{CameraLease, Catalogue, CatalogueError, FencingToken, Lease, LeaseFault, LeaseRequest, SightingRecord};
 use types::{CaptureTime, SightingOrigin};
 
 use crate::support::*;
@@ -23,7 +23,7 @@ fn request(holder: &str, lasts: Duration) -> LeaseRequest {
 
 async fn ask(catalogue: &Catalogue, request: &LeaseRequest) -> Vec<(String, u64)> {
     let told = |lease: Lease| (lease.camera.to_string(), lease.epoch);
-    catalogue.hold_cameras(request).await.unwrap().into_iter().map(told).collect()
+    catalogue.lease_cameras(request).await.unwrap().into_iter().map(told).collect()
 }
 
 async fn hold(catalogue: &Catalogue, holder: &str, lasts: Duration) -> Vec<(String, u64)> {
@@ -55,7 +55,7 @@ fn seen(n: u64, at: CaptureTime) -> SightingRecord {
 }
 
 async fn put_by(catalogue: &Catalogue, record: SightingRecord, lease: &CameraLease) -> Result<(), Option<LeaseFault>> {
-    let fence: Fence = [(record.sighting.id, lease.clone())].into_iter().collect();
+    let fence: FencingToken = [(record.sighting.id, lease.clone())].into_iter().collect();
     match catalogue.put_sightings(&[record], &fence).await {
         Ok(_) => Ok(()),
         Err(CatalogueError::Lease { fault, .. }) => Err(Some(fault)),
@@ -121,7 +121,7 @@ async fn of_many_that_ask_at_once_each_camera_has_one() {
     let mut asking = tokio::task::JoinSet::new();
     for n in 0..12 {
         let catalogue = f.catalogue.clone();
-        asking.spawn(async move { catalogue.hold_cameras(&request(&format!("w{n}"), LONG)).await.unwrap() });
+        asking.spawn(async move { catalogue.lease_cameras(&request(&format!("w{n}"), LONG)).await.unwrap() });
     }
     let all: Vec<_> = asking.join_all().await.into_iter().flatten().map(|lease| (lease.camera, lease.epoch)).collect();
     let once: BTreeSet<_> = all.iter().cloned().collect();
@@ -149,11 +149,11 @@ async fn what_was_seen_after_a_camera_changed_hands_is_refused_where_it_would_be
     // Another camera's leave, and none at all.
     let hall = lease(a, "hall", 1, "a").await;
     assert_eq!(put_by(a, seen(6, before), &hall).await, Err(Some(LeaseFault::NotHeld)));
-    let none: Fence = [].into_iter().collect();
+    let none: FencingToken = [].into_iter().collect();
     let refused = a.put_sightings(&[seen(7, before)], &none).await;
     assert!(matches!(refused, Err(CatalogueError::Lease { fault: LeaseFault::NotHeld, .. })), "{refused:?}");
     // A worker hands in sightings, and takes nothing away.
-    let own: Fence = [(id(1), token)].into_iter().collect();
+    let own: FencingToken = [(id(1), token)].into_iter().collect();
     let refused = a.discard_footage(&camera("gate"), footage(1), &own).await;
     assert!(matches!(refused, Err(CatalogueError::NotOurs { .. })), "{refused:?}");
     assert_eq!(a.sighting_count().await.unwrap(), 3);
@@ -171,7 +171,7 @@ async fn what_is_stored_was_seen_while_its_worker_held_the_camera_whoever_takes_
             let mut stored = Vec::new();
             for n in 0..40 {
                 // Over at once, so that the other takes the cameras with its next word.
-                let leases = catalogue.hold_cameras(&request(&name, OVER)).await.unwrap();
+                let leases = catalogue.lease_cameras(&request(&name, OVER)).await.unwrap();
                 let Some(gate) = leases.into_iter().find(|l| l.camera == camera("gate")) else { continue };
                 let token = lease(&catalogue, "gate", gate.epoch, &name).await;
                 let record = seen(n * 2 + worker as u64, now(&catalogue).await);

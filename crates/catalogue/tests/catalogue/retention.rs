@@ -6,7 +6,7 @@ use access::{Proof,
     Budgets, Caller, Case, CasePermit, Deletion, Gate, Grant, Hold, HoldAct, IdDigest, MemoryLog, Name, Policy, PublicKey, Purpose,
     Role, Scope, SearchRequest, SigningKey, sign_grant,
 };
-use catalogue::{Catalogue, Gone, due};
+use catalogue::{Catalogue, DeletedSighting, due};
 use types::*;
 
 use crate::{CROPS, ENGINE, support::*};
@@ -49,7 +49,7 @@ fn deletion(cutoffs: &[(&str, ReceiveTime)]) -> Deletion {
 }
 
 /// Deletes what there is to delete, and says what it was.
-async fn run(catalogue: &Catalogue, what: &Deletion, holds: &[Hold], at: ReceiveTime) -> (Deletion, Vec<Gone>) {
+async fn run(catalogue: &Catalogue, what: &Deletion, holds: &[Hold], at: ReceiveTime) -> (Deletion, Vec<DeletedSighting>) {
     let fence = leave(catalogue).await;
     let mut run = catalogue.begin_deletion(what, at).await.unwrap();
     let mut all = Vec::new();
@@ -155,8 +155,8 @@ async fn only_what_was_stored_before_its_time_is_due_and_storing_again_makes_not
 #[tokio::test]
 async fn a_clock_that_was_set_back_makes_nothing_old_early() {
     let f = fixture().await;
-    let ahead = f.catalogue.see_time(now(10)).await.unwrap();
-    assert_eq!(f.catalogue.see_time(now(0)).await.unwrap(), ahead, "time does not go back");
+    let ahead = f.catalogue.advance_clock(now(10)).await.unwrap();
+    assert_eq!(f.catalogue.advance_clock(now(0)).await.unwrap(), ahead, "time does not go back");
     // The clock is ten days behind: what is stored now is as old as what was stored ten days later.
     fill_day(&f.catalogue, 2).await;
     assert!(f.catalogue.shares().await.unwrap().iter().all(|s| s.oldest == ahead));
@@ -168,7 +168,7 @@ async fn a_clock_that_was_set_back_makes_nothing_old_early() {
 async fn what_was_stored_in_a_time_that_has_not_come_counts_as_stored_when_somebody_sets_it_right() {
     let f = fixture().await;
     assert_eq!(f.catalogue.last_time().await.unwrap(), None);
-    let ahead = f.catalogue.see_time(now(1000)).await.unwrap();
+    let ahead = f.catalogue.advance_clock(now(1000)).await.unwrap();
     assert_eq!(f.catalogue.last_time().await.unwrap(), Some(ahead));
     fill_day(&f.catalogue, 2).await;
     let right = now(0);
@@ -186,9 +186,9 @@ async fn tombstones_are_forgotten_and_what_is_older_is_told_so() {
     assert_eq!(f.catalogue.forget_tombstones(seq - 1).await.unwrap(), 1);
     assert_eq!(all(&f.catalogue).changes_since(0, 100).await.unwrap().len(), 1);
     assert_eq!(f.catalogue.forget_tombstones(seq).await.unwrap(), 1);
-    assert_eq!(f.catalogue.forgotten().await.unwrap(), seq);
+    assert_eq!(f.catalogue.tombstone_horizon().await.unwrap(), seq);
     f.catalogue.forget_tombstones(seq - 1).await.unwrap();
-    assert_eq!(f.catalogue.forgotten().await.unwrap(), seq, "never back");
+    assert_eq!(f.catalogue.tombstone_horizon().await.unwrap(), seq, "never back");
     assert!(f.catalogue.next_change().await.unwrap() > seq);
     f.catalogue.erase(&[time(START).day()]).await.unwrap();
     if ENGINE == Engine::Sqlite {
@@ -234,7 +234,7 @@ async fn add_case(catalogue: &Catalogue, id: &str) -> Case {
 async fn permit(catalogue: &Catalogue, case: &Case) -> CasePermit {
     let (gate, request) = (Gate::new(Policy::default(), MemoryLog::new()), SearchRequest { limit: 1, ..Default::default() });
     let cameras = catalogue.pooled_cameras().await.unwrap();
-    gate.permit(case.id(), Some(case), &cameras, &request, None, &case.grant.requester, now(0)).await.unwrap()
+    gate.permit(access::Searching::Once, case.id(), Some(case), &cameras, &request, None, &case.grant.requester, now(0)).await.unwrap()
 }
 
 #[tokio::test]

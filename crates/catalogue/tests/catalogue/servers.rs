@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use catalogue::{Catalogue, CatalogueError, Fence, JobLease, JobProgress, JobState, NewJob, ServerPosition};
+use catalogue::{Catalogue, CatalogueError, FencingToken, JobLease, JobProgress, JobState, NewJob, ServerPosition};
 
 use crate::{ENGINE, support::*};
 
@@ -31,7 +31,7 @@ async fn a_job_whose_server_is_not_heard_of_is_anothers_and_the_first_can_write_
     let (a, b) = (&f.catalogue, another(&f).await);
     add_job(a, 1).await;
     let first = take(a, "a", OVER).await.unwrap();
-    let fence = Fence::from(first.clone());
+    let fence = FencingToken::from(first.clone());
     // Nobody else has it yet: that the lease ran out does no harm.
     a.put_sightings(&[record(1, 1, 0)], &fence).await.unwrap();
     let second = take(&b, "b", LONG).await.unwrap();
@@ -99,60 +99,60 @@ async fn of_many_servers_that_take_jobs_at_once_each_job_has_one() {
 async fn a_turn_is_one_servers_until_it_runs_out_and_its_number_says_who_came_later() {
     let f = fixture().await;
     let (a, b) = (&f.catalogue, another(&f).await);
-    let first = a.take_turn("sweep", "a", LONG).await.unwrap().unwrap();
-    assert_eq!(b.take_turn("sweep", "b", LONG).await.unwrap(), None);
-    assert!(a.renew_turn(&first, OVER).await.unwrap());
-    assert!(b.take_turn("watch", "b", LONG).await.unwrap().is_some());
+    let first = a.acquire_lease("sweep", "a", LONG).await.unwrap().unwrap();
+    assert_eq!(b.acquire_lease("sweep", "b", LONG).await.unwrap(), None);
+    assert!(a.renew_lease(&first, OVER).await.unwrap());
+    assert!(b.acquire_lease("watch", "b", LONG).await.unwrap().is_some());
     // Run out, but nobody's: still its own.
-    assert!(a.renew_turn(&first, OVER).await.unwrap());
-    let fence = Fence::from(first.clone());
+    assert!(a.renew_lease(&first, OVER).await.unwrap());
+    let fence = FencingToken::from(first.clone());
     a.put_sightings(&[record(1, 1, 0)], &fence).await.unwrap();
-    let second = b.take_turn("sweep", "b", LONG).await.unwrap().unwrap();
+    let second = b.acquire_lease("sweep", "b", LONG).await.unwrap().unwrap();
     assert_eq!(second.epoch(), first.epoch() + 1);
     assert!(not_ours(a.put_sightings(&[record(2, 2, 0)], &fence).await));
-    assert!(!a.renew_turn(&first, LONG).await.unwrap());
-    a.leave_turn(&first).await.unwrap();
-    assert_eq!(a.take_turn("sweep", "a", LONG).await.unwrap(), None);
-    assert!(b.say(&second, b"busy").await.unwrap());
-    assert!(!a.say(&first, b"mine").await.unwrap());
-    assert_eq!(a.said("sweep").await.unwrap().as_deref(), Some(&b"busy"[..]));
-    b.leave_turn(&second).await.unwrap();
-    assert_eq!(a.said("sweep").await.unwrap(), None);
-    let third = a.take_turn("sweep", "a", LONG).await.unwrap().unwrap();
+    assert!(!a.renew_lease(&first, LONG).await.unwrap());
+    a.release_lease(&first).await.unwrap();
+    assert_eq!(a.acquire_lease("sweep", "a", LONG).await.unwrap(), None);
+    assert!(b.publish_progress(&second, b"busy").await.unwrap());
+    assert!(!a.publish_progress(&first, b"mine").await.unwrap());
+    assert_eq!(a.read_progress("sweep").await.unwrap().as_deref(), Some(&b"busy"[..]));
+    b.release_lease(&second).await.unwrap();
+    assert_eq!(a.read_progress("sweep").await.unwrap(), None);
+    let third = a.acquire_lease("sweep", "a", LONG).await.unwrap().unwrap();
     assert_eq!(third.epoch(), first.epoch() + 2);
     // Taken again by the same, and what comes late of the time before changes nothing.
-    let fourth = a.take_turn("sweep", "a", LONG).await.unwrap().unwrap();
-    a.leave_turn(&third).await.unwrap();
-    assert!(!a.renew_turn(&third, LONG).await.unwrap() && a.renew_turn(&fourth, LONG).await.unwrap());
-    assert_eq!(b.take_turn("sweep", "b", LONG).await.unwrap(), None);
+    let fourth = a.acquire_lease("sweep", "a", LONG).await.unwrap().unwrap();
+    a.release_lease(&third).await.unwrap();
+    assert!(!a.renew_lease(&third, LONG).await.unwrap() && a.renew_lease(&fourth, LONG).await.unwrap());
+    assert_eq!(b.acquire_lease("sweep", "b", LONG).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn tombstones_and_purges_stay_until_every_server_that_is_there_has_them() {
     let f = fixture().await;
     let c = &f.catalogue;
-    assert!(!c.report_server("a", ServerPosition::default(), LONG).await.unwrap());
-    assert!(c.report_server("a", ServerPosition::default(), LONG).await.unwrap());
-    assert!(!c.report_server("b", ServerPosition::default(), LONG).await.unwrap());
+    assert!(!c.heartbeat("a", ServerPosition::default(), LONG).await.unwrap());
+    assert!(c.heartbeat("a", ServerPosition::default(), LONG).await.unwrap());
+    assert!(!c.heartbeat("b", ServerPosition::default(), LONG).await.unwrap());
     put(c, &[record(1, 1, 0)]).await.unwrap();
     discard(c, &[id(1)]).await.unwrap();
     let day = record(1, 1, 0).sighting.day();
     let purge = c.announce_purge(day).await.unwrap();
-    assert_eq!(c.forgotten().await.unwrap(), purge);
+    assert_eq!(c.tombstone_horizon().await.unwrap(), purge);
     let last = c.last_change().await.unwrap();
-    assert!(c.report_server("a", ServerPosition { synced: last, purged: purge }, LONG).await.unwrap());
+    assert!(c.heartbeat("a", ServerPosition { synced: last, purged: purge }, LONG).await.unwrap());
     assert_eq!(c.forget_tombstones(last).await.unwrap(), 0, "b has not heard of it");
     c.forget_purges(purge).await.unwrap();
     assert_eq!(c.purges_since(0).await.unwrap(), [(purge, day)]);
     // One that is not heard of any more is not waited for, and is told so when it comes back.
-    c.report_server("b", ServerPosition::default(), OVER).await.unwrap();
-    assert_eq!(c.living_servers().await.unwrap().len(), 1);
+    c.heartbeat("b", ServerPosition::default(), OVER).await.unwrap();
+    assert_eq!(c.live_servers().await.unwrap().len(), 1);
     assert_eq!(c.forget_tombstones(last).await.unwrap(), 1);
     c.forget_purges(purge).await.unwrap();
     assert!(c.purges_since(0).await.unwrap().is_empty());
-    assert!(!c.report_server("b", ServerPosition::default(), LONG).await.unwrap());
-    c.server_leaves("b").await.unwrap();
-    assert_eq!(c.living_servers().await.unwrap().len(), 1);
+    assert!(!c.heartbeat("b", ServerPosition::default(), LONG).await.unwrap());
+    c.deregister_server("b").await.unwrap();
+    assert_eq!(c.live_servers().await.unwrap().len(), 1);
 }
 
 #[tokio::test]

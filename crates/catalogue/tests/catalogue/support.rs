@@ -6,7 +6,7 @@ use std::{
 };
 
 use catalogue::{
-    Camera, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, Discarded, Fence, Maintenance, PostgresUrl, Reason, S3Credentials, S3Place,
+    Camera, Catalogue, CatalogueConfig, CatalogueError, Crops, Database, Discarded, FencingToken, Maintenance, PostgresUrl, Reason, S3Credentials, S3Place,
     SightingRecord,
 };
 use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject, redact};
@@ -130,10 +130,10 @@ pub(crate) async fn fill(catalogue: &Catalogue) {
 }
 
 /// Leave to write, for tests that are about something else.
-pub(crate) async fn leave(catalogue: &Catalogue) -> Fence {
+pub(crate) async fn leave(catalogue: &Catalogue) -> FencingToken {
     static TURNS: AtomicU64 = AtomicU64::new(0);
     let name = format!("test {}", TURNS.fetch_add(1, Ordering::Relaxed));
-    catalogue.seize_turn(&name, "test", Duration::from_secs(600)).await.unwrap().unwrap().into()
+    catalogue.force_acquire_lease(&name, "test", Duration::from_secs(600)).await.unwrap().unwrap().into()
 }
 
 pub(crate) async fn put(catalogue: &Catalogue, records: &[SightingRecord]) -> Result<u64, CatalogueError> {

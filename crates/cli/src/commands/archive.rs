@@ -2,6 +2,7 @@ mod files;
 mod layouts;
 mod pattern;
 mod preview;
+mod pulled;
 mod start;
 mod zone;
 
@@ -22,6 +23,7 @@ use self::{
     layouts::Recorder,
     pattern::NamePattern,
     preview::Preview,
+    pulled::Pulled,
     start::{Dated, Start, parse_start},
     zone::Zone,
 };
@@ -36,6 +38,7 @@ use crate::{
 };
 
 #[derive(Debug, Subcommand)]
+#[expect(clippy::large_enum_variant, reason = "one a process")]
 pub(crate) enum Archive {
     /// Add footage: files, folders, or patterns of names
     Add(Add),
@@ -86,17 +89,19 @@ impl From<State> for v1::JobState {
 pub(crate) struct Add {
     /// Video files, folders of them, or patterns such as '/archive/*.mp4', on the server's machine. The video stays where it
     /// is: only redacted crops and descriptions are kept
-    #[arg(required = true, value_name = "FILE")]
+    #[arg(required_unless_present = "recorder", value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Which camera took them
-    #[arg(long, required_unless_present_any = ["camera_pattern", "start_pattern", "from_recorder"], conflicts_with = "camera_pattern")]
+    #[command(flatten)]
+    pulled: Pulled,
+    /// Which camera took them [default with --recorder: every one that has a recording there]
+    #[arg(long, required_unless_present_any = ["camera_pattern", "start_pattern", "from_recorder", "recorder"], conflicts_with = "camera_pattern")]
     camera: Option<CameraId>,
     /// Where in a file's name (or its path, with a slash) the camera's id stands: '{camera}_' or '/archive/{camera}/'
     #[arg(long, value_name = "PATTERN")]
     camera_pattern: Option<CameraPattern>,
     /// When the first frame was taken, RFC 3339 with zone: 2026-03-01T08:30:00+02:00. Once a file, in their order; once
     /// for several files means that each starts where the one before ends. `metadata`: what the recorder wrote into each file
-    #[arg(long = "start", required_unless_present_any = ["start_pattern", "from_recorder"], conflicts_with_all = ["start_pattern", "from_recorder"], value_name = "TIME", value_parser = parse_start)]
+    #[arg(long = "start", required_unless_present_any = ["start_pattern", "from_recorder", "recorder"], conflicts_with_all = ["start_pattern", "from_recorder"], value_name = "TIME", value_parser = parse_start)]
     starts: Vec<Start>,
     /// Where the time stands in the file's name, in the manner of strptime: '%Y%m%d_%H%M%S'. With a slash in the whole path:
     /// '%Y-%m-%d/%H/{camera}/%M.%S'. `*` is anything, `**` with slashes too, {camera} the camera, {end:%H%M%S} when it ends
@@ -112,7 +117,8 @@ pub(crate) struct Add {
     /// Show what would be added, with times, overlaps and gaps, and add nothing
     #[arg(long, conflicts_with = "wait")]
     preview: bool,
-    /// How far off the start may be: 500ms, 5s, 2min [default: 1s; 1min with --start metadata]
+    /// How far off the start may be: 500ms, 5s, 2min [default: 1s; 1min with --start metadata; with --recorder how far its clock is
+    /// off now, at least 1s]
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     uncertainty: Option<Duration>,
     /// Frames looked at per second of footage [default: the server's, 5]
@@ -210,6 +216,16 @@ struct Added {
 impl Add {
     async fn run(self, mut service: FootageServiceClient<Channel>, ctx: &Context) -> Outcome {
         let printer = ctx.printer;
+        if let Some(wanted) = self.pulled.wanted() {
+            let settings = v1::FootageSettings {
+                sample_fps: self.sample_fps.unwrap_or_default(),
+                keyframes_only: self.keyframes_only,
+                keep_readable: false,
+            };
+            let added = wanted.add(ctx, self.camera.as_ref(), self.uncertainty, settings).await?;
+            let added = added.into_iter().map(|a| Added { job: a.job.unwrap_or_default().into(), existed: a.existed });
+            return told(&service, added.collect(), self.wait, printer).await;
+        }
         if self.sample_fps.is_some_and(|fps| !fps.is_finite() || fps <= 0.0) {
             return Err(Failure::usage("--sample-fps must be above 0").hint("5 is the default; 1 is enough for a first pass"));
         }
@@ -379,6 +395,19 @@ fn starts(files: &[PathBuf], given: &[CaptureTime]) -> Outcome<Vec<CaptureTime>>
         starts.push(last.plus_micros(i64::try_from(length.as_micros()).unwrap_or(i64::MAX)));
     }
     Ok(starts)
+}
+
+/// What came of jobs that were added, once they have ended if somebody waits for that.
+async fn told(service: &FootageServiceClient<Channel>, mut added: Vec<Added>, waits: bool, printer: Printer) -> Outcome {
+    if waits {
+        wait(service, &mut added, printer).await?;
+    }
+    let failures = added.iter().filter(|a| a.job.is_failed()).map(|a| job_failure(&a.job)).collect();
+    printer.answer(&serde_json::json!({ "jobs": added }), || {
+        // What failed is told as an error.
+        added.iter().filter(|a| !a.job.is_failed()).map(|a| a.text(waits)).collect::<Vec<_>>().join("\n")
+    });
+    finish(failures, printer)
 }
 
 fn job_failure(job: &JobView) -> Failure {

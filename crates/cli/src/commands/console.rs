@@ -1,6 +1,5 @@
 use std::{future::Future, io::BufRead, pin::Pin, sync::Arc};
 
-use access::log::Trust;
 use clap::Args;
 use console::{Links, Local, Refusal};
 use prost::Message;
@@ -89,7 +88,7 @@ impl Local for Keys {
     }
 
     fn check_export(&self, zip: &[u8]) -> Result<Value, Refusal> {
-        let log = server::log::log_key(self.home.layout()).map_err(|e| {
+        let trust = server::log::log_trust(self.home.layout()).map_err(|e| {
             refusal(library("log", &e).hint("this machine has no key of the log; check the file where it is: `sightline verify`"))
         })?;
         let not_whole = |failure: Failure| {
@@ -99,7 +98,6 @@ impl Local for Keys {
         };
         let files =
             bundle::open(zip).ok_or_else(|| not_whole(Failure::new("not_verified", "it did not arrive as it was packed")))?;
-        let trust = Trust { log, witnesses: Vec::new(), quorum: 0 };
         let export = check(&files, &trust).map_err(|e| not_whole(library("not_verified", &e)))?;
         Ok(json!({
             "log": trust.log.name(),

@@ -1,6 +1,5 @@
 use std::path::PathBuf;
 
-use access::log::Trust;
 use clap::Args;
 use proto::v1::{self, export_request::Selection};
 use serde::Serialize;
@@ -70,8 +69,8 @@ impl Export {
         let request = v1::ExportRequest { case_id: self.case.to_string(), selection: Some(selection) };
         let (files, summary) = fetch(&client, request).await?;
         // Where the log's key is at hand, nothing is kept that would not be believed later.
-        if let Ok(log) = server::log::log_key(ctx.home.layout()) {
-            check(&files, &Trust { log, witnesses: Vec::new(), quorum: 0 }).map_err(|e| not_whole(&self.out, &e))?;
+        if let Ok(trust) = server::log::log_trust(ctx.home.layout()) {
+            check(&files, &trust).map_err(|e| not_whole(&self.out, &e))?;
         }
         bundle::write(&self.out, &files)?;
         let view = ExportView {

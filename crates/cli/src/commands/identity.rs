@@ -1,4 +1,7 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use access::{Caller as Who, Name, Role};
 use chrono::DateTime;
@@ -10,6 +13,7 @@ use proto::v1;
 use server::{Config, HomeLock, IssuedIdentity, LockError, OfflineIdentities};
 
 use crate::{
+    commands::rotate::AuthorityFolder,
     context::{Caller, Context},
     failure::{Failure, Outcome, library},
     output::table,
@@ -30,9 +34,11 @@ pub(crate) enum Identity {
         /// How long it is taken
         #[arg(long, default_value_t = 90, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=397))]
         days: u32,
-        /// Make a home folder for them here, to be handed over, and keep no private key [default: beside the others]
+        /// Make a home folder for them here, to be handed over, and keep no private key [default: beside the others, or beside the authority's folder]
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+        #[command(flatten)]
+        authority: AuthorityFolder,
     },
     /// Issue a certificate to a service that servers call, such as the database; runs where `sightline init` made the authority
     Service {
@@ -47,6 +53,8 @@ pub(crate) enum Identity {
         /// Where its certificate and its key go [default: pki/services in the home folder]
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
+        #[command(flatten)]
+        authority: AuthorityFolder,
     },
     /// List the certificates that were issued here
     List,
@@ -78,8 +86,10 @@ impl Identity {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
         ctx.home.must_exist()?;
         match self {
-            Self::Add { name, role, agency, days, out } => add(ctx, &Who { name, organisation: agency, role }, days, out),
-            Self::Service { name, hosts, days, out } => service(ctx, &name, hosts, days, out),
+            Self::Add { name, role, agency, days, out, authority } => {
+                add(ctx, &Who { name, organisation: agency, role }, days, out, authority.folder())
+            }
+            Self::Service { name, hosts, days, out, authority } => service(ctx, &name, hosts, days, out, authority.folder()),
             Self::List => list(ctx).await,
             Self::Revoke { which } => revoke(ctx, &which).await,
         }
@@ -91,9 +101,12 @@ fn folder(out: Option<PathBuf>) -> Outcome<Option<PathBuf>> {
     out.map(std::path::absolute).transpose().map_err(|e| Failure::because("identity", "name the folder", &e))
 }
 
-fn add(ctx: &Context, who: &Who, days: u32, out: Option<PathBuf>) -> Outcome {
-    let out = folder(out)?;
-    let new = server::issue(ctx.home.layout(), who, days, out.as_deref()).map_err(|e| library("identity", &e).hint(e.hint()))?;
+fn add(ctx: &Context, who: &Who, days: u32, out: Option<PathBuf>, authority: Option<&Path>) -> Outcome {
+    // Where the authority's key is kept apart, people's keys are too.
+    let beside = authority.and_then(Path::parent).map(|folder| folder.join(who.name.as_str()));
+    let out = folder(out.or(beside))?;
+    let new = server::issue_by(ctx.home.layout(), authority, who, days, out.as_deref())
+        .map_err(|e| library("identity", &e).hint(e.hint()))?;
     let (certificate, key) = new.home.identity(who.name.as_str());
     let answer = serde_json::json!({
         "name": who.name, "organisation": who.organisation, "role": who.role, "serial": new.issued.serial,
@@ -115,10 +128,10 @@ fn add(ctx: &Context, who: &Who, days: u32, out: Option<PathBuf>) -> Outcome {
     Ok(())
 }
 
-fn service(ctx: &Context, name: &Name, hosts: Vec<String>, days: u32, out: Option<PathBuf>) -> Outcome {
+fn service(ctx: &Context, name: &Name, hosts: Vec<String>, days: u32, out: Option<PathBuf>, authority: Option<&Path>) -> Outcome {
     let out = folder(out)?;
     let hosts = if hosts.is_empty() { vec![name.to_string()] } else { hosts };
-    let (certificate, key) = server::issue_to_service(ctx.home.layout(), name, &hosts, days, out.as_deref())
+    let (certificate, key) = server::issue_to_service(ctx.home.layout(), authority, name, &hosts, days, out.as_deref())
         .map_err(|e| library("identity", &e).hint(e.hint()))?;
     let answer = serde_json::json!({ "name": name, "hosts": hosts, "certificate": certificate, "key": key });
     ctx.printer.answer(&answer, || {

@@ -7,7 +7,7 @@ use access::{
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use proto::v1;
 use serde::Serialize;
-use server::log::{FileTiles, LogFault, log_key, read_note, verify_folder, verify_growth};
+use server::log::{FileTiles, LogFault, log_trust, read_note, verify_folder, verify_growth};
 use types::{CaptureTime, CaseId, TimeWindow};
 
 use crate::{
@@ -130,9 +130,9 @@ pub(crate) struct Keys {
 
 impl Keys {
     pub(crate) fn trust(&self, ctx: &Context) -> Outcome<Trust> {
-        let log = match &self.log_key {
-            Some(key) => read_key(key)?,
-            None => log_key(ctx.home.layout()).map_err(|e| fault(&e).hint("name the log's key: `--log-key KEY`"))?,
+        let Trust { log, known, .. } = match &self.log_key {
+            Some(key) => read_log_key(key)?,
+            None => log_trust(ctx.home.layout()).map_err(|e| fault(&e).hint("name the log's key: `--log-key KEY`"))?,
         };
         let witnesses = self.witness_keys.iter().map(|k| read_key(k)).collect::<Outcome<Vec<_>>>()?;
         let quorum = self.quorum.unwrap_or(witnesses.len());
@@ -140,7 +140,7 @@ impl Keys {
             let message = format!("{quorum} witnesses can't be asked for with {}", count(witnesses.len() as u64, "key"));
             return Err(Failure::usage(message).hint("name each witness's key: `--witness-key KEY`"));
         }
-        Ok(Trust { log, witnesses, quorum })
+        Ok(Trust { log, known, witnesses, quorum })
     }
 }
 
@@ -150,6 +150,17 @@ pub(crate) fn read_key(text: &str) -> Outcome<NoteKey> {
     }
     server::log::read_key(text.as_ref())
         .map_err(|e| fault(&e).hint("a key reads name+id+key; the log's is in pki/log.pub, a witness prints its own"))
+}
+
+/// A log's key; with a file comes what lies beside it of the log's other keys.
+fn read_log_key(text: &str) -> Outcome<Trust> {
+    let key = read_key(text)?;
+    if text.parse::<NoteKey>().is_ok() {
+        return Ok(Trust::of(key));
+    }
+    let file = server::log::introductions_beside(text.as_ref());
+    let known = server::log::read_introductions(&file, key.name()).map_err(|e| fault(&e))?;
+    Ok(Trust::knowing(key, known))
 }
 
 pub(crate) fn fault(error: &LogFault) -> Failure {
@@ -258,13 +269,15 @@ impl From<v1::AuditRecord> for EntryView {
 }
 
 impl EntryView {
-    /// The case; or whom a certificate names, or whose a grant key is, with the key's fingerprint.
+    /// The case; or whom a certificate names, or whose a grant key is, with the key's fingerprint; an authority's fingerprint.
     fn about(&self) -> String {
         let detail = self.canonical.get("detail").cloned().unwrap_or_default();
         let detail: AuditDetail = serde_json::from_value(detail).unwrap_or_default();
         let whom = detail.identity.map(|who| who.uri()).or(detail.service.map(|s| s.to_string())).or(detail.key_owner);
-        match (whom, detail.key_sha256) {
-            (Some(whom), Some(key)) => format!("{whom} key {}", key.chars().take(16).collect::<String>()),
+        let key = detail.key_sha256.map(|key| format!("key {}", key.chars().take(16).collect::<String>()));
+        match (whom, key) {
+            (Some(whom), Some(key)) => format!("{whom} {key}"),
+            (None, Some(key)) => key,
             _ => self.case.clone(),
         }
     }

@@ -122,7 +122,7 @@ impl RestoreView {
             ));
         }
         if !self.has_server_key {
-            lines.push("pki/server.key is not there: put it back, or make another where pki/ca.key is: `sightline identity service server`".to_owned());
+            lines.push("pki/server.key is not there: put it back, or make another: `sightline rotate server`".to_owned());
         }
         lines
             .push(format!("next: sightline --home {} serve, which makes the index; then `sightline check`", self.home.display()));

@@ -149,7 +149,7 @@ fn a_backup_without_keys_that_was_changed_or_is_not_whole_is_no_deployment() {
     refused(&["--from", from], "log's private key");
     // The folder of somebody else's deployment.
     let other = Deployment::new();
-    refused(&["--from", from, "--keys", other.home().join("pki").to_str().unwrap()], "don't belong together");
+    refused(&["--from", from, "--keys", other.home().join("pki").to_str().unwrap()], "another deployment's");
 
     let crop = a_crop(&dir);
     let whole = fs::read(&crop).unwrap();

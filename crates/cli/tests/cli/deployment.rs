@@ -38,7 +38,7 @@ impl Deployment {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let this = Self { dir, server: None, address: String::new(), believed: None };
-        this.json(&["init"]);
+        this.json(&["init", "--demo"]);
         let config = this.home().join("sightline.toml");
         let text = fs::read_to_string(&config).unwrap();
         let moved = text.replace("\"127.0.0.1:7443\"", "\"127.0.0.1:0\"");

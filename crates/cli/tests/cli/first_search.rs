@@ -82,7 +82,7 @@ fn the_first_search_goes_as_its_document_shows() {
             // The deployment is made already, with a free port; this is another.
             "init" => {
                 let mut other = binary();
-                other.arg("init").env("SIGHTLINE_HOME", folder.join("try"));
+                other.args(["init", "--demo"]).env("SIGHTLINE_HOME", folder.join("try"));
                 other
             }
             _ => deployment.command(&words.iter().map(String::as_str).collect::<Vec<_>>()),

@@ -30,8 +30,11 @@ fn the_help_names_every_command() {
       reload       Have the running server take its certificates and its configuration anew
       ingest       Watch an agency's cameras where they hang
       identity     Identities: who may call, and whose certificate is not taken any more
+      rotate       Exchange keys without a new deployment: the server's, the authority's, the log's, an
+                   authoriser's
       agency       Agencies that pool cameras
       camera       Cameras
+      recorder     Recorders: what they hold is looked at where it lies
       archive      Archived footage: files become sightings
       case         Cases: the only thing under which anybody may search
       search       Search a case's cameras for possible sightings

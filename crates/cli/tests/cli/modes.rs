@@ -37,7 +37,7 @@ fn after_a_whole_run_nothing_in_the_home_folder_nor_what_was_written_out_is_open
     let out = d.path("out");
     fs::DirBuilder::new().mode(0o700).create(&out).unwrap();
     fs::remove_dir_all(d.home()).unwrap();
-    let (code, _, err) = spoken(&lavish().args(["init", "--home"]).arg(d.home()).output().unwrap());
+    let (code, _, err) = spoken(&lavish().args(["init", "--demo", "--home"]).arg(d.home()).output().unwrap());
     assert_eq!(code, 0, "{err}");
     // In its place, so that it keeps its mode.
     d.configure("");

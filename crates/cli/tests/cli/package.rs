@@ -1,6 +1,6 @@
 //! What comes with a package and what an operator looks at first: man pages, completions, the version, `doctor`.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::net::UnixDatagram, path::Path, time::Duration};
 
 use serde_json::Value;
 
@@ -88,4 +88,29 @@ fn doctor_names_each_thing_that_is_not_as_it_should_be_and_what_to_do() {
     assert_eq!(state(&ill, "certificate of the server"), "fail");
     let (code, out, err) = spoken(&d.command(&["doctor"]).output().unwrap());
     assert!(code == 1 && out.contains("-> ") && err.contains("hint:"), "{out}{err}");
+}
+
+#[test]
+fn systemd_is_told_that_the_server_answers_that_it_lives_and_that_it_stops() {
+    let mut d = Deployment::new();
+    let socket = d.path("notify");
+    let told = UnixDatagram::bind(&socket).unwrap();
+    told.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+    let hear = |word: &str| {
+        let mut bytes = [0; 4096];
+        loop {
+            let n = told.recv(&mut bytes).unwrap_or_else(|e| panic!("{word} was not said: {e}"));
+            if String::from_utf8_lossy(&bytes[..n]).lines().any(|line| line == word) {
+                return;
+            }
+        }
+    };
+    let mut command = binary();
+    command.env("NOTIFY_SOCKET", &socket).env("WATCHDOG_USEC", "1500000");
+    d.serve_under(command);
+    hear("READY=1");
+    hear("WATCHDOG=1");
+    hear("WATCHDOG=1");
+    d.terminate();
+    hear("STOPPING=1");
 }

@@ -170,7 +170,7 @@ fn server_worker_and_commands_call_no_address_but_configured_ones_and_write_nowh
     let Some(clip) = footage("pose2sim_4cam/MultiPerson/cam01.mp4") else { return };
     let Some(room) = Room::new() else { return };
     let clip = clip.canonicalize().unwrap();
-    room.json("home", &["init"]);
+    room.json("home", &["init", "--demo"]);
     fs::write(room.path("home/sightline.toml"), "[server]\nlisten = \"127.0.0.1:0\"\n").unwrap();
     let (server, ready) = room.begin("home", &["serve"]);
     let address = ready["listening"].as_str().unwrap().to_owned();

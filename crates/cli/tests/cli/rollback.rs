@@ -31,8 +31,14 @@ fn an_upgrade_that_is_killed_goes_on_and_the_version_before_can_have_its_catalog
     assert!(plan["needed"] == true && plan["copy"].is_null() && plan["schema"].as_i64() < plan["newest"].as_i64(), "{plan}");
     let untouched = fs::read(&database).unwrap();
 
-    // Killed ever later, until it has got through.
-    let (mut kills, mut wait) = (0, Duration::from_millis(5));
+    // Killed at twenty points of it at least, each time later, until it has got through.
+    let whole = {
+        let other = old();
+        let began = Instant::now();
+        other.json(&["upgrade"]);
+        began.elapsed()
+    };
+    let (mut kills, mut wait) = (0, whole / 25);
     loop {
         let mut child = d.command(&["upgrade", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let began = Instant::now();
@@ -48,7 +54,7 @@ fn an_upgrade_that_is_killed_goes_on_and_the_version_before_can_have_its_catalog
             break;
         }
         assert!(output.status.code().is_none(), "{:?}", spoken(&output));
-        wait += wait / 6 + Duration::from_millis(1);
+        wait += whole / 25 + Duration::from_millis(1);
     }
     assert!(kills > 3, "it was never cut off");
     let done = d.json(&["upgrade"]);
@@ -85,4 +91,51 @@ fn what_was_acknowledged_since_is_not_given_up_and_what_is_deleted_is_in_no_copy
     assert!(ran["sightings"].as_u64().unwrap() > 0, "{ran}");
     assert!(!copy.exists(), "the copy still holds what was deleted");
     d.terminate();
+}
+
+#[test]
+fn a_disk_that_is_full_before_the_copy_is_whole_leaves_the_catalogue_as_it_was() {
+    let d = old();
+    let plan = d.json(&["upgrade", "--check"]);
+    // Ever more files fit, until it gets through; the disk says all the while that it has room.
+    let script = r#"
+        set -e
+        home=$1 program=$2
+        mv "$home" "$home.kept" && mkdir -m 700 "$home"
+        mount -t tmpfs -o size=256m,mode=700 none "$home"
+        cp -a "$home.kept/." "$home"
+        room() { mount -o "remount,nr_inodes=$1" "$home"; }
+        used() { df --output=iused "$home" | tail -n 1 | tr -d ' '; }
+        failed=0 more=0
+        while room "$(($(used) + more))" && ! "$program" --home "$home" upgrade --json >said 2>error; do
+            cat error >&2
+            failed=$((failed + 1)) more=$((more + 1))
+            [ "$more" -lt 40 ]
+            room 100000
+            "$program" --home "$home" upgrade --check --json
+        done
+        room 100000
+        echo "failed $failed"
+        cat said
+    "#;
+    let run = |words: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount"]).args(words).current_dir(d.path("")).output().unwrap()
+    };
+    if !run(&["mount", "-t", "tmpfs", "none", "/mnt"]).status.success() {
+        eprintln!("SKIPPED: a full disk; this system lets nobody make a small one (unshare --user --mount)");
+        return;
+    }
+    let (home, program) = (d.home(), env!("CARGO_BIN_EXE_sightline"));
+    let (code, out, err) = spoken(&run(&["sh", "-c", script, "sh", home.to_str().unwrap(), program]));
+    assert_eq!(code, 0, "{out}\n{err}");
+    let (looked, said) = out.rsplit_once("failed ").unwrap();
+    let (failed, done) = said.split_once('\n').unwrap();
+    assert!(failed.parse::<u32>().unwrap() > 0, "the disk was never full: {err}");
+    for look in looked.lines() {
+        let look: serde_json::Value = serde_json::from_str(look).unwrap();
+        assert!(look["needed"] == true && look["schema"] == plan["schema"], "{look}\n{err}");
+    }
+    let done: serde_json::Value = serde_json::from_str(done.trim()).unwrap();
+    assert_eq!((&done["sightings"], &done["from"], &done["to"]), (&25.into(), &plan["schema"], &plan["newest"]), "{done}");
 }

@@ -172,11 +172,11 @@ impl Worker {
     async fn push_to(&mut self, channel: Channel, shared: &Shared) -> Result<(), Status> {
         let mut client = IngestServiceClient::new(channel);
         let (holding, requests) = mpsc::channel(1);
-        let mut held = client.hold(stream(requests)).await?.into_inner();
+        let mut held = client.lease_cameras(stream(requests)).await?.into_inner();
         let (pushing, requests) = mpsc::channel(TOGETHER);
         let mut answers = client.push(stream(requests)).await?.into_inner();
         while !shared.stopped() {
-            let hold = v1::HoldRequest {
+            let hold = v1::LeaseCamerasRequest {
                 worker_id: self.id.clone(),
                 camera_ids: self.cameras.map(str::to_owned).into(),
                 max_cameras: 10,
@@ -669,7 +669,7 @@ fn killed(index: Option<&IndexServer>) {
         server.json(&["log", "verify"]);
         let log = server.home().join("log");
         let key = read_key(&server.home().join("pki/log.pub")).unwrap();
-        let trust = access::log::Trust { log: key, witnesses: Vec::new(), quorum: 0 };
+        let trust = access::log::Trust::of(key);
         let now = read_note(&log.join("checkpoint")).unwrap().unwrap();
         checkpoints.insert(now.to_string());
         for seen in &checkpoints {

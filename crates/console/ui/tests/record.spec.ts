@@ -2,7 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { logKey, receipt, root, verify } from "../src/lib/merkle";
+import { checkpoint, logKey, receipt, root, verify } from "../src/lib/merkle";
 import { expect, home, sightline, test } from "./console";
 
 test("a receipt is believed, and one with any character changed is not", async ({}, info) => {
@@ -39,4 +39,26 @@ test("the root of one, two and many leaves is that of RFC 6962", async () => {
     return node(await naive(list.slice(0, half)), await naive(list.slice(half)));
   };
   for (let n = 1; n <= leaves.length; n++) expect(await root(leaves.slice(0, n))).toEqual(await naive(leaves.slice(0, n)));
+});
+
+// Written by the Rust side, which believes the same: crates/access/tests/access/change.rs.
+test("a log's keys are believed as they introduced one another, and no other key", async () => {
+  const changed = JSON.parse(readFileSync(join(import.meta.dirname, "changed-keys.json"), "utf8")) as {
+    keys: string[];
+    believed: boolean[][];
+    notes: string[];
+    receipt: string;
+  };
+  for (const [of, text] of changed.keys.entries()) {
+    const key = await logKey(text);
+    for (const [at, note] of changed.notes.entries()) {
+      const believed = await checkpoint(note, key).then(
+        () => true,
+        () => false,
+      );
+      expect(believed, `note ${at} by key ${of}`).toBe(changed.believed[of]![at]);
+    }
+    const entry = receipt(changed.receipt).extra!;
+    expect((await verify(changed.receipt, key, entry)).index).toBe(2);
+  }
 });

@@ -64,7 +64,7 @@ impl From<IndexError> for CallError {
 
 /// What an error of the client means for whoever goes on.
 #[derive(Clone, Copy)]
-enum Fate {
+enum ErrorClass {
     /// It may pass.
     Passing,
     Denied,
@@ -137,8 +137,8 @@ impl Asker {
                     self.circuit.succeeded();
                     return Ok(answer);
                 }
-                Ok(Err(error)) => match fate(&error) {
-                    Fate::Passing => said(&error),
+                Ok(Err(error)) => match error_class(&error) {
+                    ErrorClass::Passing => said(&error),
                     fate => {
                         // It answers.
                         self.circuit.succeeded();
@@ -180,11 +180,11 @@ impl Asker {
         CallError { kind, error: IndexError::Server { action, url: self.url(), reason } }
     }
 
-    fn refused(&self, action: &'static str, fate: Fate, error: &QdrantError) -> CallError {
-        match fate {
-            Fate::Denied => CallError { kind: Kind::Other, error: IndexError::Refused { url: self.url() } },
-            Fate::Final(kind) => self.failed(action, said(error), kind),
-            Fate::Passing => self.away(action, said(error)),
+    fn refused(&self, action: &'static str, class: ErrorClass, error: &QdrantError) -> CallError {
+        match class {
+            ErrorClass::Denied => CallError { kind: Kind::Other, error: IndexError::Refused { url: self.url() } },
+            ErrorClass::Final(kind) => self.failed(action, said(error), kind),
+            ErrorClass::Passing => self.away(action, said(error)),
         }
     }
 }
@@ -207,17 +207,17 @@ impl Drop for Link {
 /// By gRPC code: 1 cancelled, 2 unknown, 3 invalid argument, 4 deadline, 5 not found, 6 exists, 7 permission, 8 exhausted,
 /// 9 precondition (a shard that is not ready), 10 aborted, 13 internal (also a connection that can't be made), 14 unavailable,
 /// 16 unauthenticated.
-fn fate(error: &QdrantError) -> Fate {
+fn error_class(error: &QdrantError) -> ErrorClass {
     let code = match error {
         QdrantError::ResponseError { status } | QdrantError::ResourceExhaustedError { status, .. } => status.code() as i32,
-        _ => return Fate::Final(Kind::Other),
+        _ => return ErrorClass::Final(Kind::Other),
     };
     match code {
-        1 | 2 | 4 | 8 | 9 | 10 | 13 | 14 => Fate::Passing,
-        7 | 16 => Fate::Denied,
-        3 | 5 => Fate::Final(Kind::Missing),
-        6 => Fate::Final(Kind::Exists),
-        _ => Fate::Final(Kind::Other),
+        1 | 2 | 4 | 8 | 9 | 10 | 13 | 14 => ErrorClass::Passing,
+        7 | 16 => ErrorClass::Denied,
+        3 | 5 => ErrorClass::Final(Kind::Missing),
+        6 => ErrorClass::Final(Kind::Exists),
+        _ => ErrorClass::Final(Kind::Other),
     }
 }
 

@@ -1,5 +1,5 @@
-mod known;
 mod structure;
+mod topology;
 
 use std::{
     collections::BTreeMap,
@@ -25,8 +25,8 @@ use super::{
     note::{self, Note},
     points::{APPEARANCE, DESCRIPTION, filter, point, point_id, sighting},
 };
-use crate::{IndexEntry, IndexError, IndexQuery, IndexSpec, Leave, QueryVector, Scored};
-use known::Known;
+use crate::{IndexEntry, IndexError, IndexQuery, IndexSpec, QueryVector, Scored, WriteGuard};
+use topology::Topology;
 
 const POINTS_PER_CALL: usize = 256;
 const IDS_PER_PAGE: u32 = 10_000;
@@ -39,13 +39,13 @@ const RENEWED: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct Remote {
     link: Arc<Link>,
-    leave: Leave,
+    guard: WriteGuard,
     spec: IndexSpec,
     alias: String,
     /// Counts the changes of what is known.
-    shape: AtomicU64,
+    topology_version: AtomicU64,
     /// What the server is known to hold; `None` until it was asked.
-    known: RwLock<Option<Arc<Known>>>,
+    known: RwLock<Option<Arc<Topology>>>,
     /// Held by whoever asks what there is, or makes or drops some of it.
     structure: Mutex<()>,
     /// Serialises changes.
@@ -62,14 +62,14 @@ struct Position {
 
 impl Remote {
     /// Asks nothing yet.
-    pub(crate) fn new(link: Arc<Link>, leave: Leave, spec: IndexSpec) -> Self {
+    pub(crate) fn new(link: Arc<Link>, guard: WriteGuard, spec: IndexSpec) -> Self {
         let alias = names::alias(&link.settings().name, spec.model);
         Self {
             link,
-            leave,
+            guard,
             spec,
             alias,
-            shape: AtomicU64::new(0),
+            topology_version: AtomicU64::new(0),
             known: RwLock::default(),
             structure: Mutex::default(),
             writer: Mutex::default(),
@@ -83,17 +83,17 @@ impl Remote {
 
     /// Asks the server what it holds, where that is not known yet.
     pub(crate) fn ready(&self) -> Result<(), IndexError> {
-        self.known().map(drop)
+        self.topology().map(drop)
     }
 
-    pub(crate) fn ask_anew(&self) {
+    pub(crate) fn refresh_topology(&self) {
         let _structure = self.structure.lock();
         *self.known.write() = None;
         *self.position.lock() = Position::default();
     }
 
-    pub(crate) fn shape(&self) -> u64 {
-        self.shape.load(Ordering::Relaxed)
+    pub(crate) fn topology_version(&self) -> u64 {
+        self.topology_version.load(Ordering::Relaxed)
     }
 
     pub(crate) fn upsert(&self, by_day: BTreeMap<Day, Vec<&IndexEntry>>, up_to: u64) -> Result<(), IndexError> {
@@ -111,7 +111,7 @@ impl Remote {
     fn put(&self, day: Day, points: &[PointStruct]) -> Result<(), IndexError> {
         let mut left = RENEWED;
         loop {
-            let known = self.known()?;
+            let known = self.topology()?;
             let put = self.shard_or_new(day).and_then(|shard| self.put_into(shard, points.to_vec()));
             left -= 1;
             match put {
@@ -123,7 +123,7 @@ impl Remote {
     }
 
     fn put_into(&self, shard: ShardName, points: Vec<PointStruct>) -> Result<(), CallError> {
-        self.leave.check("store sightings")?;
+        self.guard.check("store sightings")?;
         let request = UpsertPoints {
             collection_name: self.alias.clone(),
             wait: Some(true),
@@ -140,7 +140,7 @@ impl Remote {
 
     pub(crate) fn remove(&self, by_day: BTreeMap<Day, Vec<SightingId>>, up_to: u64) -> Result<(), IndexError> {
         let _writer = self.writer.lock();
-        self.leave.check("remove sightings")?;
+        self.guard.check("remove sightings")?;
         self.delete(by_day)?;
         self.take(up_to);
         Ok(())
@@ -228,10 +228,10 @@ impl Remote {
     fn ask<T>(
         &self,
         none: T,
-        which: impl Fn(&Known) -> Vec<ShardName>,
+        which: impl Fn(&Topology) -> Vec<ShardName>,
         call: impl Fn(&[ShardName]) -> Result<T, CallError>,
     ) -> Result<T, IndexError> {
-        let mut known = self.known()?;
+        let mut known = self.topology()?;
         let mut left = RENEWED;
         loop {
             let asked = which(&known);
@@ -258,23 +258,23 @@ impl Remote {
         if synced == taken {
             return Ok(());
         }
-        let collection = self.known()?.collection.clone();
-        self.leave.check("note how far the index is")?;
+        let collection = self.topology()?.collection.clone();
+        self.guard.check("note how far the index is")?;
         note::write(&self.link, &self.spec, &Note { collection, synced: taken }, false)?;
         self.position.lock().synced = taken;
         Ok(())
     }
 
-    pub(crate) fn synced(&self) -> u64 {
+    pub(crate) fn durable_seq(&self) -> u64 {
         self.position.lock().synced
     }
 
-    pub(crate) fn taken(&self) -> u64 {
+    pub(crate) fn applied_seq(&self) -> u64 {
         self.position.lock().taken
     }
 
     pub(crate) fn days(&self) -> Result<Vec<Day>, IndexError> {
-        Ok(self.known()?.days.keys().copied().collect())
+        Ok(self.topology()?.days.keys().copied().collect())
     }
 
     pub(crate) fn ids(&self, day: Day) -> Result<Vec<SightingId>, IndexError> {

@@ -5,6 +5,7 @@ use std::{fmt, time::Duration};
 pub struct ServerSettings {
     /// `http://host:6334`, or `https://` for TLS by the machine's authorities.
     pub url: String,
+    /// Shown with every call; `None`: the server asks for none.
     pub api_key: Option<ApiKey>,
     /// What the names of this deployment's collections begin with; no `-` in it.
     pub name: String,
@@ -21,6 +22,7 @@ pub struct ServerSettings {
 }
 
 impl ServerSettings {
+    /// The usual [`Self::rest`].
     pub const REST: Duration = Duration::from_secs(5);
 }
 

@@ -134,7 +134,7 @@ fn an_entry_or_query_that_does_not_fit_is_refused_and_changes_nothing(world: &Wo
     assert!(matches!(with(&|e| e.day.0 += 1), IndexError::Entry { .. }));
     assert!(matches!(with(&|e| e.last = e.first.plus_micros(-1)), IndexError::Entry { .. }));
     assert!(matches!(with(&|e| e.last = e.first.plus_micros(2 * HOUR)), IndexError::Entry { .. }));
-    assert_eq!((index.len().unwrap(), index.taken()), (0, 0));
+    assert_eq!((index.len().unwrap(), index.applied_seq()), (0, 0));
     let other = Embedding::new(ModelDigest([1; 32]), appearance(1, LEN).into_values()).unwrap();
     assert!(matches!(index.search(&query(QueryVector::Appearance(other))), Err(IndexError::Model { .. })));
     assert!(matches!(index.search(&query(QueryVector::Description(vec![f32::NAN; 3]))), Err(IndexError::Length { .. })));
@@ -143,12 +143,12 @@ fn an_entry_or_query_that_does_not_fit_is_refused_and_changes_nothing(world: &Wo
 fn what_is_flushed_is_there_after_a_restart_and_synced_says_so(world: &World) {
     let index = world.open();
     index.upsert(&[entry(1, 1, 0), entry(2, 2, 25 * HOUR)], 7).unwrap();
-    assert_eq!((index.synced(), index.taken()), (0, 7));
+    assert_eq!((index.durable_seq(), index.applied_seq()), (0, 7));
     index.flush().unwrap();
-    assert_eq!(index.synced(), 7);
+    assert_eq!(index.durable_seq(), 7);
     drop(index);
     let index = world.open();
-    assert_eq!((index.synced(), index.len().unwrap(), index.days().unwrap().len()), (7, 2, 2));
+    assert_eq!((index.durable_seq(), index.len().unwrap(), index.days().unwrap().len()), (7, 2, 2));
     // And it can still be changed: the engine numbers its operations on.
     index.upsert(&[entry(1, 40, 0)], 8).unwrap();
     let best = index.search(&query(QueryVector::Appearance(appearance(40, LEN)))).unwrap()[0];
@@ -169,7 +169,7 @@ fn a_dropped_day_is_gone(world: &World) {
     assert_eq!(index.search(&all).unwrap().iter().map(|s| s.id).collect::<Vec<_>>(), [id(2)]);
     drop(index);
     let index = world.open();
-    assert_eq!((index.len().unwrap(), index.synced()), (1, 2));
+    assert_eq!((index.len().unwrap(), index.durable_seq()), (1, 2));
     index.upsert(&[entry(1, 1, 0)], 3).unwrap();
     assert_eq!(ids_on(&index, day), [id(1)]);
 }
@@ -195,7 +195,7 @@ fn a_day_keeps_what_a_purge_is_told_to_keep_and_goes_on(world: &World) {
     drop(index);
     let index = world.open();
     look(&index);
-    assert_eq!(index.synced(), N);
+    assert_eq!(index.durable_seq(), N);
     index.upsert(&[entry(N, N, 0)], N + 1).unwrap();
     index.flush().unwrap();
     assert_eq!(index.ids(day).unwrap().len(), keep.len() + 1);
@@ -245,7 +245,7 @@ fn models_live_beside_each_other_until_one_is_not_kept(world: &World) {
     world.place.keep_only(&[MODEL]).unwrap();
     let beside = world.place.open(other).unwrap();
     beside.ready().unwrap();
-    assert_eq!((index.len().unwrap(), beside.len().unwrap(), beside.synced()), (1, 0, 0));
+    assert_eq!((index.len().unwrap(), beside.len().unwrap(), beside.durable_seq()), (1, 0, 0));
 }
 
 fn an_index_that_is_made_again_is_empty_and_takes_everything_anew(world: &World) {
@@ -253,15 +253,15 @@ fn an_index_that_is_made_again_is_empty_and_takes_everything_anew(world: &World)
     index.upsert(&[entry(1, 1, 0), entry(2, 2, 25 * HOUR)], 2).unwrap();
     index.flush().unwrap();
     index.clear().unwrap();
-    assert_eq!((index.len().unwrap(), index.synced(), index.taken(), index.days().unwrap().len()), (0, 0, 0, 0));
+    assert_eq!((index.len().unwrap(), index.durable_seq(), index.applied_seq(), index.days().unwrap().len()), (0, 0, 0, 0));
     index.upsert(&[entry(1, 1, 0)], 3).unwrap();
     index.flush().unwrap();
     drop(index);
     let index = world.open();
-    assert_eq!((index.len().unwrap(), index.synced()), (1, 3));
+    assert_eq!((index.len().unwrap(), index.durable_seq()), (1, 3));
     drop(index);
     let index = world.place.recreate(SPEC).unwrap();
-    assert_eq!((index.len().unwrap(), index.synced()), (0, 0));
+    assert_eq!((index.len().unwrap(), index.durable_seq()), (0, 0));
 }
 
 fn searching_changing_flushing_and_dropping_go_on_side_by_side(world: &World) {

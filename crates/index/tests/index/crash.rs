@@ -21,7 +21,7 @@ fn write_until_killed() {
     let Some(dir) = child_dir() else { return };
     let index = VectorIndex::open(&dir, SPEC).unwrap();
     let mut out = std::io::stdout();
-    for seq in index.synced() + 1.. {
+    for seq in index.durable_seq() + 1.. {
         index.upsert(&[change(seq)], seq).unwrap();
         if seq % 7 == 0 {
             index.flush().unwrap();
@@ -48,7 +48,7 @@ fn write_and_abort() {
 /// After catching up from what `synced` says to `last`, the index is as if nothing had happened.
 #[track_caller]
 fn assert_caught_up(index: &VectorIndex, last: u64) {
-    for seq in index.synced() + 1..=last {
+    for seq in index.durable_seq() + 1..=last {
         index.upsert(&[change(seq)], seq).unwrap();
     }
     let now: Vec<_> = (last.saturating_sub(IDS - 1).max(1)..=last).map(change).collect();
@@ -63,7 +63,7 @@ fn what_was_not_flushed_before_an_abort_is_not_claimed() {
     let status = child("crash::write_and_abort", dir.path()).stdout(Stdio::null()).stderr(Stdio::null()).status().unwrap();
     assert!(!status.success());
     let index = VectorIndex::open(dir.path(), SPEC).unwrap();
-    assert_eq!((index.synced(), index.taken()), (20, 20));
+    assert_eq!((index.durable_seq(), index.applied_seq()), (20, 20));
     let there: usize = index.days().unwrap().into_iter().map(|day| ids_on(&index, day).len()).sum();
     assert!(there >= 20, "{there} of at least 20");
     assert_caught_up(&index, 30);
@@ -88,9 +88,9 @@ fn a_killed_index_is_caught_up_to_what_it_should_be() {
             furthest = seq;
         }
         let index = VectorIndex::open(dir.path(), SPEC).unwrap();
-        assert!(index.synced() >= furthest, "{} was flushed, {} is claimed", furthest, index.synced());
+        assert!(index.durable_seq() >= furthest, "{} was flushed, {} is claimed", furthest, index.durable_seq());
         // Far enough that what was unflushed is repeated as well.
-        let last = index.synced() + 60;
+        let last = index.durable_seq() + 60;
         assert_caught_up(&index, last);
         index.flush().unwrap();
     }

@@ -31,7 +31,7 @@ fn assert_rebuildable(dir: &Path) {
     // Refusing must not change it: it is refused again.
     assert!(VectorIndex::open(dir, SPEC).unwrap_err().is_rebuildable());
     let index = VectorIndex::recreate(dir, SPEC).unwrap();
-    assert_eq!((index.len().unwrap(), index.synced()), (0, 0));
+    assert_eq!((index.len().unwrap(), index.durable_seq()), (0, 0));
     index.upsert(&[entry(0, 0, 0)], 1).unwrap();
     index.flush().unwrap();
     drop(index);
@@ -81,7 +81,7 @@ fn a_folder_of_the_engine_before_is_made_anew_and_leaves_nothing() {
     let error = VectorIndex::open(dir.path(), SPEC).unwrap_err();
     assert!(matches!(error, IndexError::Format { got: 1, .. }) && error.is_rebuildable(), "{error:?}");
     let index = VectorIndex::recreate(dir.path(), SPEC).unwrap();
-    assert_eq!((index.len().unwrap(), index.synced()), (0, 0));
+    assert_eq!((index.len().unwrap(), index.durable_seq()), (0, 0));
     assert!(!folder.join("2026-03-01").exists());
 }
 
@@ -122,7 +122,7 @@ fn every_changed_byte_of_the_state_is_noticed_or_changes_nothing() {
             bytes[at] ^= 1 << bit;
             fs::write(&state, bytes).unwrap();
             match VectorIndex::open(dir.path(), SPEC) {
-                Ok(index) => assert_eq!((index.len().unwrap(), index.synced()), (50, 5), "byte {at}"),
+                Ok(index) => assert_eq!((index.len().unwrap(), index.durable_seq()), (50, 5), "byte {at}"),
                 Err(error) => assert!(error.is_rebuildable(), "byte {at}: {error:?}"),
             }
         }
@@ -200,11 +200,11 @@ fn a_full_disk_refuses_changes_and_keeps_answering() {
     assert!(error.to_string().contains("free some space"), "{error}");
     let q = query(index::QueryVector::Appearance(appearance(1, LEN)));
     assert_eq!(index.search(&q).unwrap().len(), 1);
-    assert_eq!(index.synced(), 1);
+    assert_eq!(index.durable_seq(), 1);
     fs::remove_file(dir.path().join("filler")).unwrap();
     index.upsert(&[entry(2, 2, 0)], 2).unwrap();
     index.flush().unwrap();
-    assert_eq!(index.synced(), 2);
+    assert_eq!(index.durable_seq(), 2);
     drop(index);
     drop(unmount);
 }

@@ -95,7 +95,7 @@ fn a_purged_day_keeps_what_it_is_told_and_no_byte_of_the_rest() {
     drop(index);
     let index = VectorIndex::open(dir.path(), SPEC).unwrap();
     look(&index);
-    assert_eq!(index.synced(), N);
+    assert_eq!(index.durable_seq(), N);
     index.upsert(&[entry(N, N, 0)], N + 1).unwrap();
     index.flush().unwrap();
     assert_eq!(index.ids(day).unwrap().len(), kept.len() + 1);

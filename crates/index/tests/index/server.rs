@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use index::{ApiKey, IndexError, IndexQuery, Leave, Place, QueryVector, ServerSettings, VectorIndex};
+use index::{ApiKey, IndexError, IndexLocation, IndexQuery, QueryVector, ServerSettings, VectorIndex, WriteGuard};
 use tonic::Code;
 
 use crate::{
@@ -21,7 +21,7 @@ use crate::{
 };
 
 fn open(settings: ServerSettings) -> VectorIndex {
-    Place::server(settings).unwrap().open(SPEC).unwrap()
+    IndexLocation::server(settings).unwrap().open(SPEC).unwrap()
 }
 
 fn anything() -> IndexQuery {
@@ -80,20 +80,20 @@ fn a_day_takes_changes_as_long_as_enough_of_its_machines_are_there() {
 #[test]
 fn one_that_may_not_change_it_reads_and_says_so() {
     let fake = Fake::start();
-    let place = Place::server(settings(&fake.url())).unwrap();
+    let place = IndexLocation::server(settings(&fake.url())).unwrap();
     let ours = Arc::new(AtomicBool::new(false));
-    let leave = {
+    let guard = {
         let ours = ours.clone();
-        Leave::while_it(move || ours.load(Ordering::Relaxed))
+        WriteGuard::while_it(move || ours.load(Ordering::Relaxed))
     };
-    let reader = place.open_by(leave, SPEC).unwrap();
+    let reader = place.open_guarded(guard, SPEC).unwrap();
     // It makes nothing, not even what is missing.
     assert!(reader.search(&anything()).unwrap_err().is_away());
     assert_eq!(fake.names(), (Vec::new(), Vec::new()));
 
     let feeder = filled(&fake);
     assert_eq!(reader.search(&anything()).unwrap().len(), 2);
-    assert_eq!(reader.taken(), 2);
+    assert_eq!(reader.applied_seq(), 2);
     let asked = fake.log().len();
     let refused = [
         reader.upsert(&[entry(3, 3, 0)], 3),
@@ -107,21 +107,21 @@ fn one_that_may_not_change_it_reads_and_says_so() {
     assert!(matches!(purged, Err(IndexError::NotOurs { .. })), "{purged:?}");
 
     // A day more, and one that was written anew.
-    let shape = feeder.shape();
+    let shape = feeder.topology_version();
     feeder.upsert(&[entry(3, 3, 50 * HOUR)], 3).unwrap();
     feeder.upsert(&[entry(4, 4, 0)], 4).unwrap();
     feeder.purge(entry(1, 1, 0).day, &[id(4)].into()).unwrap();
     feeder.flush().unwrap();
-    assert_ne!(feeder.shape(), shape);
-    reader.ask_anew();
+    assert_ne!(feeder.topology_version(), shape);
+    reader.refresh_topology();
     let found: BTreeSet<_> = reader.search(&anything()).unwrap().into_iter().map(|s| s.id).collect();
     assert_eq!(found, [id(2), id(3), id(4)].into());
 
     // It takes over from what is noted; the one before takes back what it should not have put.
     ours.store(true, Ordering::Relaxed);
-    reader.ask_anew();
+    reader.refresh_topology();
     reader.ready().unwrap();
-    assert_eq!((reader.taken(), reader.synced()), (4, 4));
+    assert_eq!((reader.applied_seq(), reader.durable_seq()), (4, 4));
     reader.remove(&[(entry(3, 3, 50 * HOUR).day, id(3))], 5).unwrap();
     feeder.upsert(&[entry(3, 3, 50 * HOUR)], 5).unwrap();
     feeder.withdraw(&[(entry(3, 3, 50 * HOUR).day, id(3))]).unwrap();
@@ -142,7 +142,7 @@ fn who_is_overtaken_by_a_rebuild_goes_on_with_what_the_new_collection_has() {
     // As another process finds it.
     let next = open(settings(&fake.url()));
     next.ready().unwrap();
-    assert_eq!(next.synced(), 1);
+    assert_eq!(next.durable_seq(), 1);
 }
 
 #[test]
@@ -261,16 +261,16 @@ fn an_index_opens_while_its_server_is_away_and_goes_on_when_it_comes() {
     let index = open(settings(&fake.url()));
     assert!(index.ready().unwrap_err().is_away());
     assert!(index.upsert(&[entry(1, 1, 0)], 1).unwrap_err().is_away());
-    assert_eq!((index.taken(), index.synced()), (0, 0));
+    assert_eq!((index.applied_seq(), index.durable_seq()), (0, 0));
     fake.start_again();
     until_it_works(|| index.upsert(&[entry(1, 1, 0)], 1));
     index.flush().unwrap();
-    assert_eq!((index.taken(), index.synced(), index.len().unwrap()), (1, 1, 1));
+    assert_eq!((index.applied_seq(), index.durable_seq(), index.len().unwrap()), (1, 1, 1));
     // And in the middle.
     fake.stop();
     assert!(index.search(&anything()).unwrap_err().is_away());
     assert!(index.upsert(&[entry(2, 2, 0)], 2).unwrap_err().is_away());
-    assert_eq!(index.taken(), 1);
+    assert_eq!(index.applied_seq(), 1);
     fake.start_again();
     until_it_works(|| index.upsert(&[entry(2, 2, 0)], 2));
     assert_eq!(index.search(&anything()).unwrap().len(), 2);
@@ -314,7 +314,7 @@ fn a_rebuild_that_is_cut_off_claims_nothing() {
     let error = index.ready().unwrap_err();
     assert!(error.is_rebuildable(), "{error}");
     index.clear().unwrap();
-    assert_eq!((index.len().unwrap(), index.synced()), (0, 0));
+    assert_eq!((index.len().unwrap(), index.durable_seq()), (0, 0));
     assert_eq!(fake.names().0.len(), 2, "{:?}", fake.names());
 }
 
@@ -376,7 +376,7 @@ fn who_has_fed_less_does_not_take_back_what_is_noted() {
     other.flush().unwrap();
     let third = open(settings(&fake.url()));
     third.ready().unwrap();
-    assert_eq!(third.synced(), 9);
+    assert_eq!(third.durable_seq(), 9);
 }
 
 #[test]

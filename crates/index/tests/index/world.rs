@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use index::{ApiKey, Place, ServerSettings, VectorIndex};
+use index::{ApiKey, IndexLocation, ServerSettings, VectorIndex};
 
 use crate::{fake::Fake, support::SPEC};
 
 pub(crate) struct World {
-    pub(crate) place: Place,
+    pub(crate) place: IndexLocation,
     _fake: Option<Fake>,
     _folder: Option<tempfile::TempDir>,
     /// Of a real server: what to leave behind is nothing.
@@ -17,12 +17,12 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn folder() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { place: Place::folder(folder.path()), _fake: None, _folder: Some(folder), rented: None }
+        Self { place: IndexLocation::folder(folder.path()), _fake: None, _folder: Some(folder), rented: None }
     }
 
     pub(crate) fn fake() -> Self {
         let fake = Fake::start();
-        Self { place: Place::server(settings(&fake.url())).unwrap(), _fake: Some(fake), _folder: None, rented: None }
+        Self { place: IndexLocation::server(settings(&fake.url())).unwrap(), _fake: Some(fake), _folder: None, rented: None }
     }
 
     /// `None`, and says so, where there is none.
@@ -39,7 +39,7 @@ impl World {
         // Of a cluster of several machines.
         let replication = std::env::var("SIGHTLINE_TEST_QDRANT_REPLICATION").map_or(1, |n| n.parse().unwrap());
         let settings = ServerSettings { name, api_key, replication, ..settings(&url) };
-        Some(Self { place: Place::server(settings.clone()).unwrap(), _fake: None, _folder: None, rented: Some(settings) })
+        Some(Self { place: IndexLocation::server(settings.clone()).unwrap(), _fake: None, _folder: None, rented: Some(settings) })
     }
 
     pub(crate) fn open(&self) -> VectorIndex {

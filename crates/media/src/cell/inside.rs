@@ -99,6 +99,10 @@ fn work(control: &OwnedFd) -> Result<(), Over> {
                 Err(error) => Err(error),
             }
         }
+        (Kind::Replay { how, line }, _) => match LocalReader::open_replay(&line, how.into()) {
+            Ok(reader) => return pictures(control, reader, CAMERA_TICK, job.fault.as_deref()),
+            Err(error) => Err(error),
+        },
         (Kind::Probe, Some(footage)) => first_picture(&footage).map(|(reader, size)| Say::Info(reader.info(size).into())),
         (Kind::Recorded, Some(footage)) => told(&footage).map(|micros| Say::Recorded { micros }),
         (Kind::Installed, _) => abilities::look().map(|(version, found)| Say::Installed { version, found }),

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use types::{ColourMatrix, PixelFormat, Plane, Size};
 
 use super::sys;
-use crate::{FootageInfo, MediaError, ReaderStats, Sampling};
+use crate::{FootageInfo, MediaError, ReaderStats, Sampling, replayed::Line};
 
 /// What a decoder is for. With it come the registry and, where it is for footage, its descriptor.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +39,10 @@ pub(super) enum Kind {
         latency: Duration,
         timeout: Duration,
     },
+    Replay {
+        how: How,
+        line: Line,
+    },
     Probe,
     Recorded,
     Installed,
@@ -52,7 +56,7 @@ impl Kind {
     }
 
     pub(super) fn connects(&self) -> bool {
-        matches!(self, Self::Camera { .. })
+        matches!(self, Self::Camera { .. } | Self::Replay { .. })
     }
 }
 
@@ -268,6 +272,9 @@ impl Counts {
     }
 }
 
+/// Longer than any recording in one file. A container that says more is not believed: how many parts footage is cut into goes by it.
+pub(super) const LONGEST_FOOTAGE: Duration = Duration::from_secs(31 * 86_400);
+
 /// [`FootageInfo`].
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Info {
@@ -291,7 +298,7 @@ impl From<Info> for FootageInfo {
     fn from(i: Info) -> Self {
         let Info { duration, width, height, frame_rate, seekable, codec, container } = i;
         Self {
-            duration,
+            duration: duration.filter(|duration| *duration <= LONGEST_FOOTAGE),
             size: Size { width, height },
             frame_rate: frame_rate.filter(|rate| rate.is_finite() && *rate > 0.0),
             seekable,
@@ -419,6 +426,24 @@ mod tests {
             prop_assert!(x.decoded <= y.decoded && x.dropped_late <= y.dropped_late && x.sampled <= y.sampled);
             prop_assert!(before.reached() <= after.reached());
         }
+    }
+
+    #[test]
+    fn a_length_that_no_recording_has_counts_as_unknown() {
+        let said = |secs: u64| {
+            let info = Info {
+                duration: Some(Duration::from_secs(secs)),
+                width: 32,
+                height: 32,
+                frame_rate: None,
+                seekable: true,
+                codec: String::new(),
+                container: String::new(),
+            };
+            FootageInfo::from(info).duration
+        };
+        assert_eq!(said(86_400), Some(Duration::from_secs(86_400)));
+        assert_eq!((said(500 * 366 * 86_400), said(u64::MAX)), (None, None));
     }
 
     #[test]

@@ -23,7 +23,7 @@ use crate::{Death, MediaError};
 pub(super) const PROGRAM: &str = "sightline";
 pub(super) const WORD: &str = "decode";
 /// How long one that closed its end may take to be gone.
-const ENDING: Duration = Duration::from_secs(2);
+const ENDING: Duration = Duration::from_secs(5);
 
 /// One decoder. It ends with this.
 #[derive(Debug)]
@@ -36,6 +36,7 @@ pub(super) struct Cell {
 
 /// What a decoder let hear.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one lives at a time, on the stack")]
 pub(super) enum Heard {
     Said(Say),
     Nothing,
@@ -53,6 +54,15 @@ impl Cell {
         let child = by_the_starter(command)?;
         count::started();
         Ok(Self { child, control, status: None })
+    }
+
+    /// One that is gone already, with its end of the connection.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn nobody() -> io::Result<(Self, OwnedFd)> {
+        let (control, theirs) = sys::pair()?;
+        let child = Command::new("/bin/true").stdin(Stdio::null()).spawn()?;
+        count::started();
+        Ok((Self { child, control, status: None }, theirs))
     }
 
     pub(super) fn control(&self) -> &OwnedFd {

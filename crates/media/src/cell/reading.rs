@@ -16,7 +16,15 @@ use super::{
     ring::{Ring, Slot},
     start,
 };
-use crate::{CameraClock, Death, Footage, MediaError, ReaderStats, RtspSource, Sampling, Source, clock::LiveClock, door::Door};
+use crate::{
+    CameraClock, Death, Footage, MediaError, ReaderStats, Replay, RtspSource, Sampling, Source,
+    clock::LiveClock,
+    door::{Door, replay::ReplayDoor},
+    replayed::Line,
+};
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 
 /// Reads one file or camera. Owns its decoder: dropping it ends that process; frames already returned stay valid.
 pub struct FrameReader {
@@ -48,6 +56,18 @@ enum Origin {
         door: Door,
         clock: LiveClock,
     },
+    Replay(Box<Played>),
+}
+
+/// What a recorder is asked for, as long as it has not come.
+struct Played {
+    replay: Replay,
+    sampling: Sampling,
+    from: Duration,
+    until: Duration,
+    door: ReplayDoor,
+    /// How often it was asked since a picture came.
+    tries: u32,
 }
 
 /// When something was last heard, and when something was last done.
@@ -75,6 +95,9 @@ const IDLE_FILE: Duration = Duration::from_secs(30);
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Messages without a picture that are taken in one call.
 const MOST_MESSAGES: u32 = 1000;
+/// A recorder that stops before it has played a picture is asked so often again, after pauses that grow by this.
+const MOST_TRIES: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(2);
 /// Longer than any stream. Beyond it times don't add up any more.
 const LONGEST: Duration = Duration::from_secs(100 * 366 * 86_400);
 
@@ -140,6 +163,34 @@ impl FrameReader {
         Ok(Self::new(cell, input, Origin::Camera { door, clock }))
     }
 
+    /// Starts reading what a recorder holds of `from` to `until`, by media time; the first [`Self::next`] tells whether it answers.
+    /// Where it stops in the middle it is asked again for the rest. The frames are those of the recording in which media time is
+    /// its own: where it has nothing, time passes all the same.
+    pub fn open_replay(replay: &Replay, sampling: Sampling, from: Duration, until: Duration) -> Result<Self, MediaError> {
+        let (cell, door) = Self::play(replay, &sampling, (from, None, until), None)?;
+        let played = Played { replay: replay.clone(), sampling, from, until, door, tries: 0 };
+        Ok(Self::new(cell, replay.to_string(), Origin::Replay(Box::new(played))))
+    }
+
+    /// From the first, of which what is not after the second is known, until the third. `stopped`: where it stopped before.
+    fn play(
+        replay: &Replay,
+        sampling: &Sampling,
+        (from, after, until): (Duration, Option<Duration>, Duration),
+        stopped: Option<i64>,
+    ) -> Result<(Cell, ReplayDoor), MediaError> {
+        let mut asked = replay.asked(after.unwrap_or(from), until, sampling.keyframes_only);
+        asked.stopped = stopped;
+        let door = ReplayDoor::open(&asked)?;
+        let (at, key) = door.way();
+        let line = Line { door: at, key, from, after, until: asked.until };
+        let (cell, connections) = start::start(&replay.to_string(), Kind::Replay { how: sampling.into(), line }, None)?;
+        if let Some(connections) = connections {
+            door.connect_for(connections)?;
+        }
+        Ok((cell, door))
+    }
+
     /// Starts reading either; `start` is used for a file.
     pub fn open(source: &Source, sampling: Sampling, start: TimeStamp) -> Result<Self, MediaError> {
         match source {
@@ -169,6 +220,42 @@ impl FrameReader {
     /// go on. `Ok(None)` is the clean end. Every other error is final: later calls repeat it.
     // Not an iterator: the timeout is the caller's, per call.
     pub fn next(&mut self, timeout: Duration) -> Result<Option<Frame>, MediaError> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let next = self.next_of_this(deadline.saturating_duration_since(Instant::now()));
+            match next {
+                Err(error) if self.ended.is_some() && self.asks_again(&error, deadline) => {}
+                Err(MediaError::Stalled { input, .. }) => return Err(MediaError::Stalled { input, after: timeout }),
+                next => return next,
+            }
+        }
+    }
+
+    /// Whether a recorder that stopped is asked for what it has not played.
+    fn asks_again(&mut self, error: &MediaError, deadline: Instant) -> bool {
+        let after = (self.delivered > 0).then(|| self.position.as_duration());
+        let Origin::Replay(played) = &mut self.origin else { return false };
+        if !matches!(error, MediaError::Unreachable { .. }) || played.tries >= MOST_TRIES {
+            return false;
+        }
+        // It may be starting anew.
+        let pause = PAUSE * played.tries;
+        if Instant::now() + pause >= deadline {
+            return false;
+        }
+        played.tries += 1;
+        std::thread::sleep(pause);
+        tracing::info!(input = %self.input, %error, "the recorder is asked for the rest");
+        let span = (played.from, after, played.until);
+        let stopped = played.door.latest();
+        let Ok((cell, door)) = Self::play(&played.replay, &played.sampling, span, stopped) else { return false };
+        // The old ring lives as long as its frames.
+        (self.cell, played.door, self.ring, self.asked, self.untried, self.ended) = (cell, door, None, None, false, None);
+        self.watch = Watch { word: Instant::now(), progress: Instant::now() };
+        true
+    }
+
+    fn next_of_this(&mut self, timeout: Duration) -> Result<Option<Frame>, MediaError> {
         if let Some(ended) = &self.ended {
             return ended.clone().map(|()| None);
         }
@@ -196,7 +283,10 @@ impl FrameReader {
                 }
                 Heard::Gone(how) => break Err(self.died(Some(how))),
                 Heard::Nothing => {
-                    if let Some(fault) = self.door_fault() {
+                    // What a recorder played before it stopped is still being decoded.
+                    if !matches!(self.origin, Origin::Replay(_))
+                        && let Some(fault) = self.door_fault()
+                    {
                         break Err(fault);
                     }
                     if self.hangs() {
@@ -240,8 +330,11 @@ impl FrameReader {
                 self.count(picture.counts);
                 match self.frame(&picture) {
                     Some(frame) => {
+                        if let Origin::Replay(played) = &mut self.origin {
+                            played.tries = 0;
+                        }
                         // A file's next picture is made while this one is looked at. A camera's newest is wanted.
-                        if matches!(self.origin, Origin::File { .. }) {
+                        if !matches!(self.origin, Origin::Camera { .. }) {
                             self.watch.progress = Instant::now();
                             // Where nobody listens the next call says so.
                             self.ask();
@@ -320,7 +413,7 @@ impl FrameReader {
     fn hangs(&self) -> bool {
         match self.origin {
             // One that shows nothing may be a camera that sends nothing: that is the caller's to judge.
-            Origin::Camera { .. } => self.watch.word.elapsed() > SILENT_CAMERA,
+            Origin::Camera { .. } | Origin::Replay(_) => self.watch.word.elapsed() > SILENT_CAMERA,
             Origin::File { .. } => self.watch.word.elapsed() > SILENT_FILE || self.watch.progress.elapsed() > IDLE_FILE,
         }
     }
@@ -334,6 +427,7 @@ impl FrameReader {
     fn door_fault(&self) -> Option<MediaError> {
         match &self.origin {
             Origin::Camera { door, .. } => door.fault().map(|fault| fault.about(self.input.clone())),
+            Origin::Replay(played) => played.door.fault().map(|fault| fault.about(self.input.clone())),
             Origin::File { .. } => None,
         }
     }
@@ -343,6 +437,9 @@ impl FrameReader {
     pub fn stamp(&self, at: MediaTime) -> TimeStamp {
         match &self.origin {
             Origin::File { start } => TimeStamp { time: start.time.plus_micros(at.as_micros()), ..*start },
+            Origin::Replay(played) => {
+                TimeStamp { time: played.replay.start.time.plus_micros(at.as_micros()), ..played.replay.start }
+            }
             Origin::Camera { clock, .. } => clock.stamp(self.first + at.as_duration()),
         }
     }
@@ -350,7 +447,7 @@ impl FrameReader {
     /// A camera's clock, once a sender report came.
     pub fn clock(&self) -> Option<CameraClock> {
         match &self.origin {
-            Origin::File { .. } => None,
+            Origin::File { .. } | Origin::Replay(_) => None,
             Origin::Camera { clock, .. } => clock.known(),
         }
     }
@@ -365,7 +462,7 @@ impl FrameReader {
     pub fn heard(&self) -> u64 {
         match &self.origin {
             Origin::Camera { door, .. } => door.heard(),
-            Origin::File { .. } => 0,
+            Origin::File { .. } | Origin::Replay(_) => 0,
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) fn start(input: &str, kind: Kind, footage: Option<&Footage>) -> Resul
     let mut with = vec![registry.as_fd()];
     with.extend(footage.map(|footage| footage.file().as_fd()));
     #[cfg(debug_assertions)]
-    let fault = super::faults::of(input, matches!(kind, Kind::File { .. } | Kind::Camera { .. }));
+    let fault = super::faults::of(input, matches!(kind, Kind::File { .. } | Kind::Camera { .. } | Kind::Replay { .. }));
     #[cfg(not(debug_assertions))]
     let fault = None;
     let nice = rustix::process::getpriority_process(None).unwrap_or_default();

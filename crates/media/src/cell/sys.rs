@@ -251,7 +251,7 @@ pub(super) fn standard_input() -> OwnedFd {
 }
 
 /// A file that no name leads to.
-pub(super) fn memory(name: &str) -> io::Result<File> {
+pub(crate) fn memory(name: &str) -> io::Result<File> {
     let flags = rustix::fs::MemfdFlags::CLOEXEC | rustix::fs::MemfdFlags::ALLOW_SEALING;
     Ok(File::from(rustix::fs::memfd_create(name, flags)?))
 }

@@ -10,6 +10,8 @@ use super::{asking::Asking, message::Message};
 /// Where a camera does not say how long it waits.
 const USUAL: Duration = Duration::from_secs(60);
 const OFTEN: Duration = Duration::from_secs(1);
+/// One that says it waits for longer is asked as often as if it waited so long.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 #[derive(Debug)]
 pub(super) struct KeepAlive {
@@ -44,7 +46,8 @@ impl KeepAlive {
                 let mut parts = session.split(';').map(str::trim);
                 self.session = parts.next().map(str::to_owned);
                 let told = parts.find_map(|part| part.strip_prefix("timeout=")?.trim().parse().ok());
-                self.waits = told.filter(|seconds| *seconds > 0).map_or(USUAL, Duration::from_secs);
+                self.waits =
+                    told.filter(|seconds| *seconds > 0).map_or(USUAL, |seconds| Duration::from_secs(seconds).min(LONGEST));
             }
             Some(Asking::Play) => {
                 self.address = request.address().to_owned();
@@ -72,5 +75,27 @@ impl KeepAlive {
         }
         request.set("User-Agent", "Sightline");
         request
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_that_says_it_waits_for_ever_is_asked_all_the_same() {
+        let message = |start: &str, session: &str| Message {
+            start: start.into(),
+            headers: vec![("Session".into(), session.into())],
+            body: Vec::new(),
+        };
+        for (told, within) in [("7;timeout=18446744073709551615", LONGEST / 2), ("7;timeout=20", Duration::from_secs(10))] {
+            let mut alive = KeepAlive::new();
+            let before = Instant::now();
+            alive.done(&message("SETUP rtsp://cam/live RTSP/1.0", ""), &message("RTSP/1.0 200 OK", told));
+            alive.done(&message("PLAY rtsp://cam/live RTSP/1.0", ""), &message("RTSP/1.0 200 OK", told));
+            let due = alive.due().unwrap();
+            assert!(due <= Instant::now() + within && due + Duration::from_secs(1) >= before + within, "{told}");
+        }
     }
 }

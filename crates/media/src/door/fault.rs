@@ -29,6 +29,14 @@ pub(crate) enum DoorFault {
     Answered(Asking, u16),
     /// Its stream has sound, or other things, but no pictures.
     NoPictures,
+    /// A recorder that said nothing more, or ended the connection, before all that was asked for had come.
+    Stopped,
+    /// A recorder that knows no replay.
+    NoReplay,
+    /// A recorder that does not say when its pictures were taken.
+    NoTimes,
+    /// A recorder that plays what it was not asked for.
+    AnotherTime,
 }
 
 impl DoorFault {
@@ -48,6 +56,13 @@ impl DoorFault {
             Self::Untrusted(pin) => MediaError::Untrusted { input, pin: pin.to_string() },
             Self::OtherCertificate(pin) => MediaError::OtherCertificate { input, pin: pin.to_string() },
             Self::NoPictures => MediaError::NoPictures { input },
+            Self::Stopped => MediaError::Unreachable { input, what: "the recorder stopped in the middle".into() },
+            Self::NoReplay => MediaError::NotPlayed { input, what: "it does not know ONVIF replay (551)".into() },
+            Self::NoTimes => {
+                let what = "its packets do not say when their pictures were taken (RTP extension 0xABAC)".into();
+                MediaError::NotPlayed { input, what }
+            }
+            Self::AnotherTime => MediaError::NotPlayed { input, what: "it plays another time than it was asked for".into() },
             Self::Answered(asking, status) => MediaError::Unreachable { input, what: refusal(*asking, *status) },
         }
     }

@@ -55,7 +55,8 @@ fn message(read: &[u8]) -> Result<Option<Unit>, NotRtsp> {
         if line.is_empty() {
             break;
         }
-        lines.push(String::from_utf8_lossy(line).into_owned());
+        // To GStreamer a return alone ends a line as well: what comes after it would be a header that nobody here has seen.
+        lines.push(String::from_utf8_lossy(line).replace('\r', " "));
         if at > LONGEST_HEAD {
             return Err(NotRtsp);
         }
@@ -175,6 +176,16 @@ mod tests {
         assert_eq!((messages[0].status(), messages[0].header("x"), &*messages[0].body), (Some(200), Some("a b"), &b"body"[..]));
         assert_eq!((messages[1].method(), messages[1].address()), ("SET_PARAMETER", "*"));
         assert!(units.contains(&Unit::Packet(6)));
+    }
+
+    #[test]
+    fn a_return_inside_a_line_begins_no_header_that_the_door_has_not_seen() {
+        let Ok(Some(Unit::Message(_, message))) = first(b"RTSP/1.0 200 OK\r\nX: a\rLocation: rtsp://10.0.0.1/\r\n\r\n") else {
+            panic!()
+        };
+        let mut out = Vec::new();
+        message.write(&mut out);
+        assert_eq!(String::from_utf8(out).unwrap(), "RTSP/1.0 200 OK\r\nX: a Location: rtsp://10.0.0.1/\r\n\r\n");
     }
 
     #[test]

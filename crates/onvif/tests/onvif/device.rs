@@ -57,6 +57,10 @@ pub(crate) struct Quirks {
     pub(crate) old: bool,
     pub(crate) prefixes: bool,
     pub(crate) sources: usize,
+    /// It is a recorder that has these.
+    pub(crate) recordings: Vec<Held>,
+    /// Where it says that they are played.
+    pub(crate) replay: String,
     /// This call is answered so.
     pub(crate) odd: Option<(&'static str, Odd)>,
 }
@@ -73,9 +77,20 @@ impl Default for Quirks {
             old: false,
             prefixes: true,
             sources: 1,
+            recordings: Vec::new(),
+            replay: "rtsp://127.0.0.1:554/replay".into(),
             odd: None,
         }
     }
+}
+
+/// A recording, and where there is nothing in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) token: String,
+    pub(crate) from: DateTime<Utc>,
+    pub(crate) to: DateTime<Utc>,
+    pub(crate) gaps: Vec<(DateTime<Utc>, DateTime<Utc>)>,
 }
 
 pub(crate) struct Device {
@@ -130,7 +145,8 @@ fn answer(mut stream: TcpStream, port: u16, quirks: &Quirks, log: &Mutex<Vec<Str
     if !open && let Some((status, headers, body)) = refused(&head, &body, quirks, wrong) {
         return send(&mut stream, status, &headers, &body);
     }
-    let (status, inside) = inside(&call, port, quirks);
+    let (status, inside) = if quirks.recordings.is_empty() { None } else { recorder(&call, &body, quirks) }
+        .map_or_else(|| inside(&call, port, quirks), |inside| (200, inside));
     let body = format!(
         "<?xml version=\"1.0\"?>\n<E:Envelope xmlns:E=\"http://www.w3.org/2003/05/soap-envelope\"><E:Body>{inside}</E:Body></E:Envelope>"
     );
@@ -265,11 +281,26 @@ fn inside(call: &str, port: u16, quirks: &Quirks) -> (u16, String) {
         "GetServices" => {
             let two = if quirks.media2 { service("http://www.onvif.org/ver20/media/wsdl", "/onvif/media2") } else { String::new() };
             let one = service("http://www.onvif.org/ver10/media/wsdl", "/onvif/media");
-            format!("<tds:GetServicesResponse>{one}{two}</tds:GetServicesResponse>")
+            let recorder = if quirks.recordings.is_empty() {
+                String::new()
+            } else {
+                service("http://www.onvif.org/ver10/search/wsdl", "/onvif/search")
+                    + &service("http://www.onvif.org/ver10/replay/wsdl", "/onvif/replay")
+            };
+            format!("<tds:GetServicesResponse>{one}{two}{recorder}</tds:GetServicesResponse>")
         }
         "GetCapabilities" => format!(
-            "<tds:GetCapabilitiesResponse><tds:Capabilities><tt:Media><tt:XAddr>{}</tt:XAddr></tt:Media></tds:Capabilities></tds:GetCapabilitiesResponse>",
-            at("/onvif/media")
+            "<tds:GetCapabilitiesResponse><tds:Capabilities><tt:Media><tt:XAddr>{}</tt:XAddr></tt:Media>{}</tds:Capabilities></tds:GetCapabilitiesResponse>",
+            at("/onvif/media"),
+            if quirks.recordings.is_empty() {
+                String::new()
+            } else {
+                format!(
+                    "<tt:Extension><tt:Search><tt:XAddr>{}</tt:XAddr></tt:Search><tt:Replay><tt:XAddr>{}</tt:XAddr></tt:Replay></tt:Extension>",
+                    at("/onvif/search"),
+                    at("/onvif/replay")
+                )
+            }
         ),
         "GetDeviceInformation" => "<tds:GetDeviceInformationResponse><tds:Manufacturer>Quirk</tds:Manufacturer><tds:Model>Q1</tds:Model>\
              <tds:FirmwareVersion>1.0</tds:FirmwareVersion><tds:SerialNumber>SerialNumber</tds:SerialNumber></tds:GetDeviceInformationResponse>".into(),
@@ -285,6 +316,78 @@ fn inside(call: &str, port: u16, quirks: &Quirks) -> (u16, String) {
     };
     (200, inside)
 }
+
+/// What a recorder answers besides. A search hands out one result a time, and nothing the first time.
+fn recorder(call: &str, body: &str, quirks: &Quirks) -> Option<String> {
+    let of = |name: &str| {
+        body.split(&format!("{name}>")).nth(1).and_then(|rest| rest.split('<').next()).unwrap_or_default().to_owned()
+    };
+    let told = |inside: String| Some(format!("<tse:{call}Response>{inside}</tse:{call}Response>"));
+    let iso = |at: DateTime<Utc>| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+    let information = |held: &Held| {
+        format!(
+            "<tt:RecordingInformation><tt:RecordingToken>{0}</tt:RecordingToken><tt:Source><tt:SourceId>s</tt:SourceId><tt:Name>Quay {0}</tt:Name>\
+             <tt:Location>East &amp; West</tt:Location></tt:Source><tt:EarliestRecording>{1}</tt:EarliestRecording><tt:LatestRecording>{2}</tt:LatestRecording>\
+             <tt:Track><tt:TrackToken>AUDIO001</tt:TrackToken><tt:TrackType>Audio</tt:TrackType><tt:DataFrom>1970-01-01T00:00:00Z</tt:DataFrom></tt:Track>\
+             <tt:Track><tt:TrackToken>VIDEO001</tt:TrackToken><tt:TrackType>Video</tt:TrackType><tt:DataFrom>{1}</tt:DataFrom><tt:DataTo>{2}</tt:DataTo></tt:Track>\
+             <tt:RecordingStatus>Recording</tt:RecordingStatus></tt:RecordingInformation>",
+            held.token,
+            iso(held.from),
+            iso(held.to)
+        )
+    };
+    let results = |all: &[String]| {
+        let asked = SEARCHES.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let state = if asked.is_multiple_of(2) { "Searching" } else { "Completed" };
+        let all = if asked.is_multiple_of(2) { String::new() } else { all.concat() };
+        format!("<tse:ResultList><tt:SearchState>{state}</tt:SearchState>{all}</tse:ResultList>")
+    };
+    let held = |token: &str| quirks.recordings.iter().find(|held| held.token == token);
+    match call {
+        "GetRecordingSummary" => {
+            told(format!("<tse:Summary><tt:NumberRecordings>{}</tt:NumberRecordings></tse:Summary>", quirks.recordings.len()))
+        }
+        "FindRecordings" if !body.contains("Scope") => None,
+        "FindRecordings" => told("<tse:SearchToken>all</tse:SearchToken>".into()),
+        "GetRecordingSearchResults" => told(results(&quirks.recordings.iter().map(information).collect::<Vec<_>>())),
+        "GetRecordingInformation" => told(held(&of("RecordingToken")).map(information)?),
+        "FindEvents" => {
+            let recording = body.split("IncludedRecordings").nth(1)?.split('>').nth(1)?.split('<').next()?;
+            let within = format!("{recording} {} {}", of("StartPoint"), of("EndPoint"));
+            told(format!("<tse:SearchToken>{within}</tse:SearchToken>"))
+        }
+        "GetEventSearchResults" => {
+            let token = of("SearchToken");
+            let (recording, from) =
+                (token.split(' ').next()?.to_owned(), token.split(' ').nth(1)?.parse::<DateTime<Utc>>().ok()?);
+            let held = held(&recording)?;
+            let mut changes = vec![(held.from.max(from), true)];
+            for (begin, end) in &held.gaps {
+                changes.extend([(*begin, false), (*end, true)]);
+            }
+            changes.push((held.to, false));
+            let event = |(at, there): (DateTime<Utc>, bool)| {
+                format!(
+                    "<tt:Result><tt:RecordingToken>{recording}</tt:RecordingToken><tt:TrackToken>VIDEO001</tt:TrackToken><tt:Time>{}</tt:Time><tt:Event>\
+                     <w:Topic>tns1:RecordingHistory/Track/State</w:Topic><w:Message><tt:Message><tt:Source><tt:SimpleItem Name=\"RecordingToken\" Value=\"{recording}\"/></tt:Source>\
+                     <tt:Data><tt:SimpleItem Name=\"IsDataPresent\" Value=\"{there}\"/></tt:Data></tt:Message></w:Message></tt:Event>\
+                     <tt:StartStateEvent>false</tt:StartStateEvent></tt:Result>",
+                    iso(at)
+                )
+            };
+            told(results(&changes.into_iter().filter(|(at, _)| *at >= from).map(event).collect::<Vec<_>>()))
+        }
+        "GetReplayUri" => {
+            let token = of("RecordingToken");
+            held(&token)?;
+            told(format!("<tse:Uri>{}/{token}</tse:Uri>", quirks.replay))
+        }
+        _ => None,
+    }
+}
+
+/// How often results were asked for: every second time there are some.
+static SEARCHES: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
 
 fn oddly(mut stream: TcpStream, odd: &Odd) {
     match odd {

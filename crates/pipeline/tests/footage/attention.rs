@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use media::{FrameReader, Sampling};
-use pipeline::{Attention, AttentionOptions, Scene, SceneOptions, SceneOrigin, VisionPool};
+use pipeline::{AttentionOptions, DetectionScheduler, Scene, SceneOptions, SceneOrigin, VisionPool};
 use types::{Class, Frame, MediaTime};
 use vision::{Tracker, TrackerOptions};
 
@@ -28,7 +28,8 @@ fn at(frame: &Frame, number: u64) -> Frame {
 fn who_stands_still_for_minutes_is_not_forgotten_though_nothing_moves() {
     let Some(mut frozen) = frozen() else { return };
     let mut vision = vision();
-    let (mut attention, mut tracker) = (Attention::new(AttentionOptions::default()), Tracker::new(TrackerOptions::default()));
+    let (mut attention, mut tracker) =
+        (DetectionScheduler::new(AttentionOptions::default()), Tracker::new(TrackerOptions::default()));
     let (mut people, mut ended) = (Vec::new(), Vec::new());
     for number in 0..600 {
         let frame = frozen(number);
@@ -42,7 +43,7 @@ fn who_stands_still_for_minutes_is_not_forgotten_though_nothing_moves() {
     }
     assert!(people[10].len() >= 2, "{:?}", people[10]);
     assert_eq!(people[10], people[599], "{ended:?} ended");
-    let looks = attention.looks();
+    let looks = attention.scans();
     assert!(looks.none >= 450, "{looks:?}");
 }
 
@@ -58,7 +59,7 @@ fn an_empty_street_costs_a_look_every_few_seconds_and_leaves_nothing_behind() {
     for number in 0..frames {
         assert!(scene.frame(&at(&black, number), &mut vision).unwrap().is_empty());
     }
-    let looks = scene.stats().looks;
+    let looks = scene.stats().scans;
     assert!(looks.whole < frames / 20 && looks.part == 0, "{looks:?}");
 }
 
@@ -74,7 +75,8 @@ fn four_streams_on_one_bundle_of_models_stay_under_400_mib() {
             std::thread::spawn(move || {
                 let origin = SceneOrigin::Footage { digest: task.digest, start: task.start };
                 let mut scene = Scene::new(task.camera, task.agency, origin, SceneOptions::default());
-                let mut reader = FrameReader::open_footage(&task.footage, Sampling::default(), task.start).unwrap();
+                let pipeline::Archived::File(file) = &task.footage else { panic!("the task is of a file") };
+                let mut reader = FrameReader::open_footage(file, Sampling::default(), task.start).unwrap();
                 let mut ready = 0;
                 while let Some(frame) = reader.next(Duration::from_secs(120)).unwrap() {
                     ready += pool.with(|vision| scene.frame(&frame, vision)).unwrap().len();

@@ -65,6 +65,8 @@ pub enum TimeSource {
     SenderReport = 2,
     /// The server's clock when the frame arrived.
     Received = 3,
+    /// The recorder's own clock, in each picture that it played.
+    Recorder = 4,
 }
 impl TimeSource {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -77,6 +79,7 @@ impl TimeSource {
             Self::Given => "TIME_SOURCE_GIVEN",
             Self::SenderReport => "TIME_SOURCE_SENDER_REPORT",
             Self::Received => "TIME_SOURCE_RECEIVED",
+            Self::Recorder => "TIME_SOURCE_RECORDER",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -86,6 +89,7 @@ impl TimeSource {
             "TIME_SOURCE_GIVEN" => Some(Self::Given),
             "TIME_SOURCE_SENDER_REPORT" => Some(Self::SenderReport),
             "TIME_SOURCE_RECEIVED" => Some(Self::Received),
+            "TIME_SOURCE_RECORDER" => Some(Self::Recorder),
             _ => None,
         }
     }
@@ -6013,7 +6017,7 @@ pub struct Job {
     /// On the server's machine.
     #[prost(string, tag = "3")]
     pub path: ::prost::alloc::string::String,
-    /// SHA-256 in hexadecimal.
+    /// SHA-256 in hexadecimal: of the file; of a recording over what names it (see docs/cameras.md), since it is nowhere as a file.
     #[prost(string, tag = "4")]
     pub footage_sha256: ::prost::alloc::string::String,
     /// Capture time of the first frame.
@@ -6036,6 +6040,12 @@ pub struct Job {
     pub created: ::core::option::Option<::prost_types::Timestamp>,
     #[prost(message, optional, tag = "13")]
     pub finished: ::core::option::Option<::prost_types::Timestamp>,
+    /// Empty: a file. Otherwise the recorder, and `path` is the recording as it calls it.
+    #[prost(string, tag = "14")]
+    pub recorder_id: ::prost::alloc::string::String,
+    /// Where the recorder had nothing, at most 1000, as far as it was pulled.
+    #[prost(message, repeated, tag = "15")]
+    pub gaps: ::prost::alloc::vec::Vec<TimeWindow>,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct JobProgress {
@@ -7506,7 +7516,7 @@ pub mod live_service_server {
     }
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct HoldRequest {
+pub struct LeaseCamerasRequest {
     /// A UUID that stays the same when the worker starts again: which of an agency's workers this is.
     #[prost(string, tag = "1")]
     pub worker_id: ::prost::alloc::string::String,
@@ -7525,7 +7535,7 @@ pub struct HoldRequest {
     pub cameras: ::prost::alloc::vec::Vec<CameraStatus>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct HoldResponse {
+pub struct LeaseCamerasResponse {
     /// Every camera that is the worker's own now.
     #[prost(message, repeated, tag = "1")]
     pub leases: ::prost::alloc::vec::Vec<Lease>,
@@ -7689,11 +7699,13 @@ pub mod ingest_service_client {
         /// answered with all the cameras that are its own now, and it watches those and no others. What it does not renew in time
         /// goes to another worker of the agency. On the record as one call, from the first message to the last.
         /// Roles: ingest (their own organisation's cameras). Errors: INVALID_ARGUMENT, UNAVAILABLE (the server stops).
-        pub async fn hold(
+        pub async fn lease_cameras(
             &mut self,
-            request: impl tonic::IntoStreamingRequest<Message = super::HoldRequest>,
+            request: impl tonic::IntoStreamingRequest<
+                Message = super::LeaseCamerasRequest,
+            >,
         ) -> std::result::Result<
-            tonic::Response<tonic::codec::Streaming<super::HoldResponse>>,
+            tonic::Response<tonic::codec::Streaming<super::LeaseCamerasResponse>>,
             tonic::Status,
         > {
             self.inner
@@ -7706,11 +7718,11 @@ pub mod ingest_service_client {
                 })?;
             let codec = crate::bounds::BoundedCodec::default();
             let path = http::uri::PathAndQuery::from_static(
-                "/sightline.v1.IngestService/Hold",
+                "/sightline.v1.IngestService/LeaseCameras",
             );
             let mut req = request.into_streaming_request();
             req.extensions_mut()
-                .insert(GrpcMethod::new("sightline.v1.IngestService", "Hold"));
+                .insert(GrpcMethod::new("sightline.v1.IngestService", "LeaseCameras"));
             self.inner.streaming(req, path, codec).await
         }
         /// Hands in sightings, the oldest first. Acknowledged is what is stored for good; the rest is sent again on the next
@@ -7756,9 +7768,9 @@ pub mod ingest_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with IngestServiceServer.
     #[async_trait]
     pub trait IngestService: std::marker::Send + std::marker::Sync + 'static {
-        /// Server streaming response type for the Hold method.
-        type HoldStream: tonic::codegen::tokio_stream::Stream<
-                Item = std::result::Result<super::HoldResponse, tonic::Status>,
+        /// Server streaming response type for the LeaseCameras method.
+        type LeaseCamerasStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::LeaseCamerasResponse, tonic::Status>,
             >
             + std::marker::Send
             + 'static;
@@ -7766,10 +7778,13 @@ pub mod ingest_service_server {
         /// answered with all the cameras that are its own now, and it watches those and no others. What it does not renew in time
         /// goes to another worker of the agency. On the record as one call, from the first message to the last.
         /// Roles: ingest (their own organisation's cameras). Errors: INVALID_ARGUMENT, UNAVAILABLE (the server stops).
-        async fn hold(
+        async fn lease_cameras(
             &self,
-            request: tonic::Request<tonic::Streaming<super::HoldRequest>>,
-        ) -> std::result::Result<tonic::Response<Self::HoldStream>, tonic::Status>;
+            request: tonic::Request<tonic::Streaming<super::LeaseCamerasRequest>>,
+        ) -> std::result::Result<
+            tonic::Response<Self::LeaseCamerasStream>,
+            tonic::Status,
+        >;
         /// Server streaming response type for the Push method.
         type PushStream: tonic::codegen::tokio_stream::Stream<
                 Item = std::result::Result<super::PushResponse, tonic::Status>,
@@ -7863,26 +7878,28 @@ pub mod ingest_service_server {
         }
         fn call(&mut self, req: http::Request<B>) -> Self::Future {
             match req.uri().path() {
-                "/sightline.v1.IngestService/Hold" => {
+                "/sightline.v1.IngestService/LeaseCameras" => {
                     #[allow(non_camel_case_types)]
-                    struct HoldSvc<T: IngestService>(pub Arc<T>);
+                    struct LeaseCamerasSvc<T: IngestService>(pub Arc<T>);
                     impl<
                         T: IngestService,
-                    > tonic::server::StreamingService<super::HoldRequest>
-                    for HoldSvc<T> {
-                        type Response = super::HoldResponse;
-                        type ResponseStream = T::HoldStream;
+                    > tonic::server::StreamingService<super::LeaseCamerasRequest>
+                    for LeaseCamerasSvc<T> {
+                        type Response = super::LeaseCamerasResponse;
+                        type ResponseStream = T::LeaseCamerasStream;
                         type Future = BoxFuture<
                             tonic::Response<Self::ResponseStream>,
                             tonic::Status,
                         >;
                         fn call(
                             &mut self,
-                            request: tonic::Request<tonic::Streaming<super::HoldRequest>>,
+                            request: tonic::Request<
+                                tonic::Streaming<super::LeaseCamerasRequest>,
+                            >,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as IngestService>::hold(&inner, request).await
+                                <T as IngestService>::lease_cameras(&inner, request).await
                             };
                             Box::pin(fut)
                         }
@@ -7893,7 +7910,7 @@ pub mod ingest_service_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = HoldSvc(inner);
+                        let method = LeaseCamerasSvc(inner);
                         let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -8314,6 +8331,913 @@ pub mod log_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "sightline.v1.LogService";
     impl<T> tonic::server::NamedService for LogServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Recorder {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub agency_id: ::prost::alloc::string::String,
+    /// What people call it.
+    #[prost(string, tag = "3")]
+    pub title: ::prost::alloc::string::String,
+    /// Where it is asked, without user and password.
+    #[prost(string, tag = "4")]
+    pub host: ::prost::alloc::string::String,
+    /// Recordings that are played at once.
+    #[prost(uint32, tag = "5")]
+    pub sessions: u32,
+    /// Millions of bits a second in all; 0: as many as come.
+    #[prost(uint32, tag = "6")]
+    pub megabits: u32,
+    #[prost(message, optional, tag = "7")]
+    pub created: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, repeated, tag = "8")]
+    pub maps: ::prost::alloc::vec::Vec<RecordingMap>,
+}
+/// Which camera a recording is of.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RecordingMap {
+    /// As the recorder calls it.
+    #[prost(string, tag = "1")]
+    pub recording: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub camera_id: ::prost::alloc::string::String,
+}
+/// What a recorder says of itself.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RecorderInfo {
+    #[prost(string, tag = "1")]
+    pub manufacturer: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub model: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub firmware: ::prost::alloc::string::String,
+    /// Its clock minus ours, and how far off that may be; absent: it does not tell.
+    #[prost(double, optional, tag = "4")]
+    pub clock_ahead_seconds: ::core::option::Option<f64>,
+    #[prost(double, tag = "5")]
+    pub clock_uncertainty_seconds: f64,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Recording {
+    #[prost(string, tag = "1")]
+    pub token: ::prost::alloc::string::String,
+    /// What the recorder says that it is of.
+    #[prost(string, tag = "2")]
+    pub title: ::prost::alloc::string::String,
+    /// Of its first picture and its last, by the recorder's clock; absent: it does not tell.
+    #[prost(message, optional, tag = "3")]
+    pub from: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "4")]
+    pub to: ::core::option::Option<::prost_types::Timestamp>,
+    /// Empty: no camera was named.
+    #[prost(string, tag = "5")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// It has pictures.
+    #[prost(bool, tag = "6")]
+    pub video: bool,
+    /// Where it has nothing, if that was asked for and it tells.
+    #[prost(message, repeated, tag = "7")]
+    pub gaps: ::prost::alloc::vec::Vec<TimeWindow>,
+    #[prost(bool, tag = "8")]
+    pub gaps_told: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[prost(skip_debug)]
+pub struct AddRecorderRequest {
+    #[prost(string, tag = "1")]
+    pub id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub agency_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "3")]
+    pub title: ::prost::alloc::string::String,
+    /// HOST, HOST:PORT or <https://HOST.>
+    #[prost(string, tag = "4")]
+    pub host: ::prost::alloc::string::String,
+    #[prost(string, tag = "5")]
+    pub user: ::prost::alloc::string::String,
+    #[prost(string, tag = "6")]
+    pub password: ::prost::alloc::string::String,
+    /// SHA-256 of the TLS certificate that it has, in 64 hexadecimal digits; empty: those that the server's machine trusts.
+    #[prost(string, tag = "7")]
+    pub trust: ::prost::alloc::string::String,
+    /// Recordings to be played at once, 1 to 64; 0: 1.
+    #[prost(uint32, tag = "8")]
+    pub sessions: u32,
+    /// Millions of bits a second in all, at most 10000; absent: 32; 0: as many as come.
+    #[prost(uint32, optional, tag = "9")]
+    pub megabits: ::core::option::Option<u32>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AddRecorderResponse {
+    #[prost(message, optional, tag = "1")]
+    pub recorder: ::core::option::Option<Recorder>,
+    #[prost(message, optional, tag = "2")]
+    pub info: ::core::option::Option<RecorderInfo>,
+    #[prost(uint32, tag = "3")]
+    pub recordings: u32,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRecordersRequest {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRecordersResponse {
+    /// By id.
+    #[prost(message, repeated, tag = "1")]
+    pub recorders: ::prost::alloc::vec::Vec<Recorder>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListRecordingsRequest {
+    #[prost(string, tag = "1")]
+    pub recorder_id: ::prost::alloc::string::String,
+    /// With the gaps of each between these times; absent: without.
+    #[prost(message, optional, tag = "2")]
+    pub gaps_from: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "3")]
+    pub gaps_to: ::core::option::Option<::prost_types::Timestamp>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListRecordingsResponse {
+    #[prost(message, optional, tag = "1")]
+    pub info: ::core::option::Option<RecorderInfo>,
+    /// By token, at most 1000.
+    #[prost(message, repeated, tag = "2")]
+    pub recordings: ::prost::alloc::vec::Vec<Recording>,
+    /// There are more.
+    #[prost(bool, tag = "3")]
+    pub more: bool,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct MapRecordingRequest {
+    #[prost(string, tag = "1")]
+    pub recorder_id: ::prost::alloc::string::String,
+    #[prost(string, tag = "2")]
+    pub recording: ::prost::alloc::string::String,
+    /// Empty: of none.
+    #[prost(string, tag = "3")]
+    pub camera_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MapRecordingResponse {
+    #[prost(message, optional, tag = "1")]
+    pub recorder: ::core::option::Option<Recorder>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveRecorderRequest {
+    #[prost(string, tag = "1")]
+    pub recorder_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RemoveRecorderResponse {}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AddRecordingsRequest {
+    #[prost(string, tag = "1")]
+    pub recorder_id: ::prost::alloc::string::String,
+    /// Empty: every recording that has a camera.
+    #[prost(string, tag = "2")]
+    pub camera_id: ::prost::alloc::string::String,
+    /// By the recorder's clock.
+    #[prost(message, optional, tag = "3")]
+    pub from: ::core::option::Option<::prost_types::Timestamp>,
+    #[prost(message, optional, tag = "4")]
+    pub to: ::core::option::Option<::prost_types::Timestamp>,
+    /// How well the recorder's clock is known; absent: how far it is off now, at least 1 s.
+    #[prost(message, optional, tag = "5")]
+    pub uncertainty: ::core::option::Option<::prost_types::Duration>,
+    #[prost(message, optional, tag = "6")]
+    pub settings: ::core::option::Option<FootageSettings>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AddRecordingsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub added: ::prost::alloc::vec::Vec<AddedRecording>,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AddedRecording {
+    #[prost(message, optional, tag = "1")]
+    pub job: ::core::option::Option<Job>,
+    /// The job was there before; nothing was added.
+    #[prost(bool, tag = "2")]
+    pub existed: bool,
+}
+/// Generated client implementations.
+pub mod recorder_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Recorders whose recordings are looked at where they lie, by ONVIF Profile G. A recorder is only asked, never changed; it is
+    /// asked from the server, at the address that was given and at no other. No pixels travel to the caller.
+    #[derive(Debug, Clone)]
+    pub struct RecorderServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl RecorderServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> RecorderServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> RecorderServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            RecorderServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Asks the recorder what it is, and keeps it if it answers. The password is kept apart, readable by the server alone, and never
+        /// told again. Roles: operator, camera owner (their own organisation's agency).
+        /// Errors: NOT_FOUND (agency), ALREADY_EXISTS, INVALID_ARGUMENT, UNAVAILABLE (it can't be asked; the reason says why).
+        pub async fn add_recorder(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddRecorderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddRecorderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.RecorderService/AddRecorder",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.RecorderService", "AddRecorder"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Roles: operator, camera owner (their own organisation's recorders).
+        pub async fn list_recorders(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRecordersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRecordersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.RecorderService/ListRecorders",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("sightline.v1.RecorderService", "ListRecorders"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Asks the recorder what it holds now. Roles as above. Errors: NOT_FOUND, UNAVAILABLE.
+        pub async fn list_recordings(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListRecordingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRecordingsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.RecorderService/ListRecordings",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("sightline.v1.RecorderService", "ListRecordings"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Says which camera a recording is of. Roles as above. Errors: NOT_FOUND, INVALID_ARGUMENT (a camera of another agency).
+        pub async fn map_recording(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MapRecordingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MapRecordingResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.RecorderService/MapRecording",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.RecorderService", "MapRecording"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Forgets the recorder and its password. What was pulled from it stays. Roles as above.
+        /// Errors: NOT_FOUND, FAILED_PRECONDITION (jobs pull from it).
+        pub async fn remove_recorder(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RemoveRecorderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveRecorderResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.RecorderService/RemoveRecorder",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("sightline.v1.RecorderService", "RemoveRecorder"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Queues a job for each recording that is wanted; it pulls the recording as it looks at it. The same recording of the same camera,
+        /// times and settings is answered with the job there is.
+        /// Roles: operator, camera owner (their own organisation's recorders and cameras).
+        /// Errors: NOT_FOUND, INVALID_ARGUMENT, ALREADY_EXISTS (a part of that time is there), UNAVAILABLE, RESOURCE_EXHAUSTED.
+        pub async fn add_recordings(
+            &mut self,
+            request: impl tonic::IntoRequest<super::AddRecordingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddRecordingsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.RecorderService/AddRecordings",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("sightline.v1.RecorderService", "AddRecordings"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod recorder_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with RecorderServiceServer.
+    #[async_trait]
+    pub trait RecorderService: std::marker::Send + std::marker::Sync + 'static {
+        /// Asks the recorder what it is, and keeps it if it answers. The password is kept apart, readable by the server alone, and never
+        /// told again. Roles: operator, camera owner (their own organisation's agency).
+        /// Errors: NOT_FOUND (agency), ALREADY_EXISTS, INVALID_ARGUMENT, UNAVAILABLE (it can't be asked; the reason says why).
+        async fn add_recorder(
+            &self,
+            request: tonic::Request<super::AddRecorderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddRecorderResponse>,
+            tonic::Status,
+        >;
+        /// Roles: operator, camera owner (their own organisation's recorders).
+        async fn list_recorders(
+            &self,
+            request: tonic::Request<super::ListRecordersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRecordersResponse>,
+            tonic::Status,
+        >;
+        /// Asks the recorder what it holds now. Roles as above. Errors: NOT_FOUND, UNAVAILABLE.
+        async fn list_recordings(
+            &self,
+            request: tonic::Request<super::ListRecordingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListRecordingsResponse>,
+            tonic::Status,
+        >;
+        /// Says which camera a recording is of. Roles as above. Errors: NOT_FOUND, INVALID_ARGUMENT (a camera of another agency).
+        async fn map_recording(
+            &self,
+            request: tonic::Request<super::MapRecordingRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::MapRecordingResponse>,
+            tonic::Status,
+        >;
+        /// Forgets the recorder and its password. What was pulled from it stays. Roles as above.
+        /// Errors: NOT_FOUND, FAILED_PRECONDITION (jobs pull from it).
+        async fn remove_recorder(
+            &self,
+            request: tonic::Request<super::RemoveRecorderRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RemoveRecorderResponse>,
+            tonic::Status,
+        >;
+        /// Queues a job for each recording that is wanted; it pulls the recording as it looks at it. The same recording of the same camera,
+        /// times and settings is answered with the job there is.
+        /// Roles: operator, camera owner (their own organisation's recorders and cameras).
+        /// Errors: NOT_FOUND, INVALID_ARGUMENT, ALREADY_EXISTS (a part of that time is there), UNAVAILABLE, RESOURCE_EXHAUSTED.
+        async fn add_recordings(
+            &self,
+            request: tonic::Request<super::AddRecordingsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::AddRecordingsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Recorders whose recordings are looked at where they lie, by ONVIF Profile G. A recorder is only asked, never changed; it is
+    /// asked from the server, at the address that was given and at no other. No pixels travel to the caller.
+    #[derive(Debug)]
+    pub struct RecorderServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> RecorderServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for RecorderServiceServer<T>
+    where
+        T: RecorderService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/sightline.v1.RecorderService/AddRecorder" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddRecorderSvc<T: RecorderService>(pub Arc<T>);
+                    impl<
+                        T: RecorderService,
+                    > tonic::server::UnaryService<super::AddRecorderRequest>
+                    for AddRecorderSvc<T> {
+                        type Response = super::AddRecorderResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddRecorderRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RecorderService>::add_recorder(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddRecorderSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.RecorderService/ListRecorders" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRecordersSvc<T: RecorderService>(pub Arc<T>);
+                    impl<
+                        T: RecorderService,
+                    > tonic::server::UnaryService<super::ListRecordersRequest>
+                    for ListRecordersSvc<T> {
+                        type Response = super::ListRecordersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRecordersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RecorderService>::list_recorders(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRecordersSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.RecorderService/ListRecordings" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListRecordingsSvc<T: RecorderService>(pub Arc<T>);
+                    impl<
+                        T: RecorderService,
+                    > tonic::server::UnaryService<super::ListRecordingsRequest>
+                    for ListRecordingsSvc<T> {
+                        type Response = super::ListRecordingsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListRecordingsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RecorderService>::list_recordings(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListRecordingsSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.RecorderService/MapRecording" => {
+                    #[allow(non_camel_case_types)]
+                    struct MapRecordingSvc<T: RecorderService>(pub Arc<T>);
+                    impl<
+                        T: RecorderService,
+                    > tonic::server::UnaryService<super::MapRecordingRequest>
+                    for MapRecordingSvc<T> {
+                        type Response = super::MapRecordingResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MapRecordingRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RecorderService>::map_recording(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MapRecordingSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.RecorderService/RemoveRecorder" => {
+                    #[allow(non_camel_case_types)]
+                    struct RemoveRecorderSvc<T: RecorderService>(pub Arc<T>);
+                    impl<
+                        T: RecorderService,
+                    > tonic::server::UnaryService<super::RemoveRecorderRequest>
+                    for RemoveRecorderSvc<T> {
+                        type Response = super::RemoveRecorderResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RemoveRecorderRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RecorderService>::remove_recorder(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RemoveRecorderSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.RecorderService/AddRecordings" => {
+                    #[allow(non_camel_case_types)]
+                    struct AddRecordingsSvc<T: RecorderService>(pub Arc<T>);
+                    impl<
+                        T: RecorderService,
+                    > tonic::server::UnaryService<super::AddRecordingsRequest>
+                    for AddRecordingsSvc<T> {
+                        type Response = super::AddRecordingsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::AddRecordingsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as RecorderService>::add_recordings(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = AddRecordingsSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for RecorderServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "sightline.v1.RecorderService";
+    impl<T> tonic::server::NamedService for RecorderServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

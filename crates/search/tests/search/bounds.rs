@@ -85,7 +85,7 @@ async fn what_the_catalogue_forgot_is_not_found_whatever_the_index_says() {
     let w = World::new().await;
     let kept = w.see("quay", 0, white(), looks(0.0)).await;
     let gone = w.see("quay", 10, white(), looks(0.0)).await;
-    let turn = w.catalogue.seize_turn("test", "test", std::time::Duration::from_secs(600)).await.unwrap().unwrap();
+    let turn = w.catalogue.force_acquire_lease("test", "test", std::time::Duration::from_secs(600)).await.unwrap().unwrap();
     w.catalogue.discard_sightings(&[gone], &turn.into()).await.unwrap();
     // A row of the derived index that puts a sighting where it never was.
     let elsewhere = w.sighting("north", 20, white());

@@ -117,7 +117,7 @@ impl World {
         let entries: Vec<_> = all.iter().map(|(s, looks)| entry(s, looks)).collect();
         let records: Vec<_> =
             all.into_iter().map(|(sighting, embedding)| SightingRecord { sighting, crop: crop(), embedding }).collect();
-        let turn = self.catalogue.seize_turn("test", "test", Duration::from_secs(600)).await.unwrap().unwrap();
+        let turn = self.catalogue.force_acquire_lease("test", "test", Duration::from_secs(600)).await.unwrap().unwrap();
         let seq = self.catalogue.put_sightings(&records, &turn.into()).await.unwrap();
         self.index.upsert(&entries, seq).unwrap();
     }
@@ -152,9 +152,9 @@ impl World {
         let by = Caller { name: name("otto"), organisation: name("court"), role: Role::Authoriser };
         let key = SigningKey::from_bytes(&[7; 32]);
         let signature = sign_grant(&key, &case.grant);
-        case.authorise(&Policy::default(), &by, PublicKey::from(&key), signature, now).unwrap();
+        case.authorise(&Policy::default(), &by, Proof::Key { key: PublicKey::from(&key), signature }, now).unwrap();
         let gate = Gate::new(Policy::default(), MemoryLog::new());
-        gate.permit(case.id(), Some(&case), &self.cameras, &request, None, &caller, now).await.unwrap()
+        gate.permit(access::Searching::Once, case.id(), Some(&case), &self.cameras, &request, None, &caller, now).await.unwrap()
     }
 }
 

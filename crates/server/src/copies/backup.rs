@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 
-use access::log::{LogError, TreeHead, Trust, seal_backup, sign_head};
-use catalogue::{Catalogue, CatalogueConfig, CatalogueError, Fence};
+use access::log::{LogError, TreeHead, Trust, seal_backup, sign_head_as};
+use catalogue::{Catalogue, CatalogueConfig, CatalogueError, FencingToken};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use types::{Day, ReceiveTime, SightingId};
@@ -20,7 +20,7 @@ use types::{Day, ReceiveTime, SightingId};
 use crate::{
     config::{Config, ConfigError, CropsConfig},
     deployment::{Home, pki::make_private},
-    record::log::{FileTiles, LogFault, check_beginning, grow, read_key, read_note, read_signer},
+    record::log::{FileTiles, LogFault, check_beginning, grow, read_introductions, read_key, read_note, read_signer},
 };
 
 /// What a backup is, in its folder; written last, so that a folder without one is no backup.
@@ -328,7 +328,8 @@ async fn copy_log(
     let tiles = FileTiles::new(to.join("log"));
     let head = grow(catalogue, &tiles, TreeHead::EMPTY).await?;
     let signer = read_signer(&home.log_key())?;
-    let trust = Trust { log: signer.key().clone(), witnesses: Vec::new(), quorum: 0 };
+    let keys = read_introductions(&home.log_introductions(), signer.key().name())?;
+    let trust = Trust::knowing(signer.key().clone(), keys.clone());
     let by = || FileTiles::new(home.log()).checkpoint().display().to_string();
     let mut note = None;
     if let Some(published) = published {
@@ -340,7 +341,7 @@ async fn copy_log(
         // With its witnesses' signatures.
         note = Some(published).filter(|_| seen == head);
     }
-    let note = note.map_or_else(|| sign_head(&signer, &head), Ok)?;
+    let note = note.map_or_else(|| sign_head_as(&signer, &keys, &head), Ok)?;
     let path = tiles.checkpoint();
     durable::write(&path, note.to_string().as_bytes()).map_err(io_error("write", &path))?;
     Ok(head)
@@ -356,7 +357,7 @@ async fn first_ends(catalogue: &Catalogue, config: &Config) -> Result<Option<Rec
 fn public_parts(home: &Home, data: &Path) -> Result<Vec<(PathBuf, String)>, BackupError> {
     let mut parts = vec![(home.config(), "sightline.toml".to_owned())];
     let pki = home.pki();
-    for name in ["ca.pem", "server.pem", "log.pub", "issued.jsonl"] {
+    for name in ["ca.pem", "server.pem", "log.pub", "log.introductions", "issued.jsonl"] {
         parts.push((pki.join(name), format!("pki/{name}")));
     }
     parts.retain(|(from, _)| from.is_file());
@@ -369,6 +370,7 @@ fn public_parts(home: &Home, data: &Path) -> Result<Vec<(PathBuf, String)>, Back
 fn private_parts(home: &Home, config: &Config) -> Result<Vec<(PathBuf, String)>, BackupError> {
     let mut parts = vec![(home.server_key(), "pki/server.key".to_owned()), (home.log_key(), "pki/log.key".to_owned())];
     parts.extend(files_in(&home.root().join("secrets/cameras"), "secrets/cameras")?);
+    parts.extend(files_in(&home.root().join("secrets/recorders"), "secrets/recorders")?);
     // A key of the home folder's own; one that lies elsewhere is somebody else's to keep.
     if let Some(file) = config.index_server.as_ref().and_then(|server| server.api_key_file.as_deref()).filter(|f| is_inside(f)) {
         parts.push((home.root().join(file), format!("files/{}", file.display())));
@@ -507,8 +509,8 @@ pub(crate) fn sync(folder: &Path) -> Result<(), BackupError> {
 }
 
 /// Leave to delete in a catalogue that no server has opened yet: a copy, or one that is being restored.
-pub(crate) async fn whole(catalogue: &Catalogue) -> Result<Fence, CatalogueError> {
-    match catalogue.seize_turn("copy", "copy", Duration::from_secs(86_400)).await? {
+pub(crate) async fn whole(catalogue: &Catalogue) -> Result<FencingToken, CatalogueError> {
+    match catalogue.force_acquire_lease("copy", "copy", Duration::from_secs(86_400)).await? {
         Some(turn) => Ok(turn.into()),
         None => Err(CatalogueError::NotOurs { what: "the copy".to_owned() }),
     }

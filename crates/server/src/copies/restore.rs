@@ -13,7 +13,7 @@ use std::{
 
 use access::{
     Action, AuditEntry, Deletion, IdDigest, Outcome, Phase,
-    log::{LogError, TreeHead, Trust, check_backup_seal},
+    log::{Introductions, LogError, NoteKey, TreeHead, Trust, check_backup_seal},
 };
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, due};
 use sha2::{Digest, Sha256};
@@ -28,7 +28,8 @@ use crate::{
         pki::{make_private, private_folder},
     },
     record::log::{
-        FileTiles, LogFault, check_beginning, checked, grow, mark, public_half, read_key, read_note, read_signer, verify_folder,
+        FileTiles, LogFault, check_beginning, checked, grow, introduced_elsewhere, mark, public_half, read_introductions,
+        read_key, read_note, read_signer, verify_folder,
     },
 };
 
@@ -54,6 +55,8 @@ pub enum RestoreError {
     Catalog(String),
     #[error("the log's private key is neither in the backup nor among the keys given")]
     NoKey,
+    #[error("the newer log says that its key was changed, and the key given is the one before")]
+    OldKey,
     #[error("this machine's clock says {now}, {days} days after the last that is known of the deployment")]
     Clock { now: ReceiveTime, days: u64 },
 }
@@ -81,6 +84,9 @@ impl RestoreError {
             Self::Catalog(_) => "take another backup; nothing was restored".to_owned(),
             Self::NoKey => {
                 "name the folder with log.key (and server.key) with `--keys DIR`: they were in pki/ of the home folder, and are in a backup only where `--with-keys` was given".to_owned()
+            }
+            Self::OldKey => {
+                "name the folder with the newest log.key, and log.pub beside it, with `--keys DIR`; the key of before signs nothing any more".to_owned()
             }
             Self::Clock { .. } => {
                 "if that is right, say `--clock-is-right`: what has come to its end by it is deleted; if not, set the clock first".to_owned()
@@ -159,12 +165,17 @@ pub async fn restore(
         return Err(RestoreError::NoKey);
     }
     let key = read_signer(&scratch.log_key())?.key().clone();
+    let trust = know_keys(key, &scratch, options)?;
     let seal = options.from.join(SEAL);
     let note = fs::read_to_string(&seal).map_err(failed("read", &seal))?;
-    if check_backup_seal(&note, manifest, &key).is_err() {
-        return Err(RestoreError::Damaged { file: seal, what: "it is not the log's seal of this backup" });
+    // Whoever has the newest key can know those before it, and what they sealed.
+    let mut keys = trust.known.keys().chain([&trust.log]);
+    if !keys.any(|key| check_backup_seal(&note, manifest, key).is_ok()) {
+        return Err(RestoreError::Damaged {
+            file: seal,
+            what: "it is not the log's seal of this backup, or the keys are another deployment's",
+        });
     }
-    let trust = Trust { log: key, witnesses: Vec::new(), quorum: 0 };
     let config = embedded(&scratch.config())?;
     let data = home.root().join(&config.data);
     check_data(home, &data)?;
@@ -207,12 +218,15 @@ async fn put_right(
         Some(folder) => go_on(catalogue, &tiles, folder, before, trust).await?,
         None => Vec::new(),
     };
+    if introduced_elsewhere(scratch, catalogue).await? {
+        return Err(RestoreError::OldKey);
+    }
     let head = grow(catalogue, &tiles, before).await?;
     let marked = check_mark(home, config, trust, &tiles, head)?;
     let last_entry = after.last().map(|entry| entry.at);
     let last = catalogue.last_time().await?.into_iter().chain(last_entry).chain([backup.made]).max().unwrap_or(backup.made);
     let now = believed(ReceiveTime::now(), last, config, options)?;
-    let now = catalogue.see_time(now).await?;
+    let now = catalogue.advance_clock(now).await?;
 
     progress("deleting what should be gone", 0);
     let mut again = BTreeMap::new();
@@ -340,7 +354,26 @@ fn take_keys(keys: &Path, scratch: &Home) -> Result<(), RestoreError> {
         fs::copy(&source, &target).map_err(failed("copy", &source))?;
         make_private(&target).map_err(failed("make private", &target))?;
     }
+    // The log may have changed its key after the backup: what lies beside the key says which one it is.
+    let (source, target) = (public_half(&keys.join("log.key")), public_half(&scratch.log_key()));
+    if keys.join("log.key").is_file() && source.is_file() {
+        fs::copy(&source, &target).map_err(failed("copy", &source))?;
+    }
     Ok(())
+}
+
+/// The log's key, and what the newer log says of its other keys. What the backup says of them counts as far as that agrees.
+fn know_keys(key: NoteKey, scratch: &Home, options: &RestoreOptions) -> Result<Trust, RestoreError> {
+    let mut trust = Trust::knowing(key, Introductions::NONE);
+    let of_backup = read_introductions(&scratch.log_introductions(), trust.log.name())?;
+    if of_backup.keys().any(|known| *known == trust.log) {
+        trust.known = of_backup;
+    }
+    if let Some(note) = options.log.as_ref().map(|folder| read_note(&FileTiles::new(folder).checkpoint())).transpose()?.flatten()
+    {
+        trust.known = trust.check(&note)?.keys;
+    }
+    Ok(trust)
 }
 
 async fn verify(tiles: &FileTiles, trust: &Trust) -> Result<TreeHead, LogFault> {
@@ -518,6 +551,10 @@ fn is_to_do_again(action: Action) -> bool {
             | OpenCase
             | AuthoriseCase
             | AddFootage
+            | AddRecorder
+            | MapRecording
+            | RemoveRecorder
+            | AddRecordings
             | PlaceHold
             | ConfirmHold
             | ReleaseHold

@@ -31,6 +31,8 @@ pub enum DeploymentError {
     },
     #[error("{} is there already", .0.display())]
     Taken(PathBuf),
+    #[error("{} is there already", .0.display())]
+    HandedOut(PathBuf),
     #[error(transparent)]
     Mode(#[from] LockError),
     #[error(transparent)]
@@ -46,8 +48,14 @@ impl DeploymentError {
             Self::Exists(_) => "nothing was changed; use it as it is, or choose another folder with SIGHTLINE_HOME",
             Self::Half(_) => "put sightline.toml back (an empty one will do), or choose another folder with SIGHTLINE_HOME",
             Self::SameOrganisation(_) | Self::Organisation(..) | Self::Unclear(..) => "choose other organisations",
+            Self::HandedOut(_) => {
+                "name another folder for what is handed out with `--hand-out DIR`; if it is of an `init` that was cut off, remove it"
+            }
             Self::Taken(_) => "choose another name, or revoke it first: `sightline identity revoke`",
-            Self::Pki(PkiError::Read { .. }) => "identities are issued where `sightline init` made the authority: pki/ca.key",
+            Self::Pki(PkiError::Read { .. }) => {
+                "identities are issued by the authority: name the folder that `sightline init` handed out for it with `--authority DIR`"
+            }
+            Self::Pki(PkiError::Pair { .. }) => "put both back as `sightline init` or `sightline rotate authority` made them",
             Self::Io { .. } => "check that the folder exists and that you may write there",
             Self::Pki(_) => "check the names given for the server",
             Self::Log(error) => error.hint(),

@@ -20,11 +20,11 @@ use crate::{
     deployment::{
         Home,
         catalogue_config::catalogue_config,
-        certificate::{end, named, unnamed},
+        certificate::{end, issued_by, named, unnamed},
         lock::HomeLock,
         pki::{self, Authority},
     },
-    record::log::Log,
+    record::log::{Log, public_half},
     store::StoreError,
 };
 
@@ -40,6 +40,9 @@ pub struct IssuedIdentity {
     /// SHA-256 of its public key (SPKI, DER), in hexadecimal; lines of earlier versions have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_sha256: Option<String>,
+    /// By what the authority is known that issued it; lines of earlier versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
 }
 
 /// A certificate that names hosts and nobody.
@@ -109,14 +112,31 @@ impl Home {
     }
 }
 
+/// The authority's folder: the one that is named, or the home folder's, where earlier versions kept it.
+pub(crate) fn authority_of(home: &Home, folder: Option<&Path>) -> Result<Authority, DeploymentError> {
+    let pki = folder.map_or_else(|| home.pki(), |folder| Home::new(folder).pki());
+    Ok(Authority::open(&pki)?)
+}
+
+/// As [`issue_by`], by the authority in the home folder.
+pub fn issue(home: &Home, caller: &Caller, days: u32, out: Option<&Path>) -> Result<NewIdentity, DeploymentError> {
+    issue_by(home, None, caller, days, out)
+}
+
 /// Issues a certificate, and a key to sign grants with to an authoriser. Without `out` the files lie beside those that
 /// `init` made; with it they make a home folder of their own there, to be handed over, and no private key stays here.
-pub fn issue(home: &Home, caller: &Caller, days: u32, out: Option<&Path>) -> Result<NewIdentity, DeploymentError> {
+pub fn issue_by(
+    home: &Home,
+    authority: Option<&Path>,
+    caller: &Caller,
+    days: u32,
+    out: Option<&Path>,
+) -> Result<NewIdentity, DeploymentError> {
     let io = |action, path: &Path| {
         let path = path.to_owned();
         move |source| DeploymentError::Io { action, path, source }
     };
-    let authority = Authority::load(&home.authority(), &home.pki().join("ca.key"))?;
+    let authority = authority_of(home, authority)?;
     let there = home.issued().map_err(io("read", &home.register()))?;
     let there: Vec<_> = there.iter().filter_map(IssuedIdentity::caller).map(|c| c.organisation).collect();
     check_organisation(caller.organisation.as_str(), there.iter().map(Name::as_str))?;
@@ -130,8 +150,8 @@ pub fn issue(home: &Home, caller: &Caller, days: u32, out: Option<&Path>) -> Res
     if let Some(folder) = certificate.parent() {
         pki::private_folder(folder).map_err(io("make", folder))?;
     }
-    if out.is_some() && !into.authority().exists() {
-        fs::copy(home.authority(), into.authority()).map_err(io("write", &into.authority()))?;
+    if out.is_some() {
+        hand_over(home, &into)?;
     }
     let issued = authority.client(caller, days.into())?;
     let register = registered(&issued.der).ok_or_else(|| DeploymentError::Taken(certificate.clone()))?;
@@ -148,16 +168,28 @@ pub fn issue(home: &Home, caller: &Caller, days: u32, out: Option<&Path>) -> Res
     Ok(NewIdentity { issued: register, home: into, needs_restart })
 }
 
+/// Whom to believe goes along with an identity that is handed over: the authorities and the log's key.
+pub(crate) fn hand_over(home: &Home, into: &Home) -> Result<(), DeploymentError> {
+    let public = [home.authority(), public_half(&home.log_key()), home.log_introductions()];
+    for from in public.iter().filter(|file| file.is_file()) {
+        let to = into.pki().join(from.file_name().unwrap_or_default());
+        let copied = fs::read(from).and_then(|bytes| durable::write(&to, &bytes));
+        copied.map_err(|source| DeploymentError::Io { action: "write", path: to.clone(), source })?;
+    }
+    Ok(())
+}
+
 /// Issues a certificate to a service that the servers call, such as the database: they know it by these names or addresses. It
 /// names nobody, so no server takes whoever shows it for a caller. Where its files lie.
 pub fn issue_to_service(
     home: &Home,
+    authority: Option<&Path>,
     name: &Name,
     hosts: &[String],
     days: u32,
     out: Option<&Path>,
 ) -> Result<(PathBuf, PathBuf), DeploymentError> {
-    let authority = Authority::load(&home.authority(), &home.pki().join("ca.key"))?;
+    let authority = authority_of(home, authority)?;
     let folder = out.map_or_else(|| home.pki().join("services"), Path::to_owned);
     let (certificate, key) = (folder.join(format!("{name}.pem")), folder.join(format!("{name}.key")));
     if let Some(taken) = [&certificate, &key].into_iter().find(|f| f.exists()) {
@@ -206,7 +238,7 @@ fn lines<T: for<'a> Deserialize<'a>>(list: &Path) -> io::Result<Vec<T>> {
 pub(crate) fn registered(der: &[u8]) -> Option<IssuedIdentity> {
     let known = named(der).ok()?;
     let (uri, key_sha256) = (known.caller.uri(), Some(known.key_sha256));
-    Some(IssuedIdentity { serial: known.serial, uri, expires: known.ends, key_sha256 })
+    Some(IssuedIdentity { serial: known.serial, uri, expires: known.ends, key_sha256, authority: issued_by(der) })
 }
 
 fn read_certificate(der: &CertificateDer<'_>) -> Option<IssuedIdentity> {
@@ -291,7 +323,7 @@ mod tests {
         let name = Name::new("postgres").unwrap();
         let issue = |hosts: &[&str]| {
             let hosts: Vec<_> = hosts.iter().map(|&h| h.to_owned()).collect();
-            issue_to_service(&home, &name, &hosts, 30, None)
+            issue_to_service(&home, None, &name, &hosts, 30, None)
         };
         assert!(matches!(issue(&["no host name\u{e9}"]), Err(DeploymentError::Pki(_))));
         let (certificate, key) = issue(&["postgres", "10.0.0.7"]).unwrap();

@@ -1,6 +1,9 @@
 //! How a deployment comes to be: its folder, its authority, the server's keys and one identity a role.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use access::{Caller, Name, Role, log::KeyKind};
 
@@ -23,11 +26,14 @@ pub struct InitOptions {
     pub oversight: String,
     /// Names and addresses of the server besides localhost, 127.0.0.1 and ::1.
     pub names: Vec<String>,
+    /// Where the folders go that are handed out: one for the authority, one for each identity. `None`: all keys lie in the home
+    /// folder, as for a demo.
+    pub hand_out: Option<PathBuf>,
 }
 
 impl Default for InitOptions {
     fn default() -> Self {
-        Self { organisation: "local".to_owned(), oversight: "oversight".to_owned(), names: Vec::new() }
+        Self { organisation: "local".to_owned(), oversight: "oversight".to_owned(), names: Vec::new(), hand_out: None }
     }
 }
 
@@ -65,13 +71,66 @@ impl Deployment {
         if scratch.root().exists() {
             fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
         }
+        if let Some(taken) = options.hand_out.as_ref().filter(|folder| folder.exists()) {
+            return Err(DeploymentError::HandedOut(taken.clone()));
+        }
         let identities = make_keys(&scratch, options)?;
+        if let Some(folder) = &options.hand_out {
+            hand_out(&scratch, &identities, folder)?;
+        }
         pki::write_public(&scratch.config(), config::TEMPLATE).map_err(io("write", &scratch.config()))?;
         durable::publish(&scratch.pki(), &home.pki()).map_err(io("make", &home.pki()))?;
         durable::publish(&scratch.config(), &home.config()).map_err(io("make", &home.config()))?;
         fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
         Ok(Self { home: home.clone(), identities })
     }
+}
+
+/// The authority's folder among those that are handed out.
+pub const AUTHORITY: &str = "authority";
+
+/// Takes every private key that no server needs out of a home folder that is being made: the authority's, and each identity's.
+fn hand_out(home: &Home, identities: &[Caller], folder: &Path) -> Result<(), DeploymentError> {
+    let failed = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| DeploymentError::Io { action, path, source }
+    };
+    // Beside its final name: it is there whole or not at all.
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let scratch = folder.with_file_name(name);
+    if scratch.exists() {
+        fs::remove_dir_all(&scratch).map_err(failed("clear", &scratch))?;
+    }
+    let copy = |from: &Path, to: &Home, inner: &Path| {
+        let to = to.pki().join(inner);
+        pki::private_folder(to.parent().unwrap_or(&to))?;
+        // Their folders may lie on different disks.
+        durable::write_private(&to, &fs::read(from)?)
+    };
+    let take = |from: &Path, to: &Home| {
+        let inner = from.strip_prefix(home.pki()).unwrap_or(from);
+        copy(from, to, inner).map_err(failed("copy", from))
+    };
+    let authority = Home::new(scratch.join(AUTHORITY));
+    let mut taken = vec![home.pki().join("ca.key")];
+    take(&taken[0], &authority)?;
+    identities::hand_over(home, &authority)?;
+    for caller in identities {
+        let name = caller.name.as_str();
+        let theirs = Home::new(scratch.join(name));
+        let (certificate, key) = home.identity(name);
+        for file in [certificate, key, home.grant_key(name)].into_iter().filter(|file| file.is_file()) {
+            take(&file, &theirs)?;
+            taken.push(file);
+        }
+        identities::hand_over(home, &theirs)?;
+    }
+    durable::publish(&scratch, folder).map_err(failed("make", folder))?;
+    for file in taken {
+        fs::remove_file(&file).map_err(failed("remove", &file))?;
+    }
+    Ok(())
 }
 
 fn make_keys(home: &Home, options: &InitOptions) -> Result<Vec<Caller>, DeploymentError> {
@@ -136,6 +195,43 @@ mod tests {
         let error = Deployment::init(&home, &InitOptions::default()).unwrap_err();
         assert!(matches!(error, DeploymentError::Exists(_)));
         assert_eq!(fs::read(home.authority()).unwrap(), before);
+    }
+
+    #[test]
+    fn no_key_but_the_servers_own_is_left_where_the_server_runs() {
+        let dir = tempfile::tempdir().unwrap();
+        let (home, out) = (Home::new(dir.path().join("home")), dir.path().join("out"));
+        let options = InitOptions { hand_out: Some(out.clone()), ..InitOptions::default() };
+        Deployment::init(&home, &options).unwrap();
+        let private = |root: &Path| {
+            let found = std::process::Command::new("grep").args(["-rl", "PRIVATE KEY"]).arg(root).output().unwrap();
+            let text = String::from_utf8(found.stdout).unwrap();
+            let mut files: Vec<_> =
+                text.lines().map(|l| Path::new(l).strip_prefix(root).unwrap().display().to_string()).collect();
+            files.sort();
+            files
+        };
+        assert_eq!(private(home.root()), ["pki/log.key", "pki/server.key"]);
+        assert_eq!(home.identities(), [""; 0]);
+        assert_eq!(private(&out).len(), 7, "{:?}", private(&out));
+        for name in ["operator", "investigator", "camera-owner", "authoriser", "auditor"] {
+            let theirs = Home::new(out.join(name));
+            assert_eq!(theirs.identities(), [name]);
+            assert_eq!(fs::read(theirs.authority()).unwrap(), fs::read(home.authority()).unwrap());
+            assert_eq!(fs::read(theirs.pki().join("log.pub")).unwrap(), fs::read(home.pki().join("log.pub")).unwrap());
+            lock::check_mode(theirs.root()).unwrap();
+        }
+        assert!(Home::new(out.join("authoriser")).grant_key("authoriser").is_file());
+        // The authority issues from its own folder.
+        let caller = Caller::from_uri("sightline://local/operator/olga").unwrap();
+        assert!(crate::issue(&home, &caller, 1, None).is_err());
+        let authority = out.join(AUTHORITY);
+        let new = crate::issue_by(&home, Some(&authority), &caller, 1, Some(&out.join("olga"))).unwrap();
+        assert_eq!(new.home.identities(), ["olga"]);
+        // Nothing that was handed out is written over.
+        let other = Home::new(dir.path().join("other"));
+        assert!(matches!(Deployment::init(&other, &options), Err(DeploymentError::HandedOut(_))));
+        assert!(!other.pki().exists());
     }
 
     #[test]

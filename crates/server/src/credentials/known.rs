@@ -11,14 +11,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use access::{Action, AuditDetail, AuditEntry, AuditError, AuditLog, Outcome, Phase};
+use access::{Action, AuditDetail, AuditEntry, AuditError, AuditLog, Name, Outcome, Phase};
 use catalogue::Catalogue;
+use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio_util::sync::CancellationToken;
 use types::{Chain, ReceiveTime};
 
 use crate::{
     base::clock::Clock,
-    deployment::{Home, certificate::Known},
+    deployment::{
+        Home,
+        certificate::{self, Known},
+    },
     record::log::Log,
 };
 
@@ -99,6 +103,19 @@ impl KnownCertificates {
             }
         }
         Ok(())
+    }
+
+    /// Puts the server's own certificate on the record, whoever issued it.
+    pub(crate) async fn know_own(&self) -> Result<(), AuditError> {
+        let file = self.home.server_certificate();
+        let first = CertificateDer::pem_file_iter(&file).ok().and_then(|mut all| all.next()?.ok());
+        let Some((serial, key)) = first.as_deref().and_then(certificate::unnamed) else { return Ok(()) };
+        if self.catalogue.is_certificate_known(&serial, &key) {
+            return Ok(());
+        }
+        let hosts = certificate::hosts(&file).unwrap_or_default().into_iter().collect();
+        let who = AuditDetail { service: Name::new("server").ok(), hosts, ..AuditDetail::default() };
+        self.know_certificate(&serial, &key, who).await
     }
 
     fn lists(&self) -> [PathBuf; 2] {

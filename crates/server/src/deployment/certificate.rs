@@ -1,11 +1,11 @@
 //! What a certificate says: the URI `sightline://<organisation>/<role>/<name>` of whom it names, its marks and its end.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::HashSet, net::IpAddr, path::Path, sync::Arc};
 
 use access::{Caller, NameError};
 use sha2::{Digest, Sha256};
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
 /// Somebody whose certificate names them.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Known {
     pub(crate) key_sha256: String,
     /// When the certificate ends, in seconds since 1970.
     pub(crate) ends: i64,
+    /// By what the authority is known that issued it.
+    pub(crate) authority: Option<String>,
 }
 
 /// Why a certificate names nobody.
@@ -39,19 +41,56 @@ pub(crate) fn end(file: &Path) -> Option<i64> {
     Some(read.validity().not_after.timestamp())
 }
 
-/// The names and addresses by which a server's certificate may be called, as they stand in an address: `[::1]` in brackets.
-pub(crate) fn host_names(der: &[u8]) -> Vec<String> {
-    let Ok((_, certificate)) = X509Certificate::from_der(der) else { return Vec::new() };
-    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
-    let name = |name: &GeneralName<'_>| match name {
-        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-        GeneralName::IPAddress(bytes) => match *bytes {
-            [a, b, c, d] => Some(std::net::Ipv4Addr::new(*a, *b, *c, *d).to_string()),
-            bytes => <[u8; 16]>::try_from(bytes).ok().map(|bytes| format!("[{}]", std::net::Ipv6Addr::from(bytes))),
-        },
+/// Fingerprints of the keys of all certificates of a file; `None` where one can't be read.
+pub(crate) fn keys(file: &Path) -> Option<Vec<String>> {
+    let key = |der: Result<CertificateDer<'static>, _>| Some(unnamed(&der.ok()?)?.1);
+    CertificateDer::pem_file_iter(file).ok()?.map(key).collect()
+}
+
+/// By what the authorities of a file are known to those whom they issue certificates.
+pub(crate) fn authority_ids(file: &Path) -> HashSet<String> {
+    let all = CertificateDer::pem_file_iter(file).into_iter().flatten();
+    all.filter_map(|der| authority_id(&der.ok()?)).collect()
+}
+
+/// By what an authority is known to those whom it issues certificates, in hexadecimal.
+pub(crate) fn authority_id(der: &[u8]) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(id) => Some(hex::encode(id.0)),
+        _ => None,
+    })
+}
+
+/// The authority that issued a certificate, as it is known to those whom it issued one.
+pub(crate) fn issued_by(der: &[u8]) -> Option<String> {
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    certificate.iter_extensions().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(by) => by.key_identifier.as_ref().map(|id| hex::encode(id.0)),
+        _ => None,
+    })
+}
+
+/// The names and addresses of the first certificate of a file.
+pub(crate) fn hosts(file: &Path) -> Option<Vec<String>> {
+    let first = CertificateDer::pem_file_iter(file).ok()?.next()?.ok()?;
+    hosts_of(&first)
+}
+
+/// The names and addresses by which whoever shows a certificate may be called.
+pub(crate) fn hosts_of(der: &[u8]) -> Option<Vec<String>> {
+    let (_, read) = X509Certificate::from_der(der).ok()?;
+    let names = read.subject_alternative_name().ok()??;
+    let host = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) => Some((*name).to_owned()),
+        GeneralName::IPAddress(bytes) => <[u8; 4]>::try_from(*bytes)
+            .map(IpAddr::from)
+            .or_else(|_| <[u8; 16]>::try_from(*bytes).map(IpAddr::from))
+            .ok()
+            .map(|address| address.to_string()),
         _ => None,
     };
-    names.value.general_names.iter().filter_map(name).collect()
+    Some(names.value.general_names.iter().filter_map(host).collect())
 }
 
 /// Whom a certificate names, its serial number, and when it ends.
@@ -59,7 +98,7 @@ pub(crate) fn named(der: &[u8]) -> Result<Known, IdentityError> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| IdentityError::Malformed)?;
     let (caller, ends) = (Arc::new(caller_of(&certificate)?), certificate.validity().not_after.timestamp());
     let (serial, key_sha256) = marks(&certificate);
-    Ok(Known { caller, serial, key_sha256, ends })
+    Ok(Known { caller, serial, key_sha256, ends, authority: issued_by(der) })
 }
 
 /// Serial number and fingerprint of the key of a certificate that names nobody.

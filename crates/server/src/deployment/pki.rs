@@ -13,9 +13,11 @@ use ed25519_dalek::{
     pkcs8::{EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding},
 };
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType,
-    SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PublicKeyData as _, SanType, SerialNumber, date_time_ymd,
 };
+use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 const AUTHORITY_DAYS: i64 = 3650;
 /// The server's own certificate.
@@ -35,6 +37,8 @@ pub enum PkiError {
         #[source]
         source: io::Error,
     },
+    #[error("{} is not the key of {}", key.display(), certificate.display())]
+    Pair { certificate: PathBuf, key: PathBuf },
     #[error("write {}", file.display())]
     Write {
         file: PathBuf,
@@ -68,9 +72,27 @@ impl Authority {
     /// The authority that `init` made.
     pub(crate) fn load(certificate: &Path, key: &Path) -> Result<Self, PkiError> {
         let read = |file: &Path| fs::read_to_string(file).map_err(|source| PkiError::Read { file: file.to_owned(), source });
-        let certificate = read(certificate)?;
-        let issuer = Issuer::from_ca_cert_pem(&certificate, KeyPair::from_pem(&read(key)?)?)?;
+        let (file, certificate) = (certificate, read(certificate)?);
+        let pair = KeyPair::from_pem(&read(key)?)?;
+        if first_key(&certificate).is_some_and(|public| public != pair.subject_public_key_info()) {
+            return Err(PkiError::Pair { certificate: file.to_owned(), key: key.to_owned() });
+        }
+        let issuer = Issuer::from_ca_cert_pem(&certificate, pair)?;
         Ok(Self { certificate, issuer })
+    }
+
+    /// The one that lies in a folder, as `ca.pem` and `ca.key`; of several certificates the first is its own.
+    pub(crate) fn open(folder: &Path) -> Result<Self, PkiError> {
+        put_in_place(folder, AUTHORITY).map_err(|source| PkiError::Write { file: folder.to_owned(), source })?;
+        Self::load(&folder.join("ca.pem"), &folder.join("ca.key"))
+    }
+
+    /// A new one, which is believed beside those that lie in a folder: laid ready there.
+    pub(crate) fn succeed(folder: &Path) -> Result<(), PkiError> {
+        let (file, new) = (folder.join("ca.pem"), Self::new()?);
+        let old = fs::read_to_string(&file).map_err(|source| PkiError::Read { file: file.clone(), source })?;
+        let files = [("ca.key", new.issuer.key().serialize_pem(), 0o600), ("ca.pem", format!("{}{old}", new.certificate), 0o644)];
+        lay_ready(folder, AUTHORITY, &files).map_err(|source| PkiError::Write { file, source })
     }
 
     pub(crate) fn save(&self, certificate: &Path, key: &Path) -> Result<(), PkiError> {
@@ -120,6 +142,67 @@ impl Authority {
     }
 }
 
+/// Under what name a pair of files is laid ready that is about to take the place of another.
+pub(crate) const AUTHORITY: &str = "ca.next";
+pub(crate) const SERVER: &str = "server.next";
+pub(crate) const LOG_KEY: &str = "log.next";
+
+/// Lays files ready that belong together and take the place of those in `folder`: all of them under one name, so that a process
+/// that ends in between leaves them whole or not at all. Whoever looks next puts them in place.
+pub(crate) fn lay_ready(folder: &Path, next: &str, files: &[(&str, String, u32)]) -> io::Result<()> {
+    let scratch = folder.join(format!("{next}.new"));
+    clear(&scratch)?;
+    private_folder(&scratch)?;
+    for (name, text, mode) in files {
+        durable::create(&scratch.join(name), text.as_bytes(), *mode)?;
+    }
+    durable::publish(&scratch, &folder.join(next))
+}
+
+/// Puts what was laid ready in its place, as often as it takes. Whether there was anything.
+pub(crate) fn put_in_place(folder: &Path, next: &str) -> io::Result<bool> {
+    let (ready, done) = (folder.join(next), folder.join(format!("{next}.done")));
+    clear(&done)?;
+    let entries = match fs::read_dir(&ready) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let entry = entry?;
+        let (bytes, to) = (fs::read(entry.path())?, folder.join(entry.file_name()));
+        if to.extension().is_some_and(|kind| kind == "key") {
+            durable::write_private(&to, &bytes)?;
+        } else {
+            durable::write(&to, &bytes)?;
+        }
+    }
+    discard(folder, next)?;
+    Ok(true)
+}
+
+/// Takes what was laid ready away: at once, so that no half of it is ever taken for the whole.
+pub(crate) fn discard(folder: &Path, next: &str) -> io::Result<()> {
+    let (ready, done) = (folder.join(next), folder.join(format!("{next}.done")));
+    clear(&done)?;
+    durable::rename(&ready, &done)?;
+    clear(&done)
+}
+
+fn clear(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The public key (SPKI, DER) of the first certificate of a PEM text.
+fn first_key(pem: &str) -> Option<Vec<u8>> {
+    let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
+    let (_, read) = X509Certificate::from_der(&der).ok()?;
+    Some(read.public_key().raw.to_vec())
+}
+
 /// What a server is called: localhost, 127.0.0.1, ::1 and these names or addresses.
 pub(crate) fn server_hosts(names: &[String]) -> Vec<String> {
     let mut all: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
@@ -140,6 +223,11 @@ fn params(title: &str, sans: Vec<SanType>, days: i64) -> Result<CertificateParam
 }
 
 impl Issued {
+    /// As it lies in files: certificate, then key.
+    pub(crate) fn pem(&self) -> (&str, &str) {
+        (&self.certificate, &self.key)
+    }
+
     pub(crate) fn save(&self, certificate: &Path, key: &Path) -> Result<(), PkiError> {
         write_public(certificate, &self.certificate)
             .map_err(|source| PkiError::Write { file: certificate.to_owned(), source })?;
@@ -147,12 +235,18 @@ impl Issued {
     }
 }
 
-/// Makes an Ed25519 key to sign grants with.
-pub(crate) fn grant_key(private: &Path, public: &Path) -> Result<(), PkiError> {
+/// An Ed25519 key to sign grants with, and its public half, in PEM.
+pub(crate) fn new_grant_key() -> Result<(impl AsRef<str>, String), PkiError> {
     let key = SigningKey::from_bytes(&rand::random());
     let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|e| PkiError::GrantKey(e.into()))?;
     let shared = key.verifying_key().to_public_key_pem(LineEnding::LF).map_err(|e| PkiError::GrantKey(e.into()))?;
-    write_private(private, &pem).map_err(|source| PkiError::Write { file: private.to_owned(), source })?;
+    Ok((pem, shared))
+}
+
+/// Makes an Ed25519 key to sign grants with.
+pub(crate) fn grant_key(private: &Path, public: &Path) -> Result<(), PkiError> {
+    let (pem, shared) = new_grant_key()?;
+    write_private(private, pem.as_ref()).map_err(|source| PkiError::Write { file: private.to_owned(), source })?;
     write_public(public, &shared).map_err(|source| PkiError::Write { file: public.to_owned(), source })
 }
 

@@ -16,7 +16,7 @@ use crate::{
     credentials::{grant_keys::GrantKeys, known::KnownCertificates},
     deployment::Home,
     edge::{
-        callers::{Callers, Seldom},
+        callers::{Callers, Throttle},
         marking::Marking,
         status::{Fault, status},
     },
@@ -26,6 +26,7 @@ use crate::{
     notify::Notify,
     query::{handed_out::HandedOut, picture::PictureReader},
     record::health::RecordHealth,
+    recorders::Recorders,
     store::Store,
 };
 
@@ -40,10 +41,11 @@ pub(crate) struct App {
     pub(crate) handed_out: HandedOut,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) live: Arc<LiveCameras>,
+    pub(crate) recorders: Arc<Recorders>,
     pub(crate) config: Config,
     pub(crate) callers: Arc<Callers>,
     /// Entries about people without a name.
-    pub(crate) strangers: Seldom,
+    pub(crate) unauthenticated: Throttle,
     pub(crate) clock: Clock,
     /// How those are told who answer for cases.
     pub(crate) notify: Arc<Notify>,

@@ -23,6 +23,8 @@ pub(crate) struct Callers {
     limits: Mutex<CallerLimits>,
     known: Mutex<HashMap<Caller, Account>>,
     revoked: Mutex<HashSet<String>>,
+    /// Authorities that were trusted and are not any more, as certificates name them.
+    dropped: Mutex<HashSet<String>>,
     /// Counts revocations, so that whoever streams looks again.
     revocations: watch::Sender<u64>,
 }
@@ -32,7 +34,7 @@ struct Account {
     tokens: f64,
     filled: Instant,
     running: u32,
-    noted: Seldom,
+    noted: Throttle,
 }
 
 /// Why a call is not even looked at.
@@ -63,7 +65,13 @@ impl Drop for Running {
 impl Callers {
     pub(crate) fn new(limits: CallerLimits, revoked: impl IntoIterator<Item = String>) -> Self {
         let revoked = Mutex::new(revoked.into_iter().collect());
-        Self { limits: Mutex::new(limits), known: Mutex::default(), revoked, revocations: watch::Sender::new(0) }
+        Self {
+            limits: Mutex::new(limits),
+            known: Mutex::default(),
+            revoked,
+            dropped: Mutex::default(),
+            revocations: watch::Sender::new(0),
+        }
     }
 
     /// Holds for the next call. What is under way goes on.
@@ -81,6 +89,15 @@ impl Callers {
         self.revocations.send_modify(|n| *n += 1);
     }
 
+    /// As [`Self::revoke`], for every certificate of the authorities that were trusted `before` and are not `now`.
+    pub(crate) fn trust_authorities(&self, before: &HashSet<String>, now: &HashSet<String>) {
+        let mut dropped = lock(&self.dropped);
+        dropped.extend(before.difference(now).cloned());
+        dropped.retain(|authority| !now.contains(authority));
+        drop(dropped);
+        self.revocations.send_modify(|n| *n += 1);
+    }
+
     pub(crate) fn is_revoked(&self, serial: &str) -> bool {
         lock(&self.revoked).contains(serial)
     }
@@ -89,6 +106,9 @@ impl Callers {
     pub(crate) fn over(&self, known: &Known, clock: &Clock) -> Option<Denial> {
         if self.is_revoked(&known.serial) {
             return Some(revoked(&known.caller));
+        }
+        if known.authority.as_ref().is_some_and(|authority| lock(&self.dropped).contains(authority)) {
+            return Some(dropped(&known.caller));
         }
         (clock.now().as_micros() / 1_000_000 > known.ends).then(|| expired(&known.caller))
     }
@@ -138,7 +158,7 @@ impl Callers {
 
 impl Account {
     fn new(limits: &CallerLimits, now: Instant) -> Self {
-        Self { tokens: limits.burst.into(), filled: now, running: 0, noted: Seldom::default() }
+        Self { tokens: limits.burst.into(), filled: now, running: 0, noted: Throttle::default() }
     }
 
     fn fill(&mut self, limits: &CallerLimits, now: Instant) {
@@ -150,9 +170,9 @@ impl Account {
 
 /// Lets something happen seldom.
 #[derive(Debug, Default)]
-pub(crate) struct Seldom(Mutex<Option<Instant>>);
+pub(crate) struct Throttle(Mutex<Option<Instant>>);
 
-impl Seldom {
+impl Throttle {
     pub(crate) fn note(&self, now: Instant) -> bool {
         let mut last = lock(&self.0);
         let due = last.is_none_or(|last| now.saturating_duration_since(last) >= NOTED_EVERY);
@@ -167,6 +187,12 @@ impl Seldom {
 fn revoked(caller: &Caller) -> Denial {
     let reason = format!("the certificate of {caller} was revoked");
     Denial::new(Code::IdentityRevoked, reason, "ask an operator for another one: `sightline identity add`")
+}
+
+/// What the holder of a certificate is told whose authority is not trusted any more.
+fn dropped(caller: &Caller) -> Denial {
+    let reason = format!("the authority that issued the certificate of {caller} is not trusted any more");
+    Denial::new(Code::Untrusted, reason, "ask an operator for another one: `sightline identity add`")
 }
 
 /// What the holder of a certificate that is over is told.
@@ -198,6 +224,7 @@ mod tests {
             serial: "7f".to_owned(),
             key_sha256: "00".to_owned(),
             ends: clock().now().as_micros() / 1_000_000 + 3600,
+            authority: Some("a1".to_owned()),
         })
     }
 
@@ -242,6 +269,21 @@ mod tests {
         callers.revoke("7f");
         assert_eq!(streams.await.unwrap().code, Code::IdentityRevoked);
         assert_eq!(callers.admit(&ada, &clock(), Instant::now()).unwrap_err().denial.code, Code::IdentityRevoked);
+    }
+
+    #[tokio::test]
+    async fn who_streams_by_an_authority_that_is_dropped_is_cut_and_nobody_else() {
+        let (callers, ada) = (callers(), caller("ada"));
+        let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<HashSet<_>>();
+        let (callers_too, ada_too) = (callers.clone(), ada.clone());
+        let streams = tokio::spawn(async move { callers_too.until_over(&ada_too, &clock()).await });
+        callers.trust_authorities(&ids(&["a1"]), &ids(&["a2", "a1"]));
+        assert!(callers.admit(&ada, &clock(), Instant::now()).is_ok());
+        callers.trust_authorities(&ids(&["a2", "a1"]), &ids(&["a2"]));
+        assert_eq!(streams.await.unwrap().code, Code::Untrusted);
+        // Trusted again.
+        callers.trust_authorities(&ids(&["a2"]), &ids(&["a1"]));
+        assert!(callers.admit(&ada, &clock(), Instant::now()).is_ok());
     }
 
     #[tokio::test]

@@ -144,7 +144,8 @@ fn way<B>(request: &http::Request<B>, serve: bool, names: &[String]) -> Result<W
         return Ok(Way::Program);
     }
     let authority = request.uri().authority().ok_or(Refused::Name)?;
-    if !names.contains(&authority.host().to_ascii_lowercase()) {
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+    if !names.iter().any(|name| name.eq_ignore_ascii_case(host)) {
         return Err(Refused::Name);
     }
     match *request.method() {
@@ -174,7 +175,7 @@ mod tests {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        way(&request.body(()).unwrap(), serve, &["sight.example".to_owned(), "[::1]".to_owned()])
+        way(&request.body(()).unwrap(), serve, &["sight.example".to_owned(), "::1".to_owned()])
     }
 
     #[test]

@@ -112,10 +112,10 @@ async fn refuse(app: &App, caller: &Caller, action: Option<Action>, refusal: Ref
     if noted {
         app.note_refusal(caller, action.unwrap_or(Action::Connect), denial.code).await;
     }
-    told(&denial, after)
+    to_status(&denial, after)
 }
 
-fn told(denial: &Denial, after: Option<std::time::Duration>) -> Status {
+fn to_status(denial: &Denial, after: Option<std::time::Duration>) -> Status {
     let code = if matches!(denial.code, Why::IdentityRevoked | Why::IdentityExpired) {
         Code::Unauthenticated
     } else {
@@ -159,7 +159,7 @@ impl http_body::Body for Watched {
         let (app, known, action, code) = (self.app.clone(), self.known.clone(), self.action, denial.code);
         self.app.detach(async move { app.note_refusal(&known.caller, action, code).await });
         let mut trailers = http::HeaderMap::new();
-        told(&denial, None).add_header(&mut trailers)?;
+        to_status(&denial, None).add_header(&mut trailers)?;
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
     }
 
@@ -189,7 +189,7 @@ impl App {
 
     /// Somebody without a name.
     pub(crate) async fn note_stranger(&self, code: Why) {
-        if self.strangers.note(Instant::now()) {
+        if self.unauthenticated.note(Instant::now()) {
             self.note(None, Action::Connect, code).await;
         }
     }
@@ -237,6 +237,12 @@ fn action_of(path: &str) -> Option<Action> {
         ("CameraService", "ResumeCamera") => Action::ResumeCamera,
         ("CameraService", "RevokeCamera") => Action::RevokeCamera,
         ("CameraService", "ListCameraAccesses") => Action::ListAccesses,
+        ("RecorderService", "AddRecorder") => Action::AddRecorder,
+        ("RecorderService", "ListRecorders") => Action::ListRecorders,
+        ("RecorderService", "ListRecordings") => Action::ListRecordings,
+        ("RecorderService", "MapRecording") => Action::MapRecording,
+        ("RecorderService", "RemoveRecorder") => Action::RemoveRecorder,
+        ("RecorderService", "AddRecordings") => Action::AddRecordings,
         ("CaseService", "OpenCase") => Action::OpenCase,
         ("CaseService", "AuthoriseCase") => Action::AuthoriseCase,
         ("CaseService", "GetCase") => Action::GetCase,
@@ -263,7 +269,7 @@ fn action_of(path: &str) -> Option<Action> {
         ("AdminService", "DropReindex") => Action::DropReindex,
         ("LiveService", "SetCameraSource") => Action::SetCameraSource,
         ("LiveService", "CameraStatus") => Action::CameraStatus,
-        ("IngestService", "Hold") => Action::HoldCameras,
+        ("IngestService", "LeaseCameras") => Action::LeaseCameras,
         ("IngestService", "Push") => Action::PushSightings,
         ("LogService", "GetReceipt") => Action::GetReceipt,
         ("AdminService", "ListAudit") => Action::ListAudit,

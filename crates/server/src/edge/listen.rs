@@ -6,7 +6,8 @@ use proto::v1::{
     admin_service_server::AdminServiceServer, camera_service_server::CameraServiceServer, case_service_server::CaseServiceServer,
     export_service_server::ExportServiceServer, footage_service_server::FootageServiceServer,
     ingest_service_server::IngestServiceServer, live_service_server::LiveServiceServer, log_service_server::LogServiceServer,
-    retention_service_server::RetentionServiceServer, search_service_server::SearchServiceServer,
+    recorder_service_server::RecorderServiceServer, retention_service_server::RetentionServiceServer,
+    search_service_server::SearchServiceServer,
 };
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
@@ -51,6 +52,7 @@ pub(crate) fn serve(
         .add_service(CameraServiceServer::new(api.clone()).max_decoding_message_size(limit))
         .add_service(CaseServiceServer::new(api.clone()).max_decoding_message_size(limit))
         .add_service(FootageServiceServer::new(api.clone()).max_decoding_message_size(limit))
+        .add_service(RecorderServiceServer::new(api.clone()).max_decoding_message_size(limit))
         .add_service(LiveServiceServer::new(api.clone()).max_decoding_message_size(limit))
         .add_service(IngestServiceServer::new(api.clone()).max_decoding_message_size(limit))
         .add_service(AdminServiceServer::new(api.clone()).max_decoding_message_size(limit))

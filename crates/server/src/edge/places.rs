@@ -131,11 +131,11 @@ impl Full {
 #[derive(Debug)]
 pub(crate) struct Places {
     limits: Mutex<PlaceLimits>,
-    held: Mutex<Held>,
+    held: Mutex<SlotsTaken>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct SlotsTaken {
     all: usize,
     addresses: HashMap<Network, usize>,
     /// `None`: those whose certificates name nobody.
@@ -144,7 +144,7 @@ struct Held {
 
 /// The place of an open connection; given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Slot {
     from: Network,
     caller: Option<Arc<Caller>>,
     places: Arc<Places>,
@@ -160,7 +160,7 @@ impl Places {
         *lock(&self.limits) = limits;
     }
 
-    pub(crate) fn take(self: &Arc<Self>, from: Network, caller: Option<Arc<Caller>>) -> Result<Place, Full> {
+    pub(crate) fn take(self: &Arc<Self>, from: Network, caller: Option<Arc<Caller>>) -> Result<Slot, Full> {
         let limits = *lock(&self.limits);
         let mut held = lock(&self.held);
         let of_address = held.addresses.get(&from).copied().unwrap_or_default();
@@ -176,11 +176,11 @@ impl Places {
         held.all += 1;
         *held.addresses.entry(from).or_default() += 1;
         *held.callers.entry(caller.clone()).or_default() += 1;
-        Ok(Place { from, caller, places: self.clone() })
+        Ok(Slot { from, caller, places: self.clone() })
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let mut held = lock(&self.places.held);
         held.all = held.all.saturating_sub(1);

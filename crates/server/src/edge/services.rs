@@ -8,7 +8,6 @@ mod cases;
 mod convert;
 mod export;
 mod footage;
-mod hand_out;
 mod imports;
 mod ingest;
 mod keep_looking;
@@ -17,8 +16,10 @@ mod log;
 mod marks;
 mod own;
 mod owners;
+mod recorders;
 mod retention;
 mod search;
+mod stream_hits;
 
 use std::sync::Arc;
 

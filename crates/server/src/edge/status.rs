@@ -12,12 +12,13 @@ use types::Chain;
 use crate::{
     base::problem::{Kind, Problem},
     indexer::{
-        feed::FeedError,
         reindex::{ModelError, ReindexError},
+        sync::SyncError,
     },
     janitor::{ClockLeapt, JanitorError},
     jobs::{JobError, footage_files::FileError},
     record::log::LogFault,
+    recorders::RecorderError,
     store::{INDEX_AWAY, StoreError},
 };
 
@@ -34,7 +35,7 @@ pub(crate) enum Fault {
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
-    Feed(#[from] FeedError),
+    Feed(#[from] SyncError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -45,6 +46,8 @@ pub(crate) enum Fault {
     Log(#[from] LogFault),
     #[error(transparent)]
     Clock(#[from] ClockLeapt),
+    #[error(transparent)]
+    Recorder(#[from] RecorderError),
     /// The caller is wrong about something that has no error type of its own.
     #[error("{message}")]
     Caller { code: Code, reason: &'static str, message: String, hint: &'static str },
@@ -92,7 +95,7 @@ impl From<FileError> for Fault {
     fn from(error: FileError) -> Self {
         match error {
             FileError::Hangs(problem) => problem.into(),
-            FileError::Thread => FeedError::Thread.into(),
+            FileError::Thread => SyncError::Thread.into(),
         }
     }
 }
@@ -126,38 +129,51 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
             proto::status(denied(action, denial.code), &denial.reason, denial.code.as_str(), &denial.hint)
         }
         Fault::Gate(error @ GateError::Audit(_)) => {
-            ours(Code::Unavailable, "audit_unavailable", &error, "try again; if it stays so, look at the server's log")
+            internal(Code::Unavailable, "audit_unavailable", &error, "try again; if it stays so, look at the server's log")
         }
         Fault::Message(bad) => bad.into(),
         Fault::Caller { code, reason, message, hint } => proto::status(code, &message, reason, hint),
-        Fault::Catalogue(error) | Fault::Feed(FeedError::Catalogue(error)) | Fault::Store(StoreError::Catalogue(error)) => {
+        Fault::Catalogue(error) | Fault::Feed(SyncError::Catalogue(error)) | Fault::Store(StoreError::Catalogue(error)) => {
             of_catalogue(&error)
         }
-        Fault::Store(StoreError::Feed(FeedError::Catalogue(error))) => of_catalogue(&error),
+        Fault::Store(StoreError::Feed(SyncError::Catalogue(error))) => of_catalogue(&error),
         Fault::Feed(error) | Fault::Store(StoreError::Feed(error)) if error.is_away() => {
-            ours(Code::Unavailable, "index_away", &error, INDEX_AWAY)
+            internal(Code::Unavailable, "index_away", &error, INDEX_AWAY)
         }
         Fault::Feed(error) | Fault::Store(StoreError::Feed(error)) => {
-            ours(Code::Internal, "index", &error, "run `sightline check`")
+            internal(Code::Internal, "index", &error, "run `sightline check`")
         }
         Fault::Store(StoreError::Audit(error)) => {
-            ours(Code::Unavailable, "audit_unavailable", &error, "try again; if it stays so, look at the server's log")
+            internal(Code::Unavailable, "audit_unavailable", &error, "try again; if it stays so, look at the server's log")
         }
         Fault::Store(error) => {
             let hint = error.hint();
-            ours(Code::Internal, "store", &error, &hint)
+            internal(Code::Internal, "store", &error, &hint)
         }
-        Fault::Secret(error) => ours(Code::Internal, "secret", &error, "check the server's disk"),
+        Fault::Secret(error) => internal(Code::Internal, "secret", &error, "check the server's disk"),
         Fault::Search(error) => of_search(&error),
         Fault::Clock(error) => {
             let hint = "look at the server's clock; where it is right, say so: `sightline retention run --clock-is-right`";
             proto::status(Code::FailedPrecondition, &error.to_string(), "clock_leapt", hint)
         }
+        Fault::Recorder(RecorderError::Catalogue(error)) => of_catalogue(&error),
+        Fault::Recorder(error @ RecorderError::Secret(_)) => {
+            internal(Code::Internal, "secret", &error, "check the server's disk")
+        }
+        Fault::Recorder(error) => {
+            let (code, reason) = match &error {
+                RecorderError::Onvif(error) if error.reason() == "outside_networks" => (Code::InvalidArgument, error.reason()),
+                RecorderError::Onvif(error) => (Code::Unavailable, error.reason()),
+                RecorderError::Host(_) => (Code::InvalidArgument, "host"),
+                _ => (Code::FailedPrecondition, "no_password"),
+            };
+            proto::status(code, &error.to_string(), reason, &error.hint())
+        }
         Fault::Log(LogFault::Catalogue(error)) => of_catalogue(&error),
         Fault::Log(error @ LogFault::NoEntry { .. }) => {
             proto::status(Code::NotFound, &error.to_string(), "no_entry", error.hint())
         }
-        Fault::Log(error) => ours(Code::DataLoss, "log", &error, "run `sightline check` on the server"),
+        Fault::Log(error) => internal(Code::DataLoss, "log", &error, "run `sightline check` on the server"),
     }
 }
 
@@ -185,26 +201,29 @@ fn denied(action: Action, code: access::Code) -> Code {
 
 fn of_catalogue(error: &CatalogueError) -> Status {
     use CatalogueError as E;
-    let told = |code, reason, hint| proto::status(code, &error.to_string(), reason, hint);
+    let to_status = |code, reason, hint| proto::status(code, &error.to_string(), reason, hint);
     match error {
-        E::UnknownAgency(_) => told(Code::NotFound, "unknown_agency", "`sightline agency list` shows those there are"),
-        E::UnknownCamera(_) => told(Code::NotFound, "unknown_camera", "`sightline camera list` shows those there are"),
-        E::UnknownJob(_) => told(Code::NotFound, "unknown_job", "`sightline archive list` shows those there are"),
-        E::UnknownCase(_) => told(Code::NotFound, "no_case", "`sightline case list` shows those you may see"),
-        E::Exists { .. } => told(Code::AlreadyExists, "exists", "choose another id"),
-        E::Conflict { .. } => told(Code::Aborted, "conflict", "look again and retry"),
-        E::JobState { .. } => told(Code::FailedPrecondition, "job_state", ""),
-        E::Invalid { .. } => told(Code::InvalidArgument, "invalid", ""),
-        E::RepairRefused { .. } => told(Code::FailedPrecondition, "repair_refused", "mount the crop folder, then check again"),
-        E::NotOurs { .. } => ours(Code::Aborted, "not_ours", error, "try again"),
-        E::Busy(_) => ours(Code::Unavailable, "busy", error, "try again"),
-        E::Unreachable { .. } => ours(Code::Unavailable, "database_away", error, "try again"),
-        E::CropStore { fault, .. } => ours(Code::Unavailable, "crop_store", error, fault.hint()),
-        E::DiskFull(_) => ours(Code::ResourceExhausted, "disk_full", error, "free some space on the server and try again"),
-        E::Corrupt { .. } | E::Unreadable { .. } | E::BrokenRecord { .. } => {
-            ours(Code::DataLoss, "damaged", error, "run `sightline check` on the server")
+        E::UnknownAgency(_) => to_status(Code::NotFound, "unknown_agency", "`sightline agency list` shows those there are"),
+        E::UnknownCamera(_) => to_status(Code::NotFound, "unknown_camera", "`sightline camera list` shows those there are"),
+        E::UnknownRecorder(_) => to_status(Code::NotFound, "unknown_recorder", "`sightline recorder list` shows those there are"),
+        E::UnknownJob(_) => to_status(Code::NotFound, "unknown_job", "`sightline archive list` shows those there are"),
+        E::UnknownCase(_) => to_status(Code::NotFound, "no_case", "`sightline case list` shows those you may see"),
+        E::Exists { .. } => to_status(Code::AlreadyExists, "exists", "choose another id"),
+        E::Conflict { .. } => to_status(Code::Aborted, "conflict", "look again and retry"),
+        E::JobState { .. } => to_status(Code::FailedPrecondition, "job_state", ""),
+        E::Invalid { .. } => to_status(Code::InvalidArgument, "invalid", ""),
+        E::RepairRefused { .. } => {
+            to_status(Code::FailedPrecondition, "repair_refused", "mount the crop folder, then check again")
         }
-        _ => ours(Code::Internal, "catalogue", error, "look at the server's log"),
+        E::NotOurs { .. } => internal(Code::Aborted, "not_ours", error, "try again"),
+        E::Busy(_) => internal(Code::Unavailable, "busy", error, "try again"),
+        E::Unreachable { .. } => internal(Code::Unavailable, "database_away", error, "try again"),
+        E::CropStore { fault, .. } => internal(Code::Unavailable, "crop_store", error, fault.hint()),
+        E::DiskFull(_) => internal(Code::ResourceExhausted, "disk_full", error, "free some space on the server and try again"),
+        E::Corrupt { .. } | E::Unreadable { .. } | E::BrokenRecord { .. } => {
+            internal(Code::DataLoss, "damaged", error, "run `sightline check` on the server")
+        }
+        _ => internal(Code::Internal, "catalogue", error, "look at the server's log"),
     }
 }
 
@@ -220,13 +239,13 @@ fn of_search(error: &SearchError) -> Status {
         ),
         SearchError::TooMany { .. } => proto::status(Code::InvalidArgument, &error.to_string(), "too_many", "narrow the search"),
         SearchError::Stopped => proto::status(Code::Unavailable, &error.to_string(), "stopping", "try again"),
-        SearchError::Index(source) if source.is_away() => ours(Code::Unavailable, "index_away", source, INDEX_AWAY),
-        SearchError::Index(_) => ours(Code::Internal, "index", error, "run `sightline check`"),
+        SearchError::Index(source) if source.is_away() => internal(Code::Unavailable, "index_away", source, INDEX_AWAY),
+        SearchError::Index(_) => internal(Code::Internal, "index", error, "run `sightline check`"),
     }
 }
 
 /// Something of ours failed: logged with its causes, told without them.
-fn ours(code: Code, reason: &str, error: &(dyn std::error::Error + 'static), hint: &str) -> Status {
+fn internal(code: Code, reason: &str, error: &(dyn std::error::Error + 'static), hint: &str) -> Status {
     tracing::error!(error = %Chain(error), "request failed");
     proto::status(code, &error.to_string(), reason, hint)
 }

@@ -37,11 +37,11 @@ use tonic::transport::server::Connected;
 
 use crate::{
     base::clock::Clock,
-    deployment::certificate::{Known, host_names},
+    deployment::certificate::{Known, hosts_of},
     edge::{
         callers::Callers,
         identity::Peer,
-        places::{Pending, Place, Places},
+        places::{Pending, Places, Slot},
     },
 };
 
@@ -92,7 +92,7 @@ pub(crate) fn server_config(authority: &Path, certificate: &Path, key: &Path, do
     let verifier =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().map_err(|e| refuse(e.into()))?;
     let chain: Vec<_> = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect).map_err(pem(certificate))?;
-    let names = chain.first().map(|first| host_names(first)).unwrap_or_default().into();
+    let names = chain.first().and_then(|first| hosts_of(first)).unwrap_or_default().into();
     let key = PrivateKeyDer::from_pem_file(key).map_err(pem(key))?;
     let verifier = Arc::new(StandingCertificate { inner: verifier, door: door.clone() });
     let mut config = ServerConfig::builder_with_details(provider, Arc::new(door))
@@ -314,7 +314,7 @@ impl Entry {
         match self.places.take(from.ip().into(), known.as_ref().map(|known| known.caller.clone())) {
             Ok(place) => {
                 let over = over(self.door.callers.clone(), self.door.clock.clone(), known);
-                let stream = PeerStream { tls, begun: 0, peer, over: Box::pin(over), is_over: false, _place: place };
+                let stream = PeerStream { tls, begun: 0, peer, over: Box::pin(over), is_over: false, _slot: place };
                 drop(self.ready.send(Ok(stream)).await);
             }
             Err(full) => {
@@ -367,7 +367,7 @@ pub(crate) struct PeerStream {
     peer: Peer,
     over: Pin<Box<dyn Future<Output = ()> + Send>>,
     is_over: bool,
-    _place: Place,
+    _slot: Slot,
 }
 
 impl PeerStream {

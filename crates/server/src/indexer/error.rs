@@ -3,7 +3,7 @@ use index::IndexError;
 
 /// Why the index does not follow the catalogue.
 #[derive(Debug, thiserror::Error)]
-pub enum FeedError {
+pub enum SyncError {
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
@@ -16,7 +16,7 @@ pub enum FeedError {
     NotFed,
 }
 
-impl FeedError {
+impl SyncError {
     /// Whether a server that holds the index has to be looked after.
     pub fn is_away(&self) -> bool {
         matches!(self, Self::Index(error) if error.is_away())

@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use types::Chain;
 
-use super::index_feed::IndexFeed;
+use super::index_set::IndexSet;
 use crate::base::health::Health;
 
 /// Not serving while there are sightings that the index could not take. Searches go on without them.
@@ -16,12 +16,12 @@ pub(crate) const HEALTH: &str = "sightline.Index";
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Until `stop`.
-pub(crate) async fn tell_regularly(feed: Arc<IndexFeed>, health: Health, stop: CancellationToken) {
+pub(crate) async fn tell_regularly(feed: Arc<IndexSet>, health: Health, stop: CancellationToken) {
     let mut tick = tokio::time::interval(EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
-        let whole = match feed.main().count_set_aside().await {
+        let whole = match feed.active().count_set_aside().await {
             Ok(count) => count == 0,
             Err(error) => {
                 tracing::error!(error = %Chain(&error), "what the index has set aside can't be told");

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! From the start until the drop every sighting gets vectors of both models: its own from whoever saw it, and the other's from
-//! its stored crop, both found by following the catalogue's changes ([`IndexFeed`]). A vector is kept with the number of the
+//! its stored crop, both found by following the catalogue's changes ([`IndexSet`]). A vector is kept with the number of the
 //! change it belongs to, so a process killed anywhere goes on where it was. Which model is searched is one row in the
 //! catalogue; cameras and footage go on with the old embedder until the drop, so that there is a way back.
 //!
@@ -25,7 +25,7 @@ use std::{
 };
 
 use catalogue::{AppearanceModel, Catalogue, ModelPlace};
-use index::{IndexSpec, Place};
+use index::{IndexLocation, IndexSpec};
 use tokio_util::sync::CancellationToken;
 use types::{Chain, ModelDigest, ReceiveTime};
 use vision::{Embedder, ModelStore, Projection, VisionError};
@@ -34,13 +34,13 @@ pub(crate) use compare::Comparison;
 pub(crate) use error::{ModelError, ReindexError};
 
 use super::{
-    embed_again::EmbedAgain,
-    feed::{FeedError, IndexFeed, ModelFeed},
-    feeder::Feeder,
+    leadership::Leadership,
+    reembedder::Reembedder,
+    sync::{IndexSet, IndexSync, SyncError},
 };
 use crate::{
     base::problem::{Kind, Problem},
-    cluster::fleet::Fleet,
+    cluster::membership::Cluster,
     config::Config,
 };
 
@@ -115,32 +115,32 @@ pub(crate) struct MadeBy {
 #[derive(Debug)]
 pub(crate) struct ModelChange {
     catalogue: Catalogue,
-    feed: Arc<IndexFeed>,
+    feed: Arc<IndexSet>,
     models: ModelStore,
-    fleet: Arc<Fleet>,
+    cluster: Arc<Cluster>,
     /// The model that the configuration names.
     configured: AppearanceModel,
     data: PathBuf,
     /// Where the indexes are.
-    place: Place,
+    place: IndexLocation,
     /// An index of a model that nobody uses is left behind where it was.
     untidy: AtomicBool,
     /// Held by whoever changes which model is searched.
-    pub(crate) turn: tokio::sync::Mutex<()>,
+    pub(crate) exclusive: tokio::sync::Mutex<()>,
 }
 
 impl ModelChange {
     pub(crate) fn new(
         catalogue: Catalogue,
-        feed: Arc<IndexFeed>,
+        feed: Arc<IndexSet>,
         models: ModelStore,
-        fleet: Arc<Fleet>,
+        cluster: Arc<Cluster>,
         configured: AppearanceModel,
         data: PathBuf,
-        place: Place,
+        place: IndexLocation,
     ) -> Self {
-        let (untidy, turn) = (AtomicBool::new(false), tokio::sync::Mutex::default());
-        Self { catalogue, feed, models, fleet, configured, data, place, untidy, turn }
+        let (untidy, exclusive) = (AtomicBool::new(false), tokio::sync::Mutex::default());
+        Self { catalogue, feed, models, cluster, configured, data, place, untidy, exclusive }
     }
 
     pub(crate) async fn appearance(&self) -> Result<Models, ModelError> {
@@ -162,39 +162,39 @@ impl ModelChange {
         Ok(MadeBy { model, embedder: found.embedder, appearance })
     }
 
-    fn embed_again(&self, model: &AppearanceModel) -> Arc<EmbedAgain> {
-        Arc::new(EmbedAgain::new(self.models.clone(), model.embedder.clone(), self.learned(model)))
+    fn reembedder(&self, model: &AppearanceModel) -> Arc<Reembedder> {
+        Arc::new(Reembedder::new(self.models.clone(), model.embedder.clone(), self.learned(model)))
     }
 
     /// Opens the index beside, if there is to be one.
     pub(crate) async fn open_side(&self) -> Result<(), ModelError> {
         let Some(other) = self.appearance().await?.other else { return Ok(()) };
-        self.feed.set_side(Some(Arc::new(self.open_feed(&other).await?)));
+        self.feed.set_shadow(Some(Arc::new(self.open_feed(&other).await?)));
         Ok(())
     }
 
-    async fn open_feed(&self, model: &AppearanceModel) -> Result<ModelFeed, ModelError> {
+    async fn open_feed(&self, model: &AppearanceModel) -> Result<IndexSync, ModelError> {
         share_learned(&self.catalogue, &self.data, model).await?;
         let spec = spec_of(&self.models, model, &self.data).await?;
-        let (feeder, again) = (Feeder::of(&self.fleet, spec.model), Some(self.embed_again(model)));
-        Ok(ModelFeed::open(self.catalogue.clone(), &self.place, feeder, spec, again, false).await?)
+        let (leadership, again) = (Leadership::of(&self.cluster, spec.model), Some(self.reembedder(model)));
+        Ok(IndexSync::open(self.catalogue.clone(), &self.place, leadership, spec, again, false).await?)
     }
 
     /// Has the models searched, and made beside, that another server chose.
     pub(crate) async fn follow_models(&self) -> Result<(), ModelError> {
         // Else this server is at it itself.
-        let Ok(_one) = self.turn.try_lock() else { return Ok(()) };
+        let Ok(_one) = self.exclusive.try_lock() else { return Ok(()) };
         let Models { current, other, .. } = self.appearance().await?;
-        let of = |feed: &ModelFeed| feed.index().spec().model;
-        if of(&self.feed.main()) != current.model {
-            if self.feed.side().is_some_and(|side| of(&side) == current.model) {
+        let of = |feed: &IndexSync| feed.index().spec().model;
+        if of(&self.feed.active()) != current.model {
+            if self.feed.shadow().is_some_and(|shadow| of(&shadow) == current.model) {
                 self.feed.exchange();
             } else {
-                self.feed.set_main(self.open_feed(&current).await?).retire().await;
+                self.feed.set_active(self.open_feed(&current).await?).retire().await;
             }
             tracing::info!(model = %current.model.short(), "another model's vectors are searched from now on");
         }
-        if self.feed.side().as_deref().map(of) != other.map(|m| m.model) {
+        if self.feed.shadow().as_deref().map(of) != other.map(|m| m.model) {
             self.close_side().await;
             self.open_side().await?;
         }
@@ -241,7 +241,7 @@ impl ModelChange {
             put_learned(&folder, &name, &learned.write())?;
             Ok(name)
         };
-        let kept = tokio::task::spawn_blocking(keep).await.map_err(|_| FeedError::Thread)?;
+        let kept = tokio::task::spawn_blocking(keep).await.map_err(|_| SyncError::Thread)?;
         kept.map_err(|e| {
             let hint = "give the file of `sightline appearance learn`, on the server's machine";
             Problem::invalid("not_learned", Chain(&e).to_string(), hint).into()
@@ -251,9 +251,9 @@ impl ModelChange {
     /// How far it is.
     pub(crate) async fn progress(&self) -> Result<Progress, ModelError> {
         let Models { current, other, .. } = self.appearance().await?;
-        let side = self.feed.side();
-        let left = match &side {
-            Some(side) => self.catalogue.last_change().await?.saturating_sub(side.taken()),
+        let shadow = self.feed.shadow();
+        let left = match &shadow {
+            Some(shadow) => self.catalogue.last_change().await?.saturating_sub(shadow.applied_seq()),
             None => 0,
         };
         let place = other.as_ref().map(|m| m.place);
@@ -269,7 +269,7 @@ impl ModelChange {
             Some(ModelPlace::Next) => State::Embedding,
             Some(_) => State::Switched,
         };
-        let (embedded, each) = side.map(|s| s.embedded()).unwrap_or_default();
+        let (embedded, each) = shadow.map(|s| s.embedded()).unwrap_or_default();
         Ok(Progress { state, current, other, left, embedded, each, comparison })
     }
 
@@ -303,7 +303,7 @@ impl ModelChange {
         }
         // Searches that began before the switch still read the old vectors.
         self.wait_for_searches().await?;
-        if self.fleet.shares_index() {
+        if self.cluster.shares_index() {
             self.wait_for_others(self.appearance().await?.current.since).await;
         }
         self.catalogue.drop_previous_model().await?;
@@ -313,7 +313,7 @@ impl ModelChange {
 
     /// Where each server has an index of its own, it makes the next one itself when it starts: they change models one at a time.
     pub(crate) async fn check_alone(&self) -> Result<(), ReindexError> {
-        if self.fleet.is_shared() && !self.fleet.shares_index() && self.catalogue.living_servers().await?.len() > 1 {
+        if self.cluster.is_shared() && !self.cluster.shares_index() && self.catalogue.live_servers().await?.len() > 1 {
             return Err(precondition(
                 "other servers are running",
                 "stop all servers but this one for the reindex, then start them again",
@@ -330,9 +330,9 @@ impl ModelChange {
     }
 
     async fn wait_for_searches(&self) -> Result<(), ReindexError> {
-        let Some(side) = self.feed.side() else { return Ok(()) };
+        let Some(shadow) = self.feed.shadow() else { return Ok(()) };
         let deadline = tokio::time::Instant::now() + SEARCHES;
-        while Arc::strong_count(side.index()) > 1 {
+        while Arc::strong_count(shadow.index()) > 1 {
             if tokio::time::Instant::now() > deadline {
                 return Err(precondition("a search that began before the switch still runs", "try again in a minute"));
             }
@@ -342,9 +342,9 @@ impl ModelChange {
     }
 
     async fn close_side(&self) {
-        if let Some(side) = self.feed.side() {
-            self.feed.set_side(None);
-            side.retire().await;
+        if let Some(shadow) = self.feed.shadow() {
+            self.feed.set_shadow(None);
+            shadow.retire().await;
         }
     }
 
@@ -367,7 +367,7 @@ impl ModelChange {
             return Ok(());
         }
         let place = self.place.clone();
-        let removed = tokio::task::spawn_blocking(move || place.keep_only(&kept)).await.map_err(|_| FeedError::Thread)?;
+        let removed = tokio::task::spawn_blocking(move || place.keep_only(&kept)).await.map_err(|_| SyncError::Thread)?;
         if let Err(error) = &removed {
             tracing::warn!(error = %Chain(error), "an index of another model is left behind: trying again");
         }
@@ -381,8 +381,8 @@ impl ModelChange {
         let next = progress.other.filter(|m| m.place == ModelPlace::Next);
         let (Some(_), None, 0) = (next, progress.comparison, progress.left) else { return Ok(()) };
         // By whoever feeds it.
-        let Some(side) = self.feed.side().filter(|side| side.is_ours()) else { return Ok(()) };
-        let comparison = compare::compare(&self.catalogue, &self.feed.index(), side.index()).await?;
+        let Some(shadow) = self.feed.shadow().filter(|shadow| shadow.is_leader()) else { return Ok(()) };
+        let comparison = compare::compare(&self.catalogue, &self.feed.index(), shadow.index()).await?;
         tracing::info!(?comparison, "models compared");
         let text = serde_json::to_string(&comparison).unwrap_or_default();
         Ok(self.catalogue.note_comparison(&text).await?)
@@ -418,7 +418,7 @@ pub(crate) async fn share_learned(catalogue: &Catalogue, data: &Path, model: &Ap
         _ => return Ok(()),
     };
     let (folder, name) = (data.join("appearance"), name.to_owned());
-    Ok(tokio::task::spawn_blocking(move || put_learned(&folder, &name, &kept)).await.map_err(|_| FeedError::Thread)??)
+    Ok(tokio::task::spawn_blocking(move || put_learned(&folder, &name, &kept)).await.map_err(|_| SyncError::Thread)??)
 }
 
 /// There whole, or not at all, also after a power cut.
@@ -451,7 +451,7 @@ pub(crate) async fn keep_recipe(
         put_learned(&folder, &name, &before.write())?;
         Ok(name)
     };
-    let name = tokio::task::spawn_blocking(keep).await.map_err(|_| FeedError::Thread)??;
+    let name = tokio::task::spawn_blocking(keep).await.map_err(|_| SyncError::Thread)??;
     let before = AppearanceModel { place: ModelPlace::Current, model: made_by, appearance: Some(name), ..found.current.clone() };
     // Another embedder, or a configuration that was changed: as it ever was.
     if spec_of(models, &before, data).await?.model != made_by {
@@ -487,7 +487,7 @@ pub(crate) async fn spec_of(models: &ModelStore, model: &AppearanceModel, data: 
         let embedder = Embedder::load(&models, embedder.as_deref(), learned.as_deref())?;
         Ok::<_, VisionError>(IndexSpec { model: embedder.digest(), appearance_len: embedder.len() })
     };
-    Ok(tokio::task::spawn_blocking(load).await.map_err(|_| FeedError::Thread)??)
+    Ok(tokio::task::spawn_blocking(load).await.map_err(|_| SyncError::Thread)??)
 }
 
 /// Feeds the index beside until `stop`, and compares the models once it has everything.
@@ -499,12 +499,12 @@ pub(crate) async fn follow(change: Arc<ModelChange>, stop: CancellationToken) {
         {
             tracing::error!(error = %Chain(&error), "models not tidied: trying again");
         }
-        let Some(side) = change.feed.side() else { continue };
+        let Some(shadow) = change.feed.shadow() else { continue };
         loop {
             if stop.is_cancelled() {
                 return;
             }
-            match side.catch_up_some(BATCH).await {
+            match shadow.catch_up_some(BATCH).await {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
@@ -513,7 +513,7 @@ pub(crate) async fn follow(change: Arc<ModelChange>, stop: CancellationToken) {
                 }
             }
         }
-        drop(side);
+        drop(shadow);
         // What was deleted meanwhile leaves nothing behind.
         if let Err(error) = change.catalogue.forget_embeddings().await {
             tracing::error!(error = %Chain(&error), "vectors of what is gone not deleted: trying again");

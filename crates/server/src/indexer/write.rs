@@ -1,10 +1,10 @@
 //! How every sighting is stored, whoever saw it: the catalogue first, then the index.
 
-use catalogue::{Catalogue, CatalogueError, Fence, SightingRecord};
+use catalogue::{Catalogue, CatalogueError, FencingToken, SightingRecord};
 use pipeline::NewSighting;
 use types::Chain;
 
-use super::index_feed::IndexFeed;
+use super::index_set::IndexSet;
 
 pub(crate) fn record(new: NewSighting) -> SightingRecord {
     let NewSighting { sighting, crop, embedding } = new;
@@ -15,9 +15,9 @@ pub(crate) fn record(new: NewSighting) -> SightingRecord {
 /// among the records, with the reason.
 pub(crate) async fn store_good(
     catalogue: &Catalogue,
-    feed: &IndexFeed,
+    feed: &IndexSet,
     records: &[SightingRecord],
-    fence: &Fence,
+    fence: &FencingToken,
 ) -> Result<Vec<(usize, CatalogueError)>, CatalogueError> {
     if records.is_empty() {
         return Ok(Vec::new());
@@ -40,9 +40,9 @@ pub(crate) async fn store_good(
 /// can't take them now catches up later, and searches say so meanwhile.
 pub(crate) async fn store_sightings(
     catalogue: &Catalogue,
-    feed: &IndexFeed,
+    feed: &IndexSet,
     records: &[SightingRecord],
-    fence: &Fence,
+    fence: &FencingToken,
 ) -> Result<(), CatalogueError> {
     catalogue.put_sightings(records, fence).await?;
     if let Err(error) = feed.take_new().await {

@@ -5,20 +5,20 @@ use std::{sync::Arc, time::Duration};
 use catalogue::CatalogueError;
 use types::Chain;
 
-use crate::cluster::fleet::{Fleet, turns};
+use crate::cluster::membership::{Cluster, lease_names};
 
 /// How long another server's sweep is waited for.
 const SWEEPING: Duration = Duration::from_secs(600);
 
 /// Takes away crops that a crash left without a sighting, once, in the background: a bucket may hold millions. A server that is
 /// alone did so before it opened.
-pub(crate) async fn sweep_crops(fleet: Arc<Fleet>) {
-    if !fleet.is_shared() {
+pub(crate) async fn sweep_crops(cluster: Arc<Cluster>) {
+    if !cluster.is_shared() {
         return;
     }
     let swept: Result<u64, CatalogueError> = async {
-        let _held = fleet.wait_turn(turns::SWEEP, SWEEPING).await?;
-        fleet.catalogue().sweep_orphans().await
+        let _held = cluster.wait_for_lease(lease_names::SWEEP, SWEEPING).await?;
+        cluster.catalogue().sweep_orphans().await
     }
     .await;
     match swept {

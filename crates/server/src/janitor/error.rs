@@ -3,7 +3,7 @@ use std::time::Duration;
 use access::AuditError;
 use catalogue::CatalogueError;
 
-use crate::{copies::upgrade::UpgradeError, indexer::feed::FeedError};
+use crate::{copies::upgrade::UpgradeError, indexer::sync::SyncError};
 
 /// Why something whose time has come does not end.
 #[derive(Debug, thiserror::Error)]
@@ -11,7 +11,7 @@ pub(crate) enum JanitorError {
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
-    Feed(#[from] FeedError),
+    Feed(#[from] SyncError),
     /// The copy from before an upgrade, which holds it too.
     #[error(transparent)]
     OldCopy(#[from] UpgradeError),

@@ -12,7 +12,7 @@ use types::{CaseId, Chain, ReceiveTime};
 use super::{error::JanitorError, settled::SettledTime};
 use crate::{
     base::{clock::Clock, rules::Rules},
-    cluster::fleet::turns,
+    cluster::membership::lease_names,
     copies::upgrade,
     notify::Notify,
     store::Store,
@@ -113,7 +113,7 @@ impl CaseSweep {
 
     /// Ends the emergencies that are overdue and purges what must go.
     pub(crate) async fn sweep(&self) -> Result<(), JanitorError> {
-        let Some(_held) = self.store.fleet.turn(turns::CASES).await? else { return Ok(()) };
+        let Some(_held) = self.store.cluster.acquire(lease_names::CASES).await? else { return Ok(()) };
         // By a clock that leapt no emergency ends, and nothing goes.
         let now = self.time.settled().await?.0;
         for stored in self.catalogue().open_emergencies().await? {

@@ -15,7 +15,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Retention, Schedule};
-use catalogue::{Catalogue, DeletionRun, Fence, Gone, Reason, due};
+use catalogue::{Catalogue, DeletedSighting, DeletionRun, FencingToken, Reason, due};
 use index::{IndexQuery, QueryVector};
 use tokio_util::sync::CancellationToken;
 use types::{CameraId, Chain, Day, Embedding, ReceiveTime, SightingId, TimeWindow};
@@ -26,9 +26,9 @@ use crate::{
         clock::{Clock, as_micros},
         health::Health,
     },
-    cluster::fleet::turns,
+    cluster::membership::lease_names,
     copies::upgrade,
-    indexer::feed::FeedError,
+    indexer::sync::SyncError,
     store::Store,
 };
 
@@ -113,7 +113,7 @@ impl Deleter {
         let _turn = self.store.deleting.lock().await;
         upgrade::forget_old(&self.store.data, self.now())?;
         // Of several servers one deletes; all of them see what is overdue.
-        let done = match self.store.fleet.turn(turns::RETENTION).await? {
+        let done = match self.store.cluster.acquire(lease_names::RETENTION).await? {
             Some(held) => self.delete_due(&held.fence()).await,
             None => Ok(Vec::new()),
         };
@@ -132,7 +132,7 @@ impl Deleter {
         done
     }
 
-    async fn delete_due(&self, by: &Fence) -> Result<Vec<DeletionRun>, JanitorError> {
+    async fn delete_due(&self, by: &FencingToken) -> Result<Vec<DeletionRun>, JanitorError> {
         let catalogue = self.catalogue();
         let now = self.time.settled().await?.0;
         let holds = catalogue.standing_holds().await?;
@@ -171,7 +171,7 @@ impl Deleter {
         again: bool,
         holds: &[Hold],
         now: ReceiveTime,
-        by: &Fence,
+        by: &FencingToken,
     ) -> Result<Vec<DeletionRun>, JanitorError> {
         if runs.is_empty() {
             return Ok(Vec::new());
@@ -234,7 +234,7 @@ impl Deleter {
     /// Every server that is there has deleted these days from its own index when this returns; one that is not makes its index
     /// again when it comes back.
     async fn purge_everywhere(&self, days: impl Iterator<Item = Day>) -> Result<(), JanitorError> {
-        if !self.store.fleet.is_shared() {
+        if !self.store.cluster.is_shared() {
             return Ok(());
         }
         let mut last = 0;
@@ -242,7 +242,7 @@ impl Deleter {
             last = self.catalogue().announce_purge(day).await?;
         }
         if last > 0 {
-            self.store.fleet.wait_for_purges(last, PURGES).await?;
+            self.store.cluster.wait_for_purges(last, PURGES).await?;
         }
         Ok(())
     }
@@ -256,14 +256,14 @@ impl Deleter {
         again: bool,
         holds: &[Hold],
         now: ReceiveTime,
-        by: &Fence,
+        by: &FencingToken,
     ) -> Result<Emptied, (DeletionRun, JanitorError)> {
         let (mut gone, mut sample) = (Vec::new(), Vec::new());
         loop {
             match self.catalogue().delete_due(&mut run, holds, now, by).await {
                 Ok(chunk) if chunk.is_empty() => break,
                 Ok(chunk) => {
-                    for Gone { id, embedding } in chunk {
+                    for DeletedSighting { id, embedding } in chunk {
                         gone.push(id);
                         if sample.len() < SAMPLE {
                             sample.push(embedding);
@@ -311,7 +311,7 @@ impl Deleter {
             Ok((found, ids))
         };
         let (listed, ids_left) =
-            tokio::task::spawn_blocking(in_index).await.map_err(|_| FeedError::Thread)?.map_err(FeedError::from)?;
+            tokio::task::spawn_blocking(in_index).await.map_err(|_| SyncError::Thread)?.map_err(SyncError::from)?;
         // Read after the index was: what it has must have a row.
         let rows: BTreeSet<_> = catalogue.ids(deletion.day).await?.into_iter().collect();
         found += listed + ids_left.iter().filter(|id| !rows.contains(id)).count() as u64;

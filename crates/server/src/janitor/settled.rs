@@ -41,6 +41,6 @@ impl SettledTime {
         if unseen > self.leap {
             return Ok((last, Some(unseen)));
         }
-        Ok((self.catalogue.see_time(now).await?, ahead))
+        Ok((self.catalogue.advance_clock(now).await?, ahead))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pipeline::Part;
+use pipeline::Segment;
 
 use super::running::Running;
 
@@ -13,7 +13,7 @@ pub(super) struct Active(Mutex<Vec<Arc<Running>>>);
 
 impl Active {
     /// A part of the job that is under way for longest.
-    pub(super) fn part(&self) -> Option<(Arc<Running>, Part)> {
+    pub(super) fn part(&self) -> Option<(Arc<Running>, Segment)> {
         self.lock().iter().find_map(|running| Some((running.clone(), running.take()?)))
     }
 

@@ -5,6 +5,8 @@ use media::MediaError;
 use pipeline::{FootageError, SinkError};
 use types::Chain;
 
+use crate::recorders::RecorderError;
+
 /// Why a job failed, as it is stored and told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JobFailure {
@@ -16,6 +18,8 @@ pub(super) enum Ended {
     Cancelled,
     /// The store was away, busy or full. What is done stays done; the rest waits.
     PutDown(String),
+    /// The recorder does not answer, or stopped. What is done stays done; the rest is asked for again.
+    Away(JobFailure),
     Failed(JobFailure),
 }
 
@@ -48,6 +52,13 @@ impl From<FootageError> for Ended {
                 }
             },
         }
+    }
+}
+
+impl From<RecorderError> for Ended {
+    fn from(error: RecorderError) -> Self {
+        let failure = JobFailure::new(Chain(&error).to_string(), error.hint());
+        if error.may_pass() { Self::Away(failure) } else { Self::Failed(failure) }
     }
 }
 

@@ -2,16 +2,18 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use catalogue::{Fence, Job, JobLease, SegmentDone, TakenJob};
+use catalogue::{FencingToken, Job, JobLease, SegmentDone, TakenJob};
 use media::FootageInfo;
-use pipeline::{FootageProgress, FootageTask, Part, SceneStats};
+use pipeline::{FootageProgress, FootageTask, SceneStats, Segment};
 use tokio_util::sync::CancellationToken;
+use types::RecorderId;
 
 use super::ended::{Ended, JobFailure};
+use crate::recorders::{Recorders, Session};
 
 /// Shared by the workers that work on it.
 pub(super) struct Running {
@@ -20,13 +22,15 @@ pub(super) struct Running {
     pub(super) task: FootageTask,
     pub(super) info: FootageInfo,
     pub(super) cancel: CancellationToken,
+    /// Of a recording: its recorder, and how many may be played at once of it.
+    from: Option<Origin>,
     began: Instant,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    todo: VecDeque<Part>,
+    todo: VecDeque<Segment>,
     /// Workers on it.
     working: usize,
     /// Done in this run and before it.
@@ -35,13 +39,23 @@ struct State {
     stats: SceneStats,
     /// Of parts under way, by number.
     now: BTreeMap<u32, FootageProgress>,
+    /// The leave of each to play a recording.
+    played: BTreeMap<u32, Session>,
     /// How the first part that did not end well ended.
     ended: Option<Ended>,
     damage: Option<JobFailure>,
 }
 
+/// Where a recording is pulled from.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    pub(super) recorders: Arc<Recorders>,
+    pub(super) recorder: RecorderId,
+    pub(super) sessions: u32,
+}
+
 /// What the last worker to leave has to do.
-pub(super) enum Left {
+pub(super) enum SegmentOutcome {
     /// Others are still on it, or there is more to do.
     Going,
     Over(Result<Option<JobFailure>, Ended>),
@@ -54,15 +68,16 @@ impl Running {
         info: FootageInfo,
         length: Option<Duration>,
         cancel: CancellationToken,
+        from: Option<Origin>,
     ) -> Self {
-        let todo = length.map_or_else(|| vec![Part::WHOLE], |length| Part::cut(&info, length)).into();
+        let todo = length.map_or_else(|| vec![Segment::WHOLE], |length| Segment::cut(&info, length)).into();
         let state = Mutex::new(State { todo, ..State::default() });
         let TakenJob { job, lease } = taken;
-        Self { job, lease, task, info, cancel, began: Instant::now(), state }
+        Self { job, lease, task, info, cancel, from, began: Instant::now(), state }
     }
 
     /// What is stored of it is refused once it is another server's.
-    pub(super) fn fence(&self) -> Fence {
+    pub(super) fn fence(&self) -> FencingToken {
         self.lease.clone().into()
     }
 
@@ -74,7 +89,7 @@ impl Running {
     pub(super) fn done_before(&self, done: &[SegmentDone]) {
         let mut state = self.lock();
         let State { todo, .. } = &mut *state;
-        let gone: Vec<Part> = todo.iter().filter(|p| done.iter().any(|d| d.number == p.number)).copied().collect();
+        let gone: Vec<Segment> = todo.iter().filter(|p| done.iter().any(|d| d.number == p.number)).copied().collect();
         todo.retain(|p| !gone.contains(p));
         state.before = gone.iter().map(|p| self.length(p)).sum();
         state.done = state.before;
@@ -90,15 +105,20 @@ impl Running {
         }
     }
 
-    /// A part for a worker that is free.
-    pub(super) fn take(&self) -> Option<Part> {
+    /// A part for a worker that is free. Of a recorder that is asked for as much as may be: none.
+    pub(super) fn take(&self) -> Option<Segment> {
         let mut state = self.lock();
+        let number = state.todo.front()?.number;
+        if let Some(Origin { recorders, recorder, sessions }) = &self.from {
+            let session = recorders.session(recorder, *sessions)?;
+            state.played.insert(number, session);
+        }
         let part = state.todo.pop_front()?;
         state.working += 1;
         Some(part)
     }
 
-    pub(super) fn progressed(&self, part: &Part, progress: FootageProgress) {
+    pub(super) fn progressed(&self, part: &Segment, progress: FootageProgress) {
         self.lock().now.insert(part.number, progress);
     }
 
@@ -111,10 +131,15 @@ impl Running {
     }
 
     /// A worker is through with a part, one way or another.
-    pub(super) fn leave(&self, part: &Part, how: Result<(SceneStats, Duration, Option<JobFailure>), Ended>) -> Left {
+    pub(super) fn finish(
+        &self,
+        part: &Segment,
+        how: Result<(SceneStats, Duration, Option<JobFailure>), Ended>,
+    ) -> SegmentOutcome {
         let mut state = self.lock();
         state.working -= 1;
         state.now.remove(&part.number);
+        state.played.remove(&part.number);
         match how {
             Ok((stats, done, damage)) => {
                 state.stats = state.stats.plus(stats);
@@ -129,10 +154,10 @@ impl Running {
             }
         }
         if state.working > 0 || !state.todo.is_empty() {
-            return Left::Going;
+            return SegmentOutcome::Going;
         }
         let damage = state.damage.take();
-        Left::Over(state.ended.take().map_or(Ok(damage), Err))
+        SegmentOutcome::Over(state.ended.take().map_or(Ok(damage), Err))
     }
 
     /// Nothing is left to do and nobody is on it: all of it was done before.
@@ -141,7 +166,7 @@ impl Running {
         state.working == 0 && state.todo.is_empty()
     }
 
-    fn length(&self, part: &Part) -> Duration {
+    fn length(&self, part: &Segment) -> Duration {
         part.to.or(self.info.duration).unwrap_or(part.from).saturating_sub(part.from)
     }
 

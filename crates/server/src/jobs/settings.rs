@@ -14,6 +14,9 @@ pub(crate) struct JobSettings {
     /// About how long the parts are in which it is looked at; 0: whole.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) segment_s: u32,
+    /// Of a recording on a recorder: how much of it is looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) length_us: Option<u64>,
 }
 
 // As serde asks for it.
@@ -38,6 +41,15 @@ impl JobSettings {
 
     pub(crate) fn segment(&self) -> Option<Duration> {
         (self.segment_s > 0).then(|| Duration::from_secs(self.segment_s.into()))
+    }
+
+    pub(crate) fn length(&self) -> Option<Duration> {
+        self.length_us.map(Duration::from_micros)
+    }
+
+    /// Whether the same is seen with both: how well the start is known is seen in no picture.
+    pub(crate) fn sees_the_same(self, other: Self) -> bool {
+        Self { start_uncertainty_us: 0, ..self } == Self { start_uncertainty_us: 0, ..other }
     }
 
     pub(crate) fn sampling(&self) -> Sampling {

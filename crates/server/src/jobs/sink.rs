@@ -1,13 +1,13 @@
 use std::{sync::Arc, time::Instant};
 
-use catalogue::{Catalogue, Fence, SightingRecord};
+use catalogue::{Catalogue, FencingToken, SightingRecord};
 use metrics::histogram;
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
 
 use crate::{
     indexer::{
-        feed::IndexFeed,
+        sync::IndexSet,
         write::{record, store_sightings},
     },
     telemetry::metrics::names,
@@ -17,9 +17,9 @@ use crate::{
 pub(super) struct CatalogueSink {
     pub(super) runtime: Handle,
     pub(super) catalogue: Catalogue,
-    pub(super) feed: Arc<IndexFeed>,
+    pub(super) feed: Arc<IndexSet>,
     /// The job's.
-    pub(super) fence: Fence,
+    pub(super) fence: FencingToken,
 }
 
 impl SightingSink for CatalogueSink {

@@ -6,23 +6,26 @@ use std::{
     time::Duration,
 };
 
-use catalogue::{CatalogueError, Fence, Job, JobProgress, JobState, Plan, SegmentDone, TakenJob};
-use media::{Backoff, Footage, FootageInfo, MediaError};
+use catalogue::{CatalogueError, FencingToken, Job, JobProgress, JobState, Plan, SegmentDone, TakenJob};
+use media::{Backoff, Footage, FootageInfo, MediaError, Replay};
 use metrics::counter;
-use pipeline::{FootageError, FootageProgress, FootageSummary, FootageTask, Part, SceneOptions, SceneStats, run_part};
+use pipeline::{
+    Archived, FootageError, FootageProgress, FootageSummary, FootageTask, SceneOptions, SceneStats, Segment, run_segment,
+};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
-use types::{Chain, ClockUncertainty, TimeSource, TimeStamp};
+use types::{Chain, ClockUncertainty, TimeSource, TimeStamp, TimeWindow};
 use vision::{ModelStore, Role, Vision, VisionOptions};
 
 use super::{
-    JobSettings, Jobs, TRY_AGAIN,
+    ASK_AGAIN, JobSettings, Jobs, TRY_AGAIN,
     ended::{Ended, JobFailure},
-    running::{Left, Running},
+    running::{Origin, Running, SegmentOutcome},
     sink::CatalogueSink,
 };
 use crate::{
     jobs::footage_files::{Alive, digest},
+    recorders::Recording,
     telemetry::metrics::names,
 };
 
@@ -131,7 +134,7 @@ impl Worker {
     }
 
     /// What to do next: a part of the job that is under way for longest, else of the one that waits for longest.
-    fn next(&self) -> Result<Option<(Arc<Running>, Part)>, CatalogueError> {
+    fn next(&self) -> Result<Option<(Arc<Running>, Segment)>, CatalogueError> {
         if let Some(work) = self.jobs.active.part() {
             return Ok(Some(work));
         }
@@ -163,26 +166,45 @@ impl Worker {
         let Some(settings) = JobSettings::from_text(&job.spec.settings) else {
             return Err(JobFailure::new("another version of Sightline queued this job", "add the footage again").into());
         };
-        let footage = self.jobs.roots.open(&camera.agency, Path::new(&job.spec.path)).map_err(|e| JobFailure::of_media(&e))?;
+        let start = TimeStamp {
+            time: job.spec.start,
+            uncertainty: ClockUncertainty(settings.start_uncertainty()),
+            source: TimeSource::Given,
+        };
+        let (footage, start, from): (Archived, _, _) = match Recording::of_path(&job.spec.path) {
+            Some(recording) => {
+                let start = TimeStamp { source: TimeSource::Recorder, ..start };
+                let (replay, from) = self.replay(&recording, start, settings.length().unwrap_or_default())?;
+                (replay.into(), start, Some(from))
+            }
+            None => {
+                let opened = self.jobs.roots.open(&camera.agency, Path::new(&job.spec.path));
+                (opened.map_err(|e| JobFailure::of_media(&e))?.into(), start, None)
+            }
+        };
         let task = FootageTask {
             footage,
             camera: camera.id,
             agency: camera.agency,
             digest: job.spec.footage,
-            start: TimeStamp {
-                time: job.spec.start,
-                uncertainty: ClockUncertainty(settings.start_uncertainty()),
-                source: TimeSource::Given,
-            },
+            start,
             sampling: settings.sampling(),
             keep_readable: settings.keep_readable,
             scene: SceneOptions::default(),
         };
-        let info = (self.probe)(&task.footage).map_err(|e| JobFailure::of_media(&e))?;
+        let info = match &task.footage {
+            Archived::File(file) => (self.probe)(file),
+            recording @ Archived::Replay(_) => recording.info(),
+        };
+        let info = info.map_err(|e| JobFailure::of_media(&e))?;
         let cancel = self.jobs.live(&job.id).map_or_else(|| self.stop.child_token(), |live| live.cancel);
-        let running = Running::new(taken, task, info, settings.segment(), cancel);
+        let running = Running::new(taken, task, info, settings.segment(), cancel, from);
         // Parts of a file that was written to in between are not parts of one file.
-        let recipe = format!("{} {}", self.recipe(), running.task.footage.stamp());
+        let stamp = match &running.task.footage {
+            Archived::File(file) => file.stamp().to_string(),
+            Archived::Replay(_) => "recording".to_owned(),
+        };
+        let recipe = format!("{} {stamp}", self.recipe());
         let plan = self.jobs.catalogue.plan_job(&running.lease, &recipe, running.parts());
         match self.runtime.block_on(plan)? {
             Plan::GoesOn(done) => {
@@ -193,6 +215,14 @@ impl Worker {
             Plan::Anew => self.discard(&running.job, &running.fence())?,
         }
         Ok(running)
+    }
+
+    /// Asks a recorder where it plays a recording.
+    fn replay(&self, recording: &Recording, start: TimeStamp, length: Duration) -> Result<(Replay, Origin), Ended> {
+        let (recorders, recorder) = (&self.jobs.recorders, recording.recorder.clone());
+        let replay = self.runtime.block_on(recorders.replay(recording, start, length))?;
+        let sessions = self.runtime.block_on(recorders.sessions(&recorder))?;
+        Ok((replay, Origin { recorders: recorders.clone(), recorder, sessions }))
     }
 
     /// Parts looked at in different ways don't fit together.
@@ -215,7 +245,7 @@ impl Worker {
         )
     }
 
-    fn work(&mut self, running: &Arc<Running>, part: &Part) {
+    fn work(&mut self, running: &Arc<Running>, part: &Segment) {
         let job = &running.job;
         let span = tracing::info_span!("job", id = %job.id, camera = %job.spec.camera, part = part.number);
         let _entered = span.enter();
@@ -231,7 +261,7 @@ impl Worker {
             tracing::info!("job put down: the server stops");
             return;
         }
-        if let Left::Over(how) = running.leave(part, how) {
+        if let SegmentOutcome::Over(how) = running.finish(part, how) {
             let how = how.and_then(|damage| read_what_was_added(running).map(|()| damage));
             self.jobs.active.remove(running);
             self.end(&TakenJob { job: job.clone(), lease: running.lease.clone() }, how);
@@ -251,19 +281,30 @@ impl Worker {
                 tracing::warn!(reason = failure.message, "job failed");
                 JobState::Failed(failure.to_text())
             }
+            Err(Ended::Away(why)) => {
+                tracing::warn!(reason = why.message, "job put down: its recorder is asked again in a moment");
+                return self.put_down(taken, ASK_AGAIN, Some(why));
+            }
             Err(Ended::PutDown(reason)) => {
                 tracing::warn!(reason, "job put down: what can't be stored now is looked at again in a moment");
-                if let Err(error) = self.until_stored(|| self.runtime.block_on(self.jobs.put_back(taken, TRY_AGAIN))) {
-                    tracing::error!(error = %Chain(&error), "job not queued again: the next start does it");
-                }
-                self.jobs.ended(&taken.job.id);
-                return;
+                return self.put_down(taken, TRY_AGAIN, None);
             }
         };
         match self.until_stored(|| self.finish(taken, &end)) {
             Ok(()) => {}
             Err(CatalogueError::NotOurs { .. }) => tracing::warn!("another server goes on with the job"),
             Err(error) => tracing::error!(error = %Chain(&error), "job not finished: the next start does it again"),
+        }
+        self.jobs.ended(&taken.job.id);
+    }
+
+    /// Leaves the job to whoever takes it after the pause; `why` is shown until then.
+    fn put_down(&self, taken: &TakenJob, pause: Duration, why: Option<JobFailure>) {
+        if let Err(error) = self.until_stored(|| self.runtime.block_on(self.jobs.put_back(taken, pause))) {
+            tracing::error!(error = %Chain(&error), "job not queued again: the next start does it");
+        }
+        if let Some(why) = why {
+            self.jobs.waits(&taken.job.id, why);
         }
         self.jobs.ended(&taken.job.id);
     }
@@ -287,7 +328,7 @@ impl Worker {
         }
         // Who is told that it is done looks for it; what another server feeds takes it a moment.
         let feed = &self.jobs.feed;
-        if !feed.is_ours()
+        if !feed.is_leader()
             && let Err(error) = self.runtime.block_on(feed.await_current(FED))
         {
             tracing::warn!(error = %Chain(&error), "index lags behind the catalogue");
@@ -295,12 +336,12 @@ impl Worker {
         self.runtime.block_on(self.jobs.catalogue.finish_job(&taken.lease, end)).map(drop)
     }
 
-    fn discard(&self, job: &Job, fence: &Fence) -> Result<(), CatalogueError> {
+    fn discard(&self, job: &Job, fence: &FencingToken) -> Result<(), CatalogueError> {
         self.runtime.block_on(self.jobs.discard(job, fence)).map(drop)
     }
 
     /// Looks at a part and stores what it shows. The damage, if only the file's readable part was wanted and kept.
-    fn footage(&mut self, running: &Running, part: &Part) -> Result<(SceneStats, Duration, Option<JobFailure>), Ended> {
+    fn footage(&mut self, running: &Running, part: &Segment) -> Result<(SceneStats, Duration, Option<JobFailure>), Ended> {
         if self.vision.is_none() {
             self.vision = Some(
                 Vision::load(&self.models, &self.options)
@@ -331,7 +372,7 @@ impl Worker {
         let mut tries = 0;
         let summary = loop {
             tries += 1;
-            let looked = run_part(&running.task, part, &running.info, vision, &mut sink, &mut progress, &running.cancel);
+            let looked = run_segment(&running.task, part, &running.info, vision, &mut sink, &mut progress, &running.cancel);
             match &looked {
                 // The same part gives the same sightings under the same ids: what is there already stays as it is.
                 Err(FootageError::Media(error)) | Ok(FootageSummary { damage: Some(error), .. })
@@ -339,9 +380,15 @@ impl Worker {
                 {
                     tracing::warn!(error = %error, "the part is looked at once more");
                 }
-                _ => break looked?,
+                _ => break looked.map_err(|error| ended(error, &running.task.footage))?,
             }
         };
+        let at = |since: Duration| running.task.start.time.plus_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX));
+        let gaps: Vec<TimeWindow> =
+            summary.gaps.iter().filter_map(|(from, to)| TimeWindow::new(at(*from), at(*to)).ok()).collect();
+        if !gaps.is_empty() {
+            runtime.block_on(jobs.catalogue.note_gaps(&running.lease, &gaps))?;
+        }
         let p = summary.progress;
         let done = SegmentDone {
             number: part.number,
@@ -356,14 +403,26 @@ impl Worker {
     }
 }
 
+/// A recorder that stopped may be there again.
+fn ended(error: FootageError, of: &Archived) -> Ended {
+    match (error, of) {
+        (FootageError::Media(error @ (MediaError::Unreachable { .. } | MediaError::Stalled { .. })), Archived::Replay(_)) => {
+            Ended::Away(JobFailure::of_media(&error))
+        }
+        (error, _) => error.into(),
+    }
+}
+
 /// Compares the digest of what was decoded with that of what was added, through the handle that was decoded.
 fn read_what_was_added(running: &Running) -> Result<(), Ended> {
     let task = &running.task;
     let failed = |e: MediaError| Ended::from(JobFailure::of_media(&e));
-    if digest(&task.footage, &Alive::default()).map_err(failed)? == task.digest {
+    // A recording is nowhere as a file; its digest is of what names it.
+    let Archived::File(file) = &task.footage else { return Ok(()) };
+    if digest(file, &Alive::default()).map_err(failed)? == task.digest {
         return Ok(());
     }
-    Err(failed(MediaError::Changed { input: task.footage.path().display().to_string() }))
+    Err(failed(MediaError::Changed { input: file.path().display().to_string() }))
 }
 
 /// Tells the counters what is new.
@@ -396,14 +455,15 @@ mod tests {
     use std::{collections::BTreeMap, sync::mpsc};
 
     use catalogue::{Camera, Catalogue, CatalogueConfig, NewJob};
-    use index::{IndexSpec, Place};
+    use index::{IndexLocation, IndexSpec};
     use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ModelDigest, Size};
 
     use super::*;
     use crate::{
-        cluster::fleet::Fleet,
-        indexer::{feed::IndexFeed, feeder::Feeder},
+        cluster::membership::Cluster,
+        indexer::{leadership::Leadership, sync::IndexSet},
         jobs::footage_files::FootageRoots,
+        recorders::Recorders,
     };
 
     /// Long enough for any machine; nobody waits for it where all is well.
@@ -416,19 +476,27 @@ mod tests {
         let agency = AgencyId::new("north").unwrap();
         catalogue.add_agency(&agency, "An agency").await.unwrap();
         catalogue.add_camera(&Camera::new(CameraId::new("gate").unwrap(), agency)).await.unwrap();
-        let fleet = Arc::new(Fleet::join(catalogue.clone(), None).await.unwrap());
+        let cluster = Arc::new(Cluster::join(catalogue.clone(), None).await.unwrap());
         let spec = IndexSpec { model: ModelDigest([1; 32]), appearance_len: 2 };
-        let place = Place::folder(&folder.join("index"));
-        let feed = IndexFeed::open(catalogue.clone(), &place, Feeder::of(&fleet, spec.model), spec, None).await.unwrap();
-        Arc::new(Jobs::new(catalogue, Arc::new(feed), fleet, 10, FootageRoots::new(BTreeMap::new())))
+        let place = IndexLocation::folder(&folder.join("index"));
+        let recorders =
+            Arc::new(Recorders::new(catalogue.clone(), &folder.join("recorders"), Box::new(media::Networks::default)));
+        let feed = IndexSet::open(catalogue.clone(), &place, Leadership::of(&cluster, spec.model), spec, None).await.unwrap();
+        Arc::new(Jobs::new(catalogue, Arc::new(feed), cluster, 10, FootageRoots::new(BTreeMap::new()), recorders))
     }
 
     /// Two parts long.
     async fn add(jobs: &Jobs, folder: &Path, name: &str, n: u8) -> JobId {
         let path = folder.join(name);
         std::fs::write(&path, name).unwrap();
-        let settings =
-            JobSettings { sample_fps: 2.0, keyframes_only: false, keep_readable: false, start_uncertainty_us: 0, segment_s: 60 };
+        let settings = JobSettings {
+            sample_fps: 2.0,
+            keyframes_only: false,
+            keep_readable: false,
+            start_uncertainty_us: 0,
+            segment_s: 60,
+            length_us: None,
+        };
         let new = NewJob {
             camera: CameraId::new("gate").unwrap(),
             footage: FootageDigest([n; 32]),
@@ -475,9 +543,9 @@ mod tests {
             let second = running.take().unwrap();
             let done = SegmentDone { number: first.number, frames: 1, detections: 0, sightings: 0, crops_refused: 0 };
             one.runtime.block_on(one.jobs.catalogue.finish_segment(&running.lease, done)).unwrap();
-            assert!(matches!(running.leave(&first, Ok((SceneStats::default(), Duration::ZERO, None))), Left::Going));
+            assert!(matches!(running.finish(&first, Ok((SceneStats::default(), Duration::ZERO, None))), SegmentOutcome::Going));
             let stored = FootageError::Sink(pipeline::SinkError(Box::new(away())));
-            let Left::Over(how) = running.leave(&second, Err(stored.into())) else { panic!("somebody works on it") };
+            let SegmentOutcome::Over(how) = running.finish(&second, Err(stored.into())) else { panic!("somebody works on it") };
             one.jobs.active.remove(&running);
             one.end(&TakenJob { job: running.job.clone(), lease: running.lease.clone() }, how.map(|_| None));
         })
@@ -524,7 +592,7 @@ mod tests {
         tokio::task::spawn_blocking(move || hung.recv_timeout(PATIENCE)).await.unwrap().unwrap();
 
         // Meanwhile this server is not heard of, but says in time that it is there.
-        jobs.catalogue.renew_jobs(jobs.fleet.id(), OVER).await.unwrap();
+        jobs.catalogue.renew_jobs(jobs.cluster.id(), OVER).await.unwrap();
         tokio::time::timeout(PATIENCE, jobs.renew()).await.expect("the renewal waits for a file").unwrap();
         assert_eq!(jobs.catalogue.take_job("another", OVER, &[]).await.unwrap(), None);
         assert!(jobs.active.all().iter().all(|running| !running.cancel.is_cancelled()));

@@ -10,7 +10,6 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use access::log::Trust;
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError};
 use rustix::process::{Resource, getrlimit};
 use types::{Chain, ReceiveTime};
@@ -19,7 +18,7 @@ use vision::{ModelState, Role};
 use crate::{
     config::Config,
     deployment::{Home, certificate},
-    record::log::{FileTiles, checked, mark, public_half, read_key},
+    record::log::{FileTiles, checked, log_trust, mark},
     store,
 };
 
@@ -302,11 +301,11 @@ fn disk(data: &Path) -> Finding {
 }
 
 fn certificates(home: &Home) -> Vec<Finding> {
-    let renew = "make a new deployment's authority in time: every identity is issued by it";
+    let renew = "exchange it in time, since every identity is issued by it: `sightline rotate authority`";
     let mut files = vec![("certificate of the authority".to_owned(), home.authority(), renew)];
     // A worker's folder has none.
     if home.server_certificate().exists() || home.server_key().exists() {
-        let renew = "`sightline identity service server --host HOST...` where pki/ca.key is, then put the files in place of pki/server.pem and server.key, and `sightline reload`";
+        let renew = "issue another: `sightline rotate server`";
         files.push(("certificate of the server".to_owned(), home.server_certificate(), renew));
     }
     for name in home.identities() {
@@ -334,7 +333,7 @@ fn private_keys(home: &Home) -> Vec<Finding> {
     let grants: Vec<_> = home.identities().iter().map(|name| home.grant_key(name)).filter(|key| key.is_file()).collect();
     let mut found = Vec::new();
     if home.pki().join("ca.key").is_file() {
-        let to_do = "move it to a safe place and bring it back to issue identities: the server does not need it";
+        let to_do = "move it, as pki/ca.key beside a copy of pki/ca.pem, into a folder that is kept elsewhere and named with `--authority DIR`: the server does not need it";
         found.push(Finding::warn("key of the authority", "pki/ca.key lies in the server's folder", to_do));
     }
     if !grants.is_empty() {
@@ -449,11 +448,10 @@ fn index(config: &Config, data: &Path, sightings: u64) -> Finding {
 
 async fn log(home: &Home, config: &Config, catalogue: &Catalogue) -> Vec<Finding> {
     let what = "log";
-    let key = match read_key(&public_half(&home.log_key())) {
-        Ok(key) => key,
+    let trust = match log_trust(home) {
+        Ok(trust) => trust,
         Err(fault) => return vec![Finding::fail(what, Chain(&fault).to_string(), fault.hint())],
     };
-    let trust = Trust { log: key, witnesses: Vec::new(), quorum: 0 };
     let have = match catalogue.audit_len().await {
         Ok(have) => have,
         Err(error) => return vec![Finding::fail(what, Chain(&error).to_string(), "`sightline check`")],

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use types::Chain;
 
 use crate::{
-    cluster::fleet::Place,
+    cluster::membership::ServerState,
     edge::callers::Callers,
     store::{Store, StoreError},
 };
@@ -19,14 +19,14 @@ const FOLLOW: Duration = Duration::from_millis(500);
 
 /// Keeps this server's own copies what the others' changes say, until `stop`. Does nothing where there are no others.
 pub(crate) async fn follow(store: Arc<Store>, callers: Arc<Callers>, stop: CancellationToken) {
-    let Some(place) = store.fleet.place() else { return };
+    let Some(state) = store.cluster.state() else { return };
     let mut tick = tokio::time::interval(FOLLOW);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // Twice a second for as long as the index or the database is away: said once.
     let mut behind = false;
     loop {
         tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
-        match follow_others(&store, &callers, place).await {
+        match follow_others(&store, &callers, state).await {
             Err(error) if !behind => {
                 tracing::error!(error = %Chain(&error), "what other servers did is not taken over; trying until it is");
                 behind = true;
@@ -41,7 +41,7 @@ pub(crate) async fn follow(store: Arc<Store>, callers: Arc<Callers>, stop: Cance
     }
 }
 
-async fn follow_others(store: &Store, callers: &Callers, place: &Place) -> Result<(), StoreError> {
+async fn follow_others(store: &Store, callers: &Callers, state: &ServerState) -> Result<(), StoreError> {
     let catalogue = &store.catalogue;
     for revoked in catalogue.revoked_identities().await? {
         if !callers.is_revoked(&revoked.serial) {
@@ -56,22 +56,22 @@ async fn follow_others(store: &Store, callers: &Callers, place: &Place) -> Resul
     if catalogue.audit_len().await? > store.log.measures().entries {
         store.log.has_grown();
     }
-    let (feed, shared) = (&store.feed, store.fleet.shares_index());
-    if place.was_away.load(Ordering::Relaxed) {
+    let (feed, shared) = (&store.feed, store.cluster.shares_index());
+    if state.was_away.load(Ordering::Relaxed) {
         if shared {
             // As far as it may have missed something, and feeds the index.
-            feed.doubt();
+            feed.invalidate();
         } else {
             store.rebuild_all().await?;
         }
-        place.was_away.store(false, Ordering::Relaxed);
+        state.was_away.store(false, Ordering::Relaxed);
     }
     if shared {
         store.reindex.follow_models().await?;
     }
     feed.catch_up().await?;
-    let announced = catalogue.purges_since(place.purged.load(Ordering::Relaxed)).await?;
+    let announced = catalogue.purges_since(state.purged.load(Ordering::Relaxed)).await?;
     let done = feed.carry_out(&announced).await;
-    place.purged.fetch_max(feed.purged(), Ordering::Relaxed);
+    state.purged.fetch_max(feed.purged(), Ordering::Relaxed);
     Ok(done?)
 }

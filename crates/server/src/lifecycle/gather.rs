@@ -38,14 +38,14 @@ async fn gather(app: &App) -> Result<(), CatalogueError> {
     jobs(app).await?;
     log(app).await?;
     let feed = &app.store.feed;
-    let behind = app.catalogue().last_change().await?.saturating_sub(feed.main().taken());
+    let behind = app.catalogue().last_change().await?.saturating_sub(feed.active().applied_seq());
     gauge!(n::INDEX_LAG).set(behind as f64);
-    gauge!(n::REINDEX_LEFT).set(match feed.side() {
-        Some(side) => app.catalogue().last_change().await?.saturating_sub(side.taken()) as f64,
+    gauge!(n::REINDEX_LEFT).set(match feed.shadow() {
+        Some(shadow) => app.catalogue().last_change().await?.saturating_sub(shadow.applied_seq()) as f64,
         None => 0.0,
     });
-    gauge!(n::INDEX_OTHER_MODEL).set(feed.main().other_model() as f64);
-    gauge!(n::INDEX_SET_ASIDE).set(feed.main().set_aside() as f64);
+    gauge!(n::INDEX_OTHER_MODEL).set(feed.active().other_model() as f64);
+    gauge!(n::INDEX_SET_ASIDE).set(feed.active().set_aside() as f64);
     let retention = app.retention.counts();
     gauge!(n::RETENTION_OVERDUE).set(retention.overdue as f64);
     counter!(n::RETENTION_DELETED).absolute(retention.deleted);

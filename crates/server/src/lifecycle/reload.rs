@@ -2,6 +2,7 @@
 //! is named. Who asks sends SIGHUP and reads in a file of the home folder what came of it: both take the server's own account.
 
 use std::{
+    collections::HashSet,
     fs, io,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -12,20 +13,24 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use types::Chain;
+use types::{Chain, ReceiveTime};
 
 use crate::{
     config::{Config, ConfigError, Keys},
+    credentials::{authorities::FoundAuthorities, known::KnownCertificates, rotate},
     deployment::{
         Home,
+        certificate::authority_ids,
         lock::{HomeLock, LockError},
     },
     edge::{
+        app::App,
         callers::Callers,
         places::{PlaceLimits, Places},
         tls::{self, Door, Handshakes, TlsError},
     },
     live::{LiveCameras, LiveSettings},
+    store::{Store, StoreError},
 };
 
 /// What the last reload did, in the home folder while a server runs.
@@ -42,6 +47,8 @@ pub(crate) struct Reloadable {
     handshakes: Arc<Handshakes>,
     places: Arc<Places>,
     door: Door,
+    store: Arc<Store>,
+    certificates: Arc<KnownCertificates>,
     /// What counts now.
     now: Mutex<Now>,
 }
@@ -50,6 +57,9 @@ struct Now {
     keys: Keys,
     /// Of the certificate files.
     certificates: Option<[u8; 32]>,
+    /// Of the folder of grant keys, as it was at the start.
+    grant_keys: [u8; 32],
+    authorities: HashSet<String>,
 }
 
 /// What a reload did.
@@ -73,11 +83,15 @@ struct Said {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Refused {
+pub(crate) enum Refused {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error("put a certificate and its key in place")]
+    Place(#[source] io::Error),
+    #[error(transparent)]
+    Record(#[from] StoreError),
 }
 
 impl Refused {
@@ -85,32 +99,36 @@ impl Refused {
         match self {
             Self::Config(error) => error.hint(),
             Self::Tls(_) => "put certificate and key in place again, both, then reload".to_owned(),
+            Self::Place(_) => "check the permissions of pki/ in the home folder, then reload".to_owned(),
+            Self::Record(error) => error.hint().into_owned(),
         }
     }
 }
 
 impl Reloadable {
-    pub(crate) fn new(
-        home: &Home,
-        config: &Config,
-        live: Arc<LiveCameras>,
-        handshakes: Arc<Handshakes>,
-        places: Arc<Places>,
-        door: Door,
-    ) -> Self {
-        let now = Mutex::new(Now { keys: config.keys.clone(), certificates: None });
-        Self { home: home.clone(), callers: door.callers.clone(), live, handshakes, places, door, now }
+    pub(crate) fn new(app: &App, handshakes: Arc<Handshakes>, places: Arc<Places>, door: Door) -> Self {
+        let home = app.home.clone();
+        let authorities = authority_ids(&home.authority());
+        let now = Now { keys: app.config.keys.clone(), certificates: None, grant_keys: grant_keys(&home), authorities };
+        let (callers, now) = (door.callers.clone(), Mutex::new(now));
+        let (live, store, certificates) = (app.live.clone(), app.store.clone(), app.certificates.clone());
+        Self { home, callers, live, handshakes, places, door, store, certificates, now }
     }
 
     /// Takes configuration and certificates anew. `log` is told what to log from now on where that changes.
-    fn reload(&self, log: &impl Fn(Option<&str>)) -> Result<Reloaded, Refused> {
+    async fn reload(&self, log: &impl Fn(Option<&str>)) -> Result<Reloaded, Refused> {
         let home = &self.home;
-        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        rotate::finish(home).map_err(Refused::Place)?;
         // All of it is read and found good before anything is exchanged.
         let config = Config::load(&home.config())?;
         let certificates = fingerprint(home);
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), self.door.clone())?;
+        let authorities = authority_ids(&home.authority());
+        // On the record before it counts.
+        trust_authorities(home, &self.store, self.door.clock.now()).await?;
+        self.certificates.know_own().await.map_err(StoreError::from)?;
 
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         let changes = now.keys.changes(&config.keys);
         let mut changed = changes.at_once;
         let touches = |section: &str, changed: &[String]| changed.iter().any(|key| key.starts_with(section));
@@ -126,8 +144,18 @@ impl Reloadable {
             changed.push("certificates".to_owned());
         }
         self.handshakes.replace(tls);
-        *now = Now { keys: now.keys.taking(&config.keys), certificates: Some(certificates) };
-        Ok(Reloaded { changed, needs_restart: changes.needs_restart })
+        self.callers.trust_authorities(&now.authorities, &authorities);
+        let mut needs_restart = changes.needs_restart;
+        if now.grant_keys != grant_keys(home) {
+            needs_restart.push("grant keys".to_owned());
+        }
+        *now = Now {
+            keys: now.keys.taking(&config.keys),
+            certificates: Some(certificates),
+            grant_keys: now.grant_keys,
+            authorities,
+        };
+        Ok(Reloaded { changed, needs_restart })
     }
 
     /// Notes the certificates that it started with, so that a reload can tell whether they are others.
@@ -137,9 +165,27 @@ impl Reloadable {
     }
 }
 
+/// Puts on the record which authorities are trusted from now on, and which no more.
+pub(crate) async fn trust_authorities(home: &Home, store: &Store, now: ReceiveTime) -> Result<(), Refused> {
+    let file = home.authority();
+    let found = FoundAuthorities::load(&file).map_err(|e| TlsError::Authority { file, source: Box::new(e) })?;
+    Ok(found.trust(&store.catalogue, &store.log, now).await?)
+}
+
 fn fingerprint(home: &Home) -> [u8; 32] {
+    fingerprint_of([home.authority(), home.server_certificate(), home.server_key()])
+}
+
+fn grant_keys(home: &Home) -> [u8; 32] {
+    let entries = fs::read_dir(home.pki().join("grant-keys")).into_iter().flatten();
+    let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    files.sort();
+    fingerprint_of(files)
+}
+
+fn fingerprint_of(files: impl IntoIterator<Item = PathBuf>) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for file in [home.authority(), home.server_certificate(), home.server_key()] {
+    for file in files {
         let bytes = fs::read(file).unwrap_or_default();
         hash.update((bytes.len() as u64).to_be_bytes());
         hash.update(bytes);
@@ -169,11 +215,11 @@ pub(crate) fn end(home: &Home) {
 }
 
 /// Somebody sent SIGHUP.
-pub(crate) fn at_signal(parts: &Reloadable, log: &impl Fn(Option<&str>)) {
+pub(crate) async fn at_signal(parts: &Reloadable, log: &impl Fn(Option<&str>)) {
     let home = &parts.home;
     let number = read(home).map_or(1, |said| said.number + 1);
     let mut said = Said { process: std::process::id(), number, done: None, error: None, hint: None };
-    match parts.reload(log) {
+    match parts.reload(log).await {
         Ok(done) => {
             let (changed, needs_restart) = (done.changed.join(", "), done.needs_restart.join(", "));
             tracing::info!(changed, needs_restart, "configuration and certificates taken anew");

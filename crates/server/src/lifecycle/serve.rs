@@ -21,11 +21,12 @@ use crate::{
     credentials::{
         grant_keys::{FoundKeys, GrantKeyError},
         known::{KnownCertificates, follow_lists},
+        rotate,
     },
     deployment::{Home, address_file},
     edge::{
         app::App,
-        callers::{Callers, Seldom},
+        callers::{Callers, Throttle},
         health::health,
         listen::{self, ListenError},
         marking::Marking,
@@ -45,6 +46,7 @@ use crate::{
     notify::{self, Hook, HookError, Notify, Teller},
     query::{handed_out::HandedOut, picture::PictureReader},
     record::{health as record_health, health::RecordHealth},
+    recorders::Recorders,
     store::{Store, StoreError},
     telemetry::metrics::MetricsError,
 };
@@ -152,7 +154,7 @@ pub async fn serve(home: &Home, ready: impl FnOnce(SocketAddr), log: impl Fn(Opt
             () = &mut signal => break None,
             part = server.ended() => break Some(part),
             () = &mut alive => break None,
-            _ = again.recv() => reload::at_signal(&server.reloadable, &log),
+            _ = again.recv() => reload::at_signal(&server.reloadable, &log).await,
         }
     };
     service::stopping();
@@ -193,13 +195,20 @@ impl Server {
             media::sandbox_off();
         }
         tokio::task::spawn_blocking(media::init).await.map_err(|e| ServeError::Start("decoders", std::io::Error::other(e)))??;
-        let (callers, (refused, strangers)) = (Arc::new(Callers::new(config.callers, [])), mpsc::channel(1));
+        let (callers, (refused, unauthenticated)) = (Arc::new(Callers::new(config.callers, [])), mpsc::channel(1));
         let door = Door { callers: callers.clone(), clock: clock.clone(), refused };
+        rotate::finish(home).map_err(|e| ServeError::Start("the keys that were to be exchanged", e))?;
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), door.clone())?;
         let keys = FoundKeys::load(&home.pki().join("grant-keys"))?;
         let hook = config.notify.as_ref().map(|notify| Hook::new(home, notify)).transpose()?;
         let store = Arc::new(Store::open(home, &config).await?);
         store.log.introduce().await.map_err(StoreError::from)?;
+        match reload::trust_authorities(home, &store, clock.now()).await {
+            Ok(()) => {}
+            Err(reload::Refused::Record(error)) => return Err(error.into()),
+            Err(reload::Refused::Tls(error)) => return Err(error.into()),
+            Err(error) => return Err(ServeError::Start("the authorities", std::io::Error::other(error))),
+        }
         let keys = keys.trust(&store.catalogue, &store.log, clock.now()).await?;
         let listener = bind(config.listen).await?;
         let address = listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
@@ -213,20 +222,32 @@ impl Server {
             ..vision_options(&config)
         };
         let roots = FootageRoots::new(config.footage_roots.clone());
-        let jobs =
-            Arc::new(Jobs::new(store.catalogue.clone(), store.feed.clone(), store.fleet.clone(), config.max_queued, roots));
-        let workers = Workers::start(config.workers, &jobs, &store.models, &vision.clone(), stop.clone())
-            .map_err(|e| ServeError::Start("the footage workers", e))?;
         let live = Arc::new(LiveCameras::new(
             store.catalogue.clone(),
             store.feed.clone(),
-            store.fleet.clone(),
+            store.cluster.clone(),
             store.models.clone(),
             vision.clone(),
             CameraSecrets::new(&home.root().join("secrets/cameras")),
             encoded,
             LiveSettings::of(&config),
         ));
+        let watched = live.clone();
+        let recorders = Arc::new(Recorders::new(
+            store.catalogue.clone(),
+            &home.root().join("secrets/recorders"),
+            Box::new(move || watched.networks()),
+        ));
+        let jobs = Arc::new(Jobs::new(
+            store.catalogue.clone(),
+            store.feed.clone(),
+            store.cluster.clone(),
+            config.max_queued,
+            roots,
+            recorders.clone(),
+        ));
+        let workers = Workers::start(config.workers, &jobs, &store.models, &vision.clone(), stop.clone())
+            .map_err(|e| ServeError::Start("the footage workers", e))?;
         let policy =
             Policy { authoriser_keys: Some(keys.all()), authoriser_passkeys: Some(keys.all_passkeys()), ..config.policy.clone() };
         for revoked in store.catalogue.revoked_identities().await.map_err(StoreError::from)? {
@@ -249,8 +270,9 @@ impl Server {
             handed_out: HandedOut::default(),
             jobs,
             live: live.clone(),
+            recorders,
             callers,
-            strangers: Seldom::default(),
+            unauthenticated: Throttle::default(),
             clock,
             notify,
             rules,
@@ -272,6 +294,7 @@ impl Server {
         if let Err(error) = app.certificates.know_issued().await {
             tracing::error!(error = %Chain(&error), "what was issued is not on the record yet");
         }
+        app.certificates.know_own().await.map_err(StoreError::from)?;
         set_health(&health, true).await;
         app.tell_record_health().await;
         if !media::sandboxed() {
@@ -280,9 +303,9 @@ impl Server {
         let mut tasks = Parts::default();
         let (send, connections) = mpsc::channel(16);
         let (handshakes, places) = (Handshakes::new(tls), Places::new(PlaceLimits::of(&config)));
-        let reloadable = Reloadable::new(home, &config, live.clone(), handshakes.clone(), places.clone(), door.clone());
+        let reloadable = Reloadable::new(&app, handshakes.clone(), places.clone(), door.clone());
         tasks.spawn("the door", tls::accept(listener, handshakes.clone(), places, door, send, stop.clone()));
-        tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), strangers));
+        tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), unauthenticated));
         tasks.spawn("the record of who was issued a certificate", follow_lists(app.certificates.clone(), stop.clone()));
         if let Some(hook) = hook {
             app.catalogue().begin_notifying().await.map_err(StoreError::from)?;
@@ -291,7 +314,7 @@ impl Server {
                 hook,
                 catalogue: app.catalogue().clone(),
                 log: app.store.log.clone(),
-                fleet: app.store.fleet.clone(),
+                cluster: app.store.cluster.clone(),
                 clock: app.clock.clone(),
             };
             tasks.spawn("telling who answers for cases", notify::tell_regularly(teller, stop.clone()));
@@ -303,11 +326,11 @@ impl Server {
             .spawn("the health of the index", index_health::tell_regularly(app.store.feed.clone(), health.clone(), stop.clone()));
         tasks.spawn("the writing of the index", flush_regularly(app.store.clone(), config.index_flush, stop.clone()));
         tasks.spawn("reindexing", reindex::follow(app.store.reindex.clone(), stop.clone()));
-        if app.store.fleet.is_shared() {
+        if app.store.cluster.is_shared() {
             tasks.spawn("following the other servers", follower::follow(app.store.clone(), app.callers.clone(), stop.clone()));
             tasks.spawn("the leases of jobs", keep_leases(app.jobs.clone(), stop.clone()));
         }
-        tasks.spawn_once("the sweep of crops", crops::sweep_crops(app.store.fleet.clone()));
+        tasks.spawn_once("the sweep of crops", crops::sweep_crops(app.store.cluster.clone()));
         tasks.spawn_once("committing to what was found", record_health::commit_found(app.catalogue().clone(), stop.clone()));
         let watching = Some(tokio::spawn(live.run(stop.clone())));
         tasks.spawn("publishing", publish_regularly(app.store.clone(), stop.clone()));
@@ -451,8 +474,8 @@ async fn finished<T>(task: &mut Option<JoinHandle<T>>) {
 }
 
 /// Who was turned away at the door goes on the record, though not each time.
-async fn note_strangers(app: Arc<App>, mut strangers: mpsc::Receiver<Refused>) {
-    while let Some(Refused { caller, code }) = strangers.recv().await {
+async fn note_strangers(app: Arc<App>, mut unauthenticated: mpsc::Receiver<Refused>) {
+    while let Some(Refused { caller, code }) = unauthenticated.recv().await {
         match caller {
             Some(caller) => app.note_turned_away(&caller, code).await,
             None => app.note_stranger(code).await,
@@ -476,6 +499,7 @@ pub fn health_services() -> Vec<&'static str> {
         "sightline.v1.CameraService",
         "sightline.v1.CaseService",
         "sightline.v1.FootageService",
+        "sightline.v1.RecorderService",
         "sightline.v1.LiveService",
         "sightline.v1.IngestService",
         "sightline.v1.AdminService",

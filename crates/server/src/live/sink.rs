@@ -3,7 +3,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Catalogue, CatalogueError, Fence, SightingRecord};
+use catalogue::{Catalogue, CatalogueError, FencingToken, SightingRecord};
 use metrics::{counter, histogram};
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
@@ -13,7 +13,7 @@ use types::Chain;
 
 use crate::{
     indexer::{
-        feed::IndexFeed,
+        sync::IndexSet,
         write::{record, store_good},
     },
     telemetry::metrics::names,
@@ -21,19 +21,19 @@ use crate::{
 
 /// Holds on to a batch that the store does not take (a full disk, a locked database) until it does: meanwhile the camera
 /// loses frames, never a sighting. Only a server that stops gives up, and says how many were lost.
-pub(super) struct PatientSink {
+pub(super) struct RetryingSink {
     pub(super) runtime: Handle,
     pub(super) catalogue: Catalogue,
-    pub(super) feed: Arc<IndexFeed>,
+    pub(super) feed: Arc<IndexSet>,
     /// The leave to watch.
-    pub(super) fence: Fence,
+    pub(super) fence: FencingToken,
     pub(super) cancel: CancellationToken,
 }
 
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
-impl SightingSink for PatientSink {
+impl SightingSink for RetryingSink {
     fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError> {
         let records: Vec<SightingRecord> = batch.into_iter().map(record).collect();
         let mut wait = FIRST_WAIT;

@@ -9,9 +9,11 @@
 //! for longer than the configuration allows.
 
 mod ask;
+mod change;
 mod fault;
 mod files;
 mod folder;
+mod introduced;
 mod keys;
 pub(crate) mod mark;
 mod publish;
@@ -25,7 +27,7 @@ use std::{
 
 use access::{
     AuditEntry, AuditError, AuditLog, AuditReceipt, Matter, Phase, Sealed,
-    log::{LogError, Note, NoteKey, NoteSigner, Receipt, Seal, TreeHead, Trust, entry, entry_hash},
+    log::{Introductions, LogError, Note, NoteKey, NoteSigner, Receipt, Seal, TreeHead, Trust, entry, entry_hash},
 };
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -34,13 +36,16 @@ use metrics::histogram;
 use tokio::sync::Notify;
 
 use self::ask::Witness as Asked;
-pub(crate) use self::folder::{check_beginning, checked, grow};
 pub use self::{
     fault::LogFault,
     files::FileTiles,
     folder::{read_note, verify_folder, verify_growth},
-    keys::{make_key, public_half, read_key, read_signer},
+    keys::{introductions_beside, make_key, public_half, read_introductions, read_key, read_signer},
     witness::Witness,
+};
+pub(crate) use self::{
+    folder::{check_beginning, checked, grow},
+    introduced::introduced_elsewhere,
 };
 use crate::{config::LogConfig, telemetry::metrics::names};
 
@@ -62,6 +67,9 @@ pub(crate) struct Log {
     /// There were entries when it was opened, and no such copy.
     mark_was_missing: bool,
     signer: NoteSigner,
+    /// The last of them is the signer's; none where it is the first.
+    keys: Introductions,
+    key_file: PathBuf,
     witnesses: Vec<Asked>,
     quorum: usize,
     grace: Duration,
@@ -101,11 +109,13 @@ impl Log {
     /// Opens the log in `home`, catches its files up with the catalogue, and refuses an older or another catalogue than the
     /// checkpoints show. Asks no witness.
     pub(crate) async fn open(home: &crate::deployment::Home, config: &LogConfig, catalogue: Catalogue) -> Result<Self, LogFault> {
+        introduced::finish(home, &catalogue).await?;
         let signer = read_signer(&home.log_key())?;
+        let keys = introduced::read_keys(home, &signer, &catalogue).await?;
         let tiles = FileTiles::new(home.log());
         let high_water = mark::place(home, config);
         let earlier = mark::earlier(home, &high_water);
-        let trust = Trust { log: signer.key().clone(), witnesses: Vec::new(), quorum: 0 };
+        let trust = Trust::knowing(signer.key().clone(), keys.clone());
         let checkpoint = checked(&trust, &tiles.checkpoint())?;
         let marks = [Some(high_water.clone()), earlier.clone()].into_iter().flatten();
         let marks = marks.map(|path| Ok((checked(&trust, &path)?, path))).collect::<Result<Vec<_>, LogFault>>()?;
@@ -138,7 +148,7 @@ impl Log {
         // One that witnesses have signed already keeps their signatures.
         let note = match read_note(&tiles.checkpoint())? {
             Some(note) if checkpoint == Some(head) => note,
-            _ => access::log::sign_head(&signer, &head)?,
+            _ => access::log::sign_head_as(&signer, &keys, &head)?,
         };
         let witnesses = config.witnesses.iter().map(|w| Asked::new(w.key.clone(), &w.url).ok_or(LogFault::Kinds));
         let state = State { head, note, cosigned: 0, missing: Some(Instant::now()), contradicted: false };
@@ -148,6 +158,8 @@ impl Log {
             high_water,
             mark_was_missing,
             signer,
+            keys,
+            key_file: home.log_key(),
             witnesses: witnesses.collect::<Result<_, _>>()?,
             quorum: config.quorum,
             grace: config.grace,
@@ -192,6 +204,15 @@ impl Log {
 
     pub(crate) fn key(&self) -> &NoteKey {
         self.signer.key()
+    }
+
+    fn sign(&self, head: &TreeHead) -> Result<Note, LogError> {
+        access::log::sign_head_as(&self.signer, &self.keys, head)
+    }
+
+    /// Every key that the log has had, each for its time.
+    fn trust(&self) -> Trust {
+        Trust::knowing(self.signer.key().clone(), self.keys.clone())
     }
 
     /// Refuses to read sightings while too few witnesses look on.
@@ -248,7 +269,7 @@ impl Log {
     /// many entries there are.
     pub(crate) async fn verify(self: &Arc<Self>) -> Result<u64, LogFault> {
         self.publish().await?;
-        let (tiles, trust) = (self.tiles.clone(), Trust { log: self.signer.key().clone(), witnesses: Vec::new(), quorum: 0 });
+        let (tiles, trust) = (self.tiles.clone(), self.trust());
         let read = tokio::task::spawn_blocking(move || {
             let mut leaves = Vec::new();
             let checked = verify_folder(&tiles, &trust, |_, entry| leaves.push(entry_hash(entry)))?;
@@ -294,6 +315,13 @@ impl AuditLog for Log {
         self.grown.notify_one();
         Ok(receipt)
     }
+}
+
+/// Whom to believe of a deployment's log: its key, and what is known of those before.
+pub fn log_trust(home: &crate::deployment::Home) -> Result<Trust, LogFault> {
+    let key = log_key(home)?;
+    let known = read_introductions(&home.log_introductions(), key.name())?;
+    Ok(Trust::knowing(key, known))
 }
 
 /// The verifier key of a deployment's log.

@@ -8,7 +8,7 @@ use types::{CaptureTime, SightingId};
 
 use crate::{
     harness::Deployed,
-    ingest::{Holder, ONE, Wire, authorised, car, deployed, push},
+    ingest::{LeaseClient, ONE, Wire, authorised, car, deployed, push},
 };
 
 /// What a damaged row may hold. Each is one statement on the row `$1`.
@@ -50,7 +50,7 @@ async fn damage(deployed: &Deployed, statement: &str, id: SightingId) {
 async fn no_damaged_row_makes_start_indexing_check_repair_or_rebuild_fail() {
     let mut deployed = deployed().await;
     let wire = Wire::new();
-    let epoch = Holder::come(&deployed, "ingest", ONE).await.beat(&[]).await[0].1;
+    let epoch = LeaseClient::come(&deployed, "ingest", ONE).await.beat(&[]).await[0].1;
     let now = CaptureTime::now();
     let cars: Vec<_> = (0..DAMAGE.len() as u64).map(|n| car("gate", "local", n, now)).collect();
     let messages = cars.iter().zip(1..).map(|(car, n)| wire.message(n, epoch, car)).collect();
@@ -62,7 +62,7 @@ async fn no_damaged_row_makes_start_indexing_check_repair_or_rebuild_fail() {
     }
 
     deployed.again().await;
-    let epoch = Holder::come(&deployed, "ingest", ONE).await.beat(&[]).await[0].1;
+    let epoch = LeaseClient::come(&deployed, "ingest", ONE).await.beat(&[]).await[0].1;
     let good = car("gate", "local", 1_000, now);
     assert_eq!(push(&deployed, "ingest", vec![wire.message(1, epoch, &good)]).await, []);
     let mut admin = AdminServiceClient::new(deployed.channel("operator").await);
@@ -128,7 +128,7 @@ fn lie(kind: u8, number: f32, time: i64, bytes: &[u8], mut message: v1::PushRequ
 async fn no_message_of_a_worker_makes_indexing_check_rebuild_or_start_fail() {
     let mut deployed = deployed().await;
     let wire = Wire::new();
-    let epoch = Holder::come(&deployed, "ingest", ONE).await.beat(&[]).await[0].1;
+    let epoch = LeaseClient::come(&deployed, "ingest", ONE).await.beat(&[]).await[0].1;
     authorised(&deployed, "k", "gate").await;
     let strategy = {
         let numbers = prop_oneof![Just(0.0f32), Just(f32::NAN), Just(f32::INFINITY), Just(1e30), any::<f32>()];
@@ -160,7 +160,7 @@ async fn no_message_of_a_worker_makes_indexing_check_rebuild_or_start_fail() {
 async fn a_worker_dates_its_sightings_between_the_beginning_of_its_lease_and_now() {
     let deployed = deployed().await;
     let wire = Wire::new();
-    let epoch = Holder::come(&deployed, "ingest", ONE).await.beat(&[]).await[0].1;
+    let epoch = LeaseClient::come(&deployed, "ingest", ONE).await.beat(&[]).await[0].1;
     let day = 86_400_000_000;
     let now = CaptureTime::now();
     let times = ["2099-01-01T00:00:00Z", "1971-01-01T00:00:00Z", "0206-03-01T00:00:00Z"].map(|t| t.parse().unwrap());
@@ -179,7 +179,7 @@ async fn a_worker_dates_its_sightings_between_the_beginning_of_its_lease_and_now
 async fn what_follows_a_workers_picture_does_not_survive() {
     let deployed = deployed().await;
     let wire = Wire::new();
-    let epoch = Holder::come(&deployed, "ingest", ONE).await.beat(&[]).await[0].1;
+    let epoch = LeaseClient::come(&deployed, "ingest", ONE).await.beat(&[]).await[0].1;
     let one = car("gate", "local", 1, CaptureTime::now());
     let mut message = wire.message(1, epoch, &one);
     message.crop.extend_from_slice("<html><script>alert(1)</script>".repeat(3_200).as_bytes());

@@ -94,7 +94,7 @@ async fn export_over(
 }
 
 fn trust(deployed: &Deployed) -> Trust {
-    Trust { log: log_key(&deployed.home).unwrap(), witnesses: Vec::new(), quorum: 0 }
+    Trust::of(log_key(&deployed.home).unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread")]

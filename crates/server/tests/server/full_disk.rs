@@ -7,7 +7,7 @@ use tonic::{Code, Status};
 
 use crate::{
     harness::{Deployed, add_identity, window},
-    ingest::{Holder, ONE, Wire, authorised, car, push},
+    ingest::{LeaseClient, ONE, Wire, authorised, car, push},
     small_disk::SmallDisk,
 };
 
@@ -45,7 +45,7 @@ async fn calls_work_again_without_a_restart_once_a_full_disk_has_room() {
     let mut deployed = Deployed::in_home(home).await;
     deployed.add_cameras().await;
     add_identity(&deployed.home, "ingest", "sightline://local/ingest/ingest");
-    let mut worker = Holder::come(&deployed, "ingest", ONE).await;
+    let mut worker = LeaseClient::come(&deployed, "ingest", ONE).await;
     let epoch = worker.beat(&[]).await.into_iter().find(|(camera, _)| camera == "gate").unwrap().1;
     let (wire, mut sequence) = (Wire::new(), 0);
     authorised(&deployed, "now", "gate").await;

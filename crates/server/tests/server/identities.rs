@@ -71,7 +71,7 @@ async fn a_certificate_that_is_issued_while_the_server_runs_is_on_the_record_tho
     let deployed = Deployed::start().await;
     let whom = Caller::from_uri("sightline://transit/ingest/worker-1").unwrap();
     server::issue(&deployed.home, &whom, 1, None).unwrap();
-    server::issue_to_service(&deployed.home, &Name::new("postgres").unwrap(), &["10.0.0.7".to_owned()], 1, None).unwrap();
+    server::issue_to_service(&deployed.home, None, &Name::new("postgres").unwrap(), &["10.0.0.7".to_owned()], 1, None).unwrap();
     loop {
         let known = known(&deployed).await;
         let worker = known.iter().any(|(_, _, d)| d.identity.as_ref() == Some(&whom));

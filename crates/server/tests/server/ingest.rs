@@ -40,17 +40,17 @@ async fn configured(more: &str) -> Deployed {
     deployed
 }
 
-pub(crate) struct Holder {
+pub(crate) struct LeaseClient {
     worker: &'static str,
-    send: mpsc::Sender<v1::HoldRequest>,
-    answers: Streaming<v1::HoldResponse>,
+    send: mpsc::Sender<v1::LeaseCamerasRequest>,
+    answers: Streaming<v1::LeaseCamerasResponse>,
 }
 
-impl Holder {
+impl LeaseClient {
     pub(crate) async fn come(deployed: &Deployed, identity: &str, worker: &'static str) -> Self {
         let (send, receive) = mpsc::channel(1);
         let mut client = IngestServiceClient::new(deployed.channel(identity).await);
-        let answers = client.hold(ReceiverStream::new(receive)).await.unwrap().into_inner();
+        let answers = client.lease_cameras(ReceiverStream::new(receive)).await.unwrap().into_inner();
         Self { worker, send, answers }
     }
 
@@ -61,7 +61,7 @@ impl Holder {
 
     async fn say(&mut self, max_cameras: u32, released: &[&str], cameras: Vec<v1::CameraStatus>) -> Vec<(String, u64)> {
         let ids = |all: &[&str]| all.iter().map(|&c| c.to_owned()).collect();
-        let request = v1::HoldRequest {
+        let request = v1::LeaseCamerasRequest {
             worker_id: self.worker.into(),
             camera_ids: ids(&["gate", "yard", "quay", "hall", "far"]),
             max_cameras,
@@ -162,13 +162,13 @@ pub(crate) async fn authorised(deployed: &Deployed, id: &str, camera: &str) {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_workers_share_an_agencys_cameras_and_one_has_them_all_when_the_other_is_gone() {
     let deployed = deployed().await;
-    let mut one = Holder::come(&deployed, "ingest", ONE).await;
+    let mut one = LeaseClient::come(&deployed, "ingest", ONE).await;
     let all = one.beat(&[]).await;
     // Not the other agency's, whatever the worker says that it can watch.
     assert_eq!(names(&all), ["gate", "hall", "quay", "yard"]);
     assert!(all.iter().all(|(_, epoch)| *epoch == 1));
 
-    let mut two = Holder::come(&deployed, "ingest", TWO).await;
+    let mut two = LeaseClient::come(&deployed, "ingest", TWO).await;
     assert_eq!(two.beat(&[]).await, []);
     let kept = one.beat(&[]).await;
     assert_eq!(kept.len(), 2, "{kept:?}");
@@ -191,7 +191,7 @@ async fn two_workers_share_an_agencys_cameras_and_one_has_them_all_when_the_othe
     }
     // One that leaves gives all of it back.
     assert_eq!(one.say(0, &["gate", "hall", "quay", "yard"], Vec::new()).await, []);
-    let mut two = Holder::come(&deployed, "ingest", TWO).await;
+    let mut two = LeaseClient::come(&deployed, "ingest", TWO).await;
     assert_eq!(two.beat(&[]).await.len(), 4);
 }
 
@@ -214,11 +214,11 @@ impl Clocks<'_> {
 
     /// The first is slow, as the second sees it.
     async fn decide_nothing(&self) {
-        let mut one = Holder::come(self.right(), "ingest", ONE).await;
+        let mut one = LeaseClient::come(self.right(), "ingest", ONE).await;
         let all = one.beat(&[]).await;
         assert_eq!(names(&all), ["gate", "hall", "quay", "yard"]);
         // A fast one steals nothing.
-        let mut two = Holder::come(self.fast(), "ingest", TWO).await;
+        let mut two = LeaseClient::come(self.fast(), "ingest", TWO).await;
         assert_eq!(two.beat(&[]).await, []);
         self.right();
         let kept = one.beat(&[]).await;
@@ -268,7 +268,7 @@ async fn no_servers_clock_takes_a_camera_from_its_worker_or_keeps_it_for_one_tha
 async fn a_pushed_sighting_is_searchable_once_it_is_acknowledged_and_once_however_often_it_is_sent() {
     let mut deployed = deployed().await;
     let wire = Wire::new();
-    let held = Holder::come(&deployed, "ingest", ONE).await.beat(&[]).await;
+    let held = LeaseClient::come(&deployed, "ingest", ONE).await.beat(&[]).await;
     let epoch = held[0].1;
     let cars: Vec<_> = (0..50).map(|n| car("gate", "local", n, CaptureTime::now())).collect();
     let messages = || cars.iter().zip(1..).map(|(car, n)| wire.message(n, epoch, car)).collect::<Vec<_>>();
@@ -302,14 +302,14 @@ async fn a_pushed_sighting_is_searchable_once_it_is_acknowledged_and_once_howeve
 async fn what_was_seen_after_a_camera_changed_hands_is_refused_and_what_was_seen_before_is_taken() {
     let deployed = deployed().await;
     let wire = Wire::new();
-    let mut one = Holder::come(&deployed, "ingest", ONE).await;
+    let mut one = LeaseClient::come(&deployed, "ingest", ONE).await;
     one.beat(&[]).await;
     let before = CaptureTime::now();
     // While the worker's link is down its lease runs out; nobody else is there, so it is still the one.
     run_out(&deployed).await;
     assert_eq!(push(&deployed, "ingest", vec![wire.message(1, 1, &car("gate", "local", 1, before))]).await, []);
     // Another worker takes over.
-    let mut two = Holder::come(&deployed, "ingest", TWO).await;
+    let mut two = LeaseClient::come(&deployed, "ingest", TWO).await;
     let taken = two.beat(&[]).await;
     assert!(taken.contains(&("gate".to_owned(), 2)), "{taken:?}");
     let after = CaptureTime::now();
@@ -329,7 +329,7 @@ async fn what_was_seen_after_a_camera_changed_hands_is_refused_and_what_was_seen
 async fn what_was_seen_after_its_owner_paused_a_camera_is_refused_and_the_lease_is_over() {
     let deployed = deployed().await;
     let wire = Wire::new();
-    let mut one = Holder::come(&deployed, "ingest", ONE).await;
+    let mut one = LeaseClient::come(&deployed, "ingest", ONE).await;
     assert_eq!(one.beat(&[]).await.len(), 4);
     let before = CaptureTime::now();
     let mut owner = CameraServiceClient::new(deployed.channel("camera-owner").await);
@@ -349,8 +349,8 @@ async fn what_was_seen_after_its_owner_paused_a_camera_is_refused_and_the_lease_
 async fn a_worker_hands_in_nothing_but_its_own_agencys_live_sightings_with_redacted_crops() {
     let deployed = deployed().await;
     let wire = Wire::new();
-    Holder::come(&deployed, "ingest", ONE).await.beat(&[]).await;
-    Holder::come(&deployed, "stranger", ONE).await.beat(&[]).await;
+    LeaseClient::come(&deployed, "ingest", ONE).await.beat(&[]).await;
+    LeaseClient::come(&deployed, "stranger", ONE).await.beat(&[]).await;
     let now = CaptureTime::now();
     let good = car("gate", "local", 1, now);
     assert_eq!(push(&deployed, "ingest", vec![wire.message(1, 1, &good)]).await, []);
@@ -397,7 +397,7 @@ async fn only_workers_hold_cameras_and_hand_in_sightings_and_they_may_do_nothing
     let deployed = deployed().await;
     for role in ["investigator", "authoriser", "camera-owner", "operator", "auditor"] {
         let mut client = IngestServiceClient::new(deployed.channel(role).await);
-        let denied = client.hold(tokio_stream::empty()).await.unwrap_err();
+        let denied = client.lease_cameras(tokio_stream::empty()).await.unwrap_err();
         assert_eq!(told(&denied), (Code::PermissionDenied, "role".to_owned()), "{role}");
         let denied = client.push(tokio_stream::empty()).await.unwrap_err();
         assert_eq!(denied.code(), Code::PermissionDenied, "{role}");
@@ -413,10 +413,13 @@ async fn only_workers_hold_cameras_and_hand_in_sightings_and_they_may_do_nothing
     // Of an agency that is not there.
     add_identity(&deployed.home, "lost", "sightline://nowhere/ingest/lost");
     let mut lost = IngestServiceClient::new(deployed.channel("lost").await);
-    assert_eq!(told(&lost.hold(tokio_stream::empty()).await.unwrap_err()), (Code::NotFound, "unknown_agency".to_owned()));
+    assert_eq!(
+        told(&lost.lease_cameras(tokio_stream::empty()).await.unwrap_err()),
+        (Code::NotFound, "unknown_agency".to_owned())
+    );
     // One that does not say which it is.
-    let mut nameless = Holder::come(&deployed, "ingest", "").await;
-    nameless.send.send(v1::HoldRequest::default()).await.unwrap();
+    let mut nameless = LeaseClient::come(&deployed, "ingest", "").await;
+    nameless.send.send(v1::LeaseCamerasRequest::default()).await.unwrap();
     assert_eq!(nameless.answers.message().await.unwrap_err().code(), Code::InvalidArgument);
 }
 
@@ -445,7 +448,7 @@ async fn a_camera_is_watched_by_its_worker_or_by_the_server_and_its_status_says_
     };
     until(&mut live, "").await;
 
-    let mut one = Holder::come(&deployed, "ingest", ONE).await;
+    let mut one = LeaseClient::come(&deployed, "ingest", ONE).await;
     let held = one.beat(&[]).await;
     assert!(names(&held).contains(&"gate"));
     assert_eq!(until(&mut live, "ingest").await.state(), v1::CameraState::Connecting);
@@ -470,8 +473,8 @@ async fn a_camera_is_watched_by_its_worker_or_by_the_server_and_its_status_says_
         .unwrap();
     let (send, receive) = mpsc::channel(1);
     let mut client = IngestServiceClient::new(deployed.channel("ingest").await);
-    let mut answers = client.hold(ReceiverStream::new(receive)).await.unwrap().into_inner();
-    send.send(v1::HoldRequest { worker_id: TWO.into(), max_cameras: 9, ..Default::default() }).await.unwrap();
+    let mut answers = client.lease_cameras(ReceiverStream::new(receive)).await.unwrap().into_inner();
+    send.send(v1::LeaseCamerasRequest { worker_id: TWO.into(), max_cameras: 9, ..Default::default() }).await.unwrap();
     assert_eq!(answers.message().await.unwrap().unwrap().leases, []);
 }
 
@@ -486,8 +489,8 @@ async fn a_message_on_a_stream_that_holds_more_than_it_may_is_refused_told_and_o
     let deployed = deployed().await;
     let mut client = IngestServiceClient::new(deployed.channel("ingest").await);
     let camera_ids = (0..20_000).map(|n| format!("c-{n}")).collect();
-    let request = v1::HoldRequest { worker_id: ONE.into(), camera_ids, ..Default::default() };
-    let mut answers = client.hold(tokio_stream::iter([request])).await.unwrap().into_inner();
+    let request = v1::LeaseCamerasRequest { worker_id: ONE.into(), camera_ids, ..Default::default() };
+    let mut answers = client.lease_cameras(tokio_stream::iter([request])).await.unwrap().into_inner();
     assert_eq!(told(&answers.message().await.unwrap_err()), (Code::InvalidArgument, "too_large".into()));
     let record = deployed.record().await;
     assert!(record.iter().any(|(_, outcome)| outcome == "too_large"), "{record:?}");

@@ -12,7 +12,7 @@ use types::CaptureTime;
 
 use crate::{
     harness::{Deployed, told},
-    ingest::{self, Holder, ONE, Wire, car, push},
+    ingest::{self, LeaseClient, ONE, Wire, car, push},
 };
 
 /// Its cameras, a worker that holds them, and how it pushes.
@@ -21,13 +21,13 @@ struct World {
     held: Vec<(String, u64)>,
     wire: Wire,
     sequence: u64,
-    _holder: Holder,
+    _holder: LeaseClient,
 }
 
 impl World {
     async fn new() -> Self {
         let deployed = ingest::deployed().await;
-        let mut holder = Holder::come(&deployed, "ingest", ONE).await;
+        let mut holder = LeaseClient::come(&deployed, "ingest", ONE).await;
         let held = holder.beat(&[]).await;
         ingest::authorised(&deployed, "k", "gate").await;
         Self { deployed, held, wire: Wire::new(), sequence: 0, _holder: holder }

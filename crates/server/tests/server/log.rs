@@ -23,7 +23,7 @@ use crate::harness::{Deployed, config, told};
 const TRIES: usize = 10_000;
 
 fn trust(deployed: &Deployed) -> Trust {
-    Trust { log: log_key(&deployed.home).unwrap(), witnesses: Vec::new(), quorum: 0 }
+    Trust::of(log_key(&deployed.home).unwrap())
 }
 
 fn files(folder: &Path, under: &Path, into: &mut BTreeMap<String, Vec<u8>>) {

@@ -164,7 +164,7 @@ async fn what_was_kept_of_a_case_is_purged_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_live_sighting_that_is_stored_again_keeps_its_verdict_and_one_that_is_deleted_does_not() {
     let deployed = ingest::deployed().await;
-    let mut holder = ingest::Holder::come(&deployed, "ingest", ingest::ONE).await;
+    let mut holder = ingest::LeaseClient::come(&deployed, "ingest", ingest::ONE).await;
     let epoch = holder.beat(&[]).await.into_iter().find(|(camera, _)| camera == "gate").unwrap().1;
     ingest::authorised(&deployed, "k", "gate").await;
     let wire = ingest::Wire::new();

@@ -7,7 +7,7 @@ use proto::v1::{
     self, admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient,
     case_service_client::CaseServiceClient, export_service_client::ExportServiceClient,
     footage_service_client::FootageServiceClient, ingest_service_client::IngestServiceClient,
-    live_service_client::LiveServiceClient, log_service_client::LogServiceClient,
+    live_service_client::LiveServiceClient, log_service_client::LogServiceClient, recorder_service_client::RecorderServiceClient,
     retention_service_client::RetentionServiceClient, search_service_client::SearchServiceClient,
 };
 
@@ -36,6 +36,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
     let footage = async || FootageServiceClient::new(deployed.channel("operator").await);
     let retention = async |who| RetentionServiceClient::new(deployed.channel(who).await);
     let live = async || LiveServiceClient::new(deployed.channel("operator").await);
+    let recorders = async || RecorderServiceClient::new(deployed.channel("operator").await);
     let job_id = "no-such-job".to_owned();
     match rpc {
         "AdminService/Status" => drop(admin("operator").await.status(v1::StatusRequest {}).await.unwrap()),
@@ -152,6 +153,37 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "FootageService/AddFootage" => {
             deployed.add(std::path::Path::new("/nowhere/a.mp4"), "gate", FROM).await.unwrap_err();
         }
+        "RecorderService/AddRecorder" => {
+            let request = v1::AddRecorderRequest {
+                id: "nvr-1".into(),
+                agency_id: "local".into(),
+                title: "TITLEWORD".into(),
+                host: "127.0.0.1:1".into(),
+                password: "SECRETWORD".into(),
+                ..Default::default()
+            };
+            recorders().await.add_recorder(request).await.unwrap_err();
+        }
+        "RecorderService/ListRecorders" => {
+            recorders().await.list_recorders(v1::ListRecordersRequest {}).await.unwrap();
+        }
+        "RecorderService/ListRecordings" => {
+            let request = v1::ListRecordingsRequest { recorder_id: "nvr-1".into(), ..Default::default() };
+            recorders().await.list_recordings(request).await.unwrap_err();
+        }
+        "RecorderService/MapRecording" => {
+            let request =
+                v1::MapRecordingRequest { recorder_id: "nvr-1".into(), recording: "a".into(), camera_id: "gate".into() };
+            recorders().await.map_recording(request).await.unwrap_err();
+        }
+        "RecorderService/RemoveRecorder" => {
+            let request = v1::RemoveRecorderRequest { recorder_id: "nvr-1".into() };
+            recorders().await.remove_recorder(request).await.unwrap_err();
+        }
+        "RecorderService/AddRecordings" => {
+            let request = v1::AddRecordingsRequest { recorder_id: "nvr-1".into(), ..Default::default() };
+            recorders().await.add_recordings(request).await.unwrap_err();
+        }
         "FootageService/GetJob" => drop(footage().await.get_job(v1::GetJobRequest { job_id }).await.unwrap_err()),
         "FootageService/ListJobs" => drop(footage().await.list_jobs(v1::ListJobsRequest::default()).await.unwrap()),
         "FootageService/WatchJob" => match job(deployed).await {
@@ -208,10 +240,10 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "RetentionService/ListHolds" => {
             retention("auditor").await.list_holds(v1::ListHoldsRequest::default()).await.unwrap();
         }
-        "IngestService/Hold" => {
+        "IngestService/LeaseCameras" => {
             add_identity(&deployed.home, "ingest", "sightline://local/ingest/ingest");
             let mut ingest = IngestServiceClient::new(deployed.channel("ingest").await);
-            let mut answers = ingest.hold(tokio_stream::empty()).await.unwrap().into_inner();
+            let mut answers = ingest.lease_cameras(tokio_stream::empty()).await.unwrap().into_inner();
             assert!(answers.message().await.unwrap().is_none());
         }
         "IngestService/Push" => {
@@ -254,6 +286,12 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "SearchService/GetCrop" => "crop",
         "ExportService/Export" => "export",
         "FootageService/AddFootage" => "footage.add",
+        "RecorderService/AddRecorder" => "recorder.add",
+        "RecorderService/ListRecorders" => "recorder.list",
+        "RecorderService/ListRecordings" => "recorder.recordings",
+        "RecorderService/MapRecording" => "recorder.map",
+        "RecorderService/RemoveRecorder" => "recorder.remove",
+        "RecorderService/AddRecordings" => "footage.pull",
         "FootageService/GetJob" => "job.get",
         "FootageService/ListJobs" => "job.list",
         "FootageService/WatchJob" => "job.watch",
@@ -275,7 +313,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "RetentionService/ConfirmHold" => "hold.confirm",
         "RetentionService/ReleaseHold" => "hold.release",
         "RetentionService/ListHolds" => "hold.list",
-        "IngestService/Hold" => "ingest.hold",
+        "IngestService/LeaseCameras" => "ingest.hold",
         "IngestService/Push" => "ingest.push",
         new => panic!("under which action is {new} on the record?"),
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use catalogue::{Camera, Catalogue, CatalogueConfig, Fence, SightingRecord};
+use catalogue::{Camera, Catalogue, CatalogueConfig, FencingToken, SightingRecord};
 use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject};
 use server::Home;
 use types::*;
@@ -68,8 +68,8 @@ pub(crate) async fn cars(home: &Home, each: u64) -> Vec<SightingId> {
 }
 
 /// Leave to write, for tests that are about something else.
-pub(crate) async fn leave(catalogue: &Catalogue) -> Fence {
-    catalogue.seize_turn("test", "test", Duration::from_secs(600)).await.unwrap().unwrap().into()
+pub(crate) async fn leave(catalogue: &Catalogue) -> FencingToken {
+    catalogue.force_acquire_lease("test", "test", Duration::from_secs(600)).await.unwrap().unwrap().into()
 }
 
 /// The high-water mark that the server leaves which wrote the entries so far.

@@ -83,7 +83,7 @@ async fn a_witness_cosigns_receipts_and_knows_an_older_copy_and_a_fork_of_the_lo
     let mut log = LogServiceClient::new(deployed.channel("investigator").await);
     let answer = log.get_receipt(v1::GetReceiptRequest { audit_seq: summary.audit_seq }).await.unwrap().into_inner();
     let receipt: Receipt = answer.receipt.parse().unwrap();
-    let trust = Trust { log: log_key(&deployed.home).unwrap(), witnesses: vec![witness.key.clone()], quorum: 1 };
+    let trust = Trust { witnesses: vec![witness.key.clone()], quorum: 1, ..Trust::of(log_key(&deployed.home).unwrap()) };
     let checked = receipt.verify(&trust, receipt.extra.as_ref().unwrap()).unwrap();
     assert_eq!(checked.witnessed[0].0, "witness.example");
     deployed.stop().await;
@@ -204,4 +204,35 @@ fn a_witness_answers_what_the_protocol_says() {
     for bad in ["", "old 9", "old x\n\n", "old 9\nnot a hash\n\nlog.example\n", "old 9\n\nlog.example\n9\n"] {
         assert_eq!(witness.add_checkpoint(bad, 0).unwrap_err().0.as_u16(), 400, "{bad:?}");
     }
+}
+
+#[test]
+fn a_witness_goes_on_with_a_key_that_was_introduced_to_it_and_with_no_other() {
+    use access::log::{Introductions, MemoryTiles, NoteSigner, TreeHead, append, prove_consistency, sign_head_as};
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    let dir = tempfile::tempdir().unwrap();
+    let key = |file: &str, kind| make_key("log.example", kind, &dir.path().join(file)).unwrap();
+    let (first, second, thief) = (key("1.key", KeyKind::Log), key("2.key", KeyKind::Log), key("3.key", KeyKind::Log));
+    let signer = make_key("witness.example", KeyKind::Witness, &dir.path().join("w.key")).unwrap();
+    let witness = Witness::new(signer, vec![first.key().clone()], dir.path().join("seen")).unwrap();
+    let mut tiles = MemoryTiles::default();
+    let mut heads = vec![TreeHead::EMPTY];
+    for entry in [b"a", b"b", b"c", b"d"] {
+        heads.push(append(&mut tiles, heads.last().unwrap(), &[entry]).unwrap());
+    }
+    let ask = |signer: &NoteSigner, keys: &Introductions, at: usize| {
+        let proof = prove_consistency(&tiles, &heads[at], heads[at - 1].size).unwrap();
+        let proof: String = proof.iter().map(|h| format!("{}\n", BASE64_STANDARD.encode(h.0))).collect();
+        let text = format!("old {}\n{proof}\n{}", at - 1, sign_head_as(signer, keys, &heads[at]).unwrap());
+        witness.add_checkpoint(&text, 1_800_000_000).map_or_else(|(status, _)| status.as_u16(), |_| 200)
+    };
+    let introduced = Introductions::NONE.introduce(&first, &second, heads[2]).unwrap();
+    assert_eq!(ask(&first, &Introductions::NONE, 1), 200);
+    assert_eq!(ask(&first, &Introductions::NONE, 2), 200);
+    assert_eq!(ask(&second, &Introductions::NONE, 3), 403, "nobody introduced it");
+    assert_eq!(ask(&second, &introduced, 3), 200);
+    // The old key was stolen: it signs no more, and introduces no other.
+    assert_eq!(ask(&first, &Introductions::NONE, 4), 403);
+    assert_eq!(ask(&thief, &Introductions::NONE.introduce(&first, &thief, heads[2]).unwrap(), 4), 403);
+    assert_eq!(ask(&second, &introduced, 4), 200);
 }

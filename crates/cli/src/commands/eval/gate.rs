@@ -6,7 +6,7 @@ use std::{
 
 use clap::Args;
 use media::Sampling;
-use pipeline::{Attention, AttentionOptions};
+use pipeline::{AttentionOptions, DetectionScheduler};
 use serde::Serialize;
 use types::{Detection, Frame, Rect, TrackId};
 use vision::{Tracker, TrackerOptions, VisionOptions};
@@ -45,7 +45,7 @@ struct Answer {
 
 /// One way of looking at a video.
 struct Looker {
-    attention: Attention,
+    attention: DetectionScheduler,
     tracker: Tracker,
     rows: Vec<(u64, TrackId, Rect)>,
     confirmed: BTreeSet<TrackId>,
@@ -55,7 +55,7 @@ struct Looker {
 impl Looker {
     fn new(gate: bool) -> Self {
         Self {
-            attention: Attention::new(AttentionOptions { gate, ..AttentionOptions::default() }),
+            attention: DetectionScheduler::new(AttentionOptions { gate, ..AttentionOptions::default() }),
             tracker: Tracker::new(TrackerOptions::default()),
             rows: Vec::new(),
             confirmed: BTreeSet::new(),
@@ -96,7 +96,7 @@ impl Gate {
             })?;
             every.finish();
             gated.finish();
-            let looks = gated.attention.looks();
+            let looks = gated.attention.scans();
             answer.frames += number;
             answer.whole += looks.whole;
             answer.part += looks.part;

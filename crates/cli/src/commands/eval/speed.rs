@@ -60,7 +60,7 @@ impl Speed {
         let (began, cpu) = (Instant::now(), cpu_seconds()?);
         for video in &self.videos {
             let task = FootageTask {
-                footage: media::Footage::open(video).map_err(|e| library("footage", &e))?,
+                footage: media::Footage::open(video).map_err(|e| library("footage", &e))?.into(),
                 camera: CameraId::new("eval").map_err(nobody)?,
                 agency: AgencyId::new("eval").map_err(nobody)?,
                 digest: FootageDigest([0; 32]),

@@ -94,7 +94,7 @@ impl Town {
         let nobody = |e: types::IdError| library("evaluation", &e);
         let start = no_time();
         let task = FootageTask {
-            footage: media::Footage::open(video).map_err(|e| library("footage", &e))?,
+            footage: media::Footage::open(video).map_err(|e| library("footage", &e))?.into(),
             camera: CameraId::new(camera).map_err(nobody)?,
             agency: AgencyId::new("eval").map_err(nobody)?,
             digest: FootageDigest([0; 32]),

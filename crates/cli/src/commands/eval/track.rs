@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use media::Sampling;
-use pipeline::{Attention, AttentionOptions};
+use pipeline::{AttentionOptions, DetectionScheduler};
 use serde::Serialize;
 use types::{Class, Detection, Rect, TrackId};
 use vision::{Tracker, TrackerOptions, VisionOptions};
@@ -53,7 +53,7 @@ impl Track {
             .frame_rate
             .ok_or_else(|| Failure::new("footage", "the file does not say its frame rate, so its frames have no numbers"))?;
         let mut vision = load_vision(&VisionOptions::default())?;
-        let mut attention = Attention::new(AttentionOptions { gate: !self.every_frame, ..AttentionOptions::default() });
+        let mut attention = DetectionScheduler::new(AttentionOptions { gate: !self.every_frame, ..AttentionOptions::default() });
         let mut tracker = Tracker::new(TrackerOptions::default());
         // A track's first boxes are known to be right once it is confirmed, and all of them once it was not dismissed: rows
         // wait for that, as the sightings of an archive do.

@@ -86,8 +86,97 @@ export interface Head {
   root: Uint8Array;
 }
 
-/** The size and root that a checkpoint states, if the log signed it. */
+/** That one key of the log's goes on where another ends. */
+interface Introduction {
+  from: LogKey;
+  to: LogKey;
+  size: number;
+  root: Uint8Array;
+}
+
+const INTRODUCTION = "sightline log key v1";
+const LENGTH = 32 + 32 + 8 + 32 + 64 + 64;
+
+async function keyOf(name: string, key: Uint8Array): Promise<LogKey> {
+  const bytes = Uint8Array.of(1, ...key);
+  const id = hex((await sha256(encoder.encode(`${name}\n`), bytes)).slice(0, 4));
+  return { name, id, key };
+}
+
+const keyText = (k: LogKey) => `${k.name}+${k.id}+${btoa(String.fromCharCode(1, ...k.key))}`;
+
+async function signed(key: LogKey, signature: Uint8Array, text: string): Promise<boolean> {
+  const imported = await crypto.subtle.importKey("raw", key.key as BufferSource, { name: "Ed25519" }, false, ["verify"]);
+  return crypto.subtle.verify({ name: "Ed25519" }, imported, signature as BufferSource, encoder.encode(text));
+}
+
+/** How the log's keys introduced one another: each signed by the old key and by the new one, one upon the other. */
+async function introductions(name: string, bytes: Uint8Array): Promise<Introduction[]> {
+  if (!bytes.length || bytes.length % LENGTH || bytes.length > 100 * LENGTH) throw new Error("a change of the log's key is cut off");
+  const all: Introduction[] = [];
+  for (let at = 0; at < bytes.length; at += LENGTH) {
+    const part = (start: number, length: number) => bytes.slice(at + start, at + start + length);
+    const from = await keyOf(name, part(0, 32));
+    const to = await keyOf(name, part(32, 32));
+    const size = part(64, 8).reduce((n, b) => n * 256 + b, 0);
+    const root = part(72, 32);
+    const text = `${INTRODUCTION}\n${name}\nfrom ${keyText(from)}\nto ${keyText(to)}\nentries ${size}\nroot ${btoa(String.fromCharCode(...root))}\n`;
+    if (!(await signed(from, part(104, 64), text)) || !(await signed(to, part(168, 64), text))) throw new Error("a change of the log's key is not signed by both keys");
+    const before = all.at(-1);
+    const follows = !before || (before.to.id === from.id && equal(before.to.key, from.key) && size > before.size);
+    if (!follows || equal(from.key, to.key) || all.some((one) => equal(one.from.key, to.key))) throw new Error("the changes of the log's key do not follow one upon the other");
+    all.push({ from, to, size, root });
+  }
+  return all;
+}
+
+const same = (a: LogKey, b: LogKey) => a.name === b.name && equal(a.key, b.key);
+
+/** The size and root that a checkpoint states, if the log signed it: with this key, or with one that it introduced. */
 export async function checkpoint(note: string, key: LogKey): Promise<Head> {
+  const chain = await under(note, key.name);
+  if (!chain.length) return checkpointOf(note, key);
+  const keys = [chain[0]!.from, ...chain.map((one) => one.to)];
+  if (!keys.some((one) => same(one, key))) throw new Error("the key that signed this checkpoint was not introduced by the one that is known");
+  const signers = [];
+  for (const one of keys) if (ids(note).some(([name, id]) => name === one.name && id === one.id)) signers.push(one);
+  const [signer] = signers;
+  if (signers.length !== 1 || !signer) throw new Error("the log has not signed this checkpoint");
+  const head = await checkpointOf(note, signer);
+  const began = chain.find((one) => same(one.to, signer));
+  const ended = chain.find((one) => same(one.from, signer));
+  const early = began && head.size <= began.size;
+  const late = ended && (head.size > ended.size || (head.size === ended.size && !equal(head.root, ended.root)));
+  if (early || late) throw new Error("a key of the log signed this checkpoint that had ended, or had not begun");
+  return head;
+}
+
+/** Names and ids of those who signed a note, and what each line has besides. */
+function ids(note: string): [string, string, Uint8Array][] {
+  const split = note.lastIndexOf("\n\n");
+  if (split < 0) throw new Error("the checkpoint has no signature");
+  return note
+    .slice(split + 2)
+    .split("\n")
+    .filter((line) => line !== "")
+    .map((line) => {
+      const [dash, name, signature, more] = line.split(" ");
+      if (dash !== "\u2014" || !name || !signature || more !== undefined) throw new Error("a signature of the checkpoint is malformed");
+      const bytes = base64(signature);
+      return [name, hex(bytes.slice(0, 4)), bytes.slice(4)];
+    });
+}
+
+/** The changes of the log's key that lie under a checkpoint. */
+async function under(note: string, name: string): Promise<Introduction[]> {
+  const id = hex((await sha256(encoder.encode(`${name}\n`), Uint8Array.of(0xff), encoder.encode(INTRODUCTION))).slice(0, 4));
+  const lines = ids(note).filter(([of, line]) => of === name && line === id);
+  if (lines.length > 1) throw new Error("the checkpoint has two lists of the log's keys");
+  return lines[0] ? introductions(name, lines[0][2]) : [];
+}
+
+/** As {@link checkpoint}, signed with this very key. */
+async function checkpointOf(note: string, key: LogKey): Promise<Head> {
   const split = note.lastIndexOf("\n\n");
   if (split < 0) throw new Error("the checkpoint has no signature");
   const text = note.slice(0, split + 1);

@@ -56,5 +56,6 @@ export const source = (s: Sighting | undefined) =>
     [TimeSource.GIVEN]: "from the start that was given for the footage",
     [TimeSource.SENDER_REPORT]: "from the camera's own clock",
     [TimeSource.RECEIVED]: "from the server's clock",
+    [TimeSource.RECORDER]: "from the recorder's own clock",
     [TimeSource.UNSPECIFIED]: "of unknown origin",
   })[s?.first?.source ?? TimeSource.UNSPECIFIED];

@@ -17,12 +17,12 @@ use super::{
         points::{copy, sighting},
     },
     POINTS_PER_CALL, Position, Remote,
-    known::{Known, Shards},
+    topology::{Shards, Topology},
 };
 use crate::IndexError;
 
 impl Remote {
-    pub(super) fn known(&self) -> Result<Arc<Known>, IndexError> {
+    pub(super) fn topology(&self) -> Result<Arc<Topology>, IndexError> {
         if let Some(known) = self.known.read().as_ref() {
             return Ok(Arc::clone(known));
         }
@@ -39,7 +39,7 @@ impl Remote {
     }
 
     /// What there is after all, where `was` turned out not to be.
-    pub(super) fn renewed(&self, was: &Arc<Known>) -> Result<Arc<Known>, IndexError> {
+    pub(super) fn renewed(&self, was: &Arc<Topology>) -> Result<Arc<Topology>, IndexError> {
         let _structure = self.structure.lock();
         match self.known.read().as_ref() {
             Some(known) if !Arc::ptr_eq(known, was) => return Ok(Arc::clone(known)),
@@ -53,10 +53,10 @@ impl Remote {
         Ok(self.keep(known))
     }
 
-    fn keep(&self, known: Known) -> Arc<Known> {
+    fn keep(&self, known: Topology) -> Arc<Topology> {
         let known = Arc::new(known);
         *self.known.write() = Some(Arc::clone(&known));
-        self.shape.fetch_add(1, Ordering::Relaxed);
+        self.topology_version.fetch_add(1, Ordering::Relaxed);
         known
     }
 
@@ -64,17 +64,17 @@ impl Remote {
     fn note_day(&self, day: Day, change: impl FnOnce(&mut Shards)) {
         let mut slot = self.known.write();
         if let Some(known) = slot.as_ref() {
-            let mut known = Known::clone(known);
+            let mut known = Topology::clone(known);
             change(known.days.entry(day).or_default());
             known.days.retain(|_, shards| !shards.made.is_empty());
             *slot = Some(Arc::new(known));
-            self.shape.fetch_add(1, Ordering::Relaxed);
+            self.topology_version.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn learn(&self) -> Result<(Known, u64), IndexError> {
+    fn learn(&self) -> Result<(Topology, u64), IndexError> {
         // What is asked about by others than who changes it may be half made.
-        let ours = self.leave.stands();
+        let ours = self.guard.may_write();
         let unmade = || {
             let (url, reason) = (self.link.settings().url.clone(), "the server that feeds it is making it just now".to_owned());
             IndexError::Away { action: "look for the index", url, reason }
@@ -105,7 +105,7 @@ impl Remote {
             day.ready &= ready || !day.made.is_empty();
             day.made.insert(shard.made);
         }
-        Ok((Known { collection, days }, synced))
+        Ok((Topology { collection, days }, synced))
     }
 
     /// Drops what was to go when another collection took its place.
@@ -129,13 +129,13 @@ impl Remote {
     /// Forgets everything, whatever state it is in: an empty collection takes the place of the one there is.
     pub(crate) fn clear(&self) -> Result<(), IndexError> {
         let (_writer, _structure) = (self.writer.lock(), self.structure.lock());
-        self.leave.check("make the index anew")?;
+        self.guard.check("make the index anew")?;
         note::prepare(&self.link)?;
         let short = self.spec.model.short();
         let old: Vec<_> = own(&self.link)?.into_iter().filter(|(_, model, _)| *model == short).collect();
         let made = old.iter().map(|(_, _, made)| made + 1).max().unwrap_or(0);
         let collection = self.make_collection(made)?;
-        self.keep(Known { collection, days: BTreeMap::new() });
+        self.keep(Topology { collection, days: BTreeMap::new() });
         *self.position.lock() = Position::default();
         for (name, ..) in old {
             drop_collection(&self.link, &name)?;
@@ -145,7 +145,7 @@ impl Remote {
 
     /// The shard of a day, made where there is none, that takes changes.
     pub(super) fn shard_or_new(&self, day: Day) -> Result<ShardName, CallError> {
-        let known = self.known()?;
+        let known = self.topology()?;
         if let Some(shard) = known.shard(day).filter(|_| known.days[&day].ready) {
             return Ok(shard);
         }
@@ -158,7 +158,7 @@ impl Remote {
             }
             None => {
                 let shard = ShardName { day, made: 0 };
-                self.leave.check("make a day's shard")?;
+                self.guard.check("make a day's shard")?;
                 create_shard(&self.link, &known.collection, shard)?;
                 shard
             }
@@ -172,12 +172,12 @@ impl Remote {
 
     /// A search that still knows them asks anew what there is.
     pub(super) fn drop_shards(&self, day: Day) -> Result<(), IndexError> {
-        let known = self.known()?;
+        let known = self.topology()?;
         let _structure = self.structure.lock();
         let Some(made) = known.days.get(&day).map(|shards| shards.made.clone()) else { return Ok(()) };
         // The one that counts at last: cut short, none of the others comes to count.
         for made in made.into_iter().rev() {
-            self.leave.check("drop a day's shard")?;
+            self.guard.check("drop a day's shard")?;
             drop_shard(&self.link, &known.collection, ShardName { day, made })?;
             self.note_day(day, |shards| {
                 shards.made.remove(&made);
@@ -191,7 +191,7 @@ impl Remote {
     pub(crate) fn purge(&self, day: Day, keep: &BTreeSet<SightingId>) -> Result<u64, IndexError> {
         let _writer = self.writer.lock();
         let ids = self.ids(day)?;
-        let known = self.known()?;
+        let known = self.topology()?;
         let Some(old) = known.shard(day) else { return Ok(0) };
         let kept = ids.iter().filter(|id| keep.contains(id)).count();
         let gone = (ids.len() - kept) as u64;
@@ -200,7 +200,7 @@ impl Remote {
             return Ok(gone);
         }
         let _structure = self.structure.lock();
-        self.leave.check("write a day anew")?;
+        self.guard.check("write a day anew")?;
         // What a purge before this one left behind when it was cut off.
         for made in known.days[&day].made.iter().copied().filter(|made| *made != old.made) {
             drop_shard(&self.link, &known.collection, ShardName { day, made })?;
@@ -217,7 +217,7 @@ impl Remote {
             shards.ready = true;
         });
         // By then another may have stored more in the old one.
-        let dropped = self.leave.check("drop a day's shard").and_then(|()| drop_shard(&self.link, &known.collection, old));
+        let dropped = self.guard.check("drop a day's shard").and_then(|()| drop_shard(&self.link, &known.collection, old));
         if let Err(error) = dropped {
             // As long as it is there it is the one that counts; it is asked anew what there is.
             *self.known.write() = None;

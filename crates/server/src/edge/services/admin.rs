@@ -34,7 +34,7 @@ impl AdminService for Api {
                     model_sha256: self.0.store.feed.index().spec().model.to_string(),
                     caller: Some(party(&caller)),
                     passkeys_allowed: self.0.gate.policy().passkeys,
-                    passkeys_known: u32::try_from(self.0.keys.passkeys_of(&caller).len()).unwrap_or(u32::MAX),
+                    passkeys_known: u32::try_from(self.0.keys.passkeys_of(&caller, self.0.now()).len()).unwrap_or(u32::MAX),
                 })
             })
             .await?;
@@ -200,7 +200,7 @@ impl Api {
             .recorded(caller, action, None, detail, async |_| {
                 let change = &self.0.store.reindex;
                 // One at a time: two that switch at once must see each other.
-                let _one = change.turn.lock().await;
+                let _one = change.exclusive.lock().await;
                 change.check_alone().await?;
                 work(change).await?;
                 Ok(message(&change.progress().await?))

@@ -84,7 +84,7 @@ impl CaseService for Api {
                 let before = self.stored(&id).await?;
                 let proof = match request.passkey {
                     Some(signed) => self.passkey_proof(&caller, &before.case.grant, signed)?,
-                    None => self.key_proof(&caller, request.signature)?,
+                    None => self.key_proof(&caller, &before.case.grant, request.signature)?,
                 };
                 let mut after = before.case.clone();
                 after.authorise(self.0.gate.policy(), &caller, proof, self.0.now())?;
@@ -222,32 +222,41 @@ fn new_id() -> Result<CaseId, types::IdError> {
 
 /// What shows that an authoriser signed, as the request has it. Whether it counts is decided with the case.
 impl Api {
-    fn key_proof(&self, caller: &Caller, signature: Vec<u8>) -> Result<Proof, Fault> {
+    /// While one key takes over from another it is the one that signed; where none did, the first, so that the refusal says why not.
+    fn key_proof(&self, caller: &Caller, grant: &Grant, signature: Vec<u8>) -> Result<Proof, Fault> {
         let signature = signature.try_into().map(GrantSignature).map_err(|_| {
             let hint = "sign the case as it stands: `sightline case authorise`";
             Fault::invalid("bad_signature", "a signature is 64 bytes", hint)
         })?;
-        let key = self.0.keys.of(caller).ok_or_else(|| {
-            let reason = format!("this deployment knows no grant key of {caller}");
-            Denial::new(Why::BadSignature, reason, "have an operator add the authoriser's public key to pki/grant-keys")
-        })?;
-        Ok(Proof::Key { key, signature })
+        let keys = self.0.keys.of(caller, self.0.now());
+        let proofs = keys.into_iter().map(|key| Proof::Key { key, signature });
+        fitting(proofs, grant).ok_or_else(|| {
+            let reason = format!("this deployment knows no grant key of {caller} that counts now");
+            Denial::new(Why::BadSignature, reason, "have an operator add the authoriser's public key to pki/grant-keys").into()
+        })
     }
 
-    /// Of the caller's own passkeys the one that fits; where none does, the first, so that the refusal says why not.
     fn passkey_proof(&self, caller: &Caller, grant: &Grant, signed: v1::PasskeyAssertion) -> Result<Proof, Fault> {
         let v1::PasskeyAssertion { authenticator_data, client_data, signature } = signed;
         let assertion = Assertion { authenticator_data, client_data, signature };
-        let own = self.0.keys.passkeys_of(caller);
-        let fitting = own.iter().find(|passkey| passkey.verify(grant, &assertion).is_ok()).or_else(|| own.first());
-        let passkey = fitting.cloned().ok_or_else(|| {
-            let reason = format!("this deployment knows no passkey of {caller}");
-            Denial::new(
-                Why::BadSignature,
-                reason,
-                "have an operator put the passkey's file into pki/grant-keys; docs/console.md says how",
-            )
-        })?;
-        Ok(Proof::Passkey { passkey, assertion })
+        let passkeys = self.0.keys.passkeys_of(caller, self.0.now());
+        let proofs = passkeys.into_iter().map(|passkey| Proof::Passkey { passkey, assertion: assertion.clone() });
+        fitting(proofs, grant).ok_or_else(|| {
+            let reason = format!("this deployment knows no passkey of {caller} that counts now");
+            let hint = "have an operator put the passkey's file into pki/grant-keys; docs/console.md says how";
+            Denial::new(Why::BadSignature, reason, hint).into()
+        })
     }
+}
+
+/// The proof that fits; where none does, the first.
+fn fitting(proofs: impl Iterator<Item = Proof>, grant: &Grant) -> Option<Proof> {
+    let mut first = None;
+    for proof in proofs {
+        if proof.verify(grant).is_ok() {
+            return Some(proof);
+        }
+        first.get_or_insert(proof);
+    }
+    first
 }

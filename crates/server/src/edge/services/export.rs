@@ -9,7 +9,7 @@ use std::{
 };
 
 use access::{
-    Action, AuditEntry, Caller, Case, CasePermit, Code as Why, Denial, Example, Outcome, SearchRequest, decide,
+    Action, AuditEntry, Caller, Case, CasePermit, Code as Why, Denial, Example, Outcome, SearchRequest, Searching, decide,
     log::{LogError, Seal},
 };
 use catalogue::{CatalogueError, SeenProof};
@@ -141,8 +141,11 @@ impl Api {
         // First the count: what changes while they are read is read again.
         let rules = self.0.rules.count();
         let (case, cameras) = self.0.case_and_cameras(&id).await?;
-        let permit =
-            self.0.gate.permit_export(&id, case.as_ref(), &cameras, &asked, example.as_ref(), caller, self.0.now()).await;
+        let permit = self
+            .0
+            .gate
+            .permit(Searching::Export, &id, case.as_ref(), &cameras, &asked, example.as_ref(), caller, self.0.now())
+            .await;
         let permit = permit?;
         let gathered = match case {
             Some(case) => self.gather(&permit, wanted).await.map(|gathered| (case, gathered)),
@@ -341,7 +344,7 @@ async fn deliver(api: Api, ready: Ready, send: Sender) {
                     unauthorised,
                     left_out_camera_ids,
                 }),
-                Err(cut) => Err(cut.told()),
+                Err(cut) => Err(cut.into_status()),
             },
             Err(error) => Err(status(Action::Export, error.into())),
         },
@@ -352,7 +355,7 @@ async fn deliver(api: Api, ready: Ready, send: Sender) {
                 Cut::Gone => Cut::Gone,
             };
             match api.0.gate.complete_export(permit, outcome, &handed, None, now).await {
-                Ok(_) => Err(cut.told()),
+                Ok(_) => Err(cut.into_status()),
                 Err(error) => Err(status(Action::Export, error.into())),
             }
         }
@@ -363,7 +366,7 @@ async fn deliver(api: Api, ready: Ready, send: Sender) {
 }
 
 impl Cut {
-    fn told(self) -> Status {
+    fn into_status(self) -> Status {
         match self {
             Self::Gone => Status::deadline_exceeded("the export was not read in time"),
             Self::Fault(fault) => status(Action::Export, fault),

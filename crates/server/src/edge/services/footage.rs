@@ -25,6 +25,7 @@ use crate::{
         footage_files::{Alive, FootageRoots, digest},
     },
     record::log::sealed,
+    recorders::Recording,
 };
 
 /// How often a watched job is looked at that may be another server's.
@@ -33,6 +34,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 const WATCH_EVERY: Duration = Duration::from_millis(200);
 /// How well a start is known when nobody says.
 const START_UNCERTAINTY: Duration = Duration::from_secs(1);
+/// Of one job that are told.
+const MOST_GAPS: usize = 1000;
 /// Clocks differ a little; a start this far ahead is not in the future.
 const CLOCK_SLACK_US: i64 = 5_000_000;
 
@@ -73,8 +76,9 @@ impl FootageService for Api {
 
     async fn get_job(&self, request: Request<v1::GetJobRequest>) -> Result<Response<v1::GetJobResponse>, Status> {
         let caller = caller(&request)?;
-        let job = self.one(&caller, Action::GetJob, &request.into_inner().job_id, async |job| Ok(job)).await?;
-        Ok(Response::new(v1::GetJobResponse { job: Some(self.job_message(&job)) }))
+        let id = request.into_inner().job_id;
+        let job = self.one(&caller, Action::GetJob, &id, async |job| self.with_gaps(&job).await).await?;
+        Ok(Response::new(v1::GetJobResponse { job: Some(job) }))
     }
 
     async fn list_jobs(&self, request: Request<v1::ListJobsRequest>) -> Result<Response<v1::ListJobsResponse>, Status> {
@@ -196,7 +200,13 @@ impl Api {
                     return Outcome::Failed;
                 }
             };
-            let (message, over) = (self.job_message(&job), job.state.is_final());
+            let (message, over) = match self.with_gaps(&job).await {
+                Ok(message) => (message, job.state.is_final()),
+                Err(fault) => {
+                    let _ = send.send(Err(status(Action::WatchJob, fault))).await;
+                    return Outcome::Failed;
+                }
+            };
             if told.as_ref() != Some(&message) {
                 told = Some(message.clone());
                 if send.send(Ok(v1::WatchJobResponse { job: Some(message) })).await.is_err() {
@@ -233,8 +243,25 @@ impl Api {
         Ok(job)
     }
 
+    /// With where its recorder had nothing.
+    pub(super) async fn with_gaps(&self, job: &Job) -> Result<v1::Job, Fault> {
+        let mut message = self.job_message(job);
+        if !message.recorder_id.is_empty() {
+            message.gaps = self.0.catalogue().gaps(&job.id).await?.into_iter().take(MOST_GAPS).map(Into::into).collect();
+        }
+        Ok(message)
+    }
+
     fn settings(&self, request: &v1::AddFootageRequest) -> Result<JobSettings, Fault> {
-        let given = request.settings.unwrap_or_default();
+        self.settings_of(request.settings, request.start_uncertainty)
+    }
+
+    pub(super) fn settings_of(
+        &self,
+        given: Option<v1::FootageSettings>,
+        uncertainty: Option<prost_types::Duration>,
+    ) -> Result<JobSettings, Fault> {
+        let given = given.unwrap_or_default();
         let sample_fps = if given.sample_fps == 0.0 { self.0.config.sample_fps } else { given.sample_fps };
         if !(0.1..=60.0).contains(&sample_fps) {
             return Err(Fault::invalid(
@@ -243,24 +270,28 @@ impl Api {
                 "ask for 0.1 to 60",
             ));
         }
-        let uncertainty = proto::duration_from("start_uncertainty", request.start_uncertainty)?.unwrap_or(START_UNCERTAINTY);
+        let uncertainty = proto::duration_from("start_uncertainty", uncertainty)?.unwrap_or(START_UNCERTAINTY);
         Ok(JobSettings {
             sample_fps,
             keyframes_only: given.keyframes_only,
             keep_readable: given.keep_readable,
             start_uncertainty_us: u64::try_from(uncertainty.as_micros()).unwrap_or(u64::MAX),
             // How far a damaged file can be read, only reading it from its beginning shows.
+            length_us: None,
             segment_s: if given.keep_readable { 0 } else { self.0.config.segment_seconds },
         })
     }
 
-    fn job_message(&self, job: &Job) -> v1::Job {
-        let live = self.0.jobs.live(&job.id).and_then(|l| l.progress);
+    pub(super) fn job_message(&self, job: &Job) -> v1::Job {
+        let known = self.0.jobs.live(&job.id);
+        let waits = known.as_ref().and_then(|live| live.waits.clone()).filter(|_| job.state == JobState::Queued);
+        let live = known.and_then(|l| l.progress);
         let settings = JobSettings::from_text(&job.spec.settings);
         let failure = match &job.state {
             JobState::Failed(text) | JobState::Damaged(text) => Some(JobFailure::from_text(text)),
-            _ => None,
+            _ => waits,
         };
+        let recording = Recording::of_path(&job.spec.path);
         let kept = job.progress;
         let progress = v1::JobProgress {
             done: Some(proto::duration(live.map_or(kept.done, |l| l.done))),
@@ -276,7 +307,10 @@ impl Api {
         v1::Job {
             id: job.id.to_string(),
             camera_id: job.spec.camera.to_string(),
-            path: job.spec.path.clone(),
+            path: recording.as_ref().map_or_else(|| job.spec.path.clone(), |recording| recording.token.clone()),
+            recorder_id: recording.map(|recording| recording.recorder.to_string()).unwrap_or_default(),
+            // Of one job that was asked for by itself: see `with_gaps`.
+            gaps: Vec::new(),
             footage_sha256: job.spec.footage.to_string(),
             start: Some(proto::timestamp(job.spec.start)),
             start_uncertainty: settings.map(|s| proto::duration(s.start_uncertainty())),

@@ -35,18 +35,21 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 #[tonic::async_trait]
 impl IngestService for Api {
-    type HoldStream = Answers<v1::HoldResponse>;
+    type LeaseCamerasStream = Answers<v1::LeaseCamerasResponse>;
 
-    async fn hold(&self, request: Request<Streaming<v1::HoldRequest>>) -> Result<Response<Self::HoldStream>, Status> {
+    async fn lease_cameras(
+        &self,
+        request: Request<Streaming<v1::LeaseCamerasRequest>>,
+    ) -> Result<Response<Self::LeaseCamerasStream>, Status> {
         let caller = caller(&request)?;
-        let (agency, begun) = self.come_in(&caller, Action::HoldCameras).await?;
+        let (agency, begun) = self.come_in(&caller, Action::LeaseCameras).await?;
         let (send, receive) = tokio::sync::mpsc::channel(1);
         let api = self.clone();
         self.0.detach(async move {
             let mut held = BTreeSet::new();
-            let ended = api.hold_on(&caller, &agency, request.into_inner(), &send, &mut held).await;
+            let ended = api.renew_leases(&caller, &agency, request.into_inner(), &send, &mut held).await;
             let detail = AuditDetail { cameras: held, ..AuditDetail::default() };
-            api.leave(&caller, Action::HoldCameras, begun, ended, detail, &send).await;
+            api.leave(&caller, Action::LeaseCameras, begun, ended, detail, &send).await;
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
     }
@@ -155,22 +158,22 @@ impl Api {
         }
     }
 
-    async fn hold_on(
+    async fn renew_leases(
         &self,
         caller: &Caller,
         agency: &AgencyId,
-        mut requests: Streaming<v1::HoldRequest>,
-        send: &Sender<Result<v1::HoldResponse, Status>>,
+        mut requests: Streaming<v1::LeaseCamerasRequest>,
+        send: &Sender<Result<v1::LeaseCamerasResponse, Status>>,
         ever: &mut BTreeSet<CameraId>,
     ) -> Result<(), Ended> {
         while let Some(message) = self.next(&mut requests, send).await? {
             let request = self.lease_request(caller, agency, message).await.map_err(Ended::Failed)?;
-            let leases = self.0.catalogue().hold_cameras(&request).await?;
+            let leases = self.0.catalogue().lease_cameras(&request).await?;
             ever.extend(leases.iter().map(|l| l.camera.clone()));
             // The server's own threads keep off what is leased, and take up what is not.
             self.0.live.changed();
             let leases = self.lease_messages(agency, leases).await?;
-            if send.send(Ok(v1::HoldResponse { leases })).await.is_err() {
+            if send.send(Ok(v1::LeaseCamerasResponse { leases })).await.is_err() {
                 return Err(Ended::Gone);
             }
             tokio::time::sleep(ANSWER_EVERY).await;
@@ -178,7 +181,12 @@ impl Api {
         Ok(())
     }
 
-    async fn lease_request(&self, caller: &Caller, agency: &AgencyId, message: v1::HoldRequest) -> Result<LeaseRequest, Fault> {
+    async fn lease_request(
+        &self,
+        caller: &Caller,
+        agency: &AgencyId,
+        message: v1::LeaseCamerasRequest,
+    ) -> Result<LeaseRequest, Fault> {
         let mut able = super::convert::camera_ids(&message.camera_ids)?;
         for camera in self.0.catalogue().cameras().await?.into_iter().filter(|c| c.agency == *agency) {
             // What needs a password that only the server has is the server's own.

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use access::{Action, Caller, CasePermit, Outcome, SearchRequest};
+use access::{Action, Caller, CasePermit, Outcome, SearchRequest, Searching};
 use proto::{BadMessage, v1};
 use search::{Hit, Looking};
 use tokio::sync::mpsc::{self, Permit};
@@ -17,8 +17,8 @@ use types::{CameraId, ModelDigest, SightingId};
 use super::{
     Api,
     convert::moment,
-    hand_out::{Looks, Rules, message},
     search::Question,
+    stream_hits::{KeepLookingStream, Rules, message},
 };
 use crate::edge::status::{Fault, status};
 
@@ -66,7 +66,11 @@ struct Out {
 }
 
 impl Api {
-    pub(super) async fn keep_looking_as(&self, caller: &Caller, request: v1::KeepLookingRequest) -> Result<Looks, Fault> {
+    pub(super) async fn keep_looking_as(
+        &self,
+        caller: &Caller,
+        request: v1::KeepLookingRequest,
+    ) -> Result<KeepLookingStream, Fault> {
         let began = Instant::now();
         let search = request.search.ok_or(BadMessage::Missing { field: "search" })?;
         let id = self.case_named(Action::KeepLooking, caller, &search.case_id).await?;
@@ -81,8 +85,11 @@ impl Api {
         let rules = self.0.rules.count();
         let (case, cameras) = self.0.case_and_cameras(&id).await?;
         let example = question.example.clone();
-        let permit =
-            self.0.gate.permit_keep_looking(&id, case.as_ref(), &cameras, &asked, example.as_ref(), caller, self.0.now()).await;
+        let permit = self
+            .0
+            .gate
+            .permit(Searching::KeepLooking, &id, case.as_ref(), &cameras, &asked, example.as_ref(), caller, self.0.now())
+            .await;
         let permit = permit?;
         match self.look_from_now(&permit, question, least).await {
             Ok((looking, model)) => {

@@ -1,6 +1,8 @@
 use std::{collections::BTreeSet, pin::Pin, time::Instant};
 
-use access::{Action, AuditDetail, Caller, CasePermit, Code as Why, Denial, Example, Examples, Matter, Outcome, SearchRequest};
+use access::{
+    Action, AuditDetail, Caller, CasePermit, Code as Why, Denial, Example, Examples, Matter, Outcome, SearchRequest, Searching,
+};
 use futures::Stream;
 use metrics::histogram;
 use proto::{
@@ -16,7 +18,7 @@ use types::{CameraId, CaseId, DescriptionQuery, SightingId, TimeWindow};
 use super::{
     Api,
     convert::camera_ids,
-    hand_out::{self, Answer, Looks},
+    stream_hits::{self, KeepLookingStream, PendingHits},
 };
 use crate::{
     edge::{
@@ -50,13 +52,13 @@ impl SearchService for Api {
         let answer = answer.map_err(|fault| status(Action::Search, fault))?;
         // One slot: what waits in it was looked at just before.
         let (send, receive) = tokio::sync::mpsc::channel(1);
-        self.0.detach(hand_out::hand_out(self.clone(), answer, send));
+        self.0.detach(stream_hits::stream_hits(self.clone(), answer, send));
         Ok(Response::new(Box::pin(ReceiverStream::new(receive))))
     }
 
-    type KeepLookingStream = Looks;
+    type KeepLookingStream = KeepLookingStream;
 
-    async fn keep_looking(&self, request: Request<v1::KeepLookingRequest>) -> Result<Response<Looks>, Status> {
+    async fn keep_looking(&self, request: Request<v1::KeepLookingRequest>) -> Result<Response<KeepLookingStream>, Status> {
         let caller = caller(&request)?;
         let looks = self.keep_looking_as(&caller, request.into_inner()).await;
         Ok(Response::new(looks.map_err(|fault| status(Action::KeepLooking, fault))?))
@@ -93,8 +95,8 @@ struct Picture {
 }
 
 impl Api {
-    /// Decides, records, searches. What is found is handed out, and the end recorded, by [`hand_out::hand_out`].
-    async fn answer(&self, caller: &Caller, request: v1::SearchRequest) -> Result<Answer, Fault> {
+    /// Decides, records, searches. What is found is handed out, and the end recorded, by [`stream_hits::stream_hits`].
+    async fn answer(&self, caller: &Caller, request: v1::SearchRequest) -> Result<PendingHits, Fault> {
         let began = Instant::now();
         let id = self.case_named(Action::Search, caller, &request.case_id).await?;
         let question = Question::from_message(request)?;
@@ -102,13 +104,16 @@ impl Api {
         // First the count: what changes while they are read is read again.
         let rules = self.0.rules.count();
         let (case, cameras) = self.0.case_and_cameras(&id).await?;
-        let permit =
-            self.0.gate.permit(&id, case.as_ref(), &cameras, &asked, question.example.as_ref(), caller, self.0.now()).await;
+        let permit = self
+            .0
+            .gate
+            .permit(Searching::Once, &id, case.as_ref(), &cameras, &asked, question.example.as_ref(), caller, self.0.now())
+            .await;
         let permit = permit?;
         let crops = question.crops;
         match self.look(&permit, question).await {
             Ok((Found { hits, exact, without_colour }, current)) => {
-                Ok(Answer { permit, asked, hits, crops, exact: exact && current, without_colour, began, rules })
+                Ok(PendingHits { permit, asked, hits, crops, exact: exact && current, without_colour, began, rules })
             }
             Err(fault) => {
                 self.0.gate.complete_search(permit, Outcome::Failed, &[], self.0.now()).await?;

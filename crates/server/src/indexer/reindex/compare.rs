@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use types::{CameraId, CaptureTime, Sighting, SightingId, TimeWindow};
 
 use super::error::ModelError;
-use crate::indexer::error::FeedError;
+use crate::indexer::error::SyncError;
 
 const QUERIES: u32 = 200;
 const TOP: usize = 10;
@@ -84,8 +84,8 @@ async fn nearest(
         exclude: vec![sighting.id],
     };
     let index = Arc::clone(index);
-    let found = spawn_blocking(move || index.search(&query)).await.map_err(|_| FeedError::Thread)?;
-    Ok(Some(found.map_err(FeedError::from)?.into_iter().map(|s| s.id).collect()))
+    let found = spawn_blocking(move || index.search(&query)).await.map_err(|_| SyncError::Thread)?;
+    Ok(Some(found.map_err(SyncError::from)?.into_iter().map(|s| s.id).collect()))
 }
 
 /// Well after the last sighting there can be.

@@ -1,7 +1,7 @@
 use catalogue::CatalogueError;
 use vision::VisionError;
 
-use crate::{base::problem::Problem, indexer::error::FeedError};
+use crate::{base::problem::Problem, indexer::error::SyncError};
 
 /// Why a model's vectors are not had.
 #[derive(Debug, thiserror::Error)]
@@ -9,7 +9,7 @@ pub(crate) enum ModelError {
     #[error(transparent)]
     Catalogue(#[from] CatalogueError),
     #[error(transparent)]
-    Feed(#[from] FeedError),
+    Feed(#[from] SyncError),
     #[error(transparent)]
     Vision(#[from] VisionError),
 }
@@ -29,8 +29,8 @@ impl From<CatalogueError> for ReindexError {
     }
 }
 
-impl From<FeedError> for ReindexError {
-    fn from(error: FeedError) -> Self {
+impl From<SyncError> for ReindexError {
+    fn from(error: SyncError) -> Self {
         Self::Model(error.into())
     }
 }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use access::{
     Action, AuditDetail, AuditEntry, Outcome, Phase,
-    log::{Checked, LogError, Receipt, Seal, Trust},
+    log::{Checked, LogError, NoteKey, Receipt, Seal, Trust},
 };
 use types::SightingId;
 
@@ -66,7 +66,8 @@ pub struct Proofs {
 pub fn check(files: &Files, trust: &Trust) -> Result<CheckedExport, ExportFault> {
     let get = |path: &str| files.get(path).ok_or_else(|| ExportFault::Missing { path: path.to_owned() });
     let not_text = |_| ExportFault::Seal(LogError::Seal("it is not text"));
-    let seal = Seal::read(std::str::from_utf8(get(SEAL)?).map_err(not_text)?, &trust.log).map_err(ExportFault::Seal)?;
+    let sealed_by = signer(files, trust).unwrap_or_else(|| trust.log.clone());
+    let seal = Seal::read(std::str::from_utf8(get(SEAL)?).map_err(not_text)?, &sealed_by).map_err(ExportFault::Seal)?;
     for (path, sealed) in [(MANIFEST, seal.manifest), (RECEIPT, seal.receipt)] {
         if digest(get(path)?) != sealed {
             return Err(ExportFault::Changed { path: path.to_owned() });
@@ -102,6 +103,12 @@ pub fn check(files: &Files, trust: &Trust) -> Result<CheckedExport, ExportFault>
     }
     let proofs = if manifest.has_proofs() { Some(check_committed(files, &manifest, trust)?) } else { None };
     Ok(CheckedExport { manifest, manifest_sha256: seal.manifest, entry, checked, proofs })
+}
+
+/// Which of the log's keys made the export: the one under the checkpoint of its own receipt.
+fn signer(files: &Files, trust: &Trust) -> Option<NoteKey> {
+    let receipt: Receipt = std::str::from_utf8(files.get(RECEIPT)?).ok()?.parse().ok()?;
+    Some(trust.check(&receipt.checkpoint).ok()?.signed_by)
 }
 
 /// Each sighting, with its crop, is what an entry of the record commits to.

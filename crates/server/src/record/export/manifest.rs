@@ -112,6 +112,7 @@ pub struct Exhibit {
     pub detections: u32,
     /// Of the detection behind the crop, 0..1.
     pub detector_score: f32,
+    /// Of the file; of a recording on a recorder, which is no file, one that begins with 6f6e766966726563.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub footage_sha256: Option<String>,
     /// What the record commits to; nothing in exports of earlier versions.
@@ -126,7 +127,7 @@ pub struct Moment {
     pub time: CaptureTime,
     /// The true time lies within so many seconds of it.
     pub uncertainty_s: f64,
-    /// `given`, `sender_report` or `received`.
+    /// `given`, `sender_report`, `received` or `recorder`.
     pub source: String,
 }
 

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use types::FootageDigest;
 
 use super::{
     files::Files,
@@ -165,6 +166,7 @@ fn clock(source: &str) -> &str {
     match source {
         "given" => "the start time that somebody gave for the footage, plus the position in it",
         "sender_report" => "the camera's own clock",
+        "recorder" => "the recorder's own clock, as it said of each picture that it played",
         "received" => "the server's clock when the picture arrived",
         other => other,
     }
@@ -199,7 +201,9 @@ fn sighting(page: &mut String, e: &Exhibit, crop: Option<&[u8]>) -> fmt::Result 
         row(page, "Score", &format!("{score:.2}, because: {}", if why.is_empty() { "it is of that class" } else { &why }))?;
     }
     if let Some(footage) = &e.footage_sha256 {
-        row(page, "Footage, SHA-256", footage)?;
+        let of_recording = footage.parse::<FootageDigest>().is_ok_and(|digest| digest.is_of_recording());
+        let what = if of_recording { "Recording on a recorder, no file; what names it" } else { "Footage, SHA-256" };
+        row(page, what, footage)?;
     }
     writeln!(page, "</table>\n</article>")
 }

@@ -22,6 +22,12 @@ pub enum LogFault {
     NoCheckpoint { path: PathBuf },
     #[error("{} is not a key of this kind, or its two halves don't belong together", path.display())]
     Key { path: PathBuf },
+    #[error("{} is not the log's key any more: the record says which one took over", path.display())]
+    Replaced { path: PathBuf },
+    #[error("write to the record")]
+    Record(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("the log's checkpoint and its entries say different things about its keys")]
+    Keys,
     #[error("a witness signs with a witness's key and knows at least one log by a log's key")]
     Kinds,
     #[error("{action} {}", path.display())]
@@ -50,10 +56,19 @@ impl LogFault {
             Self::Log(LogError::Quorum { .. }) => "name the witnesses' keys, or ask for a receipt later",
             Self::NoEntry { .. } => "the auditor sees the record with `sightline log list`",
             Self::NoCheckpoint { .. } => "name the folder that holds `checkpoint` and `tile`",
+            Self::Replaced { .. } => {
+                "put log.key, log.pub and log.introductions in pki/ as they are where the key was changed: `sightline rotate log-key`"
+            }
+            Self::Keys => {
+                "keep everything as it is and have it looked into: who changed the log's key left no entry, or an entry no key"
+            }
+            Self::Log(LogError::Introduction(_) | LogError::OutOfTime(_)) => {
+                "somebody signs with a key that the log does not have, or not at that time; have it looked into"
+            }
             Self::Key { .. } | Self::Kinds => "a key is two files, the private one and NAME.pub beside it; put both back",
             Self::Io { .. } | Self::Catalogue(_) => "check the disk and the permissions of the home folder",
             Self::Log(_) => "is this the right key, and the whole file?",
-            Self::Thread => "look at the server's log",
+            Self::Record(_) | Self::Thread => "look at the server's log",
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use access::log::{Checked, Note, TreeHead, Trust, append, check_consistency, verify_log};
+use access::{
+    Action, AuditEntry, Phase,
+    log::{Checked, Introductions, Note, TreeHead, Trust, append, check_consistency, verify_log},
+};
 use catalogue::Catalogue;
 
 use super::{fault::LogFault, files::FileTiles};
@@ -14,13 +17,56 @@ const MOST_NOTE: u64 = 1 << 20;
 const BATCH: u32 = 4096;
 
 /// Checks a log as it lies in a folder, with no server: every entry and tile against the checkpoint, and that against `trust`.
-/// Calls `seen` with every entry in order.
-pub fn verify_folder(tiles: &FileTiles, trust: &Trust, seen: impl FnMut(u64, &[u8])) -> Result<Checked, LogFault> {
+/// Calls `seen` with every entry in order. Each change of the log's key is an entry, and the checkpoint knows of no other.
+pub fn verify_folder(tiles: &FileTiles, trust: &Trust, mut seen: impl FnMut(u64, &[u8])) -> Result<Checked, LogFault> {
     let path = tiles.checkpoint();
     let note = read_note(&path)?.ok_or(LogFault::NoCheckpoint { path })?;
     let checked = trust.check(&note)?;
-    verify_log(tiles, &checked.head, seen)?;
-    Ok(checked)
+    let mut changes = Changes::default();
+    verify_log(tiles, &checked.head, |index, entry| {
+        changes.take(trust.log.name(), index, entry);
+        seen(index, entry);
+    })?;
+    // Its signer came by as many changes as its entries have, whatever is known of later ones.
+    let came_by = checked.keys.keys().position(|key| *key == checked.signed_by).unwrap_or(0);
+    if changes.fit && changes.keys.begin(&checked.keys) && changes.keys.taken_over().count() == came_by {
+        Ok(checked)
+    } else {
+        Err(LogFault::Keys)
+    }
+}
+
+/// The log's keys, as its entries have them.
+struct Changes {
+    keys: Introductions,
+    /// Each entry adds one key to what the entries before say, at a head of before.
+    fit: bool,
+}
+
+impl Default for Changes {
+    fn default() -> Self {
+        Self { keys: Introductions::NONE, fit: true }
+    }
+}
+
+impl Changes {
+    fn take(&mut self, name: &str, index: u64, entry: &[u8]) {
+        // Most entries need not be read as a whole.
+        let action = Action::IntroduceLogKey.as_str().as_bytes();
+        if !entry.windows(action.len()).any(|part| part == action) {
+            return;
+        }
+        let Ok(AuditEntry { action: Action::IntroduceLogKey, phase: Phase::Begin, detail, .. }) = AuditEntry::from_bytes(entry)
+        else {
+            return;
+        };
+        let keys = detail.log_keys.and_then(|text| Introductions::read(name, &text).ok());
+        let next = keys.filter(|keys| self.keys.begin(keys) && keys.taken_over().count() == self.keys.taken_over().count() + 1);
+        match next.filter(|keys| keys.taken_over().last().is_some_and(|head| head.size <= index)) {
+            Some(keys) => self.keys = keys,
+            None => self.fit = false,
+        }
+    }
 }
 
 /// # Errors

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use access::{
     SigningKey,
-    log::{KeyKind, NoteKey, NoteSigner},
+    log::{Introductions, KeyKind, NoteKey, NoteSigner},
     signing_key_from_pem,
 };
 use ed25519_dalek::pkcs8::{EncodePrivateKey, spki::der::pem::LineEnding};
@@ -20,15 +20,13 @@ pub fn public_half(private: &Path) -> PathBuf {
 
 /// Makes a key; never over one that is there.
 pub fn make_key(name: &str, kind: KeyKind, private: &Path) -> Result<NoteSigner, LogFault> {
-    let secret = SigningKey::from_bytes(&rand::random());
-    let pem = secret.to_pkcs8_pem(LineEnding::LF).map_err(|_| LogFault::Key { path: private.to_owned() })?;
-    let signer = NoteSigner::new(name, kind, secret).map_err(access::log::LogError::from)?;
+    let (pem, signer) = new_key(name, kind, private)?;
     let public = public_half(private);
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| LogFault::Io { action: "write", path, source }
     };
-    pki::write_private(private, &pem).map_err(failed(private))?;
+    pki::write_private(private, pem.as_ref()).map_err(failed(private))?;
     pki::write_public(&public, &format!("{}\n", signer.key())).map_err(failed(&public))?;
     Ok(signer)
 }
@@ -48,4 +46,26 @@ pub fn read_signer(private: &Path) -> Result<NoteSigner, LogFault> {
 pub fn read_key(path: &Path) -> Result<NoteKey, LogFault> {
     let text = std::fs::read_to_string(path).map_err(|source| LogFault::Io { action: "read", path: path.to_owned(), source })?;
     text.trim().parse().map_err(|_| LogFault::Key { path: path.to_owned() })
+}
+
+/// Where what is known of a log's other keys lies beside one of its keys.
+pub fn introductions_beside(key: &Path) -> PathBuf {
+    key.with_extension("introductions")
+}
+
+/// How the keys of a log introduced one another, from a file; none where there is no file.
+pub fn read_introductions(path: &Path, name: &str) -> Result<Introductions, LogFault> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Introductions::read(name, &text)?),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Introductions::NONE),
+        Err(source) => Err(LogFault::Io { action: "read", path: path.to_owned(), source }),
+    }
+}
+
+/// Makes the secret half of a key, in PEM, and whoever signs with it.
+pub(crate) fn new_key(name: &str, kind: KeyKind, private: &Path) -> Result<(impl AsRef<str> + use<>, NoteSigner), LogFault> {
+    let secret = SigningKey::from_bytes(&rand::random());
+    let pem = secret.to_pkcs8_pem(LineEnding::LF).map_err(|_| LogFault::Key { path: private.to_owned() })?;
+    let signer = NoteSigner::new(name, kind, secret).map_err(access::log::LogError::from)?;
+    Ok((pem, signer))
 }

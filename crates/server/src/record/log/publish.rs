@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use access::log::{Note, TreeHead, Trust, sign_head};
+use access::log::{Note, TreeHead};
 use catalogue::CatalogueError;
 use futures::future::join_all;
 
@@ -64,7 +64,7 @@ impl Log {
         let mut note = match others {
             Some((note, seen)) if seen == head => note,
             _ if head == before.head => before.note,
-            _ => sign_head(&self.signer, &head)?,
+            _ => self.sign(&head)?,
         };
         // Durable before a witness hears of it, so that none can ever know more than we do.
         self.write_checkpoint(&note).await?;
@@ -101,11 +101,14 @@ impl Log {
     }
 
     /// What another server published must be the beginning of this log.
-    fn check_published(&self, text: &str, head: &TreeHead) -> Result<(Note, TreeHead), LogFault> {
+    pub(super) fn check_published(&self, text: &str, head: &TreeHead) -> Result<(Note, TreeHead), LogFault> {
         let by = || "another server's checkpoint in the catalogue".to_owned();
         let note: Note = text.parse().map_err(access::log::LogError::from)?;
-        let trust = Trust { log: self.signer.key().clone(), witnesses: Vec::new(), quorum: 0 };
-        let seen = trust.check(&note)?.head;
+        let checked = self.trust().check(&note)?;
+        if checked.keys != self.keys {
+            return Err(LogFault::Replaced { path: self.key_file.clone() });
+        }
+        let seen = checked.head;
         if seen.size > head.size {
             return Err(LogFault::Older { have: head.size, seen: seen.size, by: by() });
         }

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use access::log::{Hash, KeyKind, LogError, Note, NoteKey, NoteSigner, TreeHead, Trust, cosign};
+use access::log::{Hash, Introductions, KeyKind, LogError, Note, NoteKey, NoteSigner, TreeHead, Trust, cosign};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
@@ -60,9 +60,11 @@ impl Witness {
         self.folder.join(hex::encode(Sha256::digest(log.to_string())))
     }
 
-    fn last(&self, log: &NoteKey) -> Result<TreeHead, LogFault> {
-        let Some(note) = read_note(&self.file(log))? else { return Ok(TreeHead::EMPTY) };
-        Ok(Trust { log: log.clone(), witnesses: Vec::new(), quorum: 0 }.check(&note)?.head)
+    /// What it has signed last, and what it knows since then of the keys that the log has had.
+    fn last(&self, log: &NoteKey) -> Result<(TreeHead, Introductions), LogFault> {
+        let Some(note) = read_note(&self.file(log))? else { return Ok((TreeHead::EMPTY, Introductions::NONE)) };
+        let checked = Trust::of(log.clone()).check(&note)?;
+        Ok((checked.head, checked.keys))
     }
 
     /// Answers `add-checkpoint`: the cosignature, or a status and what is wrong. `time` in seconds of POSIX.
@@ -85,15 +87,16 @@ impl Witness {
             tracing::error!(error = %Chain(&fault), "checkpoint not signed");
             (StatusCode::INTERNAL_SERVER_ERROR, "the witness can't keep its state".to_owned())
         };
-        let last = self.last(log).map_err(ours)?;
-        let head = Trust { log: log.clone(), witnesses: Vec::new(), quorum: 0 }.check(&note).map_err(|e| refused(&e))?.head;
+        let (last, known) = self.last(log).map_err(ours)?;
+        let checked = Trust::knowing(log.clone(), known).check(&note).map_err(|e| refused(&e))?;
+        let head = checked.head;
         if old > head.size {
             return Err(bad("the old size is larger than the checkpoint"));
         }
         if old != last.size || (head.size == last.size && head != last) {
             return Err((StatusCode::CONFLICT, format!("{}\n", last.size)));
         }
-        let cosigned = cosign(&self.signer, log, &last, &note, &proof, time).map_err(|e| refused(&e))?;
+        let cosigned = cosign(&self.signer, &checked.signed_by, &last, &note, &proof, time).map_err(|e| refused(&e))?;
         let file = self.file(log);
         durable::write(&file, note.to_string().as_bytes())
             .map_err(|source| ours(LogFault::Io { action: "write", path: file, source }))?;
@@ -169,7 +172,7 @@ async fn read(request: Request<Incoming>) -> Result<String, Refused> {
 
 fn refused(error: &LogError) -> Refused {
     let status = match error {
-        LogError::NotTheLog(_) => StatusCode::FORBIDDEN,
+        LogError::NotTheLog(_) | LogError::OutOfTime(_) | LogError::Introduction(_) => StatusCode::FORBIDDEN,
         LogError::Proof => StatusCode::UNPROCESSABLE_ENTITY,
         LogError::Note(access::log::NoteError::Signature(_)) => StatusCode::FORBIDDEN,
         _ => StatusCode::BAD_REQUEST,

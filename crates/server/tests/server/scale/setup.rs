@@ -8,7 +8,7 @@ use std::{
 };
 
 use catalogue::{Camera, Catalogue, CatalogueConfig, Change, Reason};
-use index::{IndexSpec, Place, ServerSettings, VectorIndex};
+use index::{IndexLocation, IndexSpec, ServerSettings, VectorIndex};
 use proto::v1::{
     self, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient,
     footage_service_client::FootageServiceClient,
@@ -62,8 +62,8 @@ impl Filled {
         let (_, looks) = self.synthetic.sighting(0);
         let spec = IndexSpec { model: looks.model(), appearance_len: looks.values().len() };
         let place = match qdrant(self.synthetic.len()) {
-            Some(settings) => Place::server(settings).unwrap(),
-            None => Place::folder(&self.home.root().join("data/index")),
+            Some(settings) => IndexLocation::server(settings).unwrap(),
+            None => IndexLocation::folder(&self.home.root().join("data/index")),
         };
         place.open(spec).unwrap()
     }

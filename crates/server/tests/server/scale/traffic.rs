@@ -44,8 +44,9 @@ impl Traffic {
 pub(super) async fn start(deployed: &Deployed, synthetic: &Arc<Synthetic>, first: u64, rate: Option<f64>) -> Traffic {
     let channel = deployed.channel("worker").await;
     let (send, receive) = mpsc::channel(1);
-    let mut held = IngestServiceClient::new(channel.clone()).hold(ReceiverStream::new(receive)).await.unwrap().into_inner();
-    let beat = v1::HoldRequest {
+    let mut held =
+        IngestServiceClient::new(channel.clone()).lease_cameras(ReceiverStream::new(receive)).await.unwrap().into_inner();
+    let beat = v1::LeaseCamerasRequest {
         worker_id: WORKER.into(),
         camera_ids: (0..CAMERAS).step_by(AGENCIES).map(|n| camera_id(n).to_string()).collect(),
         max_cameras: CAMERAS as u32,

@@ -78,7 +78,7 @@ impl Api {
             Err(refusal) => return Ok(Err(refusal)),
         };
         // Of other models the length is not known; they are searched by nobody until they are.
-        let spec = self.0.store.feed.main().index().spec();
+        let spec = self.0.store.feed.active().index().spec();
         if record.embedding.model() == spec.model && record.embedding.values().len() != spec.appearance_len {
             let (got, want) = (record.embedding.values().len(), spec.appearance_len);
             return Ok(refuse("bad_vector", format!("the appearance vector has {got} values, its model makes {want}")));

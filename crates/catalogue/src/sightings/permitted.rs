@@ -1,0 +1,114 @@
+//! Sightings, crops and vectors as people get to see them: with a permit, within what its case covers. A sighting whose time has
+//! come is there for the cases alone whose holds keep it. What is not there for the case is left out, and looks like what never
+//! was. Reads for no case are in `maintenance`.
+
+use std::collections::HashMap;
+
+use access::{CasePermit, Undecided};
+use sqlx::{AssertSqlSafe, Row};
+use types::{CaseId, Embedding, ModelDigest, Sighting, SightingId};
+
+use crate::{
+    Catalogue, CatalogueError,
+    engine::{DbRow, in_lists},
+    sightings::row::{COLUMNS, readable},
+};
+
+/// Leaves out what legal holds keep for other cases alone. `$1` is the case.
+const OF_CASE: &str = "(NOT EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id)
+      OR EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id AND case_id = $1))";
+
+impl Catalogue {
+    pub async fn sighting_for(&self, permit: &CasePermit, id: SightingId) -> Result<Option<Sighting>, CatalogueError> {
+        Ok(self.sightings_for(permit, &[id]).await?.pop())
+    }
+
+    /// As [`Self::sighting_for`], in any order.
+    pub async fn sightings_for(&self, permit: &CasePermit, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
+        let mut found = self.of_case(permit.case(), ids).await?;
+        found.retain(|sighting| permit.covers_example(sighting));
+        Ok(found)
+    }
+
+    /// As [`Self::sightings_for`]; of those that are `wanted` also the vector by this model, its own or one that is kept. Never
+    /// another model's.
+    pub async fn with_vectors_for(
+        &self,
+        permit: &CasePermit,
+        ids: &[SightingId],
+        model: ModelDigest,
+        wanted: impl Fn(&Sighting) -> bool,
+    ) -> Result<Vec<(Sighting, Option<Embedding>)>, CatalogueError> {
+        let found = self.sightings_for(permit, ids).await?;
+        self.with_vectors(found, model, wanted).await
+    }
+
+    async fn with_vectors(
+        &self,
+        found: Vec<Sighting>,
+        model: ModelDigest,
+        wanted: impl Fn(&Sighting) -> bool,
+    ) -> Result<Vec<(Sighting, Option<Embedding>)>, CatalogueError> {
+        let wanted: Vec<_> = found.iter().filter(|sighting| wanted(sighting)).map(|sighting| sighting.id).collect();
+        let mut vectors = if wanted.is_empty() { HashMap::new() } else { self.embeddings_by(&wanted, model).await? };
+        let with_vector = |sighting: Sighting| {
+            let vector = vectors.remove(&sighting.id);
+            (sighting, vector)
+        };
+        Ok(found.into_iter().map(with_vector).collect())
+    }
+
+    /// What was stored after a change, in its order, of at most `limit` changes: as [`Self::sightings_for`], with vectors by this
+    /// model. And the last change that was looked at; `None`: there is none after it.
+    pub async fn new_for(
+        &self,
+        permit: &CasePermit,
+        after: u64,
+        limit: u32,
+        model: ModelDigest,
+    ) -> Result<(Vec<(Sighting, Option<Embedding>)>, Option<u64>), CatalogueError> {
+        let sql = format!(
+            "SELECT seq, {COLUMNS} FROM sighting WHERE seq > $2
+             AND {OF_CASE} ORDER BY seq LIMIT $3"
+        );
+        let query = sqlx::query(AssertSqlSafe(sql)).bind(permit.case().as_str()).bind(after.cast_signed()).bind(i64::from(limit));
+        let rows = query.fetch_all(self.reader()).await?;
+        let Some(last) = rows.last() else { return Ok((Vec::new(), None)) };
+        let last = last.try_get::<i64, _>("seq")?.unsigned_abs();
+        let found: Vec<_> = readable(&rows).filter(|sighting| permit.covers_example(sighting)).collect();
+        Ok((self.with_vectors(found, model, |_| true).await?, Some(last)))
+    }
+
+    /// The redacted crop as JPEG, as [`redact::RedactedCrop::decode`] reads it; `None` also where what is stored is not a crop of
+    /// ours.
+    pub async fn crop_for(&self, permit: &CasePermit, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
+        // The row is read once: it says both whether the case covers the sighting and which crop is its own.
+        let Some(row) = self.rows_of_case(permit.case(), &[id], &format!("{COLUMNS}, day, salt, digests")).await?.pop() else {
+            return Ok(None);
+        };
+        match readable(std::slice::from_ref(&row)).next() {
+            Some(sighting) if permit.covers_example(&sighting) => self.crop_of_row(id, &row).await,
+            _ => Ok(None),
+        }
+    }
+
+    /// What somebody asked to look at under a case, for the gate to decide about: there is no permit yet.
+    pub async fn sighting_to_decide(&self, case: &CaseId, id: SightingId) -> Result<Option<Undecided>, CatalogueError> {
+        Ok(self.of_case(case, &[id]).await?.pop().map(Undecided::new))
+    }
+
+    async fn of_case(&self, case: &CaseId, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
+        Ok(readable(&self.rows_of_case(case, ids, COLUMNS).await?).collect())
+    }
+
+    async fn rows_of_case(&self, case: &CaseId, ids: &[SightingId], columns: &str) -> Result<Vec<DbRow>, CatalogueError> {
+        let mut found = Vec::with_capacity(ids.len());
+        for (list, some) in in_lists(ids, 2) {
+            let sql = format!("SELECT {columns} FROM sighting WHERE id IN ({list}) AND {OF_CASE}");
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(case.as_str());
+            let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
+            found.extend(query.fetch_all(self.reader()).await?);
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,5 @@
+//! Cases, what happens to them, and the marks that are kept with them.
+
+pub(crate) mod case;
+pub(crate) mod event;
+pub(crate) mod mark;

@@ -1,0 +1,5 @@
+//! What an operator sees: jobs, retention and legal holds, and the state of a deployment.
+
+pub(crate) mod job;
+pub(crate) mod retention;
+pub(crate) mod status;

@@ -1,0 +1,4 @@
+//! What searches find.
+
+pub(crate) mod hit;
+pub(crate) mod looking;

@@ -1,0 +1,315 @@
+//! Servers that share one catalogue. Each reports by a heartbeat that it is there and how far its own index is. A task that only one
+//! may do at a time is leased; a lease expires when its holder is not heard of.
+//!
+//! A server that is alone, on SQLite, holds every lease: it acquires each once, also one of an earlier process, and keeps it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use catalogue::{Catalogue, CatalogueError, ClusterLease, FencingToken, ServerPosition};
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio_util::sync::CancellationToken;
+use types::Chain;
+
+/// A server, or the holder of a lease, that was not heard of for so long counts as gone.
+pub(crate) const LEASE: Duration = Duration::from_secs(10);
+/// How often a lease is renewed.
+pub(crate) const RENEW: Duration = Duration::from_secs(2);
+/// Safety margin: this long after the last renewal no side effect is started that the database can't fence. One in flight may still
+/// land before the lease ends.
+const MAY_WRITE: Duration = Duration::from_secs(6);
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+/// How long the leases of a server that is alone last: the next process that opens the file acquires them all the same.
+const ALWAYS: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+/// What only one server may do at a time.
+pub(crate) mod lease_names {
+    /// Deletes sightings whose time has come.
+    pub(crate) const RETENTION: &str = "retention";
+    /// Ends and purges cases.
+    pub(crate) const CASES: &str = "cases";
+    /// Adds and removes footage.
+    pub(crate) const FOOTAGE: &str = "footage";
+    /// Tells the configured address what happens to cases.
+    pub(crate) const NOTIFY: &str = "notify";
+    /// Watches the cameras that no worker holds.
+    pub(crate) const LIVE: &str = "live";
+    /// Deletes crops without a sighting.
+    pub(crate) const SWEEP: &str = "sweep";
+}
+
+/// This server among the others.
+#[derive(Debug)]
+pub(crate) struct Cluster {
+    catalogue: Catalogue,
+    id: String,
+    shared: Option<Shared>,
+    /// The leases of a server that is alone, by name.
+    alone: tokio::sync::Mutex<BTreeMap<String, ClusterLease>>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Arc<ServerState>,
+    heartbeat: JoinHandle<()>,
+    /// What the index is called that others have too: the leader purges it for all of them.
+    index: Option<String>,
+}
+
+/// What it tells the others.
+#[derive(Debug, Default)]
+pub(crate) struct ServerState {
+    synced: AtomicU64,
+    pub(crate) purged: AtomicU64,
+    /// The others took it for gone meanwhile.
+    pub(crate) was_away: AtomicBool,
+}
+
+impl ServerState {
+    fn position(&self) -> ServerPosition {
+        ServerPosition { synced: self.synced.load(Ordering::Relaxed), purged: self.purged.load(Ordering::Relaxed) }
+    }
+}
+
+impl Cluster {
+    /// Joins those that share the catalogue, before anything is read that they could forget; with the name of the index where that
+    /// is on a server.
+    pub(crate) async fn join(catalogue: Catalogue, index: Option<String>) -> Result<Self, CatalogueError> {
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        if !catalogue.is_shared() {
+            return Ok(Self { catalogue, id, shared: None, alone: tokio::sync::Mutex::default() });
+        }
+        let state = Arc::new(ServerState::default());
+        if index.is_none() {
+            // It waits for nothing to be told of: what was purged until now, an index that is opened later shows.
+            state.purged.store(catalogue.last_purge().await?, Ordering::Relaxed);
+        }
+        catalogue.heartbeat(&id, state.position(), LEASE).await?;
+        let heartbeat = tokio::spawn(heartbeat(catalogue.clone(), id.clone(), state.clone()));
+        let shared = Some(Shared { state, heartbeat, index });
+        Ok(Self { catalogue, id, shared, alone: tokio::sync::Mutex::default() })
+    }
+
+    pub(crate) fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
+    /// What it tells the others; `None` where there are none.
+    pub(crate) fn state(&self) -> Option<&ServerState> {
+        self.shared.as_ref().map(|shared| &*shared.state)
+    }
+
+    /// What the index is called that other servers have too.
+    pub(crate) fn shared_index(&self) -> Option<&str> {
+        self.shared.as_ref()?.index.as_deref()
+    }
+
+    /// Whether other servers have this one's index too.
+    pub(crate) fn shares_index(&self) -> bool {
+        self.shared_index().is_some()
+    }
+
+    /// The change up to which the index is on disk.
+    pub(crate) fn set_synced(&self, synced: u64) {
+        if let Some(shared) = &self.shared {
+            shared.state.synced.store(synced, Ordering::Relaxed);
+        }
+    }
+
+    /// Acquires a lease; `None`: another server holds it.
+    pub(crate) async fn acquire(&self, name: &str) -> Result<Option<LeaseGuard>, CatalogueError> {
+        if self.shared.is_some() {
+            return Ok(self.guard(self.catalogue.acquire_lease(name, &self.id, LEASE).await?));
+        }
+        let mut alone = self.alone.lock().await;
+        if !alone.contains_key(name)
+            && let Some(lease) = self.catalogue.force_acquire_lease(name, &self.id, ALWAYS).await?
+        {
+            alone.insert(name.to_owned(), lease);
+        }
+        Ok(alone.get(name).map(|lease| LeaseGuard { lease: lease.clone(), renewed: None }))
+    }
+
+    /// Acquires a lease, also where another server holds it.
+    pub(crate) async fn force_acquire(&self, name: &str) -> Result<Option<LeaseGuard>, CatalogueError> {
+        Ok(self.guard(self.catalogue.force_acquire_lease(name, &self.id, LEASE).await?))
+    }
+
+    fn guard(&self, lease: Option<ClusterLease>) -> Option<LeaseGuard> {
+        lease.map(|lease| LeaseGuard { renewed: Some(Renewed::start(self.catalogue.clone(), lease.clone())), lease })
+    }
+
+    /// Waits for a lease.
+    ///
+    /// # Errors
+    /// [`CatalogueError::Busy`] if it takes longer than `patience`.
+    pub(crate) async fn wait_for_lease(&self, name: &str, patience: Duration) -> Result<LeaseGuard, CatalogueError> {
+        let until = tokio::time::Instant::now() + patience;
+        loop {
+            if let Some(held) = self.acquire(name).await? {
+                return Ok(held);
+            }
+            if tokio::time::Instant::now() >= until {
+                return Err(CatalogueError::Busy(format!("another server is at it: {name}").into()));
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// Returns once every server that is there has, or knows that its index has, purged what was announced up to `seq`.
+    pub(crate) async fn wait_for_purges(&self, seq: u64, patience: Duration) -> Result<(), CatalogueError> {
+        let shares_index = self.shares_index();
+        if let Some(shared) = self.shared.as_ref().filter(|_| !shares_index) {
+            // Its own was done before it was announced.
+            shared.state.purged.fetch_max(seq, Ordering::Relaxed);
+        }
+        let until = tokio::time::Instant::now() + patience;
+        loop {
+            let mut living = self.catalogue.live_servers().await?.into_iter();
+            let behind = living.find(|s| s.at.purged < seq && (shares_index || s.id != self.id));
+            let Some(behind) = behind else { return self.catalogue.forget_purges(seq).await };
+            if tokio::time::Instant::now() >= until {
+                return Err(CatalogueError::Busy(format!("server {} has not deleted from its index yet", behind.id).into()));
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    /// The others need not wait for it any more.
+    pub(crate) async fn leave(&self) -> Result<(), CatalogueError> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        shared.heartbeat.abort();
+        self.catalogue.requeue_running(Some(&self.id)).await?;
+        self.catalogue.deregister_server(&self.id).await
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.shared {
+            shared.heartbeat.abort();
+        }
+    }
+}
+
+async fn heartbeat(catalogue: Catalogue, id: String, state: Arc<ServerState>) {
+    loop {
+        tokio::time::sleep(RENEW).await;
+        match catalogue.heartbeat(&id, state.position(), LEASE).await {
+            Ok(true) => {}
+            Ok(false) => {
+                tracing::warn!("the other servers took this one for gone: an index of its own is made again");
+                state.synced.store(0, Ordering::Relaxed);
+                state.was_away.store(true, Ordering::Relaxed);
+            }
+            Err(error) => tracing::error!(error = %Chain(&error), "the other servers don't hear of this one"),
+        }
+    }
+}
+
+/// A lease that is renewed for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct LeaseGuard {
+    lease: ClusterLease,
+    /// Where there are others.
+    renewed: Option<Renewed>,
+}
+
+#[derive(Debug)]
+struct Renewed {
+    catalogue: Catalogue,
+    lost: CancellationToken,
+    /// When it was last asked for, and given.
+    given: Arc<Mutex<Instant>>,
+    renewing: AbortHandle,
+}
+
+impl Renewed {
+    fn start(catalogue: Catalogue, lease: ClusterLease) -> Self {
+        let (lost, given) = (CancellationToken::new(), Arc::new(Mutex::new(Instant::now())));
+        let renewing = tokio::spawn(renew(catalogue.clone(), lease, lost.clone(), given.clone())).abort_handle();
+        Self { catalogue, lost, given, renewing }
+    }
+}
+
+impl LeaseGuard {
+    /// What is written under this lease is refused once it is superseded.
+    pub(crate) fn fence(&self) -> FencingToken {
+        self.lease.clone().into()
+    }
+
+    /// Another server has it by now.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.renewed.as_ref().is_some_and(|held| held.lost.is_cancelled())
+    }
+
+    /// Whether a side effect may be started that the database can't fence.
+    pub(crate) fn may_write(&self) -> bool {
+        let Some(held) = &self.renewed else { return true };
+        let given = *held.given.lock().unwrap_or_else(PoisonError::into_inner);
+        !held.lost.is_cancelled() && given.elapsed() < MAY_WRITE
+    }
+
+    pub(crate) fn lease(&self) -> ClusterLease {
+        self.lease.clone()
+    }
+
+    /// The others may have it when this returns.
+    pub(crate) async fn release(mut self) {
+        if let Some(held) = self.renewed.take() {
+            held.renewing.abort();
+            // Else it runs out by itself.
+            let _ = held.catalogue.release_lease(&self.lease).await;
+        }
+    }
+
+    /// Publishes something to the other servers.
+    pub(crate) async fn publish_progress(&self, what: &[u8]) -> Result<(), CatalogueError> {
+        match &self.renewed {
+            Some(held) => held.catalogue.publish_progress(&self.lease, what).await.map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for LeaseGuard {
+    fn drop(&mut self) {
+        let Some(held) = &self.renewed else { return };
+        held.renewing.abort();
+        let (catalogue, lease) = (held.catalogue.clone(), self.lease.clone());
+        // Where that fails it runs out by itself.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move { catalogue.release_lease(&lease).await });
+        }
+    }
+}
+
+/// A lease that can't be renewed, because the database is away, counts until it is known to be superseded: writes are fenced anyway.
+async fn renew(catalogue: Catalogue, lease: ClusterLease, lost: CancellationToken, given: Arc<Mutex<Instant>>) {
+    loop {
+        tokio::time::sleep(RENEW).await;
+        let asked = Instant::now();
+        match catalogue.renew_lease(&lease, LEASE).await {
+            Ok(true) => *given.lock().unwrap_or_else(PoisonError::into_inner) = asked,
+            Ok(false) => {
+                tracing::warn!(lease = lease.name(), "another server took over");
+                return lost.cancel();
+            }
+            Err(error) => tracing::error!(error = %Chain(&error), lease = lease.name(), "a lease is not renewed"),
+        }
+    }
+}

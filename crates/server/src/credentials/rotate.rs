@@ -1,0 +1,291 @@
+//! Keys are exchanged without a new deployment: the server's, the authority's, the log's, and those that grants are signed with.
+//!
+//! Each exchange is one name on the disk: a process that is killed leaves the old or the new, and whoever looks next finishes it.
+//! What counts from then on is an entry of the record before it does: a running server writes it as it is told to take its files
+//! anew, and one that starts before it answers. The log's own key is changed while no server runs.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use access::{Name, log::NoteKey};
+use catalogue::Catalogue;
+use ed25519_dalek::{VerifyingKey, pkcs8::DecodePublicKey as _};
+use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+use types::ReceiveTime;
+
+use super::{
+    error::DeploymentError,
+    grant_keys::{GrantKeyError, KeyInFile, read_keys, write_keys},
+    identities::{authority_of, hand_over, note_service},
+};
+use crate::{
+    config::Config,
+    deployment::{
+        Home,
+        catalogue_config::catalogue_config,
+        certificate,
+        lock::{HomeLock, LockError},
+        pki::{self, Authority, PkiError},
+    },
+    record::log::Log,
+    store::StoreError,
+};
+
+/// Why a key is not exchanged. Nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RotateError {
+    #[error(transparent)]
+    Deployment(#[from] DeploymentError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    GrantKey(#[from] GrantKeyError),
+    #[error("the authority was exchanged already, and the one before is still trusted")]
+    TwoAuthorities,
+    #[error("there is one authority, so none can be dropped")]
+    OneAuthority,
+    #[error("the server's own certificate is of the authority that is to be dropped")]
+    ServerCertificate,
+    #[error("{} certificates of the authority that is to be dropped are still good: {}", .0.len(), .0.join(", "))]
+    StillGood(Vec<String>),
+    #[error("{} is not there: {owner} has no grant key", path.display())]
+    NoGrantKey { owner: String, path: PathBuf },
+    #[error("the server runs, and signs with the key that is to be exchanged")]
+    Running,
+}
+
+impl RotateError {
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Deployment(error) => error.hint().into_owned(),
+            Self::Store(error) => error.hint().into_owned(),
+            Self::GrantKey(_) => "mend the file in pki/grant-keys; docs/operations.md, \"Keys\", says what may be in it".to_owned(),
+            Self::TwoAuthorities => {
+                "once everybody has a certificate of the new one: `sightline rotate authority --drop-old`".to_owned()
+            }
+            Self::OneAuthority => "`sightline rotate authority` makes another one beside it first".to_owned(),
+            Self::ServerCertificate => "issue it anew first: `sightline rotate server`".to_owned(),
+            Self::StillGood(_) => {
+                "issue these anew first: `sightline identity add`; or end them, as when the authority's key was stolen: `--cut-off`".to_owned()
+            }
+            Self::NoGrantKey { .. } => "an authoriser is made with `sightline identity add --role authoriser`".to_owned(),
+            Self::Running => "stop it, exchange the key, and start it again; every server of the deployment".to_owned(),
+        }
+    }
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RotateError {
+    let path = path.to_owned();
+    move |source| DeploymentError::Io { action, path, source }.into()
+}
+
+impl From<PkiError> for RotateError {
+    fn from(error: PkiError) -> Self {
+        Self::Deployment(error.into())
+    }
+}
+
+impl From<LockError> for RotateError {
+    fn from(error: LockError) -> Self {
+        match error {
+            LockError::InUse { .. } => Self::Running,
+            error => Self::Store(error.into()),
+        }
+    }
+}
+
+/// The server's new certificate.
+#[derive(Debug)]
+pub struct RotatedServer {
+    pub hosts: Vec<String>,
+    /// In seconds since 1970.
+    pub ends: Option<i64>,
+}
+
+/// Issues the server another certificate and key, for the hosts of the one before and for these.
+pub fn rotate_server(home: &Home, authority: Option<&Path>, more: &[String], days: u32) -> Result<RotatedServer, RotateError> {
+    let file = home.server_certificate();
+    pki::put_in_place(&home.pki(), pki::SERVER).map_err(failed("write", &file))?;
+    let authority = authority_of(home, authority)?;
+    let before = certificate::hosts(&file)
+        .ok_or_else(|| PkiError::Read { file: file.clone(), source: io::ErrorKind::InvalidData.into() })?;
+    let mut hosts = pki::server_hosts(&before);
+    hosts.extend(more.iter().filter(|host| !before.contains(host)).cloned());
+    let issued = authority.service(&hosts, days.into())?;
+    let name = Name::new("server").map_err(DeploymentError::from)?;
+    note_service(home, &name, &hosts, &issued.der).map_err(failed("write", &home.service_register()))?;
+    let (certificate, key) = issued.pem();
+    let files = [("server.key", key.to_owned(), 0o600), ("server.pem", certificate.to_owned(), 0o644)];
+    pki::lay_ready(&home.pki(), pki::SERVER, &files).map_err(failed("write", &file))?;
+    pki::put_in_place(&home.pki(), pki::SERVER).map_err(failed("write", &file))?;
+    Ok(RotatedServer { hosts, ends: home.server_certificate_ends() })
+}
+
+/// A server that starts, or takes its files anew, finishes an exchange that was cut off.
+pub(crate) fn finish(home: &Home) -> io::Result<()> {
+    pki::put_in_place(&home.pki(), pki::SERVER)?;
+    pki::put_in_place(&home.pki(), pki::AUTHORITY).map(drop)
+}
+
+/// Makes another authority, which issues from now on; the one before is trusted until it is dropped.
+pub fn rotate_authority(home: &Home, folder: Option<&Path>) -> Result<(), RotateError> {
+    let pki = folder.map_or_else(|| home.pki(), |folder| Home::new(folder).pki());
+    let finished = pki::put_in_place(&pki, pki::AUTHORITY).map_err(failed("write", &pki))?;
+    Authority::open(&pki)?;
+    let (file, bundle) = (pki.join("ca.pem"), home.authority());
+    let made = fs::read(&file).map_err(failed("read", &file))?;
+    let has = fs::read(&bundle).map_err(failed("read", &bundle))?;
+    if authorities(&file)?.len() > 1 {
+        if finished {
+            return durable::write(&bundle, &made).map_err(failed("write", &bundle));
+        }
+        // Cut off before the server's folder had it.
+        if made != has && authorities(&bundle)?.len() == 1 && authorities(&file)?.contains(&authorities(&bundle)?[0]) {
+            return durable::write(&bundle, &made).map_err(failed("write", &bundle));
+        }
+        return Err(RotateError::TwoAuthorities);
+    }
+    Authority::succeed(&pki)?;
+    Authority::open(&pki)?;
+    let made = fs::read(&file).map_err(failed("read", &file))?;
+    durable::write(&bundle, &made).map_err(failed("write", &bundle))
+}
+
+/// The certificates of a file of authorities.
+fn authorities(file: &Path) -> Result<Vec<CertificateDer<'static>>, RotateError> {
+    let bad = || PkiError::Read { file: file.to_owned(), source: io::ErrorKind::InvalidData.into() };
+    let all: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file).map_err(|_| bad())?.collect();
+    Ok(all.map_err(|_| bad())?)
+}
+
+/// Trusts the newest authority alone. Certificates of the one before are taken no more.
+pub fn drop_old_authority(home: &Home, folder: Option<&Path>, cut_off: bool) -> Result<(), RotateError> {
+    let bundle = home.authority();
+    let all = authorities(&bundle)?;
+    let [newest, _, ..] = &all[..] else { return Err(RotateError::OneAuthority) };
+    let id = certificate::authority_id(newest);
+    let own = CertificateDer::pem_file_iter(home.server_certificate()).ok().and_then(|mut file| file.next()?.ok());
+    if own.as_deref().and_then(certificate::issued_by) != id {
+        return Err(RotateError::ServerCertificate);
+    }
+    let now = ReceiveTime::now().as_micros() / 1_000_000;
+    let issued = home.issued().map_err(failed("read", &home.register()))?;
+    let good = issued.iter().filter(|one| one.expires > now && one.authority != id);
+    let good: Vec<String> = good.map(|one| one.caller().map_or_else(|| one.uri.clone(), |who| who.to_string())).collect();
+    if !good.is_empty() && !cut_off {
+        return Err(RotateError::StillGood(good));
+    }
+    // The first of the file's certificates, as it is written.
+    let end = "-----END CERTIFICATE-----\n";
+    let folder = folder.map(|folder| Home::new(folder).authority()).filter(|file| file.exists());
+    for file in folder.into_iter().chain([bundle]) {
+        let text = fs::read_to_string(&file).map_err(failed("read", &file))?;
+        let first = text.find(end).map_or(text.as_str(), |at| &text[..at + end.len()]);
+        durable::write(&file, first.as_bytes()).map_err(failed("write", &file))?;
+    }
+    Ok(())
+}
+
+/// What the log signs with from now on.
+#[derive(Debug)]
+pub struct RotatedLogKey {
+    pub old: NoteKey,
+    pub new: NoteKey,
+    /// The old key signed heads of at most so many entries.
+    pub entries: u64,
+    /// The entry of the record that introduces the new key.
+    pub entry: u64,
+}
+
+/// The log's key introduces another, which signs from then on. No server runs meanwhile.
+pub async fn rotate_log_key(home: &Home, config: &Config) -> Result<RotatedLogKey, RotateError> {
+    let _lock = HomeLock::acquire(home.root())?;
+    let store = RotateError::Store;
+    let places = catalogue_config(home, config).map_err(|e| store(e.into()))?;
+    let catalogue = Catalogue::open(&places).await.map_err(|e| store(e.into()))?;
+    let log = Arc::new(Log::open(home, &config.log, catalogue.clone()).await.map_err(|e| store(e.into()))?);
+    let changed = log.change_key(home, ReceiveTime::now()).await.map_err(|e| store(e.into()))?;
+    drop(log);
+    // By the new key, and before the witnesses.
+    let log = Arc::new(Log::open(home, &config.log, catalogue.clone()).await.map_err(|e| store(e.into()))?);
+    log.publish().await.map_err(|e| store(e.into()))?;
+    catalogue.close().await;
+    Ok(RotatedLogKey { old: changed.old, new: changed.new, entries: changed.entries, entry: changed.seq })
+}
+
+/// An authoriser's new key.
+#[derive(Debug)]
+pub struct RotatedGrantKey {
+    /// `None`: its owner made it.
+    pub private: Option<PathBuf>,
+    pub public: PathBuf,
+    /// From when on it counts, and the one before does not.
+    pub at: ReceiveTime,
+}
+
+/// How an authoriser's key is exchanged.
+#[derive(Debug, Default)]
+pub struct NewGrantKey<'a> {
+    /// The home folder that the private half goes into; beside the identities of the server's where there is none.
+    pub out: Option<&'a Path>,
+    /// The public half of a key that its owner made.
+    pub public: Option<&'a Path>,
+    /// When it takes over.
+    pub at: Option<ReceiveTime>,
+}
+
+/// Makes an authoriser's next key. What the one before signed goes on counting.
+pub fn rotate_grant_key(
+    home: &Home,
+    organisation: &Name,
+    name: &Name,
+    new: &NewGrantKey<'_>,
+) -> Result<RotatedGrantKey, RotateError> {
+    let path = home.grant_public_key(organisation.as_str(), name.as_str());
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(RotateError::NoGrantKey { owner: format!("{organisation}.{name}"), path });
+        }
+        Err(error) => return Err(failed("read", &path)(error)),
+    };
+    let mut keys = read_keys(&path, &text)?;
+    let now = ReceiveTime::now();
+    let at = new.at.unwrap_or(now);
+    let into = new.out.map_or_else(|| home.clone(), Home::new);
+    let private = into.grant_key(name.as_str());
+    let aside = private.with_extension("key.next");
+    let add = |keys: &mut Vec<KeyInFile>, pem: &str, from: &Path| {
+        let key = VerifyingKey::from_public_key_pem(pem).map_err(|_| GrantKeyError::Key { path: from.to_owned() })?;
+        for before in keys.iter_mut() {
+            before.until = Some(before.until.map_or(at, |until| until.min(at)));
+        }
+        keys.retain(|before| before.key != key);
+        keys.push(KeyInFile { key, pem: pem.to_owned(), from: Some(at), until: None });
+        Ok::<_, GrantKeyError>(())
+    };
+    if let Some(file) = new.public {
+        let pem = fs::read_to_string(file).map_err(failed("read", file))?;
+        let mut theirs = read_keys(file, &pem)?;
+        let only = theirs.pop().filter(|_| theirs.is_empty()).ok_or_else(|| GrantKeyError::Key { path: file.to_owned() })?;
+        add(&mut keys, &only.pem, file)?;
+        durable::write(&path, write_keys(&keys).as_bytes()).map_err(failed("write", &path))?;
+        return Ok(RotatedGrantKey { private: None, public: path, at });
+    }
+    // The private half is on the disk before anybody counts on it. One that is there and trusted was cut off after that.
+    let waiting = fs::read_to_string(&aside).ok().and_then(|pem| access::signing_key_from_pem(&pem).ok());
+    if !waiting.is_some_and(|secret| keys.iter().any(|key| key.key == secret.verifying_key())) {
+        let (pem, public) = pki::new_grant_key()?;
+        durable::write_private(&aside, pem.as_ref().as_bytes()).map_err(failed("write", &aside))?;
+        add(&mut keys, &public, &path)?;
+        durable::write(&path, write_keys(&keys).as_bytes()).map_err(failed("write", &path))?;
+    }
+    durable::rename(&aside, &private).map_err(failed("write", &private))?;
+    if new.out.is_some() {
+        hand_over(home, &into)?;
+    }
+    Ok(RotatedGrantKey { private: Some(private), public: path, at })
+}

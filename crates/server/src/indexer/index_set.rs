@@ -1,0 +1,216 @@
+//! The index that is searched and, while another model takes over, the one beside it. Each holds the vectors of one model and
+//! of no other; a search asks one of the two and never both.
+
+use std::{
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use catalogue::{Catalogue, CatalogueError};
+use index::{IndexLocation, IndexSpec, VectorIndex};
+use tokio::sync::Notify;
+use types::{Day, SightingId};
+
+use crate::indexer::{
+    leadership::Leadership,
+    reembedder::Reembedder,
+    sync::{FED, IndexSync, SyncError},
+};
+
+/// What keeps the indexes right. Whoever asks for "the index" means the one that is searched.
+#[derive(Debug)]
+pub(crate) struct IndexSet {
+    catalogue: Catalogue,
+    active: RwLock<Arc<IndexSync>>,
+    shadow: RwLock<Option<Arc<IndexSync>>>,
+    /// There is more for the one beside it.
+    grown: Notify,
+    /// A server that holds the index did not answer when it was last asked.
+    away: AtomicBool,
+}
+
+impl IndexSet {
+    pub(crate) async fn open(
+        catalogue: Catalogue,
+        place: &IndexLocation,
+        leadership: Leadership,
+        spec: IndexSpec,
+        reembedder: Option<Arc<Reembedder>>,
+    ) -> Result<Self, SyncError> {
+        let active = IndexSync::open(catalogue.clone(), place, leadership, spec, reembedder, true).await?;
+        Ok(Self {
+            catalogue,
+            active: RwLock::new(Arc::new(active)),
+            shadow: RwLock::default(),
+            grown: Notify::new(),
+            away: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn active(&self) -> Arc<IndexSync> {
+        self.active.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn shadow(&self) -> Option<Arc<IndexSync>> {
+        self.shadow.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts another one beside it, or none.
+    pub(crate) fn set_shadow(&self, shadow: Option<Arc<IndexSync>>) {
+        *self.shadow.write().unwrap_or_else(PoisonError::into_inner) = shadow;
+        self.grown.notify_one();
+    }
+
+    /// The two change places, in one step for every search that begins. `commit` makes it last: while it runs neither index
+    /// takes anything here, and the one beside is not behind.
+    pub(crate) async fn swap(&self, commit: impl AsyncFnOnce() -> Result<(), CatalogueError>) -> Result<(), SyncError> {
+        let (active, Some(shadow)) = (self.active(), self.shadow()) else { return Err(SyncError::Thread) };
+        // All but the last few, without holding anybody up.
+        shadow.await_current(FED).await?;
+        let active_lock = active.exclusive().await;
+        shadow.await_current(FED).await?;
+        commit().await?;
+        self.exchange();
+        drop(active_lock);
+        Ok(())
+    }
+
+    /// The two change places, where that is in the catalogue already.
+    pub(crate) fn exchange(&self) {
+        let mut searched = self.active.write().unwrap_or_else(PoisonError::into_inner);
+        let mut beside = self.shadow.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(shadow) = beside.take() {
+            *beside = Some(std::mem::replace(&mut *searched, shadow));
+        }
+    }
+
+    /// Has another one searched from now on; the one before.
+    pub(crate) fn set_active(&self, active: IndexSync) -> Arc<IndexSync> {
+        std::mem::replace(&mut *self.active.write().unwrap_or_else(PoisonError::into_inner), Arc::new(active))
+    }
+
+    pub(crate) fn index(&self) -> Arc<VectorIndex> {
+        self.active().index().clone()
+    }
+
+    /// As [`Self::catch_up`], for whoever has stored something and has better to do than to wait for a server that is away: what
+    /// is asked regularly makes it good. What another server feeds, it will have soon.
+    pub(crate) async fn take_new(&self) -> Result<(), SyncError> {
+        if self.away.load(Ordering::Relaxed) || !self.is_leader() {
+            return Ok(());
+        }
+        self.catch_up().await.map(drop)
+    }
+
+    pub(crate) async fn catch_up(&self) -> Result<u64, SyncError> {
+        let taken = self.active().catch_up().await;
+        self.away.store(taken.as_ref().is_err_and(SyncError::is_away), Ordering::Relaxed);
+        let taken = taken?;
+        if taken > 0 {
+            self.grown.notify_one();
+        }
+        Ok(taken)
+    }
+
+    /// Resolves when there may be more for the index beside.
+    pub(crate) async fn grown(&self) {
+        self.grown.notified().await;
+    }
+
+    pub(crate) async fn flush(&self) -> Result<(), SyncError> {
+        self.active().flush().await?;
+        match self.shadow() {
+            Some(shadow) => shadow.flush().await,
+            None => Ok(()),
+        }
+    }
+
+    /// The change up to which what is fed is on disk.
+    pub(crate) fn durable_seq(&self) -> u64 {
+        let synced = self.active().durable_seq();
+        self.shadow().map_or(synced, |shadow| shadow.durable_seq().min(synced))
+    }
+
+    /// Whether this server feeds the one that is searched.
+    pub(crate) fn is_leader(&self) -> bool {
+        self.active().is_leader()
+    }
+
+    /// As [`IndexSync::invalidate`], of both.
+    pub(crate) fn invalidate(&self) {
+        self.active().invalidate();
+        if let Some(shadow) = self.shadow() {
+            shadow.invalidate();
+        }
+    }
+
+    /// As [`IndexSync::carry_out`], of both.
+    pub(crate) async fn carry_out(&self, announced: &[(u64, Day)]) -> Result<(), SyncError> {
+        if let Some(shadow) = self.shadow() {
+            shadow.carry_out(announced, false).await?;
+        }
+        self.active().carry_out(announced, true).await
+    }
+
+    /// The last purge that was carried out on both.
+    pub(crate) fn purged(&self) -> u64 {
+        let purged = self.active().purged();
+        self.shadow().map_or(purged, |shadow| shadow.purged().min(purged))
+    }
+
+    /// As [`IndexSync::retire`], of both.
+    pub(crate) async fn retire(&self) {
+        self.active().retire().await;
+        if let Some(shadow) = self.shadow() {
+            shadow.retire().await;
+        }
+    }
+
+    pub(crate) async fn await_current(&self, patience: Duration) -> Result<(), SyncError> {
+        self.active().await_current(patience).await
+    }
+
+    pub(crate) async fn is_current(&self) -> Result<bool, SyncError> {
+        self.active().is_current().await
+    }
+
+    /// Reads the files of the index that is searched again.
+    pub(crate) async fn verify(&self) -> Result<(), SyncError> {
+        self.active().verify().await
+    }
+
+    pub(crate) async fn rebuild(&self) -> Result<u64, SyncError> {
+        self.active().rebuild().await
+    }
+
+    /// As [`IndexSync::purge_day`], of both.
+    pub(crate) async fn purge_day(&self, day: Day) -> Result<u64, SyncError> {
+        if let Some(shadow) = self.shadow() {
+            self.catalogue.forget_embeddings().await?;
+            if !shadow.is_shared() {
+                shadow.purge_day_so_far(day).await?;
+            }
+        }
+        self.active().purge_day(day).await
+    }
+
+    /// As [`IndexSync::forget_deletions`]; while the index beside is behind, its time comes later.
+    pub(crate) async fn forget_deletions(&self) -> Result<(), SyncError> {
+        let behind = match self.shadow() {
+            Some(shadow) => shadow.applied_seq() < self.catalogue.last_change().await?,
+            None => false,
+        };
+        self.active().forget_deletions(behind).await
+    }
+
+    pub(crate) async fn forget_tombstones(&self) -> Result<(), SyncError> {
+        self.active().forget_tombstones(self.shadow().map(|shadow| shadow.durable_seq())).await
+    }
+
+    pub(crate) async fn ids_by_day(&self) -> Result<std::collections::BTreeMap<Day, Vec<SightingId>>, SyncError> {
+        self.active().ids_by_day().await
+    }
+}
