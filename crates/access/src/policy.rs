@@ -66,7 +66,11 @@ impl<K: PartialEq> AuthoriserKey<K> {
         if theirs.peek().is_none() {
             return Err("the authoriser's key is not one this deployment knows");
         }
-        if theirs.any(|known| known.counts(signed, opened)) { Ok(()) } else { Err("the authoriser's key did not count when it signed") }
+        if theirs.any(|known| known.counts(signed, opened)) {
+            Ok(())
+        } else {
+            Err("the authoriser's key did not count when it signed")
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-use access::{Assertion, Case, Code, Grant, GrantError, Passkey, Policy, Proof, challenge};
+use access::{Assertion, AuthoriserKey, Case, Code, Grant, GrantError, Passkey, Policy, Proof, challenge};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use ed25519_dalek::{Signer as _, SigningKey, pkcs8::EncodePublicKey as _};
 use proptest::prelude::*;
@@ -136,20 +136,27 @@ fn a_case_takes_a_passkey_only_where_the_deployment_does_and_knows_it() {
     let [authenticator, stranger] = Authenticator::both();
     let (passkey, assertion) = (authenticator.passkey(), authenticator.assertion(&grant()));
     let proof = || Proof::Passkey { passkey: passkey.clone(), assertion: assertion.clone() };
-    let known = Policy { passkeys: true, authoriser_passkeys: Some(vec![passkey.clone()]), ..Policy::default() };
+    let known = Policy { passkeys: true, authoriser_passkeys: Some(vec![passkey.clone().into()]), ..Policy::default() };
     let given = |policy: &Policy, proof: Proof| Case::requested(grant()).authorise(policy, &authoriser(), proof, at(30));
     given(&known, proof()).unwrap();
     for policy in [
         Policy::default(),
         Policy { passkeys: false, ..known.clone() },
-        Policy { authoriser_passkeys: Some(vec![stranger.passkey()]), ..known.clone() },
+        Policy { authoriser_passkeys: Some(vec![stranger.passkey().into()]), ..known.clone() },
         Policy {
-            authoriser_passkeys: Some(vec![Passkey { server: "other.example".into(), ..passkey.clone() }]),
+            authoriser_passkeys: Some(vec![Passkey { server: "other.example".into(), ..passkey.clone() }.into()]),
             ..known.clone()
         },
     ] {
         assert_eq!(given(&policy, proof()).unwrap_err().code, Code::BadSignature);
     }
+    // It counts from one time on, and until another; what it signed in its time goes on counting.
+    let within = |from, until| {
+        let timed = AuthoriserKey { key: passkey.clone(), from: Some(at(from)), until: Some(at(until)) };
+        given(&Policy { authoriser_passkeys: Some(vec![timed]), ..known.clone() }, proof()).map_err(|denial| denial.code)
+    };
+    let refused = Err(Code::BadSignature);
+    assert_eq!([within(28, 31), within(31, 40), within(20, 30)], [Ok(()), refused, refused]);
     let foreign = Proof::Passkey { passkey: passkey.clone(), assertion: stranger.assertion(&grant()) };
     assert_eq!(given(&known, foreign).unwrap_err().code, Code::BadSignature);
 

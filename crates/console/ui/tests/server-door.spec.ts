@@ -2,8 +2,12 @@
 // virtual authenticator, attacks included.
 
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { create, toBinary } from "@bufbuild/protobuf";
 import type { Browser, BrowserContext, Page } from "@playwright/test";
+import { CloseCaseRequestSchema } from "../src/gen/sightline/v1/cases_pb.js";
 import { accessible, expect, home, needed, sightline, test } from "./console";
 
 const port = needed("SIGHTLINE_SERVER").split(":").pop();
@@ -76,6 +80,33 @@ test("an investigator comes in by certificate alone, and is asked for no link", 
   // What only a person's own program does is not there.
   const local = await page.evaluate(async () => (await fetch("/local/who", { method: "POST" })).status);
   expect(local).toBe(403);
+  await context.close();
+});
+
+test("another page has the browser send a call in disguise over the certificate, and it changes nothing", async ({ browser }) => {
+  openCase("foreign-1");
+  const { page, context } = await comes(browser, "investigator");
+  const message = toBinary(CloseCaseRequestSchema, create(CloseCaseRequestSchema, { caseId: "foreign-1", reason: "by another page" }));
+  const frame = [0, 0, 0, 0, message.length, ...message];
+  // Of another origin and another site, on this machine as the server is.
+  const other = createServer((_, answer) => answer.setHeader("content-type", "text/html").end("<title>Another page</title>"));
+  await new Promise<void>((done) => other.listen(0, "127.0.0.1", done));
+  await page.goto(`http://127.0.0.1:${(other.address() as AddressInfo).port}/`);
+  const answers = await page.evaluate(
+    async ([url, bytes]) => {
+      const body = new Uint8Array(bytes);
+      const sent = [body, new Blob([body], { type: "text/plain" }), new Blob([body], { type: "application/x-www-form-urlencoded" })];
+      const send = async (body: BodyInit) => (await fetch(url, { method: "POST", mode: "no-cors", credentials: "include", body })).type;
+      return [await send(sent[0]!), await send(sent[1]!), await send(sent[2]!)];
+    },
+    [`${origin}/sightline.v1.CaseService/CloseCase`, frame] as const,
+  );
+  // The browser sent them, and the server answered what the page may not read.
+  expect(answers).toEqual(["opaque", "opaque", "opaque"]);
+  expect(sightline("case", "show", "foreign-1")["state"]).toBe("requested");
+  const refused = sightline("log", "list", "--as", "auditor", "--outcome", "foreign_page")["entries"] as { caller: { name: string } | null }[];
+  expect(refused.map((entry) => entry.caller?.name)).toContain("investigator");
+  other.close();
   await context.close();
 });
 

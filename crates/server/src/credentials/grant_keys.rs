@@ -296,7 +296,9 @@ mod tests {
         assert_eq!((plain.from, plain.until, sha256), (None, None, &hex::encode(Sha256::digest(der.as_bytes()))));
         let timed = read(&list(r#","not_before":"2027-01-01T00:00:00Z","not_after":"2028-01-01T00:00:00Z""#)).unwrap();
         assert!(timed[0].0.from.unwrap() < timed[0].0.until.unwrap());
-        for more in [r#","not_aftr":"2027-01-01T00:00:00Z""#, r#","not_after":"tomorrow""#, r#","not_after":null"#, r#","key":"AA""#] {
+        for more in
+            [r#","not_aftr":"2027-01-01T00:00:00Z""#, r#","not_after":"tomorrow""#, r#","not_after":null"#, r#","key":"AA""#]
+        {
             assert!(matches!(read(&list(more)), Err(GrantKeyError::Passkey { .. })), "{more}");
         }
     }

@@ -1,7 +1,8 @@
 //! The console's second door: the server's own port serves the same page, to people whose certificate is in their browser.
 //!
 //! A browser shows its certificate to whatever page asks for the server, so what comes from a browser is taken only from the page
-//! that this server serves. It says so itself, in headers that no page can change; a program that is no browser sends none of them.
+//! that this server serves. It says so itself, in headers that no page can change; a program that is no browser sends none of them,
+//! and sends what it calls by a `Content-Type` that no page can send to another server unasked. Each of the two would do alone.
 
 use std::{
     future::poll_fn,
@@ -113,6 +114,7 @@ enum Refused {
     NoPage,
     Name,
     Origin,
+    Kind,
     Method,
 }
 
@@ -122,6 +124,7 @@ impl Refused {
             Self::NoPage => (StatusCode::FORBIDDEN, "this server serves no page: console.serve is off"),
             Self::Name => (StatusCode::MISDIRECTED_REQUEST, "this is not a name of the server; its certificate has those"),
             Self::Origin => (StatusCode::FORBIDDEN, "this did not come from the console's page"),
+            Self::Kind => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "a call has the Content-Type application/grpc"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "there is no such call"),
         };
         let mut answer = http::Response::new(Body::new(format!("{text}\n")));
@@ -131,17 +134,17 @@ impl Refused {
     }
 }
 
-/// Whether a request is taken, and as what. Without a page only programs are served, as ever.
+/// Whether a request is taken, and as what. Without a page only programs are served.
 fn way<B>(request: &http::Request<B>, serve: bool, names: &[String]) -> Result<Way, Refused> {
     let headers = request.headers();
     let from_browser = headers.contains_key(header::ORIGIN) || headers.keys().any(|name| name.as_str().starts_with("sec-fetch-"));
-    let is_web = headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc-web"));
-    if !serve {
-        return if from_browser { Err(Refused::NoPage) } else { Ok(Way::Program) };
+    let kind = headers.get(header::CONTENT_TYPE).map_or(&b""[..], HeaderValue::as_bytes);
+    let is_web = kind.starts_with(b"application/grpc-web");
+    if !from_browser && !is_web && *request.method() == Method::POST {
+        return if kind.starts_with(b"application/grpc") { Ok(Way::Program) } else { Err(Refused::Kind) };
     }
-    let is_file = *request.method() == Method::GET;
-    if !from_browser && !is_web && !is_file {
-        return Ok(Way::Program);
+    if !serve {
+        return Err(Refused::NoPage);
     }
     let authority = request.uri().authority().ok_or(Refused::Name)?;
     let host = authority.host().trim_start_matches('[').trim_end_matches(']');
@@ -189,6 +192,20 @@ mod tests {
             );
             assert_eq!(call, Ok(Way::Program));
         }
+    }
+
+    #[test]
+    fn what_a_page_can_send_unasked_is_no_call_of_a_program_whatever_the_browser_leaves_out() {
+        let uri = "https://sight.example:7443/sightline.v1.CaseService/CloseCase";
+        for serve in [true, false] {
+            for kind in ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""] {
+                assert_eq!(asked(Method::POST, uri, &[("content-type", kind)], serve), Err(Refused::Kind), "{kind}");
+            }
+            assert_eq!(asked(Method::POST, uri, &[], serve), Err(Refused::Kind));
+        }
+        // What has no body is no call.
+        assert_eq!(asked(Method::GET, uri, &[("content-type", "application/grpc")], false), Err(Refused::NoPage));
+        assert_eq!(asked(Method::POST, uri, &[WEB], false), Err(Refused::NoPage));
     }
 
     #[test]

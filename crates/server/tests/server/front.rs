@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use http_body_util::BodyExt as _;
 use prost::Message as _;
-use proto::v1;
+use proto::v1::{self, case_service_client::CaseServiceClient};
 use tonic::{
     body::Body,
     codegen::{
@@ -33,16 +33,26 @@ impl Knocker {
     }
 
     async fn knock(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> (StatusCode, HeaderMap, Vec<u8>) {
+        self.send(method, path, headers, NOTHING.to_vec()).await
+    }
+
+    async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], sent: Vec<u8>) -> (StatusCode, HeaderMap, Vec<u8>) {
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let body = if method == "POST" { Body::new(http_body_util::Full::from(NOTHING.to_vec())) } else { Body::empty() };
+        let body = if method == "POST" { Body::new(http_body_util::Full::from(sent)) } else { Body::empty() };
         let mut channel = self.channel.clone();
         std::future::poll_fn(|cx| channel.poll_ready(cx)).await.unwrap();
         let (parts, body) = channel.call(request.body(body).unwrap()).await.unwrap().into_parts();
         (parts.status, parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
     }
+}
+
+/// A message in gRPC's frame: a flag and its length.
+fn framed(message: &impl prost::Message) -> Vec<u8> {
+    let bytes = message.encode_to_vec();
+    [&[0][..], &u32::try_from(bytes.len()).unwrap().to_be_bytes(), &bytes].concat()
 }
 
 fn every_call() -> Vec<String> {
@@ -107,6 +117,41 @@ async fn no_call_is_taken_from_another_page_and_that_is_on_the_record() {
     let theirs = noted.iter().filter(|entry| entry.caller.as_ref().is_some_and(|c| c.role() == v1::Role::Authoriser));
     let actions: BTreeSet<_> = theirs.map(|entry| entry.action.as_str()).collect();
     assert_eq!(actions, BTreeSet::from(["connect"]));
+}
+
+/// What a page of any origin can have a browser send, without asking the server first and over the certificate that it holds.
+const UNASKED: [&[(&str, &str)]; 5] = [
+    &[("content-type", "text/plain;charset=UTF-8"), ("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")],
+    &[("content-type", "text/plain"), ("origin", "null")],
+    &[("content-type", "application/x-www-form-urlencoded"), ("origin", "https://evil.example")],
+    // Of a sandboxed frame, and of a browser that says nothing of where it comes from.
+    &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors")],
+    &[("content-type", "text/plain")],
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_in_disguise_changes_nothing_with_and_without_a_page() {
+    for more in [SERVE, ""] {
+        let deployed = Deployed::configured(more, async |_| {}).await;
+        deployed.add_cameras().await;
+        deployed.open_case("k", "gate", "2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z").await;
+        let knocker = Knocker { channel: deployed.channel("investigator").await, ..Knocker::at(&deployed).await };
+        let close = framed(&v1::CloseCaseRequest { case_id: "k".into(), reason: "by another page".into() });
+        for headers in UNASKED {
+            let (status, answer, _) = knocker.send("POST", "/sightline.v1.CaseService/CloseCase", headers, close.clone()).await;
+            assert!(status.is_client_error(), "{headers:?}: {status} {answer:?}");
+        }
+        let mut cases = CaseServiceClient::new(deployed.channel("investigator").await);
+        let get = v1::GetCaseRequest { case_id: "k".into() };
+        assert_eq!(cases.get_case(get).await.unwrap().into_inner().case.unwrap().state(), v1::CaseState::Requested);
+        let entries = deployed.entries().await;
+        assert!(entries.iter().any(|entry| entry.outcome == "foreign_page"), "{entries:?}");
+        assert!(!entries.iter().any(|entry| entry.action == "case.close"));
+        // The same from a program is a call.
+        let program: &[_] = &[("content-type", "application/grpc"), ("te", "trailers")];
+        assert_eq!(knocker.send("POST", "/sightline.v1.CaseService/CloseCase", program, close).await.0, StatusCode::OK);
+        assert_eq!(deployed.entries().await.iter().filter(|entry| entry.action == "case.close").count(), 2, "begin and end");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
