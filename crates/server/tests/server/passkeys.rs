@@ -55,7 +55,7 @@ async fn a_passkey_that_the_deployment_knows_signs_and_its_signature_is_shown() 
     let status = admin.status(v1::StatusRequest {}).await.unwrap().into_inner();
     assert_eq!((status.passkeys_allowed, status.passkeys_known), (true, 1));
     let trusted = deployed.entries().await.into_iter().filter(|entry| entry.action == "grant_key.trust").count();
-    assert_eq!(trusted, 2, "the key of the home folder and the passkey");
+    assert_eq!(trusted, 4, "begin and end: the key of the home folder, and the passkey");
 
     let case = open(&deployed, "k").await;
     // Copied to other devices; nobody showed who they are.
