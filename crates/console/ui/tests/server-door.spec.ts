@@ -85,27 +85,29 @@ test("an investigator comes in by certificate alone, and is asked for no link", 
 
 test("another page has the browser send a call in disguise over the certificate, and it changes nothing", async ({ browser }) => {
   openCase("foreign-1");
-  const { page, context } = await comes(browser, "investigator");
+  // Somebody who may close any case, and whom no other spec has come from another page.
+  const { page, context } = await comes(browser, "authoriser");
   const message = toBinary(CloseCaseRequestSchema, create(CloseCaseRequestSchema, { caseId: "foreign-1", reason: "by another page" }));
   const frame = [0, 0, 0, 0, message.length, ...message];
   // Of another origin and another site, on this machine as the server is.
   const other = createServer((_, answer) => answer.setHeader("content-type", "text/html").end("<title>Another page</title>"));
   await new Promise<void>((done) => other.listen(0, "127.0.0.1", done));
   await page.goto(`http://127.0.0.1:${(other.address() as AddressInfo).port}/`);
-  const answers = await page.evaluate(
+  await page.evaluate(
     async ([url, bytes]) => {
       const body = new Uint8Array(bytes);
       const sent = [body, new Blob([body], { type: "text/plain" }), new Blob([body], { type: "application/x-www-form-urlencoded" })];
-      const send = async (body: BodyInit) => (await fetch(url, { method: "POST", mode: "no-cors", credentials: "include", body })).type;
-      return [await send(sent[0]!), await send(sent[1]!), await send(sent[2]!)];
+      for (const body of sent) {
+        // The answer is no other page's to have, so that each seems to fail.
+        await fetch(url, { method: "POST", mode: "no-cors", credentials: "include", body }).catch(() => undefined);
+      }
     },
     [`${origin}/sightline.v1.CaseService/CloseCase`, frame] as const,
   );
-  // The browser sent them, and the server answered what the page may not read.
-  expect(answers).toEqual(["opaque", "opaque", "opaque"]);
+  // The browser sent them: the record has whose certificate it was.
   expect(sightline("case", "show", "foreign-1")["state"]).toBe("requested");
   const refused = sightline("log", "list", "--as", "auditor", "--outcome", "foreign_page")["entries"] as { caller: { name: string } | null }[];
-  expect(refused.map((entry) => entry.caller?.name)).toContain("investigator");
+  expect(refused.map((entry) => entry.caller?.name)).toContain("authoriser");
   other.close();
   await context.close();
 });
@@ -124,23 +126,22 @@ test("an authoriser signs with a passkey, and the export is verified without any
   await expect(page.getByText(/^Signed\. The case permits searches until/)).toBeVisible();
   await expect(page.getByText("with a passkey of localhost")).toBeVisible();
 
-  const hits = sightline("search", "--case", "pass-1", "--class", "person", "--limit", "1")["hits"] as { sighting: { id: string } }[];
+  const hits = sightline("search", "--case", "pass-1", "--class", "person", "--limit", "1")["hits"] as { sighting: string }[];
   const zip = info.outputPath("export.zip");
-  sightline("export", "--case", "pass-1", "--sighting", hits[0]!.sighting.id, "--out", zip);
+  sightline("export", "--case", "pass-1", "--sighting", hits[0]!.sighting, "--out", zip);
   expect(sightline("verify", zip)).toMatchObject({ verified: true, case: "pass-1" });
   // One byte of what was signed is another: the manifest says so, and with it everything.
   expect(readFileSync(zip).includes("passkey")).toBe(true);
   await context.close();
 });
 
-for (const [attack, options, act] of [
-  ["a key that may be copied", { defaultBackupEligibility: true, defaultBackupState: true }, {}],
-  ["a signature that is none", {}, { isBogusSignature: true }],
-  ["somebody who did not show who they are", {}, { isBadUV: true }],
-  ["nobody being there", {}, { isBadUP: true }],
+for (const [id, attack, options, act] of [
+  ["pass-copied", "a key that may be copied", { defaultBackupEligibility: true, defaultBackupState: true }, {}],
+  ["pass-bogus", "a signature that is none", {}, { isBogusSignature: true }],
+  ["pass-unverified", "somebody who did not show who they are", {}, { isBadUV: true }],
+  ["pass-absent", "nobody being there", {}, { isBadUP: true }],
 ] as const) {
   test(`a passkey is refused: ${attack}`, async ({ browser }) => {
-    const id = `pass-bad-${attack.length}`;
     openCase(id);
     const { page, context } = await comes(browser, "authoriser");
     const { cdp, authenticatorId } = await authenticator(context, page, true, options);
