@@ -50,6 +50,9 @@ pub enum Action {
     OpenCase,
     #[serde(rename = "case.authorise")]
     AuthoriseCase,
+    /// About how much a case would open, for whoever is asked to sign it.
+    #[serde(rename = "case.preview")]
+    PreviewCase,
     #[serde(rename = "case.get")]
     GetCase,
     #[serde(rename = "case.list")]
@@ -173,7 +176,7 @@ pub enum Permission {
 }
 
 impl Action {
-    pub const ALL: [Self; 71] = [
+    pub const ALL: [Self; 72] = [
         Self::Search,
         Self::KeepLooking,
         Self::GetCrop,
@@ -194,6 +197,7 @@ impl Action {
         Self::AddRecordings,
         Self::OpenCase,
         Self::AuthoriseCase,
+        Self::PreviewCase,
         Self::GetCase,
         Self::ListCases,
         Self::WatchCases,
@@ -269,6 +273,7 @@ impl Action {
             Self::AddRecordings => "footage.pull",
             Self::OpenCase => "case.open",
             Self::AuthoriseCase => "case.authorise",
+            Self::PreviewCase => "case.preview",
             Self::GetCase => "case.get",
             Self::ListCases => "case.list",
             Self::WatchCases => "case.watch",
@@ -341,7 +346,7 @@ impl Action {
             Self::AddRecorder | Self::ListRecorders | Self::ListRecordings | Self::MapRecording => [No, No, Own, Yes, No, No],
             Self::RemoveRecorder | Self::AddRecordings => [No, No, Own, Yes, No, No],
             Self::OpenCase => [Yes, No, No, No, No, No],
-            Self::AuthoriseCase => [No, Own, No, No, No, No],
+            Self::AuthoriseCase | Self::PreviewCase => [No, Own, No, No, No, No],
             Self::GetCase | Self::ListCases => [Own, Yes, No, No, Yes, No],
             Self::WatchCases => [No, Yes, Own, No, No, No],
             Self::CloseCase => [Own, Yes, No, No, No, No],

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use types::{CaseId, ReceiveTime};
 
 use crate::{
-    Action, Assertion, AuthoriserKey, Caller, Code, Denial, Grant, GrantError, GrantSignature, Passkey, Policy, PublicKey, Purpose, Role,
-    verify_grant,
+    Action, Assertion, AuthoriserKey, Caller, Code, Denial, Grant, GrantError, GrantSignature, Passkey, Policy, PublicKey,
+    Purpose, Role, verify_grant,
 };
 
 /// A case: what was asked for, who agreed, and whether it is over.
@@ -187,6 +187,15 @@ impl Case {
     /// Adds an authoriser's signature. A second person's counts for sensitive cameras; a third is refused as needless.
     pub fn authorise(&mut self, policy: &Policy, by: &Caller, proof: Proof, now: ReceiveTime) -> Result<(), Denial> {
         Action::AuthoriseCase.check_role(by)?;
+        self.check_signable(policy, by, now)?;
+        let authorisation = Authorisation { by: by.clone(), at: now, proof, revoked: None };
+        self.check_authorisation(policy, &authorisation)?;
+        self.authorisations.push(authorisation);
+        Ok(())
+    }
+
+    /// Whether the case takes another signature at this time, and of this person; with which key is another question.
+    pub(crate) fn check_signable(&self, policy: &Policy, by: &Caller, now: ReceiveTime) -> Result<(), Denial> {
         // Whoever closes an emergency does not take the review away: it may be agreed to afterwards, while that is in time.
         if !(self.is_review_due() && self.closed.as_ref().is_some_and(|c| c.ending == Ending::Closed)) {
             self.check_open_at(now)?;
@@ -194,14 +203,11 @@ impl Case {
         if self.is_unreviewed_emergency() && now >= self.review_until(policy) {
             return Err(self.denied_too_late());
         }
-        let authorisation = Authorisation { by: by.clone(), at: now, proof, revoked: None };
         if self.authorisations.len() >= 2 || self.authorisations.iter().any(|a| a.by.same_person(by)) {
             let reason = format!("case {} is authorised already", self.id());
             return Err(Denial::new(Code::AlreadyAuthorised, reason, ""));
         }
-        self.check_authorisation(policy, &authorisation)?;
-        self.authorisations.push(authorisation);
-        Ok(())
+        self.check_independent(policy, by, "authorise")
     }
 
     /// Ends the case. The requester may, and any authoriser.

@@ -145,6 +145,7 @@ pub const BOUNDS: &[(&str, Bound)] = &[
     ("PushRequest.model_sha256", ID),
     ("PushRequest.worker_id", ID),
     ("ReachQuery.from_sighting_id", ID),
+    ("PreviewCaseRequest.case_id", ID),
     ("RefuseCaseRequest.case_id", ID),
     ("RefuseCaseRequest.reason", TEXT),
     ("ReleaseHoldRequest.hold_id", ID),

@@ -238,6 +238,41 @@ async fn permit(catalogue: &Catalogue, case: &Case) -> CasePermit {
 }
 
 #[tokio::test]
+async fn what_a_case_would_open_is_counted_as_a_power_of_ten_of_what_it_covers_alone() {
+    let f = fixture().await;
+    let c = &f.catalogue;
+    let case = add_case(c, "k").await;
+    let waiting = Case { authorisations: Vec::new(), ..case };
+    let otto = caller("otto", "court", Role::Authoriser);
+    let counted = async |case: &Case| {
+        let cameras = c.pooled_cameras().await.unwrap();
+        let preview = access::decide_preview(&Policy::default(), case, &cameras, &otto, now(0)).unwrap();
+        c.magnitude(&preview).await.unwrap().fewer_than()
+    };
+    // None and nine look alike.
+    assert_eq!(counted(&waiting).await, Some(10));
+    // Half are of `gate`, half of `hall`, which the case does not cover.
+    let records = |from: u64, count: u64| (from..from + count).map(|n| record(n, n, 0)).collect::<Vec<_>>();
+    let mut first = records(0, 18);
+    first.iter_mut().skip(9).for_each(|r| r.sighting.camera = camera("hall"));
+    put(c, &first).await.unwrap();
+    assert_eq!(counted(&waiting).await, Some(10));
+    // Another of `gate`, outside the time; then one that began before it and reaches into it.
+    put(c, &[record(50, 50, 48)]).await.unwrap();
+    assert_eq!(counted(&waiting).await, Some(10));
+    let mut early = record(51, 51, 0);
+    early.sighting.first.time = time(START - 1_000_000);
+    put(c, &[early]).await.unwrap();
+    assert_eq!(counted(&waiting).await, Some(100));
+    put(c, &records(100, 95)).await.unwrap();
+    assert_eq!(counted(&waiting).await, Some(1_000));
+    // Of one class alone, as the scope says.
+    let mut narrow = waiting.clone();
+    narrow.grant.scope.classes = [types::Class::ALL[0]].into();
+    assert_eq!(counted(&narrow).await, Some(100));
+}
+
+#[tokio::test]
 async fn nothing_that_its_case_does_not_cover_is_read_with_a_permit() {
     let f = fixture().await;
     let c = &f.catalogue;

@@ -2,7 +2,7 @@ use std::str::FromStr;
 
 use access::{
     Action, Assertion, AuditDetail, Caller, Case, Code as Why, Denial, Grant, GrantSignature, Matter, Proof, Role, check_open,
-    may_see_case,
+    decide_preview, may_see_case,
 };
 use catalogue::{CatalogueError, StoredCase};
 use proto::v1::{self, case_service_server::CaseService};
@@ -95,6 +95,21 @@ impl CaseService for Api {
             })
             .await?;
         Ok(Response::new(v1::AuthoriseCaseResponse { case: Some(case_message(self.0.gate.policy(), &case)) }))
+    }
+
+    async fn preview_case(&self, request: Request<v1::PreviewCaseRequest>) -> Result<Response<v1::PreviewCaseResponse>, Status> {
+        let caller = caller(&request)?;
+        let id = id(Action::PreviewCase, &request.into_inner().case_id)?;
+        let counted = self
+            .0
+            .recorded(&caller, Action::PreviewCase, Some(&id), AuditDetail::default(), async |_| {
+                let (case, cameras) = self.0.case_and_cameras(&id).await?;
+                let case = case.ok_or_else(|| Denial::no_case(&id))?;
+                let preview = decide_preview(self.0.gate.policy(), &case, &cameras, &caller, self.0.now())?;
+                Ok(self.0.catalogue().magnitude(&preview).await?)
+            })
+            .await?;
+        Ok(Response::new(v1::PreviewCaseResponse { fewer_than: counted.fewer_than().unwrap_or_default() }))
     }
 
     async fn get_case(&self, request: Request<v1::GetCaseRequest>) -> Result<Response<v1::GetCaseResponse>, Status> {
