@@ -33,6 +33,11 @@ test *filter:
 fuzz target="" seconds="60":
     scripts/fuzz {{target}} {{seconds}}
 
+# Makes the pictures of docs/ anew, from rendered footage; SIGHTLINE_TOWN says where that is.
+screenshots:
+    scripts/console-page
+    SIGHTLINE_SHOTS="$PWD/docs/images" SIGHTLINE_SPECS=shots cargo nextest run --workspace --test cli console::every
+
 doc:
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 

@@ -307,7 +307,7 @@ async fn authorised_case(home: &Home, investigator: &Channel, address: std::net:
     let key = signing_key_from_pem(&fs::read_to_string(home.grant_key("authoriser"))?)?;
     let signature = sign_grant(&key, &Grant::from_bytes(&case.grant)?).0.to_vec();
     let mut cases = CaseServiceClient::new(channel_as(home, address, "authoriser").await?);
-    cases.authorise_case(v1::AuthoriseCaseRequest { case_id: "k".into(), signature }).await?;
+    cases.authorise_case(v1::AuthoriseCaseRequest { case_id: "k".into(), signature, passkey: None }).await?;
     Ok(())
 }
 
@@ -394,7 +394,7 @@ async fn permit(catalogue: &Catalogue) -> Result<CasePermit> {
     let mut case = Case::requested(grant);
     let key = SigningKey::from_bytes(&[7; 32]);
     let signature = sign_grant(&key, &case.grant);
-    case.authorise(&Policy::default(), &by, PublicKey::from(&key), signature, now)?;
+    case.authorise(&Policy::default(), &by, access::Proof::Key { key: PublicKey::from(&key), signature }, now)?;
     let request = access::SearchRequest { limit: 100, ..Default::default() };
     let cameras = catalogue.pooled_cameras().await?;
     Ok(Gate::new(Policy::default(), MemoryLog::new())

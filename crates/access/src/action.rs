@@ -67,6 +67,9 @@ pub enum Action {
     /// An authoriser signs the grant of a case.
     #[serde(rename = "case.authorise")]
     AuthoriseCase,
+    /// About how much a case would open, for whoever is asked to sign it.
+    #[serde(rename = "case.preview")]
+    PreviewCase,
     /// One case is read.
     #[serde(rename = "case.get")]
     GetCase,
@@ -238,7 +241,7 @@ pub enum Permission {
 
 impl Action {
     /// Every action, in the order of their declaration.
-    pub const ALL: [Self; 72] = [
+    pub const ALL: [Self; 73] = [
         Self::Search,
         Self::KeepLooking,
         Self::GetCrop,
@@ -259,6 +262,7 @@ impl Action {
         Self::AddRecordings,
         Self::OpenCase,
         Self::AuthoriseCase,
+        Self::PreviewCase,
         Self::GetCase,
         Self::ListCases,
         Self::WatchCases,
@@ -336,6 +340,7 @@ impl Action {
             Self::AddRecordings => "footage.pull",
             Self::OpenCase => "case.open",
             Self::AuthoriseCase => "case.authorise",
+            Self::PreviewCase => "case.preview",
             Self::GetCase => "case.get",
             Self::ListCases => "case.list",
             Self::WatchCases => "case.watch",
@@ -410,7 +415,7 @@ impl Action {
             Self::AddRecorder | Self::ListRecorders | Self::ListRecordings | Self::MapRecording => [No, No, Own, Yes, No, No],
             Self::RemoveRecorder | Self::AddRecordings => [No, No, Own, Yes, No, No],
             Self::OpenCase => [Yes, No, No, No, No, No],
-            Self::AuthoriseCase => [No, Own, No, No, No, No],
+            Self::AuthoriseCase | Self::PreviewCase => [No, Own, No, No, No, No],
             Self::GetCase | Self::ListCases => [Own, Yes, No, No, Yes, No],
             Self::WatchCases => [No, Yes, Own, No, No, No],
             Self::CloseCase => [Own, Yes, No, No, No, No],

@@ -3,7 +3,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use types::{CaseId, ReceiveTime};
 
-use crate::{Action, Caller, Code, Denial, Grant, GrantSignature, Policy, PublicKey, Purpose, Role, verify_grant};
+use crate::{
+    Action, Assertion, AuthoriserKey, Caller, Code, Denial, Grant, GrantError, GrantSignature, Passkey, Policy, PublicKey,
+    Purpose, Role, verify_grant,
+};
 
 /// A case: what was asked for, who agreed, and whether it is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,20 +24,101 @@ pub struct Case {
 
 /// Somebody's signature under the grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Written", into = "Written")]
 pub struct Authorisation {
     /// The authoriser.
     pub by: Caller,
     /// When it was given, by the server's clock.
     pub at: ReceiveTime,
-    /// The authoriser's public key.
-    pub key: PublicKey,
-    /// The signature of the key under the grant's bytes.
-    pub signature: GrantSignature,
+    /// What shows that they signed.
+    pub proof: Proof,
     /// When the certificate of whoever signed was revoked, if that was after they signed. Not part of the case as it is
     /// stored: the catalogue fills it in from the revocations whenever a case is read.
-    #[serde(skip)]
     pub revoked: Option<ReceiveTime>,
+}
+
+/// What shows that somebody signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Proof {
+    /// With the key of their home folder, on their own machine.
+    Key {
+        /// The authoriser's public key.
+        key: PublicKey,
+        /// The signature of the key under the grant's bytes.
+        signature: GrantSignature,
+    },
+    /// With a passkey, in their browser.
+    Passkey {
+        /// The authoriser's passkey.
+        passkey: Passkey,
+        /// What the authenticator signed, and what the browser said of it.
+        assertion: Assertion,
+    },
+}
+
+impl Proof {
+    /// Whether it fits the grant; whose key it is is another question.
+    ///
+    /// # Errors
+    /// [`GrantError::Signature`] or [`GrantError::Passkey`] where it does not.
+    pub fn verify(&self, grant: &Grant) -> Result<(), GrantError> {
+        match self {
+            Self::Key { key, signature } => verify_grant(key, grant, signature),
+            Self::Passkey { passkey, assertion } => passkey.verify(grant, assertion),
+        }
+    }
+
+    /// Whether one key made both: two people are not one who signs twice.
+    pub fn is_of_same_key(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Key { key: a, .. }, Self::Key { key: b, .. }) => a == b,
+            (Self::Passkey { passkey: a, .. }, Self::Passkey { passkey: b, .. }) => a.key == b.key,
+            (Self::Key { key, .. }, Self::Passkey { passkey, .. }) | (Self::Passkey { passkey, .. }, Self::Key { key, .. }) => {
+                passkey.key.ends_with(&key.0)
+            }
+        }
+    }
+}
+
+/// An authorisation as it is stored: either the first pair or the second.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    by: Caller,
+    at: ReceiveTime,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key: Option<PublicKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    signature: Option<GrantSignature>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    passkey: Option<Passkey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    assertion: Option<Assertion>,
+}
+
+impl TryFrom<Written> for Authorisation {
+    type Error = &'static str;
+
+    fn try_from(written: Written) -> Result<Self, Self::Error> {
+        let Written { by, at, key, signature, passkey, assertion } = written;
+        let proof = match (key, signature, passkey, assertion) {
+            (Some(key), Some(signature), None, None) => Proof::Key { key, signature },
+            (None, None, Some(passkey), Some(assertion)) => Proof::Passkey { passkey, assertion },
+            _ => return Err("an authorisation has a key and a signature, or a passkey and its assertion"),
+        };
+        Ok(Self { by, at, proof, revoked: None })
+    }
+}
+
+impl From<Authorisation> for Written {
+    fn from(given: Authorisation) -> Self {
+        let (by, at) = (given.by, given.at);
+        let none = Self { by, at, key: None, signature: None, passkey: None, assertion: None };
+        match given.proof {
+            Proof::Key { key, signature } => Self { key: Some(key), signature: Some(signature), ..none },
+            Proof::Passkey { passkey, assertion } => Self { passkey: Some(passkey), assertion: Some(assertion), ..none },
+        }
+    }
 }
 
 /// How a case ended.
@@ -133,15 +217,17 @@ impl Case {
     /// # Errors
     /// A denial: the caller may not authorise, asked for the case, is of the requester's organisation, or has signed
     /// before; the signature or the key does not count; or the case is over.
-    pub fn authorise(
-        &mut self,
-        policy: &Policy,
-        by: &Caller,
-        key: PublicKey,
-        signature: GrantSignature,
-        now: ReceiveTime,
-    ) -> Result<(), Denial> {
+    pub fn authorise(&mut self, policy: &Policy, by: &Caller, proof: Proof, now: ReceiveTime) -> Result<(), Denial> {
         Action::AuthoriseCase.check_role(by)?;
+        self.check_signable(policy, by, now)?;
+        let authorisation = Authorisation { by: by.clone(), at: now, proof, revoked: None };
+        self.check_authorisation(policy, &authorisation)?;
+        self.authorisations.push(authorisation);
+        Ok(())
+    }
+
+    /// Whether the case takes another signature at this time, and of this person; with which key is another question.
+    pub(crate) fn check_signable(&self, policy: &Policy, by: &Caller, now: ReceiveTime) -> Result<(), Denial> {
         // Whoever closes an emergency does not take the review away: it may be agreed to afterwards, while that is in time.
         if !(self.is_review_due() && self.closed.as_ref().is_some_and(|c| c.ending == Ending::Closed)) {
             self.check_open_at(now)?;
@@ -149,14 +235,11 @@ impl Case {
         if self.is_unreviewed_emergency() && now >= self.review_until(policy) {
             return Err(self.denied_too_late());
         }
-        let authorisation = Authorisation { by: by.clone(), at: now, key, signature, revoked: None };
         if self.authorisations.len() >= 2 || self.authorisations.iter().any(|a| a.by.same_person(by)) {
             let reason = format!("case {} is authorised already", self.id());
             return Err(Denial::new(Code::AlreadyAuthorised, reason, ""));
         }
-        self.check_authorisation(policy, &authorisation)?;
-        self.authorisations.push(authorisation);
-        Ok(())
+        self.check_independent(policy, by, "authorise")
     }
 
     /// Ends the case. The requester may, and any authoriser.
@@ -262,19 +345,22 @@ impl Case {
             let hint = "sign the case as it stands: `sightline case authorise`";
             Err(Denial::new(Code::BadSignature, format!("{reason} (case {})", self.id()), hint))
         };
-        if let Some(known) = &policy.authoriser_keys {
-            let mut theirs = known.iter().filter(|known| known.key == a.key).peekable();
-            if theirs.peek().is_none() {
-                return bad("the authoriser's key is not one this deployment knows");
+        let (signed, opened) = (a.at, self.grant.opened);
+        let counts = match &a.proof {
+            Proof::Key { key, .. } => AuthoriserKey::check(policy.authoriser_keys.as_deref(), key, signed, opened),
+            Proof::Passkey { .. } if !policy.passkeys => Err("this deployment takes no signature of a passkey"),
+            Proof::Passkey { passkey, .. } => {
+                AuthoriserKey::check(policy.authoriser_passkeys.as_deref(), passkey, signed, opened)
             }
-            if !theirs.any(|known| known.counts(a.at, self.grant.opened)) {
-                return bad("the authoriser's key did not count when it signed");
-            }
+        };
+        if let Err(reason) = counts {
+            return bad(reason);
         }
-        if verify_grant(&a.key, &self.grant, &a.signature).is_err() {
-            return bad("the authoriser's signature does not fit the grant");
+        match a.proof.verify(&self.grant) {
+            Ok(()) => Ok(()),
+            Err(GrantError::Passkey(what)) => bad(&format!("the passkey's signature is not taken: {what}")),
+            Err(_) => bad("the authoriser's signature does not fit the grant"),
         }
-        Ok(())
     }
 
     /// Whether somebody is neither the requester nor, unless the deployment allows it, of the requester's organisation.

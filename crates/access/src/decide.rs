@@ -250,7 +250,8 @@ pub(crate) fn standing(
         case.check_authorisation(policy, authorisation)?;
     }
     let distinct = case.authorisations.iter().enumerate();
-    let distinct = distinct.filter(|(i, a)| case.authorisations[..*i].iter().all(|b| !a.by.same_person(&b.by) && a.key != b.key));
+    let distinct = distinct
+        .filter(|(i, a)| case.authorisations[..*i].iter().all(|b| !a.by.same_person(&b.by) && !a.proof.is_of_same_key(&b.proof)));
     Ok(Standing { authorisers: distinct.count(), expires: grant.expires })
 }
 

@@ -97,6 +97,8 @@ codes! {
     NoIdentity = "no_identity",
     /// A connection without a certificate of the deployment's own authority.
     Untrusted = "untrusted",
+    /// A page that is not the console's called, or somebody by another name than the server's.
+    ForeignPage = "foreign_page",
     /// More calls in a while than one caller may make.
     Rate = "rate",
     /// More calls at once than one caller may make.

@@ -53,6 +53,9 @@ pub enum GrantError {
     /// Another grant was signed, or by another key.
     #[error("the signature does not fit the grant and the key")]
     Signature,
+    /// A passkey's signature has a fault, which it names.
+    #[error("the passkey's signature is not taken: {0}")]
+    Passkey(&'static str),
     /// A text is not bytes in hexadecimal.
     #[error("{what} is not {digits} hexadecimal digits")]
     Hex {

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use types::ReceiveTime;
 
-use crate::{Budgets, PublicKey, Purpose};
+use crate::{Budgets, Passkey, PublicKey, Purpose};
 
 /// The most that a case of one purpose may cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,18 +39,18 @@ impl Limits {
     }
 }
 
-/// A key that a deployment knows an authoriser by, and for how long.
+/// A key or passkey that a deployment knows an authoriser by, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AuthoriserKey {
-    /// The authoriser's public key.
-    pub key: PublicKey,
+pub struct AuthoriserKey<K = PublicKey> {
+    /// The authoriser's public key, or passkey.
+    pub key: K,
     /// Signatures of before do not count. `None`: no beginning.
     pub from: Option<ReceiveTime>,
     /// Signatures of this time and later do not count. `None`: no end.
     pub until: Option<ReceiveTime>,
 }
 
-impl AuthoriserKey {
+impl<K> AuthoriserKey<K> {
     /// Whether it can sign at this time.
     pub fn counts_at(&self, at: ReceiveTime) -> bool {
         self.from.is_none_or(|from| from <= at) && self.until.is_none_or(|until| at < until)
@@ -58,13 +58,29 @@ impl AuthoriserKey {
 
     /// Whether a signature of this time under a grant of that one counts. The grant's own time is signed, so that no key that has
     /// ended signs a later grant, whatever a row says about when.
-    pub(crate) fn counts(&self, signed: ReceiveTime, opened: ReceiveTime) -> bool {
+    fn counts(&self, signed: ReceiveTime, opened: ReceiveTime) -> bool {
         self.counts_at(signed) && self.until.is_none_or(|until| opened < until)
     }
 }
 
-impl From<PublicKey> for AuthoriserKey {
-    fn from(key: PublicKey) -> Self {
+impl<K: PartialEq> AuthoriserKey<K> {
+    /// Why a signature of this time under a grant of that one does not count; `None` known: any key counts.
+    pub(crate) fn check(known: Option<&[Self]>, key: &K, signed: ReceiveTime, opened: ReceiveTime) -> Result<(), &'static str> {
+        let Some(known) = known else { return Ok(()) };
+        let mut theirs = known.iter().filter(|known| known.key == *key).peekable();
+        if theirs.peek().is_none() {
+            return Err("the authoriser's key is not one this deployment knows");
+        }
+        if theirs.any(|known| known.counts(signed, opened)) {
+            Ok(())
+        } else {
+            Err("the authoriser's key did not count when it signed")
+        }
+    }
+}
+
+impl<K> From<K> for AuthoriserKey<K> {
+    fn from(key: K) -> Self {
         Self { key, from: None, until: None }
     }
 }
@@ -90,6 +106,10 @@ pub struct Policy {
     /// The keys of the authorisers this deployment knows. `None`: any key whose owner came with a certificate of an
     /// authoriser when they signed.
     pub authoriser_keys: Option<Vec<AuthoriserKey>>,
+    /// Whether an authoriser may sign with a passkey.
+    pub passkeys: bool,
+    /// The passkeys of authorisers that this deployment knows; `None` as for their keys.
+    pub authoriser_passkeys: Option<Vec<AuthoriserKey<Passkey>>>,
 }
 
 impl Default for Policy {
@@ -103,6 +123,8 @@ impl Default for Policy {
             emergencies_a_day: 3,
             waiting_cases: 20,
             authoriser_keys: None,
+            passkeys: false,
+            authoriser_passkeys: None,
         }
     }
 }

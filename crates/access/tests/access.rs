@@ -17,6 +17,7 @@ mod access {
     mod log;
     mod losses;
     mod matrix;
+    mod passkey;
     mod refusals;
     mod seal;
     mod tamper;

@@ -1,4 +1,5 @@
-//! The console's first door: the page and a way to the server, on this machine's loopback addresses alone.
+//! The console: its page, and its first door, a way to the server on this machine's loopback addresses alone. The second door is
+//! the server's own port; it serves the same page ([`served`]).
 //!
 //! The page is a client of the gRPC API and of nothing else. It speaks gRPC-Web to this process, and this process forwards
 //! every call over the person's own mTLS connection. What the server must not do for anybody is done here as well: reading
@@ -17,3 +18,4 @@ mod pages;
 
 pub use bind::{Console, ConsoleError, Links};
 pub use local::{Local, Refusal};
+pub use pages::{guarded, page as served};

@@ -22,7 +22,7 @@ const MISSING: &str = include_str!("missing.html");
 struct Built;
 
 /// What every answer says to the browser.
-pub(crate) fn guarded(mut answer: Response<Body>) -> Response<Body> {
+pub fn guarded(mut answer: Response<Body>) -> Response<Body> {
     let headers = [
         ("content-security-policy", POLICY),
         ("cross-origin-opener-policy", "same-origin"),
@@ -38,7 +38,7 @@ pub(crate) fn guarded(mut answer: Response<Body>) -> Response<Body> {
 }
 
 /// The file at `path`, or the page itself: its views have addresses of their own.
-pub(crate) fn page(path: &str, asked: &HeaderMap) -> Response<Body> {
+pub fn page(path: &str, asked: &HeaderMap) -> Response<Body> {
     let name = path.trim_start_matches('/');
     let is_view = !name.rsplit('/').next().unwrap_or_default().contains('.');
     let name = if is_view { "index.html" } else { name };

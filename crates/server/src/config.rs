@@ -66,6 +66,8 @@ pub struct Config {
     pub index_server: Option<IndexServer>,
     /// The log of the audit record.
     pub log: LogConfig,
+    /// Whether the server's own port serves the console's page.
+    pub console: bool,
     /// Who is told what happens to cases, besides those who watch.
     pub notify: Option<NotifyConfig>,
     /// Footage jobs that run at once.
@@ -182,6 +184,7 @@ struct Document {
     media: Media,
     ingest: Ingest,
     models: Models,
+    console: Console,
     callers: limits::CallerKeys,
     retention: limits::RetentionKeys,
     cases: limits::CaseKeys,
@@ -207,6 +210,12 @@ struct Server {
 #[serde(deny_unknown_fields, default)]
 struct Health {
     listen: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields, default)]
+struct Console {
+    serve: bool,
 }
 
 #[derive(Deserialize, Default)]
@@ -488,6 +497,7 @@ impl Document {
             crops,
             index_server: self.index.validate(&bad)?,
             log,
+            console: self.console.serve,
             notify: self.notify.validate(&bad)?,
             workers: workers("jobs.workers", self.jobs.workers)?,
             segment_seconds: whole("jobs.segment_seconds", self.jobs.segment_seconds, 20..=3600, "is not between 20 and 3600")?
@@ -529,6 +539,8 @@ impl Document {
                 serious_incident: self.serious_incident.validate(Purpose::SeriousIncident, &bad)?,
                 disaster: self.disaster.validate(Purpose::Disaster, &bad)?,
                 authoriser_keys: None,
+                passkeys: self.cases.passkeys(&bad)?,
+                authoriser_passkeys: None,
             },
             keys: Keys::default(),
         })

@@ -4,6 +4,7 @@
 
 pub(crate) mod app;
 pub(crate) mod callers;
+pub(crate) mod front;
 pub(crate) mod guard;
 pub(crate) mod health;
 pub(crate) mod identity;

@@ -29,6 +29,8 @@ mod export;
 mod footage;
 #[path = "server/freshness.rs"]
 mod freshness;
+#[path = "server/front.rs"]
+mod front;
 #[path = "server/full_disk.rs"]
 mod full_disk;
 #[path = "server/gate.rs"]
@@ -57,6 +59,8 @@ mod log;
 mod marks;
 #[path = "server/notify.rs"]
 mod notify;
+#[path = "server/passkeys.rs"]
+mod passkeys;
 #[path = "server/picture.rs"]
 mod picture;
 #[path = "server/places.rs"]

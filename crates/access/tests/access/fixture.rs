@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use access::{
-    Budgets, Caller, CameraPolicy, Case, Grant, Name, Place, Policy, PooledCamera, PublicKey, Purpose, Role, Scope,
+    Budgets, Caller, CameraPolicy, Case, Grant, Name, Place, Policy, PooledCamera, Proof, PublicKey, Purpose, Role, Scope,
     SearchRequest, SigningKey, sign_grant,
 };
 use types::{AgencyId, CameraId, CaptureTime, CaseId, Class, ReceiveTime, TimeWindow};
@@ -89,8 +89,12 @@ pub(crate) fn authorised(grant: Grant) -> Case {
 /// Signs as it stands, without asking whether that is allowed.
 pub(crate) fn sign(case: &mut Case, by: &Caller) {
     let signature = sign_grant(&key(by), &case.grant);
-    let authorisation =
-        access::Authorisation { by: by.clone(), at: case.grant.opened, key: PublicKey::from(&key(by)), signature, revoked: None };
+    let authorisation = access::Authorisation {
+        by: by.clone(),
+        at: case.grant.opened,
+        proof: Proof::Key { key: PublicKey::from(&key(by)), signature },
+        revoked: None,
+    };
     case.authorisations.push(authorisation);
 }
 

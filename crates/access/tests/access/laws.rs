@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use access::{
-    Area, Budgets, Caller, CameraPolicy, Case, Grant, Hours, Place, Policy, PooledCamera, Purpose, Role, Scope, SearchRequest,
-    decide,
+    Area, Budgets, Caller, CameraPolicy, Case, Grant, Hours, Place, Policy, PooledCamera, Proof, Purpose, Role, Scope,
+    SearchRequest, decide,
 };
 use proptest::{collection::btree_set, option, prelude::*, sample::select};
 use types::{AgencyId, CameraId, Class, QueryPart, TimeWindow};
@@ -280,7 +280,7 @@ proptest! {
         let policy = Policy { same_organisation, ..Policy::default() };
         let mut case = Case::requested(grant);
         let (public, signature) = ((&key(&by)).into(), access::sign_grant(&key(&by), &case.grant));
-        if case.authorise(&policy, &by, public, signature, at(hour)).is_ok() {
+        if case.authorise(&policy, &by, Proof::Key { key: public, signature }, at(hour)).is_ok() {
             prop_assert!(!by.same_person(&case.grant.requester));
             prop_assert!(same_organisation || by.organisation != case.grant.requester.organisation);
             prop_assert_eq!(by.role, Role::Authoriser);

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use access::{
-    AuthoriserKey, Case, Code, Grant, Policy, PublicKey, Role, check_open, check_see_marks, check_set_marks, decide,
-    decide_keep_looking, decide_view, may_see_case, sign_grant,
+    AuthoriserKey, Case, Code, Grant, Policy, Proof, PublicKey, Role, check_open, check_see_marks, check_set_marks, decide,
+    decide_keep_looking, decide_preview, decide_view, may_see_case, sign_grant,
 };
 use types::*;
 
@@ -150,12 +150,12 @@ fn a_second_authoriser_opens_sensitive_cameras_and_must_be_another_person() {
     pool.iter_mut().for_each(|c| c.policy.sensitive = true);
     let mut case = authorised(grant());
     let again = (PublicKey::from(&key(&authoriser())), sign_grant(&key(&authoriser()), &case.grant));
-    let denial = case.authorise(&policy(), &authoriser(), again.0, again.1, now()).unwrap_err();
+    let denial = case.authorise(&policy(), &authoriser(), Proof::Key { key: again.0, signature: again.1 }, now()).unwrap_err();
     assert_eq!(denial.code, Code::AlreadyAuthorised);
     assert!(decide(&policy(), &case, &pool, &request(), &investigator(), now()).is_err());
     // The same key under another name is no second opinion either.
     let mut two_names = case.clone();
-    two_names.authorise(&policy(), &second(), again.0, again.1, now()).unwrap();
+    two_names.authorise(&policy(), &second(), Proof::Key { key: again.0, signature: again.1 }, now()).unwrap();
     assert_eq!(
         decide(&policy(), &two_names, &pool, &request(), &investigator(), now()).unwrap_err().code,
         Code::SecondAuthoriser
@@ -169,7 +169,7 @@ fn authorising_is_refused_to_the_wrong_person_and_changes_nothing() {
     let sign_as = |by: &access::Caller, policy: &Policy, hour| {
         let mut case = Case::requested(grant());
         let signature = sign_grant(&key(by), &case.grant);
-        let result = case.authorise(policy, by, PublicKey::from(&key(by)), signature, at(hour));
+        let result = case.authorise(policy, by, Proof::Key { key: PublicKey::from(&key(by)), signature }, at(hour));
         assert_eq!(result.is_err(), case.authorisations.is_empty());
         result.map_err(|d| d.code)
     };
@@ -192,11 +192,49 @@ fn authorising_is_refused_to_the_wrong_person_and_changes_nothing() {
     let ended = Policy { authoriser_keys: Some(vec![AuthoriserKey { from: None, until: Some(at(1)), ..of }]), ..policy() };
     let mut case = Case::requested(grant());
     let signature = sign_grant(&key(&second()), &case.grant);
-    case.authorise(&timed, &second(), PublicKey::from(&key(&second())), signature, at(30)).unwrap();
+    case.authorise(&timed, &second(), Proof::Key { key: PublicKey::from(&key(&second())), signature }, at(30)).unwrap();
     let ask = |policy: &Policy, case: &Case| decide(policy, case, &cameras(), &request(), &investigator(), at(47));
     assert!(ask(&timed, &case).is_ok());
     case.authorisations[0].at = at(0);
     assert_eq!(ask(&ended, &case).unwrap_err().code, Code::BadSignature);
+}
+
+#[test]
+fn only_who_could_sign_a_case_is_told_how_much_it_would_open_and_only_a_power_of_ten() {
+    let waiting = || Case::requested(grant());
+    let ask = |case: &Case, by: &access::Caller, hour| {
+        decide_preview(&policy(), case, &cameras(), by, at(hour)).map_err(|denial| denial.code)
+    };
+    let told = ask(&waiting(), &authoriser(), 30).unwrap();
+    // No camera that the grant does not cover, and the classes of the grant alone.
+    assert!(!told.cameras().is_empty());
+    assert!(cameras().iter().filter(|c| told.cameras().contains(&c.id)).all(|c| grant().scope.covers_camera(c)));
+    assert!(told.classes().iter().all(|class| grant().scope.covers_class(*class)));
+    assert_eq!(told.window(), grant().scope.window);
+    // Nor one that its owner keeps shut now.
+    let mut shut = cameras();
+    shut.iter_mut().for_each(|camera| camera.policy.paused = true);
+    assert!(decide_preview(&policy(), &waiting(), &shut, &authoriser(), at(30)).unwrap().cameras().is_empty());
+
+    for role in Role::ALL.into_iter().filter(|role| *role != Role::Authoriser) {
+        let by = access::Caller { role, ..authoriser() };
+        assert_eq!(ask(&waiting(), &by, 30).unwrap_err(), Code::Role, "{role}");
+    }
+    let itself = access::Caller { role: Role::Authoriser, ..investigator() };
+    assert_eq!(ask(&waiting(), &itself, 30).unwrap_err(), Code::SamePerson);
+    let colleague = access::Caller { organisation: investigator().organisation, ..authoriser() };
+    assert_eq!(ask(&waiting(), &colleague, 30).unwrap_err(), Code::SameOrganisation);
+    assert_eq!(ask(&waiting(), &authoriser(), 72).unwrap_err(), Code::Expired);
+    let mut closed = waiting();
+    closed.close(&investigator(), "done", at(30)).unwrap();
+    assert_eq!(ask(&closed, &authoriser(), 30).unwrap_err(), Code::Closed);
+    let mut signed = waiting();
+    sign(&mut signed, &authoriser());
+    assert_eq!(ask(&signed, &authoriser(), 30).unwrap_err(), Code::AlreadyAuthorised);
+    assert!(ask(&signed, &second(), 30).is_ok());
+
+    let shown = [0, 9, 10, 99, 100, 9_999, 10_000, u32::MAX].map(|count| access::Magnitude::of(count).fewer_than());
+    assert_eq!(shown, [Some(10), Some(10), Some(100), Some(100), Some(1_000), Some(10_000), None, None]);
 }
 
 #[test]
@@ -226,7 +264,7 @@ fn closing_an_emergency_leaves_its_purge_and_its_review_due() {
 
     let agree = |case: &mut Case, hour| {
         let (key, signature) = (key(&authoriser()), access::sign_grant(&key(&authoriser()), &case.grant));
-        case.authorise(&policy, &authoriser(), PublicKey::from(&key), signature, at(hour)).map_err(|d| d.code)
+        case.authorise(&policy, &authoriser(), Proof::Key { key: PublicKey::from(&key), signature }, at(hour)).map_err(|d| d.code)
     };
     let mut agreed = case.clone();
     agree(&mut agreed, 47).unwrap();

@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use access::{CasePermit, Undecided};
+use access::{CasePermit, Magnitude, Preview, Undecided};
 use sqlx::{AssertSqlSafe, Row};
 use types::{CaseId, Embedding, ModelDigest, Sighting, SightingId};
 
@@ -153,6 +153,33 @@ impl Catalogue {
     /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn sighting_to_decide(&self, case: &CaseId, id: SightingId) -> Result<Option<Undecided>, CatalogueError> {
         Ok(self.of_case(case, &[id]).await?.pop().map(Undecided::new))
+    }
+
+    /// About how many sightings a case would open. Nothing is read of any of them, and nobody learns the number itself.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn magnitude(&self, preview: &Preview) -> Result<Magnitude, CatalogueError> {
+        let window = preview.window();
+        // What began on the day before may reach into the window.
+        let (first, last) = (window.from().day().0.saturating_sub(1), window.to().day().0);
+        // Words of ours.
+        let classes: Vec<_> = preview.classes().iter().map(|class| format!("'{}'", class.as_str())).collect();
+        let cameras: Vec<_> = preview.cameras().iter().collect();
+        let mut count = 0;
+        for (list, some) in in_lists(&cameras, 7) {
+            let sql = format!(
+                "SELECT COUNT(*) FROM (SELECT 1 AS one FROM sighting WHERE camera IN ({list}) AND day BETWEEN $2 AND $3
+                 AND first_us < $4 AND last_us >= $5 AND class IN ({}) AND {OF_CASE} LIMIT $6) AS counted",
+                classes.join(", ")
+            );
+            let query = sqlx::query_scalar::<_, i64>(AssertSqlSafe(sql)).bind(preview.case().as_str()).bind(first).bind(last);
+            let query = query.bind(window.to().as_micros()).bind(window.from().as_micros());
+            let query = query.bind(i64::from(Magnitude::MOST.saturating_sub(count)));
+            let query = some.fold(query, |query, camera| query.bind(camera.as_str()));
+            count = count.saturating_add(u32::try_from(query.fetch_one(self.reader()).await?).unwrap_or(Magnitude::MOST));
+        }
+        Ok(Magnitude::of(count))
     }
 
     async fn of_case(&self, case: &CaseId, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {

@@ -130,7 +130,7 @@ async fn a_case_says_whose_certificate_was_revoked_since_they_signed() {
     let key = SigningKey::from_bytes(&[7; 32]);
     let otto = caller("otto", "court", Role::Authoriser);
     let signature = sign_grant(&key, &signed.grant);
-    signed.authorise(&Policy::default(), &otto, PublicKey::from(&key), signature, at(2)).unwrap();
+    signed.authorise(&Policy::default(), &otto, Proof::Key { key: PublicKey::from(&key), signature }, at(2)).unwrap();
     f.catalogue.add_case(&signed).await.unwrap();
     let revoked = async || {
         let case = f.catalogue.case(signed.id()).await.unwrap().unwrap();
@@ -561,7 +561,7 @@ async fn a_case_is_told_of_once_when_it_waits_and_once_when_it_ends_soon() {
     let key = SigningKey::from_bytes(&[7; 32]);
     let signature = sign_grant(&key, &before.case.grant);
     let by = caller("otto", "oversight", Role::Authoriser);
-    after.authorise(&policy, &by, PublicKey::from(&key), signature, opened.plus_micros(7 * HOUR)).unwrap();
+    after.authorise(&policy, &by, Proof::Key { key: PublicKey::from(&key), signature }, opened.plus_micros(7 * HOUR)).unwrap();
     f.catalogue.change_case(&before, &after).await.unwrap();
     assert_eq!((remind(23).await, remind(25).await, remind(26).await, remind(60).await), (0, 1, 0, 0));
     let kinds: Vec<_> = events(&f.catalogue, 0).await.into_iter().map(|e| e.2).collect();

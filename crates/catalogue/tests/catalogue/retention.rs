@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use access::{
+use access::{Proof, 
     Budgets, Caller, Case, CasePermit, Deletion, Gate, Grant, Hold, HoldAct, IdDigest, MemoryLog, Name, Policy, PublicKey, Purpose,
     Role, Scope, SearchRequest, SigningKey, sign_grant,
 };
@@ -226,7 +226,7 @@ async fn add_case(catalogue: &Catalogue, id: &str) -> Case {
     let mut case = Case::requested(grant);
     let key = SigningKey::from_bytes(&[7; 32]);
     let signature = sign_grant(&key, &case.grant);
-    case.authorise(&Policy::default(), &caller("otto", "court", Role::Authoriser), PublicKey::from(&key), signature, now(0)).unwrap();
+    case.authorise(&Policy::default(), &caller("otto", "court", Role::Authoriser), Proof::Key { key: PublicKey::from(&key), signature }, now(0)).unwrap();
     catalogue.add_case(&case).await.unwrap().case
 }
 
@@ -235,6 +235,41 @@ async fn permit(catalogue: &Catalogue, case: &Case) -> CasePermit {
     let (gate, request) = (Gate::new(Policy::default(), MemoryLog::new()), SearchRequest { limit: 1, ..Default::default() });
     let cameras = catalogue.pooled_cameras().await.unwrap();
     gate.permit(access::Searching::Once, case.id(), Some(case), &cameras, &request, None, &case.grant.requester, now(0)).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_case_would_open_is_counted_as_a_power_of_ten_of_what_it_covers_alone() {
+    let f = fixture().await;
+    let c = &f.catalogue;
+    let case = add_case(c, "k").await;
+    let waiting = Case { authorisations: Vec::new(), ..case };
+    let otto = caller("otto", "court", Role::Authoriser);
+    let counted = async |case: &Case| {
+        let cameras = c.pooled_cameras().await.unwrap();
+        let preview = access::decide_preview(&Policy::default(), case, &cameras, &otto, now(0)).unwrap();
+        c.magnitude(&preview).await.unwrap().fewer_than()
+    };
+    // None and nine look alike.
+    assert_eq!(counted(&waiting).await, Some(10));
+    // Half are of `gate`, half of `hall`, which the case does not cover.
+    let records = |from: u64, count: u64| (from..from + count).map(|n| record(n, n, 0)).collect::<Vec<_>>();
+    let mut first = records(0, 18);
+    first.iter_mut().skip(9).for_each(|r| r.sighting.camera = camera("hall"));
+    put(c, &first).await.unwrap();
+    assert_eq!(counted(&waiting).await, Some(10));
+    // Another of `gate`, outside the time; then one that began before it and reaches into it.
+    put(c, &[record(50, 50, 48)]).await.unwrap();
+    assert_eq!(counted(&waiting).await, Some(10));
+    let mut early = record(51, 51, 0);
+    early.sighting.first.time = time(START - 1_000_000);
+    put(c, &[early]).await.unwrap();
+    assert_eq!(counted(&waiting).await, Some(100));
+    put(c, &records(100, 95)).await.unwrap();
+    assert_eq!(counted(&waiting).await, Some(1_000));
+    // Of one class alone, as the scope says.
+    let mut narrow = waiting.clone();
+    narrow.grant.scope.classes = [types::Class::ALL[0]].into();
+    assert_eq!(counted(&narrow).await, Some(100));
 }
 
 #[tokio::test]

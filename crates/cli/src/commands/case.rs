@@ -228,6 +228,16 @@ async fn authorise(mut service: CaseServiceClient<Channel>, ctx: &Context, id: &
     let grant = signing::grant_of(id, &fetch(&mut service, id).await?)?;
     let shown = CaseView::from(signing::as_case(&grant)).scope_in_words();
     ctx.printer.note(&format!("what you authorise with your signature:\n{}", shown.trim_end()));
+    // The server's word, and no part of what is signed; what refuses it refuses the signature as well.
+    if let Ok(counted) = service.preview_case(v1::PreviewCaseRequest { case_id: id.to_string() }).await {
+        let most = match counted.into_inner().fewer_than {
+            0 => "10,000 sightings or more".to_owned(),
+            10_000 => "fewer than 10,000 sightings".to_owned(),
+            1_000 => "fewer than 1,000 sightings".to_owned(),
+            few => format!("fewer than {few} sightings"),
+        };
+        ctx.printer.note(&format!("  {:<12} {most}, the server says, of cameras whose owners allow it now", "opens"));
+    }
     let said = if yes { Some(true) } else { ctx.printer.confirm("sign it?") };
     match said {
         Some(true) => {}
@@ -238,7 +248,7 @@ async fn authorise(mut service: CaseServiceClient<Channel>, ctx: &Context, id: &
         }
     }
     let signature = signing::sign(&ctx.home, ctx.caller(Caller::Authoriser), &grant)?;
-    let request = v1::AuthoriseCaseRequest { case_id: id.to_string(), signature };
+    let request = v1::AuthoriseCaseRequest { case_id: id.to_string(), signature, passkey: None };
     let case: CaseView = service.authorise_case(request).await?.into_inner().case.unwrap_or_default().into();
     ctx.printer.answer(&case, || {
         let until = case.expires.as_ref().map_or_else(|| "it expires".into(), |t| times::short(t, 0));

@@ -126,6 +126,7 @@ test("an authoriser signs what the bytes say, and refuses with a reason", async 
   await tabTo(page, "sign-1", "link");
   await page.keyboard.press("Enter");
   await expect(page.getByText("a bag was left in the hall")).toBeVisible();
+  await expect(page.getByText(/Fewer than [\d,]+ sightings/)).toBeVisible();
   const { grant_sha256 } = sightline("case", "show", "sign-1");
   await expect(page.getByText(String(grant_sha256))).toBeVisible();
   await page.keyboard.press("s");

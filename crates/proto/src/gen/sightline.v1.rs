@@ -543,6 +543,34 @@ pub struct Authorisation {
     /// Over the case's `grant`, 64 bytes.
     #[prost(bytes = "vec", tag = "4")]
     pub signature: ::prost::alloc::vec::Vec<u8>,
+    /// Instead of the two, where somebody signed with a passkey.
+    #[prost(message, optional, tag = "5")]
+    pub passkey: ::core::option::Option<PasskeySignature>,
+}
+/// A passkey, and what was signed with it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PasskeySignature {
+    /// The name by which the server was called.
+    #[prost(string, tag = "1")]
+    pub server: ::prost::alloc::string::String,
+    /// SPKI (DER): ES256 (P-256) or EdDSA (Ed25519).
+    #[prost(bytes = "vec", tag = "2")]
+    pub public_key: ::prost::alloc::vec::Vec<u8>,
+    #[prost(message, optional, tag = "3")]
+    pub assertion: ::core::option::Option<PasskeyAssertion>,
+}
+/// What a browser hands over when somebody signs with a passkey (WebAuthn). The challenge is the SHA-256 of the bytes
+/// "sightline passkey v1", a line feed, and the case's `grant`.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PasskeyAssertion {
+    #[prost(bytes = "vec", tag = "1")]
+    pub authenticator_data: ::prost::alloc::vec::Vec<u8>,
+    /// The JSON that the browser wrote.
+    #[prost(bytes = "vec", tag = "2")]
+    pub client_data: ::prost::alloc::vec::Vec<u8>,
+    /// ES256 as DER, or Ed25519; over `authenticator_data` and the SHA-256 of `client_data`.
+    #[prost(bytes = "vec", tag = "3")]
+    pub signature: ::prost::alloc::vec::Vec<u8>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OpenCaseRequest {
@@ -578,11 +606,26 @@ pub struct AuthoriseCaseRequest {
     /// Ed25519 over the case's `grant`, made on the authoriser's own machine; 64 bytes.
     #[prost(bytes = "vec", tag = "2")]
     pub signature: ::prost::alloc::vec::Vec<u8>,
+    /// Instead of it, where the deployment takes passkeys: by one that it knows as the caller's.
+    #[prost(message, optional, tag = "3")]
+    pub passkey: ::core::option::Option<PasskeyAssertion>,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AuthoriseCaseResponse {
     #[prost(message, optional, tag = "1")]
     pub case: ::core::option::Option<Case>,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreviewCaseRequest {
+    #[prost(string, tag = "1")]
+    pub case_id: ::prost::alloc::string::String,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PreviewCaseResponse {
+    /// Fewer sightings than this lie in the case's time and scope now, of cameras that the caller's signature would open: a power of
+    /// ten, at least 10. 0: 10,000 or more. What only an owner's hours leave out is counted.
+    #[prost(uint32, tag = "1")]
+    pub fewer_than: u32,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetCaseRequest {
@@ -1043,6 +1086,33 @@ pub mod case_service_client {
                 .insert(GrpcMethod::new("sightline.v1.CaseService", "AuthoriseCase"));
             self.inner.unary(req, path, codec).await
         }
+        /// About how many sightings a case would open, for whoever could sign it now: an order of magnitude, and nothing else.
+        /// Roles: authoriser, not the requester and of another organisation.
+        /// Errors: PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (it takes no signature of the caller any more).
+        pub async fn preview_case(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PreviewCaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewCaseResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CaseService/PreviewCase",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.CaseService", "PreviewCase"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Roles: the requester's organisation, authoriser, auditor. Errors: NOT_FOUND.
         pub async fn get_case(
             &mut self,
@@ -1264,6 +1334,16 @@ pub mod case_service_server {
             tonic::Response<super::AuthoriseCaseResponse>,
             tonic::Status,
         >;
+        /// About how many sightings a case would open, for whoever could sign it now: an order of magnitude, and nothing else.
+        /// Roles: authoriser, not the requester and of another organisation.
+        /// Errors: PERMISSION_DENIED, NOT_FOUND, FAILED_PRECONDITION (it takes no signature of the caller any more).
+        async fn preview_case(
+            &self,
+            request: tonic::Request<super::PreviewCaseRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PreviewCaseResponse>,
+            tonic::Status,
+        >;
         /// Roles: the requester's organisation, authoriser, auditor. Errors: NOT_FOUND.
         async fn get_case(
             &self,
@@ -1482,6 +1562,51 @@ pub mod case_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AuthoriseCaseSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/sightline.v1.CaseService/PreviewCase" => {
+                    #[allow(non_camel_case_types)]
+                    struct PreviewCaseSvc<T: CaseService>(pub Arc<T>);
+                    impl<
+                        T: CaseService,
+                    > tonic::server::UnaryService<super::PreviewCaseRequest>
+                    for PreviewCaseSvc<T> {
+                        type Response = super::PreviewCaseResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PreviewCaseRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CaseService>::preview_case(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PreviewCaseSvc(inner);
                         let codec = crate::bounds::BoundedCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -1877,6 +2002,12 @@ pub struct StatusResponse {
     /// Who the server takes the caller to be.
     #[prost(message, optional, tag = "9")]
     pub caller: ::core::option::Option<Party>,
+    /// Whether an authoriser may sign with a passkey.
+    #[prost(bool, tag = "10")]
+    pub passkeys_allowed: bool,
+    /// How many passkeys of the caller the deployment knows.
+    #[prost(uint32, tag = "11")]
+    pub passkeys_known: u32,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckRequest {

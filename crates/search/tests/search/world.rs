@@ -152,7 +152,7 @@ impl World {
         let by = Caller { name: name("otto"), organisation: name("court"), role: Role::Authoriser };
         let key = SigningKey::from_bytes(&[7; 32]);
         let signature = sign_grant(&key, &case.grant);
-        case.authorise(&Policy::default(), &by, PublicKey::from(&key), signature, now).unwrap();
+        case.authorise(&Policy::default(), &by, Proof::Key { key: PublicKey::from(&key), signature }, now).unwrap();
         let gate = Gate::new(Policy::default(), MemoryLog::new());
         gate.permit(access::Searching::Once, case.id(), Some(&case), &self.cameras, &request, None, &caller, now).await.unwrap()
     }

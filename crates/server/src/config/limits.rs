@@ -113,11 +113,13 @@ pub(super) struct CaseKeys {
     emergency_hours: i64,
     emergencies_a_day: i64,
     waiting_cases: i64,
+    signatures: Vec<String>,
 }
 
 impl Default for CaseKeys {
     fn default() -> Self {
-        Self { same_organisation: false, emergency_hours: 24, emergencies_a_day: 3, waiting_cases: 20 }
+        let signatures = vec!["key".to_owned()];
+        Self { same_organisation: false, emergency_hours: 24, emergencies_a_day: 3, waiting_cases: 20, signatures }
     }
 }
 
@@ -129,6 +131,16 @@ impl CaseKeys {
 
     pub(super) fn emergencies_a_day(&self, bad: &impl Bad) -> Result<u32, ConfigError> {
         whole(bad, "cases.emergencies_a_day", self.emergencies_a_day, 1..=100, "is not between 1 and 100")
+    }
+
+    /// Whether passkeys sign, besides the keys of home folders, which always do.
+    pub(super) fn passkeys(&self, bad: &impl Bad) -> Result<bool, ConfigError> {
+        let words: Vec<&str> = self.signatures.iter().map(String::as_str).collect();
+        match words[..] {
+            ["key"] => Ok(false),
+            ["key", "passkey"] => Ok(true),
+            _ => Err(bad("cases.signatures", format!("{words:?}"), r#"is neither ["key"] nor ["key", "passkey"]"#)),
+        }
     }
 
     pub(super) fn waiting_cases(&self, bad: &impl Bad) -> Result<u32, ConfigError> {

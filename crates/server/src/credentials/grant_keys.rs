@@ -8,20 +8,24 @@
 //! not-after: 2027-12-01T00:00:00Z
 //! -----BEGIN PUBLIC KEY-----
 //! ```
+//!
+//! Passkeys are in `organisation.name.passkey`, a list as JSON. An entry has `server` and `key`, and may have the two times as
+//! `not_before` and `not_after`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs, io,
     path::{Path, PathBuf},
 };
 
-use access::{Action, AuditDetail, AuthoriserKey, Caller, PublicKey};
+use access::{Action, AuditDetail, AuthoriserKey, Caller, Passkey, PublicKey};
 use catalogue::{Catalogue, RecordedGrantKey};
 use ed25519_dalek::{
     VerifyingKey,
     pkcs8::{DecodePublicKey, EncodePublicKey},
 };
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use types::ReceiveTime;
 
@@ -47,6 +51,14 @@ pub enum GrantKeyError {
     Key {
         /// The file.
         path: PathBuf,
+    },
+    /// A file is no list of passkeys.
+    #[error("{} is no list of passkeys: {why}", path.display())]
+    Passkey {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
     },
     /// A line before a key says no time.
     #[error("{}: {line:?} says neither `not-before: TIME` nor `not-after: TIME`, the time as RFC 3339 in UTC", path.display())]
@@ -108,9 +120,17 @@ pub(crate) fn write_keys(keys: &[KeyInFile]) -> String {
     text
 }
 
-/// Keys by `organisation.name`, as they lie in the folder. Nobody's signature counts by them yet.
+/// Keys of owners, each an `organisation.name`, as they lie in the folder. Nobody's signature counts by them yet.
 #[derive(Debug)]
-pub(crate) struct FoundKeys(BTreeMap<RecordedGrantKey, PublicKey>);
+pub(crate) struct FoundKeys(Vec<(RecordedGrantKey, Found)>);
+
+#[derive(Debug)]
+enum Found {
+    /// `OWNER.pem`
+    Key(PublicKey),
+    /// One of `OWNER.passkey`.
+    Passkey(Passkey),
+}
 
 impl FoundKeys {
     pub(crate) fn load(folder: &Path) -> Result<Self, GrantKeyError> {
@@ -118,20 +138,23 @@ impl FoundKeys {
             let path = path.to_owned();
             move |source| GrantKeyError::Read { path, source }
         };
-        let mut keys = BTreeMap::new();
+        let mut keys = Vec::new();
         for entry in fs::read_dir(folder).map_err(failed(folder))? {
             let path = entry.map_err(failed(folder))?.path();
-            let Some(name) = path.file_name().and_then(|n| n.to_str()).and_then(|n| n.strip_suffix(".pem")) else { continue };
-            let found = read_keys(&path, &fs::read_to_string(&path).map_err(failed(&path))?)?;
+            let Some(file) = path.file_name().and_then(|n| n.to_str()) else { continue };
+            let (name, found) = if let Some(name) = file.strip_suffix(".pem") {
+                (name, grant_keys(&path, &fs::read_to_string(&path).map_err(failed(&path))?)?)
+            } else if let Some(name) = file.strip_suffix(".passkey") {
+                (name, passkeys(&path, &fs::read(&path).map_err(failed(&path))?)?)
+            } else {
+                continue;
+            };
             if !is_owner(name) {
-                tracing::warn!(path = %path.display(), "a grant key that is not called organisation.name.pem is nobody's");
+                tracing::warn!(path = %path.display(), "a grant key that is not called organisation.name.pem or .passkey is nobody's");
                 continue;
             }
-            for KeyInFile { key, from, until, .. } in found {
-                let der = key.to_public_key_der().map_err(|_| GrantKeyError::Key { path: path.clone() })?;
-                let sha256 = hex::encode(Sha256::digest(der.as_bytes()));
-                let known = RecordedGrantKey { owner: name.to_owned(), sha256, from, until };
-                keys.insert(known, PublicKey(key.to_bytes()));
+            for (AuthoriserKey { key, from, until }, sha256) in found {
+                keys.push((RecordedGrantKey { owner: name.to_owned(), sha256, from, until }, key));
             }
         }
         Ok(Self(keys))
@@ -141,8 +164,9 @@ impl FoundKeys {
     /// trusted.
     pub(crate) async fn trust(self, catalogue: &Catalogue, log: &Log, now: ReceiveTime) -> Result<GrantKeys, StoreError> {
         let before = catalogue.grant_keys_on_record().await?;
-        let gone = before.iter().filter(|key| !self.0.contains_key(*key)).map(|key| (Action::DropGrantKey, key));
-        let new = self.0.keys().filter(|key| !before.contains(*key)).map(|key| (Action::TrustGrantKey, key));
+        let found: BTreeSet<_> = self.0.iter().map(|(known, _)| known.clone()).collect();
+        let gone = before.difference(&found).map(|key| (Action::DropGrantKey, key));
+        let new = found.difference(&before).map(|key| (Action::TrustGrantKey, key));
         for (action, known) in gone.chain(new) {
             let RecordedGrantKey { owner, sha256, from, until } = known;
             let detail = AuditDetail {
@@ -155,12 +179,47 @@ impl FoundKeys {
             put_on_record(log, action, detail, now).await?;
             tracing::info!(%owner, %sha256, %action, "grant key on the record");
         }
-        let mut keys: BTreeMap<String, Vec<AuthoriserKey>> = BTreeMap::new();
+        let mut trusted = GrantKeys::default();
         for (RecordedGrantKey { owner, from, until, .. }, key) in self.0 {
-            keys.entry(owner).or_default().push(AuthoriserKey { key, from, until });
+            match key {
+                Found::Key(key) => trusted.keys.entry(owner).or_default().push(AuthoriserKey { key, from, until }),
+                Found::Passkey(key) => trusted.passkeys.entry(owner).or_default().push(AuthoriserKey { key, from, until }),
+            }
         }
-        Ok(GrantKeys(keys))
+        Ok(trusted)
     }
+}
+
+/// A key of a file, with the SHA-256 of its public half.
+type Read = (AuthoriserKey<Found>, String);
+
+fn grant_keys(path: &Path, text: &str) -> Result<Vec<Read>, GrantKeyError> {
+    let keys = read_keys(path, text)?.into_iter().map(|KeyInFile { key, from, until, .. }| {
+        let der = key.to_public_key_der().map_err(|_| GrantKeyError::Key { path: path.to_owned() })?;
+        let found = Found::Key(PublicKey(key.to_bytes()));
+        Ok((AuthoriserKey { key: found, from, until }, hex::encode(Sha256::digest(der.as_bytes()))))
+    });
+    keys.collect()
+}
+
+/// What the console's page saved for somebody who may sign: a list, so that one person may have several. An operator may add
+/// when one begins and ends to count.
+fn passkeys(path: &Path, text: &[u8]) -> Result<Vec<Read>, GrantKeyError> {
+    let fault = |why: String| GrantKeyError::Passkey { path: path.to_owned(), why };
+    let entries: Vec<serde_json::Map<String, Value>> = serde_json::from_slice(text).map_err(|e| fault(e.to_string()))?;
+    let read = |mut entry: serde_json::Map<String, Value>| {
+        let mut time = |word: &str| {
+            let text = entry.remove(word);
+            let time = text.as_ref().map(|text| text.as_str().and_then(|text| text.parse::<ReceiveTime>().ok()));
+            time.map(|time| time.ok_or_else(|| fault(format!("{word} is not a time as RFC 3339 in UTC")))).transpose()
+        };
+        let (from, until) = (time("not_before")?, time("not_after")?);
+        let passkey: Passkey = serde_json::from_value(Value::Object(entry)).map_err(|e| fault(e.to_string()))?;
+        passkey.check().map_err(|e| fault(e.to_string()))?;
+        let sha256 = hex::encode(Sha256::digest(&passkey.key));
+        Ok((AuthoriserKey { key: Found::Passkey(passkey), from, until }, sha256))
+    };
+    entries.into_iter().map(read).collect()
 }
 
 /// Whether a file's name can be of an organisation and of somebody.
@@ -170,23 +229,43 @@ fn is_owner(name: &str) -> bool {
 }
 
 /// The keys that are trusted, by `organisation.name`. Each is on the record: only [`FoundKeys::trust`] makes them.
-#[derive(Debug)]
-pub(crate) struct GrantKeys(BTreeMap<String, Vec<AuthoriserKey>>);
+#[derive(Debug, Default)]
+pub(crate) struct GrantKeys {
+    keys: Owned<PublicKey>,
+    passkeys: Owned<Passkey>,
+}
+
+type Owned<K> = BTreeMap<String, Vec<AuthoriserKey<K>>>;
 
 impl GrantKeys {
     /// The keys with which somebody can sign at this time.
     pub(crate) fn of(&self, caller: &Caller, now: ReceiveTime) -> Vec<PublicKey> {
-        let theirs = self.0.get(&format!("{}.{}", caller.organisation, caller.name)).into_iter().flatten();
-        theirs.filter(|known| known.counts_at(now)).map(|known| known.key).collect()
+        of(&self.keys, caller, now)
+    }
+
+    /// The passkeys with which somebody can sign at this time.
+    pub(crate) fn passkeys_of(&self, caller: &Caller, now: ReceiveTime) -> Vec<Passkey> {
+        of(&self.passkeys, caller, now)
     }
 
     pub(crate) fn all(&self) -> Vec<AuthoriserKey> {
-        self.0.values().flatten().copied().collect()
+        self.keys.values().flatten().copied().collect()
     }
+
+    pub(crate) fn all_passkeys(&self) -> Vec<AuthoriserKey<Passkey>> {
+        self.passkeys.values().flatten().cloned().collect()
+    }
+}
+
+fn of<K: Clone>(all: &Owned<K>, caller: &Caller, now: ReceiveTime) -> Vec<K> {
+    let theirs = all.get(&format!("{}.{}", caller.organisation, caller.name)).into_iter().flatten();
+    theirs.filter(|known| known.counts_at(now)).map(|known| known.key.clone()).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
     use super::*;
 
     const KEY: &str =
@@ -224,6 +303,23 @@ mod tests {
             [format!("{KEY}not-after: 2027-01-01T00:00:00Z\n"), KEY.replace("-----END PUBLIC KEY-----\n", ""), String::new()]
         {
             assert!(matches!(read(&text), Err(GrantKeyError::Key { .. })), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_of_passkeys_has_each_with_its_time_and_nothing_that_is_not_understood() {
+        let der = read(KEY).unwrap()[0].key.to_public_key_der().unwrap();
+        let key = URL_SAFE_NO_PAD.encode(der.as_bytes());
+        let list = |more: &str| format!(r#"[{{"server":"sight.example","key":"{key}"{more}}}]"#);
+        let read = |text: &str| passkeys(Path::new("oversight.nora.passkey"), text.as_bytes());
+        let [(plain, sha256)] = &read(&list("")).unwrap()[..] else { panic!("one") };
+        assert_eq!((plain.from, plain.until, sha256), (None, None, &hex::encode(Sha256::digest(der.as_bytes()))));
+        let timed = read(&list(r#","not_before":"2027-01-01T00:00:00Z","not_after":"2028-01-01T00:00:00Z""#)).unwrap();
+        assert!(timed[0].0.from.unwrap() < timed[0].0.until.unwrap());
+        for more in
+            [r#","not_aftr":"2027-01-01T00:00:00Z""#, r#","not_after":"tomorrow""#, r#","not_after":null"#, r#","key":"AA""#]
+        {
+            assert!(matches!(read(&list(more)), Err(GrantKeyError::Passkey { .. })), "{more}");
         }
     }
 }

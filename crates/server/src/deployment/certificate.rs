@@ -74,7 +74,12 @@ pub(crate) fn issued_by(der: &[u8]) -> Option<String> {
 /// The names and addresses of the first certificate of a file.
 pub(crate) fn hosts(file: &Path) -> Option<Vec<String>> {
     let first = CertificateDer::pem_file_iter(file).ok()?.next()?.ok()?;
-    let (_, read) = X509Certificate::from_der(&first).ok()?;
+    hosts_of(&first)
+}
+
+/// The names and addresses by which whoever shows a certificate may be called.
+pub(crate) fn hosts_of(der: &[u8]) -> Option<Vec<String>> {
+    let (_, read) = X509Certificate::from_der(der).ok()?;
     let names = read.subject_alternative_name().ok()??;
     let host = |name: &GeneralName<'_>| match name {
         GeneralName::DNSName(name) => Some((*name).to_owned()),

@@ -250,6 +250,7 @@ fn action_of(path: &str) -> Option<Action> {
         ("CaseService", "ListCases") => Action::ListCases,
         ("CaseService", "WatchCases") => Action::WatchCases,
         ("CaseService", "CloseCase") => Action::CloseCase,
+        ("CaseService", "PreviewCase") => Action::PreviewCase,
         ("CaseService", "RefuseCase") => Action::RefuseCase,
         ("CaseService", "SetMarks") => Action::SetMarks,
         ("CaseService", "ListMarks") => Action::ListMarks,

@@ -15,7 +15,13 @@ use tokio_util::sync::CancellationToken;
 use tonic_health::pb::health_server::{Health as HealthService, HealthServer};
 use types::Chain;
 
-use super::{app::App, guard::GuardLayer, services::Api, tls::PeerStream};
+use super::{
+    app::App,
+    front::FrontLayer,
+    guard::GuardLayer,
+    services::Api,
+    tls::{Handshakes, PeerStream},
+};
 
 /// Why nothing answers, or nothing does any more.
 pub(crate) type ListenError = Box<dyn std::error::Error + Send + Sync>;
@@ -26,6 +32,7 @@ pub(crate) type ListenError = Box<dyn std::error::Error + Send + Sync>;
 /// The services can't be described for reflection.
 pub(crate) fn serve(
     app: &Arc<App>,
+    handshakes: Arc<Handshakes>,
     health: HealthServer<impl HealthService>,
     connections: mpsc::Receiver<std::io::Result<PeerStream>>,
 ) -> Result<impl Future<Output = Result<(), ListenError>> + Send + 'static, ListenError> {
@@ -36,6 +43,7 @@ pub(crate) fn serve(
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
     let router = tonic::transport::Server::builder()
+        .layer(FrontLayer::new(app.clone(), handshakes))
         .layer(GuardLayer(app.clone()))
         .max_concurrent_streams(app.config.max_streams)
         .timeout(app.config.request_timeout)

@@ -190,10 +190,12 @@ fn denied(action: Action, code: access::Code) -> Code {
         (_, Why::EmergencyQuota | Why::WaitingQuota) => Code::ResourceExhausted,
         (_, Why::UnclearName | Why::TooLarge) => Code::InvalidArgument,
         (
-            Action::AuthoriseCase | Action::CloseCase | Action::RefuseCase | Action::SetMarks,
+            Action::AuthoriseCase | Action::PreviewCase | Action::CloseCase | Action::RefuseCase | Action::SetMarks,
             Why::Closed | Why::Expired | Why::NotYetValid | Why::AlreadyAuthorised,
         ) => Code::FailedPrecondition,
-        (Action::GetCase | Action::AuthoriseCase | Action::CloseCase | Action::RefuseCase, Why::NoCase) => Code::NotFound,
+        (Action::GetCase | Action::AuthoriseCase | Action::PreviewCase | Action::CloseCase | Action::RefuseCase, Why::NoCase) => {
+            Code::NotFound
+        }
         (Action::SetMarks | Action::ListMarks, Why::NoCase) => Code::NotFound,
         _ => Code::PermissionDenied,
     }

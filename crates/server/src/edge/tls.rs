@@ -38,7 +38,7 @@ use tonic::transport::server::Connected;
 
 use crate::{
     base::clock::Clock,
-    deployment::certificate::Known,
+    deployment::certificate::{Known, hosts_of},
     edge::{
         callers::Callers,
         identity::Peer,
@@ -86,7 +86,7 @@ pub enum TlsError {
 /// TLS 1.3 alone, client certificate required, HTTP/2 alone.
 ///
 /// No session is resumed: that would go without a look at the certificate.
-pub(crate) fn server_config(authority: &Path, certificate: &Path, key: &Path, door: Door) -> Result<ServerConfig, TlsError> {
+pub(crate) fn server_config(authority: &Path, certificate: &Path, key: &Path, door: Door) -> Result<Shown, TlsError> {
     let pem = |file: &Path| {
         let file = file.to_owned();
         move |source| TlsError::Pem { file, source }
@@ -100,6 +100,7 @@ pub(crate) fn server_config(authority: &Path, certificate: &Path, key: &Path, do
     let verifier =
         WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build().map_err(|e| refuse(e.into()))?;
     let chain: Vec<_> = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect).map_err(pem(certificate))?;
+    let names = chain.first().and_then(|first| hosts_of(first)).unwrap_or_default().into();
     let key = PrivateKeyDer::from_pem_file(key).map_err(pem(key))?;
     let verifier = Arc::new(StandingCertificate { inner: verifier, door: door.clone() });
     let mut config = ServerConfig::builder_with_details(provider, Arc::new(door))
@@ -111,7 +112,15 @@ pub(crate) fn server_config(authority: &Path, certificate: &Path, key: &Path, do
     config.alpn_protocols = vec![b"h2".to_vec()];
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(config)
+    Ok(Shown { acceptor: TlsAcceptor::from(Arc::new(config)), names })
+}
+
+/// What a server shows of itself to whoever comes.
+#[derive(Clone)]
+pub(crate) struct Shown {
+    acceptor: TlsAcceptor,
+    /// By which its certificate may be called.
+    names: Arc<[String]>,
 }
 
 /// Whom a certificate that is not taken belongs to, as far as that is known, and why it is not taken.
@@ -212,20 +221,25 @@ impl ClientCertVerifier for StandingCertificate {
 }
 
 /// What the next handshake goes by.
-pub(crate) struct Handshakes(RwLock<TlsAcceptor>);
+pub(crate) struct Handshakes(RwLock<Shown>);
 
 impl Handshakes {
-    pub(crate) fn new(config: ServerConfig) -> Arc<Self> {
-        Arc::new(Self(RwLock::new(TlsAcceptor::from(Arc::new(config)))))
+    pub(crate) fn new(shown: Shown) -> Arc<Self> {
+        Arc::new(Self(RwLock::new(shown)))
     }
 
     /// Holds for the next connection; those that are open stay.
-    pub(crate) fn replace(&self, config: ServerConfig) {
-        *self.0.write() = TlsAcceptor::from(Arc::new(config));
+    pub(crate) fn replace(&self, shown: Shown) {
+        *self.0.write() = shown;
     }
 
     fn acceptor(&self) -> TlsAcceptor {
-        self.0.read().clone()
+        self.0.read().acceptor.clone()
+    }
+
+    /// By which the server may be called.
+    pub(crate) fn names(&self) -> Arc<[String]> {
+        Arc::clone(&self.0.read().names)
     }
 }
 

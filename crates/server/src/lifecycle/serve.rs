@@ -111,6 +111,9 @@ impl ServeError {
         match self {
             Self::Config(error) => error.hint(),
             Self::Store(error) => error.hint().into_owned(),
+            Self::GrantKeys(GrantKeyError::Passkey { .. }) => {
+                "take the file away, or have its owner make the passkey anew on the console's page".to_owned()
+            }
             Self::Tls(_) | Self::GrantKeys(_) => {
                 "the files under pki/ were made by `sightline init`; put back what is missing".to_owned()
             }
@@ -270,7 +273,8 @@ impl Server {
         ));
         let workers = Workers::start(config.workers, &jobs, &store.models, &vision.clone(), stop.clone())
             .map_err(|e| ServeError::Start("the footage workers", e))?;
-        let policy = Policy { authoriser_keys: Some(keys.all()), ..config.policy.clone() };
+        let policy =
+            Policy { authoriser_keys: Some(keys.all()), authoriser_passkeys: Some(keys.all_passkeys()), ..config.policy.clone() };
         for revoked in store.catalogue.revoked_identities().await.map_err(StoreError::from)? {
             callers.revoke(&revoked.serial);
         }
@@ -325,7 +329,7 @@ impl Server {
         let (send, connections) = mpsc::channel(16);
         let (handshakes, places) = (Handshakes::new(tls), Places::new(PlaceLimits::of(&config)));
         let reloadable = Reloadable::new(&app, handshakes.clone(), places.clone(), door.clone());
-        tasks.spawn("the door", tls::accept(listener, handshakes, places, door, send, stop.clone()));
+        tasks.spawn("the door", tls::accept(listener, handshakes.clone(), places, door, send, stop.clone()));
         tasks.spawn("the notes of who was turned away", note_strangers(app.clone(), unauthenticated));
         tasks.spawn("the record of who was issued a certificate", follow_lists(app.certificates.clone(), stop.clone()));
         if let Some(hook) = hook {
@@ -370,7 +374,7 @@ impl Server {
             None => None,
         };
 
-        let serving = listen::serve(&app, health_service, connections).map_err(ServeError::Reflection)?;
+        let serving = listen::serve(&app, handshakes, health_service, connections).map_err(ServeError::Reflection)?;
         let grpc = Some(tasks::spawn("calls", serving));
         address_file::write(home, address).map_err(|e| ServeError::Start("the address file", e))?;
         tracing::info!(%address, workers = config.workers, "serving");

@@ -110,7 +110,7 @@ async fn no_bit_of_a_grant_or_of_its_signature_can_be_another() {
     let mut cases = CaseServiceClient::new(deployed.channel("authoriser").await);
     let mut sent = 0;
     let mut refuse = async |signature: Vec<u8>| {
-        let request = v1::AuthoriseCaseRequest { case_id: "k".into(), signature };
+        let request = v1::AuthoriseCaseRequest { case_id: "k".into(), signature, passkey: None };
         let status = cases.authorise_case(request).await.unwrap_err();
         assert_eq!(told(&status), (Code::PermissionDenied, "bad_signature".into()));
         sent += 1;

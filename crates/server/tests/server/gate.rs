@@ -120,6 +120,18 @@ async fn a_case_is_authorised_by_another_person_of_another_organisation_with_a_k
     cameras.add_camera(request).await.unwrap();
     let case = deployed.open_case("k", "gate", FROM, TO).await;
 
+    // Who could sign it is told about how much it would open, and nobody else is.
+    let preview = async |identity| {
+        let mut cases = v1::case_service_client::CaseServiceClient::new(deployed.channel(identity).await);
+        let answer = cases.preview_case(v1::PreviewCaseRequest { case_id: "k".into() }).await;
+        answer.map(|answer| answer.into_inner().fewer_than).map_err(|status| told(&status))
+    };
+    assert_eq!(preview("authoriser").await, Ok(10));
+    assert_eq!(preview("investigator").await, Err((Code::PermissionDenied, "role".into())));
+    assert_eq!(preview("operator").await, Err((Code::PermissionDenied, "role".into())));
+    assert_eq!(preview("self").await, Err((Code::PermissionDenied, "same_person".into())));
+    assert_eq!(preview("colleague").await, Err((Code::PermissionDenied, "same_organisation".into())));
+
     let by = async |identity| told(&deployed.authorise(identity, &case).await.unwrap_err());
     assert_eq!(by("investigator").await, (Code::PermissionDenied, "role".into()));
     assert_eq!(by("operator").await, (Code::PermissionDenied, "role".into()));
@@ -137,6 +149,7 @@ async fn a_case_is_authorised_by_another_person_of_another_organisation_with_a_k
     assert_eq!(authorised.state(), v1::CaseState::Authorised);
     assert_eq!(authorised.authorisations.len(), 1);
     assert_eq!(by("authoriser").await, (Code::FailedPrecondition, "already_authorised".into()));
+    assert_eq!(preview("authoriser").await, Err((Code::FailedPrecondition, "already_authorised".into())));
     let record = deployed.record().await;
     for reason in ["same_person", "same_organisation", "bad_signature", "role"] {
         assert!(record.contains(&("case.authorise".into(), reason.into())), "{reason}: {record:?}");

@@ -246,7 +246,7 @@ impl Deployed {
 
     pub(crate) async fn authorise_with(&self, identity: &str, case: &v1::Case, signature: Vec<u8>) -> Result<v1::Case, Status> {
         let mut cases = CaseServiceClient::new(self.channel(identity).await);
-        let request = v1::AuthoriseCaseRequest { case_id: case.id.clone(), signature };
+        let request = v1::AuthoriseCaseRequest { case_id: case.id.clone(), signature, passkey: None };
         Ok(cases.authorise_case(request).await?.into_inner().case.unwrap())
     }
 

@@ -65,6 +65,11 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             let case = deployed.open_case("authorised", "gate", FROM, TO).await;
             deployed.authorise("authoriser", &case).await.unwrap();
         }
+        "CaseService/PreviewCase" => {
+            deployed.open_case("waiting", "gate", FROM, TO).await;
+            let request = v1::PreviewCaseRequest { case_id: "waiting".into() };
+            cases("authoriser").await.preview_case(request).await.unwrap();
+        }
         "CaseService/GetCase" => {
             cases("auditor").await.get_case(v1::GetCaseRequest { case_id: "k".into() }).await.unwrap();
         }
@@ -272,6 +277,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "CameraService/ListCameras" => "camera.list",
         "CaseService/OpenCase" => "case.open",
         "CaseService/AuthoriseCase" => "case.authorise",
+        "CaseService/PreviewCase" => "case.preview",
         "CaseService/GetCase" => "case.get",
         "CaseService/ListCases" => "case.list",
         "CaseService/WatchCases" => "case.watch",

@@ -95,9 +95,12 @@ pub(crate) struct CaseView {
 struct AuthorisationView {
     by: PartyView,
     time: Option<String>,
-    /// Ed25519, in hexadecimal.
+    /// Ed25519, or a passkey's as SPKI; in hexadecimal.
     public_key: String,
     signature: String,
+    /// Where it is a passkey's signature: the server at whose page it was made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passkey_of: Option<String>,
 }
 
 impl From<v1::Authorisation> for AuthorisationView {
@@ -105,8 +108,9 @@ impl From<v1::Authorisation> for AuthorisationView {
         Self {
             by: a.party.unwrap_or_default().into(),
             time: times::json(a.time),
-            public_key: hex::encode(a.public_key),
-            signature: hex::encode(a.signature),
+            public_key: hex::encode(a.passkey.as_ref().map_or(&a.public_key, |p| &p.public_key)),
+            signature: hex::encode(a.passkey.as_ref().and_then(|p| p.assertion.as_ref()).map_or(&a.signature, |s| &s.signature)),
+            passkey_of: a.passkey.map(|p| p.server),
         }
     }
 }

@@ -12,14 +12,14 @@ import { LogService } from "../gen/sightline/v1/log_pb.js";
 import { RetentionService } from "../gen/sightline/v1/retention_pb.js";
 import { SearchService } from "../gen/sightline/v1/search_pb.js";
 import { everyPage } from "./pages";
-import { Refusal, consoleKey } from "./session";
+import { Refusal, consoleKey, ownDoor } from "./session";
 
 const withKey: Interceptor = (next) => (request) => {
   request.header.set("x-console-key", consoleKey());
   return next(request);
 };
 
-const transport = createGrpcWebTransport({ baseUrl: "/", interceptors: [withKey] });
+const transport = createGrpcWebTransport({ baseUrl: "/", interceptors: ownDoor ? [withKey] : [] });
 
 export const admin = createClient(AdminService, transport);
 export const cameras = createClient(CameraService, transport);
@@ -47,7 +47,7 @@ const HINTS: Partial<Record<Code, string>> = {
   [Code.Unimplemented]: "the server is of another version than this console",
   [Code.DeadlineExceeded]: "the server is slow; try again",
   [Code.Internal]: "the server's log says more; tell an operator",
-  [Code.PermissionDenied]: "open the console as somebody who may: `sightline console --as NAME`",
+  [Code.PermissionDenied]: ownDoor ? "open the console as somebody who may: `sightline console --as NAME`" : "come with the certificate of somebody who may",
 };
 
 export function trouble(error: unknown): Trouble {
@@ -59,7 +59,7 @@ export function trouble(error: unknown): Trouble {
   const lost = e.code === Code.Unknown && !e.metadata.get("sightline-reason");
   return {
     message: lost ? "the connection was lost" : e.rawMessage || `the server answered ${Code[e.code]}`,
-    hint: e.metadata.get("sightline-hint") ?? (lost ? "is `sightline console` still running? then try again" : (HINTS[e.code] ?? "")),
+    hint: e.metadata.get("sightline-hint") ?? (lost ? (ownDoor ? "is `sightline console` still running? then try again" : "is the server there, and does your certificate still stand? then try again") : (HINTS[e.code] ?? "")),
     reason: e.metadata.get("sightline-reason") ?? Code[e.code] ?? "",
     refused: [Code.PermissionDenied, Code.FailedPrecondition, Code.InvalidArgument, Code.NotFound, Code.ResourceExhausted].includes(e.code),
     cut: lost,

@@ -11,6 +11,8 @@ export interface Me {
   role: Role;
   version: string;
   local: Who;
+  /** Whether the deployment takes signatures of passkeys, and how many of the person's it knows. */
+  passkeys: { allowed: boolean; known: number };
 }
 
 export const me = new Asked<Me>();
@@ -18,7 +20,7 @@ export const me = new Asked<Me>();
 export const meet = () =>
   me.ask(async () => {
     const [status, local] = await Promise.all([admin.status({}), who()]);
-    return { party: status.caller, role: status.caller?.role ?? Role.UNSPECIFIED, version: status.version, local };
+    return { party: status.caller, role: status.caller?.role ?? Role.UNSPECIFIED, version: status.version, local, passkeys: { allowed: status.passkeysAllowed, known: status.passkeysKnown } };
   });
 
 export const is = (...roles: Role[]) => roles.includes(me.answer?.role ?? Role.UNSPECIFIED);

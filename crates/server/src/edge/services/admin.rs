@@ -33,6 +33,8 @@ impl AdminService for Api {
                     jobs_running: jobs.running,
                     model_sha256: self.0.store.feed.index().spec().model.to_string(),
                     caller: Some(party(&caller)),
+                    passkeys_allowed: self.0.gate.policy().passkeys,
+                    passkeys_known: u32::try_from(self.0.keys.passkeys_of(&caller, self.0.now()).len()).unwrap_or(u32::MAX),
                 })
             })
             .await?;

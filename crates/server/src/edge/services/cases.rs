@@ -1,6 +1,9 @@
 use std::str::FromStr;
 
-use access::{Action, AuditDetail, Case, Code as Why, Denial, Grant, GrantSignature, Matter, Role, check_open, may_see_case};
+use access::{
+    Action, Assertion, AuditDetail, Caller, Case, Code as Why, Denial, Grant, GrantSignature, Matter, Proof, Role, check_open,
+    decide_preview, may_see_case,
+};
 use catalogue::{CatalogueError, StoredCase};
 use proto::v1::{self, case_service_server::CaseService};
 use tonic::{Request, Response, Status};
@@ -79,22 +82,12 @@ impl CaseService for Api {
             .0
             .recorded_with(&caller, Action::AuthoriseCase, Some(&id), AuditDetail::default(), async |_| {
                 let before = self.stored(&id).await?;
-                let signature = request.signature.try_into().map(GrantSignature).map_err(|_| {
-                    Fault::invalid(
-                        "bad_signature",
-                        "a signature is 64 bytes",
-                        "sign the case as it stands: `sightline case authorise`",
-                    )
-                })?;
-                let keys = self.0.keys.of(&caller, self.0.now());
-                // While one key takes over from another it is the one that signed.
-                let signed = keys.iter().find(|key| access::verify_grant(key, &before.case.grant, &signature).is_ok());
-                let key = signed.or(keys.first()).copied().ok_or_else(|| {
-                    let reason = format!("this deployment knows no grant key of {caller} that counts now");
-                    Denial::new(Why::BadSignature, reason, "have an operator add the authoriser's public key to pki/grant-keys")
-                })?;
+                let proof = match request.passkey {
+                    Some(signed) => self.passkey_proof(&caller, &before.case.grant, signed)?,
+                    None => self.key_proof(&caller, &before.case.grant, request.signature)?,
+                };
                 let mut after = before.case.clone();
-                after.authorise(self.0.gate.policy(), &caller, key, signature, self.0.now())?;
+                after.authorise(self.0.gate.policy(), &caller, proof, self.0.now())?;
                 let ending = granted(&after.grant);
                 let authorised = self.0.catalogue().change_case(&before, &after).await?;
                 self.0.notify.changed();
@@ -102,6 +95,21 @@ impl CaseService for Api {
             })
             .await?;
         Ok(Response::new(v1::AuthoriseCaseResponse { case: Some(case_message(self.0.gate.policy(), &case)) }))
+    }
+
+    async fn preview_case(&self, request: Request<v1::PreviewCaseRequest>) -> Result<Response<v1::PreviewCaseResponse>, Status> {
+        let caller = caller(&request)?;
+        let id = id(Action::PreviewCase, &request.into_inner().case_id)?;
+        let counted = self
+            .0
+            .recorded(&caller, Action::PreviewCase, Some(&id), AuditDetail::default(), async |_| {
+                let (case, cameras) = self.0.case_and_cameras(&id).await?;
+                let case = case.ok_or_else(|| Denial::no_case(&id))?;
+                let preview = decide_preview(self.0.gate.policy(), &case, &cameras, &caller, self.0.now())?;
+                Ok(self.0.catalogue().magnitude(&preview).await?)
+            })
+            .await?;
+        Ok(Response::new(v1::PreviewCaseResponse { fewer_than: counted.fewer_than().unwrap_or_default() }))
     }
 
     async fn get_case(&self, request: Request<v1::GetCaseRequest>) -> Result<Response<v1::GetCaseResponse>, Status> {
@@ -225,4 +233,45 @@ fn granted(grant: &Grant) -> AuditDetail {
 fn new_id() -> Result<CaseId, types::IdError> {
     let date = ReceiveTime::now().to_datetime().format("%Y%m%d");
     CaseId::new(&format!("case-{date}-{:08x}", rand::random::<u32>()))
+}
+
+/// What shows that an authoriser signed, as the request has it. Whether it counts is decided with the case.
+impl Api {
+    /// While one key takes over from another it is the one that signed; where none did, the first, so that the refusal says why not.
+    fn key_proof(&self, caller: &Caller, grant: &Grant, signature: Vec<u8>) -> Result<Proof, Fault> {
+        let signature = signature.try_into().map(GrantSignature).map_err(|_| {
+            let hint = "sign the case as it stands: `sightline case authorise`";
+            Fault::invalid("bad_signature", "a signature is 64 bytes", hint)
+        })?;
+        let keys = self.0.keys.of(caller, self.0.now());
+        let proofs = keys.into_iter().map(|key| Proof::Key { key, signature });
+        fitting(proofs, grant).ok_or_else(|| {
+            let reason = format!("this deployment knows no grant key of {caller} that counts now");
+            Denial::new(Why::BadSignature, reason, "have an operator add the authoriser's public key to pki/grant-keys").into()
+        })
+    }
+
+    fn passkey_proof(&self, caller: &Caller, grant: &Grant, signed: v1::PasskeyAssertion) -> Result<Proof, Fault> {
+        let v1::PasskeyAssertion { authenticator_data, client_data, signature } = signed;
+        let assertion = Assertion { authenticator_data, client_data, signature };
+        let passkeys = self.0.keys.passkeys_of(caller, self.0.now());
+        let proofs = passkeys.into_iter().map(|passkey| Proof::Passkey { passkey, assertion: assertion.clone() });
+        fitting(proofs, grant).ok_or_else(|| {
+            let reason = format!("this deployment knows no passkey of {caller} that counts now");
+            let hint = "have an operator put the passkey's file into pki/grant-keys; docs/console.md says how";
+            Denial::new(Why::BadSignature, reason, hint).into()
+        })
+    }
+}
+
+/// The proof that fits; where none does, the first.
+fn fitting(proofs: impl Iterator<Item = Proof>, grant: &Grant) -> Option<Proof> {
+    let mut first = None;
+    for proof in proofs {
+        if proof.verify(grant).is_ok() {
+            return Some(proof);
+        }
+        first.get_or_insert(proof);
+    }
+    first
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use access::{Area, Budgets, Caller, CameraPolicy, CaseState, Ending, Hours, Limits, Place, Policy, Purpose, Role, Scope};
+use access::{
+    Area, Authorisation, Budgets, Caller, CameraPolicy, CaseState, Ending, Hours, Limits, Place, Policy, Proof, Purpose, Role,
+    Scope,
+};
 use catalogue::{Agency, AuditRecord, Camera, Position, RevokedIdentity, StoredCase};
 use proto::{BadMessage, v1};
 use types::{AgencyId, CameraId, CaptureTime, Class, QueryPart, ReceiveTime};
@@ -131,6 +134,27 @@ pub(super) fn state_from(value: i32) -> Result<Option<CaseState>, BadMessage> {
     }
 }
 
+fn authorisation(a: &Authorisation) -> v1::Authorisation {
+    let said = v1::Authorisation { party: Some(party(&a.by)), time: moment(a.at), ..v1::Authorisation::default() };
+    match &a.proof {
+        Proof::Key { key, signature } => {
+            v1::Authorisation { public_key: key.0.to_vec(), signature: signature.0.to_vec(), ..said }
+        }
+        Proof::Passkey { passkey, assertion } => v1::Authorisation {
+            passkey: Some(v1::PasskeySignature {
+                server: passkey.server.clone(),
+                public_key: passkey.key.clone(),
+                assertion: Some(v1::PasskeyAssertion {
+                    authenticator_data: assertion.authenticator_data.clone(),
+                    client_data: assertion.client_data.clone(),
+                    signature: assertion.signature.clone(),
+                }),
+            }),
+            ..said
+        },
+    }
+}
+
 pub(super) fn case_message(policy: &Policy, StoredCase { case, spent, .. }: &StoredCase) -> v1::Case {
     let grant = &case.grant;
     let first = case.authorisations.first();
@@ -168,17 +192,8 @@ pub(super) fn case_message(policy: &Policy, StoredCase { case, spent, .. }: &Sto
         authorised: first.and_then(|a| moment(a.at)),
         closed: case.closed.as_ref().and_then(|c| moment(c.at)),
         grant: grant.to_bytes(),
-        signature: first.map(|a| a.signature.0.to_vec()).unwrap_or_default(),
-        authorisations: case
-            .authorisations
-            .iter()
-            .map(|a| v1::Authorisation {
-                party: Some(party(&a.by)),
-                time: moment(a.at),
-                public_key: a.key.0.to_vec(),
-                signature: a.signature.0.to_vec(),
-            })
-            .collect(),
+        signature: first.map(|a| authorisation(a).signature).unwrap_or_default(),
+        authorisations: case.authorisations.iter().map(authorisation).collect(),
         emergency: grant.emergency.clone().unwrap_or_default(),
         closed_reason: case.closed.as_ref().map(|c| c.reason.clone()).unwrap_or_default(),
         ending: case.closed.as_ref().map(|c| ending(c.ending).into()).unwrap_or_default(),

@@ -3,7 +3,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use access::{
     Action, AuditDetail, AuditEntry, Outcome, Phase,
     log::{Checked, LogError, NoteKey, Receipt, Seal, Trust},
-    verify_grant,
 };
 use types::SightingId;
 
@@ -137,8 +136,7 @@ pub fn check(files: &Files, trust: &Trust) -> Result<CheckedExport, ExportFault>
         return Err(ExportFault::Record("the entry that permitted it is another"));
     }
     for a in &manifest.case.authorisations {
-        verify_grant(&a.key, &manifest.case.grant, &a.signature)
-            .map_err(|_| ExportFault::Authorisation { by: a.by.to_string() })?;
+        a.proof.verify(&manifest.case.grant).map_err(|_| ExportFault::Authorisation { by: a.by.to_string() })?;
     }
     let proofs = if manifest.has_proofs() { Some(check_committed(files, &manifest, trust)?) } else { None };
     Ok(CheckedExport { manifest, manifest_sha256: seal.manifest, entry, checked, proofs })

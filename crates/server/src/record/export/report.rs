@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use access::Proof;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use types::FootageDigest;
 
@@ -108,7 +109,11 @@ fn authority(page: &mut String, m: &Manifest) -> fmt::Result {
         row(page, "Authorised by", "nobody yet")?;
     }
     for a in &m.case.authorisations {
-        row(page, "Authorised by", &format!("{}, {}, with the key {}", a.by, a.at, hex::encode(a.key.0)))?;
+        let with = match &a.proof {
+            Proof::Key { key, .. } => format!("the key {}", hex::encode(key.0)),
+            Proof::Passkey { passkey, .. } => format!("a passkey of {}, {}", passkey.server, hex::encode(&passkey.key)),
+        };
+        row(page, "Authorised by", &format!("{}, {}, with {with}", a.by, a.at))?;
     }
     if let Some(emergency) = &grant.emergency {
         row(page, "Emergency", emergency)?;
