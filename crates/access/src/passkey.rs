@@ -79,6 +79,9 @@ struct ClientData {
 
 impl Passkey {
     /// Refuses what is no key of ES256 or EdDSA, and a server that is no name.
+    ///
+    /// # Errors
+    /// [`GrantError::Passkey`] with what is wrong.
     pub fn check(&self) -> Result<(), GrantError> {
         let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
         if self.server.is_empty() || self.server.len() > 253 || !self.server.bytes().all(letter) {
@@ -102,6 +105,9 @@ impl Passkey {
 
     /// Whether somebody signed this grant with this passkey: at the page of its server, the key's holder was there and showed who
     /// they are, and the key can't leave its device.
+    ///
+    /// # Errors
+    /// [`GrantError::Passkey`] with what does not hold.
     pub fn verify(&self, grant: &Grant, assertion: &Assertion) -> Result<(), GrantError> {
         let bad = |what| Err(GrantError::Passkey(what));
         self.check()?;

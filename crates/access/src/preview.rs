@@ -18,6 +18,7 @@ pub struct Preview {
 }
 
 impl Preview {
+    /// Whose scope is counted.
     pub fn case(&self) -> &CaseId {
         &self.case
     }
@@ -27,6 +28,7 @@ impl Preview {
         &self.cameras
     }
 
+    /// The case's.
     pub fn window(&self) -> TimeWindow {
         self.window
     }
@@ -70,6 +72,7 @@ impl Magnitude {
     /// So many are not counted further.
     pub const MOST: u32 = 10_000;
 
+    /// Of a count, which may have ended at [`Self::MOST`].
     pub fn of(count: u32) -> Self {
         Self([10, 100, 1_000, Self::MOST].into_iter().find(|more| count < *more))
     }

@@ -116,6 +116,9 @@ impl Catalogue {
     }
 
     /// Which crops the sightings have that the case covers: read at once, for [`Self::known_crop`] to read one after the other.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database or the store of crops can't be read.
     pub async fn crops_for(&self, permit: &CasePermit, ids: &[SightingId]) -> Result<KnownCrops, CatalogueError> {
         // One read of the rows says both whether the case covers a sighting and which crop is its own.
         let rows = self.rows_of_case(permit.case(), ids, &format!("{COLUMNS}, {}", OwnCrop::COLUMNS)).await?;
@@ -129,6 +132,9 @@ impl Catalogue {
     }
 
     /// As [`Self::crop_for`], of one of those that were read. A crop that was deleted or replaced since is `None`.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database or the store of crops can't be read.
     pub async fn known_crop(&self, known: &KnownCrops, id: SightingId) -> Result<Option<Vec<u8>>, CatalogueError> {
         match known.0.get(&id) {
             Some(own) => self.crop_of_row(id, *own).await,
@@ -137,6 +143,9 @@ impl Catalogue {
     }
 
     /// The vectors by this model of sightings that the case covers. One that has none is left out.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database can't be read.
     pub async fn vectors_for(
         &self,
         permit: &CasePermit,
