@@ -169,7 +169,8 @@ fn tags(file: &File, length: u64) -> io::Result<Option<Duration>> {
 pub(crate) mod tests {
     use std::io::Write as _;
 
-    use super::{movie::tests::boxed, *};
+    use super::*;
+    use crate::movie::tests::boxed;
 
     fn of(bytes: &[u8]) -> Option<Duration> {
         let mut file = tempfile::tempfile().unwrap();
