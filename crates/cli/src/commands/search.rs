@@ -81,10 +81,7 @@ impl Search {
         }
         ctx.printer.answer(&view, || view.text());
         if summary_hits >= most {
-            ctx.printer.note(&format!(
-                "these are the best {summary_hits}; there may be more: a larger --limit shows them, or ask for a part of the time \
-                 or of the cameras at once"
-            ));
+            ctx.printer.note("there may be more: raise --limit, or ask for less time or fewer cameras");
         }
         Ok(())
     }
