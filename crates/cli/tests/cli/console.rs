@@ -90,13 +90,13 @@ fn grant(number: u64, random: &mut impl FnMut(u64) -> u64) -> Grant {
         purpose: [Purpose::MissingPerson, Purpose::SeriousIncident, Purpose::Disaster][(number % 3) as usize],
         legal_basis: text(),
         reason: text(),
-        emergency: (number % 4 == 0).then(&mut text),
+        emergency: number.is_multiple_of(4).then(&mut text),
         requester: Caller::from_uri("sightline://city.police/investigator/ines").unwrap(),
         scope: Scope {
             cameras: cameras.iter().map(|c| CameraId::new(c).unwrap()).collect(),
             agencies: agencies.iter().map(|a| AgencyId::new(a).unwrap()).collect(),
             area: Place::from_e6(random(180_000_001) as i32 - 90_000_000, random(360_000_001) as i32 - 180_000_000)
-                .filter(|_| number % 2 == 0)
+                .filter(|_| number.is_multiple_of(2))
                 .map(|centre| Area { centre, radius_m: random(5_000) as u32 }),
             window: TimeWindow::new(
                 CaptureTime::from_micros(from).unwrap(),

@@ -161,7 +161,7 @@ fn lossy(ts: &[u8]) -> Vec<u8> {
     let mut dice = 7u64;
     let mut kept = |n: usize| {
         dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        n < 8 || (dice >> 33) % 100 != 0
+        n < 8 || !(dice >> 33).is_multiple_of(100)
     };
     ts.chunks_exact(188).enumerate().filter(|(n, _)| kept(*n)).flat_map(|(_, packet)| packet).copied().collect()
 }

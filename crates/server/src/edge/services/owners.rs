@@ -151,13 +151,15 @@ impl Api {
     }
 }
 
+type Change = Box<dyn FnOnce(&mut CameraPolicy) -> Result<(), Fault> + Send>;
+
 /// The camera, and what is planned for it.
-fn planned(request: v1::PreviewCameraPolicyRequest) -> (String, Box<dyn FnOnce(&mut CameraPolicy) -> Result<(), Fault> + Send>) {
-    use v1::preview_camera_policy_request::Change;
+fn planned(request: v1::PreviewCameraPolicyRequest) -> (String, Change) {
+    use v1::preview_camera_policy_request::Change as Asked;
     match request.change {
-        Some(Change::Set(request)) => (request.camera_id.clone(), Box::new(|policy| set(policy, request))),
-        Some(Change::Revoke(request)) => (request.camera_id, Box::new(revoke)),
-        Some(Change::Pause(request)) => (request.camera_id, Box::new(pause)),
+        Some(Asked::Set(request)) => (request.camera_id.clone(), Box::new(|policy| set(policy, request))),
+        Some(Asked::Revoke(request)) => (request.camera_id, Box::new(revoke)),
+        Some(Asked::Pause(request)) => (request.camera_id, Box::new(pause)),
         None => (String::new(), Box::new(|_| Ok(()))),
     }
 }
