@@ -1,12 +1,12 @@
-// How long the page takes, in a real browser: `node measure.mjs LINK CASE [SEARCHES]`.
+// How long the page takes, in a real browser: `node measure.mjs LINK CASE [SEARCHES] [HITS]`.
 //
 // LINK is what `sightline console --json` printed, CASE an open case that covers at least a thousand people. Each search takes one
 // of the case's searches. Prints JSON; see benches/README.md.
 import { chromium } from "playwright-core";
 
-const [link, id, times = "10"] = process.argv.slice(2);
+const [link, id, times = "10", hits = "1000"] = process.argv.slice(2);
 if (!link || !id) {
-  console.error("usage: node measure.mjs LINK CASE [SEARCHES]");
+  console.error("usage: node measure.mjs LINK CASE [SEARCHES] [20|50|200|1000]");
   process.exit(2);
 }
 const browser = await chromium.launch({
@@ -94,7 +94,7 @@ await page.keyboard.type("person");
 await page.keyboard.press("Enter");
 await page.keyboard.press("Escape");
 await page.locator("summary", { hasText: "at most" }).click();
-await page.getByLabel("Hits at most").selectOption("1000");
+await page.getByLabel("Hits at most").selectOption(hits);
 const searches = [];
 const from = page.getByLabel("Seen from");
 const begin = Date.parse(`${await from.getAttribute("min")}Z`);
@@ -111,7 +111,7 @@ for (let i = 1; i <= Number(times); i++) {
   const each = page.getByLabel("every hit of a pass");
   if (i === 1 && (await each.count())) await each.check();
 }
-const moved = await keys(50);
+const moved = await keys(Math.min(50, searches.at(-1).cards - 1));
 console.log(
   JSON.stringify({
     to_open_a_case: opened,
