@@ -164,7 +164,7 @@ fn nothing_acknowledged_is_lost_or_doubled_whatever_breaks() {
         cameras.tell(&format!("password {LOCKED} round-{rounds}"));
         cameras.tell(&format!("clock {WRONG_CLOCK} 3600"));
         until(&deployment, "a refused password", |now| {
-            state(now, LOCKED) == "offline" && reason(now, LOCKED).contains("user name or password")
+            state(now, LOCKED) == "offline" && reason(now, LOCKED).contains("user name")
         });
         until(&deployment, "a frozen camera given up", |now| {
             let why = reason(now, FROZEN);
