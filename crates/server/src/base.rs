@@ -1,4 +1,5 @@
-//! What every room may use: reading within bounds, the clock, requests over HTTPS, and the words for health and problems.
+//! What every room may use: reading within bounds, the clock, requests over HTTPS, and how much room
+//! the machine has, and the words for health and problems.
 //!
 //! It uses no other room.
 
@@ -6,5 +7,6 @@ pub(crate) mod bounded;
 pub(crate) mod clock;
 pub(crate) mod health;
 pub(crate) mod http;
+pub(crate) mod machine;
 pub(crate) mod problem;
 pub(crate) mod rules;
