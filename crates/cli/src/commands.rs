@@ -1,7 +1,6 @@
 //! The subcommands, one file each.
 
 mod agency;
-mod appearance;
 mod archive;
 mod backup;
 mod camera;
@@ -10,6 +9,7 @@ mod check;
 mod console;
 mod doctor;
 mod eval;
+mod evaluate;
 mod export;
 mod hold;
 mod identity;
@@ -116,7 +116,7 @@ pub(crate) enum Command {
     Eval(eval::Eval),
     /// How figures are compared
     #[command(subcommand)]
-    Appearance(appearance::Appearance),
+    Appearance(eval::Appearance),
     /// The models and the runtime: what is pinned, what is here
     #[command(subcommand)]
     Models(models::Models),
@@ -168,8 +168,8 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Upgrade(c) => c.run(ctx).await,
         Command::Restore(c) => c.run(ctx).await,
         Command::Witness(c) => c.run(ctx).await,
-        Command::Eval(c) => c.run(ctx),
-        Command::Appearance(c) => c.run(ctx),
+        Command::Eval(c) => evaluate::measure(&c, ctx),
+        Command::Appearance(c) => evaluate::learn(&c, ctx),
         Command::Models(c) => c.run(ctx).await,
         Command::Doctor(c) => c.run(ctx).await,
         Command::Man(c) => c.run(ctx),

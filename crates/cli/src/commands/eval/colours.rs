@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -6,28 +6,20 @@ use types::{Class, Colour, Description};
 use vision::{VisionOptions, describe};
 
 use super::{
-    common::{failed, load_vision},
-    input::{box_rows, note_missing, redacted_crops},
-};
-use crate::{
-    failure::{Failure, Outcome},
-    output::Printer,
+    error::{EvalError, Outcome, failed},
+    input::{Note, box_rows, note_missing, redacted_crops},
+    models::load_vision,
 };
 
-/// Clothing colours: accuracy and confusion
-///
-/// A label is one of the eleven colours; an empty one, or `unknown`, is not scored. `accuracy` counts "unknown" as wrong,
-/// `accuracy_named` leaves it out; a box that shows nothing is "unknown". Boxes are redacted first, and the light is that of
-/// the box's whole picture, as a camera's is.
 #[derive(Debug, Args)]
-pub(crate) struct Colours {
+pub struct Colours {
     /// Table with the columns image,x,y,w,h,upper,lower (or video,frame,... in place of image), pixel boxes
     #[arg(long, value_name = "CSV")]
     boxes: PathBuf,
 }
 
 #[derive(Debug, Serialize)]
-struct Answer {
+pub struct Answer {
     boxes: usize,
     upper: Part,
     lower: Part,
@@ -61,7 +53,7 @@ impl Part {
 }
 
 impl Colours {
-    pub(super) fn run(&self, printer: Printer) -> Outcome {
+    pub(super) fn run(&self, note: Note<'_>) -> Outcome<Answer> {
         let rows = box_rows(&self.boxes)?;
         let labels: Vec<(Option<Colour>, Option<Colour>)> = rows
             .iter()
@@ -70,12 +62,12 @@ impl Colours {
             .collect::<Outcome<_>>()?;
         let mut vision = load_vision(&VisionOptions::default())?;
         let crops = redacted_crops(&rows, &mut vision, Class::Person)?;
-        note_missing(&crops, printer);
+        note_missing(&crops, note);
         let (mut upper, mut lower) = (Part::default(), Part::default());
         for ((above, below), crop) in labels.into_iter().zip(&crops) {
             let told = match crop {
                 Some(cut) => {
-                    let seen = vision.embedder.see(&cut.crop).map_err(|e| failed(&e))?;
+                    let seen = vision.embedder.see(&cut.crop).map_err(failed)?;
                     describe(&cut.crop, &seen, Class::Person, &[], cut.light.as_ref())
                 }
                 None => Description::default(),
@@ -88,9 +80,7 @@ impl Colours {
         }
         upper.finish();
         lower.finish();
-        let answer = Answer { boxes: rows.len(), upper, lower };
-        printer.answer(&answer, || human(&answer));
-        Ok(())
+        Ok(Answer { boxes: rows.len(), upper, lower })
     }
 }
 
@@ -101,24 +91,23 @@ fn label(text: Option<&str>, row: usize) -> Outcome<Option<Colour>> {
         "" | "unknown" => Ok(None),
         "gray" => Ok(Some(Colour::Grey)),
         word => word.parse().map(Some).map_err(|e: types::UnknownWord| {
-            Failure::new("boxes", format!("row {row}: {e}")).hint("leave a label empty where no colour fits")
+            EvalError::new("boxes", format!("row {row}: {e}")).with_hint("leave a label empty where no colour fits")
         }),
     }
 }
 
-fn human(answer: &Answer) -> String {
-    let mut text = String::new();
-    for (name, part) in [("upper", &answer.upper), ("lower", &answer.lower)] {
-        let Part { labelled, accuracy, accuracy_named, named, confusion } = part;
-        text.push_str(&format!(
-            "{name}: {accuracy:.3} of {labelled} right; {accuracy_named:.3} of the {named} that were named\n"
-        ));
-        for (truth, said) in confusion {
-            let said: Vec<String> = said.iter().map(|(word, n)| format!("{word} {n}")).collect();
-            text.push_str(&format!("  {truth}: {}\n", said.join(", ")));
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, part) in [("upper", &self.upper), ("lower", &self.lower)] {
+            let Part { labelled, accuracy, accuracy_named, named, confusion } = part;
+            writeln!(f, "{name}: {accuracy:.3} of {labelled} right; {accuracy_named:.3} of the {named} that were named")?;
+            for (truth, said) in confusion {
+                let said: Vec<String> = said.iter().map(|(word, n)| format!("{word} {n}")).collect();
+                writeln!(f, "  {truth}: {}", said.join(", "))?;
+            }
         }
+        Ok(())
     }
-    text
 }
 
 #[cfg(test)]
@@ -128,7 +117,7 @@ mod tests {
     #[test]
     fn a_label_is_a_word_of_the_vocabulary_or_says_nothing() {
         assert_eq!(label(Some(" Gray"), 1).unwrap(), Some(Colour::Grey));
-        assert_eq!(label(Some("navy-blue"), 7).unwrap_err().message.split(':').next(), Some("row 7"));
+        assert_eq!(label(Some("navy-blue"), 7).unwrap_err().to_string().split(':').next(), Some("row 7"));
         assert!([None, Some(""), Some("unknown")].into_iter().all(|text| label(text, 1).unwrap().is_none()));
     }
 

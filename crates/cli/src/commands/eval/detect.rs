@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -7,16 +7,13 @@ use vision::{Detector, DetectorOptions, ModelStore};
 
 use super::{
     average_precision::{ImageBoxes, average_precision},
-    common::failed,
+    error::{Outcome, failed, models},
     input::{Picture, pictures, yolo_labels},
-};
-use crate::{
-    failure::{Outcome, library},
-    output::{Printer, table},
+    table::table,
 };
 
 #[derive(Debug, Args)]
-pub(crate) struct Detect {
+pub struct Detect {
     /// Folder of JPEG or PNG pictures
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
@@ -32,7 +29,7 @@ pub(crate) struct Detect {
 }
 
 #[derive(Debug, Serialize)]
-struct Answer {
+pub struct Answer {
     model: String,
     images: usize,
     groups: BTreeMap<&'static str, Score>,
@@ -48,18 +45,17 @@ struct Score {
 }
 
 impl Detect {
-    pub(super) fn run(&self, printer: Printer) -> Outcome {
-        let store = ModelStore::from_env().map_err(|e| failed(&e))?;
+    pub(super) fn run(&self) -> Outcome<Answer> {
+        let store = ModelStore::from_env().map_err(failed)?;
         // As low as COCO's tools expect: the whole curve counts, not one working point.
         let options = DetectorOptions { threshold: 0.01, ..DetectorOptions::default() };
-        let mut detector = Detector::load(&store, self.model.as_deref(), options)
-            .map_err(|e| library("models", &e).hint("get the models with `sightline models fetch`"))?;
+        let mut detector = Detector::load(&store, self.model.as_deref(), options).map_err(models)?;
         let mut boxes: BTreeMap<Class, Vec<ImageBoxes>> = BTreeMap::new();
         let mut images = 0;
         for (stem, path) in pictures(&self.images)?.into_iter().filter(|(stem, _)| stem.starts_with(&self.only)) {
             let picture = Picture::open(&path)?;
             let labels = yolo_labels(&self.labels.join(format!("{stem}.txt")), picture.size)?;
-            let found = detector.detect_rgb(picture.rgb()?).map_err(|e| failed(&e))?;
+            let found = detector.detect_rgb(picture.rgb()?).map_err(failed)?;
             images += 1;
             for &class in Class::ALL {
                 boxes.entry(class).or_default().push(ImageBoxes {
@@ -68,14 +64,12 @@ impl Detect {
                 });
             }
         }
-        let answer = Answer {
+        Ok(Answer {
             model: detector.model_name().to_owned(),
             images,
             groups: Group::ALL.iter().map(|g| (group_name(*g), group_score(&boxes, *g))).collect(),
             classes: boxes.iter().map(|(class, boxes)| (class.as_str(), class_score(boxes))).collect(),
-        };
-        printer.answer(&answer, || human(&answer));
-        Ok(())
+        })
     }
 }
 
@@ -102,9 +96,11 @@ fn group_score(boxes: &BTreeMap<Class, Vec<ImageBoxes>>, group: Group) -> Score 
     Score { ap: mean(|s| s.ap), ap50: mean(|s| s.ap50), labels: scores.iter().map(|s| s.labels).sum() }
 }
 
-fn human(answer: &Answer) -> String {
-    let share = |v: Option<f64>| v.map_or("-".into(), |v| format!("{v:.3}"));
-    let row = |(name, s): (&&'static str, &Score)| [(*name).to_owned(), share(s.ap50), share(s.ap), s.labels.to_string()];
-    let rows: Vec<_> = answer.groups.iter().map(row).chain(answer.classes.iter().map(row)).collect();
-    format!("{} on {} pictures\n{}", answer.model, answer.images, table(["CLASS", "AP50", "AP50:95", "LABELS"], &rows))
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let share = |v: Option<f64>| v.map_or("-".into(), |v| format!("{v:.3}"));
+        let row = |(name, s): (&&'static str, &Score)| [(*name).to_owned(), share(s.ap50), share(s.ap), s.labels.to_string()];
+        let rows: Vec<_> = self.groups.iter().map(row).chain(self.classes.iter().map(row)).collect();
+        write!(f, "{} on {} pictures\n{}", self.model, self.images, table(["CLASS", "AP50", "AP50:95", "LABELS"], &rows))
+    }
 }

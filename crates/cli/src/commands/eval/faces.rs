@@ -1,4 +1,4 @@
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{collections::BTreeMap, fmt, fs, path::PathBuf};
 
 use clap::Args;
 use redact::{RedactedCrop, Subject, redact, stored_region, view_region};
@@ -7,16 +7,14 @@ use types::{Class, Group, Rect};
 use vision::VisionOptions;
 
 use super::{
-    common::{failed, load_vision},
+    error::{Cause, EvalError, Outcome, failed},
     input::{Picture, shift},
-};
-use crate::{
-    failure::{Failure, Outcome},
-    output::{Printer, table},
+    models::load_vision,
+    table::table,
 };
 
 #[derive(Debug, Args)]
-pub(crate) struct Faces {
+pub struct Faces {
     /// Folder of the pictures that the keypoints name
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
@@ -77,7 +75,7 @@ impl Face {
 }
 
 #[derive(Debug, Serialize)]
-struct Answer {
+pub struct Answer {
     /// Labelled faces, nose and both eyes visible.
     faces: usize,
     /// Of these, none of whose points is to be seen in any crop that would be stored.
@@ -135,13 +133,13 @@ impl Stored {
 }
 
 impl Faces {
-    pub(super) fn run(&self, printer: Printer) -> Outcome {
-        let read = |cause: &(dyn std::error::Error + 'static)| {
-            Failure::because("keypoints", format!("read {}", self.keypoints.display()), cause)
-                .hint("it should be COCO's person keypoints")
+    pub(super) fn run(&self) -> Outcome<Answer> {
+        let read = |cause: Cause| {
+            EvalError::because("keypoints", format!("read {}", self.keypoints.display()), cause)
+                .with_hint("it should be COCO's person keypoints")
         };
-        let text = fs::read_to_string(&self.keypoints).map_err(|e| read(&e))?;
-        let labels: Keypoints = serde_json::from_str(&text).map_err(|e| read(&e))?;
+        let text = fs::read_to_string(&self.keypoints).map_err(|e| read(e.into()))?;
+        let labels: Keypoints = serde_json::from_str(&text).map_err(|e| read(e.into()))?;
         let (mut faces, mut boxes) = (BTreeMap::<u64, Vec<Face>>::new(), BTreeMap::<u64, Vec<Rect>>::new());
         for annotation in &labels.annotations {
             if let Some(face) = Face::new(annotation) {
@@ -189,16 +187,14 @@ impl Faces {
             .collect();
         let erased = seen.iter().filter(|s| s.1).count();
         let recall = share(erased, seen.len()).unwrap_or(0.0);
-        let answer = Answer { faces: seen.len(), erased, recall, in_no_crop, crops, refused, by_height, missed };
-        printer.answer(&answer, || human(&answer));
-        Ok(())
+        Ok(Answer { faces: seen.len(), erased, recall, in_no_crop, crops, refused, by_height, missed })
     }
 }
 
 /// What the pipeline would store of this picture: a crop of every figure and vehicle found, and of the figures in `labelled` as if
 /// each had been found beside those.
 fn stored_crops(picture: &Picture, labelled: &[Rect], vision: &mut vision::Vision, refused: &mut usize) -> Outcome<Vec<Stored>> {
-    let found = vision.detector.detect_rgb(picture.rgb()?).map_err(|e| failed(&e))?;
+    let found = vision.detector.detect_rgb(picture.rgb()?).map_err(failed)?;
     let people: Vec<Rect> = found.iter().filter(|d| d.class == Class::Person).map(|d| d.bbox).collect();
     let subjects = found.iter().filter(|d| d.class.group() != Group::Carried).map(|d| (d.class, d.bbox));
     let mut stored = Vec::new();
@@ -222,33 +218,22 @@ fn stored_crops(picture: &Picture, labelled: &[Rect], vision: &mut vision::Visio
     Ok(stored)
 }
 
-fn human(answer: &Answer) -> String {
-    let rows: Vec<_> = answer
-        .by_height
-        .iter()
-        .map(|b| {
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let row = |b: &Bin| {
             let to = b.to_px.map_or(String::new(), |t| t.to_string());
             let recall = b.recall.map_or("-".into(), |r| format!("{r:.3}"));
             [format!("{}..{to}", b.from_px), b.faces.to_string(), b.erased.to_string(), recall]
-        })
-        .collect();
-    let mut text = format!(
-        "{} of {} faces erased ({:.3}); {} crops, {} refused\n{}",
-        answer.erased,
-        answer.faces,
-        answer.recall,
-        answer.crops,
-        answer.refused,
-        table(["HEIGHT PX", "FACES", "ERASED", "SHARE"], &rows)
-    );
-    for m in &answer.missed {
-        let [x, y, width, height] = m.subject;
-        text.push_str(&format!(
-            "\nnot erased: {} at {:.0},{:.0}, {:.0} px high, in the crop of {x:.0},{y:.0} {width:.0}x{height:.0}",
-            m.image, m.x, m.y, m.height_px
-        ));
+        };
+        let Self { faces, erased, recall, crops, refused, by_height, missed, .. } = self;
+        let rows = table(["HEIGHT PX", "FACES", "ERASED", "SHARE"], &by_height.iter().map(row).collect::<Vec<_>>());
+        write!(f, "{erased} of {faces} faces erased ({recall:.3}); {crops} crops, {refused} refused\n{rows}")?;
+        for Missed { image, x, y, height_px, subject: [left, top, width, height] } in missed {
+            write!(f, "\nnot erased: {image} at {x:.0},{y:.0}, {height_px:.0} px high, ")?;
+            write!(f, "in the crop of {left:.0},{top:.0} {width:.0}x{height:.0}")?;
+        }
+        Ok(())
     }
-    text
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 use std::{
     collections::BTreeSet,
+    fmt,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -12,13 +13,13 @@ use types::{Detection, Frame, Rect, TrackId};
 use vision::{Tracker, TrackerOptions, VisionOptions};
 
 use super::{
-    common::{failed, load_vision},
+    error::{Outcome, failed},
     input::each_frame,
+    models::load_vision,
 };
-use crate::{failure::Outcome, output::Printer};
 
 #[derive(Debug, Args)]
-pub(crate) struct Gate {
+pub struct Gate {
     #[arg(required = true, value_name = "VIDEO")]
     videos: Vec<PathBuf>,
     /// Frames a second that are looked at
@@ -27,7 +28,7 @@ pub(crate) struct Gate {
 }
 
 #[derive(Debug, Serialize)]
-struct Answer {
+pub struct Answer {
     frames: u64,
     /// How the gate looked at them: whole, at a part, not at all.
     whole: u64,
@@ -65,7 +66,7 @@ impl Looker {
 
     fn look(&mut self, number: u64, frame: &Frame, detector: &mut vision::Detector) -> Outcome {
         let began = Instant::now();
-        let found: Vec<Detection> = self.attention.look(frame, detector).map_err(|e| failed(&e))?;
+        let found: Vec<Detection> = self.attention.look(frame, detector).map_err(failed)?;
         self.time += began.elapsed();
         let step = self.tracker.follow(frame, &found);
         self.confirmed.extend(step.confirmed);
@@ -81,7 +82,7 @@ impl Looker {
 }
 
 impl Gate {
-    pub(super) fn run(&self, printer: Printer) -> Outcome {
+    pub(super) fn run(&self) -> Outcome<Answer> {
         let mut vision = load_vision(&VisionOptions::default())?;
         let mut answer = Answer { frames: 0, whole: 0, part: 0, none: 0, boxes: 0, recall: 1.0, precision: 1.0, time: 0.0 };
         let (mut shared, mut gated_boxes, mut times) = (0u64, 0u64, [Duration::ZERO; 2]);
@@ -111,14 +112,15 @@ impl Gate {
         answer.recall = share(shared, answer.boxes);
         answer.precision = share(shared, gated_boxes);
         answer.time = times[1].as_secs_f64() / times[0].as_secs_f64().max(f64::MIN_POSITIVE);
-        printer.answer(&answer, || {
-            let Answer { frames, whole, part, none, boxes, recall, precision, time } = &answer;
-            format!(
-                "{frames} frames: {whole} whole, {part} in part, {none} not at all\n\
-                 {recall:.3} of {boxes} boxes found ({precision:.3} of those found are among them) in {time:.2} of the time"
-            )
-        });
-        Ok(())
+        Ok(answer)
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { frames, whole, part, none, boxes, recall, precision, time } = self;
+        writeln!(f, "{frames} frames: {whole} whole, {part} in part, {none} not at all")?;
+        write!(f, "{recall:.3} of {boxes} boxes found ({precision:.3} of those found are among them) in {time:.2} of the time")
     }
 }
 

@@ -12,10 +12,10 @@ use redact::{RedactedCrop, Subject, redact};
 use types::{CaptureTime, Class, ClockUncertainty, Frame, RawCrop, Rect, Size, TimeSource, TimeStamp};
 use vision::{Rgb, SceneLight, Vision};
 
-use crate::{
-    failure::{Failure, Outcome, library},
-    output::Printer,
-};
+use super::error::{Cause, EvalError, Outcome, footage};
+
+/// Where a remark for people goes while an evaluation runs.
+pub type Note<'a> = &'a dyn Fn(&str);
 
 /// A still picture, RGB.
 pub(super) struct Picture {
@@ -25,16 +25,18 @@ pub(super) struct Picture {
 
 impl Picture {
     pub(super) fn open(path: &Path) -> Outcome<Self> {
-        let bad = |cause: &(dyn std::error::Error + 'static)| {
-            Failure::because("picture", format!("read the picture {}", path.display()), cause).hint("JPEG and PNG are read")
+        let bad = |cause: Cause| {
+            EvalError::because("picture", format!("read the picture {}", path.display()), cause)
+                .with_hint("JPEG and PNG are read")
         };
-        let picture = image::ImageReader::open(path).map_err(|e| bad(&e))?.with_guessed_format().map_err(|e| bad(&e))?;
-        let rgb = picture.decode().map_err(|e| bad(&e))?.into_rgb8();
+        let picture =
+            image::ImageReader::open(path).map_err(|e| bad(e.into()))?.with_guessed_format().map_err(|e| bad(e.into()))?;
+        let rgb = picture.decode().map_err(|e| bad(e.into()))?.into_rgb8();
         Ok(Self { size: Size { width: rgb.width(), height: rgb.height() }, rgb: rgb.into_raw() })
     }
 
     pub(super) fn rgb(&self) -> Outcome<Rgb<'_>> {
-        Rgb::new(&self.rgb, self.size).ok_or_else(|| Failure::new("picture", "the picture has no pixels"))
+        Rgb::new(&self.rgb, self.size).ok_or_else(|| EvalError::new("picture", "the picture has no pixels"))
     }
 
     pub(super) fn light(&self) -> Option<SceneLight> {
@@ -54,7 +56,7 @@ impl Picture {
 
 /// The pictures of a folder, by file stem, sorted.
 pub(super) fn pictures(folder: &Path) -> Outcome<BTreeMap<String, PathBuf>> {
-    let bad = |e: std::io::Error| Failure::because("folder", format!("read the folder {}", folder.display()), &e);
+    let bad = |e: std::io::Error| EvalError::because("folder", format!("read the folder {}", folder.display()), e);
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).map_err(bad)? {
         let path = entry.map_err(bad)?.path();
@@ -64,9 +66,8 @@ pub(super) fn pictures(folder: &Path) -> Outcome<BTreeMap<String, PathBuf>> {
         }
     }
     if found.is_empty() {
-        return Err(
-            Failure::new("folder", format!("no pictures in {}", folder.display())).hint("it should hold .jpg or .png files")
-        );
+        return Err(EvalError::new("folder", format!("no pictures in {}", folder.display()))
+            .with_hint("it should hold .jpg or .png files"));
     }
     Ok(found)
 }
@@ -77,14 +78,14 @@ pub(super) fn yolo_labels(path: &Path, size: Size) -> Outcome<Vec<(Class, Rect)>
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(Failure::because("labels", format!("read {}", path.display()), &e)),
+        Err(e) => return Err(EvalError::because("labels", format!("read {}", path.display()), e)),
     };
     let mut labels = Vec::new();
     for (number, line) in text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty()) {
         let words: Vec<f32> = line.split_whitespace().map_while(|w| w.parse().ok()).collect();
         let [class, cx, cy, w, h] = words[..] else {
-            return Err(Failure::new("labels", format!("{}, line {}: {line:?} is not a label", path.display(), number + 1))
-                .hint("each line holds `class cx cy width height`, the last four as shares of the picture"));
+            return Err(EvalError::new("labels", format!("{}, line {}: {line:?} is not a label", path.display(), number + 1))
+                .with_hint("each line holds `class cx cy width height`, the last four as shares of the picture"));
         };
         if let Some(class) = Class::ALL.iter().find(|c| c.coco80() == class as usize) {
             let (pw, ph) = (size.width as f32, size.height as f32);
@@ -122,7 +123,7 @@ impl BoxRow {
 /// Reads a table of boxes; pictures and videos are named relative to the table's folder.
 pub(super) fn box_rows(path: &Path) -> Outcome<Vec<BoxRow>> {
     let columns = "the columns are image,x,y,w,h,identity,camera (or video,frame,... in place of image), pixel boxes";
-    let bad = |e: csv::Error| Failure::because("boxes", format!("read {}", path.display()), &e).hint(columns);
+    let bad = |e: csv::Error| EvalError::because("boxes", format!("read {}", path.display()), e).with_hint(columns);
     let folder = path.parent().unwrap_or(Path::new(""));
     let (mut rows, mut checked) = (Vec::new(), BTreeSet::new());
     for row in csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(path).map_err(bad)?.deserialize::<BoxRow>() {
@@ -131,17 +132,19 @@ pub(super) fn box_rows(path: &Path) -> Outcome<Vec<BoxRow>> {
         for file in [&mut row.image, &mut row.video].into_iter().flatten() {
             *file = folder.join(&*file);
             if checked.insert(file.clone()) && !file.is_file() {
-                return Err(Failure::new("boxes", format!("row {number} names {}, which is not there", file.display()))
-                    .hint("pictures and videos are named relative to the table's folder"));
+                return Err(EvalError::new("boxes", format!("row {number} names {}, which is not there", file.display()))
+                    .with_hint("pictures and videos are named relative to the table's folder"));
             }
         }
         if row.image.is_none() && (row.video.is_none() || row.frame.is_none_or(|f| f == 0)) {
-            return Err(Failure::new("boxes", format!("row {number} names no picture and no frame of a video")).hint(columns));
+            return Err(
+                EvalError::new("boxes", format!("row {number} names no picture and no frame of a video")).with_hint(columns)
+            );
         }
         rows.push(row);
     }
     if rows.is_empty() {
-        return Err(Failure::new("boxes", format!("no rows in {}", path.display())).hint(columns));
+        return Err(EvalError::new("boxes", format!("no rows in {}", path.display())).with_hint(columns));
     }
     Ok(rows)
 }
@@ -183,10 +186,10 @@ pub(super) fn redacted_crops(rows: &[BoxRow], vision: &mut Vision, class: Class)
 }
 
 /// What is to be said of boxes that gave no crop: they count against the result.
-pub(super) fn note_missing(crops: &[Option<Cut>], printer: Printer) {
+pub(super) fn note_missing(crops: &[Option<Cut>], note: Note<'_>) {
     let missing = crops.iter().filter(|c| c.is_none()).count();
     if missing > 0 {
-        printer.note(&format!(
+        note(&format!(
             "note: {missing} of the {} boxes show nothing (outside the picture, after the video's end, or erased whole); they count as wrong",
             crops.len()
         ));
@@ -213,15 +216,14 @@ fn redact_boxes(
 }
 
 /// From pixels of the frame to pixels of a crop that begins at (x, y).
-pub(in crate::commands) fn shift(r: &Rect, x: u32, y: u32) -> Rect {
+pub(crate) fn shift(r: &Rect, x: u32, y: u32) -> Rect {
     r.moved(-(x as f32), -(y as f32))
 }
 
 /// Calls `look` with every sampled frame until it says `false`.
-pub(in crate::commands) fn each_frame(path: &Path, sampling: Sampling, mut look: impl FnMut(&Frame) -> Outcome<bool>) -> Outcome {
-    let bad = |e: media::MediaError| library("footage", &e);
-    let mut reader = FrameReader::open_file(path, sampling, no_time()).map_err(bad)?;
-    while let Some(frame) = reader.next(Duration::from_secs(60)).map_err(bad)? {
+pub(crate) fn each_frame(path: &Path, sampling: Sampling, mut look: impl FnMut(&Frame) -> Outcome<bool>) -> Outcome {
+    let mut reader = FrameReader::open_file(path, sampling, no_time()).map_err(footage)?;
+    while let Some(frame) = reader.next(Duration::from_secs(60)).map_err(footage)? {
         if !look(&frame)? {
             break;
         }
@@ -244,7 +246,7 @@ mod tests {
         let path = dir.path().join("boxes.csv");
         fs::write(dir.path().join("there.png"), b"").unwrap();
         fs::write(&path, table).unwrap();
-        box_rows(&path).map(|_| ()).unwrap_err().message
+        box_rows(&path).map(|_| ()).unwrap_err().to_string()
     }
 
     #[test]

@@ -2,28 +2,20 @@
 //! Benchmark", 2015). Each box is a query against all boxes of the other cameras. The labels' identities are
 //! used to score a ranking and leave this module as three shares; nothing is stored.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use clap::Args;
 use types::Class;
 use vision::{ModelStore, PartsFinder, Vision, VisionError, VisionOptions};
 
 use super::{
-    common::{failed, load_vision},
-    input::{Cut, box_rows, note_missing, redacted_crops},
-};
-use crate::{
-    failure::{Failure, Outcome},
-    output::Printer,
+    error::{EvalError, Outcome, failed},
+    input::{Cut, Note, box_rows, note_missing, redacted_crops},
+    models::load_vision,
 };
 
-/// Appearance: cross-camera rank-1, rank-5 and mean average precision
-///
-/// Each box asks for its identity among the boxes of all other cameras, by the appearance vector that a sighting would get:
-/// redacted first, of this one box. Vectors are compared as the search compares them; nothing is adapted to the table. A
-/// box that shows nothing, and a tie with a wrong answer, count as wrong. Identities leave as shares alone.
 #[derive(Debug, Args)]
-pub(crate) struct RetrievalArgs {
+pub struct RetrievalArgs {
     /// Table with the columns image,x,y,w,h,identity,camera (or video,frame,... in place of image), pixel boxes
     #[arg(long, value_name = "CSV")]
     boxes: PathBuf,
@@ -42,16 +34,16 @@ enum Part {
 }
 
 impl RetrievalArgs {
-    pub(super) fn run(&self, printer: Printer) -> Outcome {
+    pub(super) fn run(&self, note: Note<'_>) -> Outcome<Retrieval> {
         let rows = box_rows(&self.boxes)?;
         if let Some(row) = rows.iter().position(|r| r.identity.is_empty() || r.camera.is_empty()) {
-            return Err(Failure::new("boxes", format!("row {} has no identity or no camera", row + 1))
-                .hint("both columns are needed to tell a right answer from a wrong one"));
+            return Err(EvalError::new("boxes", format!("row {} has no identity or no camera", row + 1))
+                .with_hint("both columns are needed to tell a right answer from a wrong one"));
         }
         let mut vision = load_vision(&VisionOptions { appearance: self.appearance.clone(), ..VisionOptions::default() })?;
         let crops = redacted_crops(&rows, &mut vision, Class::Person)?;
-        note_missing(&crops, printer);
-        let vectors = self.vectors(&crops, &mut vision).map_err(|e| failed(&e))?;
+        note_missing(&crops, note);
+        let vectors = self.vectors(&crops, &mut vision).map_err(failed)?;
         let labels: Vec<Label> = rows.into_iter().map(|r| Label { identity: r.identity, camera: r.camera }).collect();
         // A box without a crop can't be found and finds nothing: it counts against us.
         let similarity = |a: usize, b: usize| match (&vectors[a], &vectors[b]) {
@@ -60,13 +52,9 @@ impl RetrievalArgs {
         };
         let answer = retrieval(&labels, similarity);
         if answer.queries == 0 {
-            printer.note("note: no identity is seen by two cameras, so there is nothing to find");
+            note("note: no identity is seen by two cameras, so there is nothing to find");
         }
-        printer.answer(&answer, || {
-            let Retrieval { queries, rank1, rank5, map } = answer;
-            format!("{queries} queries: rank-1 {rank1:.3}, rank-5 {rank5:.3}, mAP {map:.3}")
-        });
-        Ok(())
+        Ok(answer)
     }
 
     /// Unit vectors, `None` where there is no crop.
@@ -95,12 +83,19 @@ pub(crate) struct Label {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub(crate) struct Retrieval {
+pub struct Retrieval {
     /// Queries that have a right answer in another camera.
     pub(crate) queries: usize,
     pub(crate) rank1: f64,
     pub(crate) rank5: f64,
     pub(crate) map: f64,
+}
+
+impl fmt::Display for Retrieval {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { queries, rank1, rank5, map } = self;
+        write!(f, "{queries} queries: rank-1 {rank1:.3}, rank-5 {rank5:.3}, mAP {map:.3}")
+    }
 }
 
 /// `similarity(query, candidate)` is higher for more alike; `labels[i]` belongs to item i.

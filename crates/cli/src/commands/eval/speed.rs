@@ -1,4 +1,4 @@
-use std::{fs, path::PathBuf, time::Instant};
+use std::{fmt, fs, path::PathBuf, time::Instant};
 
 use clap::Args;
 use media::Sampling;
@@ -8,14 +8,14 @@ use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, FootageDigest};
 use vision::VisionOptions;
 
-use super::{common::load_vision, input::no_time};
-use crate::{
-    failure::{Failure, Outcome, library},
-    output::Printer,
+use super::{
+    error::{EvalError, Outcome, failed, footage},
+    input::no_time,
+    models::load_vision,
 };
 
 #[derive(Debug, Args)]
-pub(crate) struct Speed {
+pub struct Speed {
     #[arg(required = true, value_name = "VIDEO")]
     videos: Vec<PathBuf>,
     /// Frames a second that are looked at
@@ -30,7 +30,7 @@ pub(crate) struct Speed {
 }
 
 #[derive(Debug, Serialize)]
-struct Answer {
+pub struct Answer {
     frames: u64,
     footage_s: f64,
     wall_s: f64,
@@ -53,16 +53,15 @@ impl SightingSink for Discard {
 }
 
 impl Speed {
-    pub(super) fn run(&self, printer: Printer) -> Outcome {
+    pub(super) fn run(&self) -> Outcome<Answer> {
         let mut vision = load_vision(&VisionOptions { detector: self.detector.clone(), ..VisionOptions::default() })?;
-        let nobody = |e: types::IdError| library("evaluation", &e);
         let mut answer = Answer { frames: 0, footage_s: 0.0, wall_s: 0.0, cpu_s: 0.0, sightings: 0, peak_mib: 0.0 };
         let (began, cpu) = (Instant::now(), cpu_seconds()?);
         for video in &self.videos {
             let task = FootageTask {
-                footage: media::Footage::open(video).map_err(|e| library("footage", &e))?.into(),
-                camera: CameraId::new("eval").map_err(nobody)?,
-                agency: AgencyId::new("eval").map_err(nobody)?,
+                footage: media::Footage::open(video).map_err(footage)?.into(),
+                camera: CameraId::new("eval").map_err(failed)?,
+                agency: AgencyId::new("eval").map_err(failed)?,
                 digest: FootageDigest([0; 32]),
                 start: no_time(),
                 sampling: Sampling { fps: self.fps, ..Sampling::default() },
@@ -73,7 +72,7 @@ impl Speed {
                 },
             };
             let done = run_footage(&task, &mut vision, &mut Discard, &mut |_| (), &CancellationToken::new())
-                .map_err(|e| library("footage", &e))?;
+                .map_err(|e| EvalError::library("footage", e))?;
             answer.frames += done.progress.stats.frames;
             answer.sightings += done.progress.stats.sightings;
             answer.footage_s += done.progress.done.as_secs_f64();
@@ -81,15 +80,16 @@ impl Speed {
         answer.wall_s = began.elapsed().as_secs_f64();
         answer.cpu_s = cpu_seconds()? - cpu;
         answer.peak_mib = peak_mib()?;
-        printer.answer(&answer, || {
-            let Answer { frames, footage_s, wall_s, cpu_s, sightings, peak_mib } = &answer;
-            format!(
-                "{frames} frames of {footage_s:.1} s footage in {wall_s:.1} s ({cpu_s:.1} s CPU, {:.1} ms a frame), \
-                 {sightings} sightings, at most {peak_mib:.0} MiB",
-                cpu_s * 1e3 / (*frames).max(1) as f64
-            )
-        });
-        Ok(())
+        Ok(answer)
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { frames, footage_s, wall_s, cpu_s, sightings, peak_mib } = self;
+        let each = cpu_s * 1e3 / (*frames).max(1) as f64;
+        write!(f, "{frames} frames of {footage_s:.1} s footage in {wall_s:.1} s ({cpu_s:.1} s CPU, {each:.1} ms a frame), ")?;
+        write!(f, "{sightings} sightings, at most {peak_mib:.0} MiB")
     }
 }
 
@@ -101,7 +101,7 @@ fn cpu_seconds() -> Outcome<f64> {
     let ticks = |i: usize| fields.get(i).and_then(|f| f.parse::<f64>().ok());
     match (ticks(11), ticks(12)) {
         (Some(user), Some(system)) => Ok((user + system) / 100.0),
-        _ => Err(Failure::new("evaluation", "this system does not tell a process its CPU time")),
+        _ => Err(EvalError::new("evaluation", "this system does not tell a process its CPU time")),
     }
 }
 
@@ -110,10 +110,10 @@ fn peak_mib() -> Outcome<f64> {
     let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"));
     line.and_then(|l| l.split_whitespace().next()?.parse::<f64>().ok())
         .map(|kib| kib / 1024.0)
-        .ok_or_else(|| Failure::new("evaluation", "this system does not tell a process its peak memory"))
+        .ok_or_else(|| EvalError::new("evaluation", "this system does not tell a process its peak memory"))
 }
 
 fn proc(file: &str) -> Outcome<String> {
     fs::read_to_string(format!("/proc/self/{file}"))
-        .map_err(|e| Failure::because("evaluation", format!("read /proc/self/{file}"), &e))
+        .map_err(|e| EvalError::because("evaluation", format!("read /proc/self/{file}"), e))
 }

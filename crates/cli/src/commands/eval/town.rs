@@ -11,25 +11,21 @@ use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, FootageDigest, TimeStamp};
 use vision::{Vision, VisionOptions};
 
-use super::{common::load_vision, input::no_time};
-use crate::{
-    failure::{Failure, Outcome, library},
-    output::Printer,
+use super::{
+    error::{EvalError, Outcome, failed, footage},
+    input::no_time,
+    models::load_vision,
 };
 
 mod score;
 mod truth;
 
-use score::{Score, Seen};
+pub(crate) use score::Score;
+use score::Seen;
 use truth::Truth;
 
-/// Labelled footage of several cameras: who has a sighting, and is found by words and by example
-///
-/// The folder holds cameras.json (a list of `id`, `video`, `fps`), figures.json (a list of `id` and what is known of `upper`,
-/// `lower`, `carrying`, `child`) and truth.csv with the columns camera,frame,figure,x,y,w,h,visible: every figure in every
-/// frame, frames counted from 0, `visible` the share of it that is seen.
 #[derive(Debug, Args)]
-pub(crate) struct Town {
+pub struct Town {
     #[arg(value_name = "DIR")]
     folder: PathBuf,
     /// Frames a second that are looked at
@@ -71,9 +67,9 @@ impl SightingSink for Collect<'_> {
 }
 
 impl Town {
-    pub(super) fn run(&self, printer: Printer) -> Outcome {
+    pub(super) fn run(&self) -> Outcome<Score> {
         if !self.fps.is_finite() || self.fps <= 0.0 {
-            return Err(Failure::usage(format!("--fps {} is not above 0", self.fps)));
+            return Err(EvalError::usage(format!("--fps {} is not above 0", self.fps)));
         }
         let mut truth = Truth::open(&self.folder)?;
         let mut vision = load_vision(&VisionOptions::default())?;
@@ -85,18 +81,15 @@ impl Town {
         if let Some(path) = &self.sightings {
             write_lines(path, &seen)?;
         }
-        let answer = Score::of(&truth, &seen);
-        printer.answer(&answer, || answer.to_string());
-        Ok(())
+        Ok(Score::of(&truth, &seen))
     }
 
     fn look(&self, camera: &str, video: &Path, vision: &mut Vision, seen: &mut Vec<Seen>) -> Outcome {
-        let nobody = |e: types::IdError| library("evaluation", &e);
         let start = no_time();
         let task = FootageTask {
-            footage: media::Footage::open(video).map_err(|e| library("footage", &e))?.into(),
-            camera: CameraId::new(camera).map_err(nobody)?,
-            agency: AgencyId::new("eval").map_err(nobody)?,
+            footage: media::Footage::open(video).map_err(footage)?.into(),
+            camera: CameraId::new(camera).map_err(failed)?,
+            agency: AgencyId::new("eval").map_err(failed)?,
             digest: FootageDigest([0; 32]),
             start,
             sampling: Sampling { fps: self.fps, ..Sampling::default() },
@@ -104,7 +97,8 @@ impl Town {
             scene: SceneOptions::default(),
         };
         let mut sink = Collect { camera, start, seen };
-        run_footage(&task, vision, &mut sink, &mut |_| (), &CancellationToken::new()).map_err(|e| library("footage", &e))?;
+        run_footage(&task, vision, &mut sink, &mut |_| (), &CancellationToken::new())
+            .map_err(|e| EvalError::library("footage", e))?;
         Ok(())
     }
 }
@@ -140,8 +134,8 @@ fn write_lines(path: &Path, seen: &[Seen]) -> Outcome {
             runs_on: s.runs_on,
             words: s.words(),
         };
-        text.push_str(&serde_json::to_string(&line).map_err(|e| library("evaluation", &e))?);
+        text.push_str(&serde_json::to_string(&line).map_err(failed)?);
         text.push('\n');
     }
-    std::fs::write(path, text).map_err(|e| Failure::because("output", format!("write {}", path.display()), &e))
+    std::fs::write(path, text).map_err(|e| EvalError::because("output", format!("write {}", path.display()), e))
 }

@@ -1,6 +1,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
+    fmt::{self, Write as _},
     fs,
     path::PathBuf,
 };
@@ -13,16 +13,13 @@ use types::{Class, Detection, Rect, TrackId};
 use vision::{Tracker, TrackerOptions, VisionOptions};
 
 use super::{
-    common::{failed, load_vision},
+    error::{EvalError, Outcome, failed, footage},
     input::each_frame,
-};
-use crate::{
-    failure::{Failure, Outcome, library},
-    output::Printer,
+    models::load_vision,
 };
 
 #[derive(Debug, Args)]
-pub(crate) struct Track {
+pub struct Track {
     #[arg(long, value_name = "FILE")]
     video: PathBuf,
     /// Frames a second that are looked at
@@ -37,21 +34,30 @@ pub(crate) struct Track {
 }
 
 #[derive(Debug, Serialize)]
-struct Answer {
+pub struct Answer {
     frames: u64,
     boxes: usize,
     tracks: usize,
+    #[serde(skip)]
+    out: PathBuf,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { frames, boxes, tracks, out } = self;
+        write!(f, "{frames} frames, {boxes} boxes in {tracks} tracks: {}", out.display())
+    }
 }
 
 impl Track {
-    pub(super) fn run(&self, printer: Printer) -> Outcome {
+    pub(super) fn run(&self) -> Outcome<Answer> {
         if !self.fps.is_finite() || self.fps <= 0.0 {
-            return Err(Failure::usage(format!("--fps {} is not above 0", self.fps)));
+            return Err(EvalError::usage(format!("--fps {} is not above 0", self.fps)));
         }
         let rate = media::probe(&self.video)
-            .map_err(|e| library("footage", &e))?
+            .map_err(footage)?
             .frame_rate
-            .ok_or_else(|| Failure::new("footage", "the file does not say its frame rate, so its frames have no numbers"))?;
+            .ok_or_else(|| EvalError::new("footage", "the file does not say its frame rate, so its frames have no numbers"))?;
         let mut vision = load_vision(&VisionOptions::default())?;
         let mut attention = DetectionScheduler::new(AttentionOptions { gate: !self.every_frame, ..AttentionOptions::default() });
         let mut tracker = Tracker::new(TrackerOptions::default());
@@ -61,7 +67,7 @@ impl Track {
         let mut confirmed = BTreeSet::new();
         let mut frames = 0;
         each_frame(&self.video, Sampling { fps: self.fps, ..Sampling::default() }, |frame| {
-            let found = attention.look(frame, &mut vision.detector).map_err(|e| failed(&e))?;
+            let found = attention.look(frame, &mut vision.detector).map_err(failed)?;
             let step = tracker.follow(frame, &found);
             confirmed.extend(step.confirmed.iter().copied());
             step.dismissed.iter().for_each(|id| _ = confirmed.remove(id));
@@ -80,11 +86,9 @@ impl Track {
             let _ =
                 writeln!(text, "{frame},{id},{:.2},{:.2},{:.2},{:.2},{:.4},-1,-1,-1", b.x, b.y, b.width, b.height, seen.score);
         }
-        fs::write(&self.out, text).map_err(|e| Failure::because("output", format!("write {}", self.out.display()), &e))?;
+        fs::write(&self.out, text).map_err(|e| EvalError::because("output", format!("write {}", self.out.display()), e))?;
         let tracks = rows.iter().map(|r| r.track).collect::<BTreeSet<_>>().len();
-        let answer = Answer { frames, boxes: rows.len(), tracks };
-        printer.answer(&answer, || format!("{frames} frames, {} boxes in {tracks} tracks: {}", answer.boxes, self.out.display()));
-        Ok(())
+        Ok(Answer { frames, boxes: rows.len(), tracks, out: self.out.clone() })
     }
 }
 

@@ -96,7 +96,7 @@ fn always_near(times: &[f64], first: f64, last: f64) -> bool {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Score {
+pub struct Score {
     passes: Passes,
     sightings: Sightings,
     /// By part: how often the word was right, wrong, and not said.
@@ -346,8 +346,8 @@ impl fmt::Display for Score {
 mod tests {
     use types::{Colour, Described};
 
+    use super::super::truth::tests::{town, walk};
     use super::*;
-    use crate::commands::eval::town::truth::tests::{town, walk};
 
     fn seen(first: f64, last: f64, best: f64, x: f32) -> Seen {
         let upper = Some(Described::new(Colour::Red, 0.9));

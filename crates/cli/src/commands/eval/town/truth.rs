@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, de::DeserializeOwned};
 use types::{Carried, Colour, Rect};
 
-use crate::failure::{Failure, Outcome};
+use super::super::error::{Cause, EvalError, Outcome};
 
 /// A pass is worth finding if somebody could have seen it: for so many seconds so much of the figure is seen, at this height;
 /// at its tallest it is taller, and a longer gap makes another pass.
@@ -95,19 +95,21 @@ impl Truth {
         let figures = figures.iter().map(|f| Ok((f.id.clone(), worn(f)?))).collect::<Outcome<BTreeMap<_, _>>>()?;
         let table = folder.join("truth.csv");
         let columns = "the columns are camera,frame,figure,x,y,w,h,visible";
-        let bad = |e: csv::Error| Failure::because("truth", format!("read {}", table.display()), &e).hint(columns);
+        let bad = |e: csv::Error| EvalError::because("truth", format!("read {}", table.display()), e).with_hint(columns);
         let mut rows: BTreeMap<_, Vec<There>> = BTreeMap::new();
         for row in csv::ReaderBuilder::new().trim(csv::Trim::All).from_path(&table).map_err(bad)?.deserialize() {
             let Row { camera, frame, figure, x, y, w, h, visible } = row.map_err(bad)?;
             if !cameras.iter().any(|c| c.id == camera) || !figures.contains_key(&figure) {
                 let what = format!("{}: camera {camera} or figure {figure} is in neither list", table.display());
-                return Err(Failure::new("truth", what).hint("cameras.json and figures.json list all that truth.csv names"));
+                return Err(
+                    EvalError::new("truth", what).with_hint("cameras.json and figures.json list all that truth.csv names")
+                );
             }
             let bbox = Rect::from_corners(x, y, x + w, y + h);
             rows.entry((camera, frame)).or_default().push(There { figure, bbox, visible });
         }
         if let Some(camera) = cameras.iter().find(|c| !(c.fps.is_finite() && c.fps > 0.0)) {
-            return Err(Failure::new("truth", format!("cameras.json: {} has no frame rate above 0", camera.id)));
+            return Err(EvalError::new("truth", format!("cameras.json: {} has no frame rate above 0", camera.id)));
         }
         let mut truth = Self { folder: folder.to_owned(), cameras, figures, rows, passes: Vec::new() };
         truth.passes = truth.find_passes();
@@ -179,14 +181,14 @@ impl Truth {
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> Outcome<T> {
-    let bad = |e: &(dyn std::error::Error + 'static)| Failure::because("truth", format!("read {}", path.display()), e);
-    let text = fs::read_to_string(path).map_err(|e| bad(&e))?;
-    serde_json::from_str(&text).map_err(|e| bad(&e))
+    let bad = |cause: Cause| EvalError::because("truth", format!("read {}", path.display()), cause);
+    let text = fs::read_to_string(path).map_err(|e| bad(e.into()))?;
+    serde_json::from_str(&text).map_err(|e| bad(e.into()))
 }
 
 fn worn(figure: &Figure) -> Outcome<Worn> {
     let unknown = |e: types::UnknownWord| {
-        Failure::new("truth", format!("figures.json, {}: {e}", figure.id)).hint("leave out what has no word")
+        EvalError::new("truth", format!("figures.json, {}: {e}", figure.id)).with_hint("leave out what has no word")
     };
     let Figure { upper, lower, carrying, child, .. } = figure;
     Ok(Worn {
@@ -232,7 +234,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_row_of_nobody_is_refused_with_its_name() {
-        let message = town("gate,0,0,stranger,0,0,1,1,1\n").unwrap_err().message;
+        let message = town("gate,0,0,stranger,0,0,1,1,1\n").unwrap_err().to_string();
         assert!(message.contains("stranger"), "{message}");
     }
 }

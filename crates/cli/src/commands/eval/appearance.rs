@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    fs,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -16,21 +16,20 @@ use vision::{
     VisionError, learn,
 };
 
-use super::eval::input::{each_frame, shift};
-use crate::{
-    context::Context,
-    failure::{Failure, Outcome, library},
-    output::{Printer, count},
+use super::{
+    error::{EvalError, Outcome, models},
+    input::{each_frame, shift},
 };
 
+/// How figures are compared, with the arguments.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Appearance {
+pub enum Appearance {
     /// Learn from footage which differences between two pictures matter; no identities needed, none made
     Learn(Learn),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Learn {
+pub struct Learn {
     /// Footage of the deployment's own cameras; many figures for a short time teach more than few for a long one
     #[arg(required = true, value_name = "VIDEO")]
     videos: Vec<PathBuf>,
@@ -45,8 +44,9 @@ pub(crate) struct Learn {
     attribution: String,
 }
 
+/// What was learned: for people as text, for programs as its serialisation.
 #[derive(Debug, Serialize)]
-struct Answer {
+pub struct Learned {
     tracks: usize,
     crops: usize,
     /// Values of a vector.
@@ -57,47 +57,48 @@ struct Answer {
 
 impl Appearance {
     /// Reads files and runs models, all on this thread; calls no server.
-    pub(crate) fn run(self, ctx: &Context) -> Outcome {
+    ///
+    /// # Errors
+    /// [`EvalError`], which says what to do.
+    pub fn run(&self) -> Result<Learned, EvalError> {
         let Self::Learn(learn) = self;
-        learn.run(ctx.printer)
+        learn.run()
     }
 }
 
 impl Learn {
-    fn run(&self, printer: Printer) -> Outcome {
+    fn run(&self) -> Outcome<Learned> {
         if !self.fps.is_finite() || self.fps <= 0.0 {
-            return Err(Failure::usage(format!("--fps {} is not above 0", self.fps)));
+            return Err(EvalError::usage(format!("--fps {} is not above 0", self.fps)));
         }
-        let mut models =
-            Models::load().map_err(|e| library("models", &e).hint("get the models with `sightline models fetch`"))?;
+        let mut finders = Models::load().map_err(models)?;
         let mut tracks = Vec::new();
         for video in &self.videos {
-            tracks.extend(tracklets(video, self.fps, &mut models)?);
+            tracks.extend(tracklets(video, self.fps, &mut finders)?);
         }
-        let projection = learn(&tracks, &models.source(&self.attribution)).map_err(|e| {
-            library("too_little_footage", &e).hint("give it more footage, with more figures in it, or a higher --fps")
+        let projection = learn(&tracks, &finders.source(&self.attribution)).map_err(|e| {
+            EvalError::library("too_little_footage", e)
+                .with_hint("give it more footage, with more figures in it, or a higher --fps")
         })?;
         fs::write(&self.out, projection.write())
-            .map_err(|e| Failure::because("output", format!("write {}", self.out.display()), &e))?;
+            .map_err(|e| EvalError::because("output", format!("write {}", self.out.display()), e))?;
         let about = projection.about();
-        let answer = Answer {
+        Ok(Learned {
             tracks: about.tracks,
             crops: about.crops,
             values: projection.len(),
             sha256: projection.digest().to_string(),
             out: self.out.clone(),
-        };
-        printer.answer(&answer, || {
-            format!(
-                "learned from {} of {}: {}, vectors of {} values, sha256 {}",
-                count(answer.crops as u64, "crop"),
-                count(answer.tracks as u64, "track"),
-                answer.out.display(),
-                answer.values,
-                answer.sha256
-            )
-        });
-        Ok(())
+        })
+    }
+}
+
+impl fmt::Display for Learned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tracks, crops, values, sha256, out } = self;
+        let one = |n: &usize| if *n == 1 { "" } else { "s" };
+        write!(f, "learned from {crops} crop{} of {tracks} track{}: {}, ", one(crops), one(tracks), out.display())?;
+        write!(f, "vectors of {values} values, sha256 {sha256}")
     }
 }
 
@@ -134,7 +135,7 @@ impl Models {
         let people = people.iter().filter(|p| !p.intersect(&region).is_empty()).map(|p| shift(p, x, y)).collect();
         let subject = Subject { class: subject.class, bbox: shift(&subject.bbox, x, y), people };
         match redact(raw, &subject, &mut self.faces) {
-            Ok(crop) => self.parts.of(&crop).map(Some).map_err(|e| library("models", &e)),
+            Ok(crop) => self.parts.of(&crop).map(Some).map_err(|e| EvalError::library("models", e)),
             Err(_) => Ok(None),
         }
     }
@@ -153,7 +154,7 @@ fn tracklets(video: &Path, fps: f64, models: &mut Models) -> Outcome<Vec<Vec<App
     let mut open: BTreeMap<TrackId, (MediaTime, Vec<AppearanceParts>)> = BTreeMap::new();
     let mut confirmed = BTreeSet::new();
     each_frame(video, Sampling { fps, ..Sampling::default() }, |frame| {
-        let mut found = models.detector.detect(frame).map_err(|e| library("models", &e))?;
+        let mut found = models.detector.detect(frame).map_err(|e| EvalError::library("models", e))?;
         found.retain(|d| d.class.group() != Group::Carried);
         let people: Vec<Rect> = found.iter().filter(|d| d.class == Class::Person).map(|d| d.bbox).collect();
         let step = tracker.follow(frame, &found);
