@@ -9,7 +9,6 @@ mod check;
 mod console;
 mod doctor;
 mod eval;
-mod evaluate;
 mod export;
 mod hold;
 mod identity;
@@ -113,10 +112,10 @@ pub(crate) enum Command {
     Witness(witness::Witness),
     /// How well and how fast it sees, on your own labelled data
     #[command(subcommand)]
-    Eval(eval::Eval),
+    Eval(::eval::Eval),
     /// How figures are compared
     #[command(subcommand)]
-    Appearance(eval::Appearance),
+    Appearance(::eval::Appearance),
     /// The models and the runtime: what is pinned, what is here
     #[command(subcommand)]
     Models(models::Models),
@@ -168,8 +167,8 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Upgrade(c) => c.run(ctx).await,
         Command::Restore(c) => c.run(ctx).await,
         Command::Witness(c) => c.run(ctx).await,
-        Command::Eval(c) => evaluate::measure(&c, ctx),
-        Command::Appearance(c) => evaluate::learn(&c, ctx),
+        Command::Eval(c) => eval::measure(&c, ctx),
+        Command::Appearance(c) => eval::learn(&c, ctx),
         Command::Models(c) => c.run(ctx).await,
         Command::Doctor(c) => c.run(ctx).await,
         Command::Man(c) => c.run(ctx),
