@@ -13,7 +13,6 @@
 #![warn(missing_docs, clippy::missing_errors_doc)]
 
 mod base;
-mod cluster;
 mod config;
 mod copies;
 mod credentials;

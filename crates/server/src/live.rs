@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Camera, Catalogue, CatalogueError, Lease};
+use catalogue::{Camera, Catalogue, CatalogueError, Cluster, Lease, LeaseGuard, lease_names};
 use media::{Networks, Sampling};
 use parking_lot::Mutex;
 use pipeline::{Blocked, CameraSecrets, KeptAddress, LiveStatus, Patience, SightingSink, VisionPool, Watch, Watchers};
@@ -21,10 +21,7 @@ use types::{AgencyId, CameraId, Chain, ReceiveTime};
 use vision::{ModelStore, Vision, VisionError, VisionOptions};
 
 use self::sink::RetryingSink;
-use crate::{
-    cluster::membership::{Cluster, LeaseGuard, lease_names},
-    indexer::sync::IndexSet,
-};
+use crate::indexer::sync::IndexSet;
 
 /// How often the catalogue is asked who is to be watched: a pause or a revocation holds within this time.
 const RECONCILE: Duration = Duration::from_millis(500);

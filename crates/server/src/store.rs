@@ -12,13 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{AppearanceModel, Catalogue, CatalogueError, IdDifference, UnusableRow, compare_ids};
+use catalogue::{AppearanceModel, Catalogue, CatalogueError, Cluster, IdDifference, UnusableRow, compare_ids, lease_names};
 use index::IndexLocation;
 use types::{Chain, ModelDigest};
 use vision::{Manifest, ModelStore, VisionError};
 
 use crate::{
-    cluster::membership::{Cluster, lease_names},
     config::{ApiKeyError, Config},
     copies::upgrade::{self, UpgradeError},
     deployment::{

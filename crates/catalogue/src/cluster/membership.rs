@@ -12,16 +12,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Catalogue, CatalogueError, ClusterLease, FencingToken, ServerPosition};
 use parking_lot::Mutex;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use types::Chain;
 
-/// A server, or the holder of a lease, that was not heard of for so long counts as gone.
-pub(crate) const LEASE: Duration = Duration::from_secs(10);
-/// How often a lease is renewed.
-pub(crate) const RENEW: Duration = Duration::from_secs(2);
+use super::{fencing_token::FencingToken, lease::ClusterLease, servers::ServerPosition};
+use crate::{error::CatalogueError, open::Catalogue};
+
+const LEASE: Duration = Duration::from_secs(10);
+const RENEW: Duration = Duration::from_secs(2);
 /// Safety margin: this long after the last renewal no side effect is started that the database can't fence. One in flight may still
 /// land before the lease ends.
 const MAY_WRITE: Duration = Duration::from_secs(6);
@@ -30,24 +30,24 @@ const ASK_AGAIN: Duration = Duration::from_millis(100);
 const ALWAYS: Duration = Duration::from_secs(100 * 366 * 86_400);
 
 /// What only one server may do at a time.
-pub(crate) mod lease_names {
+pub mod lease_names {
     /// Deletes sightings whose time has come.
-    pub(crate) const RETENTION: &str = "retention";
+    pub const RETENTION: &str = "retention";
     /// Ends and purges cases.
-    pub(crate) const CASES: &str = "cases";
+    pub const CASES: &str = "cases";
     /// Adds and removes footage.
-    pub(crate) const FOOTAGE: &str = "footage";
+    pub const FOOTAGE: &str = "footage";
     /// Tells the configured address what happens to cases.
-    pub(crate) const NOTIFY: &str = "notify";
+    pub const NOTIFY: &str = "notify";
     /// Watches the cameras that no worker holds.
-    pub(crate) const LIVE: &str = "live";
+    pub const LIVE: &str = "live";
     /// Deletes crops without a sighting.
-    pub(crate) const SWEEP: &str = "sweep";
+    pub const SWEEP: &str = "sweep";
 }
 
 /// This server among the others.
 #[derive(Debug)]
-pub(crate) struct Cluster {
+pub struct Cluster {
     catalogue: Catalogue,
     id: String,
     shared: Option<Shared>,
@@ -65,11 +65,12 @@ struct Shared {
 
 /// What it tells the others.
 #[derive(Debug, Default)]
-pub(crate) struct ServerState {
+pub struct ServerState {
     synced: AtomicU64,
-    pub(crate) purged: AtomicU64,
+    /// The last purge that its index has carried out.
+    pub purged: AtomicU64,
     /// The others took it for gone meanwhile.
-    pub(crate) was_away: AtomicBool,
+    pub was_away: AtomicBool,
 }
 
 impl ServerState {
@@ -79,9 +80,17 @@ impl ServerState {
 }
 
 impl Cluster {
+    /// A server, or the holder of a lease, that was not heard of for so long counts as gone.
+    pub const LEASE: Duration = LEASE;
+    /// How often a lease is renewed.
+    pub const RENEW: Duration = RENEW;
+
     /// Joins those that share the catalogue, before anything is read that they could forget; with the name of the index where that
     /// is on a server.
-    pub(crate) async fn join(catalogue: Catalogue, index: Option<String>) -> Result<Self, CatalogueError> {
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the others can't be told.
+    pub async fn join(catalogue: Catalogue, index: Option<String>) -> Result<Self, CatalogueError> {
         let id = uuid::Uuid::new_v4().simple().to_string();
         if !catalogue.is_shared() {
             return Ok(Self { catalogue, id, shared: None, alone: tokio::sync::Mutex::default() });
@@ -97,42 +106,48 @@ impl Cluster {
         Ok(Self { catalogue, id, shared, alone: tokio::sync::Mutex::default() })
     }
 
-    pub(crate) fn catalogue(&self) -> &Catalogue {
+    /// What its servers share.
+    pub fn catalogue(&self) -> &Catalogue {
         &self.catalogue
     }
 
-    pub(crate) fn id(&self) -> &str {
+    /// What this server is called among them, anew for each start.
+    pub fn id(&self) -> &str {
         &self.id
     }
 
-    pub(crate) fn is_shared(&self) -> bool {
+    /// Whether there may be others.
+    pub fn is_shared(&self) -> bool {
         self.shared.is_some()
     }
 
     /// What it tells the others; `None` where there are none.
-    pub(crate) fn state(&self) -> Option<&ServerState> {
+    pub fn state(&self) -> Option<&ServerState> {
         self.shared.as_ref().map(|shared| &*shared.state)
     }
 
     /// What the index is called that other servers have too.
-    pub(crate) fn shared_index(&self) -> Option<&str> {
+    pub fn shared_index(&self) -> Option<&str> {
         self.shared.as_ref()?.index.as_deref()
     }
 
     /// Whether other servers have this one's index too.
-    pub(crate) fn shares_index(&self) -> bool {
+    pub fn shares_index(&self) -> bool {
         self.shared_index().is_some()
     }
 
     /// The change up to which the index is on disk.
-    pub(crate) fn set_synced(&self, synced: u64) {
+    pub fn set_synced(&self, synced: u64) {
         if let Some(shared) = &self.shared {
             shared.state.synced.store(synced, Ordering::Relaxed);
         }
     }
 
     /// Acquires a lease; `None`: another server holds it.
-    pub(crate) async fn acquire(&self, name: &str) -> Result<Option<LeaseGuard>, CatalogueError> {
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not answer.
+    pub async fn acquire(&self, name: &str) -> Result<Option<LeaseGuard>, CatalogueError> {
         if self.shared.is_some() {
             return Ok(self.guard(self.catalogue.acquire_lease(name, &self.id, LEASE).await?));
         }
@@ -146,7 +161,10 @@ impl Cluster {
     }
 
     /// Acquires a lease, also where another server holds it.
-    pub(crate) async fn force_acquire(&self, name: &str) -> Result<Option<LeaseGuard>, CatalogueError> {
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not answer.
+    pub async fn force_acquire(&self, name: &str) -> Result<Option<LeaseGuard>, CatalogueError> {
         Ok(self.guard(self.catalogue.force_acquire_lease(name, &self.id, LEASE).await?))
     }
 
@@ -158,7 +176,7 @@ impl Cluster {
     ///
     /// # Errors
     /// [`CatalogueError::Busy`] if it takes longer than `patience`.
-    pub(crate) async fn wait_for_lease(&self, name: &str, patience: Duration) -> Result<LeaseGuard, CatalogueError> {
+    pub async fn wait_for_lease(&self, name: &str, patience: Duration) -> Result<LeaseGuard, CatalogueError> {
         let until = tokio::time::Instant::now() + patience;
         loop {
             if let Some(held) = self.acquire(name).await? {
@@ -172,7 +190,10 @@ impl Cluster {
     }
 
     /// Returns once every server that is there has, or knows that its index has, purged what was announced up to `seq`.
-    pub(crate) async fn wait_for_purges(&self, seq: u64, patience: Duration) -> Result<(), CatalogueError> {
+    ///
+    /// # Errors
+    /// [`CatalogueError::Busy`] if it takes longer than `patience`.
+    pub async fn wait_for_purges(&self, seq: u64, patience: Duration) -> Result<(), CatalogueError> {
         let shares_index = self.shares_index();
         if let Some(shared) = self.shared.as_ref().filter(|_| !shares_index) {
             // Its own was done before it was announced.
@@ -191,7 +212,10 @@ impl Cluster {
     }
 
     /// The others need not wait for it any more.
-    pub(crate) async fn leave(&self) -> Result<(), CatalogueError> {
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where they can't be told; they take it for gone after a while all the same.
+    pub async fn leave(&self) -> Result<(), CatalogueError> {
         let Some(shared) = &self.shared else { return Ok(()) };
         shared.heartbeat.abort();
         self.catalogue.requeue_running(Some(&self.id)).await?;
@@ -224,7 +248,7 @@ async fn heartbeat(catalogue: Catalogue, id: String, state: Arc<ServerState>) {
 
 /// A lease that is renewed for as long as this lives.
 #[derive(Debug)]
-pub(crate) struct LeaseGuard {
+pub struct LeaseGuard {
     lease: ClusterLease,
     /// Where there are others.
     renewed: Option<Renewed>,
@@ -250,28 +274,29 @@ impl Renewed {
 
 impl LeaseGuard {
     /// What is written under this lease is refused once it is superseded.
-    pub(crate) fn fence(&self) -> FencingToken {
+    pub fn fence(&self) -> FencingToken {
         self.lease.clone().into()
     }
 
     /// Another server has it by now.
-    pub(crate) fn is_lost(&self) -> bool {
+    pub fn is_lost(&self) -> bool {
         self.renewed.as_ref().is_some_and(|held| held.lost.is_cancelled())
     }
 
     /// Whether a side effect may be started that the database can't fence.
-    pub(crate) fn may_write(&self) -> bool {
+    pub fn may_write(&self) -> bool {
         let Some(held) = &self.renewed else { return true };
         let given = *held.given.lock();
         !held.lost.is_cancelled() && given.elapsed() < MAY_WRITE
     }
 
-    pub(crate) fn lease(&self) -> ClusterLease {
+    /// As the catalogue knows it.
+    pub fn lease(&self) -> ClusterLease {
         self.lease.clone()
     }
 
     /// The others may have it when this returns.
-    pub(crate) async fn release(mut self) {
+    pub async fn release(mut self) {
         if let Some(held) = self.renewed.take() {
             held.renewing.abort();
             // Else it runs out by itself.
@@ -280,7 +305,10 @@ impl LeaseGuard {
     }
 
     /// Publishes something to the other servers.
-    pub(crate) async fn publish_progress(&self, what: &[u8]) -> Result<(), CatalogueError> {
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not answer.
+    pub async fn publish_progress(&self, what: &[u8]) -> Result<(), CatalogueError> {
         match &self.renewed {
             Some(held) => held.catalogue.publish_progress(&self.lease, what).await.map(drop),
             None => Ok(()),

@@ -3,13 +3,11 @@
 
 use std::sync::Arc;
 
-use catalogue::CatalogueError;
+use catalogue::{CatalogueError, Cluster, LeaseGuard};
 use index::WriteGuard;
 use parking_lot::{Mutex, MutexGuard};
 use serde::{Deserialize, Serialize};
 use types::ModelDigest;
-
-use crate::cluster::membership::{Cluster, LeaseGuard};
 
 /// How far a shared index is, as its leader publishes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

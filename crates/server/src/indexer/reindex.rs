@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use catalogue::{AppearanceModel, Catalogue, ModelPlace};
+use catalogue::{AppearanceModel, Catalogue, Cluster, ModelPlace};
 use index::{IndexLocation, IndexSpec};
 use tokio_util::sync::CancellationToken;
 use types::{Chain, ModelDigest, ReceiveTime};
@@ -40,7 +40,6 @@ use super::{
 };
 use crate::{
     base::problem::{Kind, Problem},
-    cluster::membership::Cluster,
     config::Config,
 };
 

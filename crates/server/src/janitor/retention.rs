@@ -15,7 +15,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Retention, Schedule};
-use catalogue::{Catalogue, DeletedSighting, DeletionRun, FencingToken, Reason, due};
+use catalogue::{Catalogue, DeletedSighting, DeletionRun, FencingToken, Reason, due, lease_names};
 use index::{IndexQuery, QueryVector};
 use tokio_util::sync::CancellationToken;
 use types::{CameraId, Chain, Day, Embedding, ReceiveTime, SightingId, TimeWindow};
@@ -26,7 +26,6 @@ use crate::{
         clock::{Clock, as_micros},
         health::Health,
     },
-    cluster::membership::lease_names,
     copies::upgrade,
     indexer::sync::SyncError,
     store::Store,

@@ -459,14 +459,13 @@ impl Counted {
 mod tests {
     use std::{collections::BTreeMap, sync::mpsc};
 
-    use catalogue::{Camera, Catalogue, CatalogueConfig, NewJob};
+    use catalogue::{Camera, Catalogue, CatalogueConfig, Cluster, NewJob};
     use index::{IndexLocation, IndexSpec};
     use parking_lot::Mutex;
     use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ModelDigest, Size};
 
     use super::*;
     use crate::{
-        cluster::membership::Cluster,
         indexer::{leadership::Leadership, sync::IndexSet},
         jobs::footage_files::FootageRoots,
         recorders::Recorders,

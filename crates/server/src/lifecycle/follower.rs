@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
+use catalogue::ServerState;
 use tokio_util::sync::CancellationToken;
 use types::Chain;
 
 use crate::{
-    cluster::membership::ServerState,
     edge::callers::Callers,
     store::{Store, StoreError},
 };
