@@ -19,7 +19,7 @@ pub struct Colours {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub(crate) struct Answer {
     boxes: usize,
     upper: Part,
     lower: Part,

@@ -29,7 +29,7 @@ pub struct Detect {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub(crate) struct Answer {
     model: String,
     images: usize,
     groups: BTreeMap<&'static str, Score>,

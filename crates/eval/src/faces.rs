@@ -75,7 +75,7 @@ impl Face {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Labelled faces, nose and both eyes visible.
     faces: usize,
     /// Of these, none of whose points is to be seen in any crop that would be stored.

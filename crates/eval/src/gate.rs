@@ -28,7 +28,7 @@ pub struct Gate {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub(crate) struct Answer {
     frames: u64,
     /// How the gate looked at them: whole, at a part, not at all.
     whole: u64,

@@ -83,7 +83,7 @@ pub(crate) struct Label {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-pub struct Retrieval {
+pub(crate) struct Retrieval {
     /// Queries that have a right answer in another camera.
     pub(crate) queries: usize,
     pub(crate) rank1: f64,

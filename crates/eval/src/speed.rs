@@ -30,7 +30,7 @@ pub struct Speed {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub(crate) struct Answer {
     frames: u64,
     footage_s: f64,
     wall_s: f64,

@@ -34,7 +34,7 @@ pub struct Track {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Answer {
+pub(crate) struct Answer {
     frames: u64,
     boxes: usize,
     tracks: usize,

@@ -96,7 +96,7 @@ fn always_near(times: &[f64], first: f64, last: f64) -> bool {
 }
 
 #[derive(Debug, Serialize)]
-pub struct Score {
+pub(crate) struct Score {
     passes: Passes,
     sightings: Sightings,
     /// By part: how often the word was right, wrong, and not said.
