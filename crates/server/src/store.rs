@@ -4,7 +4,7 @@
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,9 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{AppearanceModel, Catalogue, CatalogueError, Cluster, IdDifference, UnusableRow, compare_ids, lease_names};
+use catalogue::{Catalogue, CatalogueError, Cluster, IdDifference, UnusableRow, compare_ids, lease_names};
 use index::IndexLocation;
-use types::{Chain, ModelDigest};
+use types::Chain;
 use vision::{Manifest, ModelStore, VisionError};
 
 use crate::{
@@ -26,9 +26,7 @@ use crate::{
         lock::{HomeLock, LockError},
     },
     indexer::{
-        leadership::Leadership,
-        reembedder::Reembedder,
-        reindex::{self, ModelChange, ModelError},
+        reindex::{ConfiguredModel, ModelChange, ModelError},
         sync::{FED, IndexSet, SyncError},
     },
     record::{
@@ -207,7 +205,7 @@ impl Store {
         let lock = HomeLock::acquire(home.root())?;
         let models = models(config)?;
         let data = home.root().join(&config.data);
-        let configured = configured_model(&models, config, &data).await?;
+        verify_models(&models, config).await?;
         if config.database.is_none() {
             upgrade::copy_before(&data).await?;
         }
@@ -228,28 +226,16 @@ impl Store {
                 tracing::info!(crops = swept, "crops without a sighting removed");
             }
         }
-        let chosen = reindex::Models::read(&catalogue, &configured).await?;
-        let chosen = reindex::keep_recipe(&catalogue, &models, &data, chosen).await?;
-        reindex::share_learned(&catalogue, &data, &chosen.current).await?;
-        let spec = reindex::spec_of(&models, &chosen.current, &data).await?;
-        let learned = reindex::learned(&data, &chosen.current);
-        // Only where somebody chose the model by a reindex: a configuration that was changed by mistake embeds nothing.
-        let reembedder =
-            chosen.chosen.then(|| Arc::new(Reembedder::new(models.clone(), chosen.current.embedder.clone(), learned)));
         let place = match &config.index_server {
             Some(server) => IndexLocation::server(server.settings(home.root())?).map_err(SyncError::from)?,
             None => IndexLocation::folder(&data.join("index")),
         };
-        let feed = IndexSet::open(catalogue.clone(), &place, Leadership::of(&cluster, spec.model), spec, reembedder).await?;
-        let feed = Arc::new(feed);
-        let reindex =
-            ModelChange::new(catalogue.clone(), feed.clone(), models.clone(), cluster.clone(), configured, data.clone(), place);
-        reindex.open_side().await?;
-        reindex.tidy_models().await?;
+        let configured = ConfiguredModel { embedder: config.embedder.clone(), appearance: config.appearance.clone() };
+        let reindex = ModelChange::open(cluster.clone(), models.clone(), configured, data.clone(), place).await?;
         Ok(Self {
             catalogue,
             log: Arc::new(log),
-            feed,
+            feed: reindex.index_set().clone(),
             models,
             cluster,
             deleting: tokio::sync::Mutex::default(),
@@ -269,7 +255,7 @@ impl Store {
     }
 
     pub(crate) async fn shut(&self) -> Result<(), StoreError> {
-        match self.flush_index().await {
+        match self.feed.flush().await {
             Err(error) if error.is_away() => {
                 tracing::warn!(error = %Chain(&error), "index not written out; the next start feeds it what it lacks");
             }
@@ -279,22 +265,6 @@ impl Store {
         self.log.publish().await?;
         self.cluster.leave().await?;
         self.catalogue.close().await;
-        Ok(())
-    }
-
-    /// Makes what the index has taken durable, and lets the other servers know.
-    pub(crate) async fn flush_index(&self) -> Result<(), SyncError> {
-        self.feed.flush().await?;
-        self.cluster.set_synced(self.feed.durable_seq());
-        Ok(())
-    }
-
-    /// Makes the index again, and the one beside it.
-    pub(crate) async fn rebuild_all(&self) -> Result<(), SyncError> {
-        self.feed.rebuild().await?;
-        if let Some(shadow) = self.feed.shadow() {
-            shadow.rebuild().await?;
-        }
         Ok(())
     }
 
@@ -464,7 +434,7 @@ pub fn models(config: &Config) -> Result<ModelStore, VisionError> {
 
 /// Loads the embedder that the configuration names once to learn what its vectors are, and verifies the other models, so
 /// that a missing one stops the start and not the first job.
-async fn configured_model(models: &ModelStore, config: &Config, data: &Path) -> Result<AppearanceModel, StoreError> {
+async fn verify_models(models: &ModelStore, config: &Config) -> Result<(), StoreError> {
     let (store, names) = (models.clone(), [config.detector.clone(), config.face_finder.clone()]);
     let verify = move || -> Result<(), VisionError> {
         for (name, role) in names.iter().zip([vision::Role::Detector, vision::Role::FaceFinder]) {
@@ -474,10 +444,7 @@ async fn configured_model(models: &ModelStore, config: &Config, data: &Path) -> 
         }
         Ok(())
     };
-    tokio::task::spawn_blocking(verify).await.map_err(|_| SyncError::Thread)??;
-    let named = reindex::configured(config, ModelDigest([0; 32]));
-    let model = reindex::spec_of(models, &named, data).await?.model;
-    Ok(AppearanceModel { model, ..named })
+    Ok(tokio::task::spawn_blocking(verify).await.map_err(|_| SyncError::Thread)??)
 }
 
 /// A job that was running when the process died goes on; one that somebody wanted stopped leaves nothing.

@@ -70,8 +70,17 @@ impl From<Problem> for Fault {
 impl From<ReindexError> for Fault {
     fn from(error: ReindexError) -> Self {
         match error {
-            ReindexError::Problem(problem) => problem.into(),
             ReindexError::Model(error) => Self::Store(error.into()),
+            refused => {
+                let (code, reason) = match refused {
+                    ReindexError::SameModel => (Code::InvalidArgument, "same_model"),
+                    ReindexError::NoModel(_) => (Code::InvalidArgument, "no_model"),
+                    ReindexError::NotLearned(_) => (Code::InvalidArgument, "not_learned"),
+                    ReindexError::State { .. } | ReindexError::Model(_) => (Code::FailedPrecondition, "reindex"),
+                };
+                let hint = refused.hint().unwrap_or_default();
+                Self::Caller { code, reason, message: refused.to_string(), hint }
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use catalogue::{Catalogue, CatalogueError};
+use catalogue::{Catalogue, CatalogueError, Cluster};
 use index::{IndexLocation, IndexSpec, VectorIndex};
 use parking_lot::RwLock;
 use tokio::sync::Notify;
@@ -21,10 +21,14 @@ use crate::indexer::{
     sync::{FED, IndexSync, SyncError},
 };
 
+/// How long other servers may take to write their indexes anew.
+const PURGES: Duration = Duration::from_secs(120);
+
 /// What keeps the indexes right. Whoever asks for "the index" means the one that is searched.
 #[derive(Debug)]
 pub(crate) struct IndexSet {
     catalogue: Catalogue,
+    cluster: Arc<Cluster>,
     active: RwLock<Arc<IndexSync>>,
     shadow: RwLock<Option<Arc<IndexSync>>>,
     /// There is more for the one beside it.
@@ -34,16 +38,26 @@ pub(crate) struct IndexSet {
 }
 
 impl IndexSet {
-    pub(crate) async fn open(
-        catalogue: Catalogue,
+    /// Opens one that holds the vectors of a model, with none beside it.
+    ///
+    /// # Errors
+    /// [`SyncError`]. A server that holds the index and does not answer is no error.
+    pub(crate) async fn open(cluster: Arc<Cluster>, place: &IndexLocation, spec: IndexSpec) -> Result<Self, SyncError> {
+        Self::open_with(cluster, place, spec, None).await
+    }
+
+    pub(super) async fn open_with(
+        cluster: Arc<Cluster>,
         place: &IndexLocation,
-        leadership: Leadership,
         spec: IndexSpec,
         reembedder: Option<Arc<Reembedder>>,
     ) -> Result<Self, SyncError> {
+        let catalogue = cluster.catalogue().clone();
+        let leadership = Leadership::of(&cluster, spec.model);
         let active = IndexSync::open(catalogue.clone(), place, leadership, spec, reembedder, true).await?;
         Ok(Self {
             catalogue,
+            cluster,
             active: RwLock::new(Arc::new(active)),
             shadow: RwLock::default(),
             grown: Notify::new(),
@@ -121,16 +135,21 @@ impl IndexSet {
         self.grown.notified().await;
     }
 
+    /// Makes what it has taken durable, and lets the other servers know.
+    ///
+    /// # Errors
+    /// [`SyncError`]; what is not on disk is taken again by the next start.
     pub(crate) async fn flush(&self) -> Result<(), SyncError> {
         self.active().flush().await?;
-        match self.shadow() {
-            Some(shadow) => shadow.flush().await,
-            None => Ok(()),
+        if let Some(shadow) = self.shadow() {
+            shadow.flush().await?;
         }
+        self.cluster.set_synced(self.durable_seq());
+        Ok(())
     }
 
     /// The change up to which what is fed is on disk.
-    pub(crate) fn durable_seq(&self) -> u64 {
+    fn durable_seq(&self) -> u64 {
         let synced = self.active().durable_seq();
         self.shadow().map_or(synced, |shadow| shadow.durable_seq().min(synced))
     }
@@ -170,6 +189,10 @@ impl IndexSet {
         }
     }
 
+    /// Returns once searches see every change that there is now, whoever feeds the index.
+    ///
+    /// # Errors
+    /// [`SyncError::NotFed`] where another server feeds it and takes longer than `patience`.
     pub(crate) async fn await_current(&self, patience: Duration) -> Result<(), SyncError> {
         self.active().await_current(patience).await
     }
@@ -183,12 +206,59 @@ impl IndexSet {
         self.active().verify().await
     }
 
+    /// Forgets everything and takes it from the catalogue again; returns how many vectors there are.
+    ///
+    /// # Errors
+    /// [`SyncError`]. The old one may be gone then; the next start makes it again.
     pub(crate) async fn rebuild(&self) -> Result<u64, SyncError> {
         self.active().rebuild().await
     }
 
+    /// As [`Self::rebuild`], of both.
+    pub(super) async fn rebuild_all(&self) -> Result<(), SyncError> {
+        self.active().rebuild().await?;
+        if let Some(shadow) = self.shadow() {
+            shadow.rebuild().await?;
+        }
+        Ok(())
+    }
+
+    /// Makes these days of every index what the catalogue has of them: of what was deleted no byte is left, here or on any other
+    /// server that is there, and no older copy of the index brings anything back. Every day is tried, whatever became of the one
+    /// before.
+    ///
+    /// # Errors
+    /// [`SyncError`] where not all of it was done; then it is to be called again.
+    pub async fn purge(&self, days: &[Day]) -> Result<(), SyncError> {
+        let mut first_fault = None;
+        for day in days {
+            if let Err(fault) = self.purge_day(*day).await {
+                first_fault.get_or_insert(fault);
+            }
+        }
+        first_fault.map_or(Ok(()), Err)?;
+        self.purge_elsewhere(days).await?;
+        self.forget_deletions().await
+    }
+
+    /// Every server that is there has deleted these days from its own index when this returns; one that is not makes its index
+    /// again when it comes back.
+    async fn purge_elsewhere(&self, days: &[Day]) -> Result<(), SyncError> {
+        if !self.cluster.is_shared() {
+            return Ok(());
+        }
+        let mut last = 0;
+        for day in days {
+            last = self.catalogue.announce_purge(*day).await?;
+        }
+        if last > 0 {
+            self.cluster.wait_for_purges(last, PURGES).await?;
+        }
+        Ok(())
+    }
+
     /// As [`IndexSync::purge_day`], of both.
-    pub(crate) async fn purge_day(&self, day: Day) -> Result<u64, SyncError> {
+    async fn purge_day(&self, day: Day) -> Result<u64, SyncError> {
         if let Some(shadow) = self.shadow() {
             self.catalogue.forget_embeddings().await?;
             if !shadow.is_shared() {
@@ -199,7 +269,7 @@ impl IndexSet {
     }
 
     /// As [`IndexSync::forget_deletions`]; while the index beside is behind, its time comes later.
-    pub(crate) async fn forget_deletions(&self) -> Result<(), SyncError> {
+    async fn forget_deletions(&self) -> Result<(), SyncError> {
         let behind = match self.shadow() {
             Some(shadow) => shadow.applied_seq() < self.catalogue.last_change().await?,
             None => false,

@@ -38,10 +38,6 @@ use super::{
     reembedder::Reembedder,
     sync::{IndexSet, IndexSync, SyncError},
 };
-use crate::{
-    base::problem::{Kind, Problem},
-    config::Config,
-};
 
 /// Changes that the index beside takes at once: a stop waits for so many crops at most.
 const BATCH: u32 = 64;
@@ -124,22 +120,42 @@ pub(crate) struct ModelChange {
     place: IndexLocation,
     /// An index of a model that nobody uses is left behind where it was.
     untidy: AtomicBool,
-    /// Held by whoever changes which model is searched.
-    pub(crate) exclusive: tokio::sync::Mutex<()>,
+    /// Held by whoever changes which model is searched: two that switch at once must see each other.
+    exclusive: tokio::sync::Mutex<()>,
 }
 
 impl ModelChange {
-    pub(crate) fn new(
-        catalogue: Catalogue,
-        feed: Arc<IndexSet>,
-        models: ModelStore,
+    /// Opens the index that is searched and, where another model takes over, the one beside it. `data` is the folder that learned
+    /// steps lie in, and `place` where the indexes are.
+    ///
+    /// # Errors
+    /// [`ModelError`]. A server that holds the index and does not answer is no error.
+    pub(crate) async fn open(
         cluster: Arc<Cluster>,
-        configured: AppearanceModel,
+        models: ModelStore,
+        configured: ConfiguredModel,
         data: PathBuf,
         place: IndexLocation,
-    ) -> Self {
+    ) -> Result<Self, ModelError> {
+        let catalogue = cluster.catalogue().clone();
+        let configured = configured.known(&models, &data).await?;
+        let chosen = Models::read(&catalogue, &configured).await?;
+        let chosen = keep_recipe(&catalogue, &models, &data, chosen).await?;
+        share_learned(&catalogue, &data, &chosen.current).await?;
+        let spec = spec_of(&models, &chosen.current, &data).await?;
+        // Only where somebody chose the model by a reindex: a configuration that was changed by mistake embeds nothing.
+        let reembedder = chosen.chosen.then(|| reembedder(&models, &data, &chosen.current));
+        let feed = Arc::new(IndexSet::open_with(cluster.clone(), &place, spec, reembedder).await?);
         let (untidy, exclusive) = (AtomicBool::new(false), tokio::sync::Mutex::default());
-        Self { catalogue, feed, models, cluster, configured, data, place, untidy, exclusive }
+        let change = Self { catalogue, feed, models, cluster, configured, data, place, untidy, exclusive };
+        change.open_side().await?;
+        change.tidy_models().await?;
+        Ok(change)
+    }
+
+    /// The indexes that it changes.
+    pub(crate) fn index_set(&self) -> &Arc<IndexSet> {
+        &self.feed
     }
 
     pub(crate) async fn appearance(&self) -> Result<Models, ModelError> {
@@ -156,17 +172,13 @@ impl ModelChange {
         let Models { current, other, .. } = self.appearance().await?;
         let found = std::iter::once(current).chain(other).find(|known| known.model == model);
         // Rolled back just now.
-        let found = found.ok_or_else(|| precondition("another model takes over just now", "ask again"))?;
+        let found = found.ok_or_else(|| ReindexError::state("another model takes over just now", "ask again"))?;
         let appearance = self.learned(&found);
         Ok(MadeBy { model, embedder: found.embedder, appearance })
     }
 
-    fn reembedder(&self, model: &AppearanceModel) -> Arc<Reembedder> {
-        Arc::new(Reembedder::new(self.models.clone(), model.embedder.clone(), self.learned(model)))
-    }
-
     /// Opens the index beside, if there is to be one.
-    pub(crate) async fn open_side(&self) -> Result<(), ModelError> {
+    async fn open_side(&self) -> Result<(), ModelError> {
         let Some(other) = self.appearance().await?.other else { return Ok(()) };
         self.feed.set_shadow(Some(Arc::new(self.open_feed(&other).await?)));
         Ok(())
@@ -175,12 +187,39 @@ impl ModelChange {
     async fn open_feed(&self, model: &AppearanceModel) -> Result<IndexSync, ModelError> {
         share_learned(&self.catalogue, &self.data, model).await?;
         let spec = spec_of(&self.models, model, &self.data).await?;
-        let (leadership, again) = (Leadership::of(&self.cluster, spec.model), Some(self.reembedder(model)));
+        let (leadership, again) = (Leadership::of(&self.cluster, spec.model), Some(reembedder(&self.models, &self.data, model)));
         Ok(IndexSync::open(self.catalogue.clone(), &self.place, leadership, spec, again, false).await?)
     }
 
+    /// Takes over what other servers of the catalogue did: models they chose, days they purged. Where they took this one for gone
+    /// meanwhile, its index is made again or, where it is shared, validated. Does nothing where there are no others.
+    ///
+    /// # Errors
+    /// [`ModelError`]; whoever calls it again goes on where it was.
+    pub(crate) async fn follow_others(&self) -> Result<(), ModelError> {
+        let Some(state) = self.cluster.state() else { return Ok(()) };
+        let shared = self.cluster.shares_index();
+        if state.was_away.load(Ordering::Relaxed) {
+            if shared {
+                // As far as it may have missed something, and feeds the index.
+                self.feed.invalidate();
+            } else {
+                self.feed.rebuild_all().await?;
+            }
+            state.was_away.store(false, Ordering::Relaxed);
+        }
+        if shared {
+            self.follow_models().await?;
+        }
+        self.feed.catch_up().await?;
+        let announced = self.catalogue.purges_since(state.purged.load(Ordering::Relaxed)).await?;
+        let done = self.feed.carry_out(&announced).await;
+        state.purged.fetch_max(self.feed.purged(), Ordering::Relaxed);
+        Ok(done?)
+    }
+
     /// Has the models searched, and made beside, that another server chose.
-    pub(crate) async fn follow_models(&self) -> Result<(), ModelError> {
+    async fn follow_models(&self) -> Result<(), ModelError> {
         // Else this server is at it itself.
         let Ok(_one) = self.exclusive.try_lock() else { return Ok(()) };
         let Models { current, other, .. } = self.appearance().await?;
@@ -202,7 +241,11 @@ impl ModelChange {
 
     /// Begins to make vectors of another model: its name in the manifest and the file of its learned step, of which a copy is
     /// kept.
-    pub(crate) async fn start(&self, embedder: Option<String>, file: Option<PathBuf>) -> Result<(), ReindexError> {
+    ///
+    /// # Errors
+    /// [`ReindexError`]. Nothing has begun then.
+    pub(crate) async fn start(&self, embedder: Option<String>, file: Option<PathBuf>) -> Result<Progress, ReindexError> {
+        let _one = self.alone().await?;
         let appearance = match file {
             Some(file) => Some(self.keep_learned(&file).await?),
             None => None,
@@ -217,19 +260,22 @@ impl ModelChange {
         };
         next.model = match spec_of(&self.models, &next, &self.data).await {
             Ok(spec) => spec.model,
-            Err(ModelError::Vision(error)) => return Err(no_model(&error)),
+            Err(ModelError::Vision(error)) => return Err(ReindexError::NoModel(error)),
             Err(error) => return Err(error.into()),
         };
         if next.model == self.feed.index().spec().model {
-            return Err(Problem::invalid("same_model", "that model makes the vectors already", "name another one").into());
+            return Err(ReindexError::SameModel);
         }
         // Before the others hear of it.
         share_learned(&self.catalogue, &self.data, &next).await?;
         if !self.catalogue.begin_reindex(&next).await? {
-            return Err(precondition("another model is on its way or kept already", "switch and drop, or roll back, first"));
+            return Err(ReindexError::state(
+                "another model is on its way or kept already",
+                "switch and drop, or roll back, first",
+            ));
         }
         self.open_side().await?;
-        Ok(())
+        Ok(self.progress().await?)
     }
 
     async fn keep_learned(&self, file: &Path) -> Result<String, ReindexError> {
@@ -241,14 +287,19 @@ impl ModelChange {
             Ok(name)
         };
         let kept = tokio::task::spawn_blocking(keep).await.map_err(|_| SyncError::Thread)?;
-        kept.map_err(|e| {
-            let hint = "give the file of `sightline appearance learn`, on the server's machine";
-            Problem::invalid("not_learned", Chain(&e).to_string(), hint).into()
-        })
+        kept.map_err(ReindexError::NotLearned)
     }
 
     /// How far it is.
-    pub(crate) async fn progress(&self) -> Result<Progress, ModelError> {
+    ///
+    /// # Errors
+    /// [`ReindexError`].
+    pub(crate) async fn status(&self) -> Result<Progress, ReindexError> {
+        let _one = self.alone().await?;
+        Ok(self.progress().await?)
+    }
+
+    async fn progress(&self) -> Result<Progress, ModelError> {
         let Models { current, other, .. } = self.appearance().await?;
         let shadow = self.feed.shadow();
         let left = match &shadow {
@@ -273,32 +324,49 @@ impl ModelChange {
     }
 
     /// From now on the new model's vectors are searched.
-    pub(crate) async fn switch(&self) -> Result<(), ReindexError> {
+    ///
+    /// # Errors
+    /// [`ReindexError`]. The old model is searched then.
+    pub(crate) async fn switch(&self) -> Result<Progress, ReindexError> {
+        let _one = self.alone().await?;
         let progress = self.progress().await?;
         let embedded = progress.other.as_ref().is_some_and(|m| m.place == ModelPlace::Next) && progress.comparison.is_some();
         if !embedded {
-            return Err(precondition("not every sighting is embedded and compared yet", "see `sightline reindex status`"));
+            return Err(ReindexError::state("not every sighting is embedded and compared yet", "see `sightline reindex status`"));
         }
         let before = progress.current;
         self.feed.swap(async || self.catalogue.switch_model(&before).await).await?;
-        Ok(())
+        Ok(self.progress().await?)
     }
 
     /// Back to the model before the start.
-    pub(crate) async fn roll_back(&self) -> Result<(), ReindexError> {
+    ///
+    /// # Errors
+    /// [`ReindexError`].
+    pub(crate) async fn roll_back(&self) -> Result<Progress, ReindexError> {
+        let _one = self.alone().await?;
         match self.progress().await?.state {
-            State::None => return Err(precondition("no other model is on its way or kept", "there is nothing to roll back")),
+            State::None => {
+                return Err(ReindexError::state("no other model is on its way or kept", "there is nothing to roll back"));
+            }
             State::Switched => self.feed.swap(async || self.catalogue.roll_back_model().await).await?,
             State::Embedding | State::Ready => self.catalogue.roll_back_model().await?,
         }
         self.forget_side().await?;
-        Ok(())
+        Ok(self.progress().await?)
     }
 
     /// No way back from here: the old model's vectors go.
-    pub(crate) async fn drop_previous(&self) -> Result<(), ReindexError> {
+    ///
+    /// # Errors
+    /// [`ReindexError`]. The old vectors are there then, or the next start removes them.
+    pub(crate) async fn drop_previous(&self) -> Result<Progress, ReindexError> {
+        let _one = self.alone().await?;
         if self.progress().await?.state != State::Switched {
-            return Err(precondition("the new model is not searched yet", "switch to it first: `sightline reindex switch`"));
+            return Err(ReindexError::state(
+                "the new model is not searched yet",
+                "switch to it first: `sightline reindex switch`",
+            ));
         }
         // Searches that began before the switch still read the old vectors.
         self.wait_for_searches().await?;
@@ -307,18 +375,20 @@ impl ModelChange {
         }
         self.catalogue.drop_previous_model().await?;
         self.forget_side().await?;
-        Ok(())
+        Ok(self.progress().await?)
     }
 
-    /// Where each server has an index of its own, it makes the next one itself when it starts: they change models one at a time.
-    pub(crate) async fn check_alone(&self) -> Result<(), ReindexError> {
+    /// For whoever changes which model is searched, while nobody else does. Where each server has an index of its own, it makes the next one itself when it starts:
+    /// they change models one at a time.
+    async fn alone(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, ReindexError> {
+        let one = self.exclusive.lock().await;
         if self.cluster.is_shared() && !self.cluster.shares_index() && self.catalogue.live_servers().await?.len() > 1 {
-            return Err(precondition(
+            return Err(ReindexError::state(
                 "other servers are running",
                 "stop all servers but this one for the reindex, then start them again",
             ));
         }
-        Ok(())
+        Ok(one)
     }
 
     /// Of the other servers', which learn of a switch in a moment.
@@ -333,7 +403,7 @@ impl ModelChange {
         let deadline = tokio::time::Instant::now() + SEARCHES;
         while Arc::strong_count(shadow.index()) > 1 {
             if tokio::time::Instant::now() > deadline {
-                return Err(precondition("a search that began before the switch still runs", "try again in a minute"));
+                return Err(ReindexError::state("a search that began before the switch still runs", "try again in a minute"));
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -354,7 +424,7 @@ impl ModelChange {
 
     /// Leaves no vector of a model that has no part any more, and makes those of the current one the sightings' own. Cut short,
     /// the next start does it.
-    pub(crate) async fn tidy_models(&self) -> Result<(), ModelError> {
+    async fn tidy_models(&self) -> Result<(), ModelError> {
         let models = self.appearance().await?;
         if models.other.is_none() && models.chosen {
             while self.catalogue.adopt_embeddings(models.current.model, ADOPTED).await? > 0 {}
@@ -388,24 +458,18 @@ impl ModelChange {
     }
 }
 
-/// What was named can't make vectors.
-fn no_model(error: &VisionError) -> ReindexError {
-    let hint = "name an embedder of `sightline models list`, with --appearance learned on it";
-    Problem::invalid("no_model", Chain(error).to_string(), hint).into()
+fn reembedder(models: &ModelStore, data: &Path, model: &AppearanceModel) -> Arc<Reembedder> {
+    Arc::new(Reembedder::new(models.clone(), model.embedder.clone(), learned(data, model)))
 }
 
-fn precondition(message: &str, hint: &'static str) -> ReindexError {
-    Problem::new(Kind::State, "reindex", message, hint).into()
-}
-
-pub(crate) fn learned(data: &Path, model: &AppearanceModel) -> Option<PathBuf> {
+fn learned(data: &Path, model: &AppearanceModel) -> Option<PathBuf> {
     // Absolute where the configuration names it.
     model.appearance.as_ref().map(|name| data.join("appearance").join(name))
 }
 
 /// Sees to it that the file of a model's learned step is here and in the catalogue: one server alone may have been given it, at a
 /// time when it was not kept there.
-pub(crate) async fn share_learned(catalogue: &Catalogue, data: &Path, model: &AppearanceModel) -> Result<(), ModelError> {
+async fn share_learned(catalogue: &Catalogue, data: &Path, model: &AppearanceModel) -> Result<(), ModelError> {
     let Some(name) = model.appearance.as_deref().filter(|name| !Path::new(name).is_absolute()) else { return Ok(()) };
     let (file, kept) = (data.join("appearance").join(name), catalogue.learned(name).await?);
     let kept = match (file.exists(), kept) {
@@ -428,12 +492,7 @@ fn put_learned(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), VisionErro
 
 /// After an upgrade to a build of another recipe: what was stored is searched by the recipe that made it, and new sightings get its
 /// vectors, until somebody reindexes. Looks at what saw last, and notes the choice as a reindex does.
-pub(crate) async fn keep_recipe(
-    catalogue: &catalogue::Catalogue,
-    models: &vision::ModelStore,
-    data: &Path,
-    found: Models,
-) -> Result<Models, ModelError> {
+async fn keep_recipe(catalogue: &Catalogue, models: &ModelStore, data: &Path, found: Models) -> Result<Models, ModelError> {
     // A file of its own says which recipe it is of.
     if found.current.appearance.is_some() {
         return Ok(found);
@@ -466,24 +525,34 @@ pub(crate) async fn keep_recipe(
     Ok(found)
 }
 
-/// The configuration's own.
-pub(crate) fn configured(config: &Config, model: ModelDigest) -> AppearanceModel {
-    AppearanceModel {
-        place: ModelPlace::Current,
-        model,
-        embedder: config.embedder.clone(),
-        // As given, whatever the folder is that names of kept files are in.
-        appearance: config
-            .appearance
-            .as_ref()
-            .map(|p| std::path::absolute(p).unwrap_or_else(|_| p.clone()).display().to_string()),
-        since: ReceiveTime::now(),
-        comparison: None,
+/// The model that the configuration names.
+#[derive(Debug, Clone)]
+pub(crate) struct ConfiguredModel {
+    /// Name of the backbone in the manifest; `None`: the manifest's default.
+    pub(crate) embedder: Option<String>,
+    /// File of the learned step; `None`: the one built in.
+    pub(crate) appearance: Option<PathBuf>,
+}
+
+impl ConfiguredModel {
+    /// Loads it to learn what its vectors are.
+    async fn known(self, models: &ModelStore, data: &Path) -> Result<AppearanceModel, ModelError> {
+        let named = AppearanceModel {
+            place: ModelPlace::Current,
+            model: ModelDigest([0; 32]),
+            embedder: self.embedder,
+            // As given, whatever the folder is that names of kept files are in.
+            appearance: self.appearance.map(|p| std::path::absolute(&p).unwrap_or(p).display().to_string()),
+            since: ReceiveTime::now(),
+            comparison: None,
+        };
+        let model = spec_of(models, &named, data).await?.model;
+        Ok(AppearanceModel { model, ..named })
     }
 }
 
 /// Loads the model to learn what its vectors are.
-pub(crate) async fn spec_of(models: &ModelStore, model: &AppearanceModel, data: &Path) -> Result<IndexSpec, ModelError> {
+async fn spec_of(models: &ModelStore, model: &AppearanceModel, data: &Path) -> Result<IndexSpec, ModelError> {
     let (models, embedder, learned) = (models.clone(), model.embedder.clone(), learned(data, model));
     let load = move || {
         let embedder = Embedder::load(&models, embedder.as_deref(), learned.as_deref())?;

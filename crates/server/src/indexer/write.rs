@@ -1,15 +1,9 @@
 //! How every sighting is stored, whoever saw it: the catalogue first, then the index.
 
 use catalogue::{Catalogue, CatalogueError, FencingToken, SightingRecord};
-use pipeline::NewSighting;
 use types::Chain;
 
 use super::index_set::IndexSet;
-
-pub(crate) fn record(new: NewSighting) -> SightingRecord {
-    let NewSighting { sighting, crop, embedding } = new;
-    SightingRecord { sighting, crop, embedding }
-}
 
 /// As [`store_sightings`], but that no sighting keeps the others out: those that can never be stored are left out, by their place
 /// among the records, with the reason.

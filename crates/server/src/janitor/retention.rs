@@ -33,8 +33,6 @@ use crate::{
 
 /// Of each run so many are looked for by their vectors as well.
 const SAMPLE: usize = 64;
-/// How long other servers may take to write their indexes anew.
-const PURGES: std::time::Duration = std::time::Duration::from_secs(120);
 /// Ids looked for at once.
 const PAGE: usize = 1_000;
 /// Not serving while a deletion is overdue.
@@ -190,8 +188,7 @@ impl Deleter {
         let erased = async {
             // What was deleted is in a copy from before an upgrade too.
             upgrade::forget(&self.store.data)?;
-            self.purge_everywhere(emptied.iter().map(|e| e.run.deletion.day)).await?;
-            self.store.feed.forget_deletions().await?;
+            self.store.feed.purge(&emptied.iter().map(|e| e.run.deletion.day).collect::<Vec<_>>()).await?;
             Ok::<_, JanitorError>(self.catalogue().erase(&days).await?)
         };
         let erased = erased.await;
@@ -230,23 +227,7 @@ impl Deleter {
         first_fault.map_or(Ok(done), Err)
     }
 
-    /// Every server that is there has deleted these days from its own index when this returns; one that is not makes its index
-    /// again when it comes back.
-    async fn purge_everywhere(&self, days: impl Iterator<Item = Day>) -> Result<(), JanitorError> {
-        if !self.store.cluster.is_shared() {
-            return Ok(());
-        }
-        let mut last = 0;
-        for day in days {
-            last = self.catalogue().announce_purge(day).await?;
-        }
-        if last > 0 {
-            self.store.cluster.wait_for_purges(last, PURGES).await?;
-        }
-        Ok(())
-    }
-
-    /// Rows, crops and vectors of a day, in this order: what has no row is in no answer.
+    /// Rows and crops of a day, in this order: what has no row is in no answer.
     #[allow(clippy::result_large_err, reason = "a run that failed is noted as it stands, once a sweep at most")]
     async fn empty(
         &self,
@@ -276,7 +257,6 @@ impl Deleter {
         let rest = async {
             if again || !gone.is_empty() {
                 self.catalogue().delete_crops(day).await?;
-                self.store.feed.purge_day(day).await?;
             }
             Ok::<_, JanitorError>(())
         };

@@ -6,10 +6,7 @@ use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
 
 use crate::{
-    indexer::{
-        sync::IndexSet,
-        write::{record, store_sightings},
-    },
+    indexer::{sync::IndexSet, write::store_sightings},
     telemetry::metrics::names,
 };
 
@@ -24,6 +21,7 @@ pub(super) struct CatalogueSink {
 
 impl SightingSink for CatalogueSink {
     fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError> {
+        let record = |NewSighting { sighting, crop, embedding }| SightingRecord { sighting, crop, embedding };
         let records: Vec<SightingRecord> = batch.into_iter().map(record).collect();
         let began = Instant::now();
         let stored = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records, &self.fence));

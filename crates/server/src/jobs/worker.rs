@@ -465,11 +465,7 @@ mod tests {
     use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ModelDigest, Size};
 
     use super::*;
-    use crate::{
-        indexer::{leadership::Leadership, sync::IndexSet},
-        jobs::footage_files::FootageRoots,
-        recorders::Recorders,
-    };
+    use crate::{indexer::sync::IndexSet, jobs::footage_files::FootageRoots, recorders::Recorders};
 
     /// Long enough for any machine; nobody waits for it where all is well.
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -486,7 +482,7 @@ mod tests {
         let place = IndexLocation::folder(&folder.join("index"));
         let recorders =
             Arc::new(Recorders::new(catalogue.clone(), &folder.join("recorders"), Box::new(media::Networks::default)));
-        let feed = IndexSet::open(catalogue.clone(), &place, Leadership::of(&cluster, spec.model), spec, None).await.unwrap();
+        let feed = IndexSet::open(cluster.clone(), &place, spec).await.unwrap();
         Arc::new(Jobs::new(catalogue, Arc::new(feed), cluster, 10, FootageRoots::new(BTreeMap::new()), recorders))
     }
 

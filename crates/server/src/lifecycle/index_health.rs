@@ -6,8 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use types::Chain;
 
-use super::index_set::IndexSet;
-use crate::base::health::Health;
+use crate::{base::health::Health, indexer::index_set::IndexSet};
 
 /// Not serving while there are sightings that the index could not take. Searches go on without them.
 pub(crate) const HEALTH: &str = "sightline.Index";

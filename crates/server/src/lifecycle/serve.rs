@@ -10,7 +10,7 @@ use types::{Chain, ReceiveTime};
 use vision::VisionOptions;
 
 use super::{
-    follower, gather,
+    follower, gather, index_health,
     reload::{self, Reloadable},
     service,
     supervise::Parts,
@@ -34,7 +34,7 @@ use crate::{
         services::live::encoded,
         tls::{self, Door, Handshakes, Refused, TlsError},
     },
-    indexer::{health as index_health, reindex},
+    indexer::reindex,
     janitor::{
         crops,
         purge::{self, CaseSweep},
@@ -597,7 +597,7 @@ async fn flush_regularly(store: Arc<Store>, every: Duration, stop: CancellationT
         tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
         let done = async {
             store.feed.catch_up().await?;
-            store.flush_index().await
+            store.feed.flush().await
         };
         if let Err(error) = done.await {
             tracing::error!(error = %Chain(&error), "index lags behind the catalogue");

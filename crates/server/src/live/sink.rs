@@ -12,10 +12,7 @@ use tokio_util::sync::CancellationToken;
 use types::Chain;
 
 use crate::{
-    indexer::{
-        sync::IndexSet,
-        write::{record, store_good},
-    },
+    indexer::{sync::IndexSet, write::store_good},
     telemetry::metrics::names,
 };
 
@@ -35,6 +32,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl SightingSink for RetryingSink {
     fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError> {
+        let record = |NewSighting { sighting, crop, embedding }| SightingRecord { sighting, crop, embedding };
         let records: Vec<SightingRecord> = batch.into_iter().map(record).collect();
         let mut wait = FIRST_WAIT;
         let began = Instant::now();
