@@ -17,6 +17,7 @@ use std::{
 };
 
 use catalogue::{AddedJob, Catalogue, CatalogueError, Cluster, FencingToken, Job, JobState, NewJob, TakenJob, lease_names};
+use indexer::IndexSet;
 use parking_lot::{Mutex, MutexGuard};
 use pipeline::FootageProgress;
 use tokio::sync::{Notify, watch};
@@ -36,7 +37,6 @@ use crate::{
         clock::Settled,
         problem::{Kind, Problem},
     },
-    indexer::sync::IndexSet,
     recorders::{Recorders, Recording},
 };
 

@@ -12,6 +12,7 @@ use std::{
 };
 
 use catalogue::{Camera, Catalogue, CatalogueError, Cluster, Lease, LeaseGuard, lease_names};
+use indexer::IndexSet;
 use media::{Networks, Sampling};
 use parking_lot::Mutex;
 use pipeline::{Blocked, CameraSecrets, KeptAddress, LiveStatus, Patience, SightingSink, VisionPool, Watch, Watchers};
@@ -21,7 +22,6 @@ use types::{AgencyId, CameraId, Chain, ReceiveTime};
 use vision::{ModelStore, Vision, VisionError, VisionOptions};
 
 use self::sink::RetryingSink;
-use crate::indexer::sync::IndexSet;
 
 /// How often the catalogue is asked who is to be watched: a pause or a revocation holds within this time.
 const RECONCILE: Duration = Duration::from_millis(500);

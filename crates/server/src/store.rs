@@ -14,6 +14,10 @@ use std::{
 
 use catalogue::{Catalogue, CatalogueError, Cluster, IdDifference, UnusableRow, compare_ids, lease_names};
 use index::IndexLocation;
+use indexer::{
+    FED, IndexSet, SyncError,
+    reindex::{ConfiguredModel, ModelChange, ModelError},
+};
 use types::Chain;
 use vision::{Manifest, ModelStore, VisionError};
 
@@ -24,10 +28,6 @@ use crate::{
         Home,
         catalogue_config::catalogue_config,
         lock::{HomeLock, LockError},
-    },
-    indexer::{
-        reindex::{ConfiguredModel, ModelChange, ModelError},
-        sync::{FED, IndexSet, SyncError},
     },
     record::{
         health as record_health,

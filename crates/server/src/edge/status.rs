@@ -2,6 +2,10 @@
 
 use access::{Action, Denial, GateError};
 use catalogue::CatalogueError;
+use indexer::{
+    SyncError,
+    reindex::{ModelError, ReindexError},
+};
 use pipeline::SecretError;
 use proto::BadMessage;
 use search::SearchError;
@@ -11,10 +15,6 @@ use types::Chain;
 
 use crate::{
     base::problem::{Kind, Problem},
-    indexer::{
-        reindex::{ModelError, ReindexError},
-        sync::SyncError,
-    },
     janitor::{ClockLeapt, JanitorError},
     jobs::{JobError, footage_files::FileError},
     record::log::LogFault,

@@ -17,6 +17,7 @@ use std::{
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Retention, Schedule};
 use catalogue::{Catalogue, DeletedSighting, DeletionRun, FencingToken, Reason, due, lease_names};
 use index::{IndexQuery, QueryVector};
+use indexer::SyncError;
 use tokio_util::sync::CancellationToken;
 use types::{CameraId, Chain, Day, Embedding, ReceiveTime, SightingId, TimeWindow};
 
@@ -27,7 +28,6 @@ use crate::{
         health::Health,
     },
     copies::upgrade,
-    indexer::sync::SyncError,
     store::Store,
 };
 

@@ -1,14 +1,12 @@
 use std::{sync::Arc, time::Instant};
 
 use catalogue::{Catalogue, FencingToken, SightingRecord};
+use indexer::{IndexSet, store_sightings};
 use metrics::histogram;
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
 
-use crate::{
-    indexer::{sync::IndexSet, write::store_sightings},
-    telemetry::metrics::names,
-};
+use crate::telemetry::metrics::names;
 
 /// Catalogue first, then index.
 pub(super) struct CatalogueSink {

@@ -461,11 +461,12 @@ mod tests {
 
     use catalogue::{Camera, Catalogue, CatalogueConfig, Cluster, NewJob};
     use index::{IndexLocation, IndexSpec};
+    use indexer::IndexSet;
     use parking_lot::Mutex;
     use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ModelDigest, Size};
 
     use super::*;
-    use crate::{indexer::sync::IndexSet, jobs::footage_files::FootageRoots, recorders::Recorders};
+    use crate::{jobs::footage_files::FootageRoots, recorders::Recorders};
 
     /// Long enough for any machine; nobody waits for it where all is well.
     const PATIENCE: Duration = Duration::from_secs(60);

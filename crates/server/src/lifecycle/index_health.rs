@@ -2,11 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
+use indexer::IndexSet;
 use tokio_util::sync::CancellationToken;
 
 use types::Chain;
 
-use crate::{base::health::Health, indexer::index_set::IndexSet};
+use crate::base::health::Health;
 
 /// Not serving while there are sightings that the index could not take. Searches go on without them.
 pub(crate) const HEALTH: &str = "sightline.Index";

@@ -3,6 +3,7 @@
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use access::{Gate, Policy};
+use indexer::reindex;
 use pipeline::CameraSecrets;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -34,7 +35,6 @@ use crate::{
         services::live::encoded,
         tls::{self, Door, Handshakes, Refused, TlsError},
     },
-    indexer::reindex,
     janitor::{
         crops,
         purge::{self, CaseSweep},

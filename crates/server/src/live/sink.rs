@@ -4,6 +4,7 @@ use std::{
 };
 
 use catalogue::{Catalogue, CatalogueError, FencingToken, SightingRecord};
+use indexer::{IndexSet, store_good};
 use metrics::{counter, histogram};
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
@@ -11,10 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use types::Chain;
 
-use crate::{
-    indexer::{sync::IndexSet, write::store_good},
-    telemetry::metrics::names,
-};
+use crate::telemetry::metrics::names;
 
 /// Holds on to a batch that the store does not take (a full disk, a locked database) until it does: meanwhile the camera
 /// loses frames, never a sighting. Only a server that stops gives up, and says how many were lost.

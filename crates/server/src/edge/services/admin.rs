@@ -1,5 +1,6 @@
 use access::{Action, AuditDetail, Caller, Code as Why, Denial, Matter};
 use catalogue::RevokedIdentity;
+use indexer::reindex::{self, ModelChange, ReindexError};
 use proto::v1::{self, admin_service_server::AdminService};
 use tonic::{Request, Response, Status};
 
@@ -9,7 +10,6 @@ use super::{
 };
 use crate::{
     edge::{identity::caller, status::Fault},
-    indexer::reindex::{self, ModelChange, ReindexError},
     record::log::sealed,
     store::Rebuilt,
 };

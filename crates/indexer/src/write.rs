@@ -7,7 +7,10 @@ use super::index_set::IndexSet;
 
 /// As [`store_sightings`], but that no sighting keeps the others out: those that can never be stored are left out, by their place
 /// among the records, with the reason.
-pub(crate) async fn store_good(
+///
+/// # Errors
+/// [`CatalogueError`] that is about none of them: nothing is known to be stored.
+pub async fn store_good(
     catalogue: &Catalogue,
     feed: &IndexSet,
     records: &[SightingRecord],
@@ -32,7 +35,10 @@ pub(crate) async fn store_good(
 
 /// Returns when the catalogue has them for good; refused where the leave they are stored by is another server's. An index that
 /// can't take them now catches up later, and searches say so meanwhile.
-pub(crate) async fn store_sightings(
+///
+/// # Errors
+/// [`CatalogueError`]; then none of them is stored.
+pub async fn store_sightings(
     catalogue: &Catalogue,
     feed: &IndexSet,
     records: &[SightingRecord],

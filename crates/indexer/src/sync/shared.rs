@@ -6,8 +6,11 @@ use catalogue::Reason;
 use parking_lot::MutexGuard;
 use types::{Day, SightingId};
 
-use super::{IndexSync, SyncError, blocking};
-use crate::indexer::leadership::{Leads, Progress};
+use super::{IndexSync, blocking};
+use crate::{
+    error::SyncError,
+    leadership::{Leads, Progress},
+};
 
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
@@ -120,7 +123,7 @@ impl IndexSync {
     }
 
     /// Every change up to this number is seen by searches.
-    pub(crate) fn applied_seq(&self) -> u64 {
+    pub fn applied_seq(&self) -> u64 {
         if self.is_leader() { self.index.applied_seq() } else { self.progress_now().applied_seq }
     }
 

@@ -30,14 +30,10 @@ use tokio_util::sync::CancellationToken;
 use types::{Chain, ModelDigest, ReceiveTime};
 use vision::{Embedder, ModelStore, Projection, VisionError};
 
-pub(crate) use compare::Comparison;
-pub(crate) use error::{ModelError, ReindexError};
+pub use compare::Comparison;
+pub use error::{ModelError, ReindexError};
 
-use super::{
-    leadership::Leadership,
-    reembedder::Reembedder,
-    sync::{IndexSet, IndexSync, SyncError},
-};
+use super::{error::SyncError, index_set::IndexSet, leadership::Leadership, reembedder::Reembedder, sync::IndexSync};
 
 /// Changes that the index beside takes at once: a stop waits for so many crops at most.
 const BATCH: u32 = 64;
@@ -51,30 +47,39 @@ const OTHERS: Duration = Duration::from_secs(15);
 
 /// How far a reindex is.
 #[derive(Debug, Clone)]
-pub(crate) struct Progress {
-    pub(crate) state: State,
-    pub(crate) current: AppearanceModel,
+pub struct Progress {
+    /// What is next.
+    pub state: State,
+    /// The one that is searched.
+    pub current: AppearanceModel,
     /// The one on its way, or the one before.
-    pub(crate) other: Option<AppearanceModel>,
+    pub other: Option<AppearanceModel>,
     /// Changes that the index beside has not taken.
-    pub(crate) left: u64,
+    pub left: u64,
     /// Crops embedded by this process, and how long one took.
-    pub(crate) embedded: u64,
-    pub(crate) each: Duration,
-    pub(crate) comparison: Option<Comparison>,
+    pub embedded: u64,
+    /// See [`Self::embedded`].
+    pub each: Duration,
+    /// How the two compare, once they were compared.
+    pub comparison: Option<Comparison>,
 }
 
+/// Where a reindex stands; see the picture above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum State {
+pub enum State {
+    /// No other model.
     None,
+    /// Its vectors are being made.
     Embedding,
+    /// It has all of them and was compared.
     Ready,
+    /// It is searched; the one before is still there.
     Switched,
 }
 
 /// Which models there are, and which the cameras and footage are looked at with.
 #[derive(Debug, Clone)]
-pub(crate) struct Models {
+pub struct Models {
     pub(crate) current: AppearanceModel,
     pub(crate) other: Option<AppearanceModel>,
     /// Somebody chose the current one here and not in the configuration.
@@ -93,22 +98,25 @@ impl Models {
     }
 
     /// The model that sees: the one searched, or the one before until it is dropped.
-    pub(crate) fn sees(&self) -> &AppearanceModel {
+    pub fn sees(&self) -> &AppearanceModel {
         self.other.as_ref().filter(|m| m.place == ModelPlace::Previous).unwrap_or(&self.current)
     }
 }
 
 /// Which model makes a vector: that of the index that is asked.
 #[derive(Debug, Clone)]
-pub(crate) struct MadeBy {
-    pub(crate) model: ModelDigest,
-    pub(crate) embedder: Option<String>,
-    pub(crate) appearance: Option<PathBuf>,
+pub struct MadeBy {
+    /// What its vectors say of themselves.
+    pub model: ModelDigest,
+    /// Name of the backbone in the manifest; `None`: the manifest's default.
+    pub embedder: Option<String>,
+    /// File of the learned step; `None`: the one built in.
+    pub appearance: Option<PathBuf>,
 }
 
 /// Which model's vectors are searched, and the change to another's.
 #[derive(Debug)]
-pub(crate) struct ModelChange {
+pub struct ModelChange {
     catalogue: Catalogue,
     feed: Arc<IndexSet>,
     models: ModelStore,
@@ -130,7 +138,7 @@ impl ModelChange {
     ///
     /// # Errors
     /// [`ModelError`]. A server that holds the index and does not answer is no error.
-    pub(crate) async fn open(
+    pub async fn open(
         cluster: Arc<Cluster>,
         models: ModelStore,
         configured: ConfiguredModel,
@@ -154,21 +162,28 @@ impl ModelChange {
     }
 
     /// The indexes that it changes.
-    pub(crate) fn index_set(&self) -> &Arc<IndexSet> {
+    pub fn index_set(&self) -> &Arc<IndexSet> {
         &self.feed
     }
 
-    pub(crate) async fn appearance(&self) -> Result<Models, ModelError> {
+    /// Which models there are.
+    ///
+    /// # Errors
+    /// [`ModelError`] where the catalogue does not answer.
+    pub async fn appearance(&self) -> Result<Models, ModelError> {
         Models::read(&self.catalogue, &self.configured).await
     }
 
     /// File of a model's learned step.
-    pub(crate) fn learned(&self, model: &AppearanceModel) -> Option<PathBuf> {
+    pub fn learned(&self, model: &AppearanceModel) -> Option<PathBuf> {
         learned(&self.data, model)
     }
 
     /// How the vectors of an index are made, for one more.
-    pub(crate) async fn made_by(&self, model: ModelDigest) -> Result<MadeBy, ReindexError> {
+    ///
+    /// # Errors
+    /// [`ReindexError::State`] where it is on its way out.
+    pub async fn made_by(&self, model: ModelDigest) -> Result<MadeBy, ReindexError> {
         let Models { current, other, .. } = self.appearance().await?;
         let found = std::iter::once(current).chain(other).find(|known| known.model == model);
         // Rolled back just now.
@@ -196,7 +211,7 @@ impl ModelChange {
     ///
     /// # Errors
     /// [`ModelError`]; whoever calls it again goes on where it was.
-    pub(crate) async fn follow_others(&self) -> Result<(), ModelError> {
+    pub async fn follow_others(&self) -> Result<(), ModelError> {
         let Some(state) = self.cluster.state() else { return Ok(()) };
         let shared = self.cluster.shares_index();
         if state.was_away.load(Ordering::Relaxed) {
@@ -244,7 +259,7 @@ impl ModelChange {
     ///
     /// # Errors
     /// [`ReindexError`]. Nothing has begun then.
-    pub(crate) async fn start(&self, embedder: Option<String>, file: Option<PathBuf>) -> Result<Progress, ReindexError> {
+    pub async fn start(&self, embedder: Option<String>, file: Option<PathBuf>) -> Result<Progress, ReindexError> {
         let _one = self.alone().await?;
         let appearance = match file {
             Some(file) => Some(self.keep_learned(&file).await?),
@@ -294,7 +309,7 @@ impl ModelChange {
     ///
     /// # Errors
     /// [`ReindexError`].
-    pub(crate) async fn status(&self) -> Result<Progress, ReindexError> {
+    pub async fn status(&self) -> Result<Progress, ReindexError> {
         let _one = self.alone().await?;
         Ok(self.progress().await?)
     }
@@ -327,7 +342,7 @@ impl ModelChange {
     ///
     /// # Errors
     /// [`ReindexError`]. The old model is searched then.
-    pub(crate) async fn switch(&self) -> Result<Progress, ReindexError> {
+    pub async fn switch(&self) -> Result<Progress, ReindexError> {
         let _one = self.alone().await?;
         let progress = self.progress().await?;
         let embedded = progress.other.as_ref().is_some_and(|m| m.place == ModelPlace::Next) && progress.comparison.is_some();
@@ -343,7 +358,7 @@ impl ModelChange {
     ///
     /// # Errors
     /// [`ReindexError`].
-    pub(crate) async fn roll_back(&self) -> Result<Progress, ReindexError> {
+    pub async fn roll_back(&self) -> Result<Progress, ReindexError> {
         let _one = self.alone().await?;
         match self.progress().await?.state {
             State::None => {
@@ -360,7 +375,7 @@ impl ModelChange {
     ///
     /// # Errors
     /// [`ReindexError`]. The old vectors are there then, or the next start removes them.
-    pub(crate) async fn drop_previous(&self) -> Result<Progress, ReindexError> {
+    pub async fn drop_previous(&self) -> Result<Progress, ReindexError> {
         let _one = self.alone().await?;
         if self.progress().await?.state != State::Switched {
             return Err(ReindexError::state(
@@ -527,11 +542,11 @@ async fn keep_recipe(catalogue: &Catalogue, models: &ModelStore, data: &Path, fo
 
 /// The model that the configuration names.
 #[derive(Debug, Clone)]
-pub(crate) struct ConfiguredModel {
+pub struct ConfiguredModel {
     /// Name of the backbone in the manifest; `None`: the manifest's default.
-    pub(crate) embedder: Option<String>,
+    pub embedder: Option<String>,
     /// File of the learned step; `None`: the one built in.
-    pub(crate) appearance: Option<PathBuf>,
+    pub appearance: Option<PathBuf>,
 }
 
 impl ConfiguredModel {
@@ -562,7 +577,7 @@ async fn spec_of(models: &ModelStore, model: &AppearanceModel, data: &Path) -> R
 }
 
 /// Feeds the index beside until `stop`, and compares the models once it has everything.
-pub(crate) async fn follow(change: Arc<ModelChange>, stop: CancellationToken) {
+pub async fn follow(change: Arc<ModelChange>, stop: CancellationToken) {
     loop {
         tokio::select! { () = stop.cancelled() => return, () = change.feed.grown() => {}, () = tokio::time::sleep(LOOK_AGAIN) => {} }
         if change.untidy.load(Ordering::Relaxed)

@@ -18,11 +18,9 @@ use index::{IndexEntry, IndexError, IndexLocation, IndexSpec, VectorIndex};
 use tokio::{sync::Mutex, task::spawn_blocking};
 use types::{Chain, Day, Embedding, SightingId};
 
-pub(crate) use crate::indexer::index_set::IndexSet;
+pub use sharing::FED;
 
-pub use super::error::SyncError;
-use crate::indexer::{leadership::Leadership, reembedder::Reembedder};
-pub(crate) use sharing::FED;
+use crate::{error::SyncError, leadership::Leadership, reembedder::Reembedder};
 use sharing::Sharing;
 
 /// Changes read from the catalogue at once; each carries a vector of some kilobytes.
@@ -30,7 +28,7 @@ const BATCH: u32 = 512;
 
 /// The index and what it takes to keep it right.
 #[derive(Debug)]
-pub(crate) struct IndexSync {
+pub struct IndexSync {
     catalogue: Catalogue,
     index: Arc<VectorIndex>,
     sharing: Sharing,
@@ -178,22 +176,25 @@ impl IndexSync {
         self.reembedder.as_ref().map(|e| e.measured()).unwrap_or_default()
     }
 
-    pub(crate) fn index(&self) -> &Arc<VectorIndex> {
+    /// The index itself.
+    pub fn index(&self) -> &Arc<VectorIndex> {
         &self.index
     }
 
     /// How many sightings another model's vectors keep out of searches by likeness.
-    pub(crate) fn other_model(&self) -> u64 {
+    pub fn other_model(&self) -> u64 {
         self.other_model.load(Ordering::Relaxed)
     }
 
     /// How many sightings the index could not take: they are in no search.
-    pub(crate) fn set_aside(&self) -> u64 {
+    pub fn set_aside(&self) -> u64 {
         self.set_aside.load(Ordering::Relaxed)
     }
 
     /// As [`Self::set_aside`], asked anew.
-    pub(crate) async fn count_set_aside(&self) -> Result<u64, SyncError> {
+    /// # Errors
+    /// [`SyncError`] where the catalogue or the index does not answer.
+    pub async fn count_set_aside(&self) -> Result<u64, SyncError> {
         let count = self.catalogue.set_aside_count(self.index.spec().model).await?;
         self.set_aside.store(count, Ordering::Relaxed);
         Ok(count)

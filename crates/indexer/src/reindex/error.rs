@@ -2,7 +2,7 @@ use catalogue::CatalogueError;
 use types::Chain;
 use vision::VisionError;
 
-use crate::indexer::error::SyncError;
+use crate::error::SyncError;
 
 /// Why a model's vectors are not had.
 #[derive(Debug, thiserror::Error)]

@@ -13,21 +13,22 @@ use tokio::task::spawn_blocking;
 use types::{CameraId, CaptureTime, Sighting, SightingId, TimeWindow};
 
 use super::error::ModelError;
-use crate::indexer::error::SyncError;
+use crate::error::SyncError;
 
 const QUERIES: u32 = 200;
 const TOP: usize = 10;
 
 /// What came out.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Comparison {
-    pub(crate) queries: u32,
+pub struct Comparison {
+    /// How many sightings were asked for.
+    pub queries: u32,
     /// Mean share of the old ten best that are among the new ten best.
-    pub(crate) agreement: f64,
+    pub agreement: f64,
     /// Share of queries whose old best hit is among the new ten best.
-    pub(crate) best_kept: f64,
+    pub best_kept: f64,
     /// The same, of the best hit on another camera than the query's.
-    pub(crate) best_elsewhere_kept: f64,
+    pub best_elsewhere_kept: f64,
 }
 
 pub(super) async fn compare(

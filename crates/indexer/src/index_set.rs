@@ -15,10 +15,11 @@ use parking_lot::RwLock;
 use tokio::sync::Notify;
 use types::{Day, SightingId};
 
-use crate::indexer::{
+use crate::{
+    error::SyncError,
     leadership::Leadership,
     reembedder::Reembedder,
-    sync::{FED, IndexSync, SyncError},
+    sync::{FED, IndexSync},
 };
 
 /// How long other servers may take to write their indexes anew.
@@ -26,7 +27,7 @@ const PURGES: Duration = Duration::from_secs(120);
 
 /// What keeps the indexes right. Whoever asks for "the index" means the one that is searched.
 #[derive(Debug)]
-pub(crate) struct IndexSet {
+pub struct IndexSet {
     catalogue: Catalogue,
     cluster: Arc<Cluster>,
     active: RwLock<Arc<IndexSync>>,
@@ -42,7 +43,7 @@ impl IndexSet {
     ///
     /// # Errors
     /// [`SyncError`]. A server that holds the index and does not answer is no error.
-    pub(crate) async fn open(cluster: Arc<Cluster>, place: &IndexLocation, spec: IndexSpec) -> Result<Self, SyncError> {
+    pub async fn open(cluster: Arc<Cluster>, place: &IndexLocation, spec: IndexSpec) -> Result<Self, SyncError> {
         Self::open_with(cluster, place, spec, None).await
     }
 
@@ -65,11 +66,11 @@ impl IndexSet {
         })
     }
 
-    pub(crate) fn active(&self) -> Arc<IndexSync> {
+    pub fn active(&self) -> Arc<IndexSync> {
         self.active.read().clone()
     }
 
-    pub(crate) fn shadow(&self) -> Option<Arc<IndexSync>> {
+    pub fn shadow(&self) -> Option<Arc<IndexSync>> {
         self.shadow.read().clone()
     }
 
@@ -107,7 +108,8 @@ impl IndexSet {
         std::mem::replace(&mut *self.active.write(), Arc::new(active))
     }
 
-    pub(crate) fn index(&self) -> Arc<VectorIndex> {
+    /// The one that is searched.
+    pub fn index(&self) -> Arc<VectorIndex> {
         self.active().index().clone()
     }
 
@@ -120,7 +122,11 @@ impl IndexSet {
         self.catch_up().await.map(drop)
     }
 
-    pub(crate) async fn catch_up(&self) -> Result<u64, SyncError> {
+    /// Takes every change that the index lacks; returns how many there were.
+    ///
+    /// # Errors
+    /// [`SyncError`] where the catalogue or the index does not answer.
+    pub async fn catch_up(&self) -> Result<u64, SyncError> {
         let taken = self.active().catch_up().await;
         self.away.store(taken.as_ref().is_err_and(SyncError::is_away), Ordering::Relaxed);
         let taken = taken?;
@@ -139,7 +145,7 @@ impl IndexSet {
     ///
     /// # Errors
     /// [`SyncError`]; what is not on disk is taken again by the next start.
-    pub(crate) async fn flush(&self) -> Result<(), SyncError> {
+    pub async fn flush(&self) -> Result<(), SyncError> {
         self.active().flush().await?;
         if let Some(shadow) = self.shadow() {
             shadow.flush().await?;
@@ -155,7 +161,7 @@ impl IndexSet {
     }
 
     /// Whether this server feeds the one that is searched.
-    pub(crate) fn is_leader(&self) -> bool {
+    pub fn is_leader(&self) -> bool {
         self.active().is_leader()
     }
 
@@ -182,7 +188,7 @@ impl IndexSet {
     }
 
     /// As [`IndexSync::retire`], of both.
-    pub(crate) async fn retire(&self) {
+    pub async fn retire(&self) {
         self.active().retire().await;
         if let Some(shadow) = self.shadow() {
             shadow.retire().await;
@@ -193,16 +199,23 @@ impl IndexSet {
     ///
     /// # Errors
     /// [`SyncError::NotFed`] where another server feeds it and takes longer than `patience`.
-    pub(crate) async fn await_current(&self, patience: Duration) -> Result<(), SyncError> {
+    pub async fn await_current(&self, patience: Duration) -> Result<(), SyncError> {
         self.active().await_current(patience).await
     }
 
-    pub(crate) async fn is_current(&self) -> Result<bool, SyncError> {
+    /// Whether searches see every change of the catalogue.
+    ///
+    /// # Errors
+    /// [`SyncError`] where the catalogue or the index does not answer.
+    pub async fn is_current(&self) -> Result<bool, SyncError> {
         self.active().is_current().await
     }
 
     /// Reads the files of the index that is searched again.
-    pub(crate) async fn verify(&self) -> Result<(), SyncError> {
+    ///
+    /// # Errors
+    /// [`SyncError`], which says what is damaged.
+    pub async fn verify(&self) -> Result<(), SyncError> {
         self.active().verify().await
     }
 
@@ -210,7 +223,7 @@ impl IndexSet {
     ///
     /// # Errors
     /// [`SyncError`]. The old one may be gone then; the next start makes it again.
-    pub(crate) async fn rebuild(&self) -> Result<u64, SyncError> {
+    pub async fn rebuild(&self) -> Result<u64, SyncError> {
         self.active().rebuild().await
     }
 
@@ -277,11 +290,19 @@ impl IndexSet {
         self.active().forget_deletions(behind).await
     }
 
-    pub(crate) async fn forget_tombstones(&self) -> Result<(), SyncError> {
+    /// Tombstones that every index has taken and has on disk are of no more use.
+    ///
+    /// # Errors
+    /// [`SyncError`] where the catalogue or the index does not answer.
+    pub async fn forget_tombstones(&self) -> Result<(), SyncError> {
         self.active().forget_tombstones(self.shadow().map(|shadow| shadow.durable_seq())).await
     }
 
-    pub(crate) async fn ids_by_day(&self) -> Result<std::collections::BTreeMap<Day, Vec<SightingId>>, SyncError> {
+    /// Every sighting in the one that is searched, by day.
+    ///
+    /// # Errors
+    /// [`SyncError`] where the catalogue or the index does not answer.
+    pub async fn ids_by_day(&self) -> Result<std::collections::BTreeMap<Day, Vec<SightingId>>, SyncError> {
         self.active().ids_by_day().await
     }
 }

@@ -8,10 +8,10 @@ use std::{
 use parking_lot::Mutex;
 use types::{Day, SightingId};
 
-use crate::indexer::leadership::{Leadership, Progress};
+use crate::leadership::{Leadership, Progress};
 
 /// How long another server may take to feed what somebody waits for.
-pub(crate) const FED: Duration = Duration::from_secs(60);
+pub const FED: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct Sharing {
