@@ -66,10 +66,12 @@ impl IndexSet {
         })
     }
 
+    /// The one that is searched.
     pub fn active(&self) -> Arc<IndexSync> {
         self.active.read().clone()
     }
 
+    /// The one beside it, while another model takes over.
     pub fn shadow(&self) -> Option<Arc<IndexSync>> {
         self.shadow.read().clone()
     }

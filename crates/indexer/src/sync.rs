@@ -1,6 +1,9 @@
 //! Keeps the index what the catalogue says. Every change reaches the index this one way, in the catalogue's order, so a
 //! crash or a failed write is made good by the next [`IndexSync::catch_up`].
 
+mod begin;
+mod counts;
+mod purge;
 mod shared;
 mod sharing;
 
@@ -10,7 +13,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use catalogue::{Catalogue, Change, Reason, SetAside, UnusableRow};
@@ -90,75 +92,6 @@ impl IndexSync {
         Ok(feed)
     }
 
-    async fn begin(&self, at_once: bool) -> Result<(), SyncError> {
-        if at_once {
-            let caught_up = self.catch_up().await?;
-            self.flush().await?;
-            if self.is_leader() {
-                tracing::info!(changes = caught_up, "index is up to date");
-            } else {
-                tracing::info!("another server feeds the index");
-            }
-            return Ok(());
-        }
-        let _exclusive = self.exclusive.lock().await;
-        if self.leads().await? { self.validate().await } else { Ok(()) }
-    }
-
-    /// Once, before the first change is taken: an index that can't be right is emptied, so that all is taken again.
-    async fn validate(&self) -> Result<(), SyncError> {
-        if self.validated.load(Ordering::Relaxed) {
-            return Ok(());
-        }
-        let index = self.index.clone();
-        let is_empty = blocking(move || {
-            match index.ready() {
-                Err(error) if error.is_rebuildable() => {
-                    tracing::warn!(%error, "index can't be trusted: made again from the catalogue");
-                    index.clear()?;
-                }
-                ready => ready?,
-            }
-            Ok(index.days()?.is_empty())
-        })
-        .await?;
-        let synced = self.index.durable_seq();
-        // A server that was there all the while was waited for, whoever fed the index.
-        let forgotten =
-            if self.sharing.tombstones_doubted.load(Ordering::Relaxed) { self.catalogue.tombstone_horizon().await? } else { 0 };
-        let fault = if synced > self.catalogue.last_change().await? {
-            // An older copy of the catalogue was put back: the index knows things that never were.
-            Some("index is ahead of the catalogue: made again")
-        } else if synced < forgotten && !is_empty {
-            // An older copy of the index was put back: it knows things that nothing tells it to forget any more.
-            Some("index is older than what was deleted: made again")
-        } else {
-            None
-        };
-        if let Some(fault) = fault {
-            tracing::warn!("{fault}");
-            let index = self.index.clone();
-            blocking(move || index.clear()).await?;
-        }
-        self.validated.store(true, Ordering::Relaxed);
-        self.sharing.tombstones_doubted.store(false, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// How many sightings of another model are not in it, also of an earlier run; once it lacks nothing else.
-    async fn count_others(&self) -> Result<(), SyncError> {
-        let rows = self.catalogue.sighting_count().await?;
-        if self.catalogue.last_change().await? > self.index.applied_seq() {
-            return Ok(());
-        }
-        let index = self.index.clone();
-        let vectors = blocking(move || index.len().map(|n| n as u64)).await?;
-        let aside = self.count_set_aside().await?;
-        self.other_model.store(rows.saturating_sub(vectors).saturating_sub(aside), Ordering::Relaxed);
-        self.counted.store(true, Ordering::Relaxed);
-        Ok(())
-    }
-
     /// Takes nothing from now on; what it was taking, it has taken when this returns. Another server may feed it.
     pub(crate) async fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
@@ -171,33 +104,9 @@ impl IndexSync {
         self.exclusive.lock().await
     }
 
-    /// Crops embedded again by this process, and how long one took.
-    pub(crate) fn embedded(&self) -> (u64, Duration) {
-        self.reembedder.as_ref().map(|e| e.measured()).unwrap_or_default()
-    }
-
     /// The index itself.
     pub fn index(&self) -> &Arc<VectorIndex> {
         &self.index
-    }
-
-    /// How many sightings another model's vectors keep out of searches by likeness.
-    pub fn other_model(&self) -> u64 {
-        self.other_model.load(Ordering::Relaxed)
-    }
-
-    /// How many sightings the index could not take: they are in no search.
-    pub fn set_aside(&self) -> u64 {
-        self.set_aside.load(Ordering::Relaxed)
-    }
-
-    /// As [`Self::set_aside`], asked anew.
-    /// # Errors
-    /// [`SyncError`] where the catalogue or the index does not answer.
-    pub async fn count_set_aside(&self) -> Result<u64, SyncError> {
-        let count = self.catalogue.set_aside_count(self.index.spec().model).await?;
-        self.set_aside.store(count, Ordering::Relaxed);
-        Ok(count)
     }
 
     /// Takes every change that the index lacks; returns how many there were.
@@ -318,92 +227,6 @@ impl IndexSync {
             })
             .collect();
         Ok(reembedder.vectors(&self.catalogue, model, &wanted).await?.into_iter().collect())
-    }
-
-    /// Makes a day of the index what the catalogue has of it, so that of what was deleted no byte is left. The index is on disk
-    /// when it returns, and one that is older than this is made again when it is opened. Returns how many vectors went.
-    /// Where several servers have it, nothing is done here: whoever feeds it does so once it is announced.
-    pub(crate) async fn purge_day(&self, day: Day) -> Result<u64, SyncError> {
-        if self.is_shared() {
-            return Ok(0);
-        }
-        let _exclusive = self.exclusive.lock().await;
-        self.catch_up_exclusively().await?;
-        // What is stored from here on waits for its turn to be fed, and is not purged.
-        let keep = self.catalogue.ids(day).await?.into_iter().collect();
-        let index = self.index.clone();
-        blocking(move || index.purge(day, &keep)).await
-    }
-
-    /// As [`Self::purge_day`], announced as change `seq`: an index on disk that has it is not older than it.
-    async fn purge_as_of(&self, day: Day, seq: u64) -> Result<(), SyncError> {
-        let _exclusive = self.exclusive.lock().await;
-        self.catch_up_exclusively().await?;
-        let keep = self.catalogue.ids(day).await?.into_iter().collect();
-        let index = self.index.clone();
-        blocking(move || {
-            index.purge(day, &keep)?;
-            index.remove(&[], seq.max(index.applied_seq()))?;
-            index.flush()
-        })
-        .await
-    }
-
-    /// Carries out purges that were announced, where this server feeds the index: all of them at once where it `is_current`, else
-    /// of what it has so far.
-    pub(crate) async fn carry_out(&self, announced: &[(u64, Day)], is_current: bool) -> Result<(), SyncError> {
-        for &(seq, day) in announced {
-            if !self.is_leader() || self.sharing.purged.load(Ordering::Relaxed) >= seq {
-                continue;
-            }
-            if is_current {
-                self.purge_as_of(day, seq).await?;
-            } else {
-                self.purge_day_so_far(day).await?;
-            }
-            self.sharing.purged.fetch_max(seq, Ordering::Relaxed);
-            self.publish().await?;
-        }
-        Ok(())
-    }
-
-    /// As [`Self::purge_day`] of an index that is still behind: what it has not taken yet, it takes later.
-    pub(crate) async fn purge_day_so_far(&self, day: Day) -> Result<(), SyncError> {
-        let _exclusive = self.exclusive.lock().await;
-        let keep = self.catalogue.ids(day).await?.into_iter().collect();
-        let index = self.index.clone();
-        blocking(move || index.purge(day, &keep)).await.map(drop)
-    }
-
-    /// Has every deletion so far behind it for good: neither this index nor an older copy of it brings anything back. Where
-    /// another index is `behind`, it still has to hear of them. Where several servers have it, a later sweep does so.
-    pub(crate) async fn forget_deletions(&self, behind: bool) -> Result<(), SyncError> {
-        if self.is_shared() {
-            return Ok(());
-        }
-        let _exclusive = self.exclusive.lock().await;
-        // A change of its own: what was numbered before it is there to be taken.
-        let seq = self.catalogue.next_change().await?;
-        self.catch_up_exclusively().await?;
-        let index = self.index.clone();
-        blocking(move || {
-            index.remove(&[], seq)?;
-            index.flush()
-        })
-        .await?;
-        if !behind {
-            self.catalogue.forget_tombstones(seq).await?;
-        }
-        Ok(())
-    }
-
-    /// Tombstones that this index, and one beside it up to there, has taken and has on disk are of no more use.
-    pub(crate) async fn forget_tombstones(&self, beside: Option<u64>) -> Result<(), SyncError> {
-        let synced = beside.map_or(self.durable_seq(), |beside| beside.min(self.durable_seq()));
-        if self.catalogue.has_tombstones(synced).await? {
-            self.catalogue.forget_tombstones(synced).await?;
-        }
-        Ok(())
     }
 
     /// Makes what was taken durable.

@@ -14,14 +14,16 @@ use std::{
     time::Duration,
 };
 
-use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Retention, Schedule};
-use catalogue::{Catalogue, DeletedSighting, DeletionRun, FencingToken, Reason, due, lease_names};
-use index::{IndexQuery, QueryVector};
-use indexer::SyncError;
+use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Retention, Schedule};
+use catalogue::{Catalogue, DeletedSighting, DeletionRun, FencingToken, due, lease_names};
 use tokio_util::sync::CancellationToken;
-use types::{CameraId, Chain, Day, Embedding, ReceiveTime, SightingId, TimeWindow};
+use types::{CameraId, Chain, Day, Embedding, ReceiveTime, SightingId};
 
-use super::{error::JanitorError, settled::SettledTime};
+use super::{
+    error::JanitorError,
+    probe::{SAMPLE, probe},
+    settled::SettledTime,
+};
 use crate::{
     base::{
         clock::{Clock, as_micros},
@@ -31,10 +33,6 @@ use crate::{
     store::Store,
 };
 
-/// Of each run so many are looked for by their vectors as well.
-const SAMPLE: usize = 64;
-/// Ids looked for at once.
-const PAGE: usize = 1_000;
 /// Not serving while a deletion is overdue.
 pub(crate) const HEALTH: &str = "sightline.Retention";
 
@@ -194,7 +192,7 @@ impl Deleter {
         let erased = erased.await;
         let mut done = Vec::new();
         for Emptied { mut run, begin, gone, sample } in emptied {
-            let probed = if erased.is_ok() { self.probe(&run.deletion, &gone, sample).await.map(Some) } else { Ok(None) };
+            let probed = if erased.is_ok() { probe(&self.store, &run.deletion, &gone, sample).await.map(Some) } else { Ok(None) };
             match probed {
                 Ok(Some(probe)) => {
                     run.deletion.probe = Some(probe);
@@ -266,37 +264,6 @@ impl Deleter {
         }
     }
 
-    /// Looks for what was deleted as somebody would who wants to find it.
-    async fn probe(&self, deletion: &Deletion, gone: &[SightingId], sample: Vec<Embedding>) -> Result<Probe, JanitorError> {
-        let catalogue = self.catalogue();
-        let mut found = catalogue.stray_crops(deletion.day).await?;
-        for page in gone.chunks(PAGE) {
-            found += catalogue.maintenance(Reason::Deletion).sightings(page).await?.len() as u64;
-        }
-        let index = self.store.feed.index().clone();
-        let spec = index.spec();
-        let sample: Vec<_> = sample.into_iter().filter(|e| e.model() == spec.model).collect();
-        let (vectors, ids) = (sample.len() as u64, gone.len() as u64);
-        let gone: BTreeSet<SightingId> = gone.iter().copied().collect();
-        let (day, cameras) = (deletion.day, deletion.cameras.keys().cloned().collect::<Vec<_>>());
-        let in_index = move || -> Result<(u64, Vec<SightingId>), index::IndexError> {
-            let mut found = 0;
-            for embedding in sample {
-                let listed = index.search(&looking_for(day, cameras.clone(), embedding))?;
-                found += listed.iter().filter(|s| gone.contains(&s.id)).count() as u64;
-            }
-            let ids = index.ids(day)?;
-            found += ids.iter().filter(|id| gone.contains(id)).count() as u64;
-            Ok((found, ids))
-        };
-        let (listed, ids_left) =
-            tokio::task::spawn_blocking(in_index).await.map_err(|_| SyncError::Thread)?.map_err(SyncError::from)?;
-        // Read after the index was: what it has must have a row.
-        let rows: BTreeSet<_> = catalogue.ids(deletion.day).await?.into_iter().collect();
-        found += listed + ids_left.iter().filter(|id| !rows.contains(id)).count() as u64;
-        Ok(Probe { ids, vectors, found })
-    }
-
     /// How many days are later than they may be, and how many deletions did not come to their end.
     async fn count_overdue(&self) -> Result<u64, JanitorError> {
         let now = self.time.settled().await?.0;
@@ -327,19 +294,5 @@ impl Deleter {
         };
         let receipt = self.store.log.append(entry).await;
         Ok(receipt?.seq)
-    }
-}
-
-/// Everything of a day that looks like it, as far as a search reads.
-fn looking_for(day: Day, cameras: Vec<CameraId>, embedding: Embedding) -> IndexQuery {
-    let (from, to) = (day.start(), Day(day.0 + 1).start());
-    let window = TimeWindow::new(from, to).unwrap_or_else(|_| unreachable!("a day has a length"));
-    IndexQuery {
-        window,
-        cameras,
-        classes: Vec::new(),
-        vector: QueryVector::Appearance(embedding),
-        limit: SAMPLE,
-        exclude: Vec::new(),
     }
 }

@@ -3,7 +3,6 @@
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use access::{Gate, Policy};
-use indexer::reindex;
 use pipeline::CameraSecrets;
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -350,7 +349,7 @@ impl Server {
         tasks
             .spawn("the health of the index", index_health::tell_regularly(app.store.feed.clone(), health.clone(), stop.clone()));
         tasks.spawn("the writing of the index", flush_regularly(app.store.clone(), config.index_flush, stop.clone()));
-        tasks.spawn("reindexing", reindex::follow(app.store.reindex.clone(), stop.clone()));
+        tasks.spawn("reindexing", app.store.reindex.clone().follow(stop.clone()));
         if app.store.cluster.is_shared() {
             tasks.spawn("following the other servers", follower::follow(app.store.clone(), app.callers.clone(), stop.clone()));
             tasks.spawn("the leases of jobs", keep_leases(app.jobs.clone(), stop.clone()));
