@@ -170,5 +170,29 @@ class WritesByHand(unittest.TestCase):
         self.assertEqual(list(check.written_by_hand(SCRIPT.parent.parent)), [])
 
 
+class Sizes(unittest.TestCase):
+    def test_too_many_long_files_are_a_fault_and_some_are_not(self):
+        with tempfile.TemporaryDirectory() as folder:
+            root = pathlib.Path(folder)
+            source = root / "crates/server/src"
+            (source / "gen").mkdir(parents=True)
+            (source / "gen/made.rs").write_text("x\n" * 10_000)
+            for n in range(19):
+                (source / f"{n}.rs").write_text("x\n" * 100)
+            (source / "long.rs").write_text("x\n" * 900)
+            self.assertEqual(list(check.sizes(root)), [])
+            for n in range(2):
+                (source / f"{n}.rs").write_text("x\n" * 320)
+            found = list(check.sizes(root))
+            self.assertEqual(len(found), 1)
+            self.assertIn("90th percentile is 320 lines, not below 320; split 2 by meaning, such as crates/server/src/1.rs (320)", found[0])
+            for n in range(10):
+                (source / f"{n}.rs").write_text("x\n" * 150)
+            self.assertIn("median is 150 lines", list(check.sizes(root))[0])
+
+    def test_the_files_of_this_workspace_are_short(self):
+        self.assertEqual(list(check.sizes(SCRIPT.parent.parent)), [])
+
+
 if __name__ == "__main__":
     unittest.main()
