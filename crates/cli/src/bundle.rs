@@ -4,7 +4,8 @@ mod zip;
 
 use std::{fs, io, path::Path};
 
-use server::{export::Files, open_file, read_at_most};
+use durable::{open_file, read_at_most};
+use server::export::Files;
 
 pub(crate) use self::zip::open;
 use self::zip::{LOCAL, MOST_FILES, pack};

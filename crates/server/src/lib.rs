@@ -31,7 +31,6 @@ mod recorders;
 mod store;
 mod telemetry;
 
-pub use base::bounded::{open_file, read_at_most};
 pub use base::clock::Clock;
 pub use config::{ApiKeyError, CallerLimits, Config, ConfigError, IndexServer, LogConfig, NotifyConfig, TEMPLATE, WitnessConfig};
 pub use copies::backup::{Backup, BackupError, backup};

@@ -85,7 +85,7 @@ impl Deployment {
         if let Some(folder) = &options.hand_out {
             hand_out(&scratch, &identities, folder)?;
         }
-        pki::write_public(&scratch.config(), config::TEMPLATE).map_err(io("write", &scratch.config()))?;
+        durable::create_public(&scratch.config(), config::TEMPLATE.as_bytes()).map_err(io("write", &scratch.config()))?;
         durable::publish(&scratch.pki(), &home.pki()).map_err(io("make", &home.pki()))?;
         durable::publish(&scratch.config(), &home.config()).map_err(io("make", &home.config()))?;
         fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;

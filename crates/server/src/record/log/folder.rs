@@ -7,9 +7,9 @@ use access::{
     log::{Checked, Introductions, Note, TreeHead, Trust, append, check_consistency, verify_log},
 };
 use catalogue::Catalogue;
+use durable::read_all;
 
 use super::{fault::LogFault, files::FileTiles};
-use crate::base::bounded::read_all;
 
 /// A checkpoint with more witnesses than anybody has.
 const MOST_NOTE: u64 = 1 << 20;

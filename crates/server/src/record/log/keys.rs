@@ -11,7 +11,6 @@ use access::{
 use ed25519_dalek::pkcs8::{EncodePrivateKey, spki::der::pem::LineEnding};
 
 use super::fault::LogFault;
-use crate::deployment::pki;
 
 /// Where the verifier key to a private key lies.
 pub fn public_half(private: &Path) -> PathBuf {
@@ -30,8 +29,8 @@ pub fn make_key(name: &str, kind: KeyKind, private: &Path) -> Result<NoteSigner,
         let path = path.to_owned();
         move |source| LogFault::Io { action: "write", path, source }
     };
-    pki::write_private(private, pem.as_ref()).map_err(failed(private))?;
-    pki::write_public(&public, &format!("{}\n", signer.key())).map_err(failed(&public))?;
+    durable::create_private(private, pem.as_ref().as_bytes()).map_err(failed(private))?;
+    durable::create_public(&public, format!("{}\n", signer.key()).as_bytes()).map_err(failed(&public))?;
     Ok(signer)
 }
 
