@@ -20,7 +20,9 @@ use types::{Day, ReceiveTime, SightingId};
 use crate::{
     config::{Config, ConfigError, CropsConfig},
     deployment::{Home, pki::make_private},
-    record::log::{FileTiles, LogFault, check_beginning, grow, read_introductions, read_key, read_note, read_signer},
+    record::log::{
+        FileTiles, LogFault, RecordFault, check_beginning, grow, read_introductions, read_key, read_note, read_signer,
+    },
 };
 
 /// What a backup is, in its folder; written last, so that a folder without one is no backup.
@@ -46,7 +48,7 @@ pub enum BackupError {
     Catalogue(#[from] CatalogueError),
     /// The log can't be copied, or does not fit the catalogue.
     #[error(transparent)]
-    Log(#[from] LogFault),
+    Log(#[from] RecordFault),
     /// The catalogue is in a database server, which has backups of its own.
     #[error("the catalogue of this deployment is in {database}, not in its folder")]
     Shared {
@@ -80,6 +82,12 @@ pub enum BackupError {
         #[source]
         source: io::Error,
     },
+}
+
+impl From<LogFault> for BackupError {
+    fn from(fault: LogFault) -> Self {
+        Self::Log(fault.into())
+    }
 }
 
 impl From<LogError> for BackupError {
@@ -303,7 +311,7 @@ async fn copy_crops(
             }
             Ok((files, missing))
         });
-        let (files, missing) = copied.await.map_err(|_| LogFault::Thread)??;
+        let (files, missing) = copied.await.map_err(|_| RecordFault::Thread)??;
         *copy = files;
         if !missing.is_empty() {
             gone.insert(day, missing);

@@ -6,7 +6,7 @@ use access::log::{KeyKind, NoteKey, Receipt, Trust};
 use proto::v1::{self, log_service_client::LogServiceClient};
 use server::{
     Home, ServeError, Server, StoreError,
-    log::{LogFault, Witness, log_key, make_key, read_signer},
+    log::{LogFault, RecordFault, Witness, log_key, make_key, read_signer},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +61,7 @@ async fn search(deployed: &Deployed) -> Result<(Vec<v1::Hit>, v1::SearchSummary)
 
 async fn older_than_witness(deployed: &Deployed) -> LogFault {
     match Server::start(&deployed.home, config(&deployed.home)).await.unwrap_err() {
-        ServeError::Store(StoreError::Log(fault)) => fault,
+        ServeError::Store(StoreError::Log(RecordFault::Log(fault))) => fault,
         other => panic!("{other:?}"),
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use access::{
     Action, AuditEntry, Caller, Case, CasePermit, Code as Why, Denial, Example, Outcome, SearchRequest, Searching, decide,
-    log::{LogError, Seal},
+    log::Seal,
 };
 use catalogue::{CatalogueError, SeenProof};
 use futures::Stream;
@@ -29,7 +29,7 @@ use crate::{
     },
     record::{
         export::{self, Exhibit, Exported, Files, ListedFile, Manifest, RecordLine, Selection},
-        log::LogFault,
+        log::RecordFault,
     },
 };
 
@@ -406,7 +406,7 @@ impl Outgoing<'_> {
         let log = &api.0.store.log;
         let receipt = log.receipt(entry).await?.to_string().into_bytes();
         let seal = Seal { manifest, receipt: export::digest(&receipt) };
-        let seal = log.seal(&seal).map_err(|e: LogError| LogFault::Log(e))?.to_string();
+        let seal = log.seal(&seal).map_err(RecordFault::from)?.to_string();
         self.file(export::RECEIPT, &receipt, None).await?;
         self.file(export::SEAL, seal.as_bytes(), None).await
     }

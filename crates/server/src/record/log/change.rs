@@ -13,8 +13,8 @@ use access::{
 use types::ReceiveTime;
 
 use super::{
-    Log, LogFault,
-    folder::grow,
+    Log, RecordFault,
+    grow::grow,
     introduced::{finish, io_fault},
     keys::new_key,
 };
@@ -31,13 +31,13 @@ pub(crate) struct ChangedKey {
     pub(crate) seq: u64,
 }
 
-fn on_record(error: AuditError) -> LogFault {
-    LogFault::Record(Box::new(error))
+fn on_record(error: AuditError) -> RecordFault {
+    RecordFault::Record(Box::new(error))
 }
 
 impl Log {
     /// Introduces a new key. This log signs nothing after it: open it again.
-    pub(crate) async fn change_key(self: &Arc<Self>, home: &Home, at: ReceiveTime) -> Result<ChangedKey, LogFault> {
+    pub(crate) async fn change_key(self: &Arc<Self>, home: &Home, at: ReceiveTime) -> Result<ChangedKey, RecordFault> {
         // Witnesses see what the old key signed last, and other servers sign nothing meanwhile.
         self.publish().await?;
         let _alone = self.publishing.lock().await;
