@@ -2,6 +2,7 @@
 //!
 //! What was signed is only ever extended, and whoever holds a key can check it with the files alone.
 
+pub(crate) mod exhibit;
 pub mod export;
 pub(crate) mod health;
 pub mod log;

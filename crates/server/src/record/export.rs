@@ -27,8 +27,8 @@ mod report;
 
 pub use self::{
     check::{CheckedExport, ExportFault, Proofs, check},
-    committed::{Committed, CommittedStature},
-    files::{Files, MANIFEST, RECEIPT, REPORT, SEAL, is_plain_path},
-    manifest::{Exhibit, Exported, ListedFile, Manifest, Moment, RecordLine, Selection, Word},
+    committed::{Committed, CommittedStature, seen_of},
+    files::{Files, MANIFEST, RECEIPT, REPORT, SEAL, is_plain_path, receipt_path},
+    manifest::{Exhibit, Exported, ListedFile, Manifest, Moment, RecordLine, Selection, Word, digest},
+    report::report,
 };
-pub(crate) use self::{committed::seen_of, files::receipt_path, manifest::digest, report::report};

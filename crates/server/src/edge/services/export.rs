@@ -28,6 +28,7 @@ use crate::{
         status::{Fault, status},
     },
     record::{
+        exhibit::exhibit,
         export::{self, Exhibit, Exported, Files, ListedFile, Manifest, RecordLine, Selection},
         log::RecordFault,
     },
@@ -275,9 +276,7 @@ impl Api {
         let place = |camera| places.get(camera).cloned().unwrap_or_default();
         let exhibits: Vec<Exhibit> = (1..)
             .zip(ready.sightings.iter().zip(&ready.proofs))
-            .map(|(n, ((s, hit), proof))| {
-                Exhibit::new(n, s, place(&s.camera), hit.as_ref(), ready.permit.allows_stature(), proof)
-            })
+            .map(|(n, ((s, hit), proof))| exhibit(n, s, place(&s.camera), hit.as_ref(), ready.permit.allows_stature(), proof))
             .collect();
         let mut files: Files = exhibits.iter().map(|e| e.crop.clone()).zip(ready.crops.iter().cloned()).collect();
         let record = self.record_of(ready.permit.case()).await?;

@@ -69,14 +69,11 @@ impl Changes {
     }
 }
 
+/// That what `by` has `seen` is the beginning of the log at `head`.
+///
 /// # Errors
-/// [`LogFault::Forked`] unless what `by` has `seen` is the beginning of the log at `head`.
-pub(crate) fn check_beginning(
-    tiles: &FileTiles,
-    seen: &TreeHead,
-    head: &TreeHead,
-    by: impl FnOnce() -> String,
-) -> Result<(), LogFault> {
+/// [`LogFault::Forked`] where it is not; [`LogFault::Log`] where the tiles do not fit the head.
+pub fn check_beginning(tiles: &FileTiles, seen: &TreeHead, head: &TreeHead, by: impl FnOnce() -> String) -> Result<(), LogFault> {
     let proof = access::log::prove_consistency(tiles, head, seen.size)?;
     check_consistency(seen, head, &proof).map_err(|_| LogFault::Forked { by: by() })
 }
@@ -109,6 +106,10 @@ pub fn read_note(path: &Path) -> Result<Option<Note>, LogFault> {
     Ok(Some(text.parse::<Note>().map_err(access::log::LogError::from)?))
 }
 
-pub(crate) fn checked(trust: &Trust, path: &Path) -> Result<Option<TreeHead>, LogFault> {
+/// The head that a checkpoint's file says, held against `trust`; `None` where there is no file.
+///
+/// # Errors
+/// As [`read_note`], and [`LogFault::Log`] where it is not to be believed.
+pub fn checked(trust: &Trust, path: &Path) -> Result<Option<TreeHead>, LogFault> {
     read_note(path)?.map(|note| Ok(trust.check(&note)?.head)).transpose()
 }

@@ -74,8 +74,11 @@ pub fn read_introductions(path: &Path, name: &str) -> Result<Introductions, LogF
     }
 }
 
-/// Makes the secret half of a key, in PEM, and whoever signs with it.
-pub(crate) fn new_key(name: &str, kind: KeyKind, private: &Path) -> Result<(impl AsRef<str> + use<>, NoteSigner), LogFault> {
+/// Makes the secret half of a key, in PEM, and whoever signs with it. Writes nothing; `private` is for the error.
+///
+/// # Errors
+/// [`LogFault::Key`] and [`LogFault::Log`] where the name can't name a key.
+pub fn new_key(name: &str, kind: KeyKind, private: &Path) -> Result<(impl AsRef<str> + use<>, NoteSigner), LogFault> {
     let secret = SigningKey::from_bytes(&rand::random());
     let pem = secret.to_pkcs8_pem(LineEnding::LF).map_err(|_| LogFault::Key { path: private.to_owned() })?;
     let signer = NoteSigner::new(name, kind, secret).map_err(access::log::LogError::from)?;
