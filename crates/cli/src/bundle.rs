@@ -4,8 +4,8 @@ mod zip;
 
 use std::{fs, io, path::Path};
 
+use audit_log::export::Files;
 use durable::{open_file, read_at_most};
-use server::export::Files;
 
 pub(crate) use self::zip::open;
 use self::zip::{LOCAL, MOST_FILES, pack};

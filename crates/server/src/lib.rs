@@ -57,7 +57,7 @@ pub use lifecycle::reload::{ReloadError, Reloaded, reload};
 pub use lifecycle::serve::{ServeError, Server, health_services, serve, vision_options};
 pub use lifecycle::service;
 pub use notify::HookError;
-pub use record::{export, log};
+pub use record::log;
 pub use store::{CheckFinding, CheckReport, FindingKind, Rebuilt, Store, StoreError, models};
 pub use telemetry::metrics::{MetricsError, WorkerMetrics};
 pub use telemetry::traces::{TraceError, Traces};

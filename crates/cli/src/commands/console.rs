@@ -1,10 +1,10 @@
 use std::{future::Future, io::BufRead, pin::Pin, sync::Arc};
 
+use audit_log::export::check;
 use clap::Args;
 use console::{Links, Local, Refusal};
 use prost::Message;
 use serde_json::{Value, json};
-use server::export::check;
 use types::CaseId;
 
 use crate::{

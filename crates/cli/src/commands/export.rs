@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
+use audit_log::export::{Files, check, is_plain_path};
 use clap::Args;
 use proto::v1::{self, export_request::Selection};
 use serde::Serialize;
-use server::export::{Files, check, is_plain_path};
 use types::{CaseId, SightingId};
 
 use super::{query::Query, verify::not_whole};

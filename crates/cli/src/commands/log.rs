@@ -4,10 +4,11 @@ use access::{
     AuditDetail, AuditEntry, Role,
     log::{Note, NoteKey, Trust},
 };
+use audit_log::{FileTiles, LogFault, read_note, verify_folder, verify_growth};
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use proto::v1;
 use serde::Serialize;
-use server::log::{FileTiles, LogFault, log_trust, read_note, verify_folder, verify_growth};
+use server::log::log_trust;
 use types::{CaptureTime, CaseId, TimeWindow};
 
 use crate::{
@@ -148,7 +149,7 @@ pub(crate) fn read_key(text: &str) -> Outcome<NoteKey> {
     if let Ok(key) = text.parse() {
         return Ok(key);
     }
-    server::log::read_key(text.as_ref())
+    audit_log::read_key(text.as_ref())
         .map_err(|e| fault(&e).hint("a key reads name+id+key; the log's is in pki/log.pub, a witness prints its own"))
 }
 
@@ -158,8 +159,8 @@ fn read_log_key(text: &str) -> Outcome<Trust> {
     if text.parse::<NoteKey>().is_ok() {
         return Ok(Trust::of(key));
     }
-    let file = server::log::introductions_beside(text.as_ref());
-    let known = server::log::read_introductions(&file, key.name()).map_err(|e| fault(&e))?;
+    let file = audit_log::introductions_beside(text.as_ref());
+    let known = audit_log::read_introductions(&file, key.name()).map_err(|e| fault(&e))?;
     Ok(Trust::knowing(key, known))
 }
 

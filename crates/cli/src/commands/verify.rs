@@ -4,8 +4,8 @@ use access::{
     AuditEntry,
     log::{Receipt, Trust},
 };
+use audit_log::export::{CheckedExport, ExportFault, Proofs, check};
 use clap::Args;
-use server::export::{CheckedExport, ExportFault, Proofs, check};
 
 use super::log::{Keys, describe};
 use crate::{

@@ -1,8 +1,8 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use access::log::KeyKind;
+use audit_log::{Witness as Service, make_key, read_signer};
 use clap::Args;
-use server::log::{Witness as Service, make_key, read_signer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 

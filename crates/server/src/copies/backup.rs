@@ -12,6 +12,7 @@ use std::{
 };
 
 use access::log::{LogError, TreeHead, Trust, seal_backup, sign_head_as};
+use audit_log::{FileTiles, LogFault, check_beginning, public_half, read_introductions, read_key, read_note, read_signer};
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, FencingToken};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -20,9 +21,7 @@ use types::{Day, ReceiveTime, SightingId};
 use crate::{
     config::{Config, ConfigError, CropsConfig},
     deployment::{Home, pki::make_private},
-    record::log::{
-        FileTiles, LogFault, RecordFault, check_beginning, grow, read_introductions, read_key, read_note, read_signer,
-    },
+    record::log::{RecordFault, grow},
 };
 
 /// What a backup is, in its folder; written last, so that a folder without one is no backup.
@@ -216,7 +215,7 @@ pub async fn backup(
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         made,
-        log: read_key(&crate::record::log::public_half(&home.log_key()))?.name().to_owned(),
+        log: read_key(&public_half(&home.log_key()))?.name().to_owned(),
         entries: head.size,
         root: hex::encode(head.hash.0),
         sightings,

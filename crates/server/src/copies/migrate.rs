@@ -7,6 +7,7 @@ use std::{
 };
 
 use access::log::TreeHead;
+use audit_log::FileTiles;
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, MoveState, Moved};
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
         catalogue_config::catalogue_config,
         lock::{HomeLock, LockError},
     },
-    record::log::{FileTiles, Log, RecordFault, grow, mark},
+    record::log::{Log, RecordFault, grow, mark},
 };
 
 /// Why a deployment was not moved. The source is as it was.

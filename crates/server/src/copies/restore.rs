@@ -15,6 +15,10 @@ use access::{
     Action, AuditEntry, Deletion, IdDigest, Outcome, Phase,
     log::{Introductions, LogError, NoteKey, TreeHead, Trust, check_backup_seal},
 };
+use audit_log::{
+    FileTiles, LogFault, check_beginning, checked, public_half, read_introductions, read_key, read_note, read_signer,
+    verify_folder,
+};
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, due};
 use sha2::{Digest, Sha256};
 use types::{CameraId, Day, JobId, ReceiveTime};
@@ -27,10 +31,7 @@ use crate::{
         lock::{HomeLock, LockError},
         pki::{make_private, private_folder},
     },
-    record::log::{
-        FileTiles, LogFault, RecordFault, check_beginning, checked, grow, introduced_elsewhere, mark, public_half,
-        read_introductions, read_key, read_note, read_signer, verify_folder,
-    },
+    record::log::{RecordFault, grow, introduced_elsewhere, mark},
 };
 
 /// Why a backup was not restored.

@@ -1,11 +1,10 @@
 //! A possible sighting becomes a line of an export's manifest.
 
 use access::seen::stature_digest;
+use audit_log::export::{Committed, CommittedStature, Exhibit, Moment, Word, receipt_path};
 use catalogue::SeenProof;
 use search::{Hit, Matched};
 use types::{Description, QueryPart, Rect, Sighting, SightingOrigin, TimeStamp};
-
-use super::export::{Committed, CommittedStature, Exhibit, Moment, Word, receipt_path};
 
 /// `hit`: what a search made of it. Stature is left out where the case may not ask it.
 pub(crate) fn exhibit(

@@ -10,16 +10,11 @@
 
 mod ask;
 mod change;
-mod fault;
-mod files;
-mod folder;
 mod grow;
 mod introduced;
-mod keys;
 pub(crate) mod mark;
 mod publish;
 mod record_fault;
-mod witness;
 
 use std::{
     path::{Path, PathBuf},
@@ -32,6 +27,10 @@ use access::{
     log::{Introductions, LogError, Note, NoteKey, NoteSigner, Receipt, Seal, TreeHead, Trust, entry, entry_hash},
 };
 use async_trait::async_trait;
+use audit_log::{
+    FileTiles, LogFault, check_beginning, checked, public_half, read_introductions, read_key, read_note, read_signer,
+    verify_folder,
+};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use catalogue::Catalogue;
 use metrics::histogram;
@@ -39,19 +38,8 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::ask::Witness as Asked;
-pub use self::{
-    fault::LogFault,
-    files::FileTiles,
-    folder::{read_note, verify_folder, verify_growth},
-    keys::{introductions_beside, make_key, public_half, read_introductions, read_key, read_signer},
-    record_fault::RecordFault,
-    witness::Witness,
-};
-pub(crate) use self::{
-    folder::{check_beginning, checked},
-    grow::grow,
-    introduced::introduced_elsewhere,
-};
+pub use self::record_fault::RecordFault;
+pub(crate) use self::{grow::grow, introduced::introduced_elsewhere};
 use crate::{config::LogConfig, telemetry::metrics::names};
 
 /// Entries compared at once when the whole log is checked.

@@ -6,6 +6,7 @@ use access::{
     AuditEntry, Phase,
     log::{LogError, MemoryTiles, NoteError, Receipt, TileStore, Trust, verify_log},
 };
+use audit_log::{FileTiles, LogFault, read_note, verify_folder};
 use proptest::{
     prelude::*,
     test_runner::{RngAlgorithm, TestRng},
@@ -14,7 +15,7 @@ use proto::v1::{self, admin_service_client::AdminServiceClient, log_service_clie
 
 use server::{
     ServeError, Server, StoreError,
-    log::{FileTiles, LogFault, RecordFault, log_key, read_note, verify_folder},
+    log::{RecordFault, log_key},
 };
 use tonic::Code;
 
@@ -265,7 +266,7 @@ async fn a_server_on_an_older_copy_of_its_log_refuses_to_start() {
     deployed.stop().await;
     let note = read_note(&FileTiles::new(&newer_log).checkpoint()).unwrap().unwrap();
     let now = read_note(&FileTiles::new(deployed.home.log()).checkpoint()).unwrap().unwrap();
-    server::log::verify_growth(&FileTiles::new(deployed.home.log()), &trust(&deployed), &note, &now).unwrap();
+    audit_log::verify_growth(&FileTiles::new(deployed.home.log()), &trust(&deployed), &note, &now).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,6 +12,7 @@ use access::{
     Action, AuditEntry, Caller, Case, CasePermit, Code as Why, Denial, Example, Outcome, SearchRequest, Searching, decide,
     log::Seal,
 };
+use audit_log::export::{self, Exhibit, Exported, Files, ListedFile, Manifest, RecordLine, Selection};
 use catalogue::{CatalogueError, SeenProof};
 use futures::Stream;
 use proto::v1::{self, export_request::Selection as Asked, export_service_server::ExportService};
@@ -27,11 +28,7 @@ use crate::{
         identity::caller,
         status::{Fault, status},
     },
-    record::{
-        exhibit::exhibit,
-        export::{self, Exhibit, Exported, Files, ListedFile, Manifest, RecordLine, Selection},
-        log::RecordFault,
-    },
+    record::{exhibit::exhibit, log::RecordFault},
 };
 
 /// Bytes of one message of the stream, far below what a client takes.

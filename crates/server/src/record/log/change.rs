@@ -10,13 +10,13 @@ use access::{
     Action, AuditDetail, AuditEntry, AuditError, AuditLog as _, Outcome, Phase,
     log::{KeyKind, NoteKey},
 };
+use audit_log::new_key;
 use types::ReceiveTime;
 
 use super::{
     Log, RecordFault,
     grow::grow,
     introduced::{finish, io_fault},
-    keys::new_key,
 };
 use crate::deployment::{Home, pki};
 

@@ -1,9 +1,10 @@
 //! The log's files catch up with the catalogue.
 
 use access::log::{TreeHead, append};
+use audit_log::FileTiles;
 use catalogue::Catalogue;
 
-use super::{files::FileTiles, record_fault::RecordFault};
+use super::record_fault::RecordFault;
 
 /// Entries added to the tree at once.
 const BATCH: u32 = 4096;

@@ -3,13 +3,10 @@
 use std::{io, path::Path};
 
 use access::log::{Introductions, NoteSigner};
+use audit_log::{LogFault, introductions_beside, public_half, read_introductions, read_key, read_signer};
 use catalogue::Catalogue;
 
-use super::{
-    fault::LogFault,
-    keys::{introductions_beside, public_half, read_introductions, read_key, read_signer},
-    record_fault::RecordFault,
-};
+use super::record_fault::RecordFault;
 use crate::deployment::{
     Home,
     pki::{self, LOG_KEY},

@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Instant};
 
 use access::log::{Note, TreeHead};
+use audit_log::{LogFault, check_beginning};
 use catalogue::CatalogueError;
 use futures::future::join_all;
 
 use super::{
-    Log, LogFault, RecordFault,
+    Log, RecordFault,
     ask::{Answer, Witness as Asked},
-    folder::check_beginning,
     grow::grow,
 };
 

@@ -1,9 +1,8 @@
 use std::path::PathBuf;
 
 use access::log::LogError;
+use audit_log::LogFault;
 use catalogue::CatalogueError;
-
-use super::fault::LogFault;
 
 /// What is wrong with the record, of which the catalogue has the rows and the log's files the proof, or in its way.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use access::{
 };
 use durable::read_all;
 
-use super::{fault::LogFault, files::FileTiles};
+use crate::{fault::LogFault, files::FileTiles};
 
 /// A checkpoint with more witnesses than anybody has.
 const MOST_NOTE: u64 = 1 << 20;

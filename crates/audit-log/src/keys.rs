@@ -10,7 +10,7 @@ use access::{
 };
 use ed25519_dalek::pkcs8::{EncodePrivateKey, spki::der::pem::LineEnding};
 
-use super::fault::LogFault;
+use crate::fault::LogFault;
 
 /// Where the verifier key to a private key lies.
 pub fn public_half(private: &Path) -> PathBuf {

@@ -1,5 +1,5 @@
 //! What leaves the deployment for a file or a court: redacted crops, a manifest, a report for people, the receipts of what
-//! was asked, and a seal over all of it. This module says what the files are and checks them; `services::export` makes them.
+//! was asked, and a seal over all of it. This module says what the files are and checks them; the server makes them.
 //!
 //! ```text
 //! seal.txt             the log's signature under the digests of the next two
