@@ -161,7 +161,7 @@ mod tests {
         fs::write(home.layout().config(), "[server]\nlisten = \"0.0.0.0:9000\"").unwrap();
         assert_eq!(home.server_address().unwrap(), "127.0.0.1:9000");
         fs::write(home.layout().config(), "[server]\nlisten = \"127.0.0.1:0\"").unwrap();
-        assert!(home.server_address().unwrap_err().hint.unwrap().contains("--server"));
+        assert!(home.server_address().unwrap_err().hint.as_ref().unwrap().contains("--server"));
         fs::write(home.path().join("address"), "127.0.0.1:41234\n").unwrap();
         assert_eq!(home.server_address().unwrap(), "127.0.0.1:41234");
         fs::write(home.layout().config(), "[server]\nlisen = 1").unwrap();

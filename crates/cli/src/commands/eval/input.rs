@@ -244,7 +244,7 @@ mod tests {
         let path = dir.path().join("boxes.csv");
         fs::write(dir.path().join("there.png"), b"").unwrap();
         fs::write(&path, table).unwrap();
-        box_rows(&path).map(|_| ()).unwrap_err().message
+        box_rows(&path).map(|_| ()).unwrap_err().into_inner().message
     }
 
     #[test]

@@ -232,7 +232,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_row_of_nobody_is_refused_with_its_name() {
-        let message = town("gate,0,0,stranger,0,0,1,1,1\n").unwrap_err().message;
+        let message = town("gate,0,0,stranger,0,0,1,1,1\n").unwrap_err().into_inner().message;
         assert!(message.contains("stranger"), "{message}");
     }
 }
