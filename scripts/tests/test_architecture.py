@@ -19,6 +19,8 @@ GOOD = {
     "vision": ["types", "redact", "ort"],
     "index": ["types", "qdrant-client"],
     "access": ["types"],
+    "audit-log": ["types", "access", "hyper"],
+    "auditor": ["access", "audit-log"],
     "catalogue": ["types", "redact", "access", "sqlx", "object_store"],
     "pipeline": ["types", "redact", "media", "vision"],
     "search": ["types", "vision", "index", "catalogue", "access"],
@@ -58,7 +60,7 @@ def table_of(heading):
     """Name and last column of the table below a heading of ARCHITECTURE.md."""
     text = (SCRIPT.parent.parent / "ARCHITECTURE.md").read_text()
     section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
-    rows = (re.fullmatch(r"\| `(\w+)` \|.*\| ([^|]*)\|", line) for line in section.splitlines())
+    rows = (re.fullmatch(r"\| `([\w-]+)` \|.*\| ([^|]*)\|", line) for line in section.splitlines())
     return {row[1]: row[2].strip() for row in rows if row}
 
 
@@ -70,8 +72,8 @@ class Architecture(unittest.TestCase):
         written = table_of("Crates")
         ours = {name: used for name, used in check.MAY_USE.items() if name != "benches"}
         self.assertEqual(set(written), set(ours))
-        beyond = {"server", "cli", "contact", "eval"}
-        meant = {"any": check.ANY, "all but cli, contact and eval": set(ours) - beyond}
+        beyond = {"server", "cli", "contact", "auditor", "eval"}
+        meant = {"any": check.ANY, "all but cli, contact, auditor and eval": set(ours) - beyond}
         for name, words in written.items():
             self.assertEqual(meant.get(words, set(filter(None, words.split(", ")))), ours[name], name)
 
@@ -114,6 +116,14 @@ class Architecture(unittest.TestCase):
         found = check.faults(metadata(arrows, outside=[("player", "gstreamer-video")]))
         self.assertEqual(found, ["search links gstreamer-video; only benches, cli, eval, ingest, media, pipeline, server may contain gstreamer"])
 
+    def test_who_checks_a_record_links_nothing_that_a_server_needs(self):
+        for heavy in ("sqlx-core", "libsqlite3-sys", "gstreamer", "ort", "tonic", "reqwest"):
+            arrows = {name: used + (["player"] if name == "audit-log" else []) for name, used in GOOD.items()}
+            found = check.faults(metadata(arrows, outside=[("player", heavy)]))
+            for crate in ("audit-log", "auditor"):
+                self.assertTrue(any(fault.startswith(f"{crate} links {heavy}; it may contain nothing of") for fault in found), found)
+        self.assertEqual(check.faults(metadata(GOOD, dev=[("audit-log", "reqwest")])), [])
+
     def test_tests_may_use_other_crates(self):
         self.assertEqual(check.faults(metadata(GOOD, dev=[("search", "redact")])), [])
 
@@ -122,7 +132,7 @@ class Architecture(unittest.TestCase):
         self.assertEqual(found, ["portal: this crate is not in the table of scripts/check-architecture"])
 
     def test_nothing_depends_on_the_command_line(self):
-        self.assertIn("server -> cli: server may use access, catalogue, console, durable, index, indexer, ingest, media, onvif, pipeline, proto, redact, search, tasks, types, vision", faults(server=["cli"]))
+        self.assertIn("server -> cli: server may use access, audit-log, catalogue, console, durable, index, indexer, ingest, media, onvif, pipeline, proto, redact, search, tasks, types, vision", faults(server=["cli"]))
 
 
 class ReadsForNoCase(unittest.TestCase):

@@ -29,7 +29,6 @@ mod recorders;
 mod store;
 mod telemetry;
 
-pub use base::bounded::{open_file, read_at_most};
 pub use base::clock::Clock;
 pub use config::{ApiKeyError, CallerLimits, Config, ConfigError, IndexServer, LogConfig, NotifyConfig, TEMPLATE, WitnessConfig};
 pub use copies::backup::{Backup, BackupError, backup};
@@ -56,7 +55,7 @@ pub use lifecycle::reload::{ReloadError, Reloaded, reload};
 pub use lifecycle::serve::{ServeError, Server, health_services, serve, vision_options};
 pub use lifecycle::service;
 pub use notify::HookError;
-pub use record::{export, log};
+pub use record::log;
 pub use store::{CheckFinding, CheckReport, FindingKind, Rebuilt, Store, StoreError, models};
 pub use telemetry::metrics::{MetricsError, WorkerMetrics};
 pub use telemetry::traces::{TraceError, Traces};

@@ -31,7 +31,7 @@ use crate::{
     },
     record::{
         health as record_health,
-        log::{Log, LogFault},
+        log::{Log, RecordFault},
     },
 };
 
@@ -54,7 +54,7 @@ pub enum StoreError {
     Catalogue(#[from] CatalogueError),
     /// The log failed, or does not fit the catalogue.
     #[error(transparent)]
-    Log(#[from] LogFault),
+    Log(#[from] RecordFault),
     /// The index does not follow the catalogue.
     #[error(transparent)]
     Feed(#[from] SyncError),
@@ -372,7 +372,9 @@ impl Store {
         }
         match self.log.verify().await {
             Ok(_) => {}
-            Err(LogFault::Catalogue(error)) if !matches!(error, CatalogueError::BrokenRecord { .. }) => return Err(error.into()),
+            Err(RecordFault::Catalogue(error)) if !matches!(error, CatalogueError::BrokenRecord { .. }) => {
+                return Err(error.into());
+            }
             Err(fault) => add(FindingKind::Audit, "log".to_owned(), &fault.to_string()),
         }
         let count = |n: usize| n as u64;

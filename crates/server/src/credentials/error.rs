@@ -1,11 +1,9 @@
 use std::{borrow::Cow, io, path::PathBuf};
 
 use access::{NameError, UnclearName};
+use audit_log::LogFault;
 
-use crate::{
-    deployment::{lock::LockError, pki::PkiError},
-    record::log::LogFault,
-};
+use crate::deployment::{lock::LockError, pki::PkiError};
 
 /// Why a deployment or an identity is not made.
 #[derive(Debug, thiserror::Error)]

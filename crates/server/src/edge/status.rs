@@ -17,7 +17,7 @@ use crate::{
     base::problem::{Kind, Problem},
     janitor::{ClockLeapt, JanitorError},
     jobs::{JobError, footage_files::FileError},
-    record::log::LogFault,
+    record::log::RecordFault,
     recorders::RecorderError,
     store::{INDEX_AWAY, StoreError},
 };
@@ -43,7 +43,7 @@ pub(crate) enum Fault {
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
-    Log(#[from] LogFault),
+    Log(#[from] RecordFault),
     #[error(transparent)]
     Clock(#[from] ClockLeapt),
     #[error(transparent)]
@@ -178,8 +178,8 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
             };
             proto::status(code, &error.to_string(), reason, &error.hint())
         }
-        Fault::Log(LogFault::Catalogue(error)) => of_catalogue(&error),
-        Fault::Log(error @ LogFault::NoEntry { .. }) => {
+        Fault::Log(RecordFault::Catalogue(error)) => of_catalogue(&error),
+        Fault::Log(error @ RecordFault::NoEntry { .. }) => {
             proto::status(Code::NotFound, &error.to_string(), "no_entry", error.hint())
         }
         Fault::Log(error) => internal(Code::DataLoss, "log", &error, "run `sightline check` on the server"),

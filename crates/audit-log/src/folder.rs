@@ -1,20 +1,17 @@
-//! A log as it lies in a folder: tiles and a checkpoint, read, checked and added to.
+//! A log as it lies in a folder: tiles and a checkpoint, read and checked.
 
 use std::path::Path;
 
 use access::{
     Action, AuditEntry, Phase,
-    log::{Checked, Introductions, Note, TreeHead, Trust, append, check_consistency, verify_log},
+    log::{Checked, Introductions, Note, TreeHead, Trust, check_consistency, verify_log},
 };
-use catalogue::Catalogue;
+use durable::read_all;
 
-use super::{fault::LogFault, files::FileTiles};
-use crate::base::bounded::read_all;
+use crate::{fault::LogFault, files::FileTiles};
 
 /// A checkpoint with more witnesses than anybody has.
 const MOST_NOTE: u64 = 1 << 20;
-/// Entries added to the tree at once.
-const BATCH: u32 = 4096;
 
 /// Checks a log as it lies in a folder, with no server: every entry and tile against the checkpoint, and that against `trust`.
 /// Calls `seen` with every entry in order. Each change of the log's key is an entry, and the checkpoint knows of no other.
@@ -72,14 +69,11 @@ impl Changes {
     }
 }
 
+/// That what `by` has `seen` is the beginning of the log at `head`.
+///
 /// # Errors
-/// [`LogFault::Forked`] unless what `by` has `seen` is the beginning of the log at `head`.
-pub(crate) fn check_beginning(
-    tiles: &FileTiles,
-    seen: &TreeHead,
-    head: &TreeHead,
-    by: impl FnOnce() -> String,
-) -> Result<(), LogFault> {
+/// [`LogFault::Forked`] where it is not; [`LogFault::Log`] where the tiles do not fit the head.
+pub fn check_beginning(tiles: &FileTiles, seen: &TreeHead, head: &TreeHead, by: impl FnOnce() -> String) -> Result<(), LogFault> {
     let proof = access::log::prove_consistency(tiles, head, seen.size)?;
     check_consistency(seen, head, &proof).map_err(|_| LogFault::Forked { by: by() })
 }
@@ -112,20 +106,10 @@ pub fn read_note(path: &Path) -> Result<Option<Note>, LogFault> {
     Ok(Some(text.parse::<Note>().map_err(access::log::LogError::from)?))
 }
 
-pub(crate) fn checked(trust: &Trust, path: &Path) -> Result<Option<TreeHead>, LogFault> {
+/// The head that a checkpoint's file says, held against `trust`; `None` where there is no file.
+///
+/// # Errors
+/// As [`read_note`], and [`LogFault::Log`] where it is not to be believed.
+pub fn checked(trust: &Trust, path: &Path) -> Result<Option<TreeHead>, LogFault> {
     read_note(path)?.map(|note| Ok(trust.check(&note)?.head)).transpose()
-}
-
-/// Adds to the tiles what the catalogue has more than `head`.
-pub(crate) async fn grow(catalogue: &Catalogue, tiles: &FileTiles, mut head: TreeHead) -> Result<TreeHead, LogFault> {
-    loop {
-        let rows = catalogue.audit_bytes_since(head.size, BATCH).await?;
-        if rows.is_empty() {
-            return Ok(head);
-        }
-        let mut tiles = tiles.clone();
-        let grown =
-            tokio::task::spawn_blocking(move || append(&mut tiles, &head, &rows.iter().map(Vec::as_slice).collect::<Vec<_>>()));
-        head = grown.await.map_err(|_| LogFault::Thread)??;
-    }
 }

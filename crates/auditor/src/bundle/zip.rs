@@ -16,7 +16,7 @@ const NO_DATE: u16 = 0x21;
 pub(super) const MOST_FILES: usize = 65_535;
 
 /// The files of a ZIP that is, to the last byte, as [`pack`] writes it.
-pub(crate) fn open(zip: &[u8]) -> Option<Files> {
+pub fn open(zip: &[u8]) -> Option<Files> {
     unpack(zip).filter(|files| is_packed(files, zip))
 }
 

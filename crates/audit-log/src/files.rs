@@ -3,8 +3,7 @@
 use std::{fs, io, path::PathBuf};
 
 use access::log::{MAX_ENTRY, StoreError, TileStore};
-
-use crate::base::bounded::read_all;
+use durable::read_all;
 
 /// A full bundle of the longest entries there can be.
 const MOST: u64 = 256 * (MAX_ENTRY as u64 + 2);

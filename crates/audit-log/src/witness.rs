@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use types::Chain;
 
-use super::{fault::LogFault, folder::read_note};
+use crate::{fault::LogFault, folder::read_note};
 
 /// A checkpoint and a proof of 63 hashes.
 const MAX_REQUEST: usize = 64 << 10;

@@ -15,7 +15,7 @@ pub const REPORT: &str = "report.html";
 pub type Files = BTreeMap<String, Vec<u8>>;
 
 /// Where the receipt of an entry lies.
-pub(crate) fn receipt_path(entry: u64) -> String {
+pub fn receipt_path(entry: u64) -> String {
     format!("receipts/{entry:08}.tlog-proof")
 }
 

@@ -1,21 +1,21 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use access::log::KeyKind;
+use audit_log::{Witness as Service, make_key, read_signer};
 use clap::Args;
-use server::log::{Witness as Service, make_key, read_signer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::log::{fault, read_key};
 use crate::{
-    context::Context,
     failure::{Failure, Outcome},
+    keys::{fault, read_key},
+    output::Printer,
 };
 
 /// Signs that a log only ever grew (C2SP tlog-witness), until SIGINT. Plain HTTP: what it signs can't be forged, so
 /// it needs no secrecy; put a proxy with TLS in front where it is reached from elsewhere. Keep it apart from the server.
 #[derive(Debug, Args)]
-pub(crate) struct Witness {
+pub struct Witness {
     /// Where to listen
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7446")]
     listen: SocketAddr,
@@ -34,7 +34,11 @@ pub(crate) struct Witness {
 }
 
 impl Witness {
-    pub(crate) async fn run(self, ctx: &Context) -> Outcome {
+    /// Answers until SIGINT.
+    ///
+    /// # Errors
+    /// A key can't be read or made, or the address is not to be had.
+    pub async fn run(self, printer: Printer) -> Outcome {
         let logs = self.logs.iter().map(|k| read_key(k)).collect::<Outcome<Vec<_>>>()?;
         let signer = if self.key.exists() { read_signer(&self.key) } else { make_key(&self.name, KeyKind::Witness, &self.key) };
         let state = self.state.unwrap_or_else(|| self.key.with_extension("state"));
@@ -46,7 +50,7 @@ impl Witness {
         let address = listener.local_addr().map_err(failed)?;
         let key = service.key().to_string();
         let answer = serde_json::json!({ "listening": address.to_string(), "key": key });
-        ctx.printer.answer(&answer, || format!("witness {key}\nlistening on http://{address}"));
+        printer.answer(&answer, || format!("witness {key}\nlistening on http://{address}"));
         let stop = CancellationToken::new();
         let serving = tasks::spawn("witness", Arc::new(service).serve(listener, stop.clone()));
         let _ = tokio::signal::ctrl_c().await;

@@ -10,8 +10,7 @@ use access::{
 };
 use ed25519_dalek::pkcs8::{EncodePrivateKey, spki::der::pem::LineEnding};
 
-use super::fault::LogFault;
-use crate::deployment::pki;
+use crate::fault::LogFault;
 
 /// Where the verifier key to a private key lies.
 pub fn public_half(private: &Path) -> PathBuf {
@@ -30,8 +29,8 @@ pub fn make_key(name: &str, kind: KeyKind, private: &Path) -> Result<NoteSigner,
         let path = path.to_owned();
         move |source| LogFault::Io { action: "write", path, source }
     };
-    pki::write_private(private, pem.as_ref()).map_err(failed(private))?;
-    pki::write_public(&public, &format!("{}\n", signer.key())).map_err(failed(&public))?;
+    durable::create_private(private, pem.as_ref().as_bytes()).map_err(failed(private))?;
+    durable::create_public(&public, format!("{}\n", signer.key()).as_bytes()).map_err(failed(&public))?;
     Ok(signer)
 }
 
@@ -75,8 +74,11 @@ pub fn read_introductions(path: &Path, name: &str) -> Result<Introductions, LogF
     }
 }
 
-/// Makes the secret half of a key, in PEM, and whoever signs with it.
-pub(crate) fn new_key(name: &str, kind: KeyKind, private: &Path) -> Result<(impl AsRef<str> + use<>, NoteSigner), LogFault> {
+/// Makes the secret half of a key, in PEM, and whoever signs with it. Writes nothing; `private` is for the error.
+///
+/// # Errors
+/// [`LogFault::Key`] and [`LogFault::Log`] where the name can't name a key.
+pub fn new_key(name: &str, kind: KeyKind, private: &Path) -> Result<(impl AsRef<str> + use<>, NoteSigner), LogFault> {
     let secret = SigningKey::from_bytes(&rand::random());
     let pem = secret.to_pkcs8_pem(LineEnding::LF).map_err(|_| LogFault::Key { path: private.to_owned() })?;
     let signer = NoteSigner::new(name, kind, secret).map_err(access::log::LogError::from)?;

@@ -4,20 +4,19 @@ use access::{
     AuditEntry,
     log::{Receipt, Trust},
 };
+use audit_log::export::{CheckedExport, ExportFault, Proofs, check};
 use clap::Args;
-use server::export::{CheckedExport, ExportFault, Proofs, check};
 
-use super::log::{Keys, describe};
 use crate::{
     bundle,
-    context::Context,
     failure::{Failure, Outcome, library},
-    output::count,
+    keys::{Deployment, Keys},
+    output::{Printer, count},
 };
 
 /// Needs neither a server nor a network, but the log's key from somebody you believe.
 #[derive(Debug, Args)]
-pub(crate) struct Verify {
+pub struct Verify {
     /// A receipt (`sightline search --receipt FILE` or `sightline log receipt` wrote it), or the folder or ZIP file of an
     /// export
     #[arg(value_name = "RECEIPT|EXPORT")]
@@ -27,25 +26,29 @@ pub(crate) struct Verify {
 }
 
 impl Verify {
-    pub(crate) fn run(self, ctx: &Context) -> Outcome {
-        let trust = self.keys.trust(ctx)?;
+    /// Checks what was named and answers.
+    ///
+    /// # Errors
+    /// It is not to be believed, or can't be read.
+    pub fn run(self, printer: Printer, here: &dyn Deployment) -> Outcome {
+        let trust = self.keys.trust(here)?;
         if bundle::is_bundle(&self.what) {
             let files = bundle::read(&self.what)?;
             let export = check(&files, &trust).map_err(|e| not_whole(&self.what, &e))?;
-            return answer_export(ctx, &trust, files.len(), &export);
+            return answer_export(printer, &trust, files.len(), &export);
         }
-        answer_receipt(ctx, &trust, &self.what)
+        answer_receipt(printer, &trust, &self.what)
     }
 }
 
 /// An export that is not as it left the server.
-pub(super) fn not_whole(path: &Path, error: &ExportFault) -> Failure {
+pub fn not_whole(path: &Path, error: &ExportFault) -> Failure {
     library("not_verified", error)
         .message(format!("{} is not to be believed", path.display()))
         .hint("is the key the log's, and is everything there as it was exported?")
 }
 
-fn answer_export(ctx: &Context, trust: &Trust, files: usize, export: &CheckedExport) -> Outcome {
+fn answer_export(printer: Printer, trust: &Trust, files: usize, export: &CheckedExport) -> Outcome {
     let (m, checked) = (&export.manifest, &export.checked);
     let witnesses: Vec<&str> = checked.witnessed.iter().map(|(name, _)| name.as_str()).collect();
     let by = |a: &access::Authorisation| format!("{}, {}", a.by, a.at);
@@ -66,7 +69,7 @@ fn answer_export(ctx: &Context, trust: &Trust, files: usize, export: &CheckedExp
         "witnessed": witnesses,
         "proofs": export.proofs.map(|p| serde_json::json!({ "stored": p.stored, "found": p.found })),
     });
-    ctx.printer.answer(&answer, || {
+    printer.answer(&answer, || {
         format!(
             "export of case {}: {}, {}, all as they were exported\n  exported   {} by {}\n  authorised {}\n  entry      {} of {} in the \
              log {}\n  witnesses  {}\n  seen       {}",
@@ -99,7 +102,7 @@ fn proofs(proofs: Option<&Proofs>) -> String {
     }
 }
 
-fn answer_receipt(ctx: &Context, trust: &Trust, path: &Path) -> Outcome {
+fn answer_receipt(printer: Printer, trust: &Trust, path: &Path) -> Outcome {
     let text = bundle::read_receipt(path).map_err(|e| {
         Failure::because("receipt_unreadable", format!("read {}", path.display()), &e).hint("name a receipt's file")
     })?;
@@ -121,7 +124,7 @@ fn answer_receipt(ctx: &Context, trust: &Trust, path: &Path) -> Outcome {
         "witnessed": witnesses,
         "content": entry,
     });
-    ctx.printer.answer(&answer, || {
+    printer.answer(&answer, || {
         let by = if witnesses.is_empty() { "no witness's key was given".to_owned() } else { witnesses.join(", ") };
         format!(
             "entry {} of {} in the log {}\n  {}\n  witnesses  {by}",
@@ -132,4 +135,11 @@ fn answer_receipt(ctx: &Context, trust: &Trust, path: &Path) -> Outcome {
         )
     });
     Ok(())
+}
+
+/// What an entry says, for people.
+fn describe(entry: &AuditEntry) -> String {
+    let caller = entry.caller.as_ref().map_or_else(|| "the server".to_owned(), ToString::to_string);
+    let case = entry.case.as_ref().map_or_else(String::new, |c| format!(" under case {c}"));
+    format!("{caller}: {} {}{case} at {}", entry.action, entry.phase.as_str(), entry.at)
 }

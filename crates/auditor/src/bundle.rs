@@ -4,9 +4,10 @@ mod zip;
 
 use std::{fs, io, path::Path};
 
-use server::{export::Files, open_file, read_at_most};
+use audit_log::export::Files;
+use durable::{open_file, read_at_most};
 
-pub(crate) use self::zip::open;
+pub use self::zip::open;
 use self::zip::{LOCAL, MOST_FILES, pack};
 use crate::failure::{Failure, Outcome};
 
@@ -22,15 +23,21 @@ fn is_zip(path: &Path) -> bool {
 }
 
 /// Nothing that is there is ever written over.
-pub(crate) fn check_new(out: &Path) -> Outcome {
+///
+/// # Errors
+/// There is something under that name.
+pub fn check_new(out: &Path) -> Outcome {
     if fs::symlink_metadata(out).is_ok() {
         return Err(Failure::new("exists", format!("{} is there already", out.display())).hint("name another: `--out`"));
     }
     Ok(())
 }
 
-/// Whole or not at all: beside the final name first.
-pub(crate) fn write(out: &Path, files: &Files) -> Outcome {
+/// Writes the files of an export into a folder, or into one ZIP file by the name. Whole or not at all: beside the final name first.
+///
+/// # Errors
+/// There is something under that name, or it can't be written.
+pub fn write(out: &Path, files: &Files) -> Outcome {
     let failed = |e: io::Error| {
         Failure::because("unwritable", format!("write {}", out.display()), &e).hint("choose another place: `--out`")
     };
@@ -53,7 +60,7 @@ pub(crate) fn write(out: &Path, files: &Files) -> Outcome {
 }
 
 /// Whether it can be an export: a folder, or a file that begins like a ZIP.
-pub(crate) fn is_bundle(path: &Path) -> bool {
+pub fn is_bundle(path: &Path) -> bool {
     let begins = || -> io::Result<bool> {
         let mut first = [0; 4];
         io::Read::read_exact(&mut open_file(path)?, &mut first)?;
@@ -62,7 +69,11 @@ pub(crate) fn is_bundle(path: &Path) -> bool {
     path.is_dir() || is_zip(path) || begins().unwrap_or_default()
 }
 
-pub(crate) fn read(path: &Path) -> Outcome<Files> {
+/// The files of an export, from a folder or a ZIP file.
+///
+/// # Errors
+/// They can't be read, are more or larger than any export's, or are not a ZIP file as it was written.
+pub fn read(path: &Path) -> Outcome<Files> {
     let failed = |e: io::Error| {
         Failure::because("unreadable", format!("read {}", path.display()), &e).hint("name the folder or ZIP file of an export")
     };
@@ -85,7 +96,10 @@ fn too_large() -> Failure {
 }
 
 /// Text that is a receipt, if it is no longer than one can be.
-pub(crate) fn read_receipt(path: &Path) -> io::Result<String> {
+///
+/// # Errors
+/// The file can't be read, is longer, or is not text.
+pub fn read_receipt(path: &Path) -> io::Result<String> {
     let odd = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let bytes = read_at_most(path, MOST_RECEIPT)?.ok_or_else(|| odd("it is longer than any receipt"))?;
     String::from_utf8(bytes).map_err(|_| odd("it is not text"))

@@ -28,7 +28,10 @@ pub fn read_at_most(path: &Path, most: u64) -> io::Result<Option<Vec<u8>>> {
 }
 
 /// As [`read_at_most`]; more is an error too.
-pub(crate) fn read_all(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+///
+/// # Errors
+/// The file can't be read, is no file, or has more than `most` bytes.
+pub fn read_all(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     let larger = || io::Error::new(io::ErrorKind::InvalidData, format!("it has more than {most} bytes"));
     read_at_most(path, most)?.ok_or_else(larger)
 }

@@ -1,9 +1,7 @@
 use access::{Caller, Case};
-use catalogue::SeenProof;
-use search::{Hit, Matched};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use types::{CameraId, CaptureTime, Description, QueryPart, ReceiveTime, Sighting, SightingId, SightingOrigin, TimeStamp};
+use types::{CameraId, CaptureTime, ReceiveTime, SightingId};
 
 use super::committed::Committed;
 
@@ -194,25 +192,21 @@ pub struct ListedFile {
     pub sha256: String,
 }
 
-pub(crate) fn digest(bytes: &[u8]) -> [u8; 32] {
+/// The SHA-256 of a file of an export.
+pub fn digest(bytes: &[u8]) -> [u8; 32] {
     Sha256::digest(bytes).into()
 }
 
 impl ListedFile {
-    pub(crate) fn of(path: &str, bytes: &[u8]) -> Self {
+    /// The line for a file.
+    pub fn of(path: &str, bytes: &[u8]) -> Self {
         Self { path: path.to_owned(), bytes: bytes.len() as u64, sha256: hex::encode(digest(bytes)) }
     }
 }
 
 impl Manifest {
     /// With no files listed yet.
-    pub(crate) fn new(
-        case: Case,
-        exported: Exported,
-        selection: Selection,
-        sightings: Vec<Exhibit>,
-        record: Vec<RecordLine>,
-    ) -> Self {
+    pub fn new(case: Case, exported: Exported, selection: Selection, sightings: Vec<Exhibit>, record: Vec<RecordLine>) -> Self {
         let not_claimed = NOT_CLAIMED.map(str::to_owned).into();
         let random = hex::encode(rand::random::<[u8; 32]>());
         let files = Vec::new();
@@ -220,7 +214,10 @@ impl Manifest {
     }
 
     /// For people as well: one value a line.
-    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+    ///
+    /// # Errors
+    /// A value that JSON can't hold.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
         let mut bytes = serde_json::to_vec_pretty(self)?;
         bytes.push(b'\n');
         Ok(bytes)
@@ -248,71 +245,3 @@ pub(super) const NOT_CLAIMED: [&str; 6] = [
     "That the colours and things named are right. They are a program's description of a small picture, with its own doubts \
      beside them.",
 ];
-
-impl Exhibit {
-    /// `hit`: what a search made of it. Stature is left out where the case may not ask it.
-    pub(crate) fn new(
-        number: u32,
-        sighting: &Sighting,
-        place: String,
-        hit: Option<&Hit>,
-        stature: bool,
-        proof: &SeenProof,
-    ) -> Self {
-        Self {
-            number,
-            sighting: sighting.id,
-            camera: sighting.camera.clone(),
-            place,
-            agency: sighting.agency.to_string(),
-            class: sighting.class.to_string(),
-            crop: format!("crops/{number:04}-{}.jpg", sighting.id),
-            time: sighting.best,
-            first: moment(&sighting.first),
-            last: moment(&sighting.last),
-            score: hit.map(|h| h.score),
-            description_score: hit.and_then(|h| h.description_score),
-            appearance_score: hit.and_then(|h| h.appearance_score),
-            matched: hit.map(|h| h.why.iter().map(matched).collect()).unwrap_or_default(),
-            description: words(&sighting.description, stature),
-            detections: sighting.detections,
-            detector_score: sighting.score,
-            footage_sha256: match sighting.origin {
-                SightingOrigin::Live => None,
-                SightingOrigin::Footage(digest) => Some(digest.to_string()),
-            },
-            committed: Some(Committed::new(sighting, proof, stature)),
-        }
-    }
-}
-
-fn moment(stamp: &TimeStamp) -> Moment {
-    Moment { time: stamp.time, uncertainty_s: stamp.uncertainty.0.as_secs_f64(), source: stamp.source.as_str().to_owned() }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "words are `Copy`")]
-fn word(part: &str, word: impl ToString, confidence: f32) -> Word {
-    Word { part: part.to_owned(), word: word.to_string(), confidence }
-}
-
-fn matched(why: &Matched) -> Word {
-    let part = why.part().as_str();
-    match why {
-        Matched::Upper(d) | Matched::Lower(d) | Matched::VehicleColour(d) => word(part, d.word, d.confidence),
-        Matched::Carrying(d) => word(part, d.word, d.confidence),
-        Matched::Stature(d) => word(part, d.word, d.confidence),
-    }
-}
-
-fn words(d: &Description, stature: bool) -> Vec<Word> {
-    let colour =
-        |part: QueryPart, d: Option<types::Described<types::Colour>>| d.map(|d| word(part.as_str(), d.word, d.confidence));
-    let mut words: Vec<Word> = Vec::new();
-    words.extend(colour(QueryPart::Upper, d.upper));
-    words.extend(colour(QueryPart::Lower, d.lower));
-    words.extend(d.carrying.iter().map(|d| word(QueryPart::Carrying.as_str(), d.word, d.confidence)));
-    words.extend(d.vehicle.map(|d| word("vehicle", d.word, d.confidence)));
-    words.extend(colour(QueryPart::VehicleColour, d.vehicle_colour));
-    words.extend(d.stature.filter(|_| stature).map(|d| word(QueryPart::Stature.as_str(), d.word, d.confidence)));
-    words
-}

@@ -1,11 +1,7 @@
 //! What leads from a possible sighting to the entry of the record that commits to it.
 
-use access::{AuditEntry, Seen, seen::stature_digest};
-use catalogue::SeenProof;
+use access::{AuditEntry, Seen};
 use serde::{Deserialize, Serialize};
-use types::{Rect, Sighting};
-
-use super::files::receipt_path;
 
 /// What opens the commitment to a possible sighting, and leads from it to an entry of the record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -43,30 +39,7 @@ pub enum CommittedStature {
     Withheld(String),
 }
 
-impl Committed {
-    pub(crate) fn new(sighting: &Sighting, proof: &SeenProof, stature: bool) -> Self {
-        let Rect { x, y, width, height } = sighting.bbox;
-        let withheld = || hex::encode(stature_digest(&proof.salts.stature, sighting.description.stature));
-        Self {
-            entry: proof.entry,
-            receipt: receipt_path(proof.entry),
-            leaf: proof.leaf,
-            count: proof.count,
-            salt: hex::encode(proof.salts.leaf),
-            stature: if stature {
-                CommittedStature::Salt(hex::encode(proof.salts.stature))
-            } else {
-                CommittedStature::Withheld(withheld())
-            },
-            bbox: [x, y, width, height],
-            frame: [sighting.frame.width, sighting.frame.height],
-            vector_sha256: hex::encode(proof.vector),
-            proof: proof.proof.iter().map(|hash| hex::encode(hash.0)).collect(),
-        }
-    }
-}
-
 /// What an entry says of sightings, and when; `None` where it is about something else.
-pub(crate) fn seen_of(entry: &AuditEntry) -> Option<&Seen> {
+pub fn seen_of(entry: &AuditEntry) -> Option<&Seen> {
     entry.detail.seen.as_ref().filter(|seen| seen.count > 0)
 }

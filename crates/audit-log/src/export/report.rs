@@ -48,8 +48,8 @@ impl fmt::Display for Safe<'_> {
     }
 }
 
-/// `crops`: the pictures the manifest names.
-pub(crate) fn report(manifest: &Manifest, crops: &Files) -> String {
+/// The page of an export. `crops`: the pictures that the manifest names.
+pub fn report(manifest: &Manifest, crops: &Files) -> String {
     let mut page = String::from(HEAD);
     // Writing into a string does not fail.
     let _ = write(&mut page, manifest, crops);

@@ -1,5 +1,5 @@
 //! What leaves the deployment for a file or a court: redacted crops, a manifest, a report for people, the receipts of what
-//! was asked, and a seal over all of it. This module says what the files are and checks them; `services::export` makes them.
+//! was asked, and a seal over all of it. This module says what the files are and checks them; the server makes them.
 //!
 //! ```text
 //! seal.txt             the log's signature under the digests of the next two
@@ -27,8 +27,8 @@ mod report;
 
 pub use self::{
     check::{CheckedExport, ExportFault, Proofs, check},
-    committed::{Committed, CommittedStature},
-    files::{Files, MANIFEST, RECEIPT, REPORT, SEAL, is_plain_path},
-    manifest::{Exhibit, Exported, ListedFile, Manifest, Moment, RecordLine, Selection, Word},
+    committed::{Committed, CommittedStature, seen_of},
+    files::{Files, MANIFEST, RECEIPT, REPORT, SEAL, is_plain_path, receipt_path},
+    manifest::{Exhibit, Exported, ListedFile, Manifest, Moment, RecordLine, Selection, Word, digest},
+    report::report,
 };
-pub(crate) use self::{committed::seen_of, files::receipt_path, manifest::digest, report::report};
