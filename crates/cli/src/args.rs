@@ -39,6 +39,8 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Parsed {
     match Cli::try_parse_from(&words) {
         Ok(cli) => Parsed::Run(Box::new(cli)),
         Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => Parsed::Show(e.to_string()),
+        // Nothing but the program's name: somebody who wants to know what it does.
+        Err(_) if words.len() < 2 => Parsed::Show(Cli::command().render_help().to_string()),
         Err(e) => Parsed::Wrong { failure: explain(&e, &words), json: words.iter().any(|w| w == "--json") },
     }
 }
@@ -114,7 +116,7 @@ mod tests {
     #[test]
     fn a_wrong_command_line_is_answered_with_one_message_and_one_hint() {
         let lines = [
-            "sightline",
+            "sightline --json",
             "sightline case",
             "sightline serach",
             "sightline search --upper white",
@@ -127,7 +129,7 @@ mod tests {
         ];
         let answers: Vec<String> = lines.iter().map(|l| format!("$ {l}\n{}", wrong(l))).collect();
         insta::assert_snapshot!(answers.join("\n\n"), @r#"
-        $ sightline
+        $ sightline --json
         error: `sightline` needs a subcommand
         hint: see what there is: `sightline --help`
 
@@ -167,6 +169,12 @@ mod tests {
         error: invalid value 'curiosity' for '--purpose <PURPOSE>' [possible values: missing-person, serious-incident, disaster]
         hint: see `sightline case open --help`
         "#);
+    }
+
+    #[test]
+    fn the_name_alone_shows_the_help() {
+        let Parsed::Show(text) = parse(["sightline".into()]) else { panic!("no help") };
+        assert!(text.contains("Usage: sightline") && text.contains("  init "), "{text}");
     }
 
     #[test]
