@@ -46,7 +46,7 @@ pub fn camera_status(id: &CameraId, agency: &AgencyId, now: LiveStatus) -> v1::C
         address_asked: now.address_asked.map(|asked| v1::AddressAsked {
             at: moment(asked.at),
             outcome: asked.outcome.as_str().to_owned(),
-            text: asked.text,
+            reason: asked.text,
         }),
         without_key: now.frames.without_key,
     }

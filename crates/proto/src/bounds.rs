@@ -72,7 +72,7 @@ pub const BOUNDS: &[(&str, Bound)] = &[
     ("AddRecordingsRequest.camera_id", ID),
     ("AddRecordingsRequest.recorder_id", ID),
     ("AddressAsked.outcome", ID),
-    ("AddressAsked.text", TEXT),
+    ("AddressAsked.reason", TEXT),
     ("AuthoriseCaseRequest.case_id", ID),
     ("AuthoriseCaseRequest.signature", ID),
     ("CameraPolicy.purposes", WORDS),

@@ -7385,9 +7385,9 @@ pub struct AddressAsked {
     /// until the address is given again. `failed`: it did not tell, and is asked again.
     #[prost(string, tag = "2")]
     pub outcome: ::prost::alloc::string::String,
-    /// For people.
+    /// For people: what the device said, and what came of it.
     #[prost(string, tag = "3")]
-    pub text: ::prost::alloc::string::String,
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct CameraClock {

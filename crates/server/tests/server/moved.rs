@@ -65,7 +65,7 @@ async fn an_address_that_stopped_working_is_asked_for_anew_and_kept_on_the_recor
     give(&deployed, &address(nowhere(), "old"), &device.host()).await;
     let now = until(&deployed, "watched elsewhere", |c| outcome(c) == "taken" && c.state() == v1::CameraState::Live).await;
     let asked = now.address_asked.clone().unwrap();
-    assert!(asked.text.contains(&format!("rtsp://127.0.0.1:{port}/live")) && !asked.text.contains("battery"), "{asked:?}");
+    assert!(asked.reason.contains(&format!("rtsp://127.0.0.1:{port}/live")) && !asked.reason.contains("battery"), "{asked:?}");
     assert!(now.losses >= 2, "{now:?}");
     assert_eq!(kept(&deployed), format!("{}\nonvif http://{}/onvif/device_service\n", address(port, "live"), device.host()));
 
@@ -96,14 +96,14 @@ async fn an_address_that_gives_no_picture_is_not_taken_and_a_device_that_refuses
     let device = Device::start(Quirks { stream: format!("rtsp://127.0.0.1:{new}/live"), ..Quirks::default() });
     give(&deployed, &address(old, "old"), &device.host()).await;
     let tried = until(&deployed, "tried in vain", |c| outcome(c) == "not_taken").await;
-    assert!(tried.address_asked.unwrap().text.contains(&format!("rtsp://127.0.0.1:{new}/live")));
+    assert!(tried.address_asked.unwrap().reason.contains(&format!("rtsp://127.0.0.1:{new}/live")));
     assert!(kept(&deployed).starts_with(&address(old, "old")));
     assert!(tried.reason.contains("127.0.0.1"), "{}", tried.reason);
 
     let wrong = format!("rtsp://{USER}:wrong@127.0.0.1:{old}/old");
     give(&deployed, &wrong, &device.host()).await;
     let refused = until(&deployed, "refused", |c| outcome(c) == "refused").await;
-    let text = refused.address_asked.unwrap().text;
+    let text = refused.address_asked.unwrap().reason;
     assert!(text.contains("refuses the user name or password") && text.contains("not asked again until its address"), "{text}");
     let (shown, asked) = (device.wrong().len(), device.asked().len());
     assert!(shown <= 2, "{:?}", device.wrong());

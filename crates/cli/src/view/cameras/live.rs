@@ -51,7 +51,7 @@ struct ClockView {
 struct AskedView {
     at: Option<String>,
     outcome: String,
-    text: String,
+    reason: String,
 }
 
 impl From<v1::CameraStatus> for LiveView {
@@ -73,7 +73,7 @@ impl From<v1::CameraStatus> for LiveView {
             dropped_late: c.dropped_late,
             sightings: c.sightings,
             losses: c.losses,
-            address_asked: c.address_asked.map(|a| AskedView { at: times::json(a.at), outcome: a.outcome, text: a.text }),
+            address_asked: c.address_asked.map(|a| AskedView { at: times::json(a.at), outcome: a.outcome, reason: a.reason }),
             without_key: c.without_key,
             clock: c.clock.map(|c| ClockView {
                 offset_s: c.offset_seconds,
@@ -123,7 +123,7 @@ impl LiveView {
 
     /// Why it is offline, where its address was looked for, and what of its pictures was no use.
     fn notes(&self) -> String {
-        let asked = self.address_asked.as_ref().map(|asked| plain(&asked.text));
+        let asked = self.address_asked.as_ref().map(|asked| plain(&asked.reason));
         let unseen = (self.without_key > 0).then(|| format!("{} without their key picture", count(self.without_key, "picture")));
         self.reason.clone().into_iter().chain(asked).chain(unseen).collect::<Vec<_>>().join("; ")
     }
