@@ -62,13 +62,7 @@ fn explain(error: &clap::Error, words: &[OsString]) -> Failure {
         let (value, arg) = (of(ContextKind::InvalidValue).unwrap_or_default(), of(ContextKind::InvalidArg).unwrap_or_default());
         return Failure::usage(format!("{value:?} for {}: {}", option(&arg), bad.message)).hint(&bad.hint);
     }
-    // clap writes the message, then tips, the usage and where help is, as paragraphs.
-    let text = error.to_string();
-    let message: Vec<&str> = text.split("\n\n").next().unwrap_or(&text).lines().map(str::trim).collect();
-    let message = message.join(" ");
-    let tip = text.lines().find_map(|l| l.trim().strip_prefix("tip: ")).map(str::to_owned);
-    Failure::usage(message.strip_prefix("error: ").unwrap_or(&message))
-        .hint(tip.unwrap_or_else(|| format!("see `{command} --help`")))
+    auditor::usage::wrong(error, &command).into()
 }
 
 /// `sightline case open` of `sightline --json case open --id x`.
@@ -102,7 +96,7 @@ mod tests {
         match parse(line.split_whitespace().map(OsString::from)) {
             Parsed::Wrong { failure, .. } => {
                 assert_eq!(failure.exit as u8, 2);
-                format!("error: {}\nhint: {}", failure.message, failure.hint.unwrap_or_default())
+                format!("error: {}\nhint: {}", failure.message, failure.hint.as_deref().unwrap_or_default())
             }
             other => panic!("{line}: {other:?}"),
         }

@@ -12,7 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Camera, Catalogue, CatalogueError, Lease};
+use catalogue::{Camera, Catalogue, CatalogueError, Cluster, Lease, LeaseGuard, lease_names};
+use indexer::IndexSet;
 use media::{Networks, Sampling};
 use parking_lot::Mutex;
 use pipeline::{Blocked, CameraSecrets, KeptAddress, LiveStatus, Patience, SightingSink, VisionPool, Watch, Watchers};
@@ -26,10 +27,6 @@ use vision::{ModelStore, Vision, VisionError, VisionOptions};
 
 pub(crate) use self::addresses::Addresses;
 use self::sink::RetryingSink;
-use crate::{
-    cluster::membership::{Cluster, LeaseGuard, lease_names},
-    indexer::sync::IndexSet,
-};
 
 /// How often the catalogue is asked who is to be watched: a pause or a revocation holds within this time.
 const RECONCILE: Duration = Duration::from_millis(500);

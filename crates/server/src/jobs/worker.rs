@@ -460,18 +460,14 @@ impl Counted {
 mod tests {
     use std::{collections::BTreeMap, sync::mpsc};
 
-    use catalogue::{Camera, Catalogue, CatalogueConfig, NewJob};
+    use catalogue::{Camera, Catalogue, CatalogueConfig, Cluster, NewJob};
     use index::{IndexLocation, IndexSpec};
+    use indexer::IndexSet;
     use parking_lot::Mutex;
     use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ModelDigest, Size};
 
     use super::*;
-    use crate::{
-        cluster::membership::Cluster,
-        indexer::{leadership::Leadership, sync::IndexSet},
-        jobs::footage_files::FootageRoots,
-        recorders::Recorders,
-    };
+    use crate::{jobs::footage_files::FootageRoots, recorders::Recorders};
 
     /// Long enough for any machine; nobody waits for it where all is well.
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -488,7 +484,7 @@ mod tests {
         let place = IndexLocation::folder(&folder.join("index"));
         let recorders =
             Arc::new(Recorders::new(catalogue.clone(), &folder.join("recorders"), Box::new(media::Networks::default)));
-        let feed = IndexSet::open(catalogue.clone(), &place, Leadership::of(&cluster, spec.model), spec, None).await.unwrap();
+        let feed = IndexSet::open(cluster.clone(), &place, spec).await.unwrap();
         Arc::new(Jobs::new(catalogue, Arc::new(feed), cluster, 10, FootageRoots::new(BTreeMap::new()), recorders))
     }
 

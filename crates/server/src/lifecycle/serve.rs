@@ -10,7 +10,7 @@ use types::{Chain, ReceiveTime};
 use vision::VisionOptions;
 
 use super::{
-    follower, gather,
+    follower, gather, index_health,
     reload::{self, Reloadable},
     service,
     supervise::Parts,
@@ -34,7 +34,6 @@ use crate::{
         services::live::encoded,
         tls::{self, Door, Handshakes, Refused, TlsError},
     },
-    indexer::{health as index_health, reindex},
     janitor::{
         crops,
         purge::{self, CaseSweep},
@@ -357,7 +356,7 @@ impl Server {
         tasks
             .spawn("the health of the index", index_health::tell_regularly(app.store.feed.clone(), health.clone(), stop.clone()));
         tasks.spawn("the writing of the index", flush_regularly(app.store.clone(), config.index_flush, stop.clone()));
-        tasks.spawn("reindexing", reindex::follow(app.store.reindex.clone(), stop.clone()));
+        tasks.spawn("reindexing", app.store.reindex.clone().follow(stop.clone()));
         if app.store.cluster.is_shared() {
             tasks.spawn("following the other servers", follower::follow(app.store.clone(), app.callers.clone(), stop.clone()));
             tasks.spawn("the leases of jobs", keep_leases(app.jobs.clone(), stop.clone()));
@@ -604,7 +603,7 @@ async fn flush_regularly(store: Arc<Store>, every: Duration, stop: CancellationT
         tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
         let done = async {
             store.feed.catch_up().await?;
-            store.flush_index().await
+            store.feed.flush().await
         };
         if let Err(error) = done.await {
             tracing::error!(error = %Chain(&error), "index lags behind the catalogue");

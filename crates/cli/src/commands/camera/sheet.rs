@@ -91,7 +91,7 @@ impl Import {
                 let Some((host, profile)) = row.onvif.take() else { return Ok(row) };
                 let trust = row.camera.trust.parse().ok();
                 let found = survey(networks, &host, profile.as_deref(), row.login.as_ref(), trust).await;
-                let url = chosen(&found, row.login.as_ref()).map_err(|failure| (row.line, failure.message))?;
+                let url = chosen(&found, row.login.as_ref()).map_err(|failure| (row.line, failure.into_inner().message))?;
                 row.camera.url = url;
                 (row.camera.onvif, row.camera.onvif_profile) = told(Some(Device { host, profile }));
                 Ok(row)

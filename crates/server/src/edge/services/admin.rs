@@ -1,5 +1,6 @@
 use access::{Action, AuditDetail, Caller, Code as Why, Denial, Matter};
 use catalogue::RevokedIdentity;
+use indexer::reindex::{self, ModelChange, ReindexError};
 use proto::v1::{self, admin_service_server::AdminService};
 use tonic::{Request, Response, Status};
 
@@ -9,7 +10,6 @@ use super::{
 };
 use crate::{
     edge::{identity::caller, status::Fault},
-    indexer::reindex::{self, ModelChange, ReindexError},
     record::log::sealed,
     store::Rebuilt,
 };
@@ -86,7 +86,7 @@ impl AdminService for Api {
 
     async fn get_reindex(&self, request: Request<v1::GetReindexRequest>) -> Result<Response<v1::GetReindexResponse>, Status> {
         let caller = caller(&request)?;
-        let reindex = self.reindexing(&caller, Action::GetReindex, AuditDetail::default(), async |_| Ok(())).await?;
+        let reindex = self.reindexing(&caller, Action::GetReindex, AuditDetail::default(), ModelChange::status).await?;
         Ok(Response::new(v1::GetReindexResponse { reindex: Some(reindex) }))
     }
 
@@ -194,18 +194,9 @@ impl Api {
         caller: &Caller,
         action: Action,
         detail: AuditDetail,
-        work: impl AsyncFnOnce(&ModelChange) -> Result<(), ReindexError>,
+        work: impl AsyncFnOnce(&ModelChange) -> Result<reindex::Progress, ReindexError>,
     ) -> Result<v1::Reindex, Status> {
-        self.0
-            .recorded(caller, action, None, detail, async |_| {
-                let change = &self.0.store.reindex;
-                // One at a time: two that switch at once must see each other.
-                let _one = change.exclusive.lock().await;
-                change.check_alone().await?;
-                work(change).await?;
-                Ok(message(&change.progress().await?))
-            })
-            .await
+        self.0.recorded(caller, action, None, detail, async |_| Ok(message(&work(&self.0.store.reindex).await?))).await
     }
 }
 
