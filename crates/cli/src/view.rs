@@ -17,7 +17,7 @@ pub(crate) use cases::{
     mark::MarkView,
 };
 pub(crate) use operation::{
-    job::JobView,
+    job::{JobView, TotalsView},
     retention::{DeletionView, HoldView, RetentionView},
     status::{CertificateView, DiskView, DueView, HealthView, JobsView, LeftOutView, StatusView, StoredView},
 };

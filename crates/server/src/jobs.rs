@@ -152,7 +152,7 @@ impl Jobs {
             return Err(Problem::new(Kind::Exists, "footage_exists", message, hint).into());
         }
         self.check_overlap(new).await?;
-        let queued = self.catalogue.job_counts().await?.queued;
+        let queued = self.catalogue.queued_count().await?;
         let is_new = !jobs.iter().any(|j| j.id == new.id());
         if is_new && queued >= u64::from(self.max_queued) {
             let message = format!("{queued} jobs wait already");

@@ -108,7 +108,7 @@ pub const AUTHORITY: &str = "authority";
 fn hand_out(home: &Home, identities: &[Caller], folder: &Path) -> Result<(), DeploymentError> {
     let failed = |action, path: &Path| {
         let path = path.to_owned();
-        move |source| DeploymentError::Io { action, path, source }
+        move |source| DeploymentError::NotHandedOut { action, path, source }
     };
     // Beside its final name: it is there whole or not at all.
     let mut name = folder.file_name().unwrap_or_default().to_owned();
@@ -247,6 +247,17 @@ mod tests {
         let other = Home::new(dir.path().join("other"));
         assert!(matches!(Deployment::init(&other, &options), Err(DeploymentError::HandedOut(_))));
         assert!(!other.pki().exists());
+    }
+
+    #[test]
+    fn a_folder_that_nothing_can_be_handed_out_in_is_told_with_one_that_it_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path().join("home"));
+        fs::write(dir.path().join("file"), "").unwrap();
+        let options = InitOptions { hand_out: Some(dir.path().join("file/hand-out")), ..InitOptions::default() };
+        let error = Deployment::init(&home, &options).unwrap_err();
+        assert!(matches!(error, DeploymentError::NotHandedOut { .. }) && error.hint().contains("--hand-out"), "{error:?}");
+        assert!(!home.pki().exists());
     }
 
     #[test]

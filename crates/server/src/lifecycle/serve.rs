@@ -41,7 +41,7 @@ use crate::{
         settled::SettledTime,
     },
     jobs::{Jobs, Workers, footage_files::FootageRoots, keep_leases},
-    live::{LiveCameras, LiveSettings},
+    live::{Addresses, LiveCameras, LiveSettings},
     notify::{self, Hook, HookError, Notify, Teller},
     query::{handed_out::HandedOut, picture::PictureReader},
     record::{health as record_health, health::RecordHealth},
@@ -246,13 +246,20 @@ impl Server {
             ..vision_options(&config)
         };
         let roots = FootageRoots::new(config.footage_roots.clone());
+        let dated = clock.clone();
+        let addresses = Addresses::new(
+            store.catalogue.clone(),
+            CameraSecrets::new(&home.root().join("secrets/cameras")),
+            store.log.clone(),
+            Box::new(move || dated.now()),
+        );
         let live = Arc::new(LiveCameras::new(
             store.catalogue.clone(),
             store.feed.clone(),
             store.cluster.clone(),
             store.models.clone(),
             vision.clone(),
-            CameraSecrets::new(&home.root().join("secrets/cameras")),
+            Arc::new(addresses),
             encoded,
             LiveSettings::of(&config),
         ));

@@ -36,6 +36,10 @@ impl Camera {
         Self { process, port: line.trim().parse().unwrap() }
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(crate) fn url(&self, password: &str) -> String {
         format!("rtsp://operator:{password}@127.0.0.1:{}/live", self.port)
     }

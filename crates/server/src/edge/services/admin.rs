@@ -22,7 +22,7 @@ impl AdminService for Api {
             .0
             .recorded(&caller, Action::Status, None, AuditDetail::default(), async |_| {
                 let catalogue = self.0.catalogue();
-                let jobs = catalogue.job_counts().await?;
+                let jobs = catalogue.job_counts(None).await?;
                 Ok(v1::StatusResponse {
                     version: env!("CARGO_PKG_VERSION").to_owned(),
                     started: moment(self.0.started),

@@ -113,7 +113,11 @@ impl Wanted {
                 if !search.case_id.is_empty() && search.case_id != case.as_str() {
                     return Err(Fault::invalid("two_cases", "the search names another case", "export one case at a time"));
                 }
-                Ok(Self::FoundBy(Box::new(Question::from_message(search)?)))
+                if !search.page_token.is_empty() {
+                    let hint = "name the sightings of the page, or leave the page token out";
+                    return Err(Fault::invalid("page_token", "an export is not made page by page", hint));
+                }
+                Ok(Self::FoundBy(Box::new(Question::from_message(search, "")?)))
             }
         }
     }
