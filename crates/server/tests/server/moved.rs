@@ -34,7 +34,7 @@ async fn give(deployed: &Deployed, url: &str, onvif: &str) {
 
 /// The camera's status, once it is so.
 async fn until(deployed: &Deployed, what: &str, is: impl Fn(&v1::CameraStatus) -> bool) -> v1::CameraStatus {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(600);
     loop {
         let mut live = LiveServiceClient::new(deployed.channel("operator").await);
         let all = live.camera_status(v1::CameraStatusRequest::default()).await.unwrap().into_inner().cameras;
