@@ -88,6 +88,9 @@ pub enum Action {
     /// The marks of a case's sightings are listed.
     #[serde(rename = "mark.list")]
     ListMarks,
+    /// What was searched and exported under a case is listed.
+    #[serde(rename = "case.calls")]
+    ListCaseCalls,
     /// Files of footage of one camera become a job.
     #[serde(rename = "footage.add")]
     AddFootage,
@@ -241,7 +244,7 @@ pub enum Permission {
 
 impl Action {
     /// Every action, in the order of their declaration.
-    pub const ALL: [Self; 73] = [
+    pub const ALL: [Self; 74] = [
         Self::Search,
         Self::KeepLooking,
         Self::GetCrop,
@@ -269,6 +272,7 @@ impl Action {
         Self::CloseCase,
         Self::SetMarks,
         Self::ListMarks,
+        Self::ListCaseCalls,
         Self::AddFootage,
         Self::GetJob,
         Self::ListJobs,
@@ -347,6 +351,7 @@ impl Action {
             Self::CloseCase => "case.close",
             Self::SetMarks => "mark.set",
             Self::ListMarks => "mark.list",
+            Self::ListCaseCalls => "case.calls",
             Self::AddFootage => "footage.add",
             Self::GetJob => "job.get",
             Self::ListJobs => "job.list",
@@ -407,7 +412,7 @@ impl Action {
         //                               investigator, authoriser, camera owner, operator, auditor, ingest
         let row = match self {
             Self::Search | Self::KeepLooking | Self::GetCrop | Self::Export => [Own, No, No, No, No, No],
-            Self::SetMarks | Self::ListMarks => [Own, No, No, No, No, No],
+            Self::SetMarks | Self::ListMarks | Self::ListCaseCalls => [Own, No, No, No, No, No],
             Self::AddAgency => [No, No, No, Yes, No, No],
             Self::ListAgencies | Self::ListCameras | Self::Status => [Yes, Yes, Yes, Yes, Yes, No],
             Self::AddCamera | Self::SetCameraSource | Self::CameraStatus => [No, No, Own, Yes, No, No],

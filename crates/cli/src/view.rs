@@ -12,6 +12,7 @@ pub(crate) use cameras::{
     live::LiveView,
 };
 pub(crate) use cases::{
+    call::CallView,
     case::{CaseView, PartyView},
     event::EventView,
     mark::MarkView,
@@ -19,7 +20,7 @@ pub(crate) use cases::{
 pub(crate) use operation::{
     job::{JobView, TotalsView},
     retention::{DeletionView, HoldView, RetentionView},
-    status::{CertificateView, DiskView, DueView, HealthView, JobsView, LeftOutView, StatusView, StoredView},
+    status::{CertificateView, DiskView, DueView, HealthView, JobsView, LeftOutView, MemoryView, StatusView, StoredView},
 };
 use proto::v1;
 pub(crate) use results::{

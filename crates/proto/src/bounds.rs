@@ -119,6 +119,8 @@ pub const BOUNDS: &[(&str, Bound)] = &[
     ("ListCameraAccessesRequest.page_token", TOKEN),
     ("ListCamerasRequest.agency_id", ID),
     ("ListCamerasRequest.page_token", TOKEN),
+    ("ListCaseCallsRequest.case_id", ID),
+    ("ListCaseCallsRequest.page_token", TOKEN),
     ("ListCasesRequest.page_token", TOKEN),
     ("ListDeletionsRequest.page_token", TOKEN),
     ("ListHoldsRequest.case_id", ID),

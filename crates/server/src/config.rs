@@ -28,6 +28,9 @@ pub use self::limits::CallerLimits;
 pub use index_server::{ApiKeyError, IndexServer};
 pub use notify::NotifyConfig;
 
+/// Characters of a link that the page shows.
+const LONGEST_LINK: usize = 1000;
+
 /// What the server goes by. Only [`Config::load`] and [`Config::parse`] make it, so its values are in range.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -68,6 +71,8 @@ pub struct Config {
     pub log: LogConfig,
     /// Whether the server's own port serves the console's page.
     pub console: bool,
+    /// Where the deployment's dashboards are, for the console's link to them.
+    pub grafana: Option<String>,
     /// Who is told what happens to cases, besides those who watch.
     pub notify: Option<NotifyConfig>,
     /// Footage jobs that run at once.
@@ -216,6 +221,23 @@ struct Health {
 #[serde(deny_unknown_fields, default)]
 struct Console {
     serve: bool,
+    grafana: String,
+}
+
+impl Console {
+    /// The page shows it as a link, so it is an address of the web and nothing else, and gives no password away.
+    fn grafana(&self, bad: &impl Bad) -> Result<Option<String>, ConfigError> {
+        if self.grafana.is_empty() {
+            return Ok(None);
+        }
+        let uri = self.grafana.parse::<hyper::Uri>().ok().filter(|uri| {
+            let plain = uri.authority().is_some_and(|a| !a.as_str().contains('@'));
+            let web = matches!(uri.scheme_str(), Some("https" | "http"));
+            plain && web && uri.host().is_some_and(|h| !h.is_empty()) && self.grafana.len() <= LONGEST_LINK
+        });
+        let fault = "is not an http:// or https:// address, without a user, such as https://grafana.example/d/sightline";
+        uri.map(|_| Some(self.grafana.clone())).ok_or_else(|| bad("console.grafana", "…".to_owned(), fault))
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -497,6 +519,7 @@ impl Document {
             crops,
             index_server: self.index.validate(&bad)?,
             log,
+            grafana: self.console.grafana(&bad)?,
             console: self.console.serve,
             notify: self.notify.validate(&bad)?,
             workers: workers("jobs.workers", self.jobs.workers)?,
@@ -685,7 +708,7 @@ mod tests {
         let value: toml::Table = TEMPLATE.parse().unwrap();
         let keys: Vec<_> =
             value.iter().flat_map(|(t, v)| v.as_table().unwrap().keys().map(move |k| format!("{t}.{k}"))).collect();
-        assert_eq!(keys.len(), 85, "{keys:?}");
+        assert_eq!(keys.len(), 86, "{keys:?}");
         for line in TEMPLATE.lines().collect::<Vec<_>>().windows(2).filter(|w| w[1].contains(" = ") && !w[1].starts_with('#')) {
             assert!(line[0].starts_with('#'), "no comment above: {}", line[1]);
         }
@@ -731,6 +754,10 @@ mod tests {
         assert!(error("[index]\nwrite_consistency = 2").contains("index.write_consistency = 2 is not between 1 and"));
         let hook = error("[notify]\nurl = \"http://hooks.example/s3cret\"");
         assert!(hook.contains("notify.url = … is not") && !hook.contains("s3cret"), "{hook}");
+        for link in ["javascript:alert(1)", "ftp://grafana.example", "//grafana.example", "https://me:s3cret@grafana.example"] {
+            let grafana = error(&format!("[console]\ngrafana = \"{link}\""));
+            assert!(grafana.contains("console.grafana = … is not an http") && !grafana.contains("s3cret"), "{grafana}");
+        }
         assert!(error("[notify]\nca_file = \"ca.pem\"").contains("notify.ca_file"));
         assert!(error("[models]\ndevice = \"gpu\"").contains("models.device = \"gpu\" is not cpu, cuda or cuda:NUMBER"));
         assert!(error("[server]\nlisen = \"x\"").contains("unknown field `lisen`"));

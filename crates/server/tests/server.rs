@@ -11,6 +11,8 @@ mod attacks_callers;
 mod attacks_owners;
 #[path = "server/bad_rows.rs"]
 mod bad_rows;
+#[path = "server/calls.rs"]
+mod calls;
 #[path = "../../catalogue/tests/catalogue/cluster.rs"]
 mod cluster;
 #[path = "server/comings.rs"]

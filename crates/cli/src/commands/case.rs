@@ -16,7 +16,7 @@ use crate::{
     pages::{self, Listed, Shown},
     signing,
     times::{self, parse_duration, parse_time},
-    view::{CaseView, EventView},
+    view::{CallView, CaseView, EventView},
     words,
 };
 
@@ -54,6 +54,15 @@ pub(crate) enum Case {
     },
     /// Show one case
     Show { case: CaseId },
+    /// List what you searched and exported under a case, as the record has it; the newest first
+    Calls {
+        case: CaseId,
+        /// Only exports
+        #[arg(long)]
+        exports: bool,
+        #[command(flatten)]
+        shown: Shown,
+    },
     /// End a case for good
     Close {
         case: CaseId,
@@ -182,6 +191,16 @@ impl Case {
             Self::Show { case } => {
                 let case: CaseView = fetch(&mut service, &case).await?.into();
                 printer.answer(&case, || case.text());
+            }
+            Self::Calls { case, exports, shown } => {
+                let calls = pages::read(shown.limit, async |page_size, page_token| {
+                    let request = v1::ListCaseCallsRequest { case_id: case.to_string(), exports, page_size, page_token };
+                    let page = service.list_case_calls(request).await?.into_inner();
+                    Ok((page.calls, page.next_page_token))
+                });
+                let calls: Listed<CallView> = calls.await?.into();
+                printer.answer(&serde_json::json!({ "calls": calls.rows, "more": calls.more }), || CallView::table(&calls.rows));
+                calls.note(ctx);
             }
             Self::Close { case, reason } => {
                 let request = v1::CloseCaseRequest { case_id: case.to_string(), reason };

@@ -14,7 +14,7 @@ use crate::{
     home::Home,
     times,
     view::{
-        CertificateView, DiskView, DueView, HealthView, JobsView, LeftOutView, PartyView, StatusView, StoredView,
+        CertificateView, DiskView, DueView, HealthView, JobsView, LeftOutView, MemoryView, PartyView, StatusView, StoredView,
         camera_state_word, job_state_word, role_word,
     },
 };
@@ -95,6 +95,7 @@ async fn gather(ctx: &Context, client: &Client) -> Outcome<StatusView> {
         to_confirm = Some(holds.iter().filter(waits).count() as u64);
     }
 
+    let (memory, disk) = status.machine.as_ref().map(room).unwrap_or_default();
     Ok(StatusView {
         server: ctx.server()?,
         version: status.version,
@@ -108,7 +109,9 @@ async fn gather(ctx: &Context, client: &Client) -> Outcome<StatusView> {
         jobs: JobsView { queued: status.jobs_queued, running: status.jobs_running, ended },
         sightings: status.sightings,
         stored: retention.as_ref().map(|r| stored(status.sightings, r)),
-        disk: disk(&ctx.home),
+        disk: disk.or_else(|| self::disk(&ctx.home)),
+        memory,
+        dashboards: (!status.grafana.is_empty()).then_some(status.grafana),
         due: DueView {
             cases_to_authorise: to_authorise,
             emergencies_to_review: to_review,
@@ -162,6 +165,14 @@ fn is_later(time: Option<&Timestamp>, now: i64) -> bool {
     time.is_none_or(|time| time.seconds > now)
 }
 
+/// The memory and the disk of the server's machine, as it tells an operator; `None` where it could not look.
+fn room(machine: &v1::Machine) -> (Option<MemoryView>, Option<DiskView>) {
+    let memory = MemoryView { bytes: machine.memory_bytes, limit_bytes: machine.memory_limit_bytes };
+    let disk =
+        DiskView { path: machine.data.clone(), free_bytes: machine.disk_free_bytes, total_bytes: machine.disk_total_bytes };
+    (Some(memory).filter(|m| m.limit_bytes > 0), Some(disk).filter(|d| d.total_bytes > 0))
+}
+
 /// Where the deployment's data lie on this machine, how much room there is.
 fn disk(home: &Home) -> Option<DiskView> {
     let config = server::Config::load(&home.layout().config()).ok()?;
@@ -174,26 +185,34 @@ fn disk(home: &Home) -> Option<DiskView> {
     })
 }
 
-/// Certificates that end soon and were not revoked, as far as this home folder knows: the server's, and the newest that each name was
-/// given here.
+/// Certificates that end soon and were not revoked: the server's, and the newest that each name was given. The server says, to
+/// whoever may list them; to others this home folder, as far as it knows.
 async fn certificates(home: &Home, client: &Client, role: Option<Role>, now: i64) -> Outcome<Vec<CertificateView>> {
-    let mut newest: BTreeMap<String, (String, i64)> = BTreeMap::new();
-    if let Some(end) = home.layout().server_certificate_ends() {
-        newest.insert("the server".to_owned(), (String::new(), end));
-    }
-    for issued in home.layout().issued().unwrap_or_default() {
-        if let Some(who) = issued.caller().map(|who| who.to_string()) {
-            let (serial, end) = newest.entry(who).or_default();
-            if *end < issued.expires {
-                (*serial, *end) = (issued.serial, issued.expires);
+    let mut newest: BTreeMap<String, i64> = BTreeMap::new();
+    let mut add = |of: String, end: i64| {
+        let known = newest.entry(of).or_insert(end);
+        *known = end.max(*known);
+    };
+    if role.is_some_and(|role| Action::ListIdentities.permission(role) != Permission::No) {
+        let listed = client.admin().list_revocations(v1::ListRevocationsRequest {}).await?.into_inner();
+        if let Some(end) = listed.server_certificate_ends {
+            add("the server".to_owned(), end.seconds);
+        }
+        for certificate in listed.certificates {
+            let of = PartyView::from(certificate.party.unwrap_or_default()).text();
+            add(of, certificate.expires.map(|t| t.seconds).unwrap_or_default());
+        }
+    } else {
+        if let Some(end) = home.layout().server_certificate_ends() {
+            add("the server".to_owned(), end);
+        }
+        for issued in home.layout().issued().unwrap_or_default() {
+            if let Some(who) = issued.caller() {
+                add(who.to_string(), issued.expires);
             }
         }
     }
-    let mut soon: Vec<_> = newest.into_iter().filter(|(_, (_, end))| *end - now < SOON).collect();
-    if !soon.is_empty() && role.is_some_and(|role| Action::ListIdentities.permission(role) != Permission::No) {
-        let revoked = client.admin().list_revocations(v1::ListRevocationsRequest {}).await?.into_inner().revocations;
-        soon.retain(|(_, (serial, _))| !revoked.iter().any(|r| r.serial == *serial));
-    }
     let day = |end| DateTime::from_timestamp(end, 0).map(|t| t.format("%F").to_string());
-    Ok(soon.into_iter().map(|(of, (_, end))| CertificateView { of, expires: day(end) }).collect())
+    let soon = newest.into_iter().filter(|(_, end)| *end - now < SOON);
+    Ok(soon.map(|(of, end)| CertificateView { of, expires: day(end) }).collect())
 }

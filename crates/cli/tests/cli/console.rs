@@ -154,10 +154,16 @@ fn every_role_does_its_main_job_in_the_console_by_keyboard_alone() {
     let config = deployment.home().join("sightline.toml");
     let text = fs::read_to_string(&config).unwrap();
     let opened = text.replace("[console]", "[console] # both doors").replace("serve = false", "serve = true");
+    let opened = opened.replace("grafana = \"\"", "grafana = \"https://grafana.example/d/sightline\"");
     let opened = opened.replace("signatures = [\"key\"]", "signatures = [\"key\", \"passkey\"]");
-    assert!(opened.contains("serve = true") && opened.contains("\"passkey\"]"), "the configuration has other defaults");
+    assert!(
+        opened.contains("serve = true") && opened.contains("\"passkey\"]") && opened.contains("grafana.example"),
+        "the configuration has other defaults"
+    );
     fs::write(config, opened).unwrap();
     deployment.json(&["identity", "add", "judge", "--role", "authoriser", "--agency", "court"]);
+    // Ends within 30 days.
+    deployment.json(&["identity", "add", "guest", "--role", "auditor", "--agency", "oversight", "--days", "5"]);
     let private = passkey(&deployment.home().join("pki/grant-keys/oversight.authoriser.passkey"));
     deployment.serve();
     if page(&deployment).contains("The page was not built") {
@@ -167,8 +173,14 @@ fn every_role_does_its_main_job_in_the_console_by_keyboard_alone() {
     for (agency, title) in [("local", "Town council"), ("transport", "Transport authority")] {
         deployment.json(&["agency", "add", agency, "--title", title]);
     }
-    for (camera, agency) in [("street", "local"), ("square", "local"), ("hall", "transport")] {
-        deployment.json(&["camera", "add", camera, "--agency", agency, "--title", &format!("place of {camera}")]);
+    let cameras = [
+        ("street", "local", "51.50070,-0.12460"),
+        ("square", "local", "51.50140,-0.12380"),
+        ("hall", "transport", "51.50210,-0.12300"),
+    ];
+    for (camera, agency, at) in cameras {
+        let title = format!("place of {camera}");
+        deployment.json(&["camera", "add", camera, "--agency", agency, "--title", &title, "--at", at]);
     }
     deployment.json(&["camera", "pause", "square", "--as", "camera-owner"]);
     for (file, camera) in [(&street, "street"), (&hall, "hall")] {

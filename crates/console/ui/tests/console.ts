@@ -107,4 +107,24 @@ export async function tabTo(page: Page, name: string | RegExp, role: "button" | 
   throw new Error(`${String(name)} can't be reached by Tab`);
 }
 
+/** A case about a missing child, of these agencies, signed or not. */
+export function openCase(id: string, authorised = true, agencies = ["local", "transport"], more: string[] = []) {
+  const scope = [...agencies.flatMap((a) => ["--agency", a]), "--from", "2026-03-01T08:00:00Z", "--to", "2026-03-01T10:00:00Z"];
+  sightline("case", "open", "--id", id, "--purpose", "missing-person", "--legal-basis", "order 9", "--reason", "a child is missing", ...scope, ...more);
+  if (authorised) sightline("case", "authorise", id, "--yes");
+}
+
+/** Opens a case that nothing was looked for in, and searches it for people; the hits. */
+export async function searchPersons(page: Page, id: string) {
+  await page.getByRole("link", { name: id }).click();
+  await expect(page.getByText("What are you looking for?")).toBeVisible();
+  await page.keyboard.press("/");
+  await page.keyboard.type("person");
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("Every sighting in scope was compared")).toBeVisible();
+  await page.keyboard.press("Escape");
+  return page.getByRole("listbox", { name: "Hits" }).getByRole("option");
+}
+
 export { expect };

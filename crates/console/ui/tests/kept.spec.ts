@@ -1,26 +1,6 @@
 // What the server keeps and tells by itself: verdicts and the tray, a search that goes on, an inbox that follows.
 
-import type { Page } from "@playwright/test";
-import { clip, expect, sightline, test } from "./console";
-
-const SCOPE = ["--agency", "local", "--agency", "transport", "--from", "2026-03-01T08:00:00Z", "--to", "2026-03-01T10:00:00Z"];
-
-function openCase(id: string, authorised = true) {
-  sightline("case", "open", "--id", id, "--purpose", "missing-person", "--legal-basis", "order 9", "--reason", "a child is missing", ...SCOPE);
-  if (authorised) sightline("case", "authorise", id, "--yes");
-}
-
-async function searchPersons(page: Page, id: string) {
-  await page.getByRole("link", { name: id }).click();
-  await expect(page.getByText("What are you looking for?")).toBeVisible();
-  await page.keyboard.press("/");
-  await page.keyboard.type("person");
-  await page.keyboard.press("Enter");
-  await page.keyboard.press("Enter");
-  await expect(page.getByText("Every sighting in scope was compared")).toBeVisible();
-  await page.keyboard.press("Escape");
-  return page.getByRole("listbox", { name: "Hits" }).getByRole("option");
-}
+import { clip, expect, openCase, searchPersons, sightline, test } from "./console";
 
 interface KeptMark {
   sighting: string;

@@ -75,6 +75,9 @@ for (const width of [320, 1280]) {
       await page.keyboard.press("Escape");
       await page.locator("summary").first().click();
       await page.locator("summary").nth(1).click();
+      await page.locator("summary", { hasText: "Searched and exported before" }).press("Enter");
+      await expect(page.getByText(/: exported, \d+ possible sighting/).first()).toBeVisible();
+      await everyLook(page);
       await page.keyboard.press("?");
       await everyLook(page);
     });
@@ -92,6 +95,18 @@ for (const width of [320, 1280]) {
         await everyLook(page);
         await page.keyboard.press("Escape");
       }
+      await page.getByRole("link", { name: "Retention" }).click();
+      await expect(page.getByRole("heading", { name: "Legal holds" })).toBeVisible();
+      await everyLook(page);
+      await page.keyboard.press("n");
+      await page.getByText("Less than the whole case").click();
+      await everyLook(page);
+      // Refused: the server knows no such case.
+      await page.getByLabel("Case", { exact: true }).fill("no-such-case");
+      await page.getByLabel("Why").fill("to see");
+      await page.getByRole("button", { name: "Ask for it" }).click();
+      await expect(page.getByRole("dialog").getByRole("alert")).toContainText("Refused");
+      await everyLook(page);
     });
 
     test("the owner's screens", async ({ as }) => {
@@ -110,6 +125,9 @@ for (const width of [320, 1280]) {
       await page.getByRole("link", { name: "street", exact: true }).click();
       await expect(page.getByRole("table")).toBeVisible();
       await everyLook(page);
+      await page.getByRole("link", { name: "Retention" }).click();
+      await expect(page.getByRole("row", { name: /^street/ })).toBeVisible();
+      await everyLook(page);
     });
 
     test("the operator's and the auditor's screens", async ({ as, door, context }) => {
@@ -117,6 +135,9 @@ for (const width of [320, 1280]) {
       await expect(page.getByText("Cameras that are watched")).toBeVisible();
       await page.keyboard.press("k");
       await expect(page.getByText("All of it agrees")).toBeVisible();
+      await page.getByRole("button", { name: /^Those that end later/ }).click();
+      await everyLook(page);
+      await page.getByRole("button", { name: "Let another model take over …" }).click();
       await everyLook(page);
       const audit = await context.newPage();
       await audit.goto(await (await door("auditor")).first());
@@ -128,6 +149,13 @@ for (const width of [320, 1280]) {
       await audit.keyboard.press("Escape");
       await audit.getByRole("link", { name: "found-1" }).first().click();
       await expect(audit.getByRole("heading", { name: "case.open" })).toBeVisible();
+      await everyLook(audit);
+      await audit.keyboard.press("g");
+      await audit.keyboard.press("p");
+      await expect(audit.getByRole("heading", { name: "Time to sign" })).toBeVisible();
+      await everyLook(audit);
+      await audit.keyboard.press("d");
+      await expect(audit.getByText("Nothing was deleted yet")).toBeVisible();
       await everyLook(audit);
     });
   });

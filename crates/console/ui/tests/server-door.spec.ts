@@ -1,14 +1,15 @@
 // The second door: the server's own port, to people whose certificate is in their browser; and passkeys, by the browser's own
 // virtual authenticator, attacks included.
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { create, toBinary } from "@bufbuild/protobuf";
 import type { Browser, BrowserContext, Page } from "@playwright/test";
 import { CloseCaseRequestSchema } from "../src/gen/sightline/v1/cases_pb.js";
-import { accessible, expect, home, needed, sightline, test } from "./console";
+import { checkFiles } from "../src/lib/exported";
+import { accessible, expect, home, needed, openCase as openAny, searchPersons, sightline, test } from "./console";
 
 const port = needed("SIGHTLINE_SERVER").split(":").pop();
 const origin = `https://localhost:${port}`;
@@ -27,10 +28,7 @@ async function comes(browser: Browser, identity: string, width = 1280): Promise<
   return { page, context };
 }
 
-function openCase(id: string) {
-  const scope = ["--agency", "local", "--from", "2026-03-01T08:00:00Z", "--to", "2026-03-01T10:00:00Z"];
-  sightline("case", "open", "--id", id, "--purpose", "missing-person", "--legal-basis", "order 3", "--reason", "signed with a passkey", ...scope);
-}
+const openCase = (id: string) => openAny(id, false, ["local"]);
 
 /** The browser's own authenticator, with the passkey that the deployment knows, or without. */
 async function authenticator(context: BrowserContext, page: Page, known: boolean, options: Record<string, unknown> = {}) {
@@ -133,6 +131,86 @@ test("an authoriser signs with a passkey, and the export is verified without any
   // One byte of what was signed is another: the manifest says so, and with it everything.
   expect(readFileSync(zip).includes("passkey")).toBe(true);
   await context.close();
+});
+
+test("an export is checked in the page, with a key from elsewhere or with the server's own word", async ({ browser }) => {
+  openAny("sealed-1");
+  const { page, context } = await comes(browser, "investigator");
+  await searchPersons(page, "sealed-1");
+  await page.keyboard.press("h");
+  await page.keyboard.press("t");
+  await page.keyboard.press("x");
+  await page.keyboard.press("Enter");
+  const tray = page.getByRole("dialog", { name: "Export, sealed" });
+  await expect(tray).toContainText("Nothing on this machine has checked it yet.");
+  await tray.getByRole("button", { name: "Check it in this page" }).click();
+  await expect(tray).toContainText(/Verified in this browser: each of \d+ files/);
+  await expect(tray).toContainText("By the key that the server itself named");
+  await accessible(page);
+  const key = readFileSync(join(home, "pki/log.pub"), "utf8").trim();
+  await tray.getByLabel("The log's key").fill(key);
+  await tray.getByRole("button", { name: "Check it in this page" }).click();
+  await expect(tray).not.toContainText("By the key that the server itself named");
+  await expect(tray).toContainText("Verified in this browser");
+  await tray.getByLabel("The log's key").fill(`${key.slice(0, -6)}AAAAA=`);
+  await tray.getByRole("button", { name: "Check it in this page" }).click();
+  await expect(tray.getByRole("alert")).toContainText("Not verified:");
+  await context.close();
+});
+
+test("of an export no file may be missing, more or another, and no byte", async ({}, info) => {
+  openAny("sealed-2");
+  const hits = sightline("search", "--case", "sealed-2", "--class", "person", "--limit", "1")["hits"] as { sighting: string }[];
+  const folder = info.outputPath("export");
+  sightline("export", "--case", "sealed-2", "--sighting", hits[0]!.sighting, "--out", folder);
+  const key = readFileSync(join(home, "pki/log.pub"), "utf8");
+  const names = (readdirSync(folder, { recursive: true }) as string[]).filter((name) => statSync(join(folder, name)).isFile());
+  const files = new Map(names.map((name) => [name, new Uint8Array(readFileSync(join(folder, name)))]));
+  const check = (of: Map<string, Uint8Array>, id = "sealed-2") => checkFiles(of, id, key);
+  expect(await check(files)).toMatchObject({ files: names.length });
+  await expect(check(files, "sealed-1")).rejects.toThrow();
+  await expect(check(new Map(files).set("more.txt", new Uint8Array(1)))).rejects.toThrow("was not exported");
+  for (const [name, bytes] of files) {
+    const without = new Map(files);
+    without.delete(name);
+    await expect(check(without), `without ${name}`).rejects.toThrow();
+    for (const at of [0, bytes.length >> 1, bytes.length - 1]) {
+      const changed = bytes.slice();
+      changed[at]! ^= 1;
+      await expect(check(new Map(files).set(name, changed)), `${name} at ${at}`).rejects.toThrow();
+    }
+  }
+});
+
+test("every view comes back after a reload and after back, never blank", async ({ browser }) => {
+  const places: [string, string[]][] = [
+    ["investigator", ["/cases", "/cases/new", "/case/found-1", "/case/found-1?word=class.1&show=all&map=1", "/case/no-such-case", "/nowhere"]],
+    ["authoriser", ["/inbox", "/inbox/sign-1", "/retention", "/retention?show=all"]],
+    ["camera-owner", ["/cameras", "/cameras/street", "/retention", "/operate"]],
+    ["operator", ["/operate", "/operate?ids=all&jobs=failed", "/record"]],
+    ["auditor", ["/record", "/record?tab=patterns", "/record?tab=deletions", "/record/found-1"]],
+  ];
+  for (const [identity, paths] of places) {
+    const { page, context } = await comes(browser, identity);
+    const alive = async () => {
+      await expect(page.locator("main")).toContainText(/\w{3}/);
+      await expect(page.locator("main").getByRole("status").filter({ hasText: "…" })).toHaveCount(0);
+      return page.locator("main").innerText();
+    };
+    for (const path of paths) {
+      await page.goto(origin + path);
+      await alive();
+      await page.reload();
+      await expect.poll(async () => (await alive()).length, path).toBeGreaterThan(40);
+      // Before the first there was another page.
+      if (path === paths[0]) continue;
+      await page.goBack();
+      await alive();
+      await page.goForward();
+      await alive();
+    }
+    await context.close();
+  }
 });
 
 for (const [id, attack, options, act] of [

@@ -3,7 +3,7 @@
 
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
-import { expect, home, needed, test } from "./console";
+import { expect, home, needed, searchPersons, test } from "./console";
 
 const folder = process.env["SIGHTLINE_SHOTS"];
 const every = !!process.env["SIGHTLINE_SHOTS_ALL"];
@@ -30,23 +30,31 @@ async function shoot(page: Page, name: string) {
 
 test("the investigator's hits", async ({ as }) => {
   const page = await as("investigator");
-  await page.getByRole("link", { name: "found-1" }).click();
-  await expect(page.getByText("What are you looking for?")).toBeVisible();
-  await page.keyboard.press("/");
-  await page.keyboard.type("person");
-  await page.keyboard.press("Enter");
-  await page.keyboard.press("Enter");
-  await expect(page.getByText("Every sighting in scope was compared")).toBeVisible();
-  await page.getByRole("listbox", { name: "Hits" }).getByRole("option").first().focus();
+  const hits = await searchPersons(page, "found-1");
+  await hits.first().focus();
   for (const key of ["y", "n", "u"]) await page.keyboard.press(key);
   await page.getByLabel("Show").selectOption("all");
-  await page.getByRole("listbox", { name: "Hits" }).getByRole("option").nth(3).click();
+  await hits.nth(3).click();
   // Each of those that are on the screen is drawn.
   await expect.poll(() => page.locator("img").evaluateAll((all) => all.every((one) => (one as HTMLImageElement).complete))).toBe(true);
   await shoot(page, "console-hits");
   await page.keyboard.press("w");
   await expect(page.getByRole("region", { name: "Where and when" })).toContainText("The same as a table");
-  if (every) await shoot(page, "console-where-and-when");
+  if (!every) return;
+  await shoot(page, "console-where-and-when");
+  await hits.nth(0).click();
+  for (const key of ["c", "ArrowRight", "c", "ArrowRight", "c", "v"]) await page.keyboard.press(key);
+  await expect(page.getByRole("dialog").locator("img")).toHaveCount(3);
+  await shoot(page, "console-compare");
+  await page.keyboard.press("Escape");
+  await page.getByText("All of the time").click();
+  await shoot(page, "console-cameras");
+  await page.keyboard.press("h");
+  await page.keyboard.press("t");
+  await page.keyboard.press("x");
+  await expect(page.getByText("Exported before")).toBeVisible();
+  await shoot(page, "console-tray");
+  await page.keyboard.press("Escape");
 });
 
 test("the authoriser's inbox and a case to sign", async ({ as }) => {
@@ -78,8 +86,29 @@ test("the owner's cameras and the auditor's record", async ({ as, door, context 
   const page = await as("camera-owner");
   await expect(page.getByRole("link", { name: "street", exact: true })).toBeVisible();
   if (every) await shoot(page, "console-own");
+  await page.getByRole("link", { name: "Retention" }).click();
+  await expect(page.getByRole("row", { name: /^street/ })).toBeVisible();
+  if (every) await shoot(page, "console-retention");
+  await page.keyboard.press("n");
+  if (every) await shoot(page, "console-hold");
   const audit = await context.newPage();
   await audit.goto(await (await door("auditor")).first());
   await expect(audit.getByText("loaded.")).toBeVisible();
   await shoot(audit, "console-record");
+  await audit.keyboard.press("p");
+  await expect(audit.getByRole("heading", { name: "Time to sign" })).toBeVisible();
+  if (every) await shoot(audit, "console-patterns");
+});
+
+test("what an operator sees, and a case that is asked for", async ({ as, door, context }) => {
+  const page = await as("operator");
+  await expect(page.getByText("Cameras that are watched")).toBeVisible();
+  if (every) await shoot(page, "console-operate");
+  const asks = await context.newPage();
+  await asks.goto(await (await door("investigator")).first());
+  await expect(asks.getByRole("heading", { name: "Cases" })).toBeVisible();
+  if (every) await shoot(asks, "console-cases");
+  await asks.keyboard.press("n");
+  await asks.getByText("Or every camera of an area").click();
+  if (every) await shoot(asks, "console-ask");
 });

@@ -773,6 +773,65 @@ pub struct ListMarksResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCaseCallsRequest {
+    #[prost(string, tag = "1")]
+    pub case_id: ::prost::alloc::string::String,
+    /// Exports alone.
+    #[prost(bool, tag = "2")]
+    pub exports: bool,
+    /// Of a page, 1 to 1000; 0: 1000. A page may have fewer although there are more.
+    #[prost(uint32, tag = "3")]
+    pub page_size: u32,
+    /// Where the page before ended, as its answer said; empty: from the first. Of the same question, or it is refused.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+}
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCaseCallsResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub calls: ::prost::alloc::vec::Vec<CaseCall>,
+    /// For the next page; empty: there are no more.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// A search or an export that was permitted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CaseCall {
+    /// The entry that it began with.
+    #[prost(uint64, tag = "1")]
+    pub audit_seq: u64,
+    /// The entry that ended it: ask for its receipt. 0: it has not ended.
+    #[prost(uint64, tag = "2")]
+    pub completed_audit_seq: u64,
+    /// As `AuditRecord.action` says it: "search", "keep_looking" or "export".
+    #[prost(string, tag = "3")]
+    pub action: ::prost::alloc::string::String,
+    /// "done", "cancelled" or "failed"; "permitted" where it has not ended.
+    #[prost(string, tag = "4")]
+    pub outcome: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "5")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Hits or sightings that were handed out.
+    #[prost(uint32, tag = "6")]
+    pub results: u32,
+    /// What was asked for, as far as the record says. Empty: anything.
+    #[prost(enumeration = "Class", repeated, tag = "7")]
+    pub classes: ::prost::alloc::vec::Vec<i32>,
+    #[prost(enumeration = "DescriptionPart", repeated, tag = "8")]
+    pub parts: ::prost::alloc::vec::Vec<i32>,
+    /// How many sightings it was to be like.
+    #[prost(uint32, tag = "9")]
+    pub like: u32,
+    /// When, and on how many cameras.
+    #[prost(message, optional, tag = "10")]
+    pub window: ::core::option::Option<TimeWindow>,
+    #[prost(uint32, tag = "11")]
+    pub cameras: u32,
+    /// SHA-256 of an export's manifest, in hexadecimal.
+    #[prost(string, tag = "12")]
+    pub manifest_sha256: ::prost::alloc::string::String,
+}
 /// Whether a sighting shows whom the case is about, as its requester sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1296,6 +1355,33 @@ pub mod case_service_client {
                 .insert(GrpcMethod::new("sightline.v1.CaseService", "ListMarks"));
             self.inner.unary(req, path, codec).await
         }
+        /// What was searched and exported under a case, as the record has it, the newest first, page by page. The words that were asked
+        /// are on no record.
+        /// Roles: investigator (their own case). Errors: NOT_FOUND, INVALID_ARGUMENT (a token of another list or question).
+        pub async fn list_case_calls(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCaseCallsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCaseCallsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = crate::bounds::BoundedCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/sightline.v1.CaseService/ListCaseCalls",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("sightline.v1.CaseService", "ListCaseCalls"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1406,6 +1492,16 @@ pub mod case_service_server {
             request: tonic::Request<super::ListMarksRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListMarksResponse>,
+            tonic::Status,
+        >;
+        /// What was searched and exported under a case, as the record has it, the newest first, page by page. The words that were asked
+        /// are on no record.
+        /// Roles: investigator (their own case). Errors: NOT_FOUND, INVALID_ARGUMENT (a token of another list or question).
+        async fn list_case_calls(
+            &self,
+            request: tonic::Request<super::ListCaseCallsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCaseCallsResponse>,
             tonic::Status,
         >;
     }
@@ -1938,6 +2034,51 @@ pub mod case_service_server {
                     };
                     Box::pin(fut)
                 }
+                "/sightline.v1.CaseService/ListCaseCalls" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListCaseCallsSvc<T: CaseService>(pub Arc<T>);
+                    impl<
+                        T: CaseService,
+                    > tonic::server::UnaryService<super::ListCaseCallsRequest>
+                    for ListCaseCallsSvc<T> {
+                        type Response = super::ListCaseCallsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListCaseCallsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CaseService>::list_case_calls(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListCaseCallsSvc(inner);
+                        let codec = crate::bounds::BoundedCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
                 _ => {
                     Box::pin(async move {
                         let mut response = http::Response::new(
@@ -2008,6 +2149,36 @@ pub struct StatusResponse {
     /// How many passkeys of the caller the deployment knows.
     #[prost(uint32, tag = "11")]
     pub passkeys_known: u32,
+    /// The server's machine. For operators alone.
+    #[prost(message, optional, tag = "12")]
+    pub machine: ::core::option::Option<Machine>,
+    /// Where the deployment's dashboards are, as its configuration says (`console.grafana`); empty: it says nothing. For operators
+    /// alone.
+    #[prost(string, tag = "13")]
+    pub grafana: ::prost::alloc::string::String,
+    /// How long sightings live where their camera's owner says nothing.
+    #[prost(message, optional, tag = "14")]
+    pub default_retention: ::core::option::Option<::prost_types::Duration>,
+    /// The longest that a legal hold may last.
+    #[prost(message, optional, tag = "15")]
+    pub longest_hold: ::core::option::Option<::prost_types::Duration>,
+}
+/// How much room the server has. 0: the system does not say.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Machine {
+    /// The folder with the deployment's data; the disk is the one it lies on.
+    #[prost(string, tag = "1")]
+    pub data: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub disk_free_bytes: u64,
+    #[prost(uint64, tag = "3")]
+    pub disk_total_bytes: u64,
+    /// What the server's process keeps in memory and the system can't take back. Decoders are processes of their own.
+    #[prost(uint64, tag = "4")]
+    pub memory_bytes: u64,
+    /// What the process may have: the machine's memory, or less where its control group says so.
+    #[prost(uint64, tag = "5")]
+    pub memory_limit_bytes: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct CheckRequest {
@@ -2141,6 +2312,23 @@ pub struct ListRevocationsResponse {
     /// The oldest first.
     #[prost(message, repeated, tag = "1")]
     pub revocations: ::prost::alloc::vec::Vec<Revocation>,
+    /// Certificates that are taken until they end, the first to end first: of each person and machine the newest that was issued,
+    /// as far as the server's own machine has the authority's list. At most 1000.
+    #[prost(message, repeated, tag = "2")]
+    pub certificates: ::prost::alloc::vec::Vec<Certificate>,
+    /// When the server's own certificate ends.
+    #[prost(message, optional, tag = "3")]
+    pub server_certificate_ends: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// A certificate that was issued and not revoked.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Certificate {
+    #[prost(string, tag = "1")]
+    pub serial: ::prost::alloc::string::String,
+    #[prost(message, optional, tag = "2")]
+    pub party: ::core::option::Option<Party>,
+    #[prost(message, optional, tag = "3")]
+    pub expires: ::core::option::Option<::prost_types::Timestamp>,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Revocation {
@@ -2551,7 +2739,7 @@ pub mod admin_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
-        /// Certificates that are not taken any more. Roles: operator, auditor.
+        /// Certificates that are not taken any more, and when the others end. Roles: operator, auditor.
         pub async fn list_revocations(
             &mut self,
             request: impl tonic::IntoRequest<super::ListRevocationsRequest>,
@@ -2756,7 +2944,7 @@ pub mod admin_service_server {
             tonic::Response<super::RevokeCertificateResponse>,
             tonic::Status,
         >;
-        /// Certificates that are not taken any more. Roles: operator, auditor.
+        /// Certificates that are not taken any more, and when the others end. Roles: operator, auditor.
         async fn list_revocations(
             &self,
             request: tonic::Request<super::ListRevocationsRequest>,

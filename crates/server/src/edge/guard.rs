@@ -254,6 +254,7 @@ fn action_of(path: &str) -> Option<Action> {
         ("CaseService", "RefuseCase") => Action::RefuseCase,
         ("CaseService", "SetMarks") => Action::SetMarks,
         ("CaseService", "ListMarks") => Action::ListMarks,
+        ("CaseService", "ListCaseCalls") => Action::ListCaseCalls,
         ("FootageService", "AddFootage") => Action::AddFootage,
         ("FootageService", "GetJob") => Action::GetJob,
         ("FootageService", "ListJobs") => Action::ListJobs,

@@ -2,6 +2,7 @@
 
 mod admin;
 mod audit;
+mod calls;
 mod cameras;
 mod case_watch;
 mod cases;

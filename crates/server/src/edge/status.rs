@@ -205,7 +205,7 @@ fn denied(action: Action, code: access::Code) -> Code {
         (Action::GetCase | Action::AuthoriseCase | Action::PreviewCase | Action::CloseCase | Action::RefuseCase, Why::NoCase) => {
             Code::NotFound
         }
-        (Action::SetMarks | Action::ListMarks, Why::NoCase) => Code::NotFound,
+        (Action::SetMarks | Action::ListMarks | Action::ListCaseCalls, Why::NoCase) => Code::NotFound,
         _ => Code::PermissionDenied,
     }
 }

@@ -94,6 +94,10 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
             let request = v1::SetMarksRequest { case_id: "k".into(), changes: vec![change] };
             cases("investigator").await.set_marks(request).await.unwrap_err();
         }
+        "CaseService/ListCaseCalls" => {
+            let request = v1::ListCaseCallsRequest { case_id: "k".into(), ..Default::default() };
+            cases("investigator").await.list_case_calls(request).await.unwrap();
+        }
         "CaseService/ListMarks" => {
             let request = v1::ListMarksRequest { case_id: "k".into(), ..Default::default() };
             cases("investigator").await.list_marks(request).await.unwrap();
@@ -285,6 +289,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         "CaseService/RefuseCase" => "case.refuse",
         "CaseService/SetMarks" => "mark.set",
         "CaseService/ListMarks" => "mark.list",
+        "CaseService/ListCaseCalls" => "case.calls",
         "CameraService/SetCameraPolicy" => "camera.policy",
         "CameraService/PreviewCameraPolicy" => "camera.preview",
         "CameraService/PauseCamera" => "camera.pause",

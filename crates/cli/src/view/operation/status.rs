@@ -25,8 +25,12 @@ pub(crate) struct StatusView {
     pub(crate) jobs: JobsView,
     pub(crate) sightings: u64,
     pub(crate) stored: Option<StoredView>,
-    /// Of this machine; `None` where the deployment's data are on another.
+    /// Where the data lie: the server says it to an operator, this machine to whoever is on it.
     pub(crate) disk: Option<DiskView>,
+    /// Of the server's process; told to operators.
+    pub(crate) memory: Option<MemoryView>,
+    /// Where the deployment's dashboards are; told to operators.
+    pub(crate) dashboards: Option<String>,
     pub(crate) due: DueView,
     pub(crate) left_out: Vec<LeftOutView>,
 }
@@ -64,6 +68,12 @@ pub(crate) struct DiskView {
     pub(crate) total_bytes: u64,
 }
 
+#[derive(Debug, Serialize)]
+pub(crate) struct MemoryView {
+    pub(crate) bytes: u64,
+    pub(crate) limit_bytes: u64,
+}
+
 /// What somebody should do.
 #[derive(Debug, Serialize)]
 pub(crate) struct DueView {
@@ -75,7 +85,7 @@ pub(crate) struct DueView {
     pub(crate) deletions_overdue: Option<u64>,
     /// The server's clock leapt ahead by this: nothing is deleted until it is put right.
     pub(crate) clock_ahead_s: Option<f64>,
-    /// Those that end within 30 days, as far as this home folder knows.
+    /// Those that end within 30 days, as far as the server or this home folder knows.
     pub(crate) certificates: Vec<CertificateView>,
 }
 
@@ -110,6 +120,12 @@ impl StatusView {
                 |d| format!("{} free of {} at {}", bytes(d.free_bytes), bytes(d.total_bytes), d.path),
             ),
         ));
+        if let Some(memory) = &self.memory {
+            lines.push(line("memory", &format!("{} of {}", bytes(memory.bytes), bytes(memory.limit_bytes))));
+        }
+        if let Some(dashboards) = &self.dashboards {
+            lines.push(line("dashboards", dashboards));
+        }
         let due = self.due.lines();
         if due.is_empty() {
             lines.push(line("due", "nothing"));
@@ -226,6 +242,8 @@ mod tests {
             sightings: 120,
             stored: Some(StoredView { days: 3, camera_days: 10, per_camera_and_day: Some(12.0), held: 7 }),
             disk: Some(DiskView { path: "/srv/data".into(), free_bytes: 12_300_000_000, total_bytes: 1_000_000_000_000 }),
+            memory: Some(MemoryView { bytes: 640_000_000, limit_bytes: 16_000_000_000 }),
+            dashboards: Some("https://grafana.example/d/sightline".into()),
             due: DueView {
                 cases_to_authorise: Some(1),
                 emergencies_to_review: Some(2),
@@ -244,6 +262,8 @@ mod tests {
         jobs       1 queued, 0 running, 4 done
         sightings  120, 12.0 a camera and day (10 days over all cameras), 7 kept by legal holds
         disk       12.3 GB free of 1.0 TB at /srv/data
+        memory     640.0 MB of 16.0 GB
+        dashboards https://grafana.example/d/sightline
         due        cases to authorise: 1, see `sightline case list --state requested`
                    emergencies to review: 2, see `sightline case list`
                    the server's clock leapt 10 days ahead, see `sightline retention status`

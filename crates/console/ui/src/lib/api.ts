@@ -70,5 +70,6 @@ export const wasCancelled = (error: unknown) => ConnectError.from(error).code ==
 
 export const allCases = () => everyPage((pageToken) => cases.listCases({ pageToken }), (a) => a.cases);
 export const allCameras = (agencyId = "") => everyPage((pageToken) => cameras.listCameras({ agencyId, pageToken }), (a) => a.cameras);
+export const allHolds = () => everyPage((pageToken) => retention.listHolds({ pageToken }), (a) => a.holds);
 export const allJobs = () => everyPage((pageToken) => footage.listJobs({ pageToken }), (a) => a.jobs);
 export const allStates = () => everyPage((pageToken) => live.cameraStatus({ pageToken }), (a) => a.cameras);

@@ -7,7 +7,7 @@ import { at, className, keptOut, millis, partName } from "./words";
 
 const RADIUS = 6_371_008.8;
 
-function metres(a: { latitude: number; longitude: number }, b: { latitude: number; longitude: number }): number {
+export function metres(a: { latitude: number; longitude: number }, b: { latitude: number; longitude: number }): number {
   const rad = (d: number) => (d * Math.PI) / 180;
   const h =
     Math.sin(rad(b.latitude - a.latitude) / 2) ** 2 +

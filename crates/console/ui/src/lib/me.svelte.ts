@@ -5,6 +5,7 @@ import { Role } from "../gen/sightline/v1/vocabulary_pb.js";
 import { admin } from "./api";
 import { Asked } from "./asked.svelte";
 import { who, type Who } from "./session";
+import { seconds } from "./words";
 
 export interface Me {
   party: Party | undefined;
@@ -13,6 +14,9 @@ export interface Me {
   local: Who;
   /** Whether the deployment takes signatures of passkeys, and how many of the person's it knows. */
   passkeys: { allowed: boolean; known: number };
+  /** How long sightings live where an owner says nothing, and the longest that a hold may last; in seconds. */
+  keeps: number;
+  holds: number;
 }
 
 export const me = new Asked<Me>();
@@ -20,7 +24,7 @@ export const me = new Asked<Me>();
 export const meet = () =>
   me.ask(async () => {
     const [status, local] = await Promise.all([admin.status({}), who()]);
-    return { party: status.caller, role: status.caller?.role ?? Role.UNSPECIFIED, version: status.version, local, passkeys: { allowed: status.passkeysAllowed, known: status.passkeysKnown } };
+    return { party: status.caller, role: status.caller?.role ?? Role.UNSPECIFIED, version: status.version, local, passkeys: { allowed: status.passkeysAllowed, known: status.passkeysKnown }, keeps: seconds(status.defaultRetention), holds: seconds(status.longestHold) };
   });
 
 export const is = (...roles: Role[]) => roles.includes(me.answer?.role ?? Role.UNSPECIFIED);

@@ -133,9 +133,9 @@ async function introductions(name: string, bytes: Uint8Array): Promise<Introduct
 const same = (a: LogKey, b: LogKey) => a.name === b.name && equal(a.key, b.key);
 
 /** The size and root that a checkpoint states, if the log signed it: with this key, or with one that it introduced. */
-export async function checkpoint(note: string, key: LogKey): Promise<Head> {
+export async function checkpoint(note: string, key: LogKey): Promise<Head & { by: LogKey }> {
   const chain = await under(note, key.name);
-  if (!chain.length) return checkpointOf(note, key);
+  if (!chain.length) return { ...(await checkpointOf(note, key)), by: key };
   const keys = [chain[0]!.from, ...chain.map((one) => one.to)];
   if (!keys.some((one) => same(one, key))) throw new Error("the key that signed this checkpoint was not introduced by the one that is known");
   const signers = [];
@@ -148,7 +148,7 @@ export async function checkpoint(note: string, key: LogKey): Promise<Head> {
   const early = began && head.size <= began.size;
   const late = ended && (head.size > ended.size || (head.size === ended.size && !equal(head.root, ended.root)));
   if (early || late) throw new Error("a key of the log signed this checkpoint that had ended, or had not begun");
-  return head;
+  return { ...head, by: signer };
 }
 
 /** Names and ids of those who signed a note, and what each line has besides. */
@@ -175,30 +175,43 @@ async function under(note: string, name: string): Promise<Introduction[]> {
   return lines[0] ? introductions(name, lines[0][2]) : [];
 }
 
-/** As {@link checkpoint}, signed with this very key. */
-async function checkpointOf(note: string, key: LogKey): Promise<Head> {
+/** The text of a note that this very key signed. */
+async function signedText(note: string, key: LogKey): Promise<string> {
   const split = note.lastIndexOf("\n\n");
   if (split < 0) throw new Error("the checkpoint has no signature");
   const text = note.slice(0, split + 1);
   if (!note.endsWith("\n")) throw new Error("the checkpoint is cut off");
   const lines = note.slice(split + 2, -1).split("\n");
-  const imported = await crypto.subtle.importKey("raw", key.key as BufferSource, { name: "Ed25519" }, false, ["verify"]);
-  let signed = false;
+  let found = false;
   for (const line of lines) {
     const [dash, name, signature, more] = line.split(" ");
     if (dash !== "\u2014" || !name || !signature || more !== undefined) throw new Error("a signature of the checkpoint is malformed");
     const bytes = base64(signature);
     if (name !== key.name || hex(bytes.slice(0, 4)) !== key.id) continue;
-    const fits = await crypto.subtle.verify({ name: "Ed25519" }, imported, bytes.slice(4), encoder.encode(text));
-    if (!fits) throw new Error("the log's signature does not fit its checkpoint");
-    signed = true;
+    if (!(await signed(key, bytes.slice(4), text))) throw new Error("the log's signature does not fit its checkpoint");
+    found = true;
   }
-  if (!signed) throw new Error("the log has not signed this checkpoint");
+  if (!found) throw new Error("the log has not signed this checkpoint");
+  return text;
+}
+
+/** As {@link checkpoint}, signed with this very key. */
+async function checkpointOf(note: string, key: LogKey): Promise<Head> {
+  const text = await signedText(note, key);
   const [origin, size, hash, ...rest] = text.split("\n");
   if (rest.length !== 1 || origin !== key.name || !/^(0|[1-9]\d{0,14})$/.test(size ?? "") || !hash) throw new Error("the checkpoint is malformed");
   const rootHash = base64(hash);
   if (rootHash.length !== 32) throw new Error("the checkpoint's root is malformed");
   return { size: Number(size), root: rootHash };
+}
+
+/** What the seal of an export says: the digests of its two ends. */
+export async function sealed(note: string, key: LogKey): Promise<{ manifest: Uint8Array; receipt: Uint8Array }> {
+  const text = await signedText(note, key);
+  const says = /^sightline export v1\nmanifest ([0-9a-f]{64})\nreceipt ([0-9a-f]{64})\n$/.exec(text);
+  if (!says || ids(note).length !== 1) throw new Error("the seal is none");
+  const bytes = (digits: string) => Uint8Array.from(digits.match(/../g)!, (d) => parseInt(d, 16));
+  return { manifest: bytes(says[1]!), receipt: bytes(says[2]!) };
 }
 
 export interface Receipt {
@@ -220,14 +233,14 @@ export function receipt(text: string): Receipt {
 }
 
 /** Checks a receipt of this entry, and gives the head it is in. */
-export async function verify(text: string, key: LogKey, entry: Uint8Array): Promise<{ head: Head; index: number }> {
+export async function verify(text: string, key: LogKey, entry: Uint8Array): Promise<{ head: Head; index: number; by: LogKey }> {
   const r = receipt(text);
   const head = await checkpoint(r.note, key);
   if (r.extra && !equal(r.extra, entry)) throw new Error("the receipt is of another entry");
   if (!(await included(await leafHash(entry), r.index, head.size, r.proof, head.root))) {
     throw new Error("the proof does not lead from the entry to the log's root");
   }
-  return { head, index: r.index };
+  return { head, index: r.index, by: head.by };
 }
 
 export { equal };

@@ -2,12 +2,12 @@
 
 import { create, type MessageInitShape } from "@bufbuild/protobuf";
 import type { Case } from "../gen/sightline/v1/cases_pb.js";
-import { DescriptionQuerySchema, ExampleSchema, SearchRequestSchema, type DescriptionQuery, type Example } from "../gen/sightline/v1/search_pb.js";
+import { DescriptionQuerySchema, ExampleSchema, SearchRequestSchema, Travel, type DescriptionQuery, type Example } from "../gen/sightline/v1/search_pb.js";
 import { Carried, Class, Colour, DescriptionPart, Stature } from "../gen/sightline/v1/vocabulary_pb.js";
 import { allowsStature } from "./cases";
 import { all, carriedName, className, colourName, stamp, statureName } from "./words";
 
-export type Part = "class" | "upper" | "lower" | "carrying" | "vehicle" | "stature" | "nocolour" | "like" | "unlike" | "marks";
+export type Part = "class" | "upper" | "lower" | "carrying" | "vehicle" | "stature" | "nocolour" | "like" | "unlike" | "reach" | "marks";
 
 export interface Chip {
   part: Part;
@@ -24,12 +24,10 @@ const chip = (part: Part, value: number, label: string): Chip => ({ part, value,
 export const NO_COLOUR = chip("nocolour", 1, "no colour known");
 /** "More like these, not like those": what the verdicts of the case say. */
 export const BY_MARKS = chip("marks", 1, "like your yes, not like your no");
-export const example = (part: "like" | "unlike", id: string): Chip => ({
-  part,
-  value: 0,
-  id,
-  label: `${part === "like" ? "like" : "not like"} sighting ${id.slice(0, 8)}`,
-});
+const EXAMPLES = { like: "like", unlike: "not like", reach: "reachable from" };
+/** A sighting to be like, not to be like, or to have come from. */
+export const example = (part: keyof typeof EXAMPLES, id: string): Chip => ({ part, value: 0, id, label: `${EXAMPLES[part]} sighting ${id.slice(0, 8)}` });
+const isExample = (part: string): part is keyof typeof EXAMPLES => part in EXAMPLES;
 const COLOURS: Part[] = ["upper", "lower", "vehicle"];
 /** Of these there may be several at once. */
 const MANY: Part[] = ["carrying", "like", "unlike"];
@@ -55,7 +53,7 @@ export function chipsOf(query: URLSearchParams, words: Chip[]): { chip: Chip; on
   for (const name of query.getAll("word")) {
     const on = !name.startsWith("-");
     const [part, value] = (on ? name : name.slice(1)).split(".");
-    if ((part === "like" || part === "unlike") && value) {
+    if (part && isExample(part) && value) {
       found.push({ chip: example(part, value), on });
       continue;
     }
@@ -71,7 +69,7 @@ export const nameOf = (c: Chip, on: boolean) => `${on ? "" : "-"}${c.part}.${c.i
 export function withChip(chips: { chip: Chip; on: boolean }[], added: Chip): string[] {
   const same = (c: Chip) => c.part === added.part && c.value === added.value && c.id === added.id;
   // An example is one to be like or one not to be like.
-  const opposite = (c: Chip) => added.id !== undefined && c.id === added.id;
+  const opposite = (c: Chip) => added.id !== undefined && c.id === added.id && added.part !== "reach" && c.part !== "reach";
   const rest = chips.filter((c) => !same(c.chip) && !opposite(c.chip));
   const off = (c: Chip) =>
     (c.part === added.part && !MANY.includes(c.part)) ||
@@ -116,7 +114,7 @@ export function asking(c: Case, query: URLSearchParams, chips: { chip: Chip; on:
     vehicleColour: one("vehicle"),
     stature: one("stature"),
   });
-  const words = on.filter((x) => !["like", "unlike", "marks", "nocolour"].includes(x.part));
+  const words = on.filter((x) => !["like", "unlike", "reach", "marks", "nocolour"].includes(x.part));
   const named = (part: Part) => on.filter((x) => x.part === part).map((x) => x.id ?? "");
   const byMarks = !!one("marks");
   // What is named goes before what was judged; each counts once.
@@ -131,6 +129,8 @@ export function asking(c: Case, query: URLSearchParams, chips: { chip: Chip; on:
   like.push(...yes.map(sighting));
   unlike.push(...no.map(sighting));
   const withoutColour = !!one("nocolour");
+  const reachFrom = named("reach")[0];
+  const [by, only] = [query.get("by") === "vehicle" ? Travel.VEHICLE : Travel.FOOT, query.get("only") === "1"];
   const [from, to] = [fromInput(query.get("from") ?? ""), fromInput(query.get("to") ?? "")];
   const window = c.scope?.window;
   const cameraIds = query.getAll("camera");
@@ -149,8 +149,9 @@ export function asking(c: Case, query: URLSearchParams, chips: { chip: Chip; on:
       cameraIds,
       limit,
       includeCrops: true,
+      reach: reachFrom ? { fromSightingId: reachFrom, by, only } : undefined,
     },
-    key: JSON.stringify([c.id, on.map((x) => nameOf(x, true)).sort(), from, to, [...cameraIds].sort(), limit, picture ? pictureNumber(picture) : 0]),
+    key: JSON.stringify([c.id, ...(reachFrom ? [by, only] : []), on.map((x) => nameOf(x, true)).sort(), from, to, [...cameraIds].sort(), limit, picture ? pictureNumber(picture) : 0]),
     nothing: !words.length && !like.length && !withoutColour,
     says: [...on.map((x) => x.label), ...(picture ? ["like a picture"] : [])].join(", "),
     learned: byMarks ? { yes: yes.length, no: no.length } : undefined,

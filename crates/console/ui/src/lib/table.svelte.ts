@@ -80,13 +80,32 @@ function card(hit: Hit, before: Card[]): Card {
   return { id: s?.id ?? "", name: `#${hit.rank}`, hit, when, pass: same ? same.pass || same.hit.rank : 0, came: 0 };
 }
 
+/** A search of this page, to come back to. */
+export interface Step {
+  key: string;
+  says: string;
+  /** Its address. */
+  at: string;
+  results: Results;
+  picture: Picture | undefined;
+}
+/** A picture as an example; in the memory of the page alone. */
+export interface Picture {
+  name: string;
+  bytes: Uint8Array;
+  on: boolean;
+}
+let steps = $state.raw<ReadonlyMap<string, Step[]>>(new Map());
+/** The searches of a case in this page, the first one first. */
+export const trail = (caseId: string) => steps.get(caseId) ?? [];
+
 /** Searches by what was asked, so that back finds its hits again and takes nothing from the case's budget. */
 const found = new Map<string, Results>();
 const MOST_KEPT = 12;
 
 export const known = (key: string) => found.get(key);
 
-export function run(asking: Asking): Results {
+export function run(asking: Asking, picture?: Picture): Results {
   found.get(asking.key)?.stop();
   found.delete(asking.key);
   const results = new Results(asking);
@@ -95,6 +114,10 @@ export function run(asking: Asking): Results {
     if (found.size <= MOST_KEPT) break;
     found.delete(key);
   }
+  const id = asking.request.caseId ?? "";
+  const step = { key: asking.key, says: asking.says, at: location.pathname + location.search, results, picture };
+  const others = trail(id).filter((s) => s.key !== asking.key && found.has(s.key));
+  steps = new Map(steps).set(id, [...others, step]);
   return results;
 }
 

@@ -34,6 +34,9 @@ export function matched(hit: Hit): string[] {
   return list;
 }
 
+/** Whether it can be reached from the sighting that was named; empty: it was not asked, or is not known. */
+export const reached = ({ reach }: Hit) => (reach ? `${reach.reachable ? "can be reached" : "can hardly be reached"}: ${reach.metres} m in ${span(seconds(reach.time))}` : "");
+
 /** What it is said to look like, whatever was asked. */
 export function looks(s: Sighting): string[] {
   const d = s.description;

@@ -52,6 +52,13 @@ export function length(s: number): Duration {
   return { $typeName: "google.protobuf.Duration", seconds: BigInt(Math.floor(s)), nanos: Math.round((s % 1) * 1e9) };
 }
 
+/** By a word of each, in the order of the words. */
+export function grouped<T>(list: T[], of: (one: T) => string): [string, T[]][] {
+  const by = new Map<string, T[]>();
+  for (const one of list) by.set(of(one), [...(by.get(of(one)) ?? []), one]);
+  return [...by].sort(([a], [b]) => (a < b ? -1 : 1));
+}
+
 const two = (n: number) => String(n).padStart(2, "0");
 
 /** 2026-03-01 08:30:12 in the browser's time; `fine` adds tenths. */
@@ -81,13 +88,20 @@ export const asInput = (t: Timestamp | undefined) => (t ? at(t).replace(" ", "T"
 export function span(s: number): string {
   if (!Number.isFinite(s)) return "unknown";
   const n = Math.max(0, s);
-  if (n >= 172_800) return `${Math.floor(n / 86_400)} d ${Math.floor((n % 86_400) / 3600)} h`;
+  const hours = Math.floor((n % 86_400) / 3600);
+  if (n >= 172_800) return `${Math.floor(n / 86_400)} d${hours ? ` ${hours} h` : ""}`;
   if (n >= 3600) return `${Math.floor(n / 3600)} h ${Math.floor((n % 3600) / 60)} min`;
   if (n >= 60) return `${Math.floor(n / 60)} min ${Math.floor(n % 60)} s`;
   return n >= 10 || Number.isInteger(n) ? `${Math.round(n)} s` : `${n.toFixed(1)} s`;
 }
 
 export const count = (n: number | bigint, one: string, many = `${one}s`) => `${n} ${Number(n) === 1 ? one : many}`;
+
+/** Decimal units, as disks are sold. */
+export function bytes(n: bigint): string {
+  const [size, unit] = ([[1e12, "TB"], [1e9, "GB"], [1e6, "MB"]] as const).find(([size]) => Number(n) >= size) ?? [1, "bytes"];
+  return `${(Number(n) / size).toFixed(size === 1 ? 0 : 1)} ${unit}`;
+}
 
 export const hex = (bytes: Uint8Array) => Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
 

@@ -1,6 +1,9 @@
-use access::{Action, AuditDetail, Caller, Code as Why, Denial, Matter};
+use std::collections::{BTreeMap, HashSet};
+
+use access::{Action, AuditDetail, Caller, Code as Why, Denial, Matter, Role};
 use catalogue::RevokedIdentity;
 use indexer::reindex::{self, ModelChange, ReindexError};
+use prost_types::Timestamp;
 use proto::v1::{self, admin_service_server::AdminService};
 use tonic::{Request, Response, Status};
 
@@ -9,10 +12,15 @@ use super::{
     convert::{moment, party, revocation},
 };
 use crate::{
+    base::machine::Machine,
+    credentials::identities::IssuedIdentity,
     edge::{identity::caller, status::Fault},
     record::log::sealed,
     store::Rebuilt,
 };
+
+/// Certificates that are told of at once.
+const MOST_CERTIFICATES: usize = 1_000;
 
 #[tonic::async_trait]
 impl AdminService for Api {
@@ -22,6 +30,7 @@ impl AdminService for Api {
             .0
             .recorded(&caller, Action::Status, None, AuditDetail::default(), async |_| {
                 let catalogue = self.0.catalogue();
+                let (operates, config) = (caller.role == Role::Operator, &self.0.config);
                 let jobs = catalogue.job_counts(None).await?;
                 Ok(v1::StatusResponse {
                     version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -35,6 +44,10 @@ impl AdminService for Api {
                     caller: Some(party(&caller)),
                     passkeys_allowed: self.0.gate.policy().passkeys,
                     passkeys_known: u32::try_from(self.0.keys.passkeys_of(&caller, self.0.now()).len()).unwrap_or(u32::MAX),
+                    machine: if operates { self.machine().await } else { None },
+                    grafana: config.grafana.clone().filter(|_| operates).unwrap_or_default(),
+                    default_retention: Some(proto::duration(config.retention.default)),
+                    longest_hold: Some(proto::duration(config.retention.longest_hold)),
                 })
             })
             .await?;
@@ -168,11 +181,54 @@ impl AdminService for Api {
                 Ok(self.0.catalogue().revoked_identities().await?)
             })
             .await?;
-        Ok(Response::new(v1::ListRevocationsResponse { revocations: revoked.iter().map(revocation).collect() }))
+        Ok(Response::new(v1::ListRevocationsResponse {
+            revocations: revoked.iter().map(revocation).collect(),
+            certificates: self.certificates(&revoked),
+            server_certificate_ends: self.0.home.server_certificate_ends().map(|seconds| Timestamp { seconds, nanos: 0 }),
+        }))
     }
 }
 
 impl Api {
+    /// `None` where it could not be looked at.
+    async fn machine(&self) -> Option<v1::Machine> {
+        let data = self.0.home.root().join(&self.0.config.data);
+        let told = data.display().to_string();
+        let machine = tokio::task::spawn_blocking(move || Machine::look(&data)).await.ok()?;
+        Some(v1::Machine {
+            data: told,
+            disk_free_bytes: machine.disk_free,
+            disk_total_bytes: machine.disk_total,
+            memory_bytes: machine.memory,
+            memory_limit_bytes: machine.memory_limit,
+        })
+    }
+
+    /// Of each person and machine the newest certificate that was not revoked, the first to end first. Where the authority is on
+    /// another machine, so is its list, and there are none.
+    fn certificates(&self, revoked: &[RevokedIdentity]) -> Vec<v1::Certificate> {
+        let revoked: HashSet<&str> = revoked.iter().map(|r| r.serial.as_str()).collect();
+        let issued = self.0.home.issued().unwrap_or_else(|error| {
+            tracing::error!(%error, "the list of issued certificates can't be read");
+            Vec::new()
+        });
+        let mut newest: BTreeMap<String, IssuedIdentity> = BTreeMap::new();
+        for one in issued.into_iter().filter(|one| !revoked.contains(one.serial.as_str())) {
+            if newest.get(&one.uri).is_none_or(|known| known.expires < one.expires) {
+                newest.insert(one.uri.clone(), one);
+            }
+        }
+        let mut newest: Vec<_> = newest.into_values().collect();
+        newest.sort_by_key(|one| one.expires);
+        newest.truncate(MOST_CERTIFICATES);
+        let message = |one: IssuedIdentity| v1::Certificate {
+            party: one.caller().as_ref().map(party),
+            expires: Some(Timestamp { seconds: one.expires, nanos: 0 }),
+            serial: one.serial,
+        };
+        newest.into_iter().map(message).collect()
+    }
+
     /// Whether the authority issued the certificate to that identity. Where the authority is on another machine, the operator
     /// there has looked: `sightline identity revoke` reads its list.
     fn check_issued(&self, serial: &str, whom: &Caller) -> Result<(), Fault> {

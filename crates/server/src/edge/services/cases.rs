@@ -209,6 +209,14 @@ impl CaseService for Api {
         let caller = caller(&request)?;
         Ok(Response::new(self.list_marks_as(&caller, request.into_inner()).await?))
     }
+
+    async fn list_case_calls(
+        &self,
+        request: Request<v1::ListCaseCallsRequest>,
+    ) -> Result<Response<v1::ListCaseCallsResponse>, Status> {
+        let caller = caller(&request)?;
+        Ok(Response::new(self.list_case_calls_as(&caller, request.into_inner()).await?))
+    }
 }
 
 impl Api {
