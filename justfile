@@ -16,15 +16,9 @@ clippy:
 architecture:
     scripts/check-architecture
 
-# Licences, bans, advisories: deny.toml.
+# Licences, bans, sources, and advisories where their database is at hand.
 deny:
-    #!/usr/bin/env bash
-    set -euo pipefail
-    if cargo deny --version >/dev/null 2>&1; then
-        cargo deny --locked check bans licenses sources
-    else
-        echo "NOT CHECKED: licences and bans, because cargo-deny is not installed (cargo install --locked cargo-deny)" >&2
-    fi
+    scripts/deny
 
 test *filter:
     scripts/test {{filter}}

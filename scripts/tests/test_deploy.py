@@ -156,10 +156,21 @@ class Compose(unittest.TestCase):
                 service = services[name]
                 self.assertIn(command(service["command"]), COMMANDS)
                 targets = [volume.split(":")[1] for volume in service["volumes"] if "${" not in volume]
-                self.assertEqual(sorted(made.values()), sorted(targets), name)
+                # A server keeps its log's mark apart from its home folder; a worker has no log.
+                mark = [] if name.startswith("worker") else [made["SIGHTLINE_HOME"] + "-mark"]
+                self.assertEqual(sorted([*made.values(), *mark]), sorted(targets), name)
                 for variable in [*made, *service["environment"]]:
                     self.assertIn(variable, OTHERS | VARIABLES)
                 self.assertGreater(int(service["stop_grace_period"].rstrip("s")), TEMPLATE["server"]["shutdown_seconds"])
+
+    def test_a_volume_s_folder_is_the_account_s_own_in_the_image(self):
+        image = (DEPLOY / "Dockerfile").read_text()
+        folders = re.search(r"install -d -m 0700 -o sightline (.*)", image).group(1).split()
+        for folder in FOLDERS:
+            for service in load(folder)[1].values():
+                if "build" in service:
+                    targets = [volume.split(":")[1] for volume in service["volumes"] if "${" not in volume]
+                    self.assertLessEqual(set(targets), set(folders))
 
     def test_no_two_containers_share_a_home_folder(self):
         for folder in FOLDERS:

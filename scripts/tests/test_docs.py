@@ -114,7 +114,7 @@ class Glossary(unittest.TestCase):
         wrong = []
         for code in inline_code(self.TEXT):
             if place := re.fullmatch(r"(\w+)::([\w:]+)(?:\(\))?", code):
-                crate, path = place[1], place[2].split("::")
+                crate, path = place[1].replace("_", "-"), place[2].split("::")
                 if not (ROOT / "crates" / crate).is_dir() or not all(part in words_of(crate) for part in path):
                     wrong.append(code)
         self.assertEqual(wrong, [])

@@ -52,7 +52,8 @@ class Made(unittest.TestCase):
         subprocess.run(["cc", "-g", "-o", folder / "program", folder / "program.c"], check=True)
         cls.runs = []
         for name, umask, zone in [("one", 0o022, "UTC"), ("another-one", 0o077, "Asia/Tokyo")]:
-            words = [ROOT / "scripts/package", "--binary", folder / "program", "--deb-version", "9.8~test", "--out", folder / name]
+            program = folder / "program"
+            words = [ROOT / "scripts/package", "--binary", program, "--verifier", program, "--deb-version", "9.8~test", "--out", folder / name]
             env = os.environ | {"SOURCE_DATE_EPOCH": "1700000000", "TZ": zone, "LC_ALL": "C.UTF-8"}
             for unset in ("SIGHTLINE_SIGNING_KEY", "DEBEMAIL", "DEBFULLNAME"):
                 env.pop(unset, None)
@@ -87,6 +88,13 @@ class Made(unittest.TestCase):
         for name, (mode, owner) in entries.items():
             program = name == "usr/bin/sightline" or mode.startswith("d")
             self.assertEqual((mode[1:], owner), ("rwxr-xr-x" if program else "rw-r--r--", "root/root"), name)
+
+    def test_what_an_auditor_runs_is_a_tarball_of_its_own_without_the_rest(self):
+        [made] = self.runs[0].glob("sightline-verify-*.tar.xz")
+        with tarfile.open(made) as tree:
+            files = {member.name: member.mode for member in tree if member.isfile()}
+        self.assertEqual(files, {"usr/bin/sightline-verify": 0o755, "usr/share/doc/sightline-verify/copyright": 0o644})
+        self.assertFalse((self.runs[0] / "tree/usr/bin/sightline-verify").exists())
 
     def test_its_control_file_is_whole(self):
         fields = self.dpkg("--field", self.deb)

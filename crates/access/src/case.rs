@@ -226,6 +226,16 @@ impl Case {
         Ok(())
     }
 
+    /// How many people signed, each with a key of their own; `also`: as if this person signed as well, with one.
+    pub(crate) fn signers(&self, also: Option<&Caller>) -> usize {
+        let signed = &self.authorisations;
+        let is_new = |(i, a): &(usize, &Authorisation)| {
+            signed[..*i].iter().all(|b| !a.by.same_person(&b.by) && !a.proof.is_of_same_key(&b.proof))
+        };
+        let one_more = also.is_some_and(|by| signed.iter().all(|a| !a.by.same_person(by)));
+        signed.iter().enumerate().filter(is_new).count() + usize::from(one_more)
+    }
+
     /// Whether the case takes another signature at this time, and of this person; with which key is another question.
     pub(crate) fn check_signable(&self, policy: &Policy, by: &Caller, now: ReceiveTime) -> Result<(), Denial> {
         // Whoever closes an emergency does not take the review away: it may be agreed to afterwards, while that is in time.

@@ -249,10 +249,7 @@ pub(crate) fn standing(
     for authorisation in &case.authorisations {
         case.check_authorisation(policy, authorisation)?;
     }
-    let distinct = case.authorisations.iter().enumerate();
-    let distinct = distinct
-        .filter(|(i, a)| case.authorisations[..*i].iter().all(|b| !a.by.same_person(&b.by) && !a.proof.is_of_same_key(&b.proof)));
-    Ok(Standing { authorisers: distinct.count(), expires: grant.expires })
+    Ok(Standing { authorisers: case.signers(None), expires: grant.expires })
 }
 
 /// The first hours of a missing-person case, where a deployment allows a search before anybody could be asked.
@@ -273,40 +270,51 @@ struct Chosen<'a> {
     left_out: Vec<LeftOut>,
 }
 
+/// The cameras of a case that their owners open to it now, on the word of so many; and those that they do not, each with the reason.
+pub(crate) fn open_cameras<'a>(
+    case: &Case,
+    cameras: &'a [PooledCamera],
+    authorisers: usize,
+) -> (Vec<&'a PooledCamera>, Vec<(&'a PooledCamera, Denial)>) {
+    let grant = &case.grant;
+    let (mut open, mut shut) = (Vec::new(), Vec::new());
+    for camera in cameras.iter().filter(|c| grant.scope.covers_camera(c)) {
+        match camera.policy.check(&camera.id, grant.purpose, authorisers) {
+            Ok(()) => open.push(camera),
+            Err(denial) => shut.push((camera, denial)),
+        }
+    }
+    (open, shut)
+}
+
 fn choose_cameras<'a>(
     case: &Case,
     cameras: &'a [PooledCamera],
     request: &SearchRequest,
     standing: Standing,
 ) -> Result<Chosen<'a>, Denial> {
-    let grant = &case.grant;
-    let check = |camera: &PooledCamera| camera.policy.check(&camera.id, grant.purpose, standing.authorisers);
-    let (mut whole, mut left_out, mut last) = (Vec::new(), Vec::new(), None);
-    for camera in cameras.iter().filter(|c| grant.scope.covers_camera(c)) {
-        match check(camera) {
-            Ok(()) => whole.push(camera),
-            Err(denial) => {
-                left_out.push(LeftOut { camera: camera.id.clone(), code: denial.code });
-                last = Some(denial);
-            }
-        }
-    }
+    let (whole, shut) = open_cameras(case, cameras, standing.authorisers);
     if request.cameras.is_empty() {
+        let left_out = shut.iter().map(|(camera, denial)| LeftOut { camera: camera.id.clone(), code: denial.code }).collect();
         if whole.is_empty() {
             let none = || Denial::new(Code::Camera, format!("no camera of case {} is pooled here", case.id()), "");
-            return Err(last.unwrap_or_else(none));
+            return Err(shut.into_iter().next_back().map_or_else(none, |(_, denial)| denial));
         }
         return Ok(Chosen { asked: whole.clone(), whole, left_out });
     }
     let mut asked = Vec::new();
     for id in &request.cameras {
+        if let Some(camera) = whole.iter().find(|camera| camera.id == *id) {
+            asked.push(*camera);
+            continue;
+        }
         // A camera that does not exist and one outside the scope are answered alike.
-        let Some(camera) = cameras.iter().find(|c| c.id == *id && grant.scope.covers_camera(c)) else {
+        let outside = || {
             let reason = format!("case {} does not cover the camera {id}", case.id());
-            return Err(Denial::new(Code::Camera, reason, "search the cameras the case covers: `sightline case list`"));
+            Denial::new(Code::Camera, reason, "search the cameras the case covers: `sightline case list`")
         };
-        check(camera)?;
-        asked.push(camera);
+        let denial = shut.iter().find(|(camera, _)| camera.id == *id).map(|(_, denial)| denial.clone());
+        return Err(denial.unwrap_or_else(outside));
     }
     Ok(Chosen { asked, whole, left_out: Vec::new() })
 }

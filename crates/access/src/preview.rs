@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use types::{CameraId, CaseId, Class, ReceiveTime, TimeWindow};
 
-use crate::{Action, Caller, Case, Denial, Policy, PooledCamera};
+use crate::{Action, Caller, Case, Denial, Policy, PooledCamera, decide::open_cameras};
 
 /// Leave to count what a case would open, for one who could sign it now. Only [`decide_preview`] makes one, and what is counted
 /// with it is a [`Magnitude`].
@@ -53,11 +53,10 @@ pub fn decide_preview(
     Action::PreviewCase.check_role(caller)?;
     case.check_signable(policy, caller, now)?;
     let grant = &case.grant;
-    let signed = case.authorisations.len() + 1;
-    let open = cameras.iter().filter(|c| grant.scope.covers_camera(c) && c.policy.check(&c.id, grant.purpose, signed).is_ok());
+    let (open, _) = open_cameras(case, cameras, case.signers(Some(caller)));
     Ok(Preview {
         case: case.id().clone(),
-        cameras: open.map(|c| c.id.clone()).collect(),
+        cameras: open.into_iter().map(|c| c.id.clone()).collect(),
         window: grant.scope.window,
         classes: Class::ALL.iter().copied().filter(|c| grant.scope.covers_class(*c)).collect(),
     })

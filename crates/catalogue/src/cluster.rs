@@ -4,4 +4,6 @@ pub(crate) mod camera_lease;
 pub(crate) mod fencing_token;
 pub(crate) mod lease;
 pub(crate) mod lease_fault;
+pub(crate) mod lease_guard;
+pub(crate) mod membership;
 pub(crate) mod servers;

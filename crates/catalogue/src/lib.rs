@@ -57,6 +57,8 @@ pub use cluster::{
     fencing_token::FencingToken,
     lease::{ClusterLease, JobLease},
     lease_fault::LeaseFault,
+    lease_guard::LeaseGuard,
+    membership::{Cluster, ServerState, lease_names},
     servers::{LiveServer, ServerPosition},
 };
 pub use crop::{CropFault, Crops, PlaceFault, S3Credentials, S3Place};

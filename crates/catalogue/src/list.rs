@@ -46,7 +46,7 @@ impl HoldPlace {
     }
 }
 
-/// How many jobs there are in a state.
+/// How many jobs there are in a state, and sightings of all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct JobCounts {
     /// Waiting for a worker.
@@ -59,6 +59,8 @@ pub struct JobCounts {
     pub failed: u64,
     /// Stopped by somebody.
     pub cancelled: u64,
+    /// That came of them so far; of what failed or was stopped none is kept.
+    pub sightings: u64,
 }
 
 impl Catalogue {
@@ -126,14 +128,19 @@ impl Catalogue {
         query.fetch_all(self.reader()).await?.iter().map(job).collect()
     }
 
-    /// How many jobs are in which state.
+    /// How many jobs are in which state, and what came of them; of one agency's cameras, if given.
     ///
     /// # Errors
     /// [`CatalogueError`] where the database, or a row of it, can't be read.
-    pub async fn job_counts(&self) -> Result<JobCounts, CatalogueError> {
+    pub async fn job_counts(&self, agency: Option<&str>) -> Result<JobCounts, CatalogueError> {
         let mut counts = JobCounts::default();
-        for row in sqlx::query("SELECT state, count(*) AS jobs FROM job GROUP BY state").fetch_all(self.reader()).await? {
+        let query = sqlx::query(
+            "SELECT state, count(*) AS jobs, CAST(sum(CASE WHEN state IN ('failed', 'cancelled') THEN 0 ELSE sightings END) AS BIGINT) AS sightings FROM job
+             WHERE $1 = '' OR camera IN (SELECT camera.id FROM camera WHERE camera.agency = $1) GROUP BY state",
+        );
+        for row in query.bind(agency.unwrap_or_default()).fetch_all(self.reader()).await? {
             let jobs = row.try_get::<i64, _>("jobs")?.unsigned_abs();
+            counts.sightings += row.try_get::<i64, _>("sightings")?.unsigned_abs();
             match row.try_get("state")? {
                 "queued" => counts.queued = jobs,
                 "running" => counts.running = jobs,
@@ -144,6 +151,15 @@ impl Catalogue {
             }
         }
         Ok(counts)
+    }
+
+    /// How many jobs wait.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database can't be read.
+    pub async fn queued_count(&self) -> Result<u64, CatalogueError> {
+        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM job WHERE state = 'queued'").fetch_one(self.reader()).await?;
+        Ok(count.unsigned_abs())
     }
 
     /// Every job that runs.

@@ -39,6 +39,8 @@ pub(crate) fn parse(words: impl IntoIterator<Item = OsString>) -> Parsed {
     match Cli::try_parse_from(&words) {
         Ok(cli) => Parsed::Run(Box::new(cli)),
         Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => Parsed::Show(e.to_string()),
+        // Nothing but the program's name: somebody who wants to know what it does.
+        Err(_) if words.len() < 2 => Parsed::Show(Cli::command().render_help().to_string()),
         Err(e) => Parsed::Wrong { failure: explain(&e, &words), json: words.iter().any(|w| w == "--json") },
     }
 }
@@ -60,13 +62,7 @@ fn explain(error: &clap::Error, words: &[OsString]) -> Failure {
         let (value, arg) = (of(ContextKind::InvalidValue).unwrap_or_default(), of(ContextKind::InvalidArg).unwrap_or_default());
         return Failure::usage(format!("{value:?} for {}: {}", option(&arg), bad.message)).hint(&bad.hint);
     }
-    // clap writes the message, then tips, the usage and where help is, as paragraphs.
-    let text = error.to_string();
-    let message: Vec<&str> = text.split("\n\n").next().unwrap_or(&text).lines().map(str::trim).collect();
-    let message = message.join(" ");
-    let tip = text.lines().find_map(|l| l.trim().strip_prefix("tip: ")).map(str::to_owned);
-    Failure::usage(message.strip_prefix("error: ").unwrap_or(&message))
-        .hint(tip.unwrap_or_else(|| format!("see `{command} --help`")))
+    auditor::usage::wrong(error, &command).into()
 }
 
 /// `sightline case open` of `sightline --json case open --id x`.
@@ -100,7 +96,7 @@ mod tests {
         match parse(line.split_whitespace().map(OsString::from)) {
             Parsed::Wrong { failure, .. } => {
                 assert_eq!(failure.exit as u8, 2);
-                format!("error: {}\nhint: {}", failure.message, failure.hint.unwrap_or_default())
+                format!("error: {}\nhint: {}", failure.message, failure.hint.as_deref().unwrap_or_default())
             }
             other => panic!("{line}: {other:?}"),
         }
@@ -114,7 +110,7 @@ mod tests {
     #[test]
     fn a_wrong_command_line_is_answered_with_one_message_and_one_hint() {
         let lines = [
-            "sightline",
+            "sightline --json",
             "sightline case",
             "sightline serach",
             "sightline search --upper white",
@@ -127,7 +123,7 @@ mod tests {
         ];
         let answers: Vec<String> = lines.iter().map(|l| format!("$ {l}\n{}", wrong(l))).collect();
         insta::assert_snapshot!(answers.join("\n\n"), @r#"
-        $ sightline
+        $ sightline --json
         error: `sightline` needs a subcommand
         hint: see what there is: `sightline --help`
 
@@ -167,6 +163,12 @@ mod tests {
         error: invalid value 'curiosity' for '--purpose <PURPOSE>' [possible values: missing-person, serious-incident, disaster]
         hint: see `sightline case open --help`
         "#);
+    }
+
+    #[test]
+    fn the_name_alone_shows_the_help() {
+        let Parsed::Show(text) = parse(["sightline".into()]) else { panic!("no help") };
+        assert!(text.contains("Usage: sightline") && text.contains("  init "), "{text}");
     }
 
     #[test]

@@ -1,7 +1,6 @@
 //! The subcommands, one file each.
 
 mod agency;
-mod appearance;
 mod archive;
 mod backup;
 mod camera;
@@ -33,8 +32,6 @@ mod search;
 mod serve;
 mod status;
 mod upgrade;
-mod verify;
-mod witness;
 
 use clap::Subcommand;
 
@@ -100,7 +97,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Log(log::Log),
     /// Check a receipt or an export, with no server and no network
-    Verify(verify::Verify),
+    Verify(auditor::Verify),
     /// Move an embedded deployment to a database and a store that several servers share
     Migrate(migrate::Migrate),
     /// Copy a deployment that lies in one folder, while its server runs
@@ -110,13 +107,13 @@ pub(crate) enum Command {
     /// Bring a deployment up to this version, or go back to the one before
     Upgrade(upgrade::Upgrade),
     /// Run a witness: vouch that a log only ever grows
-    Witness(witness::Witness),
+    Witness(auditor::Witness),
     /// How well and how fast it sees, on your own labelled data
     #[command(subcommand)]
-    Eval(eval::Eval),
+    Eval(::eval::Eval),
     /// How figures are compared
     #[command(subcommand)]
-    Appearance(appearance::Appearance),
+    Appearance(::eval::Appearance),
     /// The models and the runtime: what is pinned, what is here
     #[command(subcommand)]
     Models(models::Models),
@@ -161,15 +158,15 @@ pub(crate) async fn run(command: Command, ctx: &Context) -> Outcome {
         Command::Index(c) => c.run(ctx).await,
         Command::Reindex(c) => c.run(ctx).await,
         Command::Log(c) => c.run(ctx).await,
-        Command::Verify(c) => c.run(ctx),
+        Command::Verify(c) => Ok(c.run(ctx.printer, &ctx.home)?),
         Command::Migrate(c) => c.run(ctx).await,
         Command::Reload(c) => c.run(ctx).await,
         Command::Backup(c) => c.run(ctx).await,
         Command::Upgrade(c) => c.run(ctx).await,
         Command::Restore(c) => c.run(ctx).await,
-        Command::Witness(c) => c.run(ctx).await,
-        Command::Eval(c) => c.run(ctx),
-        Command::Appearance(c) => c.run(ctx),
+        Command::Witness(c) => Ok(c.run(ctx.printer).await?),
+        Command::Eval(c) => eval::measure(&c, ctx),
+        Command::Appearance(c) => eval::learn(&c, ctx),
         Command::Models(c) => c.run(ctx).await,
         Command::Doctor(c) => c.run(ctx).await,
         Command::Man(c) => c.run(ctx),

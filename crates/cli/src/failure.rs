@@ -1,91 +1,77 @@
-//! What went wrong, in the form people and programs get it: `error:`, `hint:`, an exit code and a stable word.
+//! What went wrong, as `auditor` has it, and what a server says of it.
 
-use std::{error::Error, fmt};
+use std::{
+    error::Error,
+    fmt,
+    ops::{Deref, DerefMut},
+};
 
+pub(crate) use auditor::failure::sources;
+use auditor::failure::{self as shown, chain};
 use tonic::{Code, Status};
 
 /// A command's result. What it has to say it has printed; what went wrong is printed once, by `main`.
 pub(crate) type Outcome<T = ()> = Result<T, Failure>;
 
-/// The exit codes, documented in `docs/cli.md`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Exit {
-    /// The command was understood and could not be done, or found something wrong.
-    Failed = 1,
-    /// The command line makes no sense.
-    Usage = 2,
+/// An error message that says what to do next. A type of its own, so that the status of a server becomes one.
+#[derive(Debug)]
+pub(crate) struct Failure(shown::Failure);
+
+impl Deref for Failure {
+    type Target = shown::Failure;
+
+    fn deref(&self) -> &shown::Failure {
+        &self.0
+    }
 }
 
-/// An error message that says what to do next.
-#[derive(Debug)]
-pub(crate) struct Failure {
-    pub(crate) message: String,
-    /// What made it fail, the nearest first; never repeats the message.
-    pub(crate) causes: Vec<String>,
-    pub(crate) hint: Option<String>,
-    /// A stable word for programs.
-    pub(crate) reason: String,
-    pub(crate) exit: Exit,
+impl DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut shown::Failure {
+        &mut self.0
+    }
+}
+
+impl From<shown::Failure> for Failure {
+    fn from(failure: shown::Failure) -> Self {
+        Self(failure)
+    }
 }
 
 impl Failure {
     pub(crate) fn new(reason: &str, message: impl Into<String>) -> Self {
-        Self { message: message.into(), causes: Vec::new(), hint: None, reason: reason.into(), exit: Exit::Failed }
+        shown::Failure::new(reason, message).into()
     }
 
     /// The command line itself is wrong.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, ..Self::new("usage", message) }
+        shown::Failure::usage(message).into()
     }
 
     /// `doing` is a bare verb phrase: "write contact.png".
     pub(crate) fn because(reason: &str, doing: impl fmt::Display, cause: &(dyn Error + 'static)) -> Self {
-        let mut failure = Self::new(reason, format!("could not {doing}"));
-        failure.causes = chain(cause);
-        failure
+        shown::Failure::because(reason, doing, cause).into()
     }
 
     #[must_use]
-    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        self.0.hint(hint).into()
     }
 
     /// Puts another message in front; the old one becomes the nearest cause.
     #[must_use]
-    pub(crate) fn message(mut self, message: impl Into<String>) -> Self {
-        let old = std::mem::replace(&mut self.message, message.into());
-        self.causes.insert(0, old);
-        self
+    pub(crate) fn message(self, message: impl Into<String>) -> Self {
+        self.0.message(message).into()
     }
 
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::json!({ "error": self.message, "causes": self.causes, "hint": self.hint, "reason": self.reason })
+    /// Its parts.
+    pub(crate) fn into_inner(self) -> shown::Failure {
+        self.0
     }
 }
 
 /// An error of a library of ours: its message, then its sources.
 pub(crate) fn library(reason: &str, error: &(dyn Error + 'static)) -> Failure {
-    let mut lines = chain(error);
-    let message = if lines.is_empty() { reason.to_owned() } else { lines.remove(0) };
-    Failure { causes: lines, ..Failure::new(reason, message) }
-}
-
-/// The error, then what made it.
-pub(crate) fn sources<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |e| (*e).source())
-}
-
-/// The messages of an error and of its sources, without those that only repeat the one before.
-fn chain(error: &(dyn Error + 'static)) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for e in sources(error) {
-        let line = e.to_string();
-        if lines.last().is_none_or(|last| !last.contains(&line)) {
-            lines.push(line);
-        }
-    }
-    lines
+    shown::library(reason, error).into()
 }
 
 impl From<Status> for Failure {
@@ -157,16 +143,5 @@ mod tests {
         let failure = Failure::from(Status::new(Code::Internal, ""));
         assert_eq!(failure.message, "the server answered internal");
         assert!(failure.hint.is_some());
-    }
-
-    #[test]
-    fn a_cause_that_repeats_its_parent_is_said_once() {
-        #[derive(Debug, thiserror::Error)]
-        #[error("read pki: no such file")]
-        struct Outer(#[source] Inner);
-        #[derive(Debug, thiserror::Error)]
-        #[error("no such file")]
-        struct Inner;
-        assert_eq!(chain(&Outer(Inner)), ["read pki: no such file"]);
     }
 }

@@ -110,6 +110,6 @@ mod tests {
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
         let failure = unpack(&file).unwrap_err();
-        assert!(failure.message.contains("file/setup/") && failure.hint.unwrap().contains("SIGHTLINE_CACHE"));
+        assert!(failure.message.contains("file/setup/") && failure.hint.as_ref().unwrap().contains("SIGHTLINE_CACHE"));
     }
 }

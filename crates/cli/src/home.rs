@@ -116,6 +116,16 @@ fn read(path: &Path) -> Outcome<Vec<u8>> {
     })
 }
 
+impl auditor::Deployment for Home {
+    fn trust(&self) -> auditor::failure::Outcome<access::log::Trust> {
+        server::log::log_trust(self.layout()).map_err(|e| auditor::fault(&e).hint("name the log's key: `--log-key KEY`"))
+    }
+
+    fn log(&self) -> auditor::failure::Outcome<PathBuf> {
+        Ok(self.layout().log())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,7 +140,7 @@ mod tests {
     fn a_folder_without_a_deployment_points_to_init() {
         let failure = home().1.must_exist().unwrap_err();
         assert_eq!(failure.reason, "no_home");
-        assert!(failure.hint.unwrap().contains("sightline init"));
+        assert!(failure.hint.as_ref().unwrap().contains("sightline init"));
     }
 
     #[test]
@@ -151,7 +161,7 @@ mod tests {
         fs::write(home.layout().config(), "[server]\nlisten = \"0.0.0.0:9000\"").unwrap();
         assert_eq!(home.server_address().unwrap(), "127.0.0.1:9000");
         fs::write(home.layout().config(), "[server]\nlisten = \"127.0.0.1:0\"").unwrap();
-        assert!(home.server_address().unwrap_err().hint.unwrap().contains("--server"));
+        assert!(home.server_address().unwrap_err().hint.as_ref().unwrap().contains("--server"));
         fs::write(home.path().join("address"), "127.0.0.1:41234\n").unwrap();
         assert_eq!(home.server_address().unwrap(), "127.0.0.1:41234");
         fs::write(home.layout().config(), "[server]\nlisen = 1").unwrap();

@@ -10,7 +10,6 @@
 )]
 
 mod args;
-mod bundle;
 mod client;
 mod commands;
 mod context;

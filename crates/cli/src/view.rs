@@ -18,7 +18,7 @@ pub(crate) use cases::{
     mark::MarkView,
 };
 pub(crate) use operation::{
-    job::JobView,
+    job::{JobView, TotalsView},
     retention::{DeletionView, HoldView, RetentionView},
     status::{CertificateView, DiskView, DueView, HealthView, JobsView, LeftOutView, MemoryView, StatusView, StoredView},
 };

@@ -6,6 +6,8 @@
 
 #![warn(missing_docs, clippy::missing_errors_doc)]
 
+mod bounded;
+
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
@@ -13,8 +15,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+pub use self::bounded::{open_file, read_all, read_at_most};
+
 /// What the umask leaves of it.
 const OPEN: u32 = 0o666;
+/// Everybody may read it.
+const PUBLIC: u32 = 0o644;
 /// Its owner's alone.
 const PRIVATE: u32 = 0o600;
 const PRIVATE_FOLDER: u32 = 0o700;
@@ -56,6 +62,22 @@ pub fn write_lazily(file: &Path, bytes: &[u8]) -> io::Result<()> {
 pub fn create(file: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
     fill(file, bytes, mode, true)?;
     sync_folder(folder_of(file))
+}
+
+/// As [`create`]: a file that everybody may read.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_public(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    create(file, bytes, PUBLIC)
+}
+
+/// As [`create`]; nobody but its owner can read it, not even for a moment.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_private(file: &Path, bytes: &[u8]) -> io::Result<()> {
+    create(file, bytes, PRIVATE)
 }
 
 /// Moves a file or a folder to another name; on the disk when this returns.
@@ -212,6 +234,13 @@ mod tests {
         create(&file, b"first", 0o600).unwrap();
         assert_eq!(create(&file, b"second", 0o600).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
         assert_eq!((fs::read(&file).unwrap(), mode(&file)), (b"first".to_vec(), 0o600));
+        let (private, public) = (dir.path().join("key"), dir.path().join("key.pub"));
+        create_private(&private, b"first").unwrap();
+        create_public(&public, b"first").unwrap();
+        assert_eq!((mode(&private), mode(&public)), (0o600, 0o644));
+        for again in [create_private(&private, b"second"), create_public(&public, b"second")] {
+            assert_eq!(again.unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        }
         let made = dir.path().join("scratch/export");
         write(&made.join("in/it"), b"a file").unwrap();
         publish(&made, &dir.path().join("export")).unwrap();

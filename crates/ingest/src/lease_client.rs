@@ -189,7 +189,8 @@ impl LeaseClient {
                 .inspect_err(|error| tracing::error!(%camera, %error, "the camera's address can't be used"))
                 .ok()?;
             let given = self.secrets.given(&camera);
-            Some((camera, Watch { agency, source, epoch: lease.epoch, given, kept: None }))
+            let named = Some(address).filter(|address| address.device.is_some());
+            Some((camera, Watch { agency, source, named, epoch: lease.epoch, given, kept: None }))
         };
         answer.leases.into_iter().filter_map(watch).collect()
     }

@@ -43,5 +43,11 @@ pub fn camera_status(id: &CameraId, agency: &AgencyId, now: LiveStatus) -> v1::C
             drift_over: now.clock_drift.map(|drift| proto::duration(drift.over)),
         }),
         worker: String::new(),
+        address_asked: now.address_asked.map(|asked| v1::AddressAsked {
+            at: moment(asked.at),
+            outcome: asked.outcome.as_str().to_owned(),
+            reason: asked.text,
+        }),
+        without_key: now.frames.without_key,
     }
 }

@@ -8,7 +8,9 @@ use std::{
 };
 
 use media::{Networks, Sampling};
-use pipeline::{CameraSecrets, Patience, SightingSink, Spool, SpoolState, VisionPool, Watch, Watchers};
+use pipeline::{
+    CameraSecrets, KeepAddress, KeptAddress, Patience, SecretError, SightingSink, Spool, SpoolState, VisionPool, Watch, Watchers,
+};
 use tokio::{
     sync::{Notify, watch},
     task::JoinHandle,
@@ -103,7 +105,8 @@ impl Worker {
         tracing::info!(worker = worker_id, waiting = spool.state().waiting, "watching for this agency");
 
         let (stop, drain, more) = (CancellationToken::new(), CancellationToken::new(), Arc::new(Notify::new()));
-        let watchers = Arc::new(Watchers::new(Sampling { fps: options.sample_fps, ..Sampling::default() }, options.patience));
+        let sampling = Sampling { fps: options.sample_fps, ..Sampling::default() };
+        let watchers = Arc::new(Watchers::new(sampling, options.patience, keeper(options.secrets.clone())));
         let (released, kept) = (Arc::new(Released::default()), KeptLeases::new(&options.spool));
         let (wanted, wanted_now) = watch::channel(Wanted::new());
         let holder = LeaseClient {
@@ -232,6 +235,18 @@ impl Watching {
     }
 }
 
+/// Keeps what a camera's device named, unless somebody gave another address meanwhile.
+fn keeper(secrets: CameraSecrets) -> Arc<KeepAddress> {
+    Arc::new(move |camera: &CameraId, before: &KeptAddress, now: &KeptAddress| {
+        let told = |error: &SecretError| chain(error);
+        if secrets.address(camera).map_err(|e| told(&e))?.as_ref() != Some(before) {
+            return Ok(false);
+        }
+        secrets.keep(camera, Some(now)).map_err(|e| told(&e))?;
+        Ok(true)
+    })
+}
+
 /// Which of an agency's workers this is: lies with the spool, because what is on it was seen under this name's leases.
 fn worker_id(spool: &Path) -> Result<String, WorkerError> {
     let file = spool.join("worker");
@@ -245,4 +260,24 @@ fn worker_id(spool: &Path) -> Result<String, WorkerError> {
         source,
     })?;
     Ok(fresh.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_device_names_is_kept_unless_somebody_gave_another_address_meanwhile() {
+        let dir = tempfile::tempdir().unwrap();
+        let secrets = CameraSecrets::new(&dir.path().join("cameras"));
+        let (gate, keep) = (CameraId::new("gate").unwrap(), keeper(secrets.clone()));
+        let [old, new, other] = ["old", "new", "other"].map(|path| KeptAddress::open(&format!("rtsp://u:p@cam.example/{path}")));
+        assert_eq!(keep(&gate, &old, &new), Ok(false), "it was forgotten");
+        secrets.keep(&gate, Some(&old)).unwrap();
+        assert_eq!(keep(&gate, &old, &new), Ok(true));
+        assert_eq!(secrets.address(&gate).unwrap().as_ref(), Some(&new));
+        secrets.keep(&gate, Some(&other)).unwrap();
+        assert_eq!(keep(&gate, &new, &old), Ok(false));
+        assert_eq!(secrets.address(&gate).unwrap(), Some(other));
+    }
 }

@@ -13,6 +13,7 @@
 
 #![warn(missing_docs, clippy::missing_errors_doc)]
 
+mod anew;
 mod archived;
 mod candidate;
 mod clock_trend;
@@ -31,13 +32,14 @@ mod spool;
 mod surroundings;
 mod watchers;
 
+pub use anew::{AddressAsked, Anew, AskedOutcome, KeepAddress};
 pub use archived::Archived;
 pub use clock_trend::ClockDrift;
 pub use detection_scheduler::{AttentionOptions, DetectionScheduler, ScanCounts};
 pub use footage::{FootageError, FootageProgress, FootageSummary, FootageTask, run_footage, run_segment};
 pub use live::{FrameCounts, LEFT_ALONE, LiveStatus, LiveTask, Patience, VisionPool, watch_camera};
 pub use scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats};
-pub use secrets::{CameraSecrets, KeptAddress, SecretError};
+pub use secrets::{CameraSecrets, Device, KeptAddress, SecretError};
 pub use segment::Segment;
 pub use sink::{NewSighting, SightingSink, SinkError};
 pub use spool::{Spool, SpoolError, SpoolState};

@@ -12,6 +12,7 @@ use types::{AgencyId, CameraId, Frame, MediaTime, ReceiveTime, Size};
 use vision::Vision;
 
 use crate::{
+    anew::{AddressAsked, Anew, Asking},
     clock_trend::{ClockDrift, ClockTrend},
     scene::{Scene, SceneError, SceneOptions, SceneOrigin, SceneStats},
     sink::{NewSighting, SightingSink, SinkError},
@@ -32,6 +33,8 @@ pub struct LiveTask {
     pub scene: SceneOptions,
     /// How long it may be silent, and show no picture.
     pub patience: Patience,
+    /// How its address is asked for anew; `None`: a person gave it.
+    pub anew: Option<Anew>,
 }
 
 /// How long a connected camera may show nothing.
@@ -72,6 +75,8 @@ pub struct LiveStatus {
     pub clock_drift: Option<ClockDrift>,
     /// Connections lost.
     pub losses: u64,
+    /// When its device was asked last where the stream is, since it is being watched.
+    pub address_asked: Option<AddressAsked>,
     /// Of all connections.
     pub frames: FrameCounts,
     /// What was found.
@@ -89,6 +94,8 @@ pub struct FrameCounts {
     pub dropped_late: u64,
     /// Frames that the detector was shown.
     pub looked_at: u64,
+    /// Not looked at, because the key picture that they are made from is missing or damaged.
+    pub without_key: u64,
 }
 
 impl FrameCounts {
@@ -98,6 +105,7 @@ impl FrameCounts {
             dropped_by_rate: self.dropped_by_rate + of_session.dropped_by_rate,
             dropped_late: self.dropped_late + of_session.dropped_late,
             looked_at: self.looked_at + of_session.delivered,
+            without_key: self.without_key + of_session.without_key,
         }
     }
 }
@@ -117,6 +125,7 @@ impl LiveStatus {
             clock: None,
             clock_drift: None,
             losses: 0,
+            address_asked: None,
             frames: FrameCounts::default(),
             scene: SceneStats::default(),
         }
@@ -207,6 +216,24 @@ enum Ended {
     Sink(#[from] SinkError),
 }
 
+impl Ended {
+    /// Whether another address may be the cure. A login or a certificate that is refused is no such thing: there is somebody.
+    fn may_be_elsewhere(&self) -> bool {
+        match self {
+            Self::Stream => true,
+            Self::Media(error) => matches!(
+                error,
+                MediaError::Unreachable { .. }
+                    | MediaError::NoPictures { .. }
+                    | MediaError::Elsewhere { .. }
+                    | MediaError::Stalled { .. }
+                    | MediaError::NoPicture { .. }
+            ),
+            Self::Scene(_) | Self::Sink(_) => false,
+        }
+    }
+}
+
 /// How often a camera's status is told at least.
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// How often a quiet camera's watcher looks whether it should stop.
@@ -241,6 +268,8 @@ pub fn watch_camera(
         scene_before: SceneStats::default(),
         began: Instant::now(),
         clock_trend: ClockTrend::default(),
+        asking: task.anew.clone().map(|anew| Asking::new(&task.camera, anew, &task.source)),
+        pictured: false,
     };
     while !cancel.is_cancelled() {
         watch.tell(CameraEvent::Connect);
@@ -262,7 +291,9 @@ pub fn watch_camera(
         tracing::warn!(camera = %task.camera, reason, retry_s = retry_in.as_secs_f64(), "camera lost");
         watch.status.losses += 1;
         watch.tell(CameraEvent::Lost { reason, retry_in });
-        sleep(retry_in, cancel);
+        if !watch.ask_anew(&ended) {
+            sleep(retry_in, cancel);
+        }
     }
 }
 
@@ -277,12 +308,37 @@ struct Watch<'a> {
     scene_before: SceneStats,
     began: Instant,
     clock_trend: ClockTrend,
+    asking: Option<Asking>,
+    /// A picture came over this connection.
+    pictured: bool,
 }
 
 impl Watch<'_> {
     fn tell(&mut self, event: CameraEvent) {
         self.status.tell(event);
         (self.report)(&self.status);
+    }
+
+    /// After a loss: its device is asked where the stream is, if it is time for that. `true`: it names another address, which is tried
+    /// at once.
+    fn ask_anew(&mut self, ended: &Ended) -> bool {
+        let Some(asking) = &mut self.asking else { return false };
+        let tried = asking.lost(!self.pictured && ended.may_be_elsewhere());
+        let due = asking.is_due();
+        self.note_asked(tried);
+        if !due {
+            return false;
+        }
+        let asked = self.asking.as_mut().and_then(|asking| asking.ask(self.cancel));
+        self.note_asked(asked);
+        self.asking.as_ref().is_some_and(Asking::tries)
+    }
+
+    fn note_asked(&mut self, asked: Option<AddressAsked>) {
+        if asked.is_some() {
+            self.status.address_asked = asked;
+            (self.report)(&self.status);
+        }
     }
 
     /// One connection; `Ok` when told to stop. What was being followed is published either way.
@@ -301,7 +357,9 @@ impl Watch<'_> {
     }
 
     fn follow(&mut self, scene: &mut Scene) -> Result<(), Ended> {
-        let mut reader = FrameReader::open_rtsp(&self.task.source, self.task.sampling.clone())?;
+        self.pictured = false;
+        let source = self.asking.as_ref().and_then(Asking::source).unwrap_or(&self.task.source);
+        let mut reader = FrameReader::open_rtsp(source, self.task.sampling.clone())?;
         let frames_before = self.status.frames;
         let (mut quiet_since, mut reported, mut rate) = (Instant::now(), Instant::now(), Rate::default());
         let (mut heard, mut silent_since) = (0, Instant::now());
@@ -367,6 +425,11 @@ impl Watch<'_> {
     fn look(&mut self, scene: &mut Scene, frame: &Frame) -> Result<(), Ended> {
         let seen = self.visions.with(|vision| scene.frame(frame, vision))?;
         self.status.last_frame = Some(ReceiveTime::now());
+        if !self.pictured {
+            self.pictured = true;
+            let taken = self.asking.as_mut().and_then(Asking::pictured);
+            self.note_asked(taken);
+        }
         if self.status.state != CameraState::Live {
             self.tell(CameraEvent::Frame);
         }

@@ -7,12 +7,34 @@ use std::{
 };
 
 use media::{Networks, Pin, RtspSource};
+use onvif::DeviceHost;
 use types::{BadStreamUrl, CameraId, StreamScheme, StreamUrl};
 
 const SUFFIX: &str = ".url";
 /// Words of the lines after the first.
 const BASIC: &str = "basic-without-tls";
 const TRUST: &str = "trust ";
+const DEVICE: &str = "onvif ";
+const PROFILE: &str = "profile ";
+
+/// Which device named a camera's address, by ONVIF: it is asked again where that stops working.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// On the host of the address.
+    pub host: DeviceHost,
+    /// Which of its streams; `None`: the one that is chosen.
+    pub profile: Option<String>,
+}
+
+impl Device {
+    /// The longest token or name of a profile, in bytes.
+    pub const LONGEST_PROFILE: usize = 256;
+
+    /// Whether a profile can be asked for by this.
+    pub fn can_be_profile(text: &str) -> bool {
+        !text.is_empty() && text.len() <= Self::LONGEST_PROFILE && text.trim() == text && !text.chars().any(char::is_control)
+    }
+}
 
 /// What is kept of a camera that is told nobody, and how it may be shown to the camera. Printed as dots.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,6 +45,8 @@ pub struct KeptAddress {
     pub basic_without_tls: bool,
     /// The TLS certificate that it has, whoever made it.
     pub trust: Option<Pin>,
+    /// Who named the address; `None`: a person gave it.
+    pub device: Option<Device>,
 }
 
 impl fmt::Debug for KeptAddress {
@@ -34,16 +58,16 @@ impl fmt::Debug for KeptAddress {
 impl KeptAddress {
     /// Of an address alone.
     pub fn open(url: &str) -> Self {
-        Self { url: url.to_owned(), basic_without_tls: false, trust: None }
+        Self { url: url.to_owned(), basic_without_tls: false, trust: None, device: None }
     }
 
-    /// What to watch, in these networks alone.
+    /// What to watch, in these networks alone. A certificate is for TLS: a device that is asked over it may have its stream without.
     ///
     /// # Errors
     /// [`BadStreamUrl`] where what is kept is no address of a stream.
     pub fn source(&self, networks: &Networks) -> Result<RtspSource, BadStreamUrl> {
         let source = RtspSource::new(&self.url)?.within(networks.clone());
-        Ok(source.with_basic_without_tls(self.basic_without_tls).with_trust(self.trust))
+        Ok(source.with_basic_without_tls(self.basic_without_tls).with_trust(self.trust.filter(|_| self.is_tls())))
     }
 
     /// Whether the stream comes over TLS.
@@ -59,6 +83,12 @@ impl KeptAddress {
         if let Some(pin) = self.trust {
             text = format!("{text}\n{TRUST}{pin}");
         }
+        if let Some(device) = &self.device {
+            text = format!("{text}\n{DEVICE}{}", device.host);
+            if let Some(profile) = &device.profile {
+                text = format!("{text}\n{PROFILE}{profile}");
+            }
+        }
         if text.contains('\n') { format!("{text}\n") } else { text }
     }
 
@@ -66,16 +96,32 @@ impl KeptAddress {
         let mut lines = text.lines().map(str::trim);
         let mut kept = Self::open(lines.next().unwrap_or_default());
         for line in lines.filter(|line| !line.is_empty()) {
-            match line.strip_prefix(TRUST).map(str::parse) {
-                Some(Ok(pin)) => kept.trust = Some(pin),
-                None if line == BASIC => kept.basic_without_tls = true,
-                _ => {
-                    let what = format!("a line after its first is neither {BASIC:?} nor {TRUST:?} with a digest");
-                    return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-                }
+            if !kept.take(line) {
+                let what = format!(
+                    "a line after its first is neither {BASIC:?}, {TRUST:?} with a digest, {DEVICE:?} with a host nor, after that, {PROFILE:?}"
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
             }
         }
         Ok(kept)
+    }
+
+    /// What a line after the first says; `false`: it says nothing that is known.
+    fn take(&mut self, line: &str) -> bool {
+        if line == BASIC {
+            self.basic_without_tls = true;
+        } else if let Some(pin) = line.strip_prefix(TRUST) {
+            self.trust = pin.parse().ok();
+            return self.trust.is_some();
+        } else if let Some(host) = line.strip_prefix(DEVICE) {
+            self.device = host.parse().ok().map(|host| Device { host, profile: None });
+            return self.device.is_some();
+        } else if let (Some(profile), Some(device)) = (line.strip_prefix(PROFILE), &mut self.device) {
+            device.profile = Some(profile.to_owned());
+        } else {
+            return false;
+        }
+        true
     }
 }
 
@@ -159,13 +205,15 @@ mod tests {
         let secrets = CameraSecrets::new(&dir.path().join("cameras"));
         let (gate, yard) = (CameraId::new("gate").unwrap(), CameraId::new("yard").unwrap());
         let pin = Some(Pin::of(b"a certificate"));
-        for (url, basic_without_tls, trust) in [
-            ("rtsp://a:b@cam.example/live", true, None),
-            ("rtsps://a:b@cam.example/live", true, pin),
-            ("rtsps://a:c@cam.example/live?token=1", false, pin),
-            ("rtsp://a:c@cam.example/live?token=1", false, None),
+        let device =
+            |host: &str, profile: Option<&str>| Some(Device { host: host.parse().unwrap(), profile: profile.map(str::to_owned) });
+        for (url, basic_without_tls, trust, device) in [
+            ("rtsp://a:b@cam.example/live", true, None, None),
+            ("rtsps://a:b@cam.example/live", true, pin, device("https://cam.example:8443/a", Some("main 0"))),
+            ("rtsps://a:c@cam.example/live?token=1", false, pin, device("cam.example", None)),
+            ("rtsp://a:c@cam.example/live?token=1", false, None, None),
         ] {
-            let address = KeptAddress { url: url.into(), basic_without_tls, trust };
+            let address = KeptAddress { url: url.into(), basic_without_tls, trust, device };
             secrets.keep(&gate, Some(&address)).unwrap();
             assert_eq!(secrets.address(&gate).unwrap().as_ref(), Some(&address));
             assert_eq!(address.source(&Networks::default()).unwrap().basic_without_tls, basic_without_tls);

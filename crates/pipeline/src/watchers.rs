@@ -13,7 +13,9 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, ReceiveTime};
 
-use crate::{LiveStatus, LiveTask, Patience, SceneOptions, SightingSink, VisionPool, watch_camera};
+use crate::{
+    Anew, KeepAddress, KeptAddress, LiveStatus, LiveTask, Patience, SceneOptions, SightingSink, VisionPool, watch_camera,
+};
 
 /// What is wanted of a camera. Another value replaces what the camera was doing.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,6 +24,8 @@ pub struct Watch {
     pub agency: AgencyId,
     /// Where its stream is.
     pub source: RtspSource,
+    /// What is kept of the address, where a device named it: it is asked again once that stops working.
+    pub named: Option<KeptAddress>,
     /// Under which lease; 0 for none.
     pub epoch: u64,
     /// How often somebody gave its address: one that is given again is tried at once.
@@ -50,12 +54,16 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub struct Watchers {
     settings: Mutex<(Sampling, Patience)>,
     watched: Mutex<BTreeMap<CameraId, Watched>>,
+    /// How an address is kept that a camera's device names.
+    keep: Arc<KeepAddress>,
     /// Cameras whose threads ended by themselves, and when they are watched anew.
     broken: Mutex<BTreeMap<CameraId, (Backoff, Instant)>>,
 }
 
 struct Watched {
     watch: Watch,
+    /// The address that its thread took meanwhile, and kept.
+    moved: Arc<Mutex<Option<KeptAddress>>>,
     status: Arc<Mutex<LiveStatus>>,
     cancel: CancellationToken,
     /// `None` where the owner does not let it be watched.
@@ -69,6 +77,18 @@ impl Watched {
     }
 }
 
+impl Watched {
+    /// Whether this is what its thread does already, at the address that it took by itself.
+    fn went_there(&self, wanted: &Watch) -> bool {
+        let moved = self.moved.lock();
+        let Some(moved) = &*moved else { return false };
+        let source = moved.source(&self.watch.source.networks);
+        source.is_ok_and(|source| {
+            *wanted == Watch { source, named: Some(moved.clone()), given: wanted.given, ..self.watch.clone() }
+        })
+    }
+}
+
 impl fmt::Debug for Watchers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Watchers({} cameras)", self.lock().len())
@@ -76,9 +96,9 @@ impl fmt::Debug for Watchers {
 }
 
 impl Watchers {
-    /// Watches nothing yet.
-    pub fn new(sampling: Sampling, patience: Patience) -> Self {
-        Self { settings: Mutex::new((sampling, patience)), watched: Mutex::default(), broken: Mutex::default() }
+    /// Watches nothing yet. `keep`: how an address is kept that a camera's device names once the one that was given stops working.
+    pub fn new(sampling: Sampling, patience: Patience, keep: Arc<KeepAddress>) -> Self {
+        Self { settings: Mutex::new((sampling, patience)), watched: Mutex::default(), keep, broken: Mutex::default() }
     }
 
     /// Holds for cameras that are watched from now on.
@@ -120,6 +140,12 @@ impl Watchers {
             *until = Instant::now() + pause;
             tracing::error!(camera = %id, ?pause, times = backoff.attempts(), "a live camera's thread ended by itself; it is started anew");
         }
+        for (id, watched) in self.lock().iter_mut() {
+            if let Some(wanted) = wanted.get(id).filter(|wanted| watched.went_there(wanted)) {
+                watched.watch = wanted.clone();
+                *watched.moved.lock() = None;
+            }
+        }
         self.end(|id, watched| wanted.get(id) != Some(&watched.watch) || watched.is_broken());
         for (id, watch) in wanted {
             let waits = broken.get(id).is_some_and(|(_, until)| Instant::now() < *until);
@@ -158,7 +184,7 @@ impl Watchers {
     fn start(&self, id: &CameraId, watch: &Watch, visions: Option<&Arc<VisionPool>>, sink: &SinkFor<'_>) -> io::Result<Watched> {
         let status = Arc::new(Mutex::new(LiveStatus::new()));
         let cancel = CancellationToken::new();
-        let mut watched = Watched { watch: watch.clone(), status, cancel, thread: None };
+        let mut watched = Watched { watch: watch.clone(), moved: Arc::default(), status, cancel, thread: None };
         if let Some(kept) = watch.kept {
             let event = if kept == Blocked::Revoked { CameraEvent::Revoke } else { CameraEvent::Pause };
             watched.status.lock().tell(event);
@@ -173,6 +199,7 @@ impl Watchers {
             sampling,
             scene: SceneOptions::default(),
             patience,
+            anew: watch.named.clone().map(|address| Anew { address, keep: self.keeper(&watched) }),
         };
         let mut sink = sink(id, watch, watched.cancel.clone());
         let (status, cancel) = (watched.status.clone(), watched.cancel.clone());
@@ -182,6 +209,20 @@ impl Watchers {
         };
         watched.thread = Some(std::thread::Builder::new().name(format!("live-{id}")).spawn(work)?);
         Ok(watched)
+    }
+
+    /// Keeps an address, and remembers that the camera's thread is there already.
+    fn keeper(&self, watched: &Watched) -> Arc<KeepAddress> {
+        let (keep, moved) = (self.keep.clone(), watched.moved.clone());
+        Arc::new(move |camera: &CameraId, before: &KeptAddress, now: &KeptAddress| {
+            // First, so that nobody who sees the new address starts the thread anew for it.
+            *moved.lock() = Some(now.clone());
+            let kept = keep(camera, before, now);
+            if !matches!(kept, Ok(true)) {
+                *moved.lock() = None;
+            }
+            kept
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CameraId, Watched>> {
@@ -197,10 +238,11 @@ mod tests {
     fn a_camera_whose_thread_panicked_is_watched_anew_and_the_others_go_on() {
         let store = vision::ModelStore::from_env().unwrap();
         let models = vision::Vision::load(&store, &vision::VisionOptions::default()).unwrap();
-        let watchers = Watchers::new(Sampling::default(), Patience::default());
+        let watchers = Watchers::new(Sampling::default(), Patience::default(), Arc::new(|_, _, _| Ok(false)));
         let watch = Watch {
             agency: "local".parse().unwrap(),
             source: RtspSource::new("rtsp://127.0.0.1:1/nothing").unwrap(),
+            named: None,
             epoch: 0,
             given: 0,
             kept: None,
@@ -227,5 +269,37 @@ mod tests {
         assert_eq!(watchers.lock()[&"yard".parse::<CameraId>().unwrap()].thread.as_ref().unwrap().thread().id(), yard);
         watchers.stop();
         old.unwrap().join().unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_went_to_another_address_by_itself_goes_on_there_and_one_that_is_sent_elsewhere_is_begun_anew() {
+        let store = vision::ModelStore::from_env().unwrap();
+        let models = vision::Vision::load(&store, &vision::VisionOptions::default()).unwrap();
+        let (visions, gate) = (Arc::new(VisionPool::new(vec![models])), CameraId::new("gate").unwrap());
+        let watchers =
+            Watchers::new(Sampling::default(), Patience::default(), Arc::new(|_, _, now| Ok(now.url.ends_with("new"))));
+        let at = |path: &str| {
+            let device = Some(crate::Device { host: "127.0.0.1".parse().unwrap(), profile: None });
+            let address = KeptAddress { device, ..KeptAddress::open(&format!("rtsp://127.0.0.1:1/{path}")) };
+            let source = address.source(&media::Networks::default()).unwrap();
+            Watch { agency: "local".parse().unwrap(), source, named: Some(address), epoch: 0, given: 0, kept: None }
+        };
+        let sink = |_: &CameraId, _: &Watch, _| -> Box<dyn SightingSink + Send> { Box::new(Vec::new()) };
+        let apply = |watch: &Watch| {
+            watchers.apply(&[(gate.clone(), watch.clone())].into(), Some(&visions), &sink).unwrap();
+            watchers.lock()[&gate].thread.as_ref().unwrap().thread().id()
+        };
+        let first = apply(&at("old"));
+        let keep = watchers.keeper(&watchers.lock()[&gate]);
+        let goes = |path: &str| keep(&gate, at("old").named.as_ref().unwrap(), at(path).named.as_ref().unwrap());
+        assert_eq!(goes("refused"), Ok(false));
+        assert_eq!(apply(&at("old")), first);
+        assert_eq!(goes("new"), Ok(true));
+        assert_eq!(apply(&Watch { given: 7, ..at("new") }), first, "it is there already");
+        assert_eq!(apply(&Watch { given: 7, ..at("new") }), first);
+        let again = apply(&Watch { given: 8, ..at("new") });
+        assert_ne!(again, first, "a person gave it again");
+        assert_ne!(apply(&at("refused")), again);
+        watchers.stop();
     }
 }

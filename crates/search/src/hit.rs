@@ -2,7 +2,10 @@ use types::{
     CameraId, Carried, Colour, Described, DescriptionQuery, Embedding, QueryPart, Sighting, SightingId, Stature, TimeWindow,
 };
 
-use crate::reach::{ReachQuery, Reached};
+use crate::{
+    page_end::PageEnd,
+    reach::{ReachQuery, Reached},
+};
 
 /// What to look for, within a permit.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -27,6 +30,8 @@ pub struct SearchQuery {
     pub window: Option<TimeWindow>,
     /// `None`: as many as the permit allows.
     pub limit: Option<usize>,
+    /// Only hits that are ranked after it; `None`: from the best on.
+    pub after: Option<PageEnd>,
 }
 
 /// A possible sighting of what was asked.
@@ -96,6 +101,24 @@ pub struct Found {
     /// How many figures and vehicles in scope had no colour to compare, counted up to [`crate::MOST_COUNTED`]; `None` where neither
     /// colours nor an example were asked.
     pub without_colour: Option<u32>,
+    /// What fits and is ranked after the last of these.
+    pub more: More,
+}
+
+/// What fits as well and is not among the hits, as far as was looked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct More {
+    /// So many were seen.
+    pub seen: u32,
+    /// Whether there may be others that were not looked at.
+    pub perhaps_others: bool,
+}
+
+impl More {
+    /// Whether a next page may have anything.
+    pub fn is_any(self) -> bool {
+        self.seen > 0 || self.perhaps_others
+    }
 }
 
 /// The hits of each camera, best first; the camera with the best hit first.

@@ -16,13 +16,15 @@ pub mod group;
 mod hit;
 pub mod learned;
 mod looking;
+mod page_end;
 mod rank;
 pub mod reach;
 pub mod score;
 mod searcher;
 
 pub use error::SearchError;
-pub use hit::{Found, Hit, Matched, SearchQuery, by_camera};
+pub use hit::{Found, Hit, Matched, More, SearchQuery, by_camera};
 pub use looking::Looking;
+pub use page_end::PageEnd;
 pub use reach::{ReachQuery, Reached, Travel};
 pub use searcher::{MOST_COUNTED, Searcher};

@@ -7,8 +7,20 @@
 use std::cmp::Ordering;
 
 use index::Scored;
+use types::{CaptureTime, SightingId};
 
-use crate::Hit;
+use crate::{Hit, PageEnd};
+
+impl PageEnd {
+    /// Right after this hit, which is so many'th.
+    pub fn after(hit: &Hit, rank: u32) -> Self {
+        Self { score: hit.score, first: hit.sighting.first.time, id: hit.sighting.id, rank }
+    }
+
+    fn is_before(&self, hit: &Hit) -> bool {
+        ranked((self.score, self.first, self.id), order(hit)) == Ordering::Less
+    }
+}
 
 /// How far one space was read.
 #[derive(Debug, Clone)]
@@ -25,16 +37,28 @@ impl Depth {
     }
 }
 
-/// Sorts the hits, keeps the best, and says whether nothing unseen can be among them. `unseen` is the most that anything
-/// not handed out yet can score; `None` if there is nothing.
-pub(crate) fn settle(hits: &mut Vec<Hit>, limit: usize, unseen: Option<f32>) -> bool {
-    hits.sort_unstable_by(better);
+/// Sorts the hits, keeps the best of those after a page's end, and says whether nothing unseen can be among them. `unseen` is the most
+/// that anything not handed out yet can score; `None` if there is nothing.
+pub(crate) fn settle(hits: &mut Vec<Hit>, after: Option<&PageEnd>, limit: usize, unseen: Option<f32>) -> bool {
+    hits.retain(|hit| after.is_none_or(|after| after.is_before(hit)));
+    hits.sort_unstable_by(|a, b| ranked(order(a), order(b)));
     hits.truncate(limit);
     // On a tie an unseen one may be newer: only a score above settles it.
     unseen.is_none_or(|unseen| hits.len() == limit && hits.last().is_some_and(|worst| worst.score > unseen))
 }
 
-fn better(a: &Hit, b: &Hit) -> Ordering {
-    let newest = b.sighting.first.time.cmp(&a.sighting.first.time);
-    b.score.total_cmp(&a.score).then(newest).then(a.sighting.id.cmp(&b.sighting.id))
+/// How many of these are ranked after a page's end.
+pub(crate) fn count_after<'a>(hits: impl Iterator<Item = &'a Hit>, after: Option<&PageEnd>) -> usize {
+    hits.filter(|hit| after.is_none_or(|after| after.is_before(hit))).count()
+}
+
+type Order = (f32, CaptureTime, SightingId);
+
+fn order(hit: &Hit) -> Order {
+    (hit.score, hit.sighting.first.time, hit.sighting.id)
+}
+
+/// The better first; of equal scores the newest, then by id.
+fn ranked(a: Order, b: Order) -> Ordering {
+    b.0.total_cmp(&a.0).then(b.1.cmp(&a.1)).then(a.2.cmp(&b.2))
 }

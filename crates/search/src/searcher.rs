@@ -9,9 +9,10 @@ use index::{IndexQuery, QueryVector, Scored, VectorIndex};
 use types::{Class, Description, Embedding, Group, ModelDigest, QueryPart, Sighting, SightingId};
 
 use crate::{
-    Found, Hit, SearchError, SearchQuery, group,
+    Found, Hit, More, SearchError, SearchQuery, group,
     learned::{Example, Learned},
-    rank::{Depth, settle},
+    page_end::PageEnd,
+    rank::{Depth, count_after, settle},
     reach, score,
 };
 
@@ -25,6 +26,8 @@ const MAX_OF_CLASS: usize = 4_096;
 /// Sightings without a colour are counted up to here.
 pub const MOST_COUNTED: usize = 1_000;
 
+/// At most so many more than are wanted are held against the catalogue to count them.
+const MOST_MORE: usize = 1_000;
 /// How many more than are wanted are looked up in the catalogue at first: some are not there any more, or equal the last.
 const BEYOND: usize = 14;
 
@@ -36,6 +39,13 @@ type Known = HashMap<SightingId, Option<Hit>>;
 pub struct Searcher {
     index: Arc<VectorIndex>,
     catalogue: Catalogue,
+}
+
+/// The best of a page, and what comes after them.
+struct Ranked {
+    hits: Vec<Hit>,
+    exact: bool,
+    more: More,
 }
 
 /// A query within its permit, ready to be asked.
@@ -73,22 +83,25 @@ impl Searcher {
         let compares_colours = query.description.parts().iter().any(|part| is_colour(*part)) || !plan.learned.is_nothing();
         let counted = async { if compares_colours { self.count_without_colour(permit, &plan).await } else { Ok(None) } };
         let (found, without_colour) = tokio::try_join!(self.find(permit, query, &plan), counted)?;
-        let (mut hits, exact) = found;
+        let Ranked { mut hits, exact, more } = found;
         self.number_groups(permit, &mut hits).await?;
-        Ok(Found { hits, exact, without_colour })
+        Ok(Found { hits, exact, without_colour, more })
     }
 
-    async fn find(&self, permit: &CasePermit, query: &SearchQuery, plan: &Plan) -> Result<(Vec<Hit>, bool), SearchError> {
+    async fn find(&self, permit: &CasePermit, query: &SearchQuery, plan: &Plan) -> Result<Ranked, SearchError> {
         if plan.limit == 0 {
-            return Ok((Vec::new(), true));
+            return Ok(Ranked { hits: Vec::new(), exact: true, more: More::default() });
         }
+        // As far as the pages before went, and this one.
+        let after = query.after.as_ref();
+        let wanted = plan.limit.saturating_add(after.map_or(0, |after| after.rank as usize));
         let words = !query.description.parts().is_empty();
         let examples = !plan.learned.is_nothing();
         if !words && !examples {
             return self.newest(permit, query, plan).await;
         }
         let mut known = Known::new();
-        let mut depth = FIRST_DEPTH.max(plan.limit.saturating_mul(2)).min(MAX_DEPTH);
+        let mut depth = FIRST_DEPTH.max(wanted.saturating_mul(2)).min(MAX_DEPTH);
         loop {
             let by_words = if words {
                 Some(self.list(plan, QueryVector::Description(query.description.to_vector()), depth).await?)
@@ -99,15 +112,21 @@ impl Searcher {
             let cosines: HashMap<_, _> = by_likeness.iter().flatten().map(|s| (s.id, s.score)).collect();
             if let (Some(list), None) | (None, Some(list)) = (&by_words, &by_likeness) {
                 // Read from its best on, it mostly settles long before it ends.
-                let (mut rest, mut count) = (list.as_slice(), plan.limit + BEYOND);
+                let (mut rest, mut count) = (list.as_slice(), wanted.saturating_add(BEYOND));
                 while !rest.is_empty() {
                     let (some, others) = rest.split_at(count.min(rest.len()));
-                    (rest, count) = (others, count * 2);
+                    (rest, count) = (others, count.saturating_mul(2));
                     self.weigh_new(&mut known, permit, query, plan, &ids(some), &cosines).await?;
                     let unseen = some.last().map(|s| if words { s.score } else { score::likeness(s.score) });
                     let mut hits: Vec<_> = known.values().flatten().cloned().collect();
-                    if settle(&mut hits, plan.limit, unseen.filter(|u| *u > 0.0)) {
-                        return Ok((hits, true));
+                    if settle(&mut hits, after, plan.limit, unseen.filter(|u| *u > 0.0)) {
+                        // What was read anyway says how many more there are.
+                        let (counted, others) = rest.split_at(MOST_MORE.min(rest.len()));
+                        self.weigh_new(&mut known, permit, query, plan, &ids(counted), &cosines).await?;
+                        let last = list.last().map(|s| if words { s.score } else { score::likeness(s.score) });
+                        let all = others.is_empty() && (list.len() < depth || last.is_none_or(|last| last <= 0.0));
+                        let more = self.more(&known, after, hits.len(), all);
+                        return Ok(Ranked { hits, exact: true, more });
                     }
                 }
             } else {
@@ -124,9 +143,10 @@ impl Searcher {
             let mut hits: Vec<_> = known.values().flatten().cloned().collect();
             // What fits none of the words is no answer to them; below that there is only more of it.
             let unseen = unseen.filter(|u| *u > 0.0);
-            let exact = settle(&mut hits, plan.limit, unseen);
+            let exact = settle(&mut hits, after, plan.limit, unseen);
             if exact || depth >= MAX_DEPTH {
-                return Ok((hits, exact && self.index.is_exact()));
+                let more = self.more(&known, after, hits.len(), unseen.is_none());
+                return Ok(Ranked { hits, exact: exact && self.index.is_exact(), more });
             }
             depth = depth.saturating_mul(4).min(MAX_DEPTH);
         }
@@ -193,7 +213,7 @@ impl Searcher {
     }
 
     /// The newest of a class, or of what has no colour. The index keeps no order of time, so all of them are looked at.
-    async fn newest(&self, permit: &CasePermit, query: &SearchQuery, plan: &Plan) -> Result<(Vec<Hit>, bool), SearchError> {
+    async fn newest(&self, permit: &CasePermit, query: &SearchQuery, plan: &Plan) -> Result<Ranked, SearchError> {
         let list = if plan.without_colour {
             self.colourless(plan, MAX_OF_CLASS + 1).await?
         } else {
@@ -204,9 +224,16 @@ impl Searcher {
         }
         let mut known = HashMap::new();
         self.weigh_new(&mut known, permit, query, plan, &ids(&list), &HashMap::new()).await?;
-        let mut hits: Vec<_> = known.into_values().flatten().collect();
-        settle(&mut hits, plan.limit, None);
-        Ok((hits, self.index.is_exact()))
+        let mut hits: Vec<_> = known.values().flatten().cloned().collect();
+        settle(&mut hits, query.after.as_ref(), plan.limit, None);
+        let more = self.more(&known, query.after.as_ref(), hits.len(), true);
+        Ok(Ranked { hits, exact: self.index.is_exact(), more })
+    }
+
+    /// What is known to fit and is not among so many hits after a page's end. `all`: nothing else can fit, by an index that is exact.
+    fn more(&self, known: &Known, after: Option<&PageEnd>, hits: usize, all: bool) -> More {
+        let seen = count_after(known.values().flatten(), after).saturating_sub(hits);
+        More { seen: u32::try_from(seen).unwrap_or(u32::MAX), perhaps_others: !(all && self.index.is_exact()) }
     }
 
     /// At most so many of those whose every colour is unknown: no word of a colour takes anything from their score.

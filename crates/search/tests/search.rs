@@ -3,6 +3,7 @@
 #[expect(clippy::unwrap_used, reason = "clippy only knows test functions, not their helpers")]
 mod search {
     mod bounds;
+    mod pages;
     mod ranking;
     mod steered;
     mod world;

@@ -1,9 +1,8 @@
-//! What every room may use: reading within bounds, the clock, requests over HTTPS, and how much room
-//! the machine has, and the words for health and problems.
+//! What every room may use: the clock, requests over HTTPS, how much room the machine has, and the words
+//! for health and problems.
 //!
 //! It uses no other room.
 
-pub(crate) mod bounded;
 pub(crate) mod clock;
 pub(crate) mod health;
 pub(crate) mod http;

@@ -2,6 +2,7 @@
 
 pub(crate) mod crops;
 pub(crate) mod error;
+mod probe;
 pub(crate) mod purge;
 pub(crate) mod retention;
 pub(crate) mod settled;

@@ -16,7 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{AddedJob, Catalogue, CatalogueError, FencingToken, Job, JobState, NewJob, TakenJob};
+use catalogue::{AddedJob, Catalogue, CatalogueError, Cluster, FencingToken, Job, JobState, NewJob, TakenJob, lease_names};
+use indexer::IndexSet;
 use parking_lot::{Mutex, MutexGuard};
 use pipeline::FootageProgress;
 use tokio::sync::{Notify, watch};
@@ -36,8 +37,6 @@ use crate::{
         clock::Settled,
         problem::{Kind, Problem},
     },
-    cluster::membership::{Cluster, LEASE, RENEW, lease_names},
-    indexer::sync::IndexSet,
     recorders::{Recorders, Recording},
 };
 
@@ -153,7 +152,7 @@ impl Jobs {
             return Err(Problem::new(Kind::Exists, "footage_exists", message, hint).into());
         }
         self.check_overlap(new).await?;
-        let queued = self.catalogue.job_counts().await?.queued;
+        let queued = self.catalogue.queued_count().await?;
         let is_new = !jobs.iter().any(|j| j.id == new.id());
         if is_new && queued >= u64::from(self.max_queued) {
             let message = format!("{queued} jobs wait already");
@@ -273,7 +272,7 @@ impl Jobs {
             later.retain(|_, until| *until > Instant::now());
             later.keys().cloned().collect()
         };
-        let lasts = if self.cluster.is_shared() { LEASE } else { FOREVER };
+        let lasts = if self.cluster.is_shared() { Cluster::LEASE } else { FOREVER };
         let Some(taken) = self.catalogue.take_job(self.cluster.id(), lasts, &except).await? else { return Ok(Took::Nothing) };
         if let Some(Recording { recorder, .. }) = Recording::of_path(&taken.job.spec.path).filter(|_| !taken.job.cancelling) {
             if self.cluster.is_shared() && !self.recorders.is_here(&recorder) {
@@ -307,7 +306,7 @@ impl Jobs {
     pub(crate) async fn renew(&self) -> Result<(), CatalogueError> {
         // Before the renewal: one that is begun meanwhile may not be among those that the renewal names.
         let active = self.active.all();
-        let ours = self.catalogue.renew_jobs(self.cluster.id(), LEASE).await?;
+        let ours = self.catalogue.renew_jobs(self.cluster.id(), Cluster::LEASE).await?;
         for lost in active.iter().filter(|running| !ours.contains(&running.job.id)) {
             lost.cancel.cancel();
         }
@@ -377,7 +376,7 @@ pub(crate) async fn keep_leases(jobs: Arc<Jobs>, stop: CancellationToken) {
         return;
     }
     loop {
-        tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(RENEW) => {} }
+        tokio::select! { () = stop.cancelled() => return, () = tokio::time::sleep(Cluster::RENEW) => {} }
         if let Err(error) = jobs.renew().await {
             tracing::error!(error = %Chain(&error), "the leases of running jobs are not renewed");
         }

@@ -13,13 +13,11 @@
 #![warn(missing_docs, clippy::missing_errors_doc)]
 
 mod base;
-mod cluster;
 mod config;
 mod copies;
 mod credentials;
 mod deployment;
 mod edge;
-mod indexer;
 mod janitor;
 mod jobs;
 mod lifecycle;
@@ -31,7 +29,6 @@ mod recorders;
 mod store;
 mod telemetry;
 
-pub use base::bounded::{open_file, read_at_most};
 pub use base::clock::Clock;
 pub use config::{ApiKeyError, CallerLimits, Config, ConfigError, IndexServer, LogConfig, NotifyConfig, TEMPLATE, WitnessConfig};
 pub use copies::backup::{Backup, BackupError, backup};
@@ -51,14 +48,14 @@ pub use deployment::lock::{HomeLock, LockError, check_mode};
 pub use deployment::pki::PkiError;
 pub use edge::probe::{TurnedAway, turned_away};
 pub use edge::tls::TlsError;
-pub use indexer::sync::SyncError;
+pub use indexer::SyncError;
 pub use janitor::retention::RetentionCounts;
 pub use lifecycle::doctor::{Finding, State, doctor};
 pub use lifecycle::reload::{ReloadError, Reloaded, reload};
 pub use lifecycle::serve::{ServeError, Server, health_services, serve, vision_options};
 pub use lifecycle::service;
 pub use notify::HookError;
-pub use record::{export, log};
+pub use record::log;
 pub use store::{CheckFinding, CheckReport, FindingKind, Rebuilt, Store, StoreError, models};
 pub use telemetry::metrics::{MetricsError, WorkerMetrics};
 pub use telemetry::traces::{TraceError, Traces};

@@ -3,6 +3,7 @@
 pub(crate) mod doctor;
 mod follower;
 mod gather;
+mod index_health;
 pub(crate) mod reload;
 pub(crate) mod serve;
 pub mod service;

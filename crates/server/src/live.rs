@@ -1,5 +1,6 @@
 //! Live cameras that the server watches itself: those with a source that no agency's worker holds.
 
+mod addresses;
 mod sink;
 
 use std::{
@@ -11,20 +12,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{Camera, Catalogue, CatalogueError, Lease};
+use catalogue::{Camera, Catalogue, CatalogueError, Cluster, Lease, LeaseGuard, lease_names};
+use indexer::IndexSet;
 use media::{Networks, Sampling};
 use parking_lot::Mutex;
 use pipeline::{Blocked, CameraSecrets, KeptAddress, LiveStatus, Patience, SightingSink, VisionPool, Watch, Watchers};
-use tokio::{runtime::Handle, sync::Notify};
+use tokio::{
+    runtime::Handle,
+    sync::{MutexGuard, Notify},
+};
 use tokio_util::sync::CancellationToken;
 use types::{AgencyId, CameraId, Chain, ReceiveTime};
 use vision::{ModelStore, Vision, VisionError, VisionOptions};
 
+pub(crate) use self::addresses::Addresses;
 use self::sink::RetryingSink;
-use crate::{
-    cluster::membership::{Cluster, LeaseGuard, lease_names},
-    indexer::sync::IndexSet,
-};
 
 /// How often the catalogue is asked who is to be watched: a pause or a revocation holds within this time.
 const RECONCILE: Duration = Duration::from_millis(500);
@@ -43,7 +45,7 @@ pub(crate) struct LiveCameras {
     feed: Arc<IndexSet>,
     models: ModelStore,
     options: VisionOptions,
-    secrets: CameraSecrets,
+    addresses: Arc<Addresses>,
     cluster: Arc<Cluster>,
     /// The leave to watch; of several servers one has it.
     held: tokio::sync::Mutex<Option<LeaseGuard>>,
@@ -91,19 +93,21 @@ impl LiveCameras {
         cluster: Arc<Cluster>,
         models: ModelStore,
         options: VisionOptions,
-        secrets: CameraSecrets,
+        addresses: Arc<Addresses>,
         wire: Wire,
         settings: LiveSettings,
     ) -> Self {
+        let sampling = Sampling { fps: settings.sample_fps, ..Sampling::default() };
+        let keep = addresses.keeper(Handle::current());
         Self {
             catalogue,
             feed,
             models,
             options,
-            secrets,
+            addresses,
             cluster,
             held: tokio::sync::Mutex::default(),
-            watchers: Watchers::new(Sampling { fps: settings.sample_fps, ..Sampling::default() }, settings.patience),
+            watchers: Watchers::new(sampling, settings.patience, keep),
             given: Mutex::default(),
             wire,
             settings: Mutex::new(settings),
@@ -126,7 +130,12 @@ impl LiveCameras {
     }
 
     pub(crate) fn secrets(&self) -> &CameraSecrets {
-        &self.secrets
+        self.addresses.secrets()
+    }
+
+    /// Whoever changes the address of a camera holds this meanwhile.
+    pub(crate) async fn change_addresses(&self) -> MutexGuard<'_, ()> {
+        self.addresses.change().await
     }
 
     /// Where cameras may be.
@@ -230,10 +239,11 @@ impl LiveCameras {
     fn watch(&self, camera: &Camera) -> Option<Watch> {
         let address = camera.source.as_ref()?;
         let networks = self.networks();
-        let built = match self.secrets.address(&camera.id) {
+        let built = match self.secrets().address(&camera.id) {
             Ok(kept) => {
                 let address = kept.unwrap_or_else(|| KeptAddress::open(address.as_str()));
-                address.source(&networks).map_err(|e| e.to_string())
+                let source = address.source(&networks).map_err(|e| e.to_string());
+                source.map(|source| (source, Some(address).filter(|address| address.device.is_some())))
             }
             Err(error) => Err(Chain(&error).to_string()),
         };
@@ -245,7 +255,8 @@ impl LiveCameras {
             _ => None,
         };
         let given = self.given.lock().get(&camera.id).copied().unwrap_or_default();
-        Some(Watch { agency: camera.agency.clone(), source: built.ok()?, epoch: 0, given, kept })
+        let (source, named) = built.ok()?;
+        Some(Watch { agency: camera.agency.clone(), source, named, epoch: 0, given, kept })
     }
 
     fn load(&self) -> Result<Arc<VisionPool>, VisionError> {

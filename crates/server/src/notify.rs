@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use catalogue::{Catalogue, CatalogueError, StoredEvent};
+use catalogue::{Catalogue, CatalogueError, Cluster, StoredEvent, lease_names};
 use hyper::Uri;
 use metrics::counter;
 use serde::Serialize;
@@ -30,7 +30,6 @@ use crate::{
         health::Health,
         http::{Post, tell, trusting},
     },
-    cluster::membership::{Cluster, lease_names},
     config::NotifyConfig,
     deployment::Home,
     record::log::Log,

@@ -1,7 +1,7 @@
-//! The record as others can check it: the log's files, its witnesses, and exports that prove where they come from.
+//! The record as it grows: the log's files follow the catalogue, witnesses are asked, and exports prove where they come from.
 //!
-//! What was signed is only ever extended, and whoever holds a key can check it with the files alone.
+//! What it makes, the crate `audit_log` checks with a key alone.
 
-pub mod export;
+pub(crate) mod exhibit;
 pub(crate) mod health;
 pub mod log;

@@ -4,7 +4,7 @@
 use std::{
     borrow::Cow,
     collections::BTreeSet,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,13 +12,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use catalogue::{AppearanceModel, Catalogue, CatalogueError, IdDifference, UnusableRow, compare_ids};
+use catalogue::{Catalogue, CatalogueError, Cluster, IdDifference, UnusableRow, compare_ids, lease_names};
 use index::IndexLocation;
-use types::{Chain, ModelDigest};
+use indexer::{
+    FED, IndexSet, SyncError,
+    reindex::{ConfiguredModel, ModelChange, ModelError},
+};
+use types::Chain;
 use vision::{Manifest, ModelStore, VisionError};
 
 use crate::{
-    cluster::membership::{Cluster, lease_names},
     config::{ApiKeyError, Config},
     copies::upgrade::{self, UpgradeError},
     deployment::{
@@ -26,15 +29,9 @@ use crate::{
         catalogue_config::catalogue_config,
         lock::{HomeLock, LockError},
     },
-    indexer::{
-        leadership::Leadership,
-        reembedder::Reembedder,
-        reindex::{self, ModelChange, ModelError},
-        sync::{FED, IndexSet, SyncError},
-    },
     record::{
         health as record_health,
-        log::{Log, LogFault},
+        log::{Log, RecordFault},
     },
 };
 
@@ -57,7 +54,7 @@ pub enum StoreError {
     Catalogue(#[from] CatalogueError),
     /// The log failed, or does not fit the catalogue.
     #[error(transparent)]
-    Log(#[from] LogFault),
+    Log(#[from] RecordFault),
     /// The index does not follow the catalogue.
     #[error(transparent)]
     Feed(#[from] SyncError),
@@ -208,7 +205,7 @@ impl Store {
         let lock = HomeLock::acquire(home.root())?;
         let models = models(config)?;
         let data = home.root().join(&config.data);
-        let configured = configured_model(&models, config, &data).await?;
+        verify_models(&models, config).await?;
         if config.database.is_none() {
             upgrade::copy_before(&data).await?;
         }
@@ -229,28 +226,16 @@ impl Store {
                 tracing::info!(crops = swept, "crops without a sighting removed");
             }
         }
-        let chosen = reindex::Models::read(&catalogue, &configured).await?;
-        let chosen = reindex::keep_recipe(&catalogue, &models, &data, chosen).await?;
-        reindex::share_learned(&catalogue, &data, &chosen.current).await?;
-        let spec = reindex::spec_of(&models, &chosen.current, &data).await?;
-        let learned = reindex::learned(&data, &chosen.current);
-        // Only where somebody chose the model by a reindex: a configuration that was changed by mistake embeds nothing.
-        let reembedder =
-            chosen.chosen.then(|| Arc::new(Reembedder::new(models.clone(), chosen.current.embedder.clone(), learned)));
         let place = match &config.index_server {
             Some(server) => IndexLocation::server(server.settings(home.root())?).map_err(SyncError::from)?,
             None => IndexLocation::folder(&data.join("index")),
         };
-        let feed = IndexSet::open(catalogue.clone(), &place, Leadership::of(&cluster, spec.model), spec, reembedder).await?;
-        let feed = Arc::new(feed);
-        let reindex =
-            ModelChange::new(catalogue.clone(), feed.clone(), models.clone(), cluster.clone(), configured, data.clone(), place);
-        reindex.open_side().await?;
-        reindex.tidy_models().await?;
+        let configured = ConfiguredModel { embedder: config.embedder.clone(), appearance: config.appearance.clone() };
+        let reindex = ModelChange::open(cluster.clone(), models.clone(), configured, data.clone(), place).await?;
         Ok(Self {
             catalogue,
             log: Arc::new(log),
-            feed,
+            feed: reindex.index_set().clone(),
             models,
             cluster,
             deleting: tokio::sync::Mutex::default(),
@@ -270,7 +255,7 @@ impl Store {
     }
 
     pub(crate) async fn shut(&self) -> Result<(), StoreError> {
-        match self.flush_index().await {
+        match self.feed.flush().await {
             Err(error) if error.is_away() => {
                 tracing::warn!(error = %Chain(&error), "index not written out; the next start feeds it what it lacks");
             }
@@ -280,22 +265,6 @@ impl Store {
         self.log.publish().await?;
         self.cluster.leave().await?;
         self.catalogue.close().await;
-        Ok(())
-    }
-
-    /// Makes what the index has taken durable, and lets the other servers know.
-    pub(crate) async fn flush_index(&self) -> Result<(), SyncError> {
-        self.feed.flush().await?;
-        self.cluster.set_synced(self.feed.durable_seq());
-        Ok(())
-    }
-
-    /// Makes the index again, and the one beside it.
-    pub(crate) async fn rebuild_all(&self) -> Result<(), SyncError> {
-        self.feed.rebuild().await?;
-        if let Some(shadow) = self.feed.shadow() {
-            shadow.rebuild().await?;
-        }
         Ok(())
     }
 
@@ -403,7 +372,9 @@ impl Store {
         }
         match self.log.verify().await {
             Ok(_) => {}
-            Err(LogFault::Catalogue(error)) if !matches!(error, CatalogueError::BrokenRecord { .. }) => return Err(error.into()),
+            Err(RecordFault::Catalogue(error)) if !matches!(error, CatalogueError::BrokenRecord { .. }) => {
+                return Err(error.into());
+            }
             Err(fault) => add(FindingKind::Audit, "log".to_owned(), &fault.to_string()),
         }
         let count = |n: usize| n as u64;
@@ -465,7 +436,7 @@ pub fn models(config: &Config) -> Result<ModelStore, VisionError> {
 
 /// Loads the embedder that the configuration names once to learn what its vectors are, and verifies the other models, so
 /// that a missing one stops the start and not the first job.
-async fn configured_model(models: &ModelStore, config: &Config, data: &Path) -> Result<AppearanceModel, StoreError> {
+async fn verify_models(models: &ModelStore, config: &Config) -> Result<(), StoreError> {
     let (store, names) = (models.clone(), [config.detector.clone(), config.face_finder.clone()]);
     let verify = move || -> Result<(), VisionError> {
         for (name, role) in names.iter().zip([vision::Role::Detector, vision::Role::FaceFinder]) {
@@ -475,10 +446,7 @@ async fn configured_model(models: &ModelStore, config: &Config, data: &Path) -> 
         }
         Ok(())
     };
-    tokio::task::spawn_blocking(verify).await.map_err(|_| SyncError::Thread)??;
-    let named = reindex::configured(config, ModelDigest([0; 32]));
-    let model = reindex::spec_of(models, &named, data).await?.model;
-    Ok(AppearanceModel { model, ..named })
+    Ok(tokio::task::spawn_blocking(verify).await.map_err(|_| SyncError::Thread)??)
 }
 
 /// A job that was running when the process died goes on; one that somebody wanted stopped leaves nothing.

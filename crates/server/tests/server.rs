@@ -59,8 +59,15 @@ mod live;
 mod log;
 #[path = "server/marks.rs"]
 mod marks;
+#[path = "server/moved.rs"]
+mod moved;
 #[path = "server/notify.rs"]
 mod notify;
+#[expect(dead_code, reason = "its other tests need more of it")]
+#[path = "../../onvif/tests/onvif/device.rs"]
+mod onvif_device;
+#[path = "server/pages.rs"]
+mod pages;
 #[path = "server/passkeys.rs"]
 mod passkeys;
 #[path = "server/picture.rs"]

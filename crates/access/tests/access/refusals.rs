@@ -238,6 +238,27 @@ fn only_who_could_sign_a_case_is_told_how_much_it_would_open_and_only_a_power_of
 }
 
 #[test]
+fn a_preview_counts_the_cameras_that_a_search_opens_once_that_person_has_signed() {
+    let mut pooled = cameras();
+    pooled[0].policy.sensitive = true;
+    pooled[3].policy.paused = true;
+    let mut case = Case::requested(grant());
+    for (by, opens) in [(authoriser(), 1), (second(), 2)] {
+        let told = decide_preview(&policy(), &case, &pooled, &by, at(30)).unwrap().cameras().clone();
+        sign(&mut case, &by);
+        let granted = decide(&policy(), &case, &pooled, &request(), &investigator(), at(30)).unwrap();
+        assert_eq!((told.len(), &told), (opens, &granted.whole.cameras), "{by}");
+    }
+    // Two names with one key are one word.
+    let mut twice = Case::requested(grant());
+    sign(&mut twice, &authoriser());
+    let same_key = twice.authorisations[0].proof.clone();
+    twice.authorisations.push(access::Authorisation { by: second(), proof: same_key, ..twice.authorisations[0].clone() });
+    let refused = decide(&policy(), &twice, &pooled, &request(), &investigator(), at(30));
+    assert!(refused.is_err() || refused.unwrap().whole.cameras.len() == 1);
+}
+
+#[test]
 fn an_emergency_is_searched_at_once_only_where_a_deployment_says_so_and_only_for_a_while() {
     let case = Case::requested(Grant { emergency: Some("it is freezing".to_owned()), ..grant() });
     assert_eq!(code(&case, &request()), Code::NotAuthorised, "not by default");

@@ -223,6 +223,16 @@ impl Catalogue {
         if changed == 0 { Err(CatalogueError::UnknownCamera(id.clone())) } else { Ok(()) }
     }
 
+    /// Replaces where a camera's stream is, if it is still there, or is replaced already; `false`: it is elsewhere by now.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database does not take it: nothing is changed then.
+    pub async fn move_camera_source(&self, id: &CameraId, from: &SourceUrl, to: &SourceUrl) -> Result<bool, CatalogueError> {
+        let query = sqlx::query("UPDATE camera SET source = $3 WHERE id = $1 AND source IN ($2, $3)");
+        let query = query.bind(id.as_str()).bind(from.as_str()).bind(to.as_str());
+        Ok(query.execute(self.writer()).await?.rows_affected() > 0)
+    }
+
     /// Holds from the next request on.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! Which parts of a job's footage are done, so that one that was cut off goes on with the others.
 
+use std::time::Duration;
+
 use sqlx::Row;
 use types::{JobId, TimeWindow};
 
@@ -7,11 +9,11 @@ use crate::{
     Catalogue, CatalogueError,
     cluster::{fencing_token::FencingToken, lease::JobLease},
     engine::{DbRow, Tx},
-    row::capture,
+    row::{capture, micros},
 };
 
 /// What one segment of footage gave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SegmentDone {
     /// Its place in the footage, from 0.
     pub number: u32,
@@ -23,6 +25,12 @@ pub struct SegmentDone {
     pub sightings: u64,
     /// Sightings left out because their crop could not be redacted.
     pub crops_refused: u64,
+    /// Pictures that were not looked at.
+    pub unseen: u64,
+    /// From here on times are guesses, by the footage's own time.
+    pub guessed: Option<Duration>,
+    /// Why the footage ended early, if only its readable part was wanted; text of whoever looks at it.
+    pub damage: Option<String>,
 }
 
 /// What [`Catalogue::plan_job`] found.
@@ -116,8 +124,8 @@ impl Catalogue {
         let mut tx = self.begin().await?;
         self.check_token(&mut tx, &FencingToken::from(lease.clone())).await?;
         sqlx::query(
-            "INSERT INTO job_segment (job, number, frames, detections, sightings, crops_refused)
-             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (job, number) DO NOTHING",
+            "INSERT INTO job_segment (job, number, frames, detections, sightings, crops_refused, unseen, guessed_us, damage)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (job, number) DO NOTHING",
         )
         .bind(lease.job.as_str())
         .bind(i64::from(done.number))
@@ -125,6 +133,9 @@ impl Catalogue {
         .bind(done.detections.cast_signed())
         .bind(done.sightings.cast_signed())
         .bind(done.crops_refused.cast_signed())
+        .bind(done.unseen.cast_signed())
+        .bind(done.guessed.map(micros))
+        .bind(done.damage)
         .execute(&mut *tx)
         .await?;
         Ok(tx.commit().await?)
@@ -171,5 +182,8 @@ fn segment(row: &DbRow) -> Result<SegmentDone, CatalogueError> {
         detections: count("detections")?,
         sightings: count("sightings")?,
         crops_refused: count("crops_refused")?,
+        unseen: count("unseen")?,
+        guessed: row.try_get::<Option<i64>, _>("guessed_us")?.map(|at| Duration::from_micros(at.unsigned_abs())),
+        damage: row.try_get("damage")?,
     })
 }

@@ -118,7 +118,7 @@ fn begin(tools: &Path, base: &Path) -> u16 {
     let url = format!("postgres://sightline@127.0.0.1:{port}/postgres");
     while ask(&url, "SELECT 1").is_err() {
         let log = || fs::read_to_string(base.join("log")).unwrap_or_default();
-        assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start:\n{}", log());
+        assert!(began.elapsed() < Duration::from_secs(600), "PostgreSQL does not start:\n{}", log());
         std::thread::sleep(Duration::from_millis(50));
     }
     fs::write(base.join("port"), number).unwrap();

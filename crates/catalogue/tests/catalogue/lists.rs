@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use access::{Budgets, Caller, Case, Grant, Purpose, Role, Scope};
-use catalogue::{Catalogue, CasePlace, HoldPlace, JobPlace, NewJob};
+use catalogue::{CasePlace, Catalogue, HoldPlace, JobPlace, NewJob};
 use types::{CaseId, ReceiveTime, TimeWindow};
 
 use crate::support::*;
@@ -51,7 +51,10 @@ async fn cases_come_with_the_unreviewed_emergencies_first_then_what_waits_and_no
     let policy = access::Policy::default();
     for hours in 0..6 {
         f.catalogue.add_case(&case(&format!("waits-{hours}"), "police", hours, false)).await.unwrap();
-        f.catalogue.add_case(&case(&format!("urgent-{hours}"), if hours < 3 { "police" } else { "rescue" }, hours, true)).await.unwrap();
+        f.catalogue
+            .add_case(&case(&format!("urgent-{hours}"), if hours < 3 { "police" } else { "rescue" }, hours, true))
+            .await
+            .unwrap();
         // Two at the same time.
         f.catalogue.add_case(&case(&format!("also-{hours}"), "rescue", hours, false)).await.unwrap();
         let over = f.catalogue.add_case(&case(&format!("over-{hours}"), "police", hours, false)).await.unwrap();
@@ -113,9 +116,19 @@ async fn jobs_and_cameras_are_chosen_by_state_and_agency_and_counted_by_the_data
         }
     }
     let taken = f.catalogue.take_job("me", std::time::Duration::from_secs(60), &[]).await.unwrap().unwrap();
-    let counts = f.catalogue.job_counts().await.unwrap();
+    let counts = f.catalogue.job_counts(None).await.unwrap();
     assert_eq!((counts.queued, counts.running, counts.done), (13, 1, 0));
-    assert_eq!(f.catalogue.running_jobs().await.unwrap(), [taken.job]);
+    assert_eq!(f.catalogue.queued_count().await.unwrap(), 13);
+    assert_eq!(f.catalogue.running_jobs().await.unwrap(), [taken.job.clone()]);
+    let progress = catalogue::JobProgress { sightings: 5, ..Default::default() };
+    assert!(f.catalogue.progress_job(&taken.lease, progress).await.unwrap());
+    let of = async |agency| {
+        let counts = f.catalogue.job_counts(agency).await.unwrap();
+        (counts.queued + counts.running + counts.cancelled, counts.sightings)
+    };
+    assert_eq!((of(None).await, of(Some("nobody")).await), ((14, 5), (0, 0)));
+    let (south, north) = (of(Some("south")).await, of(Some("north")).await);
+    assert_eq!((south.0, north.0, south.1 + north.1), (7, 7, 5), "{south:?} {north:?}");
     let (mut all, mut after): (Vec<_>, Option<JobPlace>) = (Vec::new(), None);
     loop {
         let some = f.catalogue.jobs_page(Some("queued"), Some("south"), after.as_ref(), 2).await.unwrap();
@@ -128,6 +141,8 @@ async fn jobs_and_cameras_are_chosen_by_state_and_agency_and_counted_by_the_data
     assert!(all.is_sorted_by(|a, b| (b.created, &a.id) <= (a.created, &b.id)));
     assert!([6, 7].contains(&all.len()), "{}", all.len());
     assert_eq!(f.catalogue.jobs_of(&camera("gate"), &footage(3)).await.unwrap().len(), 1);
+    f.catalogue.finish_job(&taken.lease, &catalogue::JobState::Cancelled).await.unwrap();
+    assert_eq!(of(None).await, (14, 0), "nothing is kept of what was stopped");
 
     assert_eq!(f.catalogue.camera_count().await.unwrap(), 3);
     let page = f.catalogue.cameras_page(Some(&agency("north")), None, 1).await.unwrap();

@@ -22,7 +22,18 @@ async fn running(f: &Fixture) -> JobLease {
 }
 
 fn done(number: u32) -> SegmentDone {
-    SegmentDone { number, frames: 100, detections: 30, sightings: 3, crops_refused: 1 }
+    let (guessed, damage) = (Some(Duration::from_micros(1_500_001)), Some("it ends after 8 s\ncopy it again".to_owned()));
+    let (guessed, damage) = if number == 2 { (guessed, damage) } else { (None, None) };
+    SegmentDone {
+        number,
+        frames: 100,
+        detections: 30,
+        sightings: 3,
+        crops_refused: 1,
+        unseen: u64::from(number),
+        guessed,
+        damage,
+    }
 }
 
 #[tokio::test]
@@ -96,7 +107,8 @@ async fn a_recorder_is_known_with_its_recordings_until_it_is_removed() {
     let added = f.catalogue.add_recorder(&new).await.unwrap();
     assert_eq!((&added.spec, &f.catalogue.recorders().await.unwrap()[..]), (&new, std::slice::from_ref(&added)));
     assert!(matches!(f.catalogue.add_recorder(&new).await, Err(CatalogueError::Exists { .. })));
-    let secret = NewRecorder { id: RecorderId::new("nvr-2").unwrap(), host: "http://u:s3cret@192.0.2.9".to_owned(), ..new.clone() };
+    let secret =
+        NewRecorder { id: RecorderId::new("nvr-2").unwrap(), host: "http://u:s3cret@192.0.2.9".to_owned(), ..new.clone() };
     assert!(!format!("{:?}", f.catalogue.add_recorder(&secret).await.unwrap_err()).contains("s3cret"));
     let gate = camera("gate");
     for recording in ["a", "b", "a"] {

@@ -37,7 +37,7 @@ use crate::{
     pages::{self, Listed, Shown},
     progress::{JobProgress, Progress},
     times::parse_duration,
-    view::JobView,
+    view::{JobView, TotalsView},
 };
 
 #[derive(Debug, Subcommand)]
@@ -61,8 +61,15 @@ pub(crate) enum Archive {
     Retry { job: JobId },
     /// Remove a job that has ended and every sighting that came from it: its footage can be added again, with the right start
     Remove { job: JobId },
-    /// Say file by file what came out of it, what failed and why
-    Report,
+    /// Say file by file what came out of it, what failed and why, and how many there are in all
+    Report {
+        /// Only those in this state; the totals are of all
+        #[arg(long, value_enum)]
+        state: Option<State>,
+        /// At most so many, the newest first; 0: all of them
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        limit: u32,
+    },
     /// List the recorders whose names of files are known, for `archive add --from-recorder`
     Layouts,
 }
@@ -162,8 +169,9 @@ impl Archive {
             Self::Add(add) => add.run(service, ctx).await?,
             Self::List { state, shown } => {
                 let state = state.map_or(v1::JobState::Unspecified, Into::into);
-                let jobs = list(&mut service, state, shown.limit).await?;
-                printer.answer(&serde_json::json!({ "jobs": jobs.rows, "more": jobs.more }), || JobView::table(&jobs.rows));
+                let (jobs, totals) = list(&mut service, state, shown.limit).await?;
+                let json = serde_json::json!({ "jobs": jobs.rows, "more": jobs.more, "totals": totals });
+                printer.answer(&json, || JobView::table(&jobs.rows));
                 jobs.note(ctx);
             }
             Self::Status { job } => {
@@ -188,22 +196,33 @@ impl Archive {
                 let removed = serde_json::json!({ "removed": job, "sightings_removed": answer.sightings });
                 printer.answer(&removed, || format!("removed job {} and {} of it", job.id, count(answer.sightings, "sighting")));
             }
-            Self::Report => {
-                let jobs = list(&mut service, v1::JobState::Unspecified, 0).await?.rows;
-                printer.answer(&serde_json::json!({ "jobs": jobs }), || JobView::report(&jobs));
+            Self::Report { state, limit } => {
+                let state = state.map_or(v1::JobState::Unspecified, Into::into);
+                let (jobs, totals) = list(&mut service, state, limit).await?;
+                let json = serde_json::json!({ "jobs": jobs.rows, "more": jobs.more, "totals": totals });
+                printer.answer(&json, || JobView::report(&jobs.rows, &totals));
+                jobs.note(ctx);
             }
         }
         Ok(())
     }
 }
 
-async fn list(service: &mut FootageServiceClient<Channel>, state: v1::JobState, limit: u32) -> Outcome<Listed<JobView>> {
+/// So many jobs, and how many there are in all, whatever is shown of them.
+async fn list(
+    service: &mut FootageServiceClient<Channel>,
+    state: v1::JobState,
+    limit: u32,
+) -> Outcome<(Listed<JobView>, TotalsView)> {
+    let mut totals = None;
     let jobs = pages::read(limit, async |page_size, page_token| {
         let request = v1::ListJobsRequest { state: state.into(), page_size, page_token };
         let page = service.list_jobs(request).await?.into_inner();
+        totals = totals.take().or(page.totals);
         Ok((page.jobs, page.next_page_token))
     });
-    Ok(jobs.await?.into())
+    let jobs = jobs.await?.into();
+    Ok((jobs, totals.unwrap_or_default().into()))
 }
 
 /// How well a start is known that somebody gives.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::{Subcommand, ValueEnum};
 use media::Pin;
 use onvif::DeviceHost;
+use pipeline::Device;
 use proto::v1::{
     self, camera_service_client::CameraServiceClient, live_service_client::LiveServiceClient,
     preview_camera_policy_request::Change,
@@ -279,7 +280,10 @@ impl Camera {
                 let camera: CameraView = service.add_camera(request).await?.into_inner().camera.unwrap_or_default().into();
                 let live = source.is_some();
                 if let Some(url) = source {
-                    set_source(&mut client.live(), &id, &url, basic_without_tls, trust.filter(|_| is_tls(&url))).await?;
+                    // A device that is asked over TLS may have its stream without, and is asked again.
+                    let trust = trust.filter(|_| onvif.as_ref().is_some_and(DeviceHost::is_tls) || is_tls(&url));
+                    let device = onvif.as_ref().map(|host| login.device(host));
+                    set_source(&mut client.live(), &id, &url, basic_without_tls, trust, device).await?;
                 }
                 ctx.printer.answer(&camera, || {
                     let next =
@@ -304,7 +308,8 @@ impl Camera {
                 });
             }
             Self::Source { camera, url, none: _, basic_without_tls, trust } => {
-                set_source(&mut client.live(), &camera, url.as_deref().unwrap_or_default(), basic_without_tls, trust).await?;
+                let given = url.as_deref().unwrap_or_default();
+                set_source(&mut client.live(), &camera, given, basic_without_tls, trust, None).await?;
                 let watched = url.is_some();
                 ctx.printer.answer(&serde_json::json!({ "camera": camera.to_string(), "watched": watched }), || {
                     if watched {
@@ -371,9 +376,12 @@ async fn set_source(
     url: &str,
     basic_without_tls: bool,
     trust: Option<Pin>,
+    device: Option<Device>,
 ) -> Outcome {
     let (url, trust) = (address(url)?, trust.map(|pin| pin.to_string()).unwrap_or_default());
-    live.set_camera_source(v1::SetCameraSourceRequest { camera_id: camera.to_string(), url, basic_without_tls, trust }).await?;
+    let (onvif, onvif_profile) = device::told(device);
+    let camera_id = camera.to_string();
+    live.set_camera_source(v1::SetCameraSourceRequest { camera_id, url, basic_without_tls, trust, onvif, onvif_profile }).await?;
     Ok(())
 }
 

@@ -1,14 +1,14 @@
 use std::{future::Future, io::BufRead, pin::Pin, sync::Arc};
 
+use audit_log::export::check;
+use auditor::bundle;
 use clap::Args;
 use console::{Links, Local, Refusal};
 use prost::Message;
 use serde_json::{Value, json};
-use server::export::check;
 use types::CaseId;
 
 use crate::{
-    bundle,
     context::{Caller, Context, turned_away},
     failure::{Failure, Outcome, library},
     home::Home,
@@ -120,6 +120,7 @@ fn read(case: &str, grant: &[u8]) -> Outcome<access::Grant> {
 }
 
 fn refusal(failure: Failure) -> Refusal {
+    let failure = failure.into_inner();
     let message = std::iter::once(failure.message).chain(failure.causes).collect::<Vec<_>>().join(": ");
     Refusal { reason: failure.reason, message, hint: failure.hint.unwrap_or_default() }
 }

@@ -1,14 +1,14 @@
 use std::path::PathBuf;
 
+use audit_log::export::{Files, check, is_plain_path};
+use auditor::{bundle, not_whole};
 use clap::Args;
 use proto::v1::{self, export_request::Selection};
 use serde::Serialize;
-use server::export::{Files, check, is_plain_path};
 use types::{CaseId, SightingId};
 
-use super::{query::Query, verify::not_whole};
+use super::query::Query;
 use crate::{
-    bundle,
     client::Client,
     context::{Caller, Context},
     failure::{Failure, Outcome},

@@ -2,7 +2,7 @@ use clap::{Args, Subcommand};
 use ingest::{Link, Worker, WorkerOptions};
 use media::{Networks, Pin};
 use onvif::DeviceHost;
-use pipeline::{CameraSecrets, KeptAddress};
+use pipeline::{CameraSecrets, Device, KeptAddress};
 use server::{Config, WorkerMetrics};
 use tokio::signal::unix::{SignalKind, signal};
 use types::CameraId;
@@ -71,7 +71,8 @@ impl Ingest {
                     Some(host) => Some(stream(ctx, host, &login, trust).await?.0),
                     None => url,
                 };
-                source(ctx, &secrets, &camera, url.as_deref(), basic_without_tls, trust)
+                let device = onvif.as_ref().map(|host| login.device(host));
+                source(ctx, &secrets, &camera, url.as_deref(), basic_without_tls, trust, device)
             }
             Some(Sub::Discover(discover)) => discover.run(ctx).await,
             Some(Sub::Probe(probe)) => probe.run(ctx).await,
@@ -94,9 +95,12 @@ fn source(
     url: Option<&str>,
     basic_without_tls: bool,
     trust: Option<Pin>,
+    device: Option<Device>,
 ) -> Outcome {
-    let kept = url.map(|url| Ok::<_, Failure>(KeptAddress { url: address(url)?, basic_without_tls, trust })).transpose()?;
-    let kept = kept.map(|kept| KeptAddress { trust: kept.trust.filter(|_| kept.is_tls()), ..kept });
+    let kept =
+        url.map(|url| Ok::<_, Failure>(KeptAddress { url: address(url)?, basic_without_tls, trust, device })).transpose()?;
+    let for_tls = |kept: &KeptAddress| kept.is_tls() || kept.device.as_ref().is_some_and(|device| device.host.is_tls());
+    let kept = kept.map(|kept| KeptAddress { trust: kept.trust.filter(|_| for_tls(&kept)), ..kept });
     if let Some(kept) = &kept {
         // Where cameras may be is looked at by the worker, whose configuration says it.
         kept.source(&Networks::default())

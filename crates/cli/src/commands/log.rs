@@ -1,20 +1,17 @@
 use std::{fs, path::PathBuf};
 
-use access::{
-    AuditDetail, AuditEntry, Role,
-    log::{Note, NoteKey, Trust},
-};
+use access::{AuditDetail, Role};
+use auditor::VerifyLog;
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use proto::v1;
 use serde::Serialize;
-use server::log::{FileTiles, LogFault, log_trust, read_note, verify_folder, verify_growth};
 use types::{CaptureTime, CaseId, TimeWindow};
 
 use crate::{
     client::Client,
     context::{Caller, Context},
-    failure::{Failure, Outcome, library},
-    output::{count, table},
+    failure::{Failure, Outcome},
+    output::table,
     pages::{self, Listed},
     times::{self, parse_time},
     view::PartyView,
@@ -23,7 +20,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum Log {
     /// Check a whole log, or that one checkpoint grew out of another; needs no server
-    Verify(Verify),
+    Verify(VerifyLog),
     /// The record, the oldest entry first
     List {
         /// Entries after this one
@@ -99,105 +96,10 @@ impl About {
     }
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Verify {
-    /// The folder that holds `checkpoint` and `tile` [default: the home folder's]
-    #[arg(long, value_name = "DIR")]
-    dir: Option<PathBuf>,
-    /// Check that this earlier checkpoint
-    #[arg(long, value_name = "FILE", requires = "to")]
-    from: Option<PathBuf>,
-    /// is the beginning of this one
-    #[arg(long, value_name = "FILE", requires = "from")]
-    to: Option<PathBuf>,
-    #[command(flatten)]
-    keys: Keys,
-}
-
-/// Whom to believe.
-#[derive(Debug, Args)]
-pub(crate) struct Keys {
-    /// The log's key, name+id+key, or a file that holds it [default: the home folder's]
-    #[arg(long, value_name = "KEY")]
-    log_key: Option<String>,
-    /// A witness's key, or a file that holds it; repeat for more
-    #[arg(long = "witness-key", value_name = "KEY")]
-    witness_keys: Vec<String>,
-    /// How many of these witnesses must have signed [default: all of them]
-    #[arg(long, value_name = "N")]
-    quorum: Option<usize>,
-}
-
-impl Keys {
-    pub(crate) fn trust(&self, ctx: &Context) -> Outcome<Trust> {
-        let Trust { log, known, .. } = match &self.log_key {
-            Some(key) => read_log_key(key)?,
-            None => log_trust(ctx.home.layout()).map_err(|e| fault(&e).hint("name the log's key: `--log-key KEY`"))?,
-        };
-        let witnesses = self.witness_keys.iter().map(|k| read_key(k)).collect::<Outcome<Vec<_>>>()?;
-        let quorum = self.quorum.unwrap_or(witnesses.len());
-        if quorum > witnesses.len() {
-            let message = format!("{quorum} witnesses can't be asked for with {}", count(witnesses.len() as u64, "key"));
-            return Err(Failure::usage(message).hint("name each witness's key: `--witness-key KEY`"));
-        }
-        Ok(Trust { log, known, witnesses, quorum })
-    }
-}
-
-pub(crate) fn read_key(text: &str) -> Outcome<NoteKey> {
-    if let Ok(key) = text.parse() {
-        return Ok(key);
-    }
-    server::log::read_key(text.as_ref())
-        .map_err(|e| fault(&e).hint("a key reads name+id+key; the log's is in pki/log.pub, a witness prints its own"))
-}
-
-/// A log's key; with a file comes what lies beside it of the log's other keys.
-fn read_log_key(text: &str) -> Outcome<Trust> {
-    let key = read_key(text)?;
-    if text.parse::<NoteKey>().is_ok() {
-        return Ok(Trust::of(key));
-    }
-    let file = server::log::introductions_beside(text.as_ref());
-    let known = server::log::read_introductions(&file, key.name()).map_err(|e| fault(&e))?;
-    Ok(Trust::knowing(key, known))
-}
-
-pub(crate) fn fault(error: &LogFault) -> Failure {
-    library("log", error).hint(error.hint())
-}
-
-#[derive(Debug, Serialize)]
-struct Verified {
-    log: String,
-    entries: u64,
-    root: String,
-    witnessed: Vec<String>,
-}
-
-impl Verified {
-    fn new(trust: &Trust, checked: access::log::Checked) -> Self {
-        Self {
-            log: trust.log.name().to_owned(),
-            entries: checked.head.size,
-            root: hex::encode(checked.head.hash.0),
-            witnessed: checked.witnessed.into_iter().map(|(name, _)| name).collect(),
-        }
-    }
-
-    fn text(&self) -> String {
-        let by = match self.witnessed.as_slice() {
-            [] => "no witness's key was given".to_owned(),
-            names => format!("witnessed by {}", names.join(", ")),
-        };
-        format!("{}: {} whole, {by}", self.log, count(self.entries, "entry").replace("entrys", "entries"))
-    }
-}
-
 impl Log {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
         match self {
-            Self::Verify(verify) => verify.run(ctx),
+            Self::Verify(verify) => Ok(verify.run(ctx.printer, &ctx.home)?),
             Self::List { after, limit, about } => list(ctx, after, limit, &about).await,
             Self::Receipt { entry, out } => {
                 let client = ctx.connect(Caller::Investigator).await?;
@@ -208,27 +110,6 @@ impl Log {
             }
         }
     }
-}
-
-impl Verify {
-    fn run(self, ctx: &Context) -> Outcome {
-        let trust = self.keys.trust(ctx)?;
-        let tiles = FileTiles::new(self.dir.unwrap_or_else(|| ctx.home.layout().log()));
-        let verified = match (&self.from, &self.to) {
-            (Some(from), Some(to)) => {
-                let (_, to) = verify_growth(&tiles, &trust, &note(from)?, &note(to)?).map_err(|e| fault(&e))?;
-                Verified::new(&trust, to)
-            }
-            _ => Verified::new(&trust, verify_folder(&tiles, &trust, |_, _| {}).map_err(|e| fault(&e))?),
-        };
-        ctx.printer.answer(&verified, || verified.text());
-        Ok(())
-    }
-}
-
-fn note(path: &std::path::Path) -> Outcome<Note> {
-    let missing = || LogFault::NoCheckpoint { path: path.to_owned() };
-    read_note(path).and_then(|note| note.ok_or_else(missing)).map_err(|e| fault(&e))
 }
 
 /// Fetches a receipt and writes it where it can be checked later.
@@ -301,11 +182,4 @@ async fn list(ctx: &Context, after_seq: u64, limit: u32, about: &About) -> Outco
     });
     entries.note(ctx);
     Ok(())
-}
-
-/// What an entry says, for people.
-pub(crate) fn describe(entry: &AuditEntry) -> String {
-    let caller = entry.caller.as_ref().map_or_else(|| "the server".to_owned(), ToString::to_string);
-    let case = entry.case.as_ref().map_or_else(String::new, |c| format!(" under case {c}"));
-    format!("{caller}: {} {}{case} at {}", entry.action, entry.phase.as_str(), entry.at)
 }

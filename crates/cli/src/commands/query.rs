@@ -157,6 +157,7 @@ impl Query {
             like,
             unlike,
             without_colour: self.without_colour,
+            page_token: String::new(),
             reach: self.reach_from.map(|from| v1::ReachQuery {
                 from_sighting_id: from.to_string(),
                 by: v1::Travel::from(self.by).into(),

@@ -32,6 +32,9 @@ pub(crate) struct Search {
     /// Write the receipt of this search into this file; `sightline verify` checks it
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
+    /// Go on where the page before ended, as its answer said; everything else as before, but for --limit. A page counts as a search
+    #[arg(long, value_name = "TOKEN", conflicts_with = "keep_looking")]
+    page: Option<String>,
     /// Show every hit, also those that may be one pass of one figure on one camera
     #[arg(long)]
     every_hit: bool,
@@ -46,9 +49,6 @@ pub(crate) struct Search {
     least_score: Option<f32>,
 }
 
-/// Hits that the server answers with where no number is asked for.
-const USUAL: u32 = 50;
-
 impl Search {
     pub(crate) async fn run(self, ctx: &Context) -> Outcome {
         if self.query.is_nothing() {
@@ -60,14 +60,14 @@ impl Search {
         }
         let client = ctx.connect(Caller::Investigator).await?;
         let places = places(&client).await?;
-        let request = self.query.request(&client, &self.case).await?;
+        let mut request = self.query.request(&client, &self.case).await?;
+        request.page_token = self.page.clone().unwrap_or_default();
         if self.keep_looking {
             return keep_looking(ctx, &client, self.request_to_keep_looking(request), &places).await;
         }
         let started = Instant::now();
-        let most = if request.limit == 0 { USUAL } else { request.limit };
         let (hits, summary) = ask(&client, request).await?;
-        let (total, summary_hits) = (started.elapsed(), summary.hits);
+        let total = started.elapsed();
         if let Some(file) = &self.receipt {
             log::save_receipt(&client, summary.audit_seq, file).await?;
         }
@@ -80,9 +80,6 @@ impl Search {
             view.contact_sheet = Some(std::path::absolute(file).unwrap_or_else(|_| file.clone()).display().to_string());
         }
         ctx.printer.answer(&view, || view.text());
-        if summary_hits >= most {
-            ctx.printer.note("there may be more: raise --limit, or ask for less time or fewer cameras");
-        }
         Ok(())
     }
 

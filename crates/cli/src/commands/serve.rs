@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// What our crates do; of the libraries only what went wrong (the index engine warns about nothing at every start).
-const LOGGED: &str = "error,access=info,catalogue=info,cli=info,index=info,ingest=info,media=info,pipeline=info,search=info,server=info,\
-                      sightline=info,vision=info";
+const LOGGED: &str = "error,access=info,catalogue=info,cli=info,index=info,indexer=info,ingest=info,media=info,pipeline=info,search=info,server=info,\
+                      sightline=info,tasks=info,vision=info";
 
 /// Runs in the foreground until SIGINT or SIGTERM and logs to stderr; `server.log` in sightline.toml says what, else RUST_LOG.
 #[derive(Debug, Args)]
@@ -67,5 +67,38 @@ pub(super) fn log_to_stderr(printer: Printer, traces: Option<&Traces>, set: Opti
         if let Err(error) = change.reload(self::filter(set)) {
             tracing::error!(%error, "what is logged was not changed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+
+    /// Whether a file below a folder says more than what went wrong.
+    fn speaks(folder: &Path) -> bool {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).any(|path| {
+            let says = |text: String| text.contains("tracing::info") || text.contains("tracing::warn");
+            if path.is_dir() {
+                speaks(&path)
+            } else {
+                path.extension().is_some_and(|e| e == "rs") && says(fs::read_to_string(&path).unwrap())
+            }
+        })
+    }
+
+    #[test]
+    fn every_crate_of_ours_that_says_something_is_logged() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut silent = Vec::new();
+        for folder in fs::read_dir(&crates).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = folder.file_name().unwrap().to_str().unwrap().replace('-', "_");
+            let logged = LOGGED.split(',').any(|part| part.trim() == format!("{name}=info"));
+            if speaks(&folder.join("src")) && !logged {
+                silent.push(name);
+            }
+        }
+        assert!(silent.is_empty(), "not in the filter of `sightline serve`: {silent:?}");
     }
 }

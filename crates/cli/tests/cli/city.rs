@@ -53,7 +53,7 @@ impl Balancer {
         let began = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             let said = || fs::read_to_string(file.with_extension("log")).unwrap();
-            assert!(began.elapsed() < Duration::from_secs(20), "haproxy does not start: {}", said());
+            assert!(began.elapsed() < Duration::from_secs(600), "haproxy does not start: {}", said());
             std::thread::sleep(Duration::from_millis(20));
         }
         this

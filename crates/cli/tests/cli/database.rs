@@ -48,7 +48,7 @@ impl Database {
         let began = Instant::now();
         while let Err(error) = cluster::ask(url, "SELECT 1") {
             let log = || fs::read_to_string(self.folder.path().join("log")).unwrap_or_default();
-            assert!(began.elapsed() < Duration::from_secs(60), "PostgreSQL does not start: {error}\n{}", log());
+            assert!(began.elapsed() < Duration::from_secs(600), "PostgreSQL does not start: {error}\n{}", log());
             // What it was before it was killed is still on its way out.
             if self.server.try_wait().unwrap().is_some() {
                 self.again();

@@ -219,7 +219,7 @@ impl Deployment {
     pub(crate) fn wait_for(&self, what: &str, mut done: impl FnMut() -> bool) {
         let started = Instant::now();
         while !done() {
-            assert!(started.elapsed() < Duration::from_secs(120), "{what} did not happen; server: {}", self.log());
+            assert!(started.elapsed() < Duration::from_secs(600), "{what} did not happen; server: {}", self.log());
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -131,6 +131,8 @@ fn the_help_of_search_names_every_word_that_may_be_asked() {
           --contact-sheet <FILE>     Write the redacted crops as a grid into this PNG file
           --receipt <FILE>           Write the receipt of this search into this file; `sightline verify`
                                      checks it
+          --page <TOKEN>             Go on where the page before ended, as its answer said; everything
+                                     else as before, but for --limit. A page counts as a search
           --every-hit                Show every hit, also those that may be one pass of one figure on
                                      one camera
           --keep-looking             Go on: show what newly fits as it is stored, until this is stopped.

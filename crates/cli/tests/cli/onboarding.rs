@@ -90,7 +90,9 @@ fn a_camera_is_probed_without_a_change_and_added_with_the_stream_that_is_chosen(
     let added = json(&deployment, &add, &format!("{PASSWORD}\n"));
     assert_eq!(added["id"], "quay");
     let kept = fs::read_to_string(deployment.home().join("secrets/cameras/quay.url")).unwrap();
-    assert_eq!(kept.trim(), "rtsp://operator:horse%20%26%20%3Cbattery%3E@127.0.0.1:9/live?a=1&b=2");
+    // Who named it is kept beside it, to be asked again.
+    let device = format!("onvif http://{host}/onvif/device_service");
+    assert_eq!(kept, format!("rtsp://operator:horse%20%26%20%3Cbattery%3E@127.0.0.1:9/live?a=1&b=2\n{device}\n"));
     assert_eq!(holding(&deployment, "battery%3E"), ["secrets/cameras/quay.url"]);
     assert!(camera.asked().iter().all(|asked| asked.contains("<c:Get") && !asked.contains("horse")));
 }

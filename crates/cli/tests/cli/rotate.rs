@@ -264,7 +264,7 @@ fn the_log_goes_on_with_a_key_that_the_one_before_introduced_and_with_no_other()
         fs::remove_file(pki.join(name)).unwrap();
     }
     let name = done["key"].as_str().unwrap().split('+').next().unwrap();
-    server::log::make_key(name, KeyKind::Log, &pki.join("log.key")).unwrap();
+    audit_log::make_key(name, KeyKind::Log, &pki.join("log.key")).unwrap();
     d.refused(&["serve"]);
     d.refused(&["log", "verify"]);
     // A file that is behind the record is brought up to it.
@@ -301,7 +301,7 @@ fn a_change_of_the_log_s_key_that_is_killed_leaves_a_log_with_exactly_one() {
     // Laid ready, and the record says nothing of it: whoever opens the log clears it away.
     let next = d.home().join("pki/log.next");
     fs::create_dir(&next).unwrap();
-    server::log::make_key("sightline.local.0", KeyKind::Log, &next.join("log.key")).unwrap();
+    audit_log::make_key("sightline.local.0", KeyKind::Log, &next.join("log.key")).unwrap();
     d.serve();
     assert!(!next.exists());
     assert_eq!(fs::read_to_string(d.home().join("pki/log.pub")).unwrap(), kept);

@@ -12,9 +12,9 @@ use std::{
     time::Duration,
 };
 
+use audit_log::{FileTiles, read_key, read_note, verify_growth};
 use proto::v1::{self, ingest_service_client::IngestServiceClient, search_service_client::SearchServiceClient};
 use redact::{FaceFinder, FaceFinderError, FoundFace, Subject};
-use server::log::{FileTiles, read_key, read_note, verify_growth};
 use tokio::sync::{Notify, mpsc};
 use tonic::{
     Status,

@@ -3730,6 +3730,10 @@ pub struct CameraRow {
     pub basic_without_tls: bool,
     #[prost(string, tag = "9")]
     pub trust: ::prost::alloc::string::String,
+    #[prost(string, tag = "10")]
+    pub onvif: ::prost::alloc::string::String,
+    #[prost(string, tag = "11")]
+    pub onvif_profile: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ImportCamerasRequest {
@@ -5317,6 +5321,11 @@ pub struct SearchRequest {
     /// Marks what can be reached from a sighting.
     #[prost(message, optional, tag = "12")]
     pub reach: ::core::option::Option<ReachQuery>,
+    /// Where the page before ended, as its summary said; empty: from the best on. Of the same question, or it is refused; only `limit`
+    /// and `include_crops` may differ. A page is a search of its own: decided, recorded and taken from the budget like any other. Not
+    /// for KeepLooking.
+    #[prost(string, tag = "13")]
+    pub page_token: ::prost::alloc::string::String,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct SearchResponse {
@@ -5337,7 +5346,7 @@ pub mod search_response {
 #[derive(Clone, PartialEq, ::prost::Message)]
 #[prost(skip_debug)]
 pub struct Hit {
-    /// From 1, best first.
+    /// From 1, best first; on a next page it goes on.
     #[prost(uint32, tag = "1")]
     pub rank: u32,
     #[prost(message, optional, tag = "2")]
@@ -5436,6 +5445,16 @@ pub struct SearchSummary {
     /// by night or in infrared. `SearchRequest.without_colour` shows them. Absent where neither colours nor an example were asked.
     #[prost(uint32, optional, tag = "11")]
     pub without_colour: ::core::option::Option<u32>,
+    /// For the next page; empty: nothing else fits.
+    #[prost(string, tag = "12")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// How many sightings that are not in this answer fit as well and are ranked after it, as far as they were counted. Absent of what
+    /// KeepLooking says.
+    #[prost(uint32, optional, tag = "13")]
+    pub more: ::core::option::Option<u32>,
+    /// Whether there may be more than that.
+    #[prost(bool, tag = "14")]
+    pub perhaps_more: bool,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct KeepLookingRequest {
@@ -6567,6 +6586,25 @@ pub struct ListJobsResponse {
     /// For the next page; empty: there are no more.
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// Of all jobs that the caller may see, whatever their state and on whichever page. With the first page alone.
+    #[prost(message, optional, tag = "3")]
+    pub totals: ::core::option::Option<JobTotals>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct JobTotals {
+    #[prost(uint64, tag = "1")]
+    pub queued: u64,
+    #[prost(uint64, tag = "2")]
+    pub running: u64,
+    #[prost(uint64, tag = "3")]
+    pub done: u64,
+    #[prost(uint64, tag = "4")]
+    pub failed: u64,
+    #[prost(uint64, tag = "5")]
+    pub cancelled: u64,
+    /// That came of them, those that are under way included.
+    #[prost(uint64, tag = "6")]
+    pub sightings: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WatchJobRequest {
@@ -7447,6 +7485,13 @@ pub struct SetCameraSourceRequest {
     /// Empty: those that the server's machine trusts.
     #[prost(string, tag = "4")]
     pub trust: ::prost::alloc::string::String,
+    /// The device that named the address by ONVIF, as HOST, HOST:PORT or <https://HOST,> on the host of the address. Where the address
+    /// stops working it is asked again, with the same user and password, and of its answer port and path are taken. Empty: nobody is.
+    #[prost(string, tag = "5")]
+    pub onvif: ::prost::alloc::string::String,
+    /// The profile of the device, by its token or name; empty: the one that is chosen.
+    #[prost(string, tag = "6")]
+    pub onvif_profile: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetCameraSourceResponse {}
@@ -7512,6 +7557,25 @@ pub struct CameraStatus {
     /// The agency's worker that watches it; empty: the server itself.
     #[prost(string, tag = "16")]
     pub worker: ::prost::alloc::string::String,
+    /// When its device was asked last where the stream is, because the address did not work. Absent: never since it is watched.
+    #[prost(message, optional, tag = "17")]
+    pub address_asked: ::core::option::Option<AddressAsked>,
+    /// Pictures that were not looked at, because the key picture that they are made from is missing or damaged.
+    #[prost(uint64, tag = "18")]
+    pub without_key: u64,
+}
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AddressAsked {
+    #[prost(message, optional, tag = "1")]
+    pub at: ::core::option::Option<::prost_types::Timestamp>,
+    /// `same`: it names the address that is known. `trying`: it names another one, which is tried. `taken`: a picture came from that one,
+    /// which is kept. `not_taken`: none did, or it is on another host. `refused`: the device refuses the password, and is not asked again
+    /// until the address is given again. `failed`: it did not tell, and is asked again.
+    #[prost(string, tag = "2")]
+    pub outcome: ::prost::alloc::string::String,
+    /// For people: what the device said, and what came of it.
+    #[prost(string, tag = "3")]
+    pub reason: ::prost::alloc::string::String,
 }
 #[derive(Clone, Copy, PartialEq, ::prost::Message)]
 pub struct CameraClock {

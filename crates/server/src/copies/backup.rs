@@ -12,6 +12,7 @@ use std::{
 };
 
 use access::log::{LogError, TreeHead, Trust, seal_backup, sign_head_as};
+use audit_log::{FileTiles, LogFault, check_beginning, public_half, read_introductions, read_key, read_note, read_signer};
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, FencingToken};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -20,7 +21,7 @@ use types::{Day, ReceiveTime, SightingId};
 use crate::{
     config::{Config, ConfigError, CropsConfig},
     deployment::{Home, pki::make_private},
-    record::log::{FileTiles, LogFault, check_beginning, grow, read_introductions, read_key, read_note, read_signer},
+    record::log::{RecordFault, grow},
 };
 
 /// What a backup is, in its folder; written last, so that a folder without one is no backup.
@@ -46,7 +47,7 @@ pub enum BackupError {
     Catalogue(#[from] CatalogueError),
     /// The log can't be copied, or does not fit the catalogue.
     #[error(transparent)]
-    Log(#[from] LogFault),
+    Log(#[from] RecordFault),
     /// The catalogue is in a database server, which has backups of its own.
     #[error("the catalogue of this deployment is in {database}, not in its folder")]
     Shared {
@@ -80,6 +81,12 @@ pub enum BackupError {
         #[source]
         source: io::Error,
     },
+}
+
+impl From<LogFault> for BackupError {
+    fn from(fault: LogFault) -> Self {
+        Self::Log(fault.into())
+    }
 }
 
 impl From<LogError> for BackupError {
@@ -208,7 +215,7 @@ pub async fn backup(
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         made,
-        log: read_key(&crate::record::log::public_half(&home.log_key()))?.name().to_owned(),
+        log: read_key(&public_half(&home.log_key()))?.name().to_owned(),
         entries: head.size,
         root: hex::encode(head.hash.0),
         sightings,
@@ -303,7 +310,7 @@ async fn copy_crops(
             }
             Ok((files, missing))
         });
-        let (files, missing) = copied.await.map_err(|_| LogFault::Thread)??;
+        let (files, missing) = copied.await.map_err(|_| RecordFault::Thread)??;
         *copy = files;
         if !missing.is_empty() {
             gone.insert(day, missing);

@@ -7,6 +7,7 @@ use std::{
 };
 
 use access::log::TreeHead;
+use audit_log::FileTiles;
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, MoveState, Moved};
 
 use crate::{
@@ -16,7 +17,7 @@ use crate::{
         catalogue_config::catalogue_config,
         lock::{HomeLock, LockError},
     },
-    record::log::{FileTiles, Log, LogFault, grow, mark},
+    record::log::{Log, RecordFault, grow, mark},
 };
 
 /// Why a deployment was not moved. The source is as it was.
@@ -33,7 +34,7 @@ pub enum MigrateError {
     Catalogue(#[from] CatalogueError),
     /// The log does not fit the catalogue.
     #[error(transparent)]
-    Log(#[from] LogFault),
+    Log(#[from] RecordFault),
     /// The configuration of the target names no database. Holds its path.
     #[error("{} names no database; there is nothing to move to", .0.display())]
     NoDatabase(PathBuf),

@@ -15,6 +15,10 @@ use access::{
     Action, AuditEntry, Deletion, IdDigest, Outcome, Phase,
     log::{Introductions, LogError, NoteKey, TreeHead, Trust, check_backup_seal},
 };
+use audit_log::{
+    FileTiles, LogFault, check_beginning, checked, public_half, read_introductions, read_key, read_note, read_signer,
+    verify_folder,
+};
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, due};
 use sha2::{Digest, Sha256};
 use types::{CameraId, Day, JobId, ReceiveTime};
@@ -27,10 +31,7 @@ use crate::{
         lock::{HomeLock, LockError},
         pki::{make_private, private_folder},
     },
-    record::log::{
-        FileTiles, LogFault, check_beginning, checked, grow, introduced_elsewhere, mark, public_half, read_introductions,
-        read_key, read_note, read_signer, verify_folder,
-    },
+    record::log::{RecordFault, grow, introduced_elsewhere, mark},
 };
 
 /// Why a backup was not restored.
@@ -44,7 +45,7 @@ pub enum RestoreError {
     Catalogue(#[from] CatalogueError),
     /// The log does not fit the catalogue, or the seal is wrong.
     #[error(transparent)]
-    Log(#[from] LogFault),
+    Log(#[from] RecordFault),
     /// The home folder is in use, or open to others.
     #[error(transparent)]
     Lock(#[from] LockError),
@@ -92,6 +93,12 @@ pub enum RestoreError {
     },
 }
 
+impl From<LogFault> for RestoreError {
+    fn from(fault: LogFault) -> Self {
+        Self::Log(fault.into())
+    }
+}
+
 impl From<LogError> for RestoreError {
     fn from(error: LogError) -> Self {
         Self::Log(error.into())
@@ -104,7 +111,7 @@ impl RestoreError {
         match self {
             Self::Backup(error) => error.hint(),
             Self::Catalogue(error) => error.hint().unwrap_or("nothing was restored; try again").to_owned(),
-            Self::Log(LogFault::Older { .. }) => {
+            Self::Log(RecordFault::Log(LogFault::Older { .. })) => {
                 "a newer log is known than the backup's: name a copy of it with `--log DIR`. If it is lost, move the high-water mark away and keep it: it proves that the entries were there".to_owned()
             }
             Self::Log(error) => error.hint().to_owned(),
@@ -201,7 +208,7 @@ pub async fn restore(
     progress("reading the backup", 0);
     let (from, into, sums) = (options.from.clone(), scratch.root().to_owned(), backup.sums.clone());
     let copied = tokio::task::spawn_blocking(move || copy(&from, &into, &sums));
-    copied.await.map_err(|_| LogFault::Thread)??;
+    copied.await.map_err(|_| RecordFault::Thread)??;
     if let Some(keys) = &options.keys {
         take_keys(keys, &scratch)?;
     }
@@ -420,10 +427,10 @@ fn know_keys(key: NoteKey, scratch: &Home, options: &RestoreOptions) -> Result<T
     Ok(trust)
 }
 
-async fn verify(tiles: &FileTiles, trust: &Trust) -> Result<TreeHead, LogFault> {
+async fn verify(tiles: &FileTiles, trust: &Trust) -> Result<TreeHead, RecordFault> {
     let (tiles, trust) = (tiles.clone(), trust.clone());
     let checked = tokio::task::spawn_blocking(move || verify_folder(&tiles, &trust, |_, _| {}));
-    Ok(checked.await.map_err(|_| LogFault::Thread)??.head)
+    Ok(checked.await.map_err(|_| RecordFault::Thread)??.head)
 }
 
 /// The catalogue's rows are the log's entries: a tree made of them is the same.
@@ -437,7 +444,7 @@ async fn check_rows(catalogue: &Catalogue, head: TreeHead) -> Result<(), Restore
         }
         grown = access::log::append(&mut tiles, &grown, &rows.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
     }
-    if grown == head { Ok(()) } else { Err(LogFault::Row { seq: head.size }.into()) }
+    if grown == head { Ok(()) } else { Err(RecordFault::Row { seq: head.size }.into()) }
 }
 
 /// Takes the entries that a newer log has more into the record. Returns them.
@@ -459,7 +466,7 @@ async fn go_on(
         })?;
         Ok::<_, LogFault>((checked.head, bytes))
     });
-    let (head, bytes) = taken.await.map_err(|_| LogFault::Thread)??;
+    let (head, bytes) = taken.await.map_err(|_| RecordFault::Thread)??;
     if head.size < before.size {
         return Ok(Vec::new());
     }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Caller, Name, Outcome, Phase, Role, check_organisation};
+use audit_log::public_half;
 use catalogue::{Catalogue, RevokedIdentity};
 use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
@@ -24,7 +25,7 @@ use crate::{
         lock::HomeLock,
         pki::{self, Authority},
     },
-    record::log::{Log, public_half},
+    record::log::Log,
     store::StoreError,
 };
 

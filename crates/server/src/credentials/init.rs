@@ -6,6 +6,7 @@ use std::{
 };
 
 use access::{Caller, Name, Role, log::KeyKind};
+use audit_log::make_key;
 
 use super::{error::DeploymentError, identities};
 use crate::{
@@ -14,7 +15,6 @@ use crate::{
         Home, lock,
         pki::{self, Authority},
     },
-    record::log,
 };
 
 /// What a new deployment is called and reached by.
@@ -85,7 +85,7 @@ impl Deployment {
         if let Some(folder) = &options.hand_out {
             hand_out(&scratch, &identities, folder)?;
         }
-        pki::write_public(&scratch.config(), config::TEMPLATE).map_err(io("write", &scratch.config()))?;
+        durable::create_public(&scratch.config(), config::TEMPLATE.as_bytes()).map_err(io("write", &scratch.config()))?;
         durable::publish(&scratch.pki(), &home.pki()).map_err(io("make", &home.pki()))?;
         durable::publish(&scratch.config(), &home.config()).map_err(io("make", &home.config()))?;
         fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
@@ -108,7 +108,7 @@ pub const AUTHORITY: &str = "authority";
 fn hand_out(home: &Home, identities: &[Caller], folder: &Path) -> Result<(), DeploymentError> {
     let failed = |action, path: &Path| {
         let path = path.to_owned();
-        move |source| DeploymentError::Io { action, path, source }
+        move |source| DeploymentError::NotHandedOut { action, path, source }
     };
     // Beside its final name: it is there whole or not at all.
     let mut name = folder.file_name().unwrap_or_default().to_owned();
@@ -165,7 +165,7 @@ fn make_keys(home: &Home, options: &InitOptions) -> Result<Vec<Caller>, Deployme
     server.save(&home.server_certificate(), &home.server_key())?;
     // Two deployments of one organisation have two logs.
     let name = format!("sightline.{}.{}", options.organisation, hex::encode(rand::random::<[u8; 4]>()));
-    log::make_key(&name, KeyKind::Log, &home.log_key())?;
+    make_key(&name, KeyKind::Log, &home.log_key())?;
     let mut identities = Vec::new();
     for (name, role) in [
         ("operator", Role::Operator),
@@ -247,6 +247,17 @@ mod tests {
         let other = Home::new(dir.path().join("other"));
         assert!(matches!(Deployment::init(&other, &options), Err(DeploymentError::HandedOut(_))));
         assert!(!other.pki().exists());
+    }
+
+    #[test]
+    fn a_folder_that_nothing_can_be_handed_out_in_is_told_with_one_that_it_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = Home::new(dir.path().join("home"));
+        fs::write(dir.path().join("file"), "").unwrap();
+        let options = InitOptions { hand_out: Some(dir.path().join("file/hand-out")), ..InitOptions::default() };
+        let error = Deployment::init(&home, &options).unwrap_err();
+        assert!(matches!(error, DeploymentError::NotHandedOut { .. }) && error.hint().contains("--hand-out"), "{error:?}");
+        assert!(!home.pki().exists());
     }
 
     #[test]

@@ -244,9 +244,9 @@ impl Issued {
     }
 
     pub(crate) fn save(&self, certificate: &Path, key: &Path) -> Result<(), PkiError> {
-        write_public(certificate, &self.certificate)
+        durable::create_public(certificate, self.certificate.as_bytes())
             .map_err(|source| PkiError::Write { file: certificate.to_owned(), source })?;
-        write_private(key, &self.key).map_err(|source| PkiError::Write { file: key.to_owned(), source })
+        durable::create_private(key, self.key.as_bytes()).map_err(|source| PkiError::Write { file: key.to_owned(), source })
     }
 }
 
@@ -261,21 +261,9 @@ pub(crate) fn new_grant_key() -> Result<(impl AsRef<str>, String), PkiError> {
 /// Makes an Ed25519 key to sign grants with.
 pub(crate) fn grant_key(private: &Path, public: &Path) -> Result<(), PkiError> {
     let (pem, shared) = new_grant_key()?;
-    write_private(private, pem.as_ref()).map_err(|source| PkiError::Write { file: private.to_owned(), source })?;
-    write_public(public, &shared).map_err(|source| PkiError::Write { file: public.to_owned(), source })
-}
-
-pub(crate) fn write_public(file: &Path, text: &str) -> io::Result<()> {
-    write(file, text, 0o644)
-}
-
-pub(crate) fn write_private(file: &Path, text: &str) -> io::Result<()> {
-    write(file, text, 0o600)
-}
-
-/// Never over what is there; never readable by more than `mode` says, not even for a moment.
-fn write(file: &Path, text: &str, mode: u32) -> io::Result<()> {
-    durable::create(file, text.as_bytes(), mode)
+    durable::create_private(private, pem.as_ref().as_bytes())
+        .map_err(|source| PkiError::Write { file: private.to_owned(), source })?;
+    durable::create_public(public, shared.as_bytes()).map_err(|source| PkiError::Write { file: public.to_owned(), source })
 }
 
 /// Makes a file readable by its owner alone.

@@ -14,7 +14,7 @@ pub(crate) const MOST: u32 = 1000;
 const BYTES: usize = 1 << 20;
 
 /// One page of a list, asked for. `K` is a place in the list's order.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Page<K> {
     question: String,
     limit: u32,

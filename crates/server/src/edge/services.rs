@@ -17,6 +17,7 @@ mod log;
 mod marks;
 mod own;
 mod owners;
+mod pages;
 mod recorders;
 mod retention;
 mod search;

@@ -2,6 +2,10 @@
 
 use access::{Action, Denial, GateError};
 use catalogue::CatalogueError;
+use indexer::{
+    SyncError,
+    reindex::{ModelError, ReindexError},
+};
 use pipeline::SecretError;
 use proto::BadMessage;
 use search::SearchError;
@@ -11,13 +15,9 @@ use types::Chain;
 
 use crate::{
     base::problem::{Kind, Problem},
-    indexer::{
-        reindex::{ModelError, ReindexError},
-        sync::SyncError,
-    },
     janitor::{ClockLeapt, JanitorError},
     jobs::{JobError, footage_files::FileError},
-    record::log::LogFault,
+    record::log::RecordFault,
     recorders::RecorderError,
     store::{INDEX_AWAY, StoreError},
 };
@@ -43,7 +43,7 @@ pub(crate) enum Fault {
     #[error(transparent)]
     Secret(#[from] SecretError),
     #[error(transparent)]
-    Log(#[from] LogFault),
+    Log(#[from] RecordFault),
     #[error(transparent)]
     Clock(#[from] ClockLeapt),
     #[error(transparent)]
@@ -70,8 +70,17 @@ impl From<Problem> for Fault {
 impl From<ReindexError> for Fault {
     fn from(error: ReindexError) -> Self {
         match error {
-            ReindexError::Problem(problem) => problem.into(),
             ReindexError::Model(error) => Self::Store(error.into()),
+            refused => {
+                let (code, reason) = match refused {
+                    ReindexError::SameModel => (Code::InvalidArgument, "same_model"),
+                    ReindexError::NoModel(_) => (Code::InvalidArgument, "no_model"),
+                    ReindexError::NotLearned(_) => (Code::InvalidArgument, "not_learned"),
+                    ReindexError::State { .. } | ReindexError::Model(_) => (Code::FailedPrecondition, "reindex"),
+                };
+                let hint = refused.hint().unwrap_or_default();
+                Self::Caller { code, reason, message: refused.to_string(), hint }
+            }
         }
     }
 }
@@ -169,8 +178,8 @@ pub(crate) fn status(action: Action, fault: Fault) -> Status {
             };
             proto::status(code, &error.to_string(), reason, &error.hint())
         }
-        Fault::Log(LogFault::Catalogue(error)) => of_catalogue(&error),
-        Fault::Log(error @ LogFault::NoEntry { .. }) => {
+        Fault::Log(RecordFault::Catalogue(error)) => of_catalogue(&error),
+        Fault::Log(error @ RecordFault::NoEntry { .. }) => {
             proto::status(Code::NotFound, &error.to_string(), "no_entry", error.hint())
         }
         Fault::Log(error) => internal(Code::DataLoss, "log", &error, "run `sightline check` on the server"),

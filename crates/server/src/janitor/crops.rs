@@ -2,10 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use catalogue::CatalogueError;
+use catalogue::{CatalogueError, Cluster, lease_names};
 use types::Chain;
-
-use crate::cluster::membership::{Cluster, lease_names};
 
 /// How long another server's sweep is waited for.
 const SWEEPING: Duration = Duration::from_secs(600);

@@ -2,8 +2,9 @@ use std::time::Duration;
 
 use access::AuditError;
 use catalogue::CatalogueError;
+use indexer::SyncError;
 
-use crate::{copies::upgrade::UpgradeError, indexer::sync::SyncError};
+use crate::copies::upgrade::UpgradeError;
 
 /// Why something whose time has come does not end.
 #[derive(Debug, thiserror::Error)]

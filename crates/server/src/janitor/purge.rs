@@ -5,14 +5,13 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Outcome, Phase, Policy};
 use async_trait::async_trait;
-use catalogue::{Catalogue, CatalogueError};
+use catalogue::{Catalogue, CatalogueError, lease_names};
 use tokio_util::sync::CancellationToken;
 use types::{CaseId, Chain, ReceiveTime};
 
 use super::{error::JanitorError, settled::SettledTime};
 use crate::{
     base::{clock::Clock, rules::Rules},
-    cluster::membership::lease_names,
     copies::upgrade,
     notify::Notify,
     store::Store,

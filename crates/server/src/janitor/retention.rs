@@ -14,30 +14,25 @@ use std::{
     time::Duration,
 };
 
-use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Probe, Retention, Schedule};
-use catalogue::{Catalogue, DeletedSighting, DeletionRun, FencingToken, Reason, due};
-use index::{IndexQuery, QueryVector};
+use access::{Action, AuditDetail, AuditEntry, AuditLog, Deletion, Hold, IdDigest, Outcome, Phase, Retention, Schedule};
+use catalogue::{Catalogue, DeletedSighting, DeletionRun, FencingToken, due, lease_names};
 use tokio_util::sync::CancellationToken;
-use types::{CameraId, Chain, Day, Embedding, ReceiveTime, SightingId, TimeWindow};
+use types::{CameraId, Chain, Day, Embedding, ReceiveTime, SightingId};
 
-use super::{error::JanitorError, settled::SettledTime};
+use super::{
+    error::JanitorError,
+    probe::{SAMPLE, probe},
+    settled::SettledTime,
+};
 use crate::{
     base::{
         clock::{Clock, as_micros},
         health::Health,
     },
-    cluster::membership::lease_names,
     copies::upgrade,
-    indexer::sync::SyncError,
     store::Store,
 };
 
-/// Of each run so many are looked for by their vectors as well.
-const SAMPLE: usize = 64;
-/// How long other servers may take to write their indexes anew.
-const PURGES: std::time::Duration = std::time::Duration::from_secs(120);
-/// Ids looked for at once.
-const PAGE: usize = 1_000;
 /// Not serving while a deletion is overdue.
 pub(crate) const HEALTH: &str = "sightline.Retention";
 
@@ -191,14 +186,13 @@ impl Deleter {
         let erased = async {
             // What was deleted is in a copy from before an upgrade too.
             upgrade::forget(&self.store.data)?;
-            self.purge_everywhere(emptied.iter().map(|e| e.run.deletion.day)).await?;
-            self.store.feed.forget_deletions().await?;
+            self.store.feed.purge(&emptied.iter().map(|e| e.run.deletion.day).collect::<Vec<_>>()).await?;
             Ok::<_, JanitorError>(self.catalogue().erase(&days).await?)
         };
         let erased = erased.await;
         let mut done = Vec::new();
         for Emptied { mut run, begin, gone, sample } in emptied {
-            let probed = if erased.is_ok() { self.probe(&run.deletion, &gone, sample).await.map(Some) } else { Ok(None) };
+            let probed = if erased.is_ok() { probe(&self.store, &run.deletion, &gone, sample).await.map(Some) } else { Ok(None) };
             match probed {
                 Ok(Some(probe)) => {
                     run.deletion.probe = Some(probe);
@@ -231,23 +225,7 @@ impl Deleter {
         first_fault.map_or(Ok(done), Err)
     }
 
-    /// Every server that is there has deleted these days from its own index when this returns; one that is not makes its index
-    /// again when it comes back.
-    async fn purge_everywhere(&self, days: impl Iterator<Item = Day>) -> Result<(), JanitorError> {
-        if !self.store.cluster.is_shared() {
-            return Ok(());
-        }
-        let mut last = 0;
-        for day in days {
-            last = self.catalogue().announce_purge(day).await?;
-        }
-        if last > 0 {
-            self.store.cluster.wait_for_purges(last, PURGES).await?;
-        }
-        Ok(())
-    }
-
-    /// Rows, crops and vectors of a day, in this order: what has no row is in no answer.
+    /// Rows and crops of a day, in this order: what has no row is in no answer.
     #[allow(clippy::result_large_err, reason = "a run that failed is noted as it stands, once a sweep at most")]
     async fn empty(
         &self,
@@ -277,7 +255,6 @@ impl Deleter {
         let rest = async {
             if again || !gone.is_empty() {
                 self.catalogue().delete_crops(day).await?;
-                self.store.feed.purge_day(day).await?;
             }
             Ok::<_, JanitorError>(())
         };
@@ -285,37 +262,6 @@ impl Deleter {
             Ok(()) => Ok(Emptied { run, begin, gone, sample }),
             Err(fault) => Err((run, fault)),
         }
-    }
-
-    /// Looks for what was deleted as somebody would who wants to find it.
-    async fn probe(&self, deletion: &Deletion, gone: &[SightingId], sample: Vec<Embedding>) -> Result<Probe, JanitorError> {
-        let catalogue = self.catalogue();
-        let mut found = catalogue.stray_crops(deletion.day).await?;
-        for page in gone.chunks(PAGE) {
-            found += catalogue.maintenance(Reason::Deletion).sightings(page).await?.len() as u64;
-        }
-        let index = self.store.feed.index().clone();
-        let spec = index.spec();
-        let sample: Vec<_> = sample.into_iter().filter(|e| e.model() == spec.model).collect();
-        let (vectors, ids) = (sample.len() as u64, gone.len() as u64);
-        let gone: BTreeSet<SightingId> = gone.iter().copied().collect();
-        let (day, cameras) = (deletion.day, deletion.cameras.keys().cloned().collect::<Vec<_>>());
-        let in_index = move || -> Result<(u64, Vec<SightingId>), index::IndexError> {
-            let mut found = 0;
-            for embedding in sample {
-                let listed = index.search(&looking_for(day, cameras.clone(), embedding))?;
-                found += listed.iter().filter(|s| gone.contains(&s.id)).count() as u64;
-            }
-            let ids = index.ids(day)?;
-            found += ids.iter().filter(|id| gone.contains(id)).count() as u64;
-            Ok((found, ids))
-        };
-        let (listed, ids_left) =
-            tokio::task::spawn_blocking(in_index).await.map_err(|_| SyncError::Thread)?.map_err(SyncError::from)?;
-        // Read after the index was: what it has must have a row.
-        let rows: BTreeSet<_> = catalogue.ids(deletion.day).await?.into_iter().collect();
-        found += listed + ids_left.iter().filter(|id| !rows.contains(id)).count() as u64;
-        Ok(Probe { ids, vectors, found })
     }
 
     /// How many days are later than they may be, and how many deletions did not come to their end.
@@ -348,19 +294,5 @@ impl Deleter {
         };
         let receipt = self.store.log.append(entry).await;
         Ok(receipt?.seq)
-    }
-}
-
-/// Everything of a day that looks like it, as far as a search reads.
-fn looking_for(day: Day, cameras: Vec<CameraId>, embedding: Embedding) -> IndexQuery {
-    let (from, to) = (day.start(), Day(day.0 + 1).start());
-    let window = TimeWindow::new(from, to).unwrap_or_else(|_| unreachable!("a day has a length"));
-    IndexQuery {
-        window,
-        cameras,
-        classes: Vec::new(),
-        vector: QueryVector::Appearance(embedding),
-        limit: SAMPLE,
-        exclude: Vec::new(),
     }
 }

@@ -103,7 +103,13 @@ impl Running {
                 ..SceneStats::default()
             };
             state.stats = state.stats.plus(more);
+            state.shortfall.add(d.into());
         }
+    }
+
+    /// What the parts that are done did not look at.
+    pub(super) fn shortfall(&self) -> Shortfall {
+        self.lock().shortfall.clone()
     }
 
     /// A part for a worker that is free. Of a recorder that is asked for as much as may be: none.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use catalogue::SegmentDone;
 use pipeline::FootageSummary;
 
 use super::ended::JobFailure;
@@ -24,7 +25,20 @@ impl From<&FootageSummary> for Shortfall {
     }
 }
 
+/// As it was kept of a part that was done before a stop.
+impl From<&SegmentDone> for Shortfall {
+    fn from(done: &SegmentDone) -> Self {
+        Self { damage: done.damage.as_deref().map(JobFailure::from_text), guessed: done.guessed, unseen: done.unseen }
+    }
+}
+
 impl Shortfall {
+    /// Kept with the part that it is of, for whoever goes on with the others.
+    pub(super) fn kept_in(&self, done: SegmentDone) -> SegmentDone {
+        let Self { damage, guessed, unseen } = self;
+        SegmentDone { damage: damage.as_ref().map(JobFailure::to_text), guessed: *guessed, unseen: *unseen, ..done }
+    }
+
     /// Of another part too.
     pub(super) fn add(&mut self, other: Self) {
         let Self { damage, guessed, unseen } = other;
@@ -83,6 +97,14 @@ mod tests {
         assert!(told.hint.contains("cut the file"), "{told:?}");
         let one = Shortfall { unseen: 1, ..Shortfall::default() }.told(&[]).unwrap();
         assert!(one.message.starts_with("1 picture was not looked at, for want of its key"), "{one:?}");
+    }
+
+    #[test]
+    fn what_is_kept_of_a_part_is_what_it_was() {
+        let damage = Some(JobFailure::new("it ends after 8 s", "copy it again"));
+        for part in [Shortfall::default(), Shortfall { damage, guessed: Some(Duration::from_millis(90_500)), unseen: 7 }] {
+            assert_eq!(Shortfall::from(&part.kept_in(SegmentDone::default())), part);
+        }
     }
 
     #[test]

@@ -1,17 +1,12 @@
 use std::{sync::Arc, time::Instant};
 
 use catalogue::{Catalogue, FencingToken, SightingRecord};
+use indexer::{IndexSet, store_sightings};
 use metrics::histogram;
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
 
-use crate::{
-    indexer::{
-        sync::IndexSet,
-        write::{record, store_sightings},
-    },
-    telemetry::metrics::names,
-};
+use crate::telemetry::metrics::names;
 
 /// Catalogue first, then index.
 pub(super) struct CatalogueSink {
@@ -24,6 +19,7 @@ pub(super) struct CatalogueSink {
 
 impl SightingSink for CatalogueSink {
     fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError> {
+        let record = |NewSighting { sighting, crop, embedding }| SightingRecord { sighting, crop, embedding };
         let records: Vec<SightingRecord> = batch.into_iter().map(record).collect();
         let began = Instant::now();
         let stored = self.runtime.block_on(store_sightings(&self.catalogue, &self.feed, &records, &self.fence));

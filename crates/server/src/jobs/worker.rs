@@ -151,7 +151,7 @@ impl Worker {
             }
         };
         if running.is_done() {
-            self.end(&taken, read_what_was_added(&running).map(|()| Shortfall::default().told(&running.info.left_out)));
+            self.end(&taken, read_what_was_added(&running).map(|()| running.shortfall().told(&running.info.left_out)));
             return Ok(None);
         }
         let part = running.take();
@@ -394,17 +394,18 @@ impl Worker {
         if !gaps.is_empty() {
             runtime.block_on(jobs.catalogue.note_gaps(&running.lease, &gaps))?;
         }
-        let p = summary.progress;
-        let done = SegmentDone {
+        let (p, shortfall) = (summary.progress, Shortfall::from(&summary));
+        let done = shortfall.kept_in(SegmentDone {
             number: part.number,
             frames: p.stats.frames,
             detections: p.stats.detections,
             sightings: p.stats.sightings,
             crops_refused: p.stats.crops_refused,
-        };
+            ..SegmentDone::default()
+        });
         runtime.block_on(jobs.catalogue.finish_segment(&running.lease, done))?;
         tracing::info!(seconds = p.done.as_secs_f64(), speed = p.speed(), sightings = p.stats.sightings, "part done");
-        Ok((p.stats, p.done, Shortfall::from(&summary)))
+        Ok((p.stats, p.done, shortfall))
     }
 }
 
@@ -459,18 +460,14 @@ impl Counted {
 mod tests {
     use std::{collections::BTreeMap, sync::mpsc};
 
-    use catalogue::{Camera, Catalogue, CatalogueConfig, NewJob};
+    use catalogue::{Camera, Catalogue, CatalogueConfig, Cluster, NewJob};
     use index::{IndexLocation, IndexSpec};
+    use indexer::IndexSet;
     use parking_lot::Mutex;
     use types::{AgencyId, CameraId, CaptureTime, FootageDigest, JobId, ModelDigest, Size};
 
     use super::*;
-    use crate::{
-        cluster::membership::Cluster,
-        indexer::{leadership::Leadership, sync::IndexSet},
-        jobs::footage_files::FootageRoots,
-        recorders::Recorders,
-    };
+    use crate::{jobs::footage_files::FootageRoots, recorders::Recorders};
 
     /// Long enough for any machine; nobody waits for it where all is well.
     const PATIENCE: Duration = Duration::from_secs(60);
@@ -487,7 +484,7 @@ mod tests {
         let place = IndexLocation::folder(&folder.join("index"));
         let recorders =
             Arc::new(Recorders::new(catalogue.clone(), &folder.join("recorders"), Box::new(media::Networks::default)));
-        let feed = IndexSet::open(catalogue.clone(), &place, Leadership::of(&cluster, spec.model), spec, None).await.unwrap();
+        let feed = IndexSet::open(cluster.clone(), &place, spec).await.unwrap();
         Arc::new(Jobs::new(catalogue, Arc::new(feed), cluster, 10, FootageRoots::new(BTreeMap::new()), recorders))
     }
 
@@ -540,7 +537,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_job_whose_store_is_away_is_put_down_and_what_is_done_of_it_stays_done() {
+    async fn a_job_whose_store_is_away_is_put_down_and_what_is_done_of_it_stays_done_and_so_does_what_it_left_out() {
         let folder = tempfile::tempdir().unwrap();
         let jobs = jobs(folder.path()).await;
         let id = add(&jobs, folder.path(), "good.mp4", 1).await;
@@ -550,7 +547,7 @@ mod tests {
         tokio::task::spawn_blocking(move || {
             let (running, first) = one.next().unwrap().unwrap();
             let second = running.take().unwrap();
-            let done = SegmentDone { number: first.number, frames: 1, detections: 0, sightings: 0, crops_refused: 0 };
+            let done = SegmentDone { number: first.number, frames: 1, unseen: 7, ..SegmentDone::default() };
             one.runtime.block_on(one.jobs.catalogue.finish_segment(&running.lease, done)).unwrap();
             assert!(matches!(
                 running.finish(&first, Ok((SceneStats::default(), Duration::ZERO, Shortfall::default()))),
@@ -568,8 +565,10 @@ mod tests {
 
         jobs.later.lock().clear();
         let other = worker(&jobs, &probe);
-        let goes_on = tokio::task::spawn_blocking(move || other.next().unwrap().map(|(_, part)| part.number));
-        assert_eq!(goes_on.await.unwrap(), Some(1));
+        let goes_on = tokio::task::spawn_blocking(move || other.next().unwrap().unwrap());
+        let (running, part) = goes_on.await.unwrap();
+        let told = running.shortfall().told(&[]).unwrap().message;
+        assert!(part.number == 1 && told.starts_with("7 pictures were not looked at"), "{told}");
         assert!(matches!(Ended::from(away()), Ended::PutDown(_)));
         let damaged = CatalogueError::Unreadable { what: "sighting".to_owned() };
         assert!(matches!(Ended::from(damaged), Ended::Failed(_)));

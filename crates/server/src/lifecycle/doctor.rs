@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use audit_log::{FileTiles, checked};
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError};
 use rustix::process::{Resource, getrlimit};
 use types::{Chain, ReceiveTime};
@@ -18,7 +19,7 @@ use vision::{ModelState, Role};
 use crate::{
     config::Config,
     deployment::{Home, certificate},
-    record::log::{FileTiles, checked, log_trust, mark},
+    record::log::{log_trust, mark},
     store,
 };
 

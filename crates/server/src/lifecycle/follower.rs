@@ -1,15 +1,11 @@
 //! What other servers of the catalogue did is taken over within a second: revoked certificates, purged days, chosen models.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 use types::Chain;
 
 use crate::{
-    cluster::membership::ServerState,
     edge::callers::Callers,
     store::{Store, StoreError},
 };
@@ -19,14 +15,16 @@ const FOLLOW: Duration = Duration::from_millis(500);
 
 /// Keeps this server's own copies what the others' changes say, until `stop`. Does nothing where there are no others.
 pub(crate) async fn follow(store: Arc<Store>, callers: Arc<Callers>, stop: CancellationToken) {
-    let Some(state) = store.cluster.state() else { return };
+    if !store.cluster.is_shared() {
+        return;
+    }
     let mut tick = tokio::time::interval(FOLLOW);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // Twice a second for as long as the index or the database is away: said once.
     let mut behind = false;
     loop {
         tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
-        match follow_others(&store, &callers, state).await {
+        match follow_others(&store, &callers).await {
             Err(error) if !behind => {
                 tracing::error!(error = %Chain(&error), "what other servers did is not taken over; trying until it is");
                 behind = true;
@@ -41,7 +39,7 @@ pub(crate) async fn follow(store: Arc<Store>, callers: Arc<Callers>, stop: Cance
     }
 }
 
-async fn follow_others(store: &Store, callers: &Callers, state: &ServerState) -> Result<(), StoreError> {
+async fn follow_others(store: &Store, callers: &Callers) -> Result<(), StoreError> {
     let catalogue = &store.catalogue;
     for revoked in catalogue.revoked_identities().await? {
         if !callers.is_revoked(&revoked.serial) {
@@ -56,22 +54,5 @@ async fn follow_others(store: &Store, callers: &Callers, state: &ServerState) ->
     if catalogue.audit_len().await? > store.log.measures().entries {
         store.log.has_grown();
     }
-    let (feed, shared) = (&store.feed, store.cluster.shares_index());
-    if state.was_away.load(Ordering::Relaxed) {
-        if shared {
-            // As far as it may have missed something, and feeds the index.
-            feed.invalidate();
-        } else {
-            store.rebuild_all().await?;
-        }
-        state.was_away.store(false, Ordering::Relaxed);
-    }
-    if shared {
-        store.reindex.follow_models().await?;
-    }
-    feed.catch_up().await?;
-    let announced = catalogue.purges_since(state.purged.load(Ordering::Relaxed)).await?;
-    let done = feed.carry_out(&announced).await;
-    state.purged.fetch_max(feed.purged(), Ordering::Relaxed);
-    Ok(done?)
+    Ok(store.reindex.follow_others().await?)
 }

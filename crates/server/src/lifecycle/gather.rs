@@ -56,7 +56,7 @@ async fn gather(app: &App) -> Result<(), CatalogueError> {
 }
 
 async fn jobs(app: &App) -> Result<(), CatalogueError> {
-    let jobs = app.catalogue().job_counts().await?;
+    let jobs = app.catalogue().job_counts(None).await?;
     let counted = [
         ("queued", jobs.queued),
         ("running", jobs.running),

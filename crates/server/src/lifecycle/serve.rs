@@ -10,7 +10,7 @@ use types::{Chain, ReceiveTime};
 use vision::VisionOptions;
 
 use super::{
-    follower, gather,
+    follower, gather, index_health,
     reload::{self, Reloadable},
     service,
     supervise::Parts,
@@ -34,7 +34,6 @@ use crate::{
         services::live::encoded,
         tls::{self, Door, Handshakes, Refused, TlsError},
     },
-    indexer::{health as index_health, reindex},
     janitor::{
         crops,
         purge::{self, CaseSweep},
@@ -42,7 +41,7 @@ use crate::{
         settled::SettledTime,
     },
     jobs::{Jobs, Workers, footage_files::FootageRoots, keep_leases},
-    live::{LiveCameras, LiveSettings},
+    live::{Addresses, LiveCameras, LiveSettings},
     notify::{self, Hook, HookError, Notify, Teller},
     query::{handed_out::HandedOut, picture::PictureReader},
     record::{health as record_health, health::RecordHealth},
@@ -247,13 +246,20 @@ impl Server {
             ..vision_options(&config)
         };
         let roots = FootageRoots::new(config.footage_roots.clone());
+        let dated = clock.clone();
+        let addresses = Addresses::new(
+            store.catalogue.clone(),
+            CameraSecrets::new(&home.root().join("secrets/cameras")),
+            store.log.clone(),
+            Box::new(move || dated.now()),
+        );
         let live = Arc::new(LiveCameras::new(
             store.catalogue.clone(),
             store.feed.clone(),
             store.cluster.clone(),
             store.models.clone(),
             vision.clone(),
-            CameraSecrets::new(&home.root().join("secrets/cameras")),
+            Arc::new(addresses),
             encoded,
             LiveSettings::of(&config),
         ));
@@ -350,7 +356,7 @@ impl Server {
         tasks
             .spawn("the health of the index", index_health::tell_regularly(app.store.feed.clone(), health.clone(), stop.clone()));
         tasks.spawn("the writing of the index", flush_regularly(app.store.clone(), config.index_flush, stop.clone()));
-        tasks.spawn("reindexing", reindex::follow(app.store.reindex.clone(), stop.clone()));
+        tasks.spawn("reindexing", app.store.reindex.clone().follow(stop.clone()));
         if app.store.cluster.is_shared() {
             tasks.spawn("following the other servers", follower::follow(app.store.clone(), app.callers.clone(), stop.clone()));
             tasks.spawn("the leases of jobs", keep_leases(app.jobs.clone(), stop.clone()));
@@ -597,7 +603,7 @@ async fn flush_regularly(store: Arc<Store>, every: Duration, stop: CancellationT
         tokio::select! { () = stop.cancelled() => return, _ = tick.tick() => {} }
         let done = async {
             store.feed.catch_up().await?;
-            store.flush_index().await
+            store.feed.flush().await
         };
         if let Err(error) = done.await {
             tracing::error!(error = %Chain(&error), "index lags behind the catalogue");

@@ -4,6 +4,7 @@ use std::{
 };
 
 use catalogue::{Catalogue, CatalogueError, FencingToken, SightingRecord};
+use indexer::{IndexSet, store_good};
 use metrics::{counter, histogram};
 use pipeline::{NewSighting, SightingSink, SinkError};
 use tokio::runtime::Handle;
@@ -11,13 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use types::Chain;
 
-use crate::{
-    indexer::{
-        sync::IndexSet,
-        write::{record, store_good},
-    },
-    telemetry::metrics::names,
-};
+use crate::telemetry::metrics::names;
 
 /// Holds on to a batch that the store does not take (a full disk, a locked database) until it does: meanwhile the camera
 /// loses frames, never a sighting. Only a server that stops gives up, and says how many were lost.
@@ -35,6 +30,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 impl SightingSink for RetryingSink {
     fn accept(&mut self, batch: Vec<NewSighting>) -> Result<(), SinkError> {
+        let record = |NewSighting { sighting, crop, embedding }| SightingRecord { sighting, crop, embedding };
         let records: Vec<SightingRecord> = batch.into_iter().map(record).collect();
         let mut wait = FIRST_WAIT;
         let began = Instant::now();

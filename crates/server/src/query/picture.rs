@@ -7,16 +7,14 @@ use std::{collections::HashSet, io::Cursor, sync::Arc};
 
 use access::Caller;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use indexer::reindex::MadeBy;
 use parking_lot::Mutex;
 use redact::{RedactError, Subject, redact};
 use tokio::sync::Semaphore;
 use types::{Chain, Class, Detection, Embedding, Group, RawCrop, Rect, Size};
 use vision::{Embedder, ModelStore, Rgb, Vision, VisionError, VisionOptions};
 
-use crate::{
-    base::problem::{Kind, Problem},
-    indexer::reindex::MadeBy,
-};
+use crate::base::problem::{Kind, Problem};
 
 /// Pictures read or waiting to be; of one caller, one.
 const AT_ONCE: usize = 4;

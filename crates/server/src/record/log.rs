@@ -10,14 +10,11 @@
 
 mod ask;
 mod change;
-mod fault;
-mod files;
-mod folder;
+mod grow;
 mod introduced;
-mod keys;
 pub(crate) mod mark;
 mod publish;
-mod witness;
+mod record_fault;
 
 use std::{
     path::{Path, PathBuf},
@@ -30,6 +27,10 @@ use access::{
     log::{Introductions, LogError, Note, NoteKey, NoteSigner, Receipt, Seal, TreeHead, Trust, entry, entry_hash},
 };
 use async_trait::async_trait;
+use audit_log::{
+    FileTiles, LogFault, check_beginning, checked, public_half, read_introductions, read_key, read_note, read_signer,
+    verify_folder,
+};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use catalogue::Catalogue;
 use metrics::histogram;
@@ -37,17 +38,8 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use self::ask::Witness as Asked;
-pub use self::{
-    fault::LogFault,
-    files::FileTiles,
-    folder::{read_note, verify_folder, verify_growth},
-    keys::{introductions_beside, make_key, public_half, read_introductions, read_key, read_signer},
-    witness::Witness,
-};
-pub(crate) use self::{
-    folder::{check_beginning, checked, grow},
-    introduced::introduced_elsewhere,
-};
+pub use self::record_fault::RecordFault;
+pub(crate) use self::{grow::grow, introduced::introduced_elsewhere};
 use crate::{config::LogConfig, telemetry::metrics::names};
 
 /// Entries compared at once when the whole log is checked.
@@ -109,7 +101,11 @@ pub(crate) struct LogMeasures {
 impl Log {
     /// Opens the log in `home`, catches its files up with the catalogue, and refuses an older or another catalogue than the
     /// checkpoints show. Asks no witness.
-    pub(crate) async fn open(home: &crate::deployment::Home, config: &LogConfig, catalogue: Catalogue) -> Result<Self, LogFault> {
+    pub(crate) async fn open(
+        home: &crate::deployment::Home,
+        config: &LogConfig,
+        catalogue: Catalogue,
+    ) -> Result<Self, RecordFault> {
         introduced::finish(home, &catalogue).await?;
         let signer = read_signer(&home.log_key())?;
         let keys = introduced::read_keys(home, &signer, &catalogue).await?;
@@ -129,7 +125,7 @@ impl Log {
         }
         for (seen, path) in marks.iter().chain([&(checkpoint, tiles.checkpoint())]) {
             if let Some(seen) = seen.filter(|seen| seen.size > have) {
-                return Err(LogFault::Older { have, seen: seen.size, by: path.display().to_string() });
+                return Err(LogFault::Older { have, seen: seen.size, by: path.display().to_string() }.into());
             }
         }
         let before = checkpoint.unwrap_or(TreeHead::EMPTY);
@@ -137,7 +133,7 @@ impl Log {
             let row = catalogue.audit_bytes_since(before.size - 1, 1).await?.pop();
             let same = entry(&tiles, &before, before.size - 1)?;
             if row != Some(same) {
-                return Err(LogFault::Forked { by: tiles.checkpoint().display().to_string() });
+                return Err(LogFault::Forked { by: tiles.checkpoint().display().to_string() }.into());
             }
         }
         let head = grow(&catalogue, &tiles, before).await?;
@@ -229,16 +225,16 @@ impl Log {
     /// A receipt of an entry, with the entry's bytes in it. `seq` from 1.
     ///
     /// # Errors
-    /// [`LogFault::NoEntry`].
-    pub(crate) async fn receipt(self: &Arc<Self>, seq: u64) -> Result<Receipt, LogFault> {
-        self.receipts(&[seq]).await?.pop().ok_or(LogFault::NoEntry { seq })
+    /// [`RecordFault::NoEntry`].
+    pub(crate) async fn receipt(self: &Arc<Self>, seq: u64) -> Result<Receipt, RecordFault> {
+        self.receipts(&[seq]).await?.pop().ok_or(RecordFault::NoEntry { seq })
     }
 
     /// As [`Self::receipt`], in the order asked, all against one checkpoint.
-    pub(crate) async fn receipts(self: &Arc<Self>, entries: &[u64]) -> Result<Vec<Receipt>, LogFault> {
+    pub(crate) async fn receipts(self: &Arc<Self>, entries: &[u64]) -> Result<Vec<Receipt>, RecordFault> {
         let have = self.catalogue.audit_len().await?;
         if let Some(seq) = entries.iter().copied().find(|seq| *seq == 0 || *seq > have) {
-            return Err(LogFault::NoEntry { seq });
+            return Err(RecordFault::NoEntry { seq });
         }
         if entries.iter().any(|seq| self.state().head.size < *seq) {
             self.publish().await?;
@@ -249,11 +245,11 @@ impl Log {
             let one = |seq: u64| {
                 let mut receipt = Receipt::issue(&tiles, &head, &note, seq - 1)?;
                 receipt.extra = Some(entry(&tiles, &head, seq - 1)?);
-                Ok::<_, LogFault>(receipt)
+                Ok::<_, RecordFault>(receipt)
             };
             entries.into_iter().map(one).collect()
         });
-        made.await.map_err(|_| LogFault::Thread)?
+        made.await.map_err(|_| RecordFault::Thread)?
     }
 
     /// The log's signature under what is told to another system, in base64.
@@ -268,24 +264,24 @@ impl Log {
 
     /// Checks every file of the log against its checkpoint, and every row of the catalogue against the log. Returns how
     /// many entries there are.
-    pub(crate) async fn verify(self: &Arc<Self>) -> Result<u64, LogFault> {
+    pub(crate) async fn verify(self: &Arc<Self>) -> Result<u64, RecordFault> {
         self.publish().await?;
         let (tiles, trust) = (self.tiles.clone(), self.trust());
         let read = tokio::task::spawn_blocking(move || {
             let mut leaves = Vec::new();
             let checked = verify_folder(&tiles, &trust, |_, entry| leaves.push(entry_hash(entry)))?;
-            Ok::<_, LogFault>((checked.head, leaves))
+            Ok::<_, RecordFault>((checked.head, leaves))
         });
-        let (head, leaves) = read.await.map_err(|_| LogFault::Thread)??;
+        let (head, leaves) = read.await.map_err(|_| RecordFault::Thread)??;
         let mut seq = 0;
         while seq < head.size {
             let rows = self.catalogue.audit_bytes_since(seq, PAGE).await?;
             if rows.is_empty() {
-                return Err(LogFault::Row { seq: seq + 1 });
+                return Err(RecordFault::Row { seq: seq + 1 });
             }
             for row in rows.into_iter().take(usize::try_from(head.size - seq).unwrap_or(usize::MAX)) {
                 if leaves.get(usize::try_from(seq).unwrap_or(usize::MAX)) != Some(&entry_hash(&row)) {
-                    return Err(LogFault::Row { seq: seq + 1 });
+                    return Err(RecordFault::Row { seq: seq + 1 });
                 }
                 seq += 1;
             }

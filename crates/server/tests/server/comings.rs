@@ -16,7 +16,7 @@ const AT_ONCE: usize = 10;
 const STEP: usize = 100;
 
 async fn watched(live: &mut LiveServiceClient<Channel>, count: usize) {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_secs(600);
     loop {
         let all = live.camera_status(v1::CameraStatusRequest::default()).await.unwrap().into_inner().cameras;
         if all.len() == count {

@@ -16,8 +16,8 @@ use crate::{
 };
 
 /// Its cameras, a worker that holds them, and how it pushes.
-struct World {
-    deployed: Deployed,
+pub(crate) struct World {
+    pub(crate) deployed: Deployed,
     held: Vec<(String, u64)>,
     wire: Wire,
     sequence: u64,
@@ -25,7 +25,7 @@ struct World {
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let deployed = ingest::deployed().await;
         let mut holder = LeaseClient::come(&deployed, "ingest", ONE).await;
         let held = holder.beat(&[]).await;
@@ -34,7 +34,7 @@ impl World {
     }
 
     /// A car that the camera sees now; its id.
-    async fn see(&mut self, camera: &str, n: u64) -> String {
+    pub(crate) async fn see(&mut self, camera: &str, n: u64) -> String {
         self.sequence += 1;
         let now = CaptureTime::from_micros(Utc::now().timestamp_micros()).unwrap();
         let sighting = car(camera, "local", n, now);
@@ -63,7 +63,7 @@ impl World {
     }
 }
 
-fn cars(case: &str) -> v1::SearchRequest {
+pub(crate) fn cars(case: &str) -> v1::SearchRequest {
     v1::SearchRequest {
         case_id: case.into(),
         description: Some(v1::DescriptionQuery { class: v1::Class::Car.into(), ..Default::default() }),
@@ -90,7 +90,7 @@ async fn began(stream: &mut Streaming<v1::KeepLookingResponse>) -> v1::KeepLooki
     }
 }
 
-async fn case(deployed: &Deployed) -> v1::Case {
+pub(crate) async fn case(deployed: &Deployed) -> v1::Case {
     let mut cases = CaseServiceClient::new(deployed.channel("investigator").await);
     cases.get_case(v1::GetCaseRequest { case_id: "k".into() }).await.unwrap().into_inner().case.unwrap()
 }

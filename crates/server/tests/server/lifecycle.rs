@@ -1,7 +1,5 @@
 //! Starting, stopping, and what is left.
 
-use std::time::{Duration, Instant};
-
 use server::{Config, Home, ServeError, Server, Store, StoreError};
 
 use crate::harness::Deployed;
@@ -12,9 +10,7 @@ async fn a_second_server_on_one_home_is_refused_until_the_first_has_stopped() {
     let config = Config::load(&deployed.home.config()).unwrap();
     let error = Store::open(&deployed.home, &config).await.unwrap_err();
     assert!(matches!(error, StoreError::Lock(_)) && error.to_string().contains("pid"), "{error}");
-    let began = Instant::now();
     deployed.stop().await;
-    assert!(began.elapsed() < Duration::from_secs(10));
 
     // What was stored is there again, without a server too.
     let store = Store::open(&deployed.home, &config).await.unwrap();

@@ -6,6 +6,7 @@ use access::{
     AuditEntry, Phase,
     log::{LogError, MemoryTiles, NoteError, Receipt, TileStore, Trust, verify_log},
 };
+use audit_log::{FileTiles, LogFault, read_note, verify_folder};
 use proptest::{
     prelude::*,
     test_runner::{RngAlgorithm, TestRng},
@@ -14,7 +15,7 @@ use proto::v1::{self, admin_service_client::AdminServiceClient, log_service_clie
 
 use server::{
     ServeError, Server, StoreError,
-    log::{FileTiles, LogFault, log_key, read_note, verify_folder},
+    log::{RecordFault, log_key},
 };
 use tonic::Code;
 
@@ -251,7 +252,9 @@ async fn a_server_on_an_older_copy_of_its_log_refuses_to_start() {
         fs::remove_dir_all(deployed.home.log()).unwrap();
         copy_folder(log, &deployed.home.log());
         let error = Server::start(&deployed.home, config(&deployed.home)).await.unwrap_err();
-        let ServeError::Store(StoreError::Log(fault @ LogFault::Older { have, seen, .. })) = &error else { panic!("{error:?}") };
+        let ServeError::Store(StoreError::Log(RecordFault::Log(fault @ LogFault::Older { have, seen, .. }))) = &error else {
+            panic!("{error:?}")
+        };
         assert!(have < seen && fault.to_string().contains("older copy"), "{fault}");
         assert!(error.hint().contains("restore the newest copy"), "{}", error.hint());
     }
@@ -263,7 +266,7 @@ async fn a_server_on_an_older_copy_of_its_log_refuses_to_start() {
     deployed.stop().await;
     let note = read_note(&FileTiles::new(&newer_log).checkpoint()).unwrap().unwrap();
     let now = read_note(&FileTiles::new(deployed.home.log()).checkpoint()).unwrap().unwrap();
-    server::log::verify_growth(&FileTiles::new(deployed.home.log()), &trust(&deployed), &note, &now).unwrap();
+    audit_log::verify_growth(&FileTiles::new(deployed.home.log()), &trust(&deployed), &note, &now).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,7 +291,7 @@ async fn the_high_water_mark_lies_beside_the_home_folder_and_one_inside_is_taken
     fs::remove_dir_all(&home).unwrap();
     copy_folder(&older, &home);
     let error = Server::start(&deployed.home, config(&deployed.home)).await.unwrap_err();
-    let ServeError::Store(StoreError::Log(LogFault::Older { by, .. })) = &error else { panic!("{error:?}") };
+    let ServeError::Store(StoreError::Log(RecordFault::Log(LogFault::Older { by, .. }))) = &error else { panic!("{error:?}") };
     assert!(by.ends_with("home.high-water"), "{by}");
     assert!(inside.exists(), "nothing was changed");
 
@@ -323,7 +326,7 @@ async fn a_folder_of_its_own_has_the_high_water_mark_and_every_mark_of_before_co
     fs::rename(&home, &newest).unwrap();
     copy_folder(&older, &home);
     let error = Server::start(&deployed.home, config(&deployed.home)).await.unwrap_err();
-    let ServeError::Store(StoreError::Log(LogFault::Older { by, .. })) = &error else { panic!("{error:?}") };
+    let ServeError::Store(StoreError::Log(RecordFault::Log(LogFault::Older { by, .. }))) = &error else { panic!("{error:?}") };
     assert!(by.ends_with("home.high-water"), "{by}");
     assert!(beside.exists() && !own.exists(), "nothing was changed");
 
@@ -340,7 +343,7 @@ async fn a_folder_of_its_own_has_the_high_water_mark_and_every_mark_of_before_co
     fs::remove_dir_all(&home).unwrap();
     copy_folder(&older, &home);
     let error = Server::start(&deployed.home, config(&deployed.home)).await.unwrap_err();
-    let ServeError::Store(StoreError::Log(LogFault::Older { by, .. })) = &error else { panic!("{error:?}") };
+    let ServeError::Store(StoreError::Log(RecordFault::Log(LogFault::Older { by, .. }))) = &error else { panic!("{error:?}") };
     assert_eq!(Path::new(by), own);
 }
 

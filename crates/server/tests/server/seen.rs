@@ -78,7 +78,7 @@ async fn mark(home: &Home, catalogue: &Catalogue) {
     let entries = catalogue.audit_bytes_since(0, 1_000).await.unwrap();
     let entries: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
     let head = append(&mut MemoryTiles::default(), &TreeHead::EMPTY, &entries).unwrap();
-    let signer = server::log::read_signer(&home.log_key()).unwrap();
+    let signer = audit_log::read_signer(&home.log_key()).unwrap();
     let note = sign_head(&signer, &head).unwrap();
     std::fs::write(home.root().with_extension("high-water"), note.to_string()).unwrap();
 }

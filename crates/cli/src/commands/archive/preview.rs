@@ -7,7 +7,7 @@ use types::CaptureTime;
 
 use super::start::Dated;
 use crate::{
-    failure::{Failure, Outcome},
+    failure::Outcome,
     output::{count, table},
     times::human,
 };
@@ -60,9 +60,9 @@ impl Preview {
                     let end = end.map(|end| end.to_string());
                     Shown { path, camera: Some(camera.to_string()), start: Some(start.to_string()), end, error: None }
                 }
-                Err(Failure { message, .. }) => {
+                Err(failure) => {
                     faults += 1;
-                    Shown { path, camera: None, start: None, end: None, error: Some(message) }
+                    Shown { path, camera: None, start: None, end: None, error: Some(failure.into_inner().message) }
                 }
             });
         }
@@ -119,6 +119,7 @@ impl Preview {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::Failure;
 
     #[test]
     fn overlaps_and_gaps_of_each_camera_are_told() {

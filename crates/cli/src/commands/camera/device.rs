@@ -6,6 +6,7 @@ use std::{net::Ipv4Addr, time::Duration};
 use clap::Args;
 use media::{Networks, Pin};
 use onvif::{DeviceHost, Password, Probing, Subnet, Survey, Surveying};
+use pipeline::Device;
 use serde_json::json;
 use types::StreamUrl;
 
@@ -95,6 +96,11 @@ impl Login {
         self.user.is_some() || self.profile.is_some()
     }
 
+    /// Who is asked again where an address stops working.
+    pub(crate) fn device(&self, host: &DeviceHost) -> Device {
+        Device { host: host.clone(), profile: self.profile.clone().filter(|profile| Device::can_be_profile(profile)) }
+    }
+
     pub(crate) fn password(&self) -> Outcome<Option<Password>> {
         let Some(user) = self.user.clone() else { return Ok(None) };
         if !self.password_stdin {
@@ -133,6 +139,11 @@ impl Probe {
             None => Ok(()),
         }
     }
+}
+
+/// As requests have it.
+pub(super) fn told(device: Option<Device>) -> (String, String) {
+    device.map_or_else(Default::default, |device| (device.host.to_string(), device.profile.unwrap_or_default()))
 }
 
 /// Where cameras may be, as the configuration of this machine's home folder says.

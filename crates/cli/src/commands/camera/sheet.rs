@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use clap::Args;
 use futures::StreamExt as _;
 use onvif::{DeviceHost, Password};
+use pipeline::Device;
 use proto::v1;
 use serde_json::json;
 use types::{AgencyId, CameraId, StreamUrl};
 
 use super::{
-    device::{chosen, networks, survey, with_login},
+    device::{chosen, networks, survey, told, with_login},
     given::{parse_hours, parse_place},
 };
 use crate::{
@@ -89,9 +90,10 @@ impl Import {
             async move {
                 let Some((host, profile)) = row.onvif.take() else { return Ok(row) };
                 let trust = row.camera.trust.parse().ok();
-                let told = survey(networks, &host, profile.as_deref(), row.login.as_ref(), trust).await;
-                let url = chosen(&told, row.login.as_ref()).map_err(|failure| (row.line, failure.message))?;
+                let found = survey(networks, &host, profile.as_deref(), row.login.as_ref(), trust).await;
+                let url = chosen(&found, row.login.as_ref()).map_err(|failure| (row.line, failure.into_inner().message))?;
                 row.camera.url = url;
+                (row.camera.onvif, row.camera.onvif_profile) = told(Some(Device { host, profile }));
                 Ok(row)
             }
         });
@@ -299,6 +301,7 @@ fn row<'a>(line: u64, value: &dyn Fn(&str) -> &'a str, agency: Option<&AgencyId>
         url,
         basic_without_tls: false,
         trust,
+        ..v1::CameraRow::default()
     };
     let profile = Some(cell("profile")).filter(|p| !p.is_empty()).map(str::to_owned);
     Ok(Row { line, camera, onvif: onvif.map(|host| (host, profile)), login })

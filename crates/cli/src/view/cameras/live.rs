@@ -2,7 +2,10 @@ use proto::v1;
 use serde::Serialize;
 
 use crate::view::camera_state_word;
-use crate::{output::table, times};
+use crate::{
+    output::{count, plain, table},
+    times,
+};
 
 /// What a live camera is doing.
 #[derive(Debug, Serialize)]
@@ -25,6 +28,10 @@ pub(crate) struct LiveView {
     clock: Option<ClockView>,
     /// The agency's worker that watches it; `None`: the server itself.
     worker: Option<String>,
+    /// When its device was asked last where the stream is.
+    address_asked: Option<AskedView>,
+    /// Pictures that were not looked at for want of their key picture.
+    without_key: u64,
     /// How old the last frame is.
     last_frame_age_s: Option<f64>,
 }
@@ -38,6 +45,13 @@ struct ClockView {
     /// What it gains on the server's or worker's clock in a day; negative: it loses.
     drift_s_per_day: Option<f64>,
     drift_over_s: Option<f64>,
+}
+
+#[derive(Debug, Serialize)]
+struct AskedView {
+    at: Option<String>,
+    outcome: String,
+    reason: String,
 }
 
 impl From<v1::CameraStatus> for LiveView {
@@ -59,6 +73,8 @@ impl From<v1::CameraStatus> for LiveView {
             dropped_late: c.dropped_late,
             sightings: c.sightings,
             losses: c.losses,
+            address_asked: c.address_asked.map(|a| AskedView { at: times::json(a.at), outcome: a.outcome, reason: a.reason }),
+            without_key: c.without_key,
             clock: c.clock.map(|c| ClockView {
                 offset_s: c.offset_seconds,
                 largest_jump_s: c.largest_jump_seconds,
@@ -98,11 +114,18 @@ impl LiveView {
                 format!("{}", c.sightings),
                 clock,
                 c.worker.clone().unwrap_or_else(|| "-".into()),
-                c.reason.clone().unwrap_or_default(),
+                c.notes(),
             ]
         };
         let rows: Vec<_> = cameras.iter().map(row).collect();
         table(["CAMERA", "STATE", "FPS", "LAST FRAME", "DROPPED", "SIGHTINGS", "CLOCK", "WORKER", "REASON"], &rows)
+    }
+
+    /// Why it is offline, where its address was looked for, and what of its pictures was no use.
+    fn notes(&self) -> String {
+        let asked = self.address_asked.as_ref().map(|asked| plain(&asked.reason));
+        let unseen = (self.without_key > 0).then(|| format!("{} without their key picture", count(self.without_key, "picture")));
+        self.reason.clone().into_iter().chain(asked).chain(unseen).collect::<Vec<_>>().join("; ")
     }
 }
 

@@ -44,6 +44,38 @@ pub(crate) struct JobView {
     gaps: Vec<GapView>,
 }
 
+/// How many jobs there are in all, by state, and what came of them: as the server counts them.
+#[derive(Debug, Serialize)]
+pub(crate) struct TotalsView {
+    jobs: u64,
+    done: u64,
+    failed: u64,
+    cancelled: u64,
+    running: u64,
+    queued: u64,
+    sightings: u64,
+}
+
+impl From<v1::JobTotals> for TotalsView {
+    fn from(of: v1::JobTotals) -> Self {
+        let v1::JobTotals { queued, running, done, failed, cancelled, sightings } = of;
+        let jobs = queued + running + done + failed + cancelled;
+        Self { jobs, done, failed, cancelled, running, queued, sightings }
+    }
+}
+
+impl TotalsView {
+    fn text(&self) -> String {
+        let Self { jobs, done, failed, cancelled, running, queued, sightings } = *self;
+        let states = [(done, "done"), (failed, "failed"), (cancelled, "cancelled"), (running, "running"), (queued, "queued")];
+        let states: Vec<_> = states.iter().filter(|(n, _)| *n > 0).map(|(n, state)| format!("{n} {state}")).collect();
+        if states.is_empty() {
+            return "no footage yet".to_owned();
+        }
+        format!("{}: {}; {}", count(jobs, "file"), states.join(", "), count(sightings, "sighting"))
+    }
+}
+
 #[derive(Debug, Serialize)]
 struct GapView {
     from: String,
@@ -108,7 +140,7 @@ impl JobView {
     }
 
     /// Every file with what came of it; what went wrong, and what to do, under those where something did.
-    pub(crate) fn report(jobs: &[Self]) -> String {
+    pub(crate) fn report(jobs: &[Self], totals: &TotalsView) -> String {
         let mut text = String::new();
         for job in jobs {
             text.push_str(&format!("{}: {}, {}, {}", plain(&job.path), job.state, job.share(), count(job.sightings, "sighting")));
@@ -119,14 +151,7 @@ impl JobView {
             }
             text.push('\n');
         }
-        let of = |state: &str| jobs.iter().filter(|j| j.state == state).count();
-        let words = ["done", "failed", "cancelled", "running", "queued"].map(|state| (of(state), state));
-        let words: Vec<_> = words.iter().filter(|(n, _)| *n > 0).map(|(n, state)| format!("{n} {state}")).collect();
-        text.push_str(&if words.is_empty() {
-            "no footage yet".to_owned()
-        } else {
-            format!("{}: {}", count(jobs.len() as u64, "file"), words.join(", "))
-        });
+        text.push_str(&totals.text());
         text
     }
 

@@ -207,6 +207,12 @@ pub(crate) struct SearchView {
     exact: bool,
     /// How many in scope had no colour to compare; 1000: at least so many.
     without_colour: Option<u32>,
+    /// How many others fit and are ranked after these, as far as they were counted.
+    more: Option<u32>,
+    /// Whether there may be more than that.
+    perhaps_more: bool,
+    /// For `--page`.
+    next_page: Option<String>,
     /// The search's place in the audit record.
     audit_seq: u64,
     seconds: SecondsView,
@@ -252,6 +258,9 @@ impl SearchView {
             },
             exact: summary.exact,
             without_colour: summary.without_colour,
+            more: summary.more,
+            perhaps_more: summary.perhaps_more,
+            next_page: Some(summary.next_page_token).filter(|token| !token.is_empty()),
             audit_seq: summary.audit_seq,
             seconds: SecondsView { server: times::seconds(summary.elapsed), total: total.as_secs_f64() },
             contact_sheet: None,
@@ -305,6 +314,11 @@ impl SearchView {
         for (hit, more) in self.shown() {
             let _ = writeln!(text, "\n{}", hit.text(more));
         }
+        if let Some(next) = &self.next_page {
+            let least = if self.perhaps_more { "at least " } else { "" };
+            let more = self.more.unwrap_or_default();
+            let _ = writeln!(text, "\nmore that fit: {least}{more}; the next page: the same search with --page {next}");
+        }
         let server = self.seconds.server.map_or_else(String::new, |s| format!(" ({:.0} ms in the server)", 1000.0 * s));
         let how =
             if self.exact { "every sighting in scope was compared" } else { "not exact: some sightings may have been missed" };
@@ -319,6 +333,18 @@ impl SearchView {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn people_are_told_how_many_more_there_are_and_how_to_see_them() {
+        let text = |more, perhaps_more, next: &str| {
+            let summary =
+                v1::SearchSummary { more: Some(more), perhaps_more, next_page_token: next.into(), ..Default::default() };
+            SearchView::new("k".into(), Vec::new(), summary, Duration::ZERO).text()
+        };
+        assert!(text(78, true, "abc").contains("more that fit: at least 78; the next page: the same search with --page abc"));
+        assert!(text(1, false, "abc").contains("\nmore that fit: 1; the next page"));
+        assert!(!text(0, false, "").contains("next page"));
+    }
 
     #[test]
     fn people_are_shown_one_hit_of_each_pass_and_how_many_more_there_are() {

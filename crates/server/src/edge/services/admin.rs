@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use access::{Action, AuditDetail, Caller, Code as Why, Denial, Matter, Role};
 use catalogue::RevokedIdentity;
+use indexer::reindex::{self, ModelChange, ReindexError};
 use prost_types::Timestamp;
 use proto::v1::{self, admin_service_server::AdminService};
 use tonic::{Request, Response, Status};
@@ -14,7 +15,6 @@ use crate::{
     base::machine::Machine,
     credentials::identities::IssuedIdentity,
     edge::{identity::caller, status::Fault},
-    indexer::reindex::{self, ModelChange, ReindexError},
     record::log::sealed,
     store::Rebuilt,
 };
@@ -31,7 +31,7 @@ impl AdminService for Api {
             .recorded(&caller, Action::Status, None, AuditDetail::default(), async |_| {
                 let catalogue = self.0.catalogue();
                 let (operates, config) = (caller.role == Role::Operator, &self.0.config);
-                let jobs = catalogue.job_counts().await?;
+                let jobs = catalogue.job_counts(None).await?;
                 Ok(v1::StatusResponse {
                     version: env!("CARGO_PKG_VERSION").to_owned(),
                     started: moment(self.0.started),
@@ -99,7 +99,7 @@ impl AdminService for Api {
 
     async fn get_reindex(&self, request: Request<v1::GetReindexRequest>) -> Result<Response<v1::GetReindexResponse>, Status> {
         let caller = caller(&request)?;
-        let reindex = self.reindexing(&caller, Action::GetReindex, AuditDetail::default(), async |_| Ok(())).await?;
+        let reindex = self.reindexing(&caller, Action::GetReindex, AuditDetail::default(), ModelChange::status).await?;
         Ok(Response::new(v1::GetReindexResponse { reindex: Some(reindex) }))
     }
 
@@ -250,18 +250,9 @@ impl Api {
         caller: &Caller,
         action: Action,
         detail: AuditDetail,
-        work: impl AsyncFnOnce(&ModelChange) -> Result<(), ReindexError>,
+        work: impl AsyncFnOnce(&ModelChange) -> Result<reindex::Progress, ReindexError>,
     ) -> Result<v1::Reindex, Status> {
-        self.0
-            .recorded(caller, action, None, detail, async |_| {
-                let change = &self.0.store.reindex;
-                // One at a time: two that switch at once must see each other.
-                let _one = change.exclusive.lock().await;
-                change.check_alone().await?;
-                work(change).await?;
-                Ok(message(&change.progress().await?))
-            })
-            .await
+        self.0.recorded(caller, action, None, detail, async |_| Ok(message(&work(&self.0.store.reindex).await?))).await
     }
 }
 

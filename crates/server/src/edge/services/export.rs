@@ -10,8 +10,9 @@ use std::{
 
 use access::{
     Action, AuditEntry, Caller, Case, CasePermit, Code as Why, Denial, Example, Outcome, SearchRequest, Searching, decide,
-    log::{LogError, Seal},
+    log::Seal,
 };
+use audit_log::export::{self, Exhibit, Exported, Files, ListedFile, Manifest, RecordLine, Selection};
 use catalogue::{CatalogueError, SeenProof};
 use futures::Stream;
 use proto::v1::{self, export_request::Selection as Asked, export_service_server::ExportService};
@@ -27,10 +28,7 @@ use crate::{
         identity::caller,
         status::{Fault, status},
     },
-    record::{
-        export::{self, Exhibit, Exported, Files, ListedFile, Manifest, RecordLine, Selection},
-        log::LogFault,
-    },
+    record::{exhibit::exhibit, log::RecordFault},
 };
 
 /// Bytes of one message of the stream, far below what a client takes.
@@ -115,7 +113,11 @@ impl Wanted {
                 if !search.case_id.is_empty() && search.case_id != case.as_str() {
                     return Err(Fault::invalid("two_cases", "the search names another case", "export one case at a time"));
                 }
-                Ok(Self::FoundBy(Box::new(Question::from_message(search)?)))
+                if !search.page_token.is_empty() {
+                    let hint = "name the sightings of the page, or leave the page token out";
+                    return Err(Fault::invalid("page_token", "an export is not made page by page", hint));
+                }
+                Ok(Self::FoundBy(Box::new(Question::from_message(search, "")?)))
             }
         }
     }
@@ -275,9 +277,7 @@ impl Api {
         let place = |camera| places.get(camera).cloned().unwrap_or_default();
         let exhibits: Vec<Exhibit> = (1..)
             .zip(ready.sightings.iter().zip(&ready.proofs))
-            .map(|(n, ((s, hit), proof))| {
-                Exhibit::new(n, s, place(&s.camera), hit.as_ref(), ready.permit.allows_stature(), proof)
-            })
+            .map(|(n, ((s, hit), proof))| exhibit(n, s, place(&s.camera), hit.as_ref(), ready.permit.allows_stature(), proof))
             .collect();
         let mut files: Files = exhibits.iter().map(|e| e.crop.clone()).zip(ready.crops.iter().cloned()).collect();
         let record = self.record_of(ready.permit.case()).await?;
@@ -406,7 +406,7 @@ impl Outgoing<'_> {
         let log = &api.0.store.log;
         let receipt = log.receipt(entry).await?.to_string().into_bytes();
         let seal = Seal { manifest, receipt: export::digest(&receipt) };
-        let seal = log.seal(&seal).map_err(|e: LogError| LogFault::Log(e))?.to_string();
+        let seal = log.seal(&seal).map_err(RecordFault::from)?.to_string();
         self.file(export::RECEIPT, &receipt, None).await?;
         self.file(export::SEAL, seal.as_bytes(), None).await
     }

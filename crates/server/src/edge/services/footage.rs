@@ -5,7 +5,7 @@ use std::{
 };
 
 use access::{Action, AuditDetail, Begun, Caller, Matter, Outcome, Permission};
-use catalogue::{Job, JobPlace, JobState, NewJob};
+use catalogue::{Job, JobCounts, JobPlace, JobState, NewJob};
 use futures::Stream;
 use media::MediaError;
 use proto::v1::{self, footage_service_server::FootageService};
@@ -85,7 +85,7 @@ impl FootageService for Api {
     async fn list_jobs(&self, request: Request<v1::ListJobsRequest>) -> Result<Response<v1::ListJobsResponse>, Status> {
         let caller = caller(&request)?;
         let request = request.into_inner();
-        let (jobs, next_page_token) = self
+        let (jobs, next_page_token, totals) = self
             .0
             .recorded(&caller, Action::ListJobs, None, AuditDetail::default(), async |permission| {
                 let state = v1::JobState::try_from(request.state).map_err(|_| proto::BadMessage::Word {
@@ -97,10 +97,15 @@ impl FootageService for Api {
                 // An agency's cameras belong to the organisation of its name.
                 let own = (permission == Permission::Own).then(|| caller.organisation.as_str());
                 let jobs = self.0.catalogue().jobs_page(state_word(state), own, page.after.as_ref(), page.rows()).await?;
-                Ok(page.cut(jobs, JobPlace::of, |job| Some(self.job_message(&job))))
+                let totals = match page.after {
+                    None => Some(totals(self.0.catalogue().job_counts(own).await?)),
+                    Some(_) => None,
+                };
+                let (jobs, next) = page.cut(jobs, JobPlace::of, |job| Some(self.job_message(&job)));
+                Ok((jobs, next, totals))
             })
             .await?;
-        Ok(Response::new(v1::ListJobsResponse { jobs, next_page_token }))
+        Ok(Response::new(v1::ListJobsResponse { jobs, next_page_token, totals }))
     }
 
     type WatchJobStream = Pin<Box<dyn Stream<Item = Result<v1::WatchJobResponse, Status>> + Send>>;
@@ -149,6 +154,11 @@ impl FootageService for Api {
         let (sightings, job) = self.one(&caller, Action::RemoveFootage, &request.into_inner().job_id, work).await?;
         Ok(Response::new(v1::RemoveFootageResponse { job: Some(self.job_message(&job)), sightings }))
     }
+}
+
+fn totals(of: JobCounts) -> v1::JobTotals {
+    let JobCounts { queued, running, done, failed, cancelled, sightings } = of;
+    v1::JobTotals { queued, running, done, failed, cancelled, sightings }
 }
 
 impl Api {

@@ -12,7 +12,7 @@ use types::{AgencyId, CameraId};
 use super::{
     Api,
     convert::{camera_message, policy_from, position_from, zone_from},
-    live::trust,
+    live::{device, trust},
     own::not_yours,
 };
 use crate::{
@@ -129,6 +129,7 @@ impl Api {
         let kept = KeptAddress {
             basic_without_tls: row.basic_without_tls,
             trust: trust(&row.trust)?,
+            device: device(&row.onvif, &row.onvif_profile)?,
             ..KeptAddress::open(row.url.trim())
         };
         let Some(old) = there.get(&id) else {
@@ -172,7 +173,7 @@ impl Api {
         let kept = self.0.live.secrets().address(&camera.id)?;
         Ok(match kept {
             Some(kept) => kept == *given || given.url == source.as_str(),
-            None => given.url == source.as_str() && given.trust.is_none() && !given.basic_without_tls,
+            None => given.url == source.as_str() && *given == KeptAddress::open(&given.url),
         })
     }
 
@@ -187,6 +188,7 @@ impl Api {
 
     async fn carry_out(&self, plan: &Plan) -> Result<(), Fault> {
         let (catalogue, secrets) = (self.0.catalogue(), self.0.live.secrets());
+        let _alone = self.0.live.change_addresses().await;
         let moved = || plan.changed.iter().filter(|camera| plan.addresses.contains_key(&camera.id));
         let mut before = BTreeMap::new();
         for camera in moved() {

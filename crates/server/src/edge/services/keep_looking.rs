@@ -80,7 +80,11 @@ impl Api {
             least if (0.0..=1.0).contains(&least) => least,
             _ => return Err(BadMessage::Number { field: "least_score" }.into()),
         };
-        let question = Question::from_message(search)?;
+        let question = self.question(search)?;
+        if question.is_next_page() {
+            let what = "a search that goes on has no pages: it begins with what is stored from now on".to_owned();
+            return Err(Fault::invalid("page_token", what, "take the page token out"));
+        }
         let (asked, crops, limit) = (question.request(), question.crops, question.limit());
         let rules = self.0.rules.count();
         let (case, cameras) = self.0.case_and_cameras(&id).await?;
@@ -251,6 +255,9 @@ async fn look_on(api: Api, mut begun: Begun, send: Sender) {
         withheld: out.withheld,
         withheld_camera_ids: out.withheld_cameras.iter().map(ToString::to_string).collect(),
         without_colour: None,
+        next_page_token: String::new(),
+        more: None,
+        perhaps_more: false,
     };
     let outcome = match &end {
         Ok(End::Over) => Outcome::Done,

@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use access::{Action, AuditDetail, Caller, Permission};
 use catalogue::SourceUrl;
-use pipeline::KeptAddress;
+use pipeline::{Device, KeptAddress};
 use prost::Message as _;
 use proto::v1::{self, live_service_server::LiveService};
 use tonic::{Request, Response, Status};
@@ -34,10 +34,14 @@ impl LiveService for Api {
                 if permission == Permission::Own && !caller.is_of(&camera.agency) {
                     return Err(not_yours(&camera.agency).into());
                 }
-                let trust = trust(&request.trust)?;
-                let kept =
-                    KeptAddress { trust, basic_without_tls: request.basic_without_tls, ..KeptAddress::open(request.url.trim()) };
+                let kept = KeptAddress {
+                    basic_without_tls: request.basic_without_tls,
+                    trust: trust(&request.trust)?,
+                    device: device(&request.onvif, &request.onvif_profile)?,
+                    ..KeptAddress::open(request.url.trim())
+                };
                 let (source, secret) = if kept.url.is_empty() { (None, false) } else { self.source(&kept).await? };
+                let _alone = self.0.live.change_addresses().await;
                 // Without the old address first: new credentials are never sent to it.
                 self.0.catalogue().set_camera_source(&id, None).await?;
                 self.0.live.secrets().keep(&id, secret.then_some(&kept))?;
@@ -89,6 +93,22 @@ pub(super) fn trust(text: &str) -> Result<Option<media::Pin>, Fault> {
     text.parse().map(Some).map_err(|e: media::BadPin| Fault::invalid("trust", e.to_string(), hint))
 }
 
+/// The device that named an address, or none.
+pub(super) fn device(host: &str, profile: &str) -> Result<Option<Device>, Fault> {
+    if host.is_empty() {
+        let hint = "name the device as well, or no profile";
+        let stray = || Fault::invalid("onvif", "there is a profile and no device that has it".to_owned(), hint);
+        return if profile.is_empty() { Ok(None) } else { Err(stray()) };
+    }
+    let hint = "give HOST, HOST:PORT or https://HOST";
+    let host = host.parse().map_err(|e: onvif::BadHost| Fault::invalid("onvif", e.to_string(), hint))?;
+    if !profile.is_empty() && !Device::can_be_profile(profile) {
+        let hint = "`sightline camera probe` lists the profiles";
+        return Err(Fault::invalid("onvif", "that is no profile of a device".to_owned(), hint));
+    }
+    Ok(Some(Device { host, profile: Some(profile.to_owned()).filter(|profile| !profile.is_empty()) }))
+}
+
 /// As callers and other servers are told it.
 pub(crate) fn encoded(statuses: Statuses) -> Vec<u8> {
     v1::CameraStatusResponse { cameras: messages(statuses), ..Default::default() }.encode_to_vec()
@@ -120,12 +140,17 @@ impl Api {
             let what = "basic_without_tls is about a password, and the address has none";
             return Err(Fault::invalid("source", what.to_owned(), "write it as rtsp://user:password@host/path"));
         }
-        if kept.trust.is_some() && !kept.is_tls() {
+        let host = types::StreamUrl::parse(&kept.url).map(|url| url.host()).ok();
+        if kept.device.as_ref().is_some_and(|device| Some(device.host.host()) != host) {
+            let what = "the address is on another host than the device that named it";
+            return Err(Fault::invalid("onvif", what.to_owned(), "a camera's address is asked for at its own host alone"));
+        }
+        if kept.trust.is_some() && !kept.is_tls() && !kept.device.as_ref().is_some_and(|device| device.host.is_tls()) {
             let what = "trust is about a TLS certificate, and the address is not one of TLS";
             return Err(Fault::invalid("trust", what.to_owned(), "write it as rtsps://host/path"));
         }
         let (source, had_secrets) = SourceUrl::parse(&kept.url)?;
-        Ok((Some(source), had_secrets || kept.trust.is_some()))
+        Ok((Some(source), had_secrets || kept.trust.is_some() || kept.device.is_some()))
     }
 
     /// What the agencies' workers told last. Where one is not heard of any more, that is the state of its cameras.

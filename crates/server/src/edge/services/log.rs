@@ -5,7 +5,7 @@ use tonic::{Request, Response, Status};
 use super::Api;
 use crate::{
     edge::{identity::caller, status::Fault},
-    record::log::LogFault,
+    record::log::RecordFault,
 };
 
 #[tonic::async_trait]
@@ -18,7 +18,7 @@ impl LogService for Api {
             .0
             .recorded(&caller, Action::GetReceipt, None, detail, async |permission| {
                 let found = self.0.catalogue().audit_since(seq.saturating_sub(1), None, 1).await?.pop();
-                let found = found.filter(|r| r.receipt.seq == seq).ok_or(LogFault::NoEntry { seq })?;
+                let found = found.filter(|r| r.receipt.seq == seq).ok_or(RecordFault::NoEntry { seq })?;
                 if permission == Permission::Own && found.entry.caller.as_ref() != Some(&*caller) {
                     let hint = "an auditor may have a receipt of every entry";
                     return Err(Fault::Denied(Denial::new(

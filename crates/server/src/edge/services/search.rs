@@ -18,6 +18,7 @@ use types::{CameraId, CaseId, DescriptionQuery, SightingId, TimeWindow};
 use super::{
     Api,
     convert::camera_ids,
+    pages::Pages,
     stream_hits::{self, KeepLookingStream, PendingHits},
 };
 use crate::{
@@ -86,6 +87,8 @@ pub(super) struct Question {
     cameras: BTreeSet<CameraId>,
     limit: u32,
     pub(super) crops: bool,
+    /// Which page of the answer.
+    page: Pages,
 }
 
 struct Picture {
@@ -99,8 +102,9 @@ impl Api {
     async fn answer(&self, caller: &Caller, request: v1::SearchRequest) -> Result<PendingHits, Fault> {
         let began = Instant::now();
         let id = self.case_named(Action::Search, caller, &request.case_id).await?;
-        let question = Question::from_message(request)?;
+        let question = self.question(request)?;
         let asked = question.request();
+        let page = question.page.clone();
         // First the count: what changes while they are read is read again.
         let rules = self.0.rules.count();
         let (case, cameras) = self.0.case_and_cameras(&id).await?;
@@ -112,14 +116,20 @@ impl Api {
         let permit = permit?;
         let crops = question.crops;
         match self.look(&permit, question).await {
-            Ok((Found { hits, exact, without_colour }, current)) => {
-                Ok(PendingHits { permit, asked, hits, crops, exact: exact && current, without_colour, began, rules })
+            Ok((Found { hits, exact, without_colour, more }, current)) => {
+                let exact = exact && current;
+                Ok(PendingHits { permit, asked, hits, crops, exact, without_colour, more, page, began, rules })
             }
             Err(fault) => {
                 self.0.gate.complete_search(permit, Outcome::Failed, &[], self.0.now()).await?;
                 Err(self.on_record(Action::Search, caller, &id, fault).await)
             }
         }
+    }
+
+    /// The pages of a question are of one answer: what orders it, the model included, is part of the question.
+    pub(super) fn question(&self, request: v1::SearchRequest) -> Result<Question, Fault> {
+        Question::from_message(request, &self.0.searcher().model().to_string())
     }
 
     pub(super) async fn look(&self, permit: &CasePermit, question: Question) -> Result<(Found, bool), Fault> {
@@ -163,6 +173,7 @@ impl Api {
             cameras: question.cameras.into_iter().collect(),
             window: question.window,
             limit: None,
+            after: question.page.after(),
         })
     }
 
@@ -219,7 +230,8 @@ impl Api {
 }
 
 impl Question {
-    pub(super) fn from_message(request: v1::SearchRequest) -> Result<Self, Fault> {
+    pub(super) fn from_message(request: v1::SearchRequest, model: &str) -> Result<Self, Fault> {
+        let page = Pages::of(&request, model)?;
         if !request.like_sighting_id.is_empty() && !request.like_picture.is_empty() {
             let hint = "name several examples in `like`, or only one of the two";
             return Err(Fault::invalid("two_examples", "there are two examples", hint));
@@ -273,7 +285,13 @@ impl Question {
             cameras: camera_ids(&request.camera_ids)?,
             limit: if request.limit == 0 { DEFAULT_LIMIT } else { request.limit },
             crops: request.include_crops,
+            page,
         })
+    }
+
+    /// Whether it goes on where another one ended.
+    pub(super) fn is_next_page(&self) -> bool {
+        self.page.after().is_some()
     }
 
     /// As far as access is concerned.

@@ -11,12 +11,12 @@ use access::{Action, CasePermit, Denial, Granted, Outcome, SearchRequest, decide
 use catalogue::KnownCrops;
 use futures::Stream;
 use proto::v1;
-use search::{Hit, Matched};
+use search::{Hit, Matched, More};
 use tokio::sync::mpsc;
 use tonic::Status;
 use types::CameraId;
 
-use super::Api;
+use super::{Api, pages::Pages};
 use crate::edge::status::{Fault, status};
 
 /// The rules are read again at least this often, also when nobody changed them through this server: a case expires.
@@ -35,6 +35,8 @@ pub(super) struct PendingHits {
     pub(super) crops: bool,
     pub(super) exact: bool,
     pub(super) without_colour: Option<u32>,
+    pub(super) more: More,
+    pub(super) page: Pages,
     pub(super) began: Instant,
     /// Counts the changes of rules when the permit was asked for.
     pub(super) rules: u64,
@@ -58,7 +60,7 @@ type Sender = mpsc::Sender<Result<v1::SearchResponse, Status>>;
 
 /// Sends hits, records how it ended, and sends the summary.
 pub(super) async fn stream_hits(api: Api, answer: PendingHits, send: Sender) {
-    let PendingHits { permit, asked, hits, crops, exact, without_colour, began, rules } = answer;
+    let PendingHits { permit, asked, hits, crops, exact, without_colour, more, page, began, rules } = answer;
     let mut rules = Rules::of(&permit, rules, began);
     let (mut handed, mut withheld, mut withheld_cameras) = (Vec::new(), 0, BTreeSet::<CameraId>::new());
     let mut end = Ok(Outcome::Done);
@@ -90,7 +92,7 @@ pub(super) async fn stream_hits(api: Api, answer: PendingHits, send: Sender) {
             }
         };
         handed.push(hit.sighting.id);
-        let hit = message(handed.len() as u32, hit, crop);
+        let hit = message(page.before().saturating_add(handed.len() as u32), hit, crop);
         slot.send(Ok(v1::SearchResponse { part: Some(v1::search_response::Part::Hit(hit)) }));
     }
     let mut summary = v1::SearchSummary {
@@ -105,6 +107,9 @@ pub(super) async fn stream_hits(api: Api, answer: PendingHits, send: Sender) {
         withheld,
         withheld_camera_ids: withheld_cameras.iter().map(ToString::to_string).collect(),
         without_colour,
+        next_page_token: page.next(&hits, more),
+        more: Some(more.seen),
+        perhaps_more: more.perhaps_others,
     };
     let outcome = *end.as_ref().unwrap_or(&Outcome::Failed);
     api.0.handed_out.note(permit.case(), &handed);

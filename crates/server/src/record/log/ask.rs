@@ -3,11 +3,11 @@
 use std::{fmt::Write, time::Duration};
 
 use access::log::{Note, NoteKey, NoteSignature, TileStore, TreeHead, prove_consistency};
+use audit_log::{FileTiles, LogFault};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::{StatusCode, Uri};
 use parking_lot::{Mutex, MutexGuard};
 
-use super::{fault::LogFault, files::FileTiles};
 use crate::base::http;
 
 /// A witness that takes longer is asked again with the next checkpoint.

@@ -10,13 +10,13 @@ use access::{
     Action, AuditDetail, AuditEntry, AuditError, AuditLog as _, Outcome, Phase,
     log::{KeyKind, NoteKey},
 };
+use audit_log::new_key;
 use types::ReceiveTime;
 
 use super::{
-    Log, LogFault,
-    folder::grow,
+    Log, RecordFault,
+    grow::grow,
     introduced::{finish, io_fault},
-    keys::new_key,
 };
 use crate::deployment::{Home, pki};
 
@@ -31,13 +31,13 @@ pub(crate) struct ChangedKey {
     pub(crate) seq: u64,
 }
 
-fn on_record(error: AuditError) -> LogFault {
-    LogFault::Record(Box::new(error))
+fn on_record(error: AuditError) -> RecordFault {
+    RecordFault::Record(Box::new(error))
 }
 
 impl Log {
     /// Introduces a new key. This log signs nothing after it: open it again.
-    pub(crate) async fn change_key(self: &Arc<Self>, home: &Home, at: ReceiveTime) -> Result<ChangedKey, LogFault> {
+    pub(crate) async fn change_key(self: &Arc<Self>, home: &Home, at: ReceiveTime) -> Result<ChangedKey, RecordFault> {
         // Witnesses see what the old key signed last, and other servers sign nothing meanwhile.
         self.publish().await?;
         let _alone = self.publishing.lock().await;

@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Instant};
 
 use access::log::{Note, TreeHead};
+use audit_log::{LogFault, check_beginning};
 use catalogue::CatalogueError;
 use futures::future::join_all;
 
 use super::{
-    Log, LogFault,
+    Log, RecordFault,
     ask::{Answer, Witness as Asked},
-    folder::{check_beginning, grow},
+    grow::grow,
 };
 
 /// How often a server that starts waits for others that publish, some seconds each.
@@ -18,7 +19,7 @@ const TRIES: u32 = 6;
 impl Log {
     /// Brings the files up to the catalogue and asks the witnesses. What they say decides whether sightings may be read, not
     /// whether this succeeds.
-    pub(crate) async fn publish(self: &Arc<Self>) -> Result<(), LogFault> {
+    pub(crate) async fn publish(self: &Arc<Self>) -> Result<(), RecordFault> {
         for contradiction in self.publish_to_the_end(false).await? {
             tracing::error!(error = %contradiction, "a witness contradicts this log");
         }
@@ -26,16 +27,16 @@ impl Log {
     }
 
     /// At the start: a witness that has seen more, or something else, means that this is not the log it was.
-    pub(crate) async fn introduce(self: &Arc<Self>) -> Result<(), LogFault> {
+    pub(crate) async fn introduce(self: &Arc<Self>) -> Result<(), RecordFault> {
         let mut tries = 0;
         let contradictions = loop {
             match self.publish_to_the_end(true).await {
                 // Another server publishes, and its witnesses take their time.
-                Err(LogFault::Catalogue(CatalogueError::Busy(_))) if tries < TRIES => tries += 1,
+                Err(RecordFault::Catalogue(CatalogueError::Busy(_))) if tries < TRIES => tries += 1,
                 done => break done?,
             }
         };
-        contradictions.into_iter().next().map_or(Ok(()), Err)
+        contradictions.into_iter().next().map_or(Ok(()), |fault| Err(fault.into()))
     }
 
     /// Whether it is worth asking again although nothing is new.
@@ -44,14 +45,14 @@ impl Log {
     }
 
     /// A task of its own: whoever stops waiting must not leave half of it to run beside the next.
-    async fn publish_to_the_end(self: &Arc<Self>, ask_all: bool) -> Result<Vec<LogFault>, LogFault> {
+    async fn publish_to_the_end(self: &Arc<Self>, ask_all: bool) -> Result<Vec<LogFault>, RecordFault> {
         let log = Arc::clone(self);
         tasks::spawn("publishing the log", async move { log.publish_and_ask(ask_all).await })
             .await
-            .map_err(|_| LogFault::Thread)?
+            .map_err(|_| RecordFault::Thread)?
     }
 
-    async fn publish_and_ask(&self, ask_all: bool) -> Result<Vec<LogFault>, LogFault> {
+    async fn publish_and_ask(&self, ask_all: bool) -> Result<Vec<LogFault>, RecordFault> {
         let _alone = self.publishing.lock().await;
         // Of several servers one publishes at a time, upon what the one before has signed.
         let right = self.catalogue.publish().await?;
@@ -103,23 +104,23 @@ impl Log {
     }
 
     /// What another server published must be the beginning of this log.
-    pub(super) fn check_published(&self, text: &str, head: &TreeHead) -> Result<(Note, TreeHead), LogFault> {
+    pub(super) fn check_published(&self, text: &str, head: &TreeHead) -> Result<(Note, TreeHead), RecordFault> {
         let by = || "another server's checkpoint in the catalogue".to_owned();
         let note: Note = text.parse().map_err(access::log::LogError::from)?;
         let checked = self.trust().check(&note)?;
         if checked.keys != self.keys {
-            return Err(LogFault::Replaced { path: self.key_file.clone() });
+            return Err(RecordFault::Replaced { path: self.key_file.clone() });
         }
         let seen = checked.head;
         if seen.size > head.size {
-            return Err(LogFault::Older { have: head.size, seen: seen.size, by: by() });
+            return Err(LogFault::Older { have: head.size, seen: seen.size, by: by() }.into());
         }
         check_beginning(&self.tiles, &seen, head, by)?;
         Ok((note, seen))
     }
 
     /// The log's checkpoint, then the high-water mark.
-    pub(super) async fn write_checkpoint(&self, note: &Note) -> Result<(), LogFault> {
+    pub(super) async fn write_checkpoint(&self, note: &Note) -> Result<(), RecordFault> {
         let (text, files) = (note.to_string(), [self.tiles.checkpoint(), self.high_water.clone()]);
         let written = tokio::task::spawn_blocking(move || {
             for path in files {
@@ -127,6 +128,6 @@ impl Log {
             }
             Ok(())
         });
-        written.await.map_err(|_| LogFault::Thread)?
+        written.await.map_err(|_| RecordFault::Thread)?
     }
 }

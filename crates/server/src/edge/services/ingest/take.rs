@@ -4,15 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use access::Caller;
 use catalogue::{CameraLease, CatalogueError, LeaseFault, SightingRecord};
+use indexer::store_good;
 use proto::v1;
 use redact::RedactedCrop;
 use types::{AgencyId, CameraId, Embedding, Sighting, SightingOrigin};
 
 use super::holder;
-use crate::{
-    edge::{services::Api, status::Fault},
-    indexer::write::store_good,
-};
+use crate::edge::{services::Api, status::Fault};
 
 /// The reason where a camera was not the worker's.
 const STALE: &str = "stale_lease";

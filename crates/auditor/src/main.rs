@@ -1,0 +1,134 @@
+//! `sightline-verify`: what an auditor runs on a machine of their own, which has neither a server nor what one needs.
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use access::log::Trust;
+use auditor::{
+    Deployment, Verify, VerifyLog, Witness,
+    failure::{Failure, Outcome},
+    output::{Printer, out},
+    usage,
+};
+use clap::{Arg, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
+
+/// Check a receipt or an export of Sightline, with no server and no network.
+///
+/// The log's key must come from somebody you believe. To say it in JSON, put `--json` behind what is checked.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sightline-verify",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true
+)]
+struct Cli {
+    #[command(flatten)]
+    verify: Option<Told<Verify>>,
+    #[command(subcommand)]
+    more: Option<More>,
+}
+
+#[derive(Debug, Subcommand)]
+enum More {
+    /// Check a whole log, or that one checkpoint grew out of another
+    Log(Told<VerifyLog>),
+    /// Run a witness: vouch that a log only ever grows
+    Witness(Told<Witness>),
+}
+
+/// A command, and how it is answered.
+#[derive(Debug, Args)]
+struct Told<T: Args> {
+    /// Answer with one line of JSON on stdout; errors as one line of JSON on stderr
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    what: T,
+}
+
+/// There is none on this machine: whoever calls says what is to be believed, and what is to be checked.
+struct Nowhere;
+
+impl Deployment for Nowhere {
+    fn trust(&self) -> Outcome<Trust> {
+        Err(Failure::usage("no log's key is named").hint("name the log's key: `--log-key KEY`"))
+    }
+
+    fn log(&self) -> Outcome<PathBuf> {
+        Err(Failure::usage("no log is named").hint("name the folder that holds `checkpoint` and `tile`: `--dir DIR`"))
+    }
+}
+
+/// The command line. There is no home folder here that anything could be taken from.
+fn command() -> Command {
+    let key = |arg: Arg| arg.help("The log's key, name+id+key, or a file that holds it").required(true);
+    let dir = |arg: Arg| arg.help("The folder that holds `checkpoint` and `tile`").required(true);
+    Cli::command().mut_arg("log_key", key).mut_subcommand("log", |log| log.mut_arg("log_key", key).mut_arg("dir", dir))
+}
+
+fn main() -> ExitCode {
+    // A witness's key and what it keeps are their owner's alone.
+    let _ = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let parsed = command().try_get_matches_from(&words).and_then(|matches| Cli::from_arg_matches(&matches));
+    let (printer, done) = match parsed {
+        Ok(cli) => run(cli),
+        Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            out(e.to_string().trim_end());
+            return ExitCode::SUCCESS;
+        }
+        Err(e) => (Printer::new(words.iter().any(|word| word == "--json")), Err(usage::wrong(&e, "sightline-verify"))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            printer.failure(&failure);
+            ExitCode::from(failure.exit as u8)
+        }
+    }
+}
+
+fn run(cli: Cli) -> (Printer, Outcome) {
+    match (cli.more, cli.verify) {
+        (Some(More::Log(Told { json, what })), _) => (Printer::new(json), what.run(Printer::new(json), &Nowhere)),
+        (Some(More::Witness(Told { json, what })), _) => (Printer::new(json), witness(what, Printer::new(json))),
+        (None, Some(Told { json, what })) => (Printer::new(json), what.run(Printer::new(json), &Nowhere)),
+        (None, None) => (
+            Printer::new(false),
+            Err(Failure::usage("nothing to check").hint("name a receipt, or the folder or ZIP file of an export")),
+        ),
+    }
+}
+
+fn witness(witness: Witness, printer: Printer) -> Outcome {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| {
+        Failure::because("threads", "start the program's threads", &e).hint("is the machine out of memory or threads?")
+    })?;
+    runtime.block_on(witness.run(printer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        command().try_get_matches_from(line.split_whitespace()).and_then(|matches| Cli::from_arg_matches(&matches))
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed_and_takes_nothing_from_a_home_folder() {
+        command().debug_assert();
+        for words in
+            ["x.zip --log-key k", "x.zip --json --log-key k", "log --dir d --log-key k --json", "witness --key w --log-key k"]
+        {
+            parse(&format!("sightline-verify {words}")).unwrap();
+        }
+        for words in ["", "x.zip", "log --dir d", "log --log-key k", "x.zip --log-key k --home h"] {
+            parse(&format!("sightline-verify {words}")).unwrap_err();
+        }
+        let help = command().render_long_help().to_string();
+        assert!(!help.contains("home folder"), "{help}");
+    }
+}
