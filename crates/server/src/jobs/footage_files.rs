@@ -152,6 +152,7 @@ mod tests {
         while files.places.available_permits() == 0 {
             tokio::task::yield_now().await;
         }
-        files.run(|_| Ok::<_, FileError>(())).await.unwrap();
+        let patient = FileWork { hangs: Duration::from_secs(600), ..files };
+        patient.run(|_| Ok::<_, FileError>(())).await.unwrap();
     }
 }
