@@ -50,7 +50,7 @@ impl Case {
 }
 
 fn words<'a>(words: &[&'a str]) -> Vec<&'a Path> {
-    words.iter().map(Path::new).collect()
+    words.iter().map(|word| Path::new(*word)).collect()
 }
 
 #[test]
