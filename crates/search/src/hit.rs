@@ -3,7 +3,7 @@ use types::{
 };
 
 use crate::{
-    place::Place,
+    page_end::PageEnd,
     reach::{ReachQuery, Reached},
 };
 
@@ -31,7 +31,7 @@ pub struct SearchQuery {
     /// `None`: as many as the permit allows.
     pub limit: Option<usize>,
     /// Only hits that are ranked after it; `None`: from the best on.
-    pub after: Option<Place>,
+    pub after: Option<PageEnd>,
 }
 
 /// A possible sighting of what was asked.

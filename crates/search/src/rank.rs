@@ -9,9 +9,9 @@ use std::cmp::Ordering;
 use index::Scored;
 use types::{CaptureTime, SightingId};
 
-use crate::{Hit, Place};
+use crate::{Hit, PageEnd};
 
-impl Place {
+impl PageEnd {
     /// Right after this hit, which is so many'th.
     pub fn after(hit: &Hit, rank: u32) -> Self {
         Self { score: hit.score, first: hit.sighting.first.time, id: hit.sighting.id, rank }
@@ -37,9 +37,9 @@ impl Depth {
     }
 }
 
-/// Sorts the hits, keeps the best of those after the place, and says whether nothing unseen can be among them. `unseen` is the most
+/// Sorts the hits, keeps the best of those after a page's end, and says whether nothing unseen can be among them. `unseen` is the most
 /// that anything not handed out yet can score; `None` if there is nothing.
-pub(crate) fn settle(hits: &mut Vec<Hit>, after: Option<&Place>, limit: usize, unseen: Option<f32>) -> bool {
+pub(crate) fn settle(hits: &mut Vec<Hit>, after: Option<&PageEnd>, limit: usize, unseen: Option<f32>) -> bool {
     hits.retain(|hit| after.is_none_or(|after| after.is_before(hit)));
     hits.sort_unstable_by(|a, b| ranked(order(a), order(b)));
     hits.truncate(limit);
@@ -47,8 +47,8 @@ pub(crate) fn settle(hits: &mut Vec<Hit>, after: Option<&Place>, limit: usize, u
     unseen.is_none_or(|unseen| hits.len() == limit && hits.last().is_some_and(|worst| worst.score > unseen))
 }
 
-/// How many of these are ranked after the place.
-pub(crate) fn count_after<'a>(hits: impl Iterator<Item = &'a Hit>, after: Option<&Place>) -> usize {
+/// How many of these are ranked after a page's end.
+pub(crate) fn count_after<'a>(hits: impl Iterator<Item = &'a Hit>, after: Option<&PageEnd>) -> usize {
     hits.filter(|hit| after.is_none_or(|after| after.is_before(hit))).count()
 }
 

@@ -11,7 +11,7 @@ use types::{Class, Description, Embedding, Group, ModelDigest, QueryPart, Sighti
 use crate::{
     Found, Hit, More, SearchError, SearchQuery, group,
     learned::{Example, Learned},
-    place::Place,
+    page_end::PageEnd,
     rank::{Depth, count_after, settle},
     reach, score,
 };
@@ -230,8 +230,8 @@ impl Searcher {
         Ok(Ranked { hits, exact: self.index.is_exact(), more })
     }
 
-    /// What is known to fit and is not among so many hits after the place. `all`: nothing else can fit, by an index that is exact.
-    fn more(&self, known: &Known, after: Option<&Place>, hits: usize, all: bool) -> More {
+    /// What is known to fit and is not among so many hits after a page's end. `all`: nothing else can fit, by an index that is exact.
+    fn more(&self, known: &Known, after: Option<&PageEnd>, hits: usize, all: bool) -> More {
         let seen = count_after(known.values().flatten(), after).saturating_sub(hits);
         More { seen: u32::try_from(seen).unwrap_or(u32::MAX), perhaps_others: !(all && self.index.is_exact()) }
     }

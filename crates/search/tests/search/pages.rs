@@ -1,6 +1,6 @@
 //! The pages of an answer: each begins where the one before ended.
 
-use search::{Found, More, Place, SearchQuery};
+use search::{Found, More, PageEnd, SearchQuery};
 use types::*;
 
 use super::world::*;
@@ -50,7 +50,7 @@ async fn the_pages_of_an_answer_are_the_answer_whatever_is_asked_and_say_how_man
                 let left = u32::try_from(all.hits.len() - pages.len()).unwrap();
                 assert_eq!(found.more, More { seen: left, perhaps_others: false }, "after {}", pages.len());
                 let Some(last) = found.hits.last().filter(|_| found.more.is_any()) else { break };
-                after = Some(Place::after(last, u32::try_from(pages.len()).unwrap()));
+                after = Some(PageEnd::after(last, u32::try_from(pages.len()).unwrap()));
             }
             assert_eq!(pages, ids(&all), "by {size}");
         }
@@ -64,7 +64,7 @@ async fn what_comes_and_goes_between_pages_moves_nothing_and_a_place_that_was_ma
     let permit = w.permit(|_, _| {}).await;
     let query = SearchQuery { description: white(), limit: Some(10), ..Default::default() };
     let first = w.searcher.search(&permit, &query).await.unwrap();
-    let after = Place::after(first.hits.last().unwrap(), 10);
+    let after = PageEnd::after(first.hits.last().unwrap(), 10);
     let next = SearchQuery { after: Some(after), ..query.clone() };
     let second = ids(&w.searcher.search(&permit, &next).await.unwrap());
     assert!(ids(&first).iter().all(|id| !second.contains(id)));
@@ -74,7 +74,7 @@ async fn what_comes_and_goes_between_pages_moves_nothing_and_a_place_that_was_ma
     assert_eq!(w.searcher.search(&permit, &query).await.unwrap().hits[0].sighting.id, best);
     let whole = w.searcher.search(&permit, &SearchQuery { limit: None, ..query.clone() }).await.unwrap();
     for (score, rank) in [(f32::NAN, 0), (f32::INFINITY, u32::MAX), (-1.0, 7), (0.3, u32::MAX)] {
-        let made_up = Place { score, rank, ..after };
+        let made_up = PageEnd { score, rank, ..after };
         let found = w.searcher.search(&permit, &SearchQuery { after: Some(made_up), ..query.clone() }).await.unwrap();
         assert!(ids(&found).iter().all(|id| ids(&whole).contains(id)) && found.hits.len() <= 10, "{score}");
     }

@@ -2,7 +2,7 @@
 
 use prost::Message as _;
 use proto::v1;
-use search::{Hit, More, Place};
+use search::{Hit, More, PageEnd};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use types::{CaptureTime, SightingId};
@@ -24,7 +24,7 @@ struct At {
 #[derive(Debug, Clone)]
 pub(super) struct Pages {
     page: Page<At>,
-    after: Option<Place>,
+    after: Option<PageEnd>,
 }
 
 impl Pages {
@@ -34,12 +34,12 @@ impl Pages {
         let question = v1::SearchRequest { limit: 0, include_crops: false, page_token: String::new(), ..request.clone() };
         let digest = hex::encode(Sha256::digest(question.encode_to_vec()));
         let page = Page::<At>::of("hits", (digest, model), 0, 0, &request.page_token)?;
-        let after = page.after.as_ref().map(place).transpose()?;
+        let after = page.after.as_ref().map(end).transpose()?;
         Ok(Self { page, after })
     }
 
     /// Where the page before ended; `None`: this is the first.
-    pub(super) fn after(&self) -> Option<Place> {
+    pub(super) fn after(&self) -> Option<PageEnd> {
         self.after
     }
 
@@ -51,15 +51,19 @@ impl Pages {
     /// For what comes after these; empty: there is nothing.
     pub(super) fn next(&self, hits: &[Hit], more: More) -> String {
         let rank = self.before().saturating_add(u32::try_from(hits.len()).unwrap_or(u32::MAX));
-        let last = hits.last().filter(|_| more.is_any()).map(|last| Place::after(last, rank));
-        let at =
-            last.map(|Place { score, first, id, rank }| At { score: score.to_bits(), first: first.as_micros(), id: id.0, rank });
+        let last = hits.last().filter(|_| more.is_any()).map(|last| PageEnd::after(last, rank));
+        let at = last.map(|PageEnd { score, first, id, rank }| At {
+            score: score.to_bits(),
+            first: first.as_micros(),
+            id: id.0,
+            rank,
+        });
         at.map(|at| self.page.token_after(&at)).unwrap_or_default()
     }
 }
 
-fn place(at: &At) -> Result<Place, Fault> {
+fn end(at: &At) -> Result<PageEnd, Fault> {
     let hint = "ask for the first page again, without a page token";
     let first = CaptureTime::from_micros(at.first).map_err(|e| Fault::invalid("page_token", e.to_string(), hint))?;
-    Ok(Place { score: f32::from_bits(at.score), first, id: SightingId(at.id), rank: at.rank })
+    Ok(PageEnd { score: f32::from_bits(at.score), first, id: SightingId(at.id), rank: at.rank })
 }

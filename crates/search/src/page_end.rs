@@ -2,7 +2,7 @@ use types::{CaptureTime, SightingId};
 
 /// Where a page of hits ended: the next one has those that are ranked after it. What comes or goes meanwhile moves nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Place {
+pub struct PageEnd {
     /// Of the page's last hit,
     pub score: f32,
     /// when its track began,
