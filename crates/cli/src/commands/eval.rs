@@ -1,10 +1,12 @@
 //! `sightline eval` and `sightline appearance`: what the library of evaluations finds, printed.
 
+use auditor::failure::Exit;
+use eval::{Appearance, Eval, EvalError};
+
 use crate::{
     context::Context,
-    failure::{Exit, Failure, Outcome, library},
+    failure::{Failure, Outcome, library},
 };
-use eval::{Appearance, Eval, EvalError};
 
 pub(crate) fn measure(eval: &Eval, ctx: &Context) -> Outcome {
     let answer = eval.run(&|remark| ctx.printer.note(remark))?;
@@ -21,6 +23,9 @@ pub(crate) fn learn(appearance: &Appearance, ctx: &Context) -> Outcome {
 impl From<EvalError> for Failure {
     fn from(error: EvalError) -> Self {
         let exit = if error.is_usage() { Exit::Usage } else { Exit::Failed };
-        Self { exit, hint: error.hint().map(str::to_owned), ..library(error.reason(), &error) }
+        let mut failure = library(error.reason(), &error);
+        failure.exit = exit;
+        failure.hint = error.hint().map(str::to_owned);
+        failure
     }
 }

@@ -48,6 +48,26 @@ test("what was searched is a step away, by plan, around a place and by what can 
   await expect(page.getByText(/: searched by person/).first()).toBeVisible();
 });
 
+test("the next page of an answer comes below it and takes one of the case's searches", async ({ as }) => {
+  openCase("pages-1");
+  const page = await as("investigator");
+  const hits = await searchPersons(page, "pages-1");
+  const all = await hits.count();
+  await page.goto(`${page.url()}&limit=20&passes=each`);
+  await page.keyboard.press("/");
+  await page.keyboard.press("Enter");
+  await expect(hits).toHaveCount(20);
+  await expect(page.getByText(/\d+ (or more )?that fit less well/)).toBeVisible();
+  await page.keyboard.press("h");
+  await page.keyboard.press("g");
+  await expect(hits).not.toHaveCount(20);
+  expect(await hits.count()).toBeGreaterThanOrEqual(all);
+  await expect(hits.nth(20)).toBeFocused();
+  await expect(hits.nth(20)).toContainText("#21");
+  const ids = sightline("log", "list", "--as", "auditor", "--case", "pages-1", "--action", "search")["entries"] as object[];
+  expect(ids).toHaveLength(6);
+});
+
 test("two hits are compared at one scale, or each as large as it can be", async ({ as }) => {
   openCase("scale-1");
   const page = await as("investigator");

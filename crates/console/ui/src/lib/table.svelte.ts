@@ -30,12 +30,24 @@ export class Results {
   busy = $state(true);
   stopped = $state(false);
   readonly began = performance.now();
-  /** Settles when nothing more comes, whatever the reason. */
-  readonly done: Promise<void>;
+  /** Settles when nothing more comes of what was asked last, whatever the reason. */
+  done: Promise<void>;
   #abort = new AbortController();
 
   constructor(readonly asking: Asking) {
-    this.done = this.#run(asking);
+    this.done = this.#run("");
+  }
+
+  /** The hits that come after these, if there are any: a search of its own. */
+  next(): Promise<void> {
+    const token = this.summary?.nextPageToken;
+    if (this.busy || !token) return this.done;
+    this.busy = true;
+    this.stopped = false;
+    this.problem = undefined;
+    this.#abort = new AbortController();
+    this.done = this.#run(token);
+    return this.done;
   }
 
   stop() {
@@ -44,7 +56,8 @@ export class Results {
   }
 
   /** A flush a frame, of 60 hits or 12 ms: a fast stream would leave the page no time to paint. */
-  async #run(asking: Asking) {
+  async #run(pageToken: string) {
+    const before = this.cards;
     let waiting: Card[] = [];
     let flushed = 0;
     const flush = async () => {
@@ -55,9 +68,10 @@ export class Results {
       flushed = performance.now();
     };
     try {
-      for await (const { part } of search.search(asking.request, { signal: this.#abort.signal })) {
+      for await (const { part } of search.search({ ...this.asking.request, pageToken }, { signal: this.#abort.signal })) {
         if (part.case === "hit") {
-          waiting.push(card(part.value, [...this.cards, ...waiting]));
+          // Groups are numbered anew in each page.
+          waiting.push(card(part.value, [...this.cards.slice(before.length), ...waiting]));
           if (waiting.length >= 60 || performance.now() - flushed > 12) await flush();
         } else if (part.case === "summary") {
           this.summary = part.value;
@@ -67,6 +81,8 @@ export class Results {
       if (!wasCancelled(error)) this.problem = trouble(error);
     } finally {
       await flush();
+      // A page is there or not: asked for once more it would bring the same hits again.
+      if (pageToken && (this.problem || this.stopped)) this.cards = before;
       this.busy = false;
     }
   }
