@@ -23,11 +23,23 @@ use clap::{Arg, Args, Command, CommandFactory as _, FromArgMatches as _, Parser,
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true
 )]
-struct Cli {
-    #[command(flatten)]
-    verify: Option<Told<Verify>>,
-    #[command(subcommand)]
-    more: Option<More>,
+struct Program {}
+
+/// What is asked for: a check of what is named, unless it is one of the others.
+#[derive(Debug)]
+enum Cli {
+    Verify(Told<Verify>),
+    More(More),
+}
+
+impl Cli {
+    fn parse(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
+        let matches = command().try_get_matches_from(words)?;
+        match matches.subcommand_name() {
+            Some(_) => More::from_arg_matches(&matches).map(Self::More),
+            None => Told::from_arg_matches(&matches).map(Self::Verify),
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -65,15 +77,15 @@ impl Deployment for Nowhere {
 fn command() -> Command {
     let key = |arg: Arg| arg.help("The log's key, name+id+key, or a file that holds it").required(true);
     let dir = |arg: Arg| arg.help("The folder that holds `checkpoint` and `tile`").required(true);
-    Cli::command().mut_arg("log_key", key).mut_subcommand("log", |log| log.mut_arg("log_key", key).mut_arg("dir", dir))
+    let program = More::augment_subcommands(Told::<Verify>::augment_args(Program::command()));
+    program.mut_arg("log_key", key).mut_subcommand("log", |log| log.mut_arg("log_key", key).mut_arg("dir", dir))
 }
 
 fn main() -> ExitCode {
     // A witness's key and what it keeps are their owner's alone.
     let _ = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let words: Vec<OsString> = std::env::args_os().collect();
-    let parsed = command().try_get_matches_from(&words).and_then(|matches| Cli::from_arg_matches(&matches));
-    let (printer, done) = match parsed {
+    let (printer, done) = match Cli::parse(&words) {
         Ok(cli) => run(cli),
         Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             out(e.to_string().trim_end());
@@ -91,14 +103,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> (Printer, Outcome) {
-    match (cli.more, cli.verify) {
-        (Some(More::Log(Told { json, what })), _) => (Printer::new(json), what.run(Printer::new(json), &Nowhere)),
-        (Some(More::Witness(Told { json, what })), _) => (Printer::new(json), witness(what, Printer::new(json))),
-        (None, Some(Told { json, what })) => (Printer::new(json), what.run(Printer::new(json), &Nowhere)),
-        (None, None) => (
-            Printer::new(false),
-            Err(Failure::usage("nothing to check").hint("name a receipt, or the folder or ZIP file of an export")),
-        ),
+    match cli {
+        Cli::Verify(Told { json, what }) => (Printer::new(json), what.run(Printer::new(json), &Nowhere)),
+        Cli::More(More::Log(Told { json, what })) => (Printer::new(json), what.run(Printer::new(json), &Nowhere)),
+        Cli::More(More::Witness(Told { json, what })) => (Printer::new(json), witness(what, Printer::new(json))),
     }
 }
 
@@ -114,7 +122,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Cli, clap::Error> {
-        command().try_get_matches_from(line.split_whitespace()).and_then(|matches| Cli::from_arg_matches(&matches))
+        Cli::parse(line.split_whitespace())
     }
 
     #[test]
