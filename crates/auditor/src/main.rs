@@ -11,9 +11,8 @@ use auditor::{
 };
 use clap::{Arg, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 
-/// Check a receipt or an export of Sightline, with no server and no network.
-///
-/// The log's key must come from somebody you believe. To say it in JSON, put `--json` behind what is checked.
+const ABOUT: &str = "Check a receipt or an export of Sightline, with no server and no network. The log's key must come from somebody you believe.";
+
 #[derive(Debug, Parser)]
 #[command(
     name = "sightline-verify",
@@ -77,7 +76,8 @@ impl Deployment for Nowhere {
 fn command() -> Command {
     let key = |arg: Arg| arg.help("The log's key, name+id+key, or a file that holds it").required(true);
     let dir = |arg: Arg| arg.help("The folder that holds `checkpoint` and `tile`").required(true);
-    let program = More::augment_subcommands(Told::<Verify>::augment_args(Program::command()));
+    // What is checked brings a help of its own along.
+    let program = More::augment_subcommands(Told::<Verify>::augment_args(Program::command())).about(ABOUT).long_about(None);
     program.mut_arg("log_key", key).mut_subcommand("log", |log| log.mut_arg("log_key", key).mut_arg("dir", dir))
 }
 
