@@ -115,7 +115,7 @@ test("an authoriser signs with a passkey, and the export is verified without any
   const { page, context } = await comes(browser, "authoriser");
   await authenticator(context, page, true);
   await page.getByRole("link", { name: "pass-1" }).click();
-  await expect(page.getByText("signed with a passkey")).toBeVisible();
+  await expect(page.getByText("a child is missing")).toBeVisible();
   await expect(page.getByText(String(sightline("case", "show", "pass-1")["grant_sha256"]))).toBeVisible();
   await page.keyboard.press("s");
   await expect(page.getByRole("dialog", { name: "Sign case pass-1?" })).toContainText("With your passkey of localhost");
