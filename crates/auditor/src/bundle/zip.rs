@@ -15,7 +15,7 @@ const NO_DATE: u16 = 0x21;
 /// As many as a ZIP file can have.
 pub(super) const MOST_FILES: usize = 65_535;
 
-/// The files of a ZIP that is, to the last byte, as [`pack`] writes it.
+/// The files of a ZIP that is, to the last byte, as `pack` writes it.
 pub fn open(zip: &[u8]) -> Option<Files> {
     unpack(zip).filter(|files| is_packed(files, zip))
 }
@@ -92,7 +92,7 @@ fn pack_into(files: &Files, mut out: impl FnMut(&[u8]) -> bool) -> Option<()> {
     (out(&central.0) && out(&end.0)).then_some(())
 }
 
-/// The files as their local headers tell; whether all of it is as [`pack`] writes it is for the caller to see.
+/// The files as their local headers tell; whether all of it is as `pack` writes it is for the caller to see.
 fn unpack(zip: &[u8]) -> Option<Files> {
     let (mut files, mut rest) = (Files::new(), zip);
     let u16_at = |bytes: &[u8], at: usize| Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?));

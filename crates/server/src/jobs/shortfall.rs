@@ -33,10 +33,11 @@ impl From<&SegmentDone> for Shortfall {
 }
 
 impl Shortfall {
-    /// Kept with the part that it is of, for whoever goes on with the others.
-    pub(super) fn kept_in(&self, done: SegmentDone) -> SegmentDone {
+    /// As it is kept with the part that it is of, for whoever goes on with the others.
+    pub(super) fn kept(&self) -> SegmentDone {
         let Self { damage, guessed, unseen } = self;
-        SegmentDone { damage: damage.as_ref().map(JobFailure::to_text), guessed: *guessed, unseen: *unseen, ..done }
+        let damage = damage.as_ref().map(JobFailure::to_text);
+        SegmentDone { damage, guessed: *guessed, unseen: *unseen, ..SegmentDone::default() }
     }
 
     /// Of another part too.
@@ -103,7 +104,7 @@ mod tests {
     fn what_is_kept_of_a_part_is_what_it_was() {
         let damage = Some(JobFailure::new("it ends after 8 s", "copy it again"));
         for part in [Shortfall::default(), Shortfall { damage, guessed: Some(Duration::from_millis(90_500)), unseen: 7 }] {
-            assert_eq!(Shortfall::from(&part.kept_in(SegmentDone::default())), part);
+            assert_eq!(Shortfall::from(&part.kept()), part);
         }
     }
 

@@ -395,14 +395,14 @@ impl Worker {
             runtime.block_on(jobs.catalogue.note_gaps(&running.lease, &gaps))?;
         }
         let (p, shortfall) = (summary.progress, Shortfall::from(&summary));
-        let done = shortfall.kept_in(SegmentDone {
+        let done = SegmentDone {
             number: part.number,
             frames: p.stats.frames,
             detections: p.stats.detections,
             sightings: p.stats.sightings,
             crops_refused: p.stats.crops_refused,
-            ..SegmentDone::default()
-        });
+            ..shortfall.kept()
+        };
         runtime.block_on(jobs.catalogue.finish_segment(&running.lease, done))?;
         tracing::info!(seconds = p.done.as_secs_f64(), speed = p.speed(), sightings = p.stats.sightings, "part done");
         Ok((p.stats, p.done, shortfall))
