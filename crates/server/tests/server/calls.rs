@@ -114,7 +114,7 @@ async fn of_each_person_the_newest_certificate_that_is_taken_is_named_with_its_e
         let guests = listed.certificates.into_iter().filter(|c| c.party.as_ref().is_some_and(|p| p.name == "guest"));
         guests.map(|c| c.serial).collect::<Vec<_>>()
     };
-    assert_eq!(of_guest().await, [long.serial.clone()]);
+    assert_eq!(of_guest().await, std::slice::from_ref(&long.serial));
     let request = v1::RevokeCertificateRequest { serial: long.serial.clone(), uri: long.uri };
     AdminServiceClient::new(deployed.channel("operator").await).revoke_certificate(request).await.unwrap();
     let after = of_guest().await;
