@@ -119,7 +119,7 @@ async fn jobs_and_cameras_are_chosen_by_state_and_agency_and_counted_by_the_data
     let counts = f.catalogue.job_counts(None).await.unwrap();
     assert_eq!((counts.queued, counts.running, counts.done), (13, 1, 0));
     assert_eq!(f.catalogue.queued_count().await.unwrap(), 13);
-    assert_eq!(f.catalogue.running_jobs().await.unwrap(), [taken.job.clone()]);
+    assert_eq!(f.catalogue.running_jobs().await.unwrap(), std::slice::from_ref(&taken.job));
     let progress = catalogue::JobProgress { sightings: 5, ..Default::default() };
     assert!(f.catalogue.progress_job(&taken.lease, progress).await.unwrap());
     let of = async |agency| {

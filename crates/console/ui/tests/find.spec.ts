@@ -60,6 +60,7 @@ test("the next page of an answer comes below it and takes one of the case's sear
   await page.keyboard.press("Enter");
   await expect(hits).toHaveCount(20);
   await expect(page.getByText(/\d+ (or more )?that fit less well/)).toBeVisible();
+  await page.keyboard.press("Escape");
   await page.keyboard.press("h");
   await page.keyboard.press("e");
   await expect(hits).not.toHaveCount(20);
