@@ -189,7 +189,7 @@ impl IndexSet {
         self.shadow().map_or(purged, |shadow| shadow.purged().min(purged))
     }
 
-    /// As [`IndexSync::retire`], of both.
+    /// As `IndexSync::retire`, of both.
     pub async fn retire(&self) {
         self.active().retire().await;
         if let Some(shadow) = self.shadow() {
