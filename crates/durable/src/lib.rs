@@ -1,12 +1,13 @@
 //! Files that are written by hand: whoever reads one finds it whole or as it was before, whatever ended the process or the machine.
 //!
 //! A file is written aside, under its name with `.new` behind it, synced, and renamed into its place; then its folder is synced, so
-//! that its name is on the disk too. Nothing else in the workspace writes files by hand, but for what
-//! `scripts/check-architecture` lists with the reason.
+//! that its name is on the disk too. Nothing else in the workspace writes files by hand, but for what `scripts/check-architecture`
+//! lists with the reason. [`room()`] says how much more there is room for.
 
 #![warn(missing_docs, clippy::missing_errors_doc)]
 
 mod bounded;
+mod room;
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -15,7 +16,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use self::bounded::{open_file, read_all, read_at_most};
+pub use self::{
+    bounded::{open_file, read_all, read_at_most},
+    room::{Room, room},
+};
 
 /// What the umask leaves of it.
 const OPEN: u32 = 0o666;

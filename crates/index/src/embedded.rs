@@ -254,8 +254,7 @@ impl Embedded {
 
     fn check_space(&self) -> Result<(), IndexError> {
         let io = |source| IndexError::Io { action: "ask for the free space of", path: self.folder.clone(), source };
-        let disk = rustix::fs::statvfs(&self.folder).map_err(|e| io(e.into()))?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let free = durable::room(&self.folder).map_err(io)?.free;
         if free < MIN_FREE_BYTES {
             return Err(IndexError::DiskFull { path: self.folder.clone(), free, needed: MIN_FREE_BYTES });
         }

@@ -177,12 +177,8 @@ fn room(machine: &v1::Machine) -> (Option<MemoryView>, Option<DiskView>) {
 fn disk(home: &Home) -> Option<DiskView> {
     let config = server::Config::load(&home.layout().config()).ok()?;
     let path = home.path().join(config.data);
-    let room = rustix::fs::statvfs(&path).ok()?;
-    Some(DiskView {
-        path: path.display().to_string(),
-        free_bytes: room.f_bavail.saturating_mul(room.f_frsize),
-        total_bytes: room.f_blocks.saturating_mul(room.f_frsize),
-    })
+    let room = durable::room(&path).ok()?;
+    Some(DiskView { path: path.display().to_string(), free_bytes: room.free, total_bytes: room.total })
 }
 
 /// Certificates that end soon and were not revoked: the server's, and the newest that each name was given. The server says, to

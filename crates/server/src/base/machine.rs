@@ -15,14 +15,11 @@ pub(crate) struct Machine {
 impl Machine {
     /// As it is now; `data` lies on the disk that is asked about. Reads files: not for a thread that answers calls.
     pub(crate) fn look(data: &Path) -> Self {
-        let disk = rustix::fs::statvfs(data).ok();
-        let blocks = |blocks: fn(&rustix::fs::StatVfs) -> u64| {
-            disk.as_ref().map(|disk| blocks(disk).saturating_mul(disk.f_frsize)).unwrap_or_default()
-        };
+        let disk = durable::room(data).unwrap_or_default();
         let (status, machine) = (read("/proc/self/status"), read("/proc/meminfo"));
         Self {
-            disk_free: blocks(|disk| disk.f_bavail),
-            disk_total: blocks(|disk| disk.f_blocks),
+            disk_free: disk.free,
+            disk_total: disk.total,
             memory: kib(&status, "RssAnon").saturating_add(kib(&status, "RssShmem")),
             memory_limit: group_limit(&read("/proc/self/cgroup"), Path::new("/sys/fs/cgroup"))
                 .unwrap_or(u64::MAX)

@@ -281,8 +281,7 @@ fn begin(to: &Path) -> Result<(), BackupError> {
 
 fn room_for(database: &Path, to: &Path) -> Result<(), BackupError> {
     let needed = fs::metadata(database).map_err(io_error("read", database))?.len();
-    let disk = rustix::fs::statvfs(to).map_err(|e| io_error("ask for the room on", to)(e.into()))?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let free = durable::room(to).map_err(io_error("ask for the room on", to))?.free;
     if free < needed { Err(BackupError::NoRoom { folder: to.to_owned(), free, needed }) } else { Ok(()) }
 }
 

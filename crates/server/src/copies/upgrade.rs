@@ -172,9 +172,9 @@ impl Places {
     fn room(&self) -> Result<(u64, u64), UpgradeError> {
         let needs = fs::metadata(&self.database).map_or(0, |m| m.len());
         let data = self.database.parent().unwrap_or(Path::new("."));
-        let disk = rustix::fs::statvfs(data).map_err(|e| failed("ask for the room on", data)(e.into()))?;
+        let free = durable::room(data).map_err(failed("ask for the room on", data))?.free;
         // A migration writes as well.
-        Ok((needs + needs / 5, disk.f_bavail.saturating_mul(disk.f_frsize)))
+        Ok((needs + needs / 5, free))
     }
 }
 

@@ -262,11 +262,10 @@ fn standing(folder: &Path) -> &Path {
 
 fn room(data: &Path) -> Finding {
     let what = "room on the disk";
-    let disk = match rustix::fs::statvfs(standing(data)) {
-        Ok(disk) => disk,
+    let free = match durable::room(standing(data)) {
+        Ok(room) => room.free,
         Err(error) => return Finding::fail(what, format!("{}: {error}", data.display()), "check that you may read it"),
     };
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
     let says = format!("{} MiB free at {}", free >> 20, data.display());
     let to_do = "make room: a sighting takes some 10 kB, and a deletion room for a second copy of the catalogue";
     match free {
