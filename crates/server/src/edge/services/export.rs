@@ -113,11 +113,9 @@ impl Wanted {
                 if !search.case_id.is_empty() && search.case_id != case.as_str() {
                     return Err(Fault::invalid("two_cases", "the search names another case", "export one case at a time"));
                 }
-                if !search.page_token.is_empty() {
-                    let hint = "name the sightings of the page, or leave the page token out";
-                    return Err(Fault::invalid("page_token", "an export is not made page by page", hint));
-                }
-                Ok(Self::FoundBy(Box::new(Question::from_message(search, "")?)))
+                let hint = "name the sightings of the page, or leave the page token out";
+                let question = Question::without_pages(search, "an export is not made page by page", hint)?;
+                Ok(Self::FoundBy(Box::new(question)))
             }
         }
     }

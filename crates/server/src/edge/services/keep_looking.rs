@@ -80,11 +80,8 @@ impl Api {
             least if (0.0..=1.0).contains(&least) => least,
             _ => return Err(BadMessage::Number { field: "least_score" }.into()),
         };
-        let question = self.question(search)?;
-        if question.is_next_page() {
-            let what = "a search that goes on has no pages: it begins with what is stored from now on".to_owned();
-            return Err(Fault::invalid("page_token", what, "take the page token out"));
-        }
+        let why = "a search that goes on has no pages: it begins with what is stored from now on";
+        let question = Question::without_pages(search, why, "take the page token out")?;
         let (asked, crops, limit) = (question.request(), question.crops, question.limit());
         let rules = self.0.rules.count();
         let (case, cameras) = self.0.case_and_cameras(&id).await?;

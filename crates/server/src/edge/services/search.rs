@@ -289,9 +289,13 @@ impl Question {
         })
     }
 
-    /// Whether it goes on where another one ended.
-    pub(super) fn is_next_page(&self) -> bool {
-        self.page.after().is_some()
+    /// Of what has no pages, for this reason; the hint says what to do instead.
+    pub(super) fn without_pages(request: v1::SearchRequest, why: &str, hint: &'static str) -> Result<Self, Fault> {
+        if !request.page_token.is_empty() {
+            return Err(Fault::invalid("page_token", why.to_owned(), hint));
+        }
+        // The model is what a token is of.
+        Self::from_message(request, "")
     }
 
     /// As far as access is concerned.
