@@ -11,7 +11,8 @@ use auditor::{
 };
 use clap::{Arg, Args, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 
-const ABOUT: &str = "Check a receipt or an export of Sightline, with no server and no network. The log's key must come from somebody you believe.";
+const ABOUT: &str = "Check a receipt or an export of Sightline, with no server and no network. The log's key must come from \
+                     somebody you believe.";
 
 #[derive(Debug, Parser)]
 #[command(
@@ -22,41 +23,35 @@ const ABOUT: &str = "Check a receipt or an export of Sightline, with no server a
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true
 )]
-struct Program {}
+struct Program {
+    /// Answer with one line of JSON on stdout; errors as one line of JSON on stderr
+    #[arg(long, global = true)]
+    json: bool,
+}
 
 /// What is asked for: a check of what is named, unless it is one of the others.
 #[derive(Debug)]
-enum Cli {
-    Verify(Told<Verify>),
+enum Asked {
+    Verify(Verify),
     More(More),
-}
-
-impl Cli {
-    fn parse(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Self, clap::Error> {
-        let matches = command().try_get_matches_from(words)?;
-        match matches.subcommand_name() {
-            Some(_) => More::from_arg_matches(&matches).map(Self::More),
-            None => Told::from_arg_matches(&matches).map(Self::Verify),
-        }
-    }
 }
 
 #[derive(Debug, Subcommand)]
 enum More {
     /// Check a whole log, or that one checkpoint grew out of another
-    Log(Told<VerifyLog>),
+    Log(VerifyLog),
     /// Run a witness: vouch that a log only ever grows
-    Witness(Told<Witness>),
+    Witness(Witness),
 }
 
-/// A command, and how it is answered.
-#[derive(Debug, Args)]
-struct Told<T: Args> {
-    /// Answer with one line of JSON on stdout; errors as one line of JSON on stderr
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    what: T,
+/// What is asked for, and how it is answered.
+fn parse(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<(Printer, Asked), clap::Error> {
+    let matches = command().try_get_matches_from(words)?;
+    let asked = match matches.subcommand_name() {
+        Some(_) => Asked::More(More::from_arg_matches(&matches)?),
+        None => Asked::Verify(Verify::from_arg_matches(&matches)?),
+    };
+    Ok((Printer::new(Program::from_arg_matches(&matches)?.json), asked))
 }
 
 /// There is none on this machine: whoever calls says what is to be believed, and what is to be checked.
@@ -77,7 +72,7 @@ fn command() -> Command {
     let key = |arg: Arg| arg.help("The log's key, name+id+key, or a file that holds it").required(true);
     let dir = |arg: Arg| arg.help("The folder that holds `checkpoint` and `tile`").required(true);
     // What is checked brings a help of its own along.
-    let program = More::augment_subcommands(Told::<Verify>::augment_args(Program::command())).about(ABOUT).long_about(None);
+    let program = More::augment_subcommands(Verify::augment_args(Program::command())).about(ABOUT).long_about(None);
     program.mut_arg("log_key", key).mut_subcommand("log", |log| log.mut_arg("log_key", key).mut_arg("dir", dir))
 }
 
@@ -85,8 +80,8 @@ fn main() -> ExitCode {
     // A witness's key and what it keeps are their owner's alone.
     let _ = rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let words: Vec<OsString> = std::env::args_os().collect();
-    let (printer, done) = match Cli::parse(&words) {
-        Ok(cli) => run(cli),
+    let (printer, done) = match parse(&words) {
+        Ok((printer, asked)) => (printer, run(asked, printer)),
         Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             out(e.to_string().trim_end());
             return ExitCode::SUCCESS;
@@ -102,11 +97,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> (Printer, Outcome) {
-    match cli {
-        Cli::Verify(Told { json, what }) => (Printer::new(json), what.run(Printer::new(json), &Nowhere)),
-        Cli::More(More::Log(Told { json, what })) => (Printer::new(json), what.run(Printer::new(json), &Nowhere)),
-        Cli::More(More::Witness(Told { json, what })) => (Printer::new(json), witness(what, Printer::new(json))),
+fn run(asked: Asked, printer: Printer) -> Outcome {
+    match asked {
+        Asked::Verify(what) => what.run(printer, &Nowhere),
+        Asked::More(More::Log(log)) => log.run(printer, &Nowhere),
+        Asked::More(More::Witness(it)) => witness(it, printer),
     }
 }
 
@@ -121,20 +116,16 @@ fn witness(witness: Witness, printer: Printer) -> Outcome {
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<Cli, clap::Error> {
-        Cli::parse(line.split_whitespace())
-    }
-
     #[test]
     fn the_command_line_is_well_formed_and_takes_nothing_from_a_home_folder() {
         command().debug_assert();
         for words in
             ["x.zip --log-key k", "x.zip --json --log-key k", "log --dir d --log-key k --json", "witness --key w --log-key k"]
         {
-            parse(&format!("sightline-verify {words}")).unwrap();
+            parse(format!("sightline-verify {words}").split_whitespace()).unwrap();
         }
         for words in ["", "x.zip", "log --dir d", "log --log-key k", "x.zip --log-key k --home h"] {
-            parse(&format!("sightline-verify {words}")).unwrap_err();
+            parse(format!("sightline-verify {words}").split_whitespace()).unwrap_err();
         }
         let help = command().render_long_help().to_string();
         assert!(!help.contains("home folder"), "{help}");
