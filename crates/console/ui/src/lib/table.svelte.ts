@@ -38,10 +38,14 @@ export class Results {
     this.done = this.#run("");
   }
 
+  get hasNext(): boolean {
+    return !this.busy && !!this.summary?.nextPageToken;
+  }
+
   /** The hits that come after these, if there are any: a search of its own. */
   next(): Promise<void> {
-    const token = this.summary?.nextPageToken;
-    if (this.busy || !token) return this.done;
+    if (!this.hasNext) return this.done;
+    const token = this.summary?.nextPageToken ?? "";
     this.busy = true;
     this.stopped = false;
     this.problem = undefined;
