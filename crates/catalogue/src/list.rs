@@ -135,7 +135,8 @@ impl Catalogue {
     pub async fn job_counts(&self, agency: Option<&str>) -> Result<JobCounts, CatalogueError> {
         let mut counts = JobCounts::default();
         let query = sqlx::query(
-            "SELECT state, count(*) AS jobs, CAST(sum(CASE WHEN state IN ('failed', 'cancelled') THEN 0 ELSE sightings END) AS BIGINT) AS sightings FROM job
+            "SELECT state, count(*) AS jobs,
+             CAST(sum(CASE WHEN state IN ('failed', 'cancelled') THEN 0 ELSE sightings END) AS BIGINT) AS sightings FROM job
              WHERE $1 = '' OR camera IN (SELECT camera.id FROM camera WHERE camera.agency = $1) GROUP BY state",
         );
         for row in query.bind(agency.unwrap_or_default()).fetch_all(self.reader()).await? {

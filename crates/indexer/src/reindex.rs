@@ -260,8 +260,8 @@ impl ModelChange {
         Ok(self.progress().await?)
     }
 
-    /// For whoever changes which model is searched, while nobody else does. Where each server has an index of its own, it makes the next one itself when it starts:
-    /// they change models one at a time.
+    /// For whoever changes which model is searched, while nobody else does. Where each server has an index of its own, it makes the
+    /// next one itself when it starts: they change models one at a time.
     async fn alone(&self) -> Result<tokio::sync::MutexGuard<'_, ()>, ReindexError> {
         let one = self.exclusive.lock().await;
         if self.cluster.is_shared() && !self.cluster.shares_index() && self.catalogue.live_servers().await?.len() > 1 {
