@@ -43,18 +43,18 @@ impl Catalogue {
     /// Fails if the lease is superseded. Nobody else acquires it before the transaction ends.
     pub(crate) async fn check_token(&self, tx: &mut Tx, fence: &FencingToken) -> Result<(), CatalogueError> {
         let (table, id, name, holder, epoch) = match &fence.0 {
-            LeaseKind::Cluster(ClusterLease { name, holder, epoch }) => ("turn", "name", name.as_str(), holder, *epoch),
+            LeaseKind::Cluster(ClusterLease { name, holder, epoch }) => ("cluster_lease", "name", name.as_str(), holder, *epoch),
             LeaseKind::Job(JobLease { job, holder, epoch }) => ("job", "id", job.as_str(), holder, *epoch),
             // A worker hands in sightings, and may do nothing else.
             LeaseKind::Cameras(_) => return Err(CatalogueError::NotOurs { what: "what is no sighting of a camera".to_owned() }),
         };
-        let running = if table == "job" { "AND state = 'running'" } else { "" };
+        let (what, running) = if table == "job" { ("job", "AND state = 'running'") } else { ("lease", "") };
         let sql =
             format!("SELECT epoch FROM {table} WHERE {id} = $1 AND holder = $2 AND epoch = $3 {running} {}", self.row_lock_sql());
         let query = sqlx::query(AssertSqlSafe(sql)).bind(name).bind(holder).bind(epoch.cast_signed());
         match query.fetch_optional(&mut **tx).await? {
             Some(_) => Ok(()),
-            None => Err(CatalogueError::NotOurs { what: format!("{table} {name}") }),
+            None => Err(CatalogueError::NotOurs { what: format!("{what} {name}") }),
         }
     }
 

@@ -1,5 +1,5 @@
-//! Leases of tasks that only one of several servers may do at a time: a row with a holder, an end and an epoch. The table is named
-//! `turn`. A lease ends by the database's clock, so that servers whose clocks differ agree.
+//! Leases of tasks that only one of several servers may do at a time: a row with a holder, an end and an epoch. A lease
+//! ends by the database's clock, so that servers whose clocks differ agree.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn acquire_lease(&self, name: &str, holder: &str, lasts: Duration) -> Result<Option<ClusterLease>, CatalogueError> {
-        let free = format!("turn.holder = excluded.holder OR turn.expires <= {}", self.now_sql());
+        let free = format!("cluster_lease.holder = excluded.holder OR cluster_lease.expires <= {}", self.now_sql());
         self.acquire_lease_where(&free, name, holder, lasts).await
     }
 
@@ -79,9 +79,9 @@ impl Catalogue {
         lasts: Duration,
     ) -> Result<Option<ClusterLease>, CatalogueError> {
         let sql = format!(
-            "INSERT INTO turn (name, holder, epoch, expires) VALUES ($1, $2, 1, {now} + $3)
-             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires = excluded.expires, epoch = turn.epoch + 1,
-                said = NULL
+            "INSERT INTO cluster_lease (name, holder, epoch, expires) VALUES ($1, $2, 1, {now} + $3)
+             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires = excluded.expires,
+                epoch = cluster_lease.epoch + 1, progress = NULL
              WHERE {condition} RETURNING epoch",
             now = self.now_sql()
         );
@@ -95,7 +95,8 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn renew_lease(&self, lease: &ClusterLease, lasts: Duration) -> Result<bool, CatalogueError> {
-        let sql = format!("UPDATE turn SET expires = {} + $4 WHERE name = $1 AND holder = $2 AND epoch = $3", self.now_sql());
+        let sql =
+            format!("UPDATE cluster_lease SET expires = {} + $4 WHERE name = $1 AND holder = $2 AND epoch = $3", self.now_sql());
         let query = sqlx::query(AssertSqlSafe(sql)).bind(&lease.name).bind(&lease.holder).bind(lease.epoch.cast_signed());
         Ok(query.bind(micros(lasts)).execute(self.writer()).await?.rows_affected() == 1)
     }
@@ -105,7 +106,7 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn release_lease(&self, lease: &ClusterLease) -> Result<(), CatalogueError> {
-        sqlx::query("UPDATE turn SET expires = 0, said = NULL WHERE name = $1 AND holder = $2 AND epoch = $3")
+        sqlx::query("UPDATE cluster_lease SET expires = 0, progress = NULL WHERE name = $1 AND holder = $2 AND epoch = $3")
             .bind(&lease.name)
             .bind(&lease.holder)
             .bind(lease.epoch.cast_signed())
@@ -119,14 +120,14 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] where the database does not take it: nothing is changed then.
     pub async fn publish_progress(&self, lease: &ClusterLease, what: &[u8]) -> Result<bool, CatalogueError> {
-        let said = sqlx::query("UPDATE turn SET said = $4 WHERE name = $1 AND holder = $2 AND epoch = $3")
+        let done = sqlx::query("UPDATE cluster_lease SET progress = $4 WHERE name = $1 AND holder = $2 AND epoch = $3")
             .bind(&lease.name)
             .bind(&lease.holder)
             .bind(lease.epoch.cast_signed())
             .bind(what)
             .execute(self.writer())
             .await?;
-        Ok(said.rows_affected() == 1)
+        Ok(done.rows_affected() == 1)
     }
 
     /// What the holder of a lease published last; `None`: nobody holds it, or its holder published nothing.
@@ -134,8 +135,8 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn read_progress(&self, name: &str) -> Result<Option<Vec<u8>>, CatalogueError> {
-        let sql = format!("SELECT said FROM turn WHERE name = $1 AND expires > {}", self.now_sql());
+        let sql = format!("SELECT progress FROM cluster_lease WHERE name = $1 AND expires > {}", self.now_sql());
         let row = sqlx::query(AssertSqlSafe(sql)).bind(name).fetch_optional(self.reader()).await?;
-        Ok(row.map(|row| row.try_get("said")).transpose()?.flatten())
+        Ok(row.map(|row| row.try_get("progress")).transpose()?.flatten())
     }
 }

@@ -167,7 +167,7 @@ pub(super) async fn drop_day(tx: &mut Tx, day: Day) -> Result<(), CatalogueError
 
 /// Writes what held it anew. What lies in the database's own log and its archive is for whoever runs it to let go of.
 pub(super) async fn erase(pool: &AnyPool, days: &[Day]) -> Result<(), CatalogueError> {
-    let tables = ["held", "tombstone", "sealed", "handed_out", "mark"]
+    let tables = ["held_sighting", "tombstone", "sealed", "handed_out", "mark"]
         .map(str::to_owned)
         .into_iter()
         .chain(days.iter().map(|day| partition(*day)));

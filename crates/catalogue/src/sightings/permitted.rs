@@ -16,8 +16,8 @@ use crate::{
 };
 
 /// Leaves out what legal holds keep for other cases alone. `$1` is the case.
-const OF_CASE: &str = "(NOT EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id)
-      OR EXISTS (SELECT 1 FROM held WHERE held.id = sighting.id AND case_id = $1))";
+const OF_CASE: &str = "(NOT EXISTS (SELECT 1 FROM held_sighting h WHERE h.id = sighting.id)
+      OR EXISTS (SELECT 1 FROM held_sighting h WHERE h.id = sighting.id AND h.case_id = $1))";
 
 /// Which crops some sightings have, under the permit that they were read for.
 #[derive(Debug, Default)]

@@ -38,7 +38,7 @@ const TABLES: [(&str, &str); 28] = [
     ("sighting", "day, id"),
     ("tombstone", "id, day"),
     ("hold", "id"),
-    ("held", "id, case_id"),
+    ("held_sighting", "id, case_id"),
     ("deletion", "id"),
     ("lease", "camera, epoch"),
     ("ingest_worker", "holder"),

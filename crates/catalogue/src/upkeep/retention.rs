@@ -110,7 +110,7 @@ impl Catalogue {
              ), shares (day, camera, oldest) AS (
                 SELECT days.day, camera.id,
                     (SELECT s.stored FROM sighting s WHERE s.day = days.day AND s.camera = camera.id
-                     AND NOT EXISTS (SELECT 1 FROM held WHERE held.id = s.id) ORDER BY s.stored LIMIT 1)
+                     AND NOT EXISTS (SELECT 1 FROM held_sighting h WHERE h.id = s.id) ORDER BY s.stored LIMIT 1)
                 FROM days CROSS JOIN camera WHERE days.day IS NOT NULL
              )
              SELECT day, camera, oldest FROM shares WHERE oldest IS NOT NULL ORDER BY day, camera",
@@ -134,7 +134,8 @@ impl Catalogue {
         }
         let mut tx = self.begin_alone(Lock::Sightings).await?;
         let rows = sqlx::query(
-            "SELECT id, day, camera, first_us, last_us FROM sighting s WHERE EXISTS (SELECT 1 FROM held WHERE held.id = s.id)",
+            "SELECT id, day, camera, first_us, last_us FROM sighting s
+             WHERE EXISTS (SELECT 1 FROM held_sighting h WHERE h.id = s.id)",
         )
         .fetch_all(&mut *tx)
         .await?;
@@ -155,7 +156,7 @@ impl Catalogue {
     /// # Errors
     /// [`CatalogueError`] where the database, or a row of it, can't be read.
     pub async fn held_count(&self) -> Result<u64, CatalogueError> {
-        let count: i64 = sqlx::query_scalar("SELECT count(DISTINCT s.id) FROM held JOIN sighting s ON s.id = held.id")
+        let count: i64 = sqlx::query_scalar("SELECT count(DISTINCT s.id) FROM held_sighting h JOIN sighting s ON s.id = h.id")
             .fetch_one(self.reader())
             .await?;
         Ok(count.unsigned_abs())
@@ -218,7 +219,8 @@ impl Catalogue {
         'cameras: for (camera, before) in &run.deletion.stored_before {
             while let rows @ [_, ..] = &*sqlx::query(
                 "SELECT id, camera, first_us, last_us, model, embedding, batch, leaf FROM sighting s
-                 WHERE day = $1 AND camera = $2 AND stored < $3 AND NOT EXISTS (SELECT 1 FROM held WHERE held.id = s.id)
+                 WHERE day = $1 AND camera = $2 AND stored < $3
+                 AND NOT EXISTS (SELECT 1 FROM held_sighting h WHERE h.id = s.id)
                  ORDER BY stored, id LIMIT $4",
             )
             .bind(deletion.day.0)
@@ -237,7 +239,7 @@ impl Catalogue {
         if gone.is_empty() {
             let rows = sqlx::query(
                 "SELECT id, camera, first_us, last_us, model, embedding, batch, leaf FROM sighting s
-                 WHERE day = $1 AND EXISTS (SELECT 1 FROM held WHERE held.id = s.id) ORDER BY id",
+                 WHERE day = $1 AND EXISTS (SELECT 1 FROM held_sighting h WHERE h.id = s.id) ORDER BY id",
             )
             .bind(deletion.day.0)
             .fetch_all(&mut *tx)
@@ -351,9 +353,9 @@ fn camera(row: &DbRow) -> Result<CameraId, CatalogueError> {
 /// Notes which cases still find it.
 async fn keep(tx: &mut Tx, id: SightingId, cases: &BTreeSet<CaseId>) -> Result<(), CatalogueError> {
     let bytes = id.0.as_bytes().as_slice();
-    sqlx::query("DELETE FROM held WHERE id = $1").bind(bytes).execute(&mut **tx).await?;
+    sqlx::query("DELETE FROM held_sighting WHERE id = $1").bind(bytes).execute(&mut **tx).await?;
     for case in cases {
-        let query = sqlx::query("INSERT INTO held (id, case_id) VALUES ($1, $2)").bind(bytes).bind(case.as_str());
+        let query = sqlx::query("INSERT INTO held_sighting (id, case_id) VALUES ($1, $2)").bind(bytes).bind(case.as_str());
         query.execute(&mut **tx).await?;
     }
     Ok(())
@@ -368,7 +370,8 @@ async fn delete(tx: &mut Tx, id: SightingId) -> Result<(), CatalogueError> {
 }
 
 async fn held_of(tx: &mut Tx, day: Day) -> Result<u64, CatalogueError> {
-    let query = sqlx::query_scalar("SELECT count(DISTINCT held.id) FROM held JOIN sighting s ON s.id = held.id WHERE s.day = $1");
+    let query =
+        sqlx::query_scalar("SELECT count(DISTINCT h.id) FROM held_sighting h JOIN sighting s ON s.id = h.id WHERE s.day = $1");
     let count: i64 = query.bind(day.0).fetch_one(&mut **tx).await?;
     Ok(count.unsigned_abs())
 }

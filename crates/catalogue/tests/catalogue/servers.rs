@@ -175,3 +175,37 @@ async fn what_is_published_is_one_servers_to_change_at_a_time() {
     drop(a.publish().await.unwrap());
     assert_eq!(a.publish().await.unwrap().note(), Some("first"));
 }
+
+/// Takes the names of migration 0020 back.
+const OLD_NAMES: &str = "ALTER TABLE cluster_lease RENAME COLUMN progress TO said;
+     ALTER TABLE cluster_lease RENAME TO turn;
+     ALTER TABLE held_sighting RENAME TO held;
+     DELETE FROM _sqlx_migrations WHERE version = 20;";
+/// PostgreSQL has names of keys and checks as well.
+const OLD_CONSTRAINTS: &str = "ALTER TABLE turn RENAME CONSTRAINT cluster_lease_pkey TO turn_pkey;
+     ALTER TABLE turn RENAME CONSTRAINT cluster_lease_epoch_check TO turn_epoch_check;
+     ALTER TABLE held RENAME CONSTRAINT held_sighting_pkey TO held_pkey;
+     ALTER TABLE held RENAME CONSTRAINT held_sighting_id_check TO held_id_check;";
+
+#[tokio::test]
+async fn leases_and_held_sightings_of_an_older_version_are_found_under_their_new_names() {
+    let f = fixture().await;
+    let lease = f.catalogue.acquire_lease("sweep", "a", LONG).await.unwrap().unwrap();
+    assert!(f.catalogue.publish_progress(&lease, b"7").await.unwrap());
+    put(&f.catalogue, &[record(1, 1, 0)]).await.unwrap();
+    f.catalogue.close().await;
+    let mut raw = raw(f.dir.path()).await;
+    sqlx::raw_sql("INSERT INTO held_sighting (id, case_id) SELECT id, 'c-1' FROM sighting").execute(&mut raw).await.unwrap();
+    sqlx::raw_sql(OLD_NAMES).execute(&mut raw).await.unwrap();
+    if ENGINE == Engine::Postgres {
+        sqlx::raw_sql(OLD_CONSTRAINTS).execute(&mut raw).await.unwrap();
+    }
+    sqlx::Connection::close(raw).await.unwrap();
+
+    let catalogue = open(f.dir.path()).await;
+    assert_eq!(catalogue.read_progress("sweep").await.unwrap().as_deref(), Some(&b"7"[..]));
+    assert_eq!(catalogue.acquire_lease("sweep", "b", LONG).await.unwrap(), None);
+    assert!(catalogue.renew_lease(&lease, LONG).await.unwrap());
+    assert_eq!(catalogue.held_count().await.unwrap(), 1);
+    catalogue.close().await;
+}
