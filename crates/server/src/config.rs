@@ -19,6 +19,7 @@ mod index_server;
 mod keys;
 mod limits;
 mod notify;
+mod places;
 
 pub(crate) use self::keys::Keys;
 use self::limits::Bad;

@@ -3,7 +3,6 @@
 //! Private keys are readable by their owner alone, and a home folder that is half made never looks whole.
 
 pub(crate) mod address_file;
-pub(crate) mod catalogue_config;
 pub(crate) mod certificate;
 pub(crate) mod lock;
 pub(crate) mod pki;

@@ -26,7 +26,6 @@ use crate::{
     copies::upgrade::{self, UpgradeError},
     deployment::{
         Home,
-        catalogue_config::catalogue_config,
         lock::{HomeLock, LockError},
     },
     record::{
@@ -209,7 +208,7 @@ impl Store {
         if config.database.is_none() {
             upgrade::copy_before(&data).await?;
         }
-        let catalogue = Catalogue::open(&catalogue_config(home, config)?).await?;
+        let catalogue = Catalogue::open(&config.catalogue(home.root())?).await?;
         if catalogue.unfinished_migration().await?.is_some() {
             return Err(StoreError::HalfMoved);
         }

@@ -14,7 +14,6 @@ use crate::{
     config::{Config, ConfigError},
     deployment::{
         Home,
-        catalogue_config::catalogue_config,
         lock::{HomeLock, LockError},
     },
     record::log::{Log, RecordFault, grow, mark},
@@ -146,7 +145,7 @@ pub async fn migrate(from: &Home, to: &Path, mut progress: impl FnMut(&str, u64)
     let head = head?;
     removed.map_err(|e| MigrateError::Io { action: "clear", path: scratch, source: e })?;
 
-    let target = Catalogue::open(&catalogue_config(&home, &config)?).await?;
+    let target = Catalogue::open(&config.catalogue(home.root())?).await?;
     // As long as both say the same it is the same move.
     let identity = format!("{}/{}/{}", hex::encode(head.hash.0), head.size, source.last_change().await?);
     // A process that is killed after its last commit never said that it was done; the next one does.
@@ -164,7 +163,7 @@ pub async fn migrate(from: &Home, to: &Path, mut progress: impl FnMut(&str, u64)
     copy_folder(&source_data.join("appearance"), &home.root().join(&config.data).join("appearance"), Before::Same)?;
     // These may have grown here already, and are checked when the log is opened.
     copy_folder(&from.log(), &home.log(), Before::Kept)?;
-    let (source_mark, mark) = (mark::place(from, &source_config.log), mark::place(&home, &config.log));
+    let (source_mark, mark) = (mark::place(from, &source_config.log.high_water), mark::place(&home, &config.log.high_water));
     for source_mark in std::iter::once(source_mark.clone()).chain(mark::earlier(from, &source_mark)) {
         copy_file(&source_mark, &mark, Before::Kept)?;
     }

@@ -495,7 +495,7 @@ fn check_mark(
     tiles: &FileTiles,
     head: TreeHead,
 ) -> Result<Option<TreeHead>, RestoreError> {
-    let place = mark::place(home, &config.log);
+    let place = mark::place(home, &config.log.high_water);
     let mut newest: Option<TreeHead> = None;
     for path in std::iter::once(place.clone()).chain(mark::earlier(home, &place)) {
         let by = || path.display().to_string();

@@ -20,7 +20,6 @@ use crate::{
     config::Config,
     deployment::{
         Home,
-        catalogue_config::catalogue_config,
         certificate::{end, issued_by, named, unnamed},
         lock::HomeLock,
         pki::{self, Authority},
@@ -279,7 +278,7 @@ impl OfflineIdentities {
     /// [`StoreError`]: [`LockError`](crate::LockError) where a server runs.
     pub async fn open(home: &Home, config: &Config) -> Result<Self, StoreError> {
         let lock = HomeLock::acquire(home.root())?;
-        let catalogue = Catalogue::open(&catalogue_config(home, config)?).await?;
+        let catalogue = Catalogue::open(&config.catalogue(home.root())?).await?;
         let log = Arc::new(Log::open(home, &config.log, catalogue.clone()).await?);
         Ok(Self { catalogue, log, _lock: lock })
     }

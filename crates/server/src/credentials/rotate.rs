@@ -24,9 +24,7 @@ use super::{
 use crate::{
     config::Config,
     deployment::{
-        Home,
-        catalogue_config::catalogue_config,
-        certificate,
+        Home, certificate,
         lock::{HomeLock, LockError},
         pki::{self, Authority, PkiError},
     },
@@ -235,7 +233,7 @@ pub struct RotatedLogKey {
 pub async fn rotate_log_key(home: &Home, config: &Config) -> Result<RotatedLogKey, RotateError> {
     let _lock = HomeLock::acquire(home.root())?;
     let store = RotateError::Store;
-    let places = catalogue_config(home, config).map_err(|e| store(e.into()))?;
+    let places = config.catalogue(home.root()).map_err(|e| store(e.into()))?;
     let catalogue = Catalogue::open(&places).await.map_err(|e| store(e.into()))?;
     let log = Arc::new(Log::open(home, &config.log, catalogue.clone()).await.map_err(|e| store(e.into()))?);
     let changed = log.change_key(home, ReceiveTime::now()).await.map_err(|e| store(e.into()))?;

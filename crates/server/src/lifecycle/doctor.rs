@@ -479,7 +479,7 @@ async fn log(home: &Home, config: &Config, catalogue: &Catalogue) -> Vec<Finding
         Finding::ok(what, format!("{have} entries, {signed} of them signed"))
     }];
     // Between an upgrade and the next start it lies where it did before.
-    let place = mark::place(home, &config.log);
+    let place = mark::place(home, &config.log.high_water);
     let path = mark::earlier(home, &place).into_iter().filter(|_| !place.exists()).find(|path| path.exists()).unwrap_or(place);
     found.push(match checked(&trust, &path) {
         Ok(Some(seen)) if seen.size > have => {

@@ -110,7 +110,7 @@ impl Log {
         let signer = read_signer(&home.log_key())?;
         let keys = introduced::read_keys(home, &signer, &catalogue).await?;
         let tiles = FileTiles::new(home.log());
-        let high_water = mark::place(home, config);
+        let high_water = mark::place(home, &config.high_water);
         let earlier = mark::earlier(home, &high_water);
         let trust = Trust::knowing(signer.key().clone(), keys.clone());
         let checkpoint = checked(&trust, &tiles.checkpoint())?;

@@ -5,16 +5,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{config::LogConfig, deployment::Home};
+use crate::deployment::Home;
 
 /// Its name in the home folder, where it was before there was a place beside it.
 const INSIDE: &str = "log.high-water";
 
-/// Where the mark is, or will be: what the configuration names, else in a folder of its own beside the home folder where there is one
-/// (a package makes it, since a service may write nowhere else), else beside the home folder, else in it.
-pub(crate) fn place(home: &Home, config: &LogConfig) -> PathBuf {
-    if !config.high_water.as_os_str().is_empty() {
-        return home.root().join(&config.high_water);
+/// Where the mark is, or will be: at `named`, which is the configuration's and may be empty; else in a folder of its own
+/// beside the home folder where there is one (a package makes it, since a service may write nowhere else); else beside the
+/// home folder; else in it.
+pub(crate) fn place(home: &Home, named: &Path) -> PathBuf {
+    if !named.as_os_str().is_empty() {
+        return home.root().join(named);
     }
     let inside = home.root().join(INSIDE);
     let Some(beside) = beside(home.root(), ".high-water") else { return inside };
