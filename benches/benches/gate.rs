@@ -34,7 +34,7 @@ use proto::v1::{
 };
 use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject};
 use search::{SearchQuery, Searcher};
-use server::{Config, Deployment, Home, InitOptions, Server};
+use server::{Config, Home, InitOptions, Server};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -70,7 +70,7 @@ fn main() -> Result<()> {
 
 async fn run(dir: &TempDir, bare_dir: &TempDir) -> Result<()> {
     let home = Home::new(dir.path().join("home"));
-    Deployment::init(&home, &InitOptions::default())?;
+    server::init(&home, server::TEMPLATE, &InitOptions::default())?;
     let spec = spec()?;
     let (catalogue, _) = see(&home.root().join("data"), spec).await?;
     catalogue.close().await;

@@ -118,7 +118,7 @@ fn read(path: &Path) -> Outcome<Vec<u8>> {
 
 impl auditor::Deployment for Home {
     fn trust(&self) -> auditor::failure::Outcome<access::log::Trust> {
-        server::log::log_trust(self.layout()).map_err(|e| auditor::fault(&e).hint("name the log's key: `--log-key KEY`"))
+        server::log_trust(self.layout()).map_err(|e| auditor::fault(&e).hint("name the log's key: `--log-key KEY`"))
     }
 
     fn log(&self) -> auditor::failure::Outcome<PathBuf> {

@@ -35,17 +35,20 @@ pub use copies::backup::{Backup, BackupError, backup};
 pub use copies::migrate::{MigrateError, Migrated, migrate};
 pub use copies::restore::{Again, RestoreError, RestoreOptions, Restored, restore};
 pub use copies::upgrade::{Plan, UpgradeError, Upgraded, plan_upgrade, roll_back, upgrade};
-pub use credentials::error::DeploymentError;
-pub use credentials::grant_keys::GrantKeyError;
-pub use credentials::identities::{IssuedIdentity, NewIdentity, OfflineIdentities, issue, issue_by, issue_to_service};
-pub use credentials::init::{AUTHORITY, Deployment, InitOptions};
-pub use credentials::rotate::{
-    NewGrantKey, RotateError, RotatedGrantKey, RotatedLogKey, RotatedServer, drop_old_authority, rotate_authority,
-    rotate_grant_key, rotate_log_key, rotate_server,
-};
+pub use credentials::log_key::{RotateLogKeyError, RotatedLogKey, rotate_log_key};
+pub use credentials::offline::OfflineIdentities;
 pub use deployment::Home;
+pub use deployment::error::DeploymentError;
+pub use deployment::grant_keys::GrantKeyError;
+pub use deployment::identities::{IssuedIdentity, NewIdentity, issue, issue_by, issue_to_service};
+pub use deployment::init::{AUTHORITY, InitOptions, init};
 pub use deployment::lock::{HomeLock, LockError, check_mode};
+pub use deployment::log_keys::{log_key, log_trust};
 pub use deployment::pki::PkiError;
+pub use deployment::rotate::{
+    NewGrantKey, RotateError, RotatedGrantKey, RotatedServer, drop_old_authority, rotate_authority, rotate_grant_key,
+    rotate_server,
+};
 pub use edge::probe::{TurnedAway, turned_away};
 pub use edge::tls::TlsError;
 pub use indexer::SyncError;
@@ -55,7 +58,7 @@ pub use lifecycle::reload::{ReloadError, Reloaded, reload};
 pub use lifecycle::serve::{ServeError, Server, health_services, serve, vision_options};
 pub use lifecycle::service;
 pub use notify::HookError;
-pub use record::log;
+pub use record::log::RecordFault;
 pub use store::{CheckFinding, CheckReport, FindingKind, Rebuilt, Store, StoreError, models};
 pub use telemetry::metrics::{MetricsError, WorkerMetrics};
 pub use telemetry::traces::{TraceError, Traces};

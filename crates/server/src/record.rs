@@ -4,4 +4,4 @@
 
 pub(crate) mod exhibit;
 pub(crate) mod health;
-pub mod log;
+pub(crate) mod log;

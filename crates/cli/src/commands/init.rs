@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use access::Name;
 use clap::Args;
-use server::{AUTHORITY, Deployment, InitOptions};
+use server::{AUTHORITY, InitOptions, TEMPLATE};
 
 use crate::{
     context::Context,
@@ -49,25 +49,25 @@ impl Init {
             names: self.names,
             hand_out,
         };
-        let made = Deployment::init(home, &options).map_err(|e| library("init", &e).hint(e.hint()))?;
-        let mut names: Vec<&str> = made.identities.iter().map(|caller| caller.name.as_str()).collect();
+        let identities = server::init(home, TEMPLATE, &options).map_err(|e| library("init", &e).hint(e.hint()))?;
+        let mut names: Vec<&str> = identities.iter().map(|caller| caller.name.as_str()).collect();
         names.sort_unstable();
         let folder = |name: &str| options.hand_out.as_ref().map(|folder| folder.join(name));
         let answer = serde_json::json!({
-            "home": made.home.root(),
-            "config": made.home.config(),
+            "home": home.root(),
+            "config": home.config(),
             "hand_out": options.hand_out,
-            "authority": folder(AUTHORITY).unwrap_or_else(|| made.home.root().to_owned()),
-            "identities": made.identities.iter().map(|c| serde_json::json!({
+            "authority": folder(AUTHORITY).unwrap_or_else(|| home.root().to_owned()),
+            "identities": identities.iter().map(|c| serde_json::json!({
                 "name": c.name, "organisation": c.organisation, "role": c.role,
-                "home": folder(c.name.as_str()).unwrap_or_else(|| made.home.root().to_owned()),
+                "home": folder(c.name.as_str()).unwrap_or_else(|| home.root().to_owned()),
             })).collect::<Vec<_>>(),
         });
         ctx.printer.answer(&answer, || {
             let head = format!(
                 "made a deployment at {}\n  configuration  {}\n",
-                made.home.root().display(),
-                made.home.config().display()
+                home.root().display(),
+                home.config().display()
             );
             match &options.hand_out {
                 Some(folder) => format!(

@@ -159,7 +159,7 @@ async fn drop_old(ctx: &Context, cut_off: bool, authority: Option<&Path>) -> Out
 async fn log_key(ctx: &Context) -> Outcome {
     let home = ctx.home.layout();
     let config = Config::load(&home.config()).map_err(|e| library("configuration", &e).hint(e.hint()))?;
-    let new = server::rotate_log_key(home, &config).await.map_err(|e| fault(&e))?;
+    let new = server::rotate_log_key(home, &config).await.map_err(|e| library("rotate", &e).hint(e.hint()))?;
     let (old, key) = (new.old.to_string(), new.new.to_string());
     let answer = json!({ "rotated": "log-key", "old": old, "key": key, "entries": new.entries, "entry": new.entry });
     ctx.printer.answer(&answer, || {

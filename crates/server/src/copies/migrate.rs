@@ -15,8 +15,9 @@ use crate::{
     deployment::{
         Home,
         lock::{HomeLock, LockError},
+        mark,
     },
-    record::log::{Log, RecordFault, grow, mark},
+    record::log::{Log, RecordFault, grow},
 };
 
 /// Why a deployment was not moved. The source is as it was.

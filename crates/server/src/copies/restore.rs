@@ -29,9 +29,10 @@ use crate::{
     deployment::{
         Home,
         lock::{HomeLock, LockError},
+        mark,
         pki::{make_private, private_folder},
     },
-    record::log::{RecordFault, grow, introduced_elsewhere, mark},
+    record::log::{RecordFault, grow, introduced_elsewhere},
 };
 
 /// Why a backup was not restored.

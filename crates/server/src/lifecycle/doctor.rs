@@ -18,8 +18,7 @@ use vision::{ModelState, Role};
 
 use crate::{
     config::Config,
-    deployment::{Home, certificate},
-    record::log::{log_trust, mark},
+    deployment::{Home, certificate, log_keys::log_trust, mark},
     store,
 };
 
@@ -506,7 +505,7 @@ async fn log(home: &Home, config: &Config, catalogue: &Catalogue) -> Vec<Finding
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credentials::init::{Deployment, InitOptions};
+    use crate::deployment::init::{InitOptions, init};
 
     fn of<'a>(found: &'a [Finding], what: &str) -> &'a Finding {
         found.iter().find(|f| f.what == what).unwrap_or_else(|| panic!("{what}: {found:#?}"))
@@ -518,7 +517,7 @@ mod tests {
         let home = Home::new(dir.path().join("home"));
         let nothing = doctor(&home).await;
         assert_eq!(of(&nothing, "home folder").state, State::Fail);
-        Deployment::init(&home, &InitOptions::default()).unwrap();
+        init(&home, "", &InitOptions::default()).unwrap();
         fs::set_permissions(home.root(), fs::Permissions::from_mode(0o755)).unwrap();
         fs::set_permissions(home.server_key(), fs::Permissions::from_mode(0o644)).unwrap();
         fs::write(home.server_certificate(), "nothing").unwrap();

@@ -18,11 +18,12 @@ use types::{Chain, ReceiveTime};
 
 use crate::{
     config::{Config, ConfigError, Keys},
-    credentials::{authorities::FoundAuthorities, known::KnownCertificates, rotate},
+    credentials::{authorities::FoundAuthorities, known::KnownCertificates},
     deployment::{
         Home,
         certificate::authority_ids,
         lock::{HomeLock, LockError},
+        rotate,
     },
     edge::{
         app::App,

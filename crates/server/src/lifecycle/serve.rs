@@ -19,11 +19,14 @@ use crate::{
     base::{clock::Clock, health::Health, rules::Rules},
     config::{Config, ConfigError},
     credentials::{
-        grant_keys::{FoundKeys, GrantKeyError},
+        grant_keys::GrantKeys,
         known::{KnownCertificates, follow_lists},
+    },
+    deployment::{
+        Home, address_file,
+        grant_keys::{self, GrantKeyError},
         rotate,
     },
-    deployment::{Home, address_file},
     edge::{
         app::App,
         callers::{Callers, Throttle},
@@ -223,7 +226,7 @@ impl Server {
         let door = Door { callers: callers.clone(), clock: clock.clone(), refused };
         rotate::finish(home).map_err(|e| ServeError::Start("the keys that were to be exchanged", e))?;
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), door.clone())?;
-        let keys = FoundKeys::load(&home.pki().join("grant-keys"))?;
+        let keys = grant_keys::load(&home.pki().join("grant-keys"))?;
         let hook = config.notify.as_ref().map(|notify| Hook::new(home, notify)).transpose()?;
         let store = Arc::new(Store::open(home, &config).await?);
         store.log.introduce().await.map_err(StoreError::from)?;
@@ -233,7 +236,7 @@ impl Server {
             Err(reload::Refused::Tls(error)) => return Err(error.into()),
             Err(error) => return Err(ServeError::Start("the authorities", std::io::Error::other(error))),
         }
-        let keys = keys.trust(&store.catalogue, &store.log, clock.now()).await?;
+        let keys = GrantKeys::trust(keys, &store.catalogue, &store.log, clock.now()).await?;
         let listener = bind(config.listen).await?;
         let address = listener.local_addr().map_err(|source| ServeError::Listen { address: config.listen, source })?;
 
@@ -616,13 +619,13 @@ mod tests {
     use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus as Told, health_client::HealthClient};
 
     use super::*;
-    use crate::credentials::init::{Deployment, InitOptions};
+    use crate::deployment::init::{InitOptions, init};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_server_one_of_whose_parts_panics_says_so_and_is_not_healthy() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path().join("home"));
-        Deployment::init(&home, &InitOptions::default()).unwrap();
+        init(&home, "", &InitOptions::default()).unwrap();
         let text = "[server]\nlisten = \"127.0.0.1:0\"\n[health]\nlisten = \"127.0.0.1:0\"\n[jobs]\nworkers = 1\n";
         let mut server = Server::start(&home, Config::parse(text, &home.config()).unwrap()).await.unwrap();
         let port = format!("http://{}", server.health_address().unwrap());

@@ -12,7 +12,6 @@ mod ask;
 mod change;
 mod grow;
 mod introduced;
-pub(crate) mod mark;
 mod publish;
 mod record_fault;
 
@@ -27,10 +26,7 @@ use access::{
     log::{Introductions, LogError, Note, NoteKey, NoteSigner, Receipt, Seal, TreeHead, Trust, entry, entry_hash},
 };
 use async_trait::async_trait;
-use audit_log::{
-    FileTiles, LogFault, check_beginning, checked, public_half, read_introductions, read_key, read_note, read_signer,
-    verify_folder,
-};
+use audit_log::{FileTiles, LogFault, check_beginning, checked, read_note, read_signer, verify_folder};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use catalogue::Catalogue;
 use metrics::histogram;
@@ -40,7 +36,11 @@ use tokio::sync::Notify;
 use self::ask::Witness as Asked;
 pub use self::record_fault::RecordFault;
 pub(crate) use self::{grow::grow, introduced::introduced_elsewhere};
-use crate::{config::LogConfig, telemetry::metrics::names};
+use crate::{
+    config::LogConfig,
+    deployment::{Home, mark},
+    telemetry::metrics::names,
+};
 
 /// Entries compared at once when the whole log is checked.
 const PAGE: u32 = 4096;
@@ -101,11 +101,7 @@ pub(crate) struct LogMeasures {
 impl Log {
     /// Opens the log in `home`, catches its files up with the catalogue, and refuses an older or another catalogue than the
     /// checkpoints show. Asks no witness.
-    pub(crate) async fn open(
-        home: &crate::deployment::Home,
-        config: &LogConfig,
-        catalogue: Catalogue,
-    ) -> Result<Self, RecordFault> {
+    pub(crate) async fn open(home: &Home, config: &LogConfig, catalogue: Catalogue) -> Result<Self, RecordFault> {
         introduced::finish(home, &catalogue).await?;
         let signer = read_signer(&home.log_key())?;
         let keys = introduced::read_keys(home, &signer, &catalogue).await?;
@@ -312,22 +308,4 @@ impl AuditLog for Log {
         self.grown.notify_one();
         Ok(receipt)
     }
-}
-
-/// Whom to believe of a deployment's log: its key, and what is known of those before.
-///
-/// # Errors
-/// [`LogFault`] where the key or its introductions can't be read.
-pub fn log_trust(home: &crate::deployment::Home) -> Result<Trust, LogFault> {
-    let key = log_key(home)?;
-    let known = read_introductions(&home.log_introductions(), key.name())?;
-    Ok(Trust::knowing(key, known))
-}
-
-/// The verifier key of a deployment's log.
-///
-/// # Errors
-/// [`LogFault::Io`] where the file can't be read; [`LogFault::Key`] where it is no key.
-pub fn log_key(home: &crate::deployment::Home) -> Result<NoteKey, LogFault> {
-    read_key(&public_half(&home.log_key()))
 }

@@ -12,7 +12,7 @@ use proto::v1::{
     self, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient, export_request::Selection,
     export_response::Part, export_service_client::ExportServiceClient,
 };
-use server::{Home, log::log_key};
+use server::{Home, log_key};
 use tonic::{Code, Status, transport::Channel};
 use types::SightingId;
 

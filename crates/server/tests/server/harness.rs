@@ -11,7 +11,7 @@ use proto::v1::{
     search_service_client::SearchServiceClient,
 };
 use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
-use server::{Clock, Config, Deployment, Home, InitOptions, Server};
+use server::{Clock, Config, Home, InitOptions, Server};
 use tempfile::TempDir;
 use tonic::{
     Code, Status,
@@ -64,7 +64,7 @@ impl Deployed {
     pub(crate) async fn configured(more: &str, prepare: impl AsyncFnOnce(&Home)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path().join("home"));
-        Deployment::init(&home, &InitOptions::default()).unwrap();
+        server::init(&home, server::TEMPLATE, &InitOptions::default()).unwrap();
         if !more.is_empty() {
             fs::write(home.root().join("more.toml"), more).unwrap();
         }

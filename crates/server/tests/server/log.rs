@@ -13,10 +13,7 @@ use proptest::{
 };
 use proto::v1::{self, admin_service_client::AdminServiceClient, log_service_client::LogServiceClient};
 
-use server::{
-    ServeError, Server, StoreError,
-    log::{RecordFault, log_key},
-};
+use server::{RecordFault, ServeError, Server, StoreError, log_key};
 use tonic::Code;
 
 use crate::harness::{Deployed, config, told};

@@ -18,7 +18,7 @@ use hyper::{Request, Response, body::Bytes, body::Incoming, server::conn::http1,
 use hyper_util::rt::TokioIo;
 use proto::v1::{self, CaseEventKind as Kind, admin_service_client::AdminServiceClient, case_service_client::CaseServiceClient};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use server::{Home, ServeError, Server, log::log_key};
+use server::{Home, ServeError, Server, log_key};
 use tokio::net::TcpListener;
 use tokio_rustls::{
     TlsAcceptor,

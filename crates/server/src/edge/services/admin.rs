@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     base::machine::Machine,
-    credentials::identities::IssuedIdentity,
+    deployment::identities::IssuedIdentity,
     edge::{identity::caller, status::Fault},
     record::log::sealed,
     store::Rebuilt,

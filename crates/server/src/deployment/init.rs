@@ -8,13 +8,11 @@ use std::{
 use access::{Caller, Name, Role, log::KeyKind};
 use audit_log::make_key;
 
-use super::{error::DeploymentError, identities};
-use crate::{
-    config,
-    deployment::{
-        Home, lock,
-        pki::{self, Authority},
-    },
+use super::{
+    error::DeploymentError,
+    home::Home,
+    identities, lock,
+    pki::{self, Authority},
 };
 
 /// What a new deployment is called and reached by.
@@ -37,60 +35,49 @@ impl Default for InitOptions {
     }
 }
 
-/// A made deployment.
-#[derive(Debug, Clone)]
-pub struct Deployment {
-    /// Its home folder.
-    pub home: Home,
-    /// The identities made, as their certificates name them.
-    pub identities: Vec<Caller>,
-}
-
-impl Deployment {
-    /// Makes a home folder: configuration, a local certificate authority, the server's certificate and one identity a
-    /// role. Changes nothing where there is a deployment already.
-    ///
-    /// # Errors
-    /// [`DeploymentError`]. Nothing is left of it then but what was handed out.
-    pub fn init(home: &Home, options: &InitOptions) -> Result<Self, DeploymentError> {
-        if home.config().exists() {
-            return Err(DeploymentError::Exists(home.root().to_owned()));
-        }
-        if home.pki().exists() {
-            return Err(DeploymentError::Half(home.root().to_owned()));
-        }
-        lock::check_mode(home.root())?;
-        access::check_organisation(&options.organisation, [])?;
-        access::check_organisation(&options.oversight, [])?;
-        if access::skeleton(&options.organisation) == access::skeleton(&options.oversight) {
-            return Err(DeploymentError::SameOrganisation(options.oversight.clone()));
-        }
-        let io = |action, path: &Path| {
-            let path = path.to_owned();
-            move |source| DeploymentError::Io { action, path, source }
-        };
-        // Beside the final name, so that a failure leaves no half-made deployment that looks whole.
-        let scratch = Home::new(home.root().join(".init"));
-        pki::private_folder(home.root()).map_err(io("make", home.root()))?;
-        if scratch.root().exists() {
-            fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
-        }
-        if let Some(cleared) = options.hand_out.as_ref().filter(|folder| is_cleared(folder)) {
-            return Err(DeploymentError::Cleared(cleared.clone()));
-        }
-        if let Some(taken) = options.hand_out.as_ref().filter(|folder| folder.exists()) {
-            return Err(DeploymentError::HandedOut(taken.clone()));
-        }
-        let identities = make_keys(&scratch, options)?;
-        if let Some(folder) = &options.hand_out {
-            hand_out(&scratch, &identities, folder)?;
-        }
-        durable::create_public(&scratch.config(), config::TEMPLATE.as_bytes()).map_err(io("write", &scratch.config()))?;
-        durable::publish(&scratch.pki(), &home.pki()).map_err(io("make", &home.pki()))?;
-        durable::publish(&scratch.config(), &home.config()).map_err(io("make", &home.config()))?;
-        fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
-        Ok(Self { home: home.clone(), identities })
+/// Makes a home folder: a configuration of these words, a local certificate authority, the server's certificate and one
+/// identity a role, which are returned. Changes nothing where there is a deployment already.
+///
+/// # Errors
+/// [`DeploymentError`]. Nothing is left of it then but what was handed out.
+pub fn init(home: &Home, configuration: &str, options: &InitOptions) -> Result<Vec<Caller>, DeploymentError> {
+    if home.config().exists() {
+        return Err(DeploymentError::Exists(home.root().to_owned()));
     }
+    if home.pki().exists() {
+        return Err(DeploymentError::Half(home.root().to_owned()));
+    }
+    lock::check_mode(home.root())?;
+    access::check_organisation(&options.organisation, [])?;
+    access::check_organisation(&options.oversight, [])?;
+    if access::skeleton(&options.organisation) == access::skeleton(&options.oversight) {
+        return Err(DeploymentError::SameOrganisation(options.oversight.clone()));
+    }
+    let io = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| DeploymentError::Io { action, path, source }
+    };
+    // Beside the final name, so that a failure leaves no half-made deployment that looks whole.
+    let scratch = Home::new(home.root().join(".init"));
+    pki::private_folder(home.root()).map_err(io("make", home.root()))?;
+    if scratch.root().exists() {
+        fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
+    }
+    if let Some(cleared) = options.hand_out.as_ref().filter(|folder| is_cleared(folder)) {
+        return Err(DeploymentError::Cleared(cleared.clone()));
+    }
+    if let Some(taken) = options.hand_out.as_ref().filter(|folder| folder.exists()) {
+        return Err(DeploymentError::HandedOut(taken.clone()));
+    }
+    let identities = make_keys(&scratch, options)?;
+    if let Some(folder) = &options.hand_out {
+        hand_out(&scratch, &identities, folder)?;
+    }
+    durable::create_public(&scratch.config(), configuration.as_bytes()).map_err(io("write", &scratch.config()))?;
+    durable::publish(&scratch.pki(), &home.pki()).map_err(io("make", &home.pki()))?;
+    durable::publish(&scratch.config(), &home.config()).map_err(io("make", &home.config()))?;
+    fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
+    Ok(identities)
 }
 
 /// Where `RemoveIPC=` of units, and of sessions, deletes whatever the account has.
@@ -203,11 +190,11 @@ mod tests {
     fn a_second_init_is_refused_and_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path().join("home"));
-        let made = Deployment::init(&home, &InitOptions::default()).unwrap();
-        assert_eq!(made.identities.len(), 5);
+        let made = init(&home, "", &InitOptions::default()).unwrap();
+        assert_eq!(made.len(), 5);
         assert_eq!(home.identities(), ["auditor", "authoriser", "camera-owner", "investigator", "operator"]);
         let before = fs::read(home.authority()).unwrap();
-        let error = Deployment::init(&home, &InitOptions::default()).unwrap_err();
+        let error = init(&home, "", &InitOptions::default()).unwrap_err();
         assert!(matches!(error, DeploymentError::Exists(_)));
         assert_eq!(fs::read(home.authority()).unwrap(), before);
     }
@@ -217,7 +204,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (home, out) = (Home::new(dir.path().join("home")), dir.path().join("out"));
         let options = InitOptions { hand_out: Some(out.clone()), ..InitOptions::default() };
-        Deployment::init(&home, &options).unwrap();
+        init(&home, "", &options).unwrap();
         let private = |root: &Path| {
             let found = std::process::Command::new("grep").args(["-rl", "PRIVATE KEY"]).arg(root).output().unwrap();
             let text = String::from_utf8(found.stdout).unwrap();
@@ -239,13 +226,13 @@ mod tests {
         assert!(Home::new(out.join("authoriser")).grant_key("authoriser").is_file());
         // The authority issues from its own folder.
         let caller = Caller::from_uri("sightline://local/operator/olga").unwrap();
-        assert!(crate::issue(&home, &caller, 1, None).is_err());
+        assert!(identities::issue(&home, &caller, 1, None).is_err());
         let authority = out.join(AUTHORITY);
-        let new = crate::issue_by(&home, Some(&authority), &caller, 1, Some(&out.join("olga"))).unwrap();
+        let new = identities::issue_by(&home, Some(&authority), &caller, 1, Some(&out.join("olga"))).unwrap();
         assert_eq!(new.home.identities(), ["olga"]);
         // Nothing that was handed out is written over.
         let other = Home::new(dir.path().join("other"));
-        assert!(matches!(Deployment::init(&other, &options), Err(DeploymentError::HandedOut(_))));
+        assert!(matches!(init(&other, "", &options), Err(DeploymentError::HandedOut(_))));
         assert!(!other.pki().exists());
     }
 
@@ -255,7 +242,7 @@ mod tests {
         let home = Home::new(dir.path().join("home"));
         fs::write(dir.path().join("file"), "").unwrap();
         let options = InitOptions { hand_out: Some(dir.path().join("file/hand-out")), ..InitOptions::default() };
-        let error = Deployment::init(&home, &options).unwrap_err();
+        let error = init(&home, "", &options).unwrap_err();
         assert!(matches!(error, DeploymentError::NotHandedOut { .. }) && error.hint().contains("--hand-out"), "{error:?}");
         assert!(!home.pki().exists());
     }
@@ -267,7 +254,7 @@ mod tests {
         std::os::unix::fs::symlink("/dev/shm", dir.path().join("memory")).unwrap();
         for place in ["/dev/shm/hand-out".into(), "/dev/shm/a/b".into(), dir.path().join("memory/hand-out")] {
             let options = InitOptions { hand_out: Some(place.clone()), ..InitOptions::default() };
-            let error = Deployment::init(&home, &options).unwrap_err();
+            let error = init(&home, "", &options).unwrap_err();
             assert!(matches!(error, DeploymentError::Cleared(_)), "{error:?}");
             assert!(!home.pki().exists() && !place.exists());
         }
@@ -277,10 +264,7 @@ mod tests {
     fn requester_and_authoriser_of_one_organisation_can_not_be_made() {
         let dir = tempfile::tempdir().unwrap();
         let options = InitOptions { oversight: "local".to_owned(), ..InitOptions::default() };
-        assert!(matches!(
-            Deployment::init(&Home::new(dir.path().join("home")), &options),
-            Err(DeploymentError::SameOrganisation(_))
-        ));
+        assert!(matches!(init(&Home::new(dir.path().join("home")), "", &options), Err(DeploymentError::SameOrganisation(_))));
     }
 
     #[cfg(unix)]
@@ -289,7 +273,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path().join("home"));
-        Deployment::init(&home, &InitOptions::default()).unwrap();
+        init(&home, "", &InitOptions::default()).unwrap();
         let mut keys = 0;
         for folder in [home.pki(), home.pki().join("identities")] {
             for file in fs::read_dir(folder).unwrap().map(|e| e.unwrap().path()) {

@@ -1,31 +1,22 @@
-//! The identities of a deployment, managed where its authority lies: issued here, revoked here while no server runs.
+//! The identities of a deployment: issued where its authority lies, and listed.
 
 use std::{
     collections::BTreeSet,
     fs, io,
     io::Write,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use access::{Action, AuditDetail, AuditEntry, AuditLog, Caller, Name, Outcome, Phase, Role, check_organisation};
+use access::{Caller, Name, Role, check_organisation};
 use audit_log::public_half;
-use catalogue::{Catalogue, RevokedIdentity};
 use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
-use types::ReceiveTime;
 
-use super::error::DeploymentError;
-use crate::{
-    config::Config,
-    deployment::{
-        Home,
-        certificate::{end, issued_by, named, unnamed},
-        lock::HomeLock,
-        pki::{self, Authority},
-    },
-    record::log::Log,
-    store::StoreError,
+use super::{
+    certificate::{end, issued_by, named, unnamed},
+    error::DeploymentError,
+    home::Home,
+    pki::{self, Authority},
 };
 
 /// A certificate that the deployment's authority has issued.
@@ -263,77 +254,16 @@ fn read_certificate(der: &CertificateDer<'_>) -> Option<IssuedIdentity> {
     registered(der.as_ref())
 }
 
-/// A home folder opened for its identities alone, while no server runs on it: no model is needed.
-#[derive(Debug)]
-pub struct OfflineIdentities {
-    catalogue: Catalogue,
-    log: Arc<Log>,
-    _lock: HomeLock,
-}
-
-impl OfflineIdentities {
-    /// Opens the record of a deployment of which no server runs.
-    ///
-    /// # Errors
-    /// [`StoreError`]: [`LockError`](crate::LockError) where a server runs.
-    pub async fn open(home: &Home, config: &Config) -> Result<Self, StoreError> {
-        let lock = HomeLock::acquire(home.root())?;
-        let catalogue = Catalogue::open(&config.catalogue(home.root())?).await?;
-        let log = Arc::new(Log::open(home, &config.log, catalogue.clone()).await?);
-        Ok(Self { catalogue, log, _lock: lock })
-    }
-
-    /// Certificates that were revoked, in the order of their revocation.
-    ///
-    /// # Errors
-    /// [`StoreError`] where the catalogue can't be read.
-    pub async fn revoked(&self) -> Result<Vec<RevokedIdentity>, StoreError> {
-        Ok(self.catalogue.revoked_identities().await?)
-    }
-
-    /// On the record, as done by nobody who called.
-    ///
-    /// # Errors
-    /// [`StoreError`] where the record or the catalogue does not take it. It is not revoked then.
-    pub async fn revoke(&self, serial: &str, caller: &Caller) -> Result<(), StoreError> {
-        let at = ReceiveTime::now();
-        let entry = |phase| AuditEntry {
-            at,
-            caller: None,
-            action: Action::RevokeIdentity,
-            phase,
-            case: None,
-            detail: AuditDetail { serial: Some(serial.to_owned()), ..AuditDetail::default() },
-            charge: None,
-        };
-        let begin = self.log.append(entry(Phase::Begin)).await?.seq;
-        let revoked = RevokedIdentity { serial: serial.to_owned(), caller: caller.clone(), at, by: None };
-        self.catalogue.revoke_identity(&revoked).await?;
-        self.log.append(entry(Phase::Complete { begin, outcome: Outcome::Done })).await?;
-        Ok(())
-    }
-
-    /// Brings the log up to the record, and closes the catalogue.
-    ///
-    /// # Errors
-    /// [`StoreError`] where the log can't be written. The next start makes it good.
-    pub async fn close(self) -> Result<(), StoreError> {
-        self.log.publish().await?;
-        self.catalogue.close().await;
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::credentials::init::{Deployment, InitOptions};
+    use crate::deployment::init::{InitOptions, init};
 
     #[test]
     fn an_identity_of_an_organisation_that_can_be_taken_for_another_is_not_issued() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path().join("home"));
-        Deployment::init(&home, &InitOptions::default()).unwrap();
+        init(&home, "", &InitOptions::default()).unwrap();
         let of = |organisation: &str| Caller::from_uri(&format!("sightline://{organisation}/authoriser/mallory")).unwrap();
         let there = home.issued().unwrap()[0].caller().unwrap().organisation;
         let alike = there.as_str().replace('l', "1");
@@ -351,7 +281,7 @@ mod tests {
     fn a_service_s_certificate_names_its_hosts_and_nobody() {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path().join("home"));
-        Deployment::init(&home, &InitOptions::default()).unwrap();
+        init(&home, "", &InitOptions::default()).unwrap();
         let before = home.issued().unwrap();
         let name = Name::new("postgres").unwrap();
         let issue = |hosts: &[&str]| {

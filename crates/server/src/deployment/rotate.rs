@@ -1,35 +1,26 @@
-//! Keys are exchanged without a new deployment: the server's, the authority's, the log's, and those that grants are signed with.
+//! Keys are exchanged without a new deployment: the server's, the authority's, and those that grants are signed with.
 //!
 //! Each exchange is one name on the disk: a process that is killed leaves the old or the new, and whoever looks next finishes it.
 //! What counts from then on is an entry of the record before it does: a running server writes it as it is told to take its files
-//! anew, and one that starts before it answers. The log's own key is changed while no server runs.
+//! anew, and one that starts before it answers. The log's own key is changed by the record, while no server runs.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
-use access::{Name, log::NoteKey};
-use catalogue::Catalogue;
+use access::Name;
 use ed25519_dalek::{VerifyingKey, pkcs8::DecodePublicKey as _};
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
 use types::ReceiveTime;
 
 use super::{
+    certificate,
     error::DeploymentError,
     grant_keys::{GrantKeyError, KeyInFile, read_keys, write_keys},
+    home::Home,
     identities::{authority_of, hand_over, note_service},
-};
-use crate::{
-    config::Config,
-    deployment::{
-        Home, certificate,
-        lock::{HomeLock, LockError},
-        pki::{self, Authority, PkiError},
-    },
-    record::log::Log,
-    store::StoreError,
+    pki::{self, Authority, PkiError},
 };
 
 /// Why a key is not exchanged. Nothing was changed.
@@ -38,9 +29,6 @@ pub enum RotateError {
     /// A certificate can't be made.
     #[error(transparent)]
     Deployment(#[from] DeploymentError),
-    /// The record can't be opened.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// An authoriser's keys can't be read.
     #[error(transparent)]
     GrantKey(#[from] GrantKeyError),
@@ -64,9 +52,6 @@ pub enum RotateError {
         /// Where the key should be.
         path: PathBuf,
     },
-    /// Stop the server first.
-    #[error("the server runs, and signs with the key that is to be exchanged")]
-    Running,
 }
 
 impl RotateError {
@@ -74,7 +59,6 @@ impl RotateError {
     pub fn hint(&self) -> String {
         match self {
             Self::Deployment(error) => error.hint().into_owned(),
-            Self::Store(error) => error.hint().into_owned(),
             Self::GrantKey(_) => "mend the file in pki/grant-keys; docs/operations.md, \"Keys\", says what may be in it".to_owned(),
             Self::TwoAuthorities => {
                 "once everybody has a certificate of the new one: `sightline rotate authority --drop-old`".to_owned()
@@ -85,7 +69,6 @@ impl RotateError {
                 "issue these anew first: `sightline identity add`; or end them, as when the authority's key was stolen: `--cut-off`".to_owned()
             }
             Self::NoGrantKey { .. } => "an authoriser is made with `sightline identity add --role authoriser`".to_owned(),
-            Self::Running => "stop it, exchange the key, and start it again; every server of the deployment".to_owned(),
         }
     }
 }
@@ -98,15 +81,6 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Rotate
 impl From<PkiError> for RotateError {
     fn from(error: PkiError) -> Self {
         Self::Deployment(error.into())
-    }
-}
-
-impl From<LockError> for RotateError {
-    fn from(error: LockError) -> Self {
-        match error {
-            LockError::InUse { .. } => Self::Running,
-            error => Self::Store(error.into()),
-        }
     }
 }
 
@@ -211,38 +185,6 @@ pub fn drop_old_authority(home: &Home, folder: Option<&Path>, cut_off: bool) -> 
         durable::write(&file, first.as_bytes()).map_err(failed("write", &file))?;
     }
     Ok(())
-}
-
-/// What the log signs with from now on.
-#[derive(Debug)]
-pub struct RotatedLogKey {
-    /// The key until now.
-    pub old: NoteKey,
-    /// The key from now on.
-    pub new: NoteKey,
-    /// The old key signed heads of at most so many entries.
-    pub entries: u64,
-    /// The entry of the record that introduces the new key.
-    pub entry: u64,
-}
-
-/// The log's key introduces another, which signs from then on. No server runs meanwhile.
-///
-/// # Errors
-/// [`RotateError`]: among others where a server runs.
-pub async fn rotate_log_key(home: &Home, config: &Config) -> Result<RotatedLogKey, RotateError> {
-    let _lock = HomeLock::acquire(home.root())?;
-    let store = RotateError::Store;
-    let places = config.catalogue(home.root()).map_err(|e| store(e.into()))?;
-    let catalogue = Catalogue::open(&places).await.map_err(|e| store(e.into()))?;
-    let log = Arc::new(Log::open(home, &config.log, catalogue.clone()).await.map_err(|e| store(e.into()))?);
-    let changed = log.change_key(home, ReceiveTime::now()).await.map_err(|e| store(e.into()))?;
-    drop(log);
-    // By the new key, and before the witnesses.
-    let log = Arc::new(Log::open(home, &config.log, catalogue.clone()).await.map_err(|e| store(e.into()))?);
-    log.publish().await.map_err(|e| store(e.into()))?;
-    catalogue.close().await;
-    Ok(RotatedLogKey { old: changed.old, new: changed.new, entries: changed.entries, entry: changed.seq })
 }
 
 /// An authoriser's new key.
