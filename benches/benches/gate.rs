@@ -24,6 +24,7 @@ use access::{
 };
 use anyhow::{Context, Result, ensure};
 use catalogue::{Camera, Catalogue, CatalogueConfig, FencingToken, SightingRecord};
+use deployment::{Home, InitOptions};
 use futures::{Stream, StreamExt, future::join_all, stream};
 use index::{IndexEntry, IndexSpec, VectorIndex};
 use proto::v1::{
@@ -34,7 +35,7 @@ use proto::v1::{
 };
 use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject};
 use search::{SearchQuery, Searcher};
-use server::{Config, Home, InitOptions, Server};
+use server::{Config, Server};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -70,7 +71,7 @@ fn main() -> Result<()> {
 
 async fn run(dir: &TempDir, bare_dir: &TempDir) -> Result<()> {
     let home = Home::new(dir.path().join("home"));
-    server::init(&home, server::TEMPLATE, &InitOptions::default())?;
+    deployment::init(&home, server::TEMPLATE, &InitOptions::default())?;
     let spec = spec()?;
     let (catalogue, _) = see(&home.root().join("data"), spec).await?;
     catalogue.close().await;

@@ -12,26 +12,26 @@ use crate::{
 
 /// A home folder; `sightline init` makes one.
 #[derive(Debug, Clone)]
-pub(crate) struct Home(server::Home);
+pub(crate) struct Home(deployment::Home);
 
 impl Home {
     /// `--home`, else `$SIGHTLINE_HOME`, else `sightline` in the user's data folder.
     pub(crate) fn choose(global: &Global) -> Outcome<Self> {
         if let Some(dir) = &global.home {
             return match std::path::absolute(dir) {
-                Ok(dir) => Ok(Self(server::Home::new(dir))),
+                Ok(dir) => Ok(Self(deployment::Home::new(dir))),
                 Err(_) => Err(Failure::usage("the home folder's path is empty").hint("give one: `--home DIR` or SIGHTLINE_HOME")),
             };
         }
         let set = |name| std::env::var_os(name).is_some_and(|v| !v.is_empty());
         if set("XDG_DATA_HOME") || set("HOME") {
-            return Ok(Self(server::Home::from_env()));
+            return Ok(Self(deployment::Home::from_env()));
         }
         Err(Failure::usage("there is no default for the home folder: HOME is not set")
             .hint("give one: `--home DIR` or SIGHTLINE_HOME"))
     }
 
-    pub(crate) const fn layout(&self) -> &server::Home {
+    pub(crate) const fn layout(&self) -> &deployment::Home {
         &self.0
     }
 
@@ -118,7 +118,7 @@ fn read(path: &Path) -> Outcome<Vec<u8>> {
 
 impl auditor::Deployment for Home {
     fn trust(&self) -> auditor::failure::Outcome<access::log::Trust> {
-        server::log_trust(self.layout()).map_err(|e| auditor::fault(&e).hint("name the log's key: `--log-key KEY`"))
+        deployment::log_trust(self.layout()).map_err(|e| auditor::fault(&e).hint("name the log's key: `--log-key KEY`"))
     }
 
     fn log(&self) -> auditor::failure::Outcome<PathBuf> {
@@ -132,7 +132,7 @@ mod tests {
 
     fn home() -> (tempfile::TempDir, Home) {
         let dir = tempfile::tempdir().unwrap();
-        let home = Home(server::Home::new(dir.path().join("home")));
+        let home = Home(deployment::Home::new(dir.path().join("home")));
         (dir, home)
     }
 

@@ -16,7 +16,6 @@ mod base;
 mod config;
 mod copies;
 mod credentials;
-mod deployment;
 mod edge;
 mod janitor;
 mod jobs;
@@ -37,18 +36,6 @@ pub use copies::restore::{Again, RestoreError, RestoreOptions, Restored, restore
 pub use copies::upgrade::{Plan, UpgradeError, Upgraded, plan_upgrade, roll_back, upgrade};
 pub use credentials::log_key::{RotateLogKeyError, RotatedLogKey, rotate_log_key};
 pub use credentials::offline::OfflineIdentities;
-pub use deployment::Home;
-pub use deployment::error::DeploymentError;
-pub use deployment::grant_keys::GrantKeyError;
-pub use deployment::identities::{IssuedIdentity, NewIdentity, issue, issue_by, issue_to_service};
-pub use deployment::init::{AUTHORITY, InitOptions, init};
-pub use deployment::lock::{HomeLock, LockError, check_mode};
-pub use deployment::log_keys::{log_key, log_trust};
-pub use deployment::pki::PkiError;
-pub use deployment::rotate::{
-    NewGrantKey, RotateError, RotatedGrantKey, RotatedServer, drop_old_authority, rotate_authority, rotate_grant_key,
-    rotate_server,
-};
 pub use edge::probe::{TurnedAway, turned_away};
 pub use edge::tls::TlsError;
 pub use indexer::SyncError;

@@ -22,6 +22,7 @@ use tokio_rustls::rustls::{
 };
 use tokio_util::sync::CancellationToken;
 
+use deployment::Home;
 use types::Chain;
 
 use crate::{
@@ -31,7 +32,6 @@ use crate::{
         http::{Post, tell, trusting},
     },
     config::NotifyConfig,
-    deployment::Home,
     record::log::Log,
     telemetry::metrics::names as n,
 };

@@ -13,6 +13,7 @@ use std::{
 };
 
 use catalogue::{Catalogue, CatalogueError, Cluster, IdDifference, UnusableRow, compare_ids, lease_names};
+use deployment::{Home, HomeLock, LockError};
 use index::IndexLocation;
 use indexer::{
     FED, IndexSet, SyncError,
@@ -24,10 +25,6 @@ use vision::{Manifest, ModelStore, VisionError};
 use crate::{
     config::{ApiKeyError, Config},
     copies::upgrade::{self, UpgradeError},
-    deployment::{
-        Home,
-        lock::{HomeLock, LockError},
-    },
     record::{
         health as record_health,
         log::{Log, RecordFault},

@@ -75,7 +75,7 @@ impl Local for Keys {
     }
 
     fn log_key(&self) -> Option<String> {
-        server::log_key(self.home.layout()).ok().map(|key| key.to_string())
+        deployment::log_key(self.home.layout()).ok().map(|key| key.to_string())
     }
 
     fn read_grant(&self, case: &str, grant: &[u8]) -> Result<Vec<u8>, Refusal> {
@@ -88,7 +88,7 @@ impl Local for Keys {
     }
 
     fn check_export(&self, zip: &[u8]) -> Result<Value, Refusal> {
-        let trust = server::log_trust(self.home.layout()).map_err(|e| {
+        let trust = deployment::log_trust(self.home.layout()).map_err(|e| {
             refusal(library("log", &e).hint("this machine has no key of the log; check the file where it is: `sightline verify`"))
         })?;
         let not_whole = |failure: Failure| {

@@ -69,7 +69,7 @@ impl Export {
         let request = v1::ExportRequest { case_id: self.case.to_string(), selection: Some(selection) };
         let (files, summary) = fetch(&client, request).await?;
         // Where the log's key is at hand, nothing is kept that would not be believed later.
-        if let Ok(trust) = server::log_trust(ctx.home.layout()) {
+        if let Ok(trust) = deployment::log_trust(ctx.home.layout()) {
             check(&files, &trust).map_err(|e| not_whole(&self.out, &e))?;
         }
         bundle::write(&self.out, &files)?;

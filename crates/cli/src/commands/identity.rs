@@ -9,8 +9,9 @@ use clap::{
     Subcommand,
     builder::{PossibleValuesParser, TypedValueParser},
 };
+use deployment::{HomeLock, IssuedIdentity, LockError};
 use proto::v1;
-use server::{Config, HomeLock, IssuedIdentity, LockError, OfflineIdentities};
+use server::{Config, OfflineIdentities};
 
 use crate::{
     commands::rotate::AuthorityFolder,
@@ -105,7 +106,7 @@ fn add(ctx: &Context, who: &Who, days: u32, out: Option<PathBuf>, authority: Opt
     // Where the authority's key is kept apart, people's keys are too.
     let beside = authority.and_then(Path::parent).map(|folder| folder.join(who.name.as_str()));
     let out = folder(out.or(beside))?;
-    let new = server::issue_by(ctx.home.layout(), authority, who, days, out.as_deref())
+    let new = deployment::issue_by(ctx.home.layout(), authority, who, days, out.as_deref())
         .map_err(|e| library("identity", &e).hint(e.hint()))?;
     let (certificate, key) = new.home.identity(who.name.as_str());
     let answer = serde_json::json!({
@@ -131,7 +132,7 @@ fn add(ctx: &Context, who: &Who, days: u32, out: Option<PathBuf>, authority: Opt
 fn service(ctx: &Context, name: &Name, hosts: Vec<String>, days: u32, out: Option<PathBuf>, authority: Option<&Path>) -> Outcome {
     let out = folder(out)?;
     let hosts = if hosts.is_empty() { vec![name.to_string()] } else { hosts };
-    let (certificate, key) = server::issue_to_service(ctx.home.layout(), authority, name, &hosts, days, out.as_deref())
+    let (certificate, key) = deployment::issue_to_service(ctx.home.layout(), authority, name, &hosts, days, out.as_deref())
         .map_err(|e| library("identity", &e).hint(e.hint()))?;
     let answer = serde_json::json!({ "name": name, "hosts": hosts, "certificate": certificate, "key": key });
     ctx.printer.answer(&answer, || {

@@ -121,7 +121,7 @@ fn source(
 async fn watch(ctx: &Context, secrets: CameraSecrets) -> Outcome {
     as_root(ctx.printer, "sightline-ingest.service");
     // Its spool holds sightings.
-    server::check_mode(ctx.home.path()).map_err(|e| library("home", &e).hint(e.hint()))?;
+    deployment::check_mode(ctx.home.path()).map_err(|e| library("home", &e).hint(e.hint()))?;
     let _ = log_to_stderr(ctx.printer, None, None);
     let file = ctx.home.layout().config();
     // A worker's home folder needs none.

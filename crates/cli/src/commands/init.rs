@@ -2,7 +2,8 @@ use std::path::PathBuf;
 
 use access::Name;
 use clap::Args;
-use server::{AUTHORITY, InitOptions, TEMPLATE};
+use deployment::{AUTHORITY, InitOptions};
+use server::TEMPLATE;
 
 use crate::{
     context::Context,
@@ -49,7 +50,7 @@ impl Init {
             names: self.names,
             hand_out,
         };
-        let identities = server::init(home, TEMPLATE, &options).map_err(|e| library("init", &e).hint(e.hint()))?;
+        let identities = deployment::init(home, TEMPLATE, &options).map_err(|e| library("init", &e).hint(e.hint()))?;
         let mut names: Vec<&str> = identities.iter().map(|caller| caller.name.as_str()).collect();
         names.sort_unstable();
         let folder = |name: &str| options.hand_out.as_ref().map(|folder| folder.join(name));

@@ -1,8 +1,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use deployment::Home;
 use serde::Serialize;
-use server::{Home, Migrated};
+use server::Migrated;
 
 use crate::{
     context::Context,

@@ -3,8 +3,9 @@ use std::path::{Path, PathBuf};
 use access::Name;
 use chrono::DateTime;
 use clap::{Args, Subcommand};
+use deployment::{HomeLock, LockError, NewGrantKey, RotateError};
 use serde_json::json;
-use server::{Config, HomeLock, LockError, NewGrantKey, Reloaded, RotateError};
+use server::{Config, Reloaded};
 use types::{CaptureTime, ReceiveTime};
 
 use crate::{
@@ -114,7 +115,7 @@ fn taken(reloaded: Option<&Reloaded>) -> &'static str {
 }
 
 async fn server(ctx: &Context, names: &[String], days: u32, authority: Option<&Path>) -> Outcome {
-    let new = server::rotate_server(ctx.home.layout(), authority, names, days).map_err(|e| fault(&e))?;
+    let new = deployment::rotate_server(ctx.home.layout(), authority, names, days).map_err(|e| fault(&e))?;
     let reloaded = reload(ctx).await?;
     let ends = new.ends.and_then(|s| DateTime::from_timestamp(s, 0)).map(|t| t.format("%Y-%m-%dT%H:%M:%SZ").to_string());
     let answer = json!({ "rotated": "server", "hosts": new.hosts, "expires": ends, "reloaded": reloaded.is_some() });
@@ -131,7 +132,7 @@ async fn server(ctx: &Context, names: &[String], days: u32, authority: Option<&P
 
 async fn new_authority(ctx: &Context, authority: Option<&Path>) -> Outcome {
     let home = ctx.home.layout();
-    server::rotate_authority(home, authority).map_err(|e| fault(&e))?;
+    deployment::rotate_authority(home, authority).map_err(|e| fault(&e))?;
     let reloaded = reload(ctx).await?;
     let answer = json!({ "rotated": "authority", "trusted": 2, "authority": home.authority(), "reloaded": reloaded.is_some() });
     ctx.printer.answer(&answer, || {
@@ -147,7 +148,7 @@ async fn new_authority(ctx: &Context, authority: Option<&Path>) -> Outcome {
 
 async fn drop_old(ctx: &Context, cut_off: bool, authority: Option<&Path>) -> Outcome {
     let home = ctx.home.layout();
-    server::drop_old_authority(home, authority, cut_off).map_err(|e| fault(&e))?;
+    deployment::drop_old_authority(home, authority, cut_off).map_err(|e| fault(&e))?;
     let reloaded = reload(ctx).await?;
     let answer = json!({ "rotated": "authority", "trusted": 1, "authority": home.authority(), "reloaded": reloaded.is_some() });
     ctx.printer.answer(&answer, || {
@@ -188,7 +189,7 @@ fn grant_key(
     }
     let out = out.map(std::path::absolute).transpose().map_err(|e| Failure::because("rotate", "name the folder", &e))?;
     let wanted = NewGrantKey { out: out.as_deref(), public, at };
-    let new = server::rotate_grant_key(ctx.home.layout(), agency, name, &wanted).map_err(|e| fault(&e))?;
+    let new = deployment::rotate_grant_key(ctx.home.layout(), agency, name, &wanted).map_err(|e| fault(&e))?;
     let answer = json!({
         "rotated": "grant-key", "owner": format!("{agency}.{name}"), "private": new.private, "public": new.public,
         "from": new.at.to_string(), "needs_restart": true,

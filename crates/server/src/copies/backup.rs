@@ -14,13 +14,13 @@ use std::{
 use access::log::{LogError, TreeHead, Trust, seal_backup, sign_head_as};
 use audit_log::{FileTiles, LogFault, check_beginning, public_half, read_introductions, read_key, read_note, read_signer};
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, FencingToken};
+use deployment::{Home, pki::make_private};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use types::{Day, ReceiveTime, SightingId};
 
 use crate::{
     config::{Config, ConfigError, CropsConfig},
-    deployment::{Home, pki::make_private},
     record::log::{RecordFault, grow},
 };
 
@@ -261,7 +261,7 @@ pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Err
 
 /// Makes the folder, or clears one that a backup was cut off in.
 fn begin(to: &Path) -> Result<(), BackupError> {
-    crate::deployment::pki::private_folder(to).map_err(io_error("make", to))?;
+    deployment::pki::private_folder(to).map_err(io_error("make", to))?;
     let marker = to.join(UNFINISHED);
     let mut entries = fs::read_dir(to).map_err(io_error("read", to))?.peekable();
     if entries.peek().is_some() {
@@ -480,7 +480,7 @@ impl Files {
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
         let path = self.to.join(name);
         let folder = path.parent().unwrap_or(&self.to);
-        crate::deployment::pki::private_folder(folder).map_err(io_error("make", folder))?;
+        deployment::pki::private_folder(folder).map_err(io_error("make", folder))?;
         write_new(&path, bytes).map_err(io_error("write", &path))
     }
 

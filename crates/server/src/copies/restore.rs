@@ -20,18 +20,16 @@ use audit_log::{
     verify_folder,
 };
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, due};
+use deployment::{
+    Home, HomeLock, LockError, mark,
+    pki::{make_private, private_folder},
+};
 use sha2::{Digest, Sha256};
 use types::{CameraId, Day, JobId, ReceiveTime};
 
 use crate::{
     config::Config,
     copies::backup::{Backup, BackupError, DATABASE, FORMAT, MANIFEST, SEAL, SUMS, digest, embedded, is_inside, sync, whole},
-    deployment::{
-        Home,
-        lock::{HomeLock, LockError},
-        mark,
-        pki::{make_private, private_folder},
-    },
     record::log::{RecordFault, grow, introduced_elsewhere},
 };
 

@@ -11,17 +11,13 @@ use std::{
 };
 
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, Look};
+use deployment::{Home, HomeLock, LockError, pki::private_folder};
 use serde::{Deserialize, Serialize};
 use types::ReceiveTime;
 
 use crate::{
     base::clock::as_micros,
     copies::backup::{BackupError, DATABASE, digest, embedded, sync},
-    deployment::{
-        Home,
-        lock::{HomeLock, LockError},
-        pki::private_folder,
-    },
 };
 
 /// In the data folder.

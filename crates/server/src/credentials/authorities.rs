@@ -7,9 +7,10 @@ use std::{
 
 use access::{Action, AuditDetail};
 use catalogue::Catalogue;
+use deployment::certificate;
 use types::ReceiveTime;
 
-use crate::{credentials::known::put_on_record, deployment::certificate, record::log::Log, store::StoreError};
+use crate::{credentials::known::put_on_record, record::log::Log, store::StoreError};
 
 /// Fingerprints of the keys of the authorities in a file. Nobody's certificate counts by them yet.
 #[derive(Debug)]

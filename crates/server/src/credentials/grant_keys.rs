@@ -4,14 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use access::{Action, AuditDetail, AuthoriserKey, Caller, Passkey, PublicKey};
 use catalogue::{Catalogue, RecordedGrantKey};
+use deployment::grant_keys::{FoundKey, GrantKey};
 use types::ReceiveTime;
 
-use crate::{
-    credentials::known::put_on_record,
-    deployment::grant_keys::{FoundKey, GrantKey},
-    record::log::Log,
-    store::StoreError,
-};
+use crate::{credentials::known::put_on_record, record::log::Log, store::StoreError};
 
 /// The keys that are trusted, by `organisation.name`. Each is on the record: only [`GrantKeys::trust`] makes them.
 #[derive(Debug, Default)]

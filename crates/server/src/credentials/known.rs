@@ -13,18 +13,15 @@ use std::{
 
 use access::{Action, AuditDetail, AuditEntry, AuditError, AuditLog, Name, Outcome, Phase};
 use catalogue::Catalogue;
+use deployment::{
+    Home,
+    certificate::{self, Known},
+};
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio_util::sync::CancellationToken;
 use types::{Chain, ReceiveTime};
 
-use crate::{
-    base::clock::Clock,
-    deployment::{
-        Home,
-        certificate::{self, Known},
-    },
-    record::log::Log,
-};
+use crate::{base::clock::Clock, record::log::Log};
 
 /// How often the authority's lists are looked at.
 const LOOK: Duration = Duration::from_secs(1);

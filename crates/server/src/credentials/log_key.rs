@@ -4,17 +4,10 @@ use std::sync::Arc;
 
 use access::log::NoteKey;
 use catalogue::Catalogue;
+use deployment::{Home, HomeLock, LockError};
 use types::ReceiveTime;
 
-use crate::{
-    config::Config,
-    deployment::{
-        home::Home,
-        lock::{HomeLock, LockError},
-    },
-    record::log::Log,
-    store::StoreError,
-};
+use crate::{config::Config, record::log::Log, store::StoreError};
 
 /// Why the log's key is not exchanged. Nothing was changed.
 #[derive(Debug, thiserror::Error)]

@@ -4,14 +4,10 @@ use std::sync::Arc;
 
 use access::{Action, AuditDetail, AuditEntry, AuditLog, Caller, Outcome, Phase};
 use catalogue::{Catalogue, RevokedIdentity};
+use deployment::{Home, HomeLock};
 use types::ReceiveTime;
 
-use crate::{
-    config::Config,
-    deployment::{home::Home, lock::HomeLock},
-    record::log::Log,
-    store::StoreError,
-};
+use crate::{config::Config, record::log::Log, store::StoreError};
 
 /// A home folder opened for its identities alone, while no server runs on it: no model is needed.
 #[derive(Debug)]

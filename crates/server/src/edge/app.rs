@@ -4,6 +4,7 @@ use std::sync::{Arc, atomic::Ordering};
 
 use access::{Action, AuditDetail, Caller, Case, Gate, Outcome, Permission, PooledCamera};
 use catalogue::Catalogue;
+use deployment::Home;
 use search::Searcher;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::Status;
@@ -14,7 +15,6 @@ use crate::{
     base::{clock::Clock, rules::Rules},
     config::Config,
     credentials::{grant_keys::GrantKeys, known::KnownCertificates},
-    deployment::Home,
     edge::{
         callers::{Callers, Throttle},
         marking::Marking,

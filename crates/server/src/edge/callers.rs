@@ -7,10 +7,11 @@ use std::{
 };
 
 use access::{Caller, Code, Denial};
+use deployment::certificate::Known;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use crate::{base::clock::Clock, config::CallerLimits, deployment::certificate::Known};
+use crate::{base::clock::Clock, config::CallerLimits};
 
 /// A refusal of one caller is on the record at most this often: a flood must not become a flood of durable writes.
 const NOTED_EVERY: Duration = Duration::from_secs(10);

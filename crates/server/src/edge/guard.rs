@@ -18,17 +18,15 @@ use tonic::{
 use tower_layer::Layer;
 use tracing::Instrument as _;
 
+use deployment::certificate::Known;
 use types::Chain;
 
-use crate::{
-    deployment::certificate::Known,
-    edge::{
-        app::App,
-        callers::{Refusal, Running},
-        identity::Peer,
-        marking,
-        status::status,
-    },
+use crate::edge::{
+    app::App,
+    callers::{Refusal, Running},
+    identity::Peer,
+    marking,
+    status::status,
 };
 
 #[derive(Clone)]

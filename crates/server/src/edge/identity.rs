@@ -5,7 +5,7 @@ use std::sync::Arc;
 use access::Caller;
 use tonic::{Code, Request, Status};
 
-use crate::deployment::certificate::{IdentityError, Known, named};
+use deployment::certificate::{IdentityError, Known, named};
 
 /// The other end of a connection. The handshake verified its certificate; what that says may still name nobody.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use deployment::Home;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -16,7 +17,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::{deployment::Home, edge::tls::PREFACE};
+use crate::edge::tls::PREFACE;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 

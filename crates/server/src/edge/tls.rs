@@ -11,6 +11,7 @@ use std::{
 };
 
 use access::{Caller, Code};
+use deployment::certificate::{Known, hosts_of};
 use parking_lot::RwLock;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
@@ -38,7 +39,6 @@ use tonic::transport::server::Connected;
 
 use crate::{
     base::clock::Clock,
-    deployment::certificate::{Known, hosts_of},
     edge::{
         callers::Callers,
         identity::Peer,

@@ -12,15 +12,12 @@ use std::{
 
 use audit_log::{FileTiles, checked};
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError};
+use deployment::{Home, certificate, log_trust, mark};
 use rustix::process::{Resource, getrlimit};
 use types::{Chain, ReceiveTime};
 use vision::{ModelState, Role};
 
-use crate::{
-    config::Config,
-    deployment::{Home, certificate, log_keys::log_trust, mark},
-    store,
-};
+use crate::{config::Config, store};
 
 /// A certificate that ends sooner than this is to be replaced.
 const SOON: Duration = Duration::from_secs(30 * 86_400);
@@ -505,7 +502,7 @@ async fn log(home: &Home, config: &Config, catalogue: &Catalogue) -> Vec<Finding
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deployment::init::{InitOptions, init};
+    use deployment::{InitOptions, init};
 
     fn of<'a>(found: &'a [Finding], what: &str) -> &'a Finding {
         found.iter().find(|f| f.what == what).unwrap_or_else(|| panic!("{what}: {found:#?}"))

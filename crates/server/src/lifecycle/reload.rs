@@ -14,17 +14,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use deployment::{Home, HomeLock, LockError, certificate::authority_ids};
 use types::{Chain, ReceiveTime};
 
 use crate::{
     config::{Config, ConfigError, Keys},
     credentials::{authorities::FoundAuthorities, known::KnownCertificates},
-    deployment::{
-        Home,
-        certificate::authority_ids,
-        lock::{HomeLock, LockError},
-        rotate,
-    },
     edge::{
         app::App,
         callers::Callers,
@@ -120,7 +115,7 @@ impl Reloadable {
     /// Takes configuration and certificates anew. `log` is told what to log from now on where that changes.
     async fn reload(&self, log: &impl Fn(Option<&str>)) -> Result<Reloaded, Refused> {
         let home = &self.home;
-        rotate::finish(home).map_err(Refused::Place)?;
+        deployment::finish(home).map_err(Refused::Place)?;
         // All of it is read and found good before anything is exchanged.
         let config = Config::load(&home.config())?;
         let certificates = fingerprint(home);

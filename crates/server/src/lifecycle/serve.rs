@@ -15,17 +15,17 @@ use super::{
     service,
     supervise::Parts,
 };
+use deployment::{
+    Home, address_file,
+    grant_keys::{self, GrantKeyError},
+};
+
 use crate::{
     base::{clock::Clock, health::Health, rules::Rules},
     config::{Config, ConfigError},
     credentials::{
         grant_keys::GrantKeys,
         known::{KnownCertificates, follow_lists},
-    },
-    deployment::{
-        Home, address_file,
-        grant_keys::{self, GrantKeyError},
-        rotate,
     },
     edge::{
         app::App,
@@ -224,7 +224,7 @@ impl Server {
         tokio::task::spawn_blocking(media::init).await.map_err(|e| ServeError::Start("decoders", std::io::Error::other(e)))??;
         let (callers, (refused, unauthenticated)) = (Arc::new(Callers::new(config.callers, [])), mpsc::channel(1));
         let door = Door { callers: callers.clone(), clock: clock.clone(), refused };
-        rotate::finish(home).map_err(|e| ServeError::Start("the keys that were to be exchanged", e))?;
+        deployment::finish(home).map_err(|e| ServeError::Start("the keys that were to be exchanged", e))?;
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), door.clone())?;
         let keys = grant_keys::load(&home.pki().join("grant-keys"))?;
         let hook = config.notify.as_ref().map(|notify| Hook::new(home, notify)).transpose()?;
@@ -619,7 +619,7 @@ mod tests {
     use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus as Told, health_client::HealthClient};
 
     use super::*;
-    use crate::deployment::init::{InitOptions, init};
+    use deployment::{InitOptions, init};
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_server_one_of_whose_parts_panics_says_so_and_is_not_healthy() {

@@ -36,11 +36,9 @@ use tokio::sync::Notify;
 use self::ask::Witness as Asked;
 pub use self::record_fault::RecordFault;
 pub(crate) use self::{grow::grow, introduced::introduced_elsewhere};
-use crate::{
-    config::LogConfig,
-    deployment::{Home, mark},
-    telemetry::metrics::names,
-};
+use deployment::{Home, mark};
+
+use crate::{config::LogConfig, telemetry::metrics::names};
 
 /// Entries compared at once when the whole log is checked.
 const PAGE: u32 = 4096;

@@ -23,7 +23,7 @@ pub(crate) use self::{
     common::{cameras, decoders, info},
     listen::Gather,
 };
-use crate::deployment::certificate;
+use deployment::certificate;
 
 /// Why nothing is counted although it was asked for.
 #[derive(Debug, thiserror::Error)]

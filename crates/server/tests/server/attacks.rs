@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fs, time::Duration};
 
 use access::{Grant, sign_grant, signing_key_from_pem};
+use deployment::Home;
 use proto::v1::{self, case_service_client::CaseServiceClient, search_service_client::SearchServiceClient};
-use server::Home;
 use tonic::Code;
 
 use crate::{

@@ -3,11 +3,12 @@
 use std::{fs, sync::Arc, time::Duration};
 
 use access::Caller;
+use deployment::{Home, InitOptions, issue};
 use proto::v1::{
     self, admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient,
     search_service_client::SearchServiceClient,
 };
-use server::{Config, Home, InitOptions, OfflineIdentities, TurnedAway, issue, turned_away};
+use server::{Config, OfflineIdentities, TurnedAway, turned_away};
 use tokio::net::TcpStream;
 use tokio_rustls::{
     TlsConnector,
@@ -70,7 +71,7 @@ async fn a_certificate_of_another_authority_is_turned_away_and_that_is_on_the_re
     let deployed = Deployed::start().await;
     let dir = tempfile::tempdir().unwrap();
     let other = Home::new(dir.path().join("other"));
-    server::init(&other, server::TEMPLATE, &InitOptions::default()).unwrap();
+    deployment::init(&other, server::TEMPLATE, &InitOptions::default()).unwrap();
     let (certificate, key) = other.identity("operator");
     let identity = Identity::from_pem(fs::read(certificate).unwrap(), fs::read(key).unwrap());
     if let Ok(channel) = connect(&deployed, Some(identity)).await {

@@ -1,11 +1,11 @@
 //! What owners decide holds: for searches, for crops, and for results that are on their way.
 
 use access::{Caller, Grant, sign_grant, signing_key_from_pem};
+use deployment::{Home, issue};
 use proto::v1::{
     self, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient,
     search_service_client::SearchServiceClient,
 };
-use server::{Home, issue};
 use tonic::Code;
 
 use crate::{

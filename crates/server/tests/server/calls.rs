@@ -1,10 +1,10 @@
 //! What was searched and exported under a case, for its requester; and what an operator is told of the server's machine.
 
+use deployment::Home;
 use proto::v1::{
     self, admin_service_client::AdminServiceClient, case_service_client::CaseServiceClient,
     export_service_client::ExportServiceClient,
 };
-use server::Home;
 use tonic::{Code, Status};
 
 use crate::{
@@ -104,8 +104,8 @@ async fn of_each_person_the_newest_certificate_that_is_taken_is_named_with_its_e
     let deployed = Deployed::configured("", async |_: &Home| {}).await;
     let guest = access::Caller::from_uri("sightline://oversight/auditor/guest").unwrap();
     let out = |name: &str| deployed.home.root().join(name);
-    let long = server::issue(&deployed.home, &guest, 200, Some(&out("long"))).unwrap().issued;
-    server::issue(&deployed.home, &guest, 5, Some(&out("short"))).unwrap();
+    let long = deployment::issue(&deployed.home, &guest, 200, Some(&out("long"))).unwrap().issued;
+    deployment::issue(&deployed.home, &guest, 5, Some(&out("short"))).unwrap();
     let of_guest = async || {
         let mut admin = AdminServiceClient::new(deployed.channel("operator").await);
         let listed = admin.list_revocations(v1::ListRevocationsRequest {}).await.unwrap().into_inner();

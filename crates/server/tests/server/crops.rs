@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use deployment::Home;
 use proto::v1::{self, case_service_client::CaseServiceClient, search_service_client::SearchServiceClient};
-use server::Home;
 use tonic::Code;
 
 use crate::{

@@ -1,10 +1,10 @@
 //! Somebody who can write to the database changes rows behind the server's back. The record counts.
 
+use deployment::Home;
 use proto::v1::{
     self, admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient,
     case_service_client::CaseServiceClient,
 };
-use server::Home;
 use sqlx::Connection as _;
 use tonic::Code;
 

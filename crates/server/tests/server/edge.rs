@@ -2,8 +2,8 @@
 
 use std::fs;
 
+use deployment::{Home, InitOptions};
 use proto::v1::{self, admin_service_client::AdminServiceClient, case_service_client::CaseServiceClient};
-use server::{Home, InitOptions};
 use tokio_stream::StreamExt;
 use tonic::{Code, transport::Identity};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
@@ -38,7 +38,7 @@ async fn only_a_certificate_of_the_deployments_own_authority_that_names_somebody
     assert!(nobody(gets_in(&deployed, None).await));
     let dir = tempfile::tempdir().unwrap();
     let other = Home::new(dir.path().join("other"));
-    server::init(&other, server::TEMPLATE, &InitOptions::default()).unwrap();
+    deployment::init(&other, server::TEMPLATE, &InitOptions::default()).unwrap();
     assert!(nobody(gets_in(&deployed, of(&other, "operator")).await));
 
     for uri in [None, Some("https://local/operator/x"), Some("sightline://local/root/x"), Some("sightline://local/operator/A")] {

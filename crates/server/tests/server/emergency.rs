@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use deployment::Home;
 use proto::v1::{self, case_service_client::CaseServiceClient};
-use server::Home;
 use tonic::Code;
 
 use crate::{

@@ -4,6 +4,7 @@ use std::fs;
 
 use access::{AuditEntry, Phase, log::Trust};
 use audit_log::export::{self, Files, MANIFEST, REPORT, SEAL, check};
+use deployment::{Home, log_key};
 use proptest::{
     prelude::*,
     test_runner::{RngAlgorithm, TestRng},
@@ -12,7 +13,6 @@ use proto::v1::{
     self, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient, export_request::Selection,
     export_response::Part, export_service_client::ExportServiceClient,
 };
-use server::{Home, log_key};
 use tonic::{Code, Status, transport::Channel};
 use types::SightingId;
 

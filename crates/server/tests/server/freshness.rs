@@ -48,7 +48,7 @@ async fn what_four_cameras_see_is_found_within_two_seconds() {
     BufReader::new(cameras.0.stdout.take().unwrap()).read_line(&mut ports).unwrap();
 
     let more = "[missing_person]\nqueries = 1000000\nresults = 1000000\n";
-    let deployed = Deployed::configured(more, async |_: &server::Home| {}).await;
+    let deployed = Deployed::configured(more, async |_: &deployment::Home| {}).await;
     let mut service = CameraServiceClient::new(deployed.channel("operator").await);
     let mut live = LiveServiceClient::new(deployed.channel("operator").await);
     service.add_agency(v1::AddAgencyRequest { id: "local".into(), title: "Local".into() }).await.unwrap();

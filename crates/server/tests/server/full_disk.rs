@@ -1,7 +1,7 @@
 //! A disk that was full for a moment, under a server.
 
+use deployment::{Home, InitOptions};
 use proto::v1::{self, case_service_client::CaseServiceClient, log_service_client::LogServiceClient};
-use server::{Home, InitOptions};
 use sqlx::Connection as _;
 use tonic::{Code, Status};
 
@@ -41,7 +41,7 @@ async fn calls_work_again_without_a_restart_once_a_full_disk_has_room() {
     let name = "full_disk::calls_work_again_without_a_restart_once_a_full_disk_has_room";
     let Some(disk) = SmallDisk::or_again_on_one(name, 64 << 20) else { return };
     let home = Home::new(disk.path().join("home"));
-    server::init(&home, server::TEMPLATE, &InitOptions::default()).unwrap();
+    deployment::init(&home, server::TEMPLATE, &InitOptions::default()).unwrap();
     let mut deployed = Deployed::in_home(home).await;
     deployed.add_cameras().await;
     add_identity(&deployed.home, "ingest", "sightline://local/ingest/ingest");

@@ -5,13 +5,14 @@ use std::{
 };
 
 use access::{Grant, sign_grant, signing_key_from_pem};
+use deployment::{Home, InitOptions};
 use proto::v1::{
     self, admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient,
     case_service_client::CaseServiceClient, footage_service_client::FootageServiceClient,
     search_service_client::SearchServiceClient,
 };
 use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
-use server::{Clock, Config, Home, InitOptions, Server};
+use server::{Clock, Config, Server};
 use tempfile::TempDir;
 use tonic::{
     Code, Status,
@@ -64,7 +65,7 @@ impl Deployed {
     pub(crate) async fn configured(more: &str, prepare: impl AsyncFnOnce(&Home)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let home = Home::new(dir.path().join("home"));
-        server::init(&home, server::TEMPLATE, &InitOptions::default()).unwrap();
+        deployment::init(&home, server::TEMPLATE, &InitOptions::default()).unwrap();
         if !more.is_empty() {
             fs::write(home.root().join("more.toml"), more).unwrap();
         }

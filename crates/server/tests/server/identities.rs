@@ -70,8 +70,9 @@ async fn a_certificate_that_was_issued_elsewhere_is_on_the_record_before_its_fir
 async fn a_certificate_that_is_issued_while_the_server_runs_is_on_the_record_though_nobody_used_it() {
     let deployed = Deployed::start().await;
     let whom = Caller::from_uri("sightline://transit/ingest/worker-1").unwrap();
-    server::issue(&deployed.home, &whom, 1, None).unwrap();
-    server::issue_to_service(&deployed.home, None, &Name::new("postgres").unwrap(), &["10.0.0.7".to_owned()], 1, None).unwrap();
+    deployment::issue(&deployed.home, &whom, 1, None).unwrap();
+    deployment::issue_to_service(&deployed.home, None, &Name::new("postgres").unwrap(), &["10.0.0.7".to_owned()], 1, None)
+        .unwrap();
     loop {
         let known = known(&deployed).await;
         let worker = known.iter().any(|(_, _, d)| d.identity.as_ref() == Some(&whom));
@@ -89,7 +90,7 @@ async fn a_grant_key_counts_from_the_entry_that_says_so_on_and_its_removal_is_on
     let (from, to) = ("2026-03-01T08:00:00Z", "2026-03-01T10:00:00Z");
     let case = deployed.open_case("k", "gate", from, to).await;
     let new =
-        server::issue(&deployed.home, &Caller::from_uri("sightline://oversight/authoriser/nora").unwrap(), 1, None).unwrap();
+        deployment::issue(&deployed.home, &Caller::from_uri("sightline://oversight/authoriser/nora").unwrap(), 1, None).unwrap();
     assert!(new.needs_restart);
     let private = fs::read_to_string(deployed.home.grant_key("nora")).unwrap();
     let sign = |case: &v1::Case| {

@@ -27,7 +27,7 @@ pub(crate) async fn deployed() -> Deployed {
 
 /// As [`deployed`], with more in the configuration.
 async fn configured(more: &str) -> Deployed {
-    let deployed = Deployed::configured(more, async |_: &server::Home| {}).await;
+    let deployed = Deployed::configured(more, async |_: &deployment::Home| {}).await;
     deployed.add_cameras().await;
     add_identity(&deployed.home, "ingest", "sightline://local/ingest/ingest");
     add_identity(&deployed.home, "stranger", "sightline://other/ingest/stranger");
@@ -256,7 +256,7 @@ async fn no_servers_clock_takes_a_camera_from_its_worker_or_keeps_it_for_one_tha
     let copied = std::process::Command::new("cp").arg("-a").args([right.home.root(), &copy]).status().unwrap();
     assert!(copied.success());
     let _ = std::fs::remove_dir_all(copy.join("data"));
-    let mut fast = Deployed::in_home(server::Home::new(copy)).await;
+    let mut fast = Deployed::in_home(deployment::Home::new(copy)).await;
     Clocks { right: &right, fast: &fast }.decide_nothing().await;
     let mut right = right;
     fast.stop().await;

@@ -1,6 +1,7 @@
 //! Starting, stopping, and what is left.
 
-use server::{Config, Home, ServeError, Server, Store, StoreError};
+use deployment::Home;
+use server::{Config, ServeError, Server, Store, StoreError};
 
 use crate::harness::Deployed;
 

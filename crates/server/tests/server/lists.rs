@@ -40,7 +40,7 @@ async fn all(deployed: &Deployed, identity: &str, page_size: u32) -> Vec<String>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_cases_of_one_person_hide_nobody_elses_and_emergencies_come_first() {
-    let deployed = Deployed::configured("[cases]\nwaiting_cases = 1000\n", async |_: &server::Home| {}).await;
+    let deployed = Deployed::configured("[cases]\nwaiting_cases = 1000\n", async |_: &deployment::Home| {}).await;
     deployed.add_cameras().await;
     add_identity(&deployed.home, "other", "sightline://rescue/investigator/other");
     // One person may not have so many waiting.

@@ -187,7 +187,7 @@ impl Drop for Changing {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_camera_whose_codec_changes_in_mid_session_is_told_as_silent_and_comes_back_by_itself() {
     let more = "[live]\nnetworks = [\"127.0.0.0/8\"]\npicture_seconds = 10\nsilence_seconds = 10\n";
-    let mut deployed = Deployed::configured(more, async |_: &server::Home| {}).await;
+    let mut deployed = Deployed::configured(more, async |_: &deployment::Home| {}).await;
     deployed.add_cameras().await;
     let mut camera = Changing::start();
     set_source(&deployed, &camera.url).await;
@@ -336,7 +336,7 @@ async fn no_parameter_of_an_address_is_in_the_catalogue_or_told_anybody() {
 async fn a_camera_outside_the_networks_is_refused_when_its_address_is_given() {
     for networks in ["", "networks = [\"10.0.0.0/8\", \"0.0.0.0/0\"]\n"] {
         let more = format!("[live]\n{networks}");
-        let deployed = Deployed::configured(&more, async |_: &server::Home| {}).await;
+        let deployed = Deployed::configured(&more, async |_: &deployment::Home| {}).await;
         deployed.add_cameras().await;
         let mut live = LiveServiceClient::new(deployed.channel("operator").await);
         for host in ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", "0.0.0.0"] {

@@ -13,7 +13,8 @@ use proptest::{
 };
 use proto::v1::{self, admin_service_client::AdminServiceClient, log_service_client::LogServiceClient};
 
-use server::{RecordFault, ServeError, Server, StoreError, log_key};
+use deployment::log_key;
+use server::{RecordFault, ServeError, Server, StoreError};
 use tonic::Code;
 
 use crate::harness::{Deployed, config, told};

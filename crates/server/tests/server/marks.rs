@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use access::AuditEntry;
+use deployment::Home;
 use proto::v1::{self, case_service_client::CaseServiceClient};
-use server::Home;
 use tonic::{Code, Status, transport::Channel};
 use types::SightingId;
 

@@ -13,12 +13,13 @@ use std::{
 
 use access::log::verify_event;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use deployment::{Home, log_key};
 use http_body_util::{BodyExt as _, Full};
 use hyper::{Request, Response, body::Bytes, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use proto::v1::{self, CaseEventKind as Kind, admin_service_client::AdminServiceClient, case_service_client::CaseServiceClient};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use server::{Home, ServeError, Server, log_key};
+use server::{ServeError, Server};
 use tokio::net::TcpListener;
 use tokio_rustls::{
     TlsAcceptor,

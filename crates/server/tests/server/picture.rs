@@ -6,8 +6,8 @@ use std::{
 };
 
 use access::{AuditEntry, Matter};
+use deployment::Home;
 use proto::v1;
-use server::Home;
 use tonic::Code;
 
 use crate::{

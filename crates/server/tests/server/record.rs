@@ -126,7 +126,7 @@ async fn call(deployed: &Deployed, rpc: &str) -> &'static str {
         }
         "AdminService/RevokeCertificate" => {
             let nobody = access::Caller::from_uri("sightline://local/auditor/nobody").unwrap();
-            let issued = server::issue(&deployed.home, &nobody, 1, None).unwrap().issued;
+            let issued = deployment::issue(&deployed.home, &nobody, 1, None).unwrap().issued;
             let request = v1::RevokeCertificateRequest { serial: issued.serial, uri: issued.uri };
             admin("operator").await.revoke_certificate(request).await.unwrap();
         }

@@ -9,11 +9,11 @@ use std::{
 
 use access::{AuditEntry, Deletion, IdDigest};
 use catalogue::{Catalogue, CatalogueConfig};
+use deployment::Home;
 use proto::v1::{
     self, camera_service_client::CameraServiceClient, log_service_client::LogServiceClient,
     retention_service_client::RetentionServiceClient, search_service_client::SearchServiceClient,
 };
-use server::Home;
 use tonic::{Code, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use types::{CameraId, ReceiveTime, SightingId};

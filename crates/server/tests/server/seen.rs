@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use catalogue::{Camera, Catalogue, CatalogueConfig, FencingToken, SightingRecord};
+use deployment::Home;
 use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject};
-use server::Home;
 use types::*;
 
 struct NoFaces;

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use access::AuditEntry;
+use deployment::Home;
 use proto::v1::{
     self, admin_service_client::AdminServiceClient, camera_service_client::CameraServiceClient,
     case_service_client::CaseServiceClient, example::What,
 };
-use server::Home;
 use tonic::Code;
 use types::SightingId;
 

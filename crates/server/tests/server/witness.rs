@@ -4,8 +4,9 @@ use std::{fs, net::SocketAddr, path::Path, sync::Arc};
 
 use access::log::{KeyKind, NoteKey, Receipt, Trust};
 use audit_log::{LogFault, Witness, make_key, read_signer};
+use deployment::{Home, log_key};
 use proto::v1::{self, log_service_client::LogServiceClient};
-use server::{Home, RecordFault, ServeError, Server, StoreError, log_key};
+use server::{RecordFault, ServeError, Server, StoreError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::Code;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use deployment::Home;
 use proto::v1::{self, case_service_client::CaseServiceClient, retention_service_client::RetentionServiceClient};
-use server::{Clock, Home};
+use server::Clock;
 
 use crate::{
     harness::{Deployed, told, window},

@@ -11,9 +11,10 @@ use super::{
     Api,
     convert::{moment, party, revocation},
 };
+use deployment::IssuedIdentity;
+
 use crate::{
     base::machine::Machine,
-    deployment::identities::IssuedIdentity,
     edge::{identity::caller, status::Fault},
     record::log::sealed,
     store::Rebuilt,

@@ -18,7 +18,7 @@ use super::{
     grow::grow,
     introduced::{finish, io_fault},
 };
-use crate::deployment::{Home, pki};
+use deployment::{Home, pki};
 
 /// What a change of the log's key came to.
 #[derive(Debug)]

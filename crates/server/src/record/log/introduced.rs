@@ -7,7 +7,7 @@ use audit_log::{LogFault, introductions_beside, public_half, read_introductions,
 use catalogue::Catalogue;
 
 use super::record_fault::RecordFault;
-use crate::deployment::{
+use deployment::{
     Home,
     pki::{self, LOG_KEY},
 };

@@ -8,6 +8,7 @@ use std::{
 };
 
 use catalogue::{Camera, Catalogue, CatalogueConfig, Change, Reason};
+use deployment::{Home, InitOptions};
 use index::{IndexLocation, IndexSpec, ServerSettings, VectorIndex};
 use proto::v1::{
     self, camera_service_client::CameraServiceClient, case_service_client::CaseServiceClient,
@@ -15,7 +16,6 @@ use proto::v1::{
 };
 use redact::RedactedCrop;
 use serde_json::{Value, json};
-use server::{Home, InitOptions};
 use types::*;
 
 use super::{
@@ -117,7 +117,7 @@ pub(super) async fn fill() -> Option<Filled> {
     let progress = home.root().join("progress.json");
     if !progress.exists() {
         let _ = fs::remove_dir_all(home.root());
-        server::init(&home, server::TEMPLATE, &InitOptions::default()).unwrap();
+        deployment::init(&home, server::TEMPLATE, &InitOptions::default()).unwrap();
         add_identity(&home, "worker", &format!("sightline://{}/ingest/worker", agency_id(0)));
         pool(&home).await;
         note(&progress, 0, CaptureTime::now());
@@ -185,7 +185,7 @@ async fn look_at_footage(home: &Home) -> Option<()> {
         return None;
     }
     let _ = fs::remove_dir_all(home.root());
-    server::init(home, server::TEMPLATE, &InitOptions::default()).unwrap();
+    deployment::init(home, server::TEMPLATE, &InitOptions::default()).unwrap();
     let mut deployed = Deployed::in_home(home.clone()).await;
     let channel = deployed.channel("operator").await;
     let mut cameras = CameraServiceClient::new(channel.clone());

@@ -9,8 +9,8 @@ use std::{
 
 use access::{Caller, Name, Role, check_organisation};
 use audit_log::public_half;
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
-use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
 
 use super::{
     certificate::{end, issued_by, named, unnamed},
@@ -38,12 +38,12 @@ pub struct IssuedIdentity {
 
 /// A certificate that names hosts and nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct IssuedService {
-    pub(crate) serial: String,
+pub struct IssuedService {
+    pub serial: String,
     /// What its files are called.
-    pub(crate) name: Name,
-    pub(crate) hosts: BTreeSet<String>,
-    pub(crate) key_sha256: String,
+    pub name: Name,
+    pub hosts: BTreeSet<String>,
+    pub key_sha256: String,
 }
 
 impl IssuedIdentity {
@@ -65,15 +65,15 @@ pub struct NewIdentity {
 }
 
 impl Home {
-    pub(crate) fn register(&self) -> PathBuf {
+    pub fn register(&self) -> PathBuf {
         self.pki().join("issued.jsonl")
     }
 
-    pub(crate) fn service_register(&self) -> PathBuf {
+    pub fn service_register(&self) -> PathBuf {
         self.pki().join("issued-services.jsonl")
     }
 
-    pub(crate) fn issued_services(&self) -> io::Result<Vec<IssuedService>> {
+    pub fn issued_services(&self) -> io::Result<Vec<IssuedService>> {
         lines(&self.service_register())
     }
 
@@ -257,7 +257,7 @@ fn read_certificate(der: &CertificateDer<'_>) -> Option<IssuedIdentity> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deployment::init::{InitOptions, init};
+    use crate::init::{InitOptions, init};
 
     #[test]
     fn an_identity_of_an_organisation_that_can_be_taken_for_another_is_not_issued() {

@@ -2,7 +2,7 @@
 
 use std::{fs, io, net::SocketAddr};
 
-use crate::deployment::Home;
+use crate::home::Home;
 
 impl Home {
     /// Where the running server listens; `None` without one. A server that was killed leaves its last address.
@@ -14,11 +14,11 @@ impl Home {
 const NAME: &str = "address";
 
 /// The next start writes it anew.
-pub(crate) fn write(home: &Home, address: SocketAddr) -> io::Result<()> {
+pub fn write(home: &Home, address: SocketAddr) -> io::Result<()> {
     durable::write_lazily(&home.root().join(NAME), format!("{address}\n").as_bytes())
 }
 
-pub(crate) fn remove(home: &Home) {
+pub fn remove(home: &Home) {
     // It may be gone: nobody promised to keep it.
     let _ = fs::remove_file(home.root().join(NAME));
 }

@@ -16,7 +16,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PublicKeyData as _, SanType, SerialNumber, date_time_ymd,
 };
-use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 const AUTHORITY_DAYS: i64 = 3650;
@@ -160,11 +160,11 @@ impl Authority {
 /// Under what name a pair of files is laid ready that is about to take the place of another.
 pub(crate) const AUTHORITY: &str = "ca.next";
 pub(crate) const SERVER: &str = "server.next";
-pub(crate) const LOG_KEY: &str = "log.next";
+pub const LOG_KEY: &str = "log.next";
 
 /// Lays files ready that belong together and take the place of those in `folder`: all of them under one name, so that a process
 /// that ends in between leaves them whole or not at all. Whoever looks next puts them in place.
-pub(crate) fn lay_ready(folder: &Path, next: &str, files: &[(&str, String, u32)]) -> io::Result<()> {
+pub fn lay_ready(folder: &Path, next: &str, files: &[(&str, String, u32)]) -> io::Result<()> {
     let scratch = folder.join(format!("{next}.new"));
     clear(&scratch)?;
     private_folder(&scratch)?;
@@ -175,7 +175,7 @@ pub(crate) fn lay_ready(folder: &Path, next: &str, files: &[(&str, String, u32)]
 }
 
 /// Puts what was laid ready in its place, as often as it takes. Whether there was anything.
-pub(crate) fn put_in_place(folder: &Path, next: &str) -> io::Result<bool> {
+pub fn put_in_place(folder: &Path, next: &str) -> io::Result<bool> {
     let (ready, done) = (folder.join(next), folder.join(format!("{next}.done")));
     clear(&done)?;
     let entries = match fs::read_dir(&ready) {
@@ -197,7 +197,7 @@ pub(crate) fn put_in_place(folder: &Path, next: &str) -> io::Result<bool> {
 }
 
 /// Takes what was laid ready away: at once, so that no half of it is ever taken for the whole.
-pub(crate) fn discard(folder: &Path, next: &str) -> io::Result<()> {
+pub fn discard(folder: &Path, next: &str) -> io::Result<()> {
     let (ready, done) = (folder.join(next), folder.join(format!("{next}.done")));
     clear(&done)?;
     durable::rename(&ready, &done)?;
@@ -267,13 +267,13 @@ pub(crate) fn grant_key(private: &Path, public: &Path) -> Result<(), PkiError> {
 }
 
 /// Makes a file readable by its owner alone.
-pub(crate) fn make_private(file: &Path) -> io::Result<()> {
+pub fn make_private(file: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     fs::set_permissions(file, fs::Permissions::from_mode(0o600))
 }
 
 /// Makes a folder that only its owner can enter.
-pub(crate) fn private_folder(folder: &Path) -> io::Result<()> {
+pub fn private_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

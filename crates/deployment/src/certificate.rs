@@ -3,27 +3,27 @@
 use std::{collections::HashSet, net::IpAddr, path::Path, sync::Arc};
 
 use access::{Caller, NameError};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use sha2::{Digest, Sha256};
-use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
 /// Somebody whose certificate names them.
 #[derive(Debug)]
-pub(crate) struct Known {
-    pub(crate) caller: Arc<Caller>,
+pub struct Known {
+    pub caller: Arc<Caller>,
     /// The certificate's serial number in lower-case hexadecimal.
-    pub(crate) serial: String,
+    pub serial: String,
     /// SHA-256 of its public key (SPKI, DER), in hexadecimal.
-    pub(crate) key_sha256: String,
+    pub key_sha256: String,
     /// When the certificate ends, in seconds since 1970.
-    pub(crate) ends: i64,
+    pub ends: i64,
     /// By what the authority is known that issued it.
-    pub(crate) authority: Option<String>,
+    pub authority: Option<String>,
 }
 
 /// Why a certificate names nobody.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum IdentityError {
+pub enum IdentityError {
     #[error("the client showed no certificate")]
     NoCertificate,
     #[error("the client certificate can't be read")]
@@ -35,20 +35,20 @@ pub(crate) enum IdentityError {
 }
 
 /// When the first certificate of a file ends (seconds since 1970); `None` where none can be read.
-pub(crate) fn end(file: &Path) -> Option<i64> {
+pub fn end(file: &Path) -> Option<i64> {
     let first = CertificateDer::pem_file_iter(file).ok()?.next()?.ok()?;
     let (_, read) = X509Certificate::from_der(&first).ok()?;
     Some(read.validity().not_after.timestamp())
 }
 
 /// Fingerprints of the keys of all certificates of a file; `None` where one can't be read.
-pub(crate) fn keys(file: &Path) -> Option<Vec<String>> {
+pub fn keys(file: &Path) -> Option<Vec<String>> {
     let key = |der: Result<CertificateDer<'static>, _>| Some(unnamed(&der.ok()?)?.1);
     CertificateDer::pem_file_iter(file).ok()?.map(key).collect()
 }
 
 /// By what the authorities of a file are known to those whom they issue certificates.
-pub(crate) fn authority_ids(file: &Path) -> HashSet<String> {
+pub fn authority_ids(file: &Path) -> HashSet<String> {
     let all = CertificateDer::pem_file_iter(file).into_iter().flatten();
     all.filter_map(|der| authority_id(&der.ok()?)).collect()
 }
@@ -72,13 +72,13 @@ pub(crate) fn issued_by(der: &[u8]) -> Option<String> {
 }
 
 /// The names and addresses of the first certificate of a file.
-pub(crate) fn hosts(file: &Path) -> Option<Vec<String>> {
+pub fn hosts(file: &Path) -> Option<Vec<String>> {
     let first = CertificateDer::pem_file_iter(file).ok()?.next()?.ok()?;
     hosts_of(&first)
 }
 
 /// The names and addresses by which whoever shows a certificate may be called.
-pub(crate) fn hosts_of(der: &[u8]) -> Option<Vec<String>> {
+pub fn hosts_of(der: &[u8]) -> Option<Vec<String>> {
     let (_, read) = X509Certificate::from_der(der).ok()?;
     let names = read.subject_alternative_name().ok()??;
     let host = |name: &GeneralName<'_>| match name {
@@ -94,7 +94,7 @@ pub(crate) fn hosts_of(der: &[u8]) -> Option<Vec<String>> {
 }
 
 /// Whom a certificate names, its serial number, and when it ends.
-pub(crate) fn named(der: &[u8]) -> Result<Known, IdentityError> {
+pub fn named(der: &[u8]) -> Result<Known, IdentityError> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| IdentityError::Malformed)?;
     let (caller, ends) = (Arc::new(caller_of(&certificate)?), certificate.validity().not_after.timestamp());
     let (serial, key_sha256) = marks(&certificate);
@@ -102,7 +102,7 @@ pub(crate) fn named(der: &[u8]) -> Result<Known, IdentityError> {
 }
 
 /// Serial number and fingerprint of the key of a certificate that names nobody.
-pub(crate) fn unnamed(der: &[u8]) -> Option<(String, String)> {
+pub fn unnamed(der: &[u8]) -> Option<(String, String)> {
     X509Certificate::from_der(der).ok().map(|(_, certificate)| marks(&certificate))
 }
 

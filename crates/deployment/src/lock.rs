@@ -116,7 +116,7 @@ mod tests {
     fn a_home_in_use_is_refused_with_the_process_that_uses_it_until_it_ends() {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");
-        crate::deployment::pki::private_folder(&home).unwrap();
+        crate::pki::private_folder(&home).unwrap();
         let held = HomeLock::acquire(&home).unwrap();
         let error = HomeLock::acquire(&home).unwrap_err().to_string();
         assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");

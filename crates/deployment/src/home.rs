@@ -84,7 +84,7 @@ impl Home {
     }
 
     /// A key of the log's that is about to be introduced.
-    pub(crate) fn next_log_key(&self) -> PathBuf {
+    pub fn next_log_key(&self) -> PathBuf {
         self.pki().join(pki::LOG_KEY)
     }
 

@@ -11,7 +11,7 @@ use std::{
 
 use access::Name;
 use ed25519_dalek::{VerifyingKey, pkcs8::DecodePublicKey as _};
-use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+use rustls::pki_types::{CertificateDer, pem::PemObject};
 use types::ReceiveTime;
 
 use super::{
@@ -116,7 +116,7 @@ pub fn rotate_server(home: &Home, authority: Option<&Path>, more: &[String], day
 }
 
 /// A server that starts, or takes its files anew, finishes an exchange that was cut off.
-pub(crate) fn finish(home: &Home) -> io::Result<()> {
+pub fn finish(home: &Home) -> io::Result<()> {
     pki::put_in_place(&home.pki(), pki::SERVER)?;
     pki::put_in_place(&home.pki(), pki::AUTHORITY).map(drop)
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::deployment::Home;
+use crate::home::Home;
 
 /// Its name in the home folder, where it was before there was a place beside it.
 const INSIDE: &str = "log.high-water";
@@ -13,7 +13,7 @@ const INSIDE: &str = "log.high-water";
 /// Where the mark is, or will be: at `named`, which is the configuration's and may be empty; else in a folder of its own
 /// beside the home folder where there is one (a package makes it, since a service may write nowhere else); else beside the
 /// home folder; else in it.
-pub(crate) fn place(home: &Home, named: &Path) -> PathBuf {
+pub fn place(home: &Home, named: &Path) -> PathBuf {
     if !named.as_os_str().is_empty() {
         return home.root().join(named);
     }
@@ -33,14 +33,14 @@ pub(crate) fn place(home: &Home, named: &Path) -> PathBuf {
 }
 
 /// Where it was before, unless it still belongs there: in the home folder, and beside it before it had a folder of its own.
-pub(crate) fn earlier(home: &Home, place: &Path) -> Vec<PathBuf> {
+pub fn earlier(home: &Home, place: &Path) -> Vec<PathBuf> {
     let folder = own_folder(home).filter(|folder| place.starts_with(folder));
     let beside = folder.and_then(|_| beside(home.root(), ".high-water"));
     [Some(home.root().join(INSIDE)), beside].into_iter().flatten().filter(|path| path != place).collect()
 }
 
 /// Deletes a mark of before. One that may not be deleted tells the truth all the same: it is older than its successor.
-pub(crate) fn forget(path: &Path) -> io::Result<()> {
+pub fn forget(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound || may_not(&error) => Ok(()),
         done => done,

@@ -3,7 +3,7 @@
 use access::log::{NoteKey, Trust};
 use audit_log::{LogFault, public_half, read_introductions, read_key};
 
-use crate::deployment::home::Home;
+use crate::home::Home;
 
 /// Whom to believe of a deployment's log: its key, and what is known of those before.
 ///

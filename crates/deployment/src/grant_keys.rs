@@ -118,18 +118,18 @@ pub(crate) fn write_keys(keys: &[KeyInFile]) -> String {
 
 /// A key of the folder. Nobody's signature counts by it yet.
 #[derive(Debug)]
-pub(crate) struct FoundKey {
+pub struct FoundKey {
     /// Whose it is, by its file's name: `organisation.name`.
-    pub(crate) owner: String,
+    pub owner: String,
     /// SHA-256 of its public half (SPKI, DER), in hexadecimal.
-    pub(crate) sha256: String,
+    pub sha256: String,
     /// The key, with the time in which it counts.
-    pub(crate) key: AuthoriserKey<GrantKey>,
+    pub key: AuthoriserKey<GrantKey>,
 }
 
 /// What an authoriser signs with.
 #[derive(Debug)]
-pub(crate) enum GrantKey {
+pub enum GrantKey {
     /// `OWNER.pem`
     Key(PublicKey),
     /// One of `OWNER.passkey`.
@@ -137,7 +137,7 @@ pub(crate) enum GrantKey {
 }
 
 /// Reads every key of a folder.
-pub(crate) fn load(folder: &Path) -> Result<Vec<FoundKey>, GrantKeyError> {
+pub fn load(folder: &Path) -> Result<Vec<FoundKey>, GrantKeyError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
         move |source| GrantKeyError::Read { path, source }
