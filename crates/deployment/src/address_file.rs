@@ -13,11 +13,15 @@ impl Home {
 
 const NAME: &str = "address";
 
-/// The next start writes it anew.
+/// Notes where a server listens. The next start writes it again.
+///
+/// # Errors
+/// What the system says.
 pub fn write(home: &Home, address: SocketAddr) -> io::Result<()> {
     durable::write_lazily(&home.root().join(NAME), format!("{address}\n").as_bytes())
 }
 
+/// Forgets where a server listened that has stopped.
 pub fn remove(home: &Home) {
     // It may be gone: nobody promised to keep it.
     let _ = fs::remove_file(home.root().join(NAME));

@@ -7,9 +7,10 @@ use rustls::pki_types::{CertificateDer, pem::PemObject};
 use sha2::{Digest, Sha256};
 use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
 
-/// Somebody whose certificate names them.
+/// Whom a certificate names, and its marks.
 #[derive(Debug)]
-pub struct Known {
+pub struct CertifiedCaller {
+    /// Who may call with it.
     pub caller: Arc<Caller>,
     /// The certificate's serial number in lower-case hexadecimal.
     pub serial: String,
@@ -24,12 +25,16 @@ pub struct Known {
 /// Why a certificate names nobody.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
+    /// There is none.
     #[error("the client showed no certificate")]
     NoCertificate,
+    /// It is no certificate.
     #[error("the client certificate can't be read")]
     Malformed,
+    /// It has no name of ours, or several. Holds how many.
     #[error("the client certificate must hold exactly one sightline:// URI, it holds {0}")]
     Uris(usize),
+    /// Its name is nobody's.
     #[error("the client certificate names nobody: {0}")]
     Name(#[from] NameError),
 }
@@ -93,12 +98,15 @@ pub fn hosts_of(der: &[u8]) -> Option<Vec<String>> {
     Some(names.value.general_names.iter().filter_map(host).collect())
 }
 
-/// Whom a certificate names, its serial number, and when it ends.
-pub fn named(der: &[u8]) -> Result<Known, IdentityError> {
+/// Whom a certificate (DER) names, its serial number, and when it ends.
+///
+/// # Errors
+/// [`IdentityError`].
+pub fn named(der: &[u8]) -> Result<CertifiedCaller, IdentityError> {
     let (_, certificate) = X509Certificate::from_der(der).map_err(|_| IdentityError::Malformed)?;
     let (caller, ends) = (Arc::new(caller_of(&certificate)?), certificate.validity().not_after.timestamp());
     let (serial, key_sha256) = marks(&certificate);
-    Ok(Known { caller, serial, key_sha256, ends, authority: issued_by(der) })
+    Ok(CertifiedCaller { caller, serial, key_sha256, ends, authority: issued_by(der) })
 }
 
 /// Serial number and fingerprint of the key of a certificate that names nobody.

@@ -7,7 +7,7 @@ use std::{
 use access::{NameError, UnclearName};
 use audit_log::LogFault;
 
-use crate::{lock::LockError, pki::PkiError};
+use crate::{authority::PkiError, lock::LockError};
 
 /// The folder in memory that a package makes for what is handed out; systemd deletes nothing in it.
 const PACKAGES: &str = "/run/sightline";

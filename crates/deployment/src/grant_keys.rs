@@ -20,12 +20,14 @@ use std::{
 
 use access::{AuthoriserKey, Passkey, PublicKey};
 use ed25519_dalek::{
-    VerifyingKey,
-    pkcs8::{DecodePublicKey, EncodePublicKey},
+    SigningKey, VerifyingKey,
+    pkcs8::{DecodePublicKey, EncodePrivateKey as _, EncodePublicKey, spki::der::pem::LineEnding},
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use types::ReceiveTime;
+
+use crate::authority::PkiError;
 
 const BEFORE: &str = "not-before:";
 const AFTER: &str = "not-after:";
@@ -116,6 +118,22 @@ pub(crate) fn write_keys(keys: &[KeyInFile]) -> String {
     text
 }
 
+/// An Ed25519 key to sign grants with, and its public half, in PEM.
+pub(crate) fn new_key() -> Result<(impl AsRef<str>, String), PkiError> {
+    let key = SigningKey::from_bytes(&rand::random());
+    let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|e| PkiError::GrantKey(e.into()))?;
+    let shared = key.verifying_key().to_public_key_pem(LineEnding::LF).map_err(|e| PkiError::GrantKey(e.into()))?;
+    Ok((pem, shared))
+}
+
+/// Makes an Ed25519 key to sign grants with.
+pub(crate) fn make(private: &Path, public: &Path) -> Result<(), PkiError> {
+    let (pem, shared) = new_key()?;
+    durable::create_private(private, pem.as_ref().as_bytes())
+        .map_err(|source| PkiError::Write { file: private.to_owned(), source })?;
+    durable::create_public(public, shared.as_bytes()).map_err(|source| PkiError::Write { file: public.to_owned(), source })
+}
+
 /// A key of the folder. Nobody's signature counts by it yet.
 #[derive(Debug)]
 pub struct FoundKey {
@@ -137,6 +155,9 @@ pub enum GrantKey {
 }
 
 /// Reads every key of a folder.
+///
+/// # Errors
+/// [`GrantKeyError`]: one file that can't be read is a fault of all, so that nobody's key is left out silently.
 pub fn load(folder: &Path) -> Result<Vec<FoundKey>, GrantKeyError> {
     let failed = |path: &Path| {
         let path = path.to_owned();

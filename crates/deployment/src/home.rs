@@ -5,8 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::pki;
-
 /// Where things lie in a home folder. Makes no promise that they are there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home(PathBuf);
@@ -46,6 +44,11 @@ impl Home {
         self.pki().join("ca.pem")
     }
 
+    /// The authority's private key. It belongs elsewhere: `init` hands it out, unless all is to lie in one folder.
+    pub fn authority_key(&self) -> PathBuf {
+        self.pki().join("ca.key")
+    }
+
     /// The server's certificate, in PEM.
     pub fn server_certificate(&self) -> PathBuf {
         self.pki().join("server.pem")
@@ -68,9 +71,14 @@ impl Home {
         self.pki().join("identities").join(format!("{name}.grant.key"))
     }
 
+    /// The folder of the keys and passkeys by which authorisers' signatures are known.
+    pub fn grant_keys(&self) -> PathBuf {
+        self.pki().join("grant-keys")
+    }
+
     /// The public half (SPKI, PEM), by which the server knows the signature.
     pub fn grant_public_key(&self, organisation: &str, name: &str) -> PathBuf {
-        self.pki().join("grant-keys").join(format!("{organisation}.{name}.pem"))
+        self.grant_keys().join(format!("{organisation}.{name}.pem"))
     }
 
     /// The Ed25519 key with which the log signs its checkpoints; `.pub` beside it is what others check them by.
@@ -83,9 +91,14 @@ impl Home {
         self.log_key().with_extension("introductions")
     }
 
-    /// A key of the log's that is about to be introduced.
-    pub fn next_log_key(&self) -> PathBuf {
-        self.pki().join(pki::LOG_KEY)
+    /// The folder of cameras' addresses with their passwords.
+    pub fn camera_secrets(&self) -> PathBuf {
+        self.0.join("secrets/cameras")
+    }
+
+    /// The folder of recorders' passwords.
+    pub fn recorder_secrets(&self) -> PathBuf {
+        self.0.join("secrets/recorders")
     }
 
     /// The log's checkpoint and tiles: public, and all that checking it takes.

@@ -12,11 +12,13 @@ use audit_log::public_half;
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 
-use super::{
+use crate::{
+    authority::Authority,
     certificate::{end, issued_by, named, unnamed},
     error::DeploymentError,
+    grant_keys,
     home::Home,
-    pki::{self, Authority},
+    modes::private_folder,
 };
 
 /// A certificate that the deployment's authority has issued.
@@ -39,10 +41,13 @@ pub struct IssuedIdentity {
 /// A certificate that names hosts and nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuedService {
+    /// The certificate's serial number in lower-case hexadecimal.
     pub serial: String,
     /// What its files are called.
     pub name: Name,
+    /// By which names and addresses it is called.
     pub hosts: BTreeSet<String>,
+    /// SHA-256 of its public key (SPKI, DER), in hexadecimal.
     pub key_sha256: String,
 }
 
@@ -65,14 +70,20 @@ pub struct NewIdentity {
 }
 
 impl Home {
+    /// The list of the identities that were issued here, a line of JSON each.
     pub fn register(&self) -> PathBuf {
         self.pki().join("issued.jsonl")
     }
 
+    /// The list of the certificates that were issued to services.
     pub fn service_register(&self) -> PathBuf {
         self.pki().join("issued-services.jsonl")
     }
 
+    /// Every certificate that was issued to a service here, the oldest first.
+    ///
+    /// # Errors
+    /// The list can't be read.
     pub fn issued_services(&self) -> io::Result<Vec<IssuedService>> {
         lines(&self.service_register())
     }
@@ -92,8 +103,7 @@ impl Home {
 
     /// The certificate that lies here under a name.
     pub fn issued_to(&self, name: &str) -> Option<IssuedIdentity> {
-        let der = CertificateDer::from_pem_file(self.identity(name).0).ok()?;
-        read_certificate(&der)
+        registered(&CertificateDer::from_pem_file(self.identity(name).0).ok()?)
     }
 
     /// Puts the files of a revoked identity aside, so that the name is free for another certificate.
@@ -154,7 +164,7 @@ pub fn issue_by(
         return Err(DeploymentError::Taken(taken.clone()));
     }
     if let Some(folder) = certificate.parent() {
-        pki::private_folder(folder).map_err(io("make", folder))?;
+        private_folder(folder).map_err(io("make", folder))?;
     }
     if out.is_some() {
         hand_over(home, &into)?;
@@ -169,7 +179,7 @@ pub fn issue_by(
         if public.exists() {
             fs::remove_file(&public).map_err(io("replace", &public))?;
         }
-        pki::grant_key(&private, &public)?;
+        grant_keys::make(&private, &public)?;
     }
     Ok(NewIdentity { issued: register, home: into, needs_restart })
 }
@@ -204,7 +214,7 @@ pub fn issue_to_service(
     if let Some(taken) = [&certificate, &key].into_iter().find(|f| f.exists()) {
         return Err(DeploymentError::Taken(taken.clone()));
     }
-    pki::private_folder(&folder).map_err(|source| DeploymentError::Io { action: "make", path: folder.clone(), source })?;
+    private_folder(&folder).map_err(|source| DeploymentError::Io { action: "make", path: folder.clone(), source })?;
     let issued = authority.service(hosts, days.into())?;
     note_service(home, name, hosts, &issued.der).map_err(|source| DeploymentError::Io {
         action: "write",
@@ -248,10 +258,6 @@ pub(crate) fn registered(der: &[u8]) -> Option<IssuedIdentity> {
     let known = named(der).ok()?;
     let (uri, key_sha256) = (known.caller.uri(), Some(known.key_sha256));
     Some(IssuedIdentity { serial: known.serial, uri, expires: known.ends, key_sha256, authority: issued_by(der) })
-}
-
-fn read_certificate(der: &CertificateDer<'_>) -> Option<IssuedIdentity> {
-    registered(der.as_ref())
 }
 
 #[cfg(test)]

@@ -8,11 +8,13 @@ use std::{
 use access::{Caller, Name, Role, log::KeyKind};
 use audit_log::make_key;
 
-use super::{
+use crate::{
+    authority::{Authority, IDENTITY_DAYS, server_hosts},
     error::DeploymentError,
+    grant_keys,
     home::Home,
     identities, lock,
-    pki::{self, Authority},
+    modes::private_folder,
 };
 
 /// What a new deployment is called and reached by.
@@ -59,7 +61,7 @@ pub fn init(home: &Home, configuration: &str, options: &InitOptions) -> Result<V
     };
     // Beside the final name, so that a failure leaves no half-made deployment that looks whole.
     let scratch = Home::new(home.root().join(".init"));
-    pki::private_folder(home.root()).map_err(io("make", home.root()))?;
+    private_folder(home.root()).map_err(io("make", home.root()))?;
     if scratch.root().exists() {
         fs::remove_dir_all(scratch.root()).map_err(io("clear", scratch.root()))?;
     }
@@ -106,7 +108,7 @@ fn hand_out(home: &Home, identities: &[Caller], folder: &Path) -> Result<(), Dep
     }
     let copy = |from: &Path, to: &Home, inner: &Path| {
         let to = to.pki().join(inner);
-        pki::private_folder(to.parent().unwrap_or(&to))?;
+        private_folder(to.parent().unwrap_or(&to))?;
         // Their folders may lie on different disks.
         durable::write_private(&to, &fs::read(from)?)
     };
@@ -115,7 +117,7 @@ fn hand_out(home: &Home, identities: &[Caller], folder: &Path) -> Result<(), Dep
         copy(from, to, inner).map_err(failed("copy", from))
     };
     let authority = Home::new(scratch.join(AUTHORITY));
-    let mut taken = vec![home.pki().join("ca.key")];
+    let mut taken = vec![home.authority_key()];
     take(&taken[0], &authority)?;
     identities::hand_over(home, &authority)?;
     for caller in identities {
@@ -136,13 +138,13 @@ fn hand_out(home: &Home, identities: &[Caller], folder: &Path) -> Result<(), Dep
 }
 
 fn make_keys(home: &Home, options: &InitOptions) -> Result<Vec<Caller>, DeploymentError> {
-    let folders = [home.pki().join("identities"), home.pki().join("grant-keys")];
+    let folders = [home.pki().join("identities"), home.grant_keys()];
     for folder in &folders {
-        pki::private_folder(folder).map_err(|source| DeploymentError::Io { action: "make", path: folder.clone(), source })?;
+        private_folder(folder).map_err(|source| DeploymentError::Io { action: "make", path: folder.clone(), source })?;
     }
     let authority = Authority::new()?;
-    authority.save(&home.authority(), &home.pki().join("ca.key"))?;
-    let hosts = pki::server_hosts(&options.names);
+    authority.save(&home.authority(), &home.authority_key())?;
+    let hosts = server_hosts(&options.names);
     let server = authority.server(&hosts)?;
     identities::note_service(home, &Name::new("server")?, &hosts, &server.der).map_err(|source| DeploymentError::Io {
         action: "write",
@@ -165,7 +167,7 @@ fn make_keys(home: &Home, options: &InitOptions) -> Result<Vec<Caller>, Deployme
         let organisation = if overseer { &options.oversight } else { &options.organisation };
         let caller = Caller { name: Name::new(name)?, organisation: Name::new(organisation)?, role };
         let (certificate, key) = home.identity(name);
-        let issued = authority.client(&caller, pki::IDENTITY_DAYS)?;
+        let issued = authority.client(&caller, IDENTITY_DAYS)?;
         issued.save(&certificate, &key)?;
         if let Some(issued) = identities::registered(&issued.der) {
             identities::note(home, &issued).map_err(|source| DeploymentError::Io {
@@ -175,7 +177,7 @@ fn make_keys(home: &Home, options: &InitOptions) -> Result<Vec<Caller>, Deployme
             })?;
         }
         if role == Role::Authoriser {
-            pki::grant_key(&home.grant_key(name), &home.grant_public_key(organisation, name))?;
+            grant_keys::make(&home.grant_key(name), &home.grant_public_key(organisation, name))?;
         }
         identities.push(caller);
     }

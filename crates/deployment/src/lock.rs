@@ -7,6 +7,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use crate::modes::is_open;
+
 /// Why the home folder can't be had.
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
@@ -84,11 +86,10 @@ impl LockError {
 /// # Errors
 /// [`LockError::Open`] where anybody but its owner may do anything with a folder. One that is not there is no error.
 pub fn check_mode(folder: &Path) -> Result<(), LockError> {
-    let mode = match fs::metadata(folder) {
-        Ok(metadata) => metadata.permissions().mode() & 0o777,
-        Err(_) => return Ok(()),
-    };
-    if mode & 0o077 == 0 { Ok(()) } else { Err(LockError::Open { home: folder.to_owned(), mode }) }
+    match fs::metadata(folder) {
+        Ok(meta) if is_open(&meta) => Err(LockError::Open { home: folder.to_owned(), mode: meta.permissions().mode() & 0o777 }),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -116,7 +117,7 @@ mod tests {
     fn a_home_in_use_is_refused_with_the_process_that_uses_it_until_it_ends() {
         let dir = tempfile::tempdir().unwrap();
         let home = dir.path().join("home");
-        crate::pki::private_folder(&home).unwrap();
+        crate::modes::private_folder(&home).unwrap();
         let held = HomeLock::acquire(&home).unwrap();
         let error = HomeLock::acquire(&home).unwrap_err().to_string();
         assert!(error.contains(&format!("pid {}", std::process::id())), "{error}");

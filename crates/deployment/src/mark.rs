@@ -40,6 +40,9 @@ pub fn earlier(home: &Home, place: &Path) -> Vec<PathBuf> {
 }
 
 /// Deletes a mark of before. One that may not be deleted tells the truth all the same: it is older than its successor.
+///
+/// # Errors
+/// What the system says, but for that it may not be deleted.
 pub fn forget(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound || may_not(&error) => Ok(()),

@@ -14,13 +14,14 @@ use ed25519_dalek::{VerifyingKey, pkcs8::DecodePublicKey as _};
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use types::ReceiveTime;
 
-use super::{
+use crate::{
+    authority::{Authority, PkiError, server_hosts},
     certificate,
     error::DeploymentError,
-    grant_keys::{GrantKeyError, KeyInFile, read_keys, write_keys},
+    exchange::Exchange,
+    grant_keys::{self, GrantKeyError, KeyInFile, read_keys, write_keys},
     home::Home,
     identities::{authority_of, hand_over, note_service},
-    pki::{self, Authority, PkiError},
 };
 
 /// Why a key is not exchanged. Nothing was changed.
@@ -99,26 +100,29 @@ pub struct RotatedServer {
 /// [`RotateError`].
 pub fn rotate_server(home: &Home, authority: Option<&Path>, more: &[String], days: u32) -> Result<RotatedServer, RotateError> {
     let file = home.server_certificate();
-    pki::put_in_place(&home.pki(), pki::SERVER).map_err(failed("write", &file))?;
+    Exchange::Server.put_in_place(&home.pki()).map_err(failed("write", &file))?;
     let authority = authority_of(home, authority)?;
     let before = certificate::hosts(&file)
         .ok_or_else(|| PkiError::Read { file: file.clone(), source: io::ErrorKind::InvalidData.into() })?;
-    let mut hosts = pki::server_hosts(&before);
+    let mut hosts = server_hosts(&before);
     hosts.extend(more.iter().filter(|host| !before.contains(host)).cloned());
     let issued = authority.service(&hosts, days.into())?;
     let name = Name::new("server").map_err(DeploymentError::from)?;
     note_service(home, &name, &hosts, &issued.der).map_err(failed("write", &home.service_register()))?;
     let (certificate, key) = issued.pem();
     let files = [("server.key", key.to_owned(), 0o600), ("server.pem", certificate.to_owned(), 0o644)];
-    pki::lay_ready(&home.pki(), pki::SERVER, &files).map_err(failed("write", &file))?;
-    pki::put_in_place(&home.pki(), pki::SERVER).map_err(failed("write", &file))?;
+    Exchange::Server.lay_ready(&home.pki(), &files).map_err(failed("write", &file))?;
+    Exchange::Server.put_in_place(&home.pki()).map_err(failed("write", &file))?;
     Ok(RotatedServer { hosts, ends: home.server_certificate_ends() })
 }
 
-/// A server that starts, or takes its files anew, finishes an exchange that was cut off.
-pub fn finish(home: &Home) -> io::Result<()> {
-    pki::put_in_place(&home.pki(), pki::SERVER)?;
-    pki::put_in_place(&home.pki(), pki::AUTHORITY).map(drop)
+/// Finishes an exchange of the server's or the authority's files that was cut off.
+///
+/// # Errors
+/// What the system says. The same call goes on then.
+pub fn finish_exchanges(home: &Home) -> io::Result<()> {
+    Exchange::Server.put_in_place(&home.pki())?;
+    Exchange::Authority.put_in_place(&home.pki()).map(drop)
 }
 
 /// Makes another authority, which issues from now on; the one before is trusted until it is dropped.
@@ -127,7 +131,7 @@ pub fn finish(home: &Home) -> io::Result<()> {
 /// [`RotateError::TwoAuthorities`], or where a file can't be written.
 pub fn rotate_authority(home: &Home, folder: Option<&Path>) -> Result<(), RotateError> {
     let pki = folder.map_or_else(|| home.pki(), |folder| Home::new(folder).pki());
-    let finished = pki::put_in_place(&pki, pki::AUTHORITY).map_err(failed("write", &pki))?;
+    let finished = Exchange::Authority.put_in_place(&pki).map_err(failed("write", &pki))?;
     Authority::open(&pki)?;
     let (file, bundle) = (pki.join("ca.pem"), home.authority());
     let made = fs::read(&file).map_err(failed("read", &file))?;
@@ -253,7 +257,7 @@ pub fn rotate_grant_key(
     // The private half is on the disk before anybody counts on it. One that is there and trusted was cut off after that.
     let waiting = fs::read_to_string(&aside).ok().and_then(|pem| access::signing_key_from_pem(&pem).ok());
     if !waiting.is_some_and(|secret| keys.iter().any(|key| key.key == secret.verifying_key())) {
-        let (pem, public) = pki::new_grant_key()?;
+        let (pem, public) = grant_keys::new_key()?;
         durable::write_private(&aside, pem.as_ref().as_bytes()).map_err(failed("write", &aside))?;
         add(&mut keys, &public, &path)?;
         durable::write(&path, write_keys(&keys).as_bytes()).map_err(failed("write", &path))?;

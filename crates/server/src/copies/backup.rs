@@ -14,7 +14,7 @@ use std::{
 use access::log::{LogError, TreeHead, Trust, seal_backup, sign_head_as};
 use audit_log::{FileTiles, LogFault, check_beginning, public_half, read_introductions, read_key, read_note, read_signer};
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, FencingToken};
-use deployment::{Home, pki::make_private};
+use deployment::{Home, make_private, private_folder};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use types::{Day, ReceiveTime, SightingId};
@@ -261,7 +261,7 @@ pub(crate) fn io_error(action: &'static str, path: &Path) -> impl FnOnce(io::Err
 
 /// Makes the folder, or clears one that a backup was cut off in.
 fn begin(to: &Path) -> Result<(), BackupError> {
-    deployment::pki::private_folder(to).map_err(io_error("make", to))?;
+    private_folder(to).map_err(io_error("make", to))?;
     let marker = to.join(UNFINISHED);
     let mut entries = fs::read_dir(to).map_err(io_error("read", to))?.peekable();
     if entries.peek().is_some() {
@@ -400,7 +400,7 @@ fn public_parts(home: &Home, data: &Path) -> Result<Vec<(PathBuf, String)>, Back
         parts.push((pki.join(name), format!("pki/{name}")));
     }
     parts.retain(|(from, _)| from.is_file());
-    parts.extend(files_in(&pki.join("grant-keys"), "pki/grant-keys")?);
+    parts.extend(files_in(&home.grant_keys(), "pki/grant-keys")?);
     parts.extend(files_in(&data.join("appearance"), "appearance")?);
     Ok(parts)
 }
@@ -408,8 +408,8 @@ fn public_parts(home: &Home, data: &Path) -> Result<Vec<(PathBuf, String)>, Back
 /// What a server needs to go on; never the authority's key, nor anybody's own.
 fn private_parts(home: &Home, config: &Config) -> Result<Vec<(PathBuf, String)>, BackupError> {
     let mut parts = vec![(home.server_key(), "pki/server.key".to_owned()), (home.log_key(), "pki/log.key".to_owned())];
-    parts.extend(files_in(&home.root().join("secrets/cameras"), "secrets/cameras")?);
-    parts.extend(files_in(&home.root().join("secrets/recorders"), "secrets/recorders")?);
+    parts.extend(files_in(&home.camera_secrets(), "secrets/cameras")?);
+    parts.extend(files_in(&home.recorder_secrets(), "secrets/recorders")?);
     // A key of the home folder's own; one that lies elsewhere is somebody else's to keep.
     if let Some(file) = config.index_server.as_ref().and_then(|server| server.api_key_file.as_deref()).filter(|f| is_inside(f)) {
         parts.push((home.root().join(file), format!("files/{}", file.display())));
@@ -480,7 +480,7 @@ impl Files {
     fn write(&self, name: &str, bytes: &[u8]) -> Result<(), BackupError> {
         let path = self.to.join(name);
         let folder = path.parent().unwrap_or(&self.to);
-        deployment::pki::private_folder(folder).map_err(io_error("make", folder))?;
+        private_folder(folder).map_err(io_error("make", folder))?;
         write_new(&path, bytes).map_err(io_error("write", &path))
     }
 

@@ -9,7 +9,7 @@ use std::{
 use access::log::TreeHead;
 use audit_log::FileTiles;
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, MoveState, Moved};
-use deployment::{Home, HomeLock, LockError, mark};
+use deployment::{Home, HomeLock, LockError, mark, private_folder};
 
 use crate::{
     config::{Config, ConfigError},
@@ -201,7 +201,7 @@ fn copy_folder(from: &Path, to: &Path, before: Before) -> Result<(), MigrateErro
     if !from.is_dir() {
         return Ok(());
     }
-    deployment::pki::private_folder(to).map_err(|source| MigrateError::Io { action: "make", path: to.to_owned(), source })?;
+    private_folder(to).map_err(|source| MigrateError::Io { action: "make", path: to.to_owned(), source })?;
     let failed = |source| MigrateError::Io { action: "read", path: from.to_owned(), source };
     for entry in fs::read_dir(from).map_err(failed)? {
         let entry = entry.map_err(failed)?;

@@ -20,10 +20,7 @@ use audit_log::{
     verify_folder,
 };
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, due};
-use deployment::{
-    Home, HomeLock, LockError, mark,
-    pki::{make_private, private_folder},
-};
+use deployment::{Home, HomeLock, LockError, make_private, mark, private_folder};
 use sha2::{Digest, Sha256};
 use types::{CameraId, Day, JobId, ReceiveTime};
 

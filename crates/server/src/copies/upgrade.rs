@@ -11,7 +11,7 @@ use std::{
 };
 
 use catalogue::{Catalogue, CatalogueConfig, CatalogueError, Look};
-use deployment::{Home, HomeLock, LockError, pki::private_folder};
+use deployment::{Home, HomeLock, LockError, private_folder};
 use serde::{Deserialize, Serialize};
 use types::ReceiveTime;
 

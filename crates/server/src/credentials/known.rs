@@ -15,7 +15,7 @@ use access::{Action, AuditDetail, AuditEntry, AuditError, AuditLog, Name, Outcom
 use catalogue::Catalogue;
 use deployment::{
     Home,
-    certificate::{self, Known},
+    certificate::{self, CertifiedCaller},
 };
 use tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio_util::sync::CancellationToken;
@@ -54,7 +54,7 @@ impl KnownCertificates {
     ///
     /// # Errors
     /// The record does not take it: the call is not answered.
-    pub(crate) async fn know(&self, known: &Known) -> Result<(), AuditError> {
+    pub(crate) async fn know(&self, known: &CertifiedCaller) -> Result<(), AuditError> {
         if self.catalogue.is_certificate_known(&known.serial, &known.key_sha256) {
             return Ok(());
         }

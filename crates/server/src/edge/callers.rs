@@ -7,7 +7,7 @@ use std::{
 };
 
 use access::{Caller, Code, Denial};
-use deployment::certificate::Known;
+use deployment::certificate::CertifiedCaller;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
@@ -105,7 +105,7 @@ impl Callers {
     }
 
     /// Why the certificate stands no more, if it does not.
-    pub(crate) fn over(&self, known: &Known, clock: &Clock) -> Option<Denial> {
+    pub(crate) fn over(&self, known: &CertifiedCaller, clock: &Clock) -> Option<Denial> {
         if self.is_revoked(&known.serial) {
             return Some(revoked(&known.caller));
         }
@@ -116,7 +116,7 @@ impl Callers {
     }
 
     /// Returns once the certificate stands no more, with the reason.
-    pub(crate) async fn until_over(&self, known: &Known, clock: &Clock) -> Denial {
+    pub(crate) async fn until_over(&self, known: &CertifiedCaller, clock: &Clock) -> Denial {
         let mut changes = self.revocations.subscribe();
         loop {
             if let Some(denial) = self.over(known, clock) {
@@ -127,7 +127,7 @@ impl Callers {
         }
     }
 
-    pub(crate) fn admit(self: &Arc<Self>, known: &Known, clock: &Clock, now: Instant) -> Result<Running, Refusal> {
+    pub(crate) fn admit(self: &Arc<Self>, known: &CertifiedCaller, clock: &Clock, now: Instant) -> Result<Running, Refusal> {
         let (caller, limits) = (&known.caller, self.limits());
         if let Some(denial) = self.over(known, clock) {
             return Err(Refusal { denial, after: None, noted: self.is_worth_noting(caller, now) });
@@ -219,9 +219,9 @@ mod tests {
         Clock::default()
     }
 
-    fn caller(name: &str) -> Arc<Known> {
+    fn caller(name: &str) -> Arc<CertifiedCaller> {
         let caller = Arc::new(Caller::from_uri(&format!("sightline://a/operator/{name}")).unwrap());
-        Arc::new(Known {
+        Arc::new(CertifiedCaller {
             caller,
             serial: "7f".to_owned(),
             key_sha256: "00".to_owned(),

@@ -18,7 +18,7 @@ use tonic::{
 use tower_layer::Layer;
 use tracing::Instrument as _;
 
-use deployment::certificate::Known;
+use deployment::certificate::CertifiedCaller;
 use types::Chain;
 
 use crate::edge::{
@@ -132,7 +132,7 @@ struct Watched {
     inner: Body,
     over: BoxedFuture,
     app: Arc<App>,
-    known: Arc<Known>,
+    known: Arc<CertifiedCaller>,
     action: Action,
     ended: bool,
     _running: Running,

@@ -5,18 +5,18 @@ use std::sync::Arc;
 use access::Caller;
 use tonic::{Code, Request, Status};
 
-use deployment::certificate::{IdentityError, Known, named};
+use deployment::certificate::{CertifiedCaller, IdentityError, named};
 
 /// The other end of a connection. The handshake verified its certificate; what that says may still name nobody.
 #[derive(Debug, Clone)]
-pub(crate) struct Peer(Result<Arc<Known>, IdentityError>);
+pub(crate) struct Peer(Result<Arc<CertifiedCaller>, IdentityError>);
 
 impl Peer {
     pub(crate) fn from_certificate(der: Option<&[u8]>) -> Self {
         Self(der.ok_or(IdentityError::NoCertificate).and_then(named).map(Arc::new))
     }
 
-    pub(crate) fn known(&self) -> Result<Arc<Known>, &IdentityError> {
+    pub(crate) fn known(&self) -> Result<Arc<CertifiedCaller>, &IdentityError> {
         self.0.as_ref().map(Arc::clone)
     }
 }

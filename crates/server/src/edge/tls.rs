@@ -11,7 +11,7 @@ use std::{
 };
 
 use access::{Caller, Code};
-use deployment::certificate::{Known, hosts_of};
+use deployment::certificate::{CertifiedCaller, hosts_of};
 use parking_lot::RwLock;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf},
@@ -355,7 +355,7 @@ async fn hear_out(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result
 
 /// Returns once a connection has to end: its certificate stands no more and its holder had the time to read so, or it names
 /// nobody, who is told so and has nothing to do here.
-async fn over(callers: Arc<Callers>, clock: Clock, known: Option<Arc<Known>>) {
+async fn over(callers: Arc<Callers>, clock: Clock, known: Option<Arc<CertifiedCaller>>) {
     if let Some(known) = known {
         callers.until_over(&known, &clock).await;
     }

@@ -215,7 +215,7 @@ fn modes(home: &Home) -> Vec<Finding> {
             format!("chmod 700 {}", root.display()),
         )
     });
-    let open: Vec<PathBuf> = keys_under(&home.pki()).into_iter().filter(|key| is_open(key)).collect();
+    let open = home.open_keys();
     if let Some(first) = open.first() {
         let says =
             format!("{} can be read by others: {}", if open.len() == 1 { "a private key" } else { "private keys" }, list(&open));
@@ -228,27 +228,8 @@ fn modes(home: &Home) -> Vec<Finding> {
     found
 }
 
-fn is_open(file: &Path) -> bool {
-    fs::metadata(file).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0)
-}
-
 fn list(files: &[PathBuf]) -> String {
     files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// Private keys, however deep.
-fn keys_under(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
-    let mut keys = Vec::new();
-    for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-        if path.is_dir() {
-            keys.extend(keys_under(&path));
-        } else if path.extension().is_some_and(|ending| ending == "key") {
-            keys.push(path);
-        }
-    }
-    keys.sort();
-    keys
 }
 
 /// The nearest folder that is there.
@@ -339,7 +320,7 @@ fn certificates(home: &Home) -> Vec<Finding> {
 fn private_keys(home: &Home) -> Vec<Finding> {
     let grants: Vec<_> = home.identities().iter().map(|name| home.grant_key(name)).filter(|key| key.is_file()).collect();
     let mut found = Vec::new();
-    if home.pki().join("ca.key").is_file() {
+    if home.authority_key().is_file() {
         let to_do = "move it, as pki/ca.key beside a copy of pki/ca.pem, into a folder that is kept elsewhere and named with `--authority DIR`: the server does not need it";
         found.push(Finding::warn("key of the authority", "pki/ca.key lies in the server's folder", to_do));
     }

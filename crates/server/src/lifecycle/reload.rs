@@ -115,7 +115,7 @@ impl Reloadable {
     /// Takes configuration and certificates anew. `log` is told what to log from now on where that changes.
     async fn reload(&self, log: &impl Fn(Option<&str>)) -> Result<Reloaded, Refused> {
         let home = &self.home;
-        deployment::finish(home).map_err(Refused::Place)?;
+        deployment::finish_exchanges(home).map_err(Refused::Place)?;
         // All of it is read and found good before anything is exchanged.
         let config = Config::load(&home.config())?;
         let certificates = fingerprint(home);
@@ -174,7 +174,7 @@ fn fingerprint(home: &Home) -> [u8; 32] {
 }
 
 fn grant_keys(home: &Home) -> [u8; 32] {
-    let entries = fs::read_dir(home.pki().join("grant-keys")).into_iter().flatten();
+    let entries = fs::read_dir(home.grant_keys()).into_iter().flatten();
     let mut files: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     files.sort();
     fingerprint_of(files)

@@ -224,9 +224,9 @@ impl Server {
         tokio::task::spawn_blocking(media::init).await.map_err(|e| ServeError::Start("decoders", std::io::Error::other(e)))??;
         let (callers, (refused, unauthenticated)) = (Arc::new(Callers::new(config.callers, [])), mpsc::channel(1));
         let door = Door { callers: callers.clone(), clock: clock.clone(), refused };
-        deployment::finish(home).map_err(|e| ServeError::Start("the keys that were to be exchanged", e))?;
+        deployment::finish_exchanges(home).map_err(|e| ServeError::Start("the keys that were to be exchanged", e))?;
         let tls = tls::server_config(&home.authority(), &home.server_certificate(), &home.server_key(), door.clone())?;
-        let keys = grant_keys::load(&home.pki().join("grant-keys"))?;
+        let keys = grant_keys::load(&home.grant_keys())?;
         let hook = config.notify.as_ref().map(|notify| Hook::new(home, notify)).transpose()?;
         let store = Arc::new(Store::open(home, &config).await?);
         store.log.introduce().await.map_err(StoreError::from)?;
@@ -252,7 +252,7 @@ impl Server {
         let dated = clock.clone();
         let addresses = Addresses::new(
             store.catalogue.clone(),
-            CameraSecrets::new(&home.root().join("secrets/cameras")),
+            CameraSecrets::new(&home.camera_secrets()),
             store.log.clone(),
             Box::new(move || dated.now()),
         );
@@ -267,11 +267,8 @@ impl Server {
             LiveSettings::of(&config),
         ));
         let watched = live.clone();
-        let recorders = Arc::new(Recorders::new(
-            store.catalogue.clone(),
-            &home.root().join("secrets/recorders"),
-            Box::new(move || watched.networks()),
-        ));
+        let recorders =
+            Arc::new(Recorders::new(store.catalogue.clone(), &home.recorder_secrets(), Box::new(move || watched.networks())));
         let jobs = Arc::new(Jobs::new(
             store.catalogue.clone(),
             store.feed.clone(),

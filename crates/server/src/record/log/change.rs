@@ -18,7 +18,7 @@ use super::{
     grow::grow,
     introduced::{finish, io_fault},
 };
-use deployment::{Home, pki};
+use deployment::{Exchange, Home};
 
 /// What a change of the log's key came to.
 #[derive(Debug)]
@@ -54,7 +54,8 @@ impl Log {
             ("log.pub", format!("{}\n", new.key()), 0o644),
             ("log.introductions", format!("{}\n", keys.to_text()), 0o644),
         ];
-        pki::lay_ready(&home.pki(), pki::LOG_KEY, &files).map_err(io_fault("make", &home.next_log_key()))?;
+        let pki = home.pki();
+        Exchange::LogKey.lay_ready(&pki, &files).map_err(io_fault("make", &Exchange::LogKey.ready(&pki)))?;
 
         let detail = AuditDetail { log_keys: Some(keys.to_text()), ..AuditDetail::default() };
         let entry = |phase, detail| AuditEntry {

@@ -7,10 +7,7 @@ use audit_log::{LogFault, introductions_beside, public_half, read_introductions,
 use catalogue::Catalogue;
 
 use super::record_fault::RecordFault;
-use deployment::{
-    Home,
-    pki::{self, LOG_KEY},
-};
+use deployment::{Exchange, Home};
 
 pub(super) fn io_fault(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> RecordFault {
     let path = path.to_owned();
@@ -19,7 +16,8 @@ pub(super) fn io_fault(action: &'static str, path: &Path) -> impl FnOnce(io::Err
 
 /// Puts a key into its place that the record says was introduced, and clears one away of which the record says nothing.
 pub(super) async fn finish(home: &Home, catalogue: &Catalogue) -> Result<(), RecordFault> {
-    let (pki, ready) = (home.pki(), home.next_log_key());
+    let pki = home.pki();
+    let ready = Exchange::LogKey.ready(&pki);
     if !ready.exists() {
         return Ok(());
     }
@@ -27,11 +25,11 @@ pub(super) async fn finish(home: &Home, catalogue: &Catalogue) -> Result<(), Rec
     let signer = read_signer(&key)?;
     let keys = read_introductions(&introductions_beside(&key), signer.key().name())?;
     if catalogue.log_keys_on_record().await?.as_deref() == Some(keys.to_text().as_str()) {
-        pki::put_in_place(&pki, LOG_KEY).map_err(io_fault("write", &pki))?;
+        Exchange::LogKey.put_in_place(&pki).map_err(io_fault("write", &pki))?;
         tracing::info!(key = %signer.key(), "the log has a new key");
         return Ok(());
     }
-    pki::discard(&pki, LOG_KEY).map_err(io_fault("clear", &ready))
+    Exchange::LogKey.discard(&pki).map_err(io_fault("clear", &ready))
 }
 
 fn write_keys(home: &Home, keys: &Introductions) -> Result<(), RecordFault> {

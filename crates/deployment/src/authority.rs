@@ -8,16 +8,14 @@ use std::{
 
 use access::Caller;
 use chrono::{Datelike, TimeDelta, Utc};
-use ed25519_dalek::{
-    SigningKey,
-    pkcs8::{EncodePrivateKey, EncodePublicKey, spki::der::pem::LineEnding},
-};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PublicKeyData as _, SanType, SerialNumber, date_time_ymd,
 };
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::exchange::Exchange;
 
 const AUTHORITY_DAYS: i64 = 3650;
 /// The server's own certificate.
@@ -98,7 +96,7 @@ impl Authority {
 
     /// The one that lies in a folder, as `ca.pem` and `ca.key`; of several certificates the first is its own.
     pub(crate) fn open(folder: &Path) -> Result<Self, PkiError> {
-        put_in_place(folder, AUTHORITY).map_err(|source| PkiError::Write { file: folder.to_owned(), source })?;
+        Exchange::Authority.put_in_place(folder).map_err(|source| PkiError::Write { file: folder.to_owned(), source })?;
         Self::load(&folder.join("ca.pem"), &folder.join("ca.key"))
     }
 
@@ -107,7 +105,7 @@ impl Authority {
         let (file, new) = (folder.join("ca.pem"), Self::new()?);
         let old = fs::read_to_string(&file).map_err(|source| PkiError::Read { file: file.clone(), source })?;
         let files = [("ca.key", new.issuer.key().serialize_pem(), 0o600), ("ca.pem", format!("{}{old}", new.certificate), 0o644)];
-        lay_ready(folder, AUTHORITY, &files).map_err(|source| PkiError::Write { file, source })
+        Exchange::Authority.lay_ready(folder, &files).map_err(|source| PkiError::Write { file, source })
     }
 
     pub(crate) fn save(&self, certificate: &Path, key: &Path) -> Result<(), PkiError> {
@@ -157,60 +155,6 @@ impl Authority {
     }
 }
 
-/// Under what name a pair of files is laid ready that is about to take the place of another.
-pub(crate) const AUTHORITY: &str = "ca.next";
-pub(crate) const SERVER: &str = "server.next";
-pub const LOG_KEY: &str = "log.next";
-
-/// Lays files ready that belong together and take the place of those in `folder`: all of them under one name, so that a process
-/// that ends in between leaves them whole or not at all. Whoever looks next puts them in place.
-pub fn lay_ready(folder: &Path, next: &str, files: &[(&str, String, u32)]) -> io::Result<()> {
-    let scratch = folder.join(format!("{next}.new"));
-    clear(&scratch)?;
-    private_folder(&scratch)?;
-    for (name, text, mode) in files {
-        durable::create(&scratch.join(name), text.as_bytes(), *mode)?;
-    }
-    durable::publish(&scratch, &folder.join(next))
-}
-
-/// Puts what was laid ready in its place, as often as it takes. Whether there was anything.
-pub fn put_in_place(folder: &Path, next: &str) -> io::Result<bool> {
-    let (ready, done) = (folder.join(next), folder.join(format!("{next}.done")));
-    clear(&done)?;
-    let entries = match fs::read_dir(&ready) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
-        let entry = entry?;
-        let (bytes, to) = (fs::read(entry.path())?, folder.join(entry.file_name()));
-        if to.extension().is_some_and(|kind| kind == "key") {
-            durable::write_private(&to, &bytes)?;
-        } else {
-            durable::write(&to, &bytes)?;
-        }
-    }
-    discard(folder, next)?;
-    Ok(true)
-}
-
-/// Takes what was laid ready away: at once, so that no half of it is ever taken for the whole.
-pub fn discard(folder: &Path, next: &str) -> io::Result<()> {
-    let (ready, done) = (folder.join(next), folder.join(format!("{next}.done")));
-    clear(&done)?;
-    durable::rename(&ready, &done)?;
-    clear(&done)
-}
-
-fn clear(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
 /// The public key (SPKI, DER) of the first certificate of a PEM text.
 fn first_key(pem: &str) -> Option<Vec<u8>> {
     let der = CertificateDer::from_pem_slice(pem.as_bytes()).ok()?;
@@ -248,35 +192,4 @@ impl Issued {
             .map_err(|source| PkiError::Write { file: certificate.to_owned(), source })?;
         durable::create_private(key, self.key.as_bytes()).map_err(|source| PkiError::Write { file: key.to_owned(), source })
     }
-}
-
-/// An Ed25519 key to sign grants with, and its public half, in PEM.
-pub(crate) fn new_grant_key() -> Result<(impl AsRef<str>, String), PkiError> {
-    let key = SigningKey::from_bytes(&rand::random());
-    let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|e| PkiError::GrantKey(e.into()))?;
-    let shared = key.verifying_key().to_public_key_pem(LineEnding::LF).map_err(|e| PkiError::GrantKey(e.into()))?;
-    Ok((pem, shared))
-}
-
-/// Makes an Ed25519 key to sign grants with.
-pub(crate) fn grant_key(private: &Path, public: &Path) -> Result<(), PkiError> {
-    let (pem, shared) = new_grant_key()?;
-    durable::create_private(private, pem.as_ref().as_bytes())
-        .map_err(|source| PkiError::Write { file: private.to_owned(), source })?;
-    durable::create_public(public, shared.as_bytes()).map_err(|source| PkiError::Write { file: public.to_owned(), source })
-}
-
-/// Makes a file readable by its owner alone.
-pub fn make_private(file: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(file, fs::Permissions::from_mode(0o600))
-}
-
-/// Makes a folder that only its owner can enter.
-pub fn private_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
