@@ -13,41 +13,19 @@
 //! process on a folder; guessing. Search is exact: nothing that matches is missed. An empty list of cameras finds
 //! nothing, so a forgotten scope can't widen a search.
 //!
-//! Two engines, one type ([`VectorIndex`]): our own in the process, in a folder, and a Qdrant server (`server.rs`), where a
+//! Two engines, one type ([`VectorIndex`]): our own in the process, in a folder (crate `flat-index`), and a Qdrant server (`server.rs`), where a
 //! day is a shard. Everything said here holds for both but the folders. The one on a server may be open in several processes, of
 //! which one changes it, by a [`WriteGuard`].
-//!
-//! # The engine in the process
-//! A flat scan of what the filter lets through, on all cores: exact, and quick up to millions of sightings on one machine.
-//! - A day is one file of fixed-width records (`bucket/file.rs`); a change is appended, a removal is a tombstone.
-//! - `state.json` names each day's file and how many of its records are on disk. It is replaced whole, after the files were synced.
-//!   What comes after those records is not trusted: it is cut off and fed again.
-//! - Every record has a checksum that knows its place. All are read when the index is opened: a file that was cut, changed or
-//!   exchanged is an error ([`IndexError::Damaged`]), and the catalogue makes the index again.
-//! - A purge writes a day's file anew under the next number, so that no byte of what was removed is left.
-//! - Appearance vectors are read from the mapped file. Nothing is written through the mapping, so that a full disk is an error
-//!   and not the end of the process.
 
 #![warn(missing_docs, clippy::missing_errors_doc)]
 
-mod bucket;
-mod embedded;
-mod entry;
-mod error;
 mod location;
-mod query;
 mod server;
-mod spec;
-mod state;
 mod vector_index;
 mod write_guard;
 
-pub use bucket::MIN_FREE_BYTES;
-pub use entry::IndexEntry;
-pub use error::IndexError;
+pub use flat_index::{IndexEntry, IndexError, IndexQuery, IndexSpec, MIN_FREE_BYTES, QueryVector, Scored};
 pub use location::IndexLocation;
-pub use query::{IndexQuery, QueryVector, Scored};
 pub use server::{ApiKey, ServerSettings};
-pub use spec::IndexSpec;
 pub use vector_index::VectorIndex;
 pub use write_guard::WriteGuard;

@@ -6,7 +6,7 @@ use std::{
 use types::ModelDigest;
 
 use crate::{
-    IndexError, IndexSpec, ServerSettings, VectorIndex, WriteGuard, embedded,
+    IndexError, IndexSpec, ServerSettings, VectorIndex, WriteGuard,
     server::{self, Link},
 };
 
@@ -74,7 +74,7 @@ impl IndexLocation {
     /// [`IndexError::Io`], or what the server says; some may be deleted by then.
     pub fn keep_only(&self, models: &[ModelDigest]) -> Result<(), IndexError> {
         match &self.0 {
-            Where::Folder(dir) => embedded::keep_only(dir, models),
+            Where::Folder(dir) => flat_index::keep_only(dir, models),
             Where::Server(link) => server::keep_only(link, models),
         }
     }

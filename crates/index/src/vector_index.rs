@@ -4,11 +4,11 @@ use std::{
     sync::Arc,
 };
 
+use flat_index::FlatIndex;
 use types::{Day, SightingId};
 
 use crate::{
     IndexEntry, IndexError, IndexQuery, IndexSpec, Scored, WriteGuard,
-    embedded::Embedded,
     server::{Link, Remote},
 };
 
@@ -21,7 +21,7 @@ pub struct VectorIndex {
 
 #[derive(Debug)]
 enum Engine {
-    Folder(Embedded),
+    Folder(FlatIndex),
     Server(Remote),
 }
 
@@ -41,7 +41,7 @@ impl VectorIndex {
     /// # Errors
     /// [`IndexError::Damaged`] or [`IndexError::State`] where the folder can't be trusted: see [`Self::recreate`].
     pub fn open(dir: &Path, spec: IndexSpec) -> Result<Self, IndexError> {
-        Ok(Self { spec, engine: Engine::Folder(Embedded::open(dir, spec)?) })
+        Ok(Self { spec, engine: Engine::Folder(FlatIndex::open(dir, spec)?) })
     }
 
     /// Throws away whatever is there, damaged or not, and opens an empty index: the first step of a rebuild.
@@ -49,7 +49,7 @@ impl VectorIndex {
     /// # Errors
     /// [`IndexError::InUse`] and [`IndexError::Io`].
     pub fn recreate(dir: &Path, spec: IndexSpec) -> Result<Self, IndexError> {
-        Ok(Self { spec, engine: Engine::Folder(Embedded::recreate(dir, spec)?) })
+        Ok(Self { spec, engine: Engine::Folder(FlatIndex::recreate(dir, spec)?) })
     }
 
     pub(crate) fn on(link: Arc<Link>, guard: WriteGuard, spec: IndexSpec) -> Self {
@@ -150,7 +150,10 @@ impl VectorIndex {
         if query.is_empty() {
             return Ok(Vec::new());
         }
-        let mut found = engine!(self, engine => engine.search(query))?;
+        let mut found = match &self.engine {
+            Engine::Folder(flat) => flat.search(query),
+            Engine::Server(remote) => remote.search(query)?,
+        };
         found.sort_unstable_by(Scored::better_first);
         found.truncate(query.limit);
         Ok(found)
@@ -170,7 +173,7 @@ impl VectorIndex {
     /// [`IndexError::Damaged`] where a file is not what was written.
     pub fn verify(&self) -> Result<(), IndexError> {
         match &self.engine {
-            Engine::Folder(embedded) => embedded.verify(),
+            Engine::Folder(flat) => flat.verify(),
             Engine::Server(_) => Ok(()),
         }
     }
@@ -191,7 +194,7 @@ impl VectorIndex {
     /// What the disk or the server says.
     pub fn days(&self) -> Result<Vec<Day>, IndexError> {
         match &self.engine {
-            Engine::Folder(embedded) => Ok(embedded.days()),
+            Engine::Folder(flat) => Ok(flat.days()),
             Engine::Server(remote) => remote.days(),
         }
     }
@@ -201,7 +204,10 @@ impl VectorIndex {
     /// # Errors
     /// What the disk or the server says.
     pub fn ids(&self, day: Day) -> Result<Vec<SightingId>, IndexError> {
-        let mut ids = engine!(self, engine => engine.ids(day))?;
+        let mut ids = match &self.engine {
+            Engine::Folder(flat) => flat.ids(day),
+            Engine::Server(remote) => remote.ids(day)?,
+        };
         ids.sort_unstable();
         Ok(ids)
     }
@@ -211,7 +217,10 @@ impl VectorIndex {
     /// # Errors
     /// What the disk or the server says.
     pub fn len(&self) -> Result<usize, IndexError> {
-        engine!(self, engine => engine.len())
+        match &self.engine {
+            Engine::Folder(flat) => Ok(flat.count()),
+            Engine::Server(remote) => remote.len(),
+        }
     }
 
     /// Whether there is no sighting in it.

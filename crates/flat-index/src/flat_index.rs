@@ -30,7 +30,7 @@ const ROWS_PER_TURN: usize = 16_384;
 
 /// The vectors of one model in a folder, a bucket a day.
 #[derive(Debug)]
-pub(crate) struct Embedded {
+pub struct FlatIndex {
     spec: IndexSpec,
     folder: PathBuf,
     buckets: RwLock<BTreeMap<Day, Arc<Bucket>>>,
@@ -50,12 +50,12 @@ struct Writer {
     dirty: BTreeSet<Day>,
 }
 
-impl Embedded {
+impl FlatIndex {
     /// Opens or makes the index of `spec.model` under `dir`.
     ///
     /// # Errors
     /// [`IndexError::Damaged`] or [`IndexError::State`] where the folder can't be trusted: see [`Self::recreate`].
-    pub(crate) fn open(dir: &Path, spec: IndexSpec) -> Result<Self, IndexError> {
+    pub fn open(dir: &Path, spec: IndexSpec) -> Result<Self, IndexError> {
         let (folder, lock) = prepare(dir, &spec)?;
         let files = days(&folder)?;
         let stored = match State::load(&folder, &spec)? {
@@ -78,7 +78,10 @@ impl Embedded {
     }
 
     /// Throws away whatever is there, damaged or not, and opens an empty index: the first step of a rebuild.
-    pub(crate) fn recreate(dir: &Path, spec: IndexSpec) -> Result<Self, IndexError> {
+    ///
+    /// # Errors
+    /// [`IndexError::InUse`] and [`IndexError::Io`].
+    pub fn recreate(dir: &Path, spec: IndexSpec) -> Result<Self, IndexError> {
         let (folder, lock) = prepare(dir, &spec)?;
         // The state first: cut short, this leaves files without a state, which `open` refuses.
         remove_file(&folder.join(State::FILE))?;
@@ -97,8 +100,11 @@ impl Embedded {
         Self::open(dir, spec)
     }
 
-    /// One entry an id.
-    pub(crate) fn upsert(&self, by_day: BTreeMap<Day, Vec<&IndexEntry>>, up_to: u64) -> Result<(), IndexError> {
+    /// Adds or replaces; valid entries, one an id. `up_to` is the catalogue's number of the last change among them.
+    ///
+    /// # Errors
+    /// [`IndexError::DiskFull`] and [`IndexError::Io`]. Nothing counts as taken then.
+    pub fn upsert(&self, by_day: BTreeMap<Day, Vec<&IndexEntry>>, up_to: u64) -> Result<(), IndexError> {
         let mut writer = self.writer.lock();
         if !by_day.is_empty() {
             self.check_space()?;
@@ -114,7 +120,11 @@ impl Embedded {
         Ok(())
     }
 
-    pub(crate) fn remove(&self, by_day: BTreeMap<Day, Vec<SightingId>>, up_to: u64) -> Result<(), IndexError> {
+    /// Forgets sightings, by day; those not there are no error.
+    ///
+    /// # Errors
+    /// [`IndexError::DiskFull`] and [`IndexError::Io`]. Nothing counts as taken then.
+    pub fn remove(&self, by_day: BTreeMap<Day, Vec<SightingId>>, up_to: u64) -> Result<(), IndexError> {
         let mut writer = self.writer.lock();
         for (day, ids) in by_day {
             let Some(bucket) = self.bucket(day) else { continue };
@@ -127,18 +137,26 @@ impl Embedded {
         Ok(())
     }
 
-    /// In any order.
-    pub(crate) fn search(&self, query: &IndexQuery) -> Result<Vec<Scored>, IndexError> {
+    /// The best `query.limit` sightings under the filter, and perhaps more, in any order. The query is a valid one.
+    pub fn search(&self, query: &IndexQuery) -> Vec<Scored> {
         let buckets: Vec<_> = self.buckets.read().range(query.days()).map(|(day, bucket)| (*day, Arc::clone(bucket))).collect();
-        Ok(search_all(&buckets, query))
+        search_all(&buckets, query)
     }
 
-    pub(crate) fn verify(&self) -> Result<(), IndexError> {
+    /// Reads every file again and checks it.
+    ///
+    /// # Errors
+    /// [`IndexError::Damaged`] where a file is not what was written.
+    pub fn verify(&self) -> Result<(), IndexError> {
         let buckets: Vec<_> = self.buckets.read().values().cloned().collect();
         buckets.iter().try_for_each(|bucket| bucket.verify())
     }
 
-    pub(crate) fn flush(&self) -> Result<(), IndexError> {
+    /// Makes every change taken so far last.
+    ///
+    /// # Errors
+    /// [`IndexError::DiskFull`] and [`IndexError::Io`]; [`Self::durable_seq`] stays as it was then.
+    pub fn flush(&self) -> Result<(), IndexError> {
         let mut writer = self.writer.lock();
         self.check_space()?;
         let mut state = State { synced: writer.taken, days: writer.stored.days.clone() };
@@ -161,33 +179,46 @@ impl Embedded {
         replaced.iter().try_for_each(|path| remove_file(path))
     }
 
-    pub(crate) fn durable_seq(&self) -> u64 {
+    /// Every change of the catalogue up to this number is on disk.
+    pub fn durable_seq(&self) -> u64 {
         self.writer.lock().stored.synced
     }
 
-    pub(crate) fn applied_seq(&self) -> u64 {
+    /// Every change of the catalogue up to this number is seen by searches.
+    pub fn applied_seq(&self) -> u64 {
         self.writer.lock().taken
     }
 
-    pub(crate) fn days(&self) -> Vec<Day> {
+    /// The days that have a bucket, in order.
+    pub fn days(&self) -> Vec<Day> {
         self.buckets.read().keys().copied().collect()
     }
 
-    pub(crate) fn ids(&self, day: Day) -> Result<Vec<SightingId>, IndexError> {
-        Ok(self.bucket(day).map(|bucket| bucket.ids()).unwrap_or_default())
+    /// The sightings of a day, in any order; none where it has no bucket.
+    pub fn ids(&self, day: Day) -> Vec<SightingId> {
+        self.bucket(day).map(|bucket| bucket.ids()).unwrap_or_default()
     }
 
-    pub(crate) fn len(&self) -> Result<usize, IndexError> {
+    /// How many sightings there are.
+    pub fn count(&self) -> usize {
         let buckets: Vec<_> = self.buckets.read().values().cloned().collect();
-        Ok(buckets.iter().map(|bucket| bucket.len()).sum())
+        buckets.iter().map(|bucket| bucket.len()).sum()
     }
 
-    pub(crate) fn drop_day(&self, day: Day) -> Result<(), IndexError> {
+    /// Forgets a day with its file; no error where there is none.
+    ///
+    /// # Errors
+    /// [`IndexError::Io`].
+    pub fn drop_day(&self, day: Day) -> Result<(), IndexError> {
         let mut writer = self.writer.lock();
         self.drop_bucket(&mut writer, day)
     }
 
-    pub(crate) fn purge(&self, day: Day, keep: &BTreeSet<SightingId>) -> Result<u64, IndexError> {
+    /// Writes a day anew with nothing but `keep` in it, and deletes the old file. Returns how many sightings were removed.
+    ///
+    /// # Errors
+    /// [`IndexError::DiskFull`] and [`IndexError::Io`]; the day is as it was then.
+    pub fn purge(&self, day: Day, keep: &BTreeSet<SightingId>) -> Result<u64, IndexError> {
         let mut writer = self.writer.lock();
         let Some(bucket) = self.bucket(day) else { return Ok(0) };
         let (kept, surplus): (Vec<_>, Vec<_>) = bucket.ids().into_iter().partition(|id| keep.contains(id));
@@ -208,7 +239,11 @@ impl Embedded {
         Ok(surplus.len() as u64)
     }
 
-    pub(crate) fn clear(&self) -> Result<(), IndexError> {
+    /// Forgets everything and starts again at 0.
+    ///
+    /// # Errors
+    /// [`IndexError::Io`].
+    pub fn clear(&self) -> Result<(), IndexError> {
         let mut writer = self.writer.lock();
         // Cut short after this, the index is behind, never ahead.
         writer.stored.synced = 0;
@@ -340,7 +375,10 @@ fn remove_file(path: &Path) -> Result<(), IndexError> {
 }
 
 /// Deletes the indexes of all models but these.
-pub(crate) fn keep_only(dir: &Path, models: &[ModelDigest]) -> Result<(), IndexError> {
+///
+/// # Errors
+/// [`IndexError::Io`]; some may be deleted by then.
+pub fn keep_only(dir: &Path, models: &[ModelDigest]) -> Result<(), IndexError> {
     let kept: Vec<_> = models.iter().map(ModelDigest::short).collect();
     let io = |action, path: &Path| {
         let path = path.to_owned();

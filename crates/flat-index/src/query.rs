@@ -53,7 +53,7 @@ pub struct Scored {
 
 impl Scored {
     /// The higher score first, equal scores by id.
-    pub(crate) fn better_first(a: &Self, b: &Self) -> std::cmp::Ordering {
+    pub fn better_first(a: &Self, b: &Self) -> std::cmp::Ordering {
         b.score.total_cmp(&a.score).then(a.id.cmp(&b.id))
     }
 }
@@ -62,7 +62,11 @@ impl IndexQuery {
     /// The engine reserves memory for as many results as it is asked for.
     pub const MAX_LIMIT: usize = 100_000;
 
-    pub(crate) fn validate(&self, model: ModelDigest, appearance_len: usize) -> Result<(), IndexError> {
+    /// Whether its vector is one of this index.
+    ///
+    /// # Errors
+    /// [`IndexError::Model`], [`IndexError::Length`] or [`IndexError::NotFinite`].
+    pub fn validate(&self, model: ModelDigest, appearance_len: usize) -> Result<(), IndexError> {
         match &self.vector {
             QueryVector::Description(values) => check_vector("description", values, Description::VECTOR_LEN),
             QueryVector::Appearance(embedding) => check_appearance(embedding, model, appearance_len),
@@ -70,19 +74,19 @@ impl IndexQuery {
     }
 
     /// The buckets that can hold a match: a sighting lies in the day it began, which may be before the window.
-    pub(crate) fn days(&self) -> std::ops::RangeInclusive<Day> {
+    pub fn days(&self) -> std::ops::RangeInclusive<Day> {
         let earliest = self.window.from().plus_micros(-IndexEntry::MAX_DURATION_US).day();
         let latest = self.window.to().plus_micros(-1).day();
         earliest..=latest
     }
 
     /// Whether no sighting can match, whatever is stored.
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.limit == 0 || self.cameras.is_empty()
     }
 
     /// The window in microseconds, within what the engine compares exactly.
-    pub(crate) fn bounds(&self) -> (i64, i64) {
+    pub fn bounds(&self) -> (i64, i64) {
         let clamp = |t: CaptureTime| t.as_micros().clamp(-IndexEntry::EXACT_US, IndexEntry::EXACT_US);
         (clamp(self.window.from()), clamp(self.window.to()))
     }

@@ -39,9 +39,13 @@ impl IndexEntry {
     pub const MAX_DURATION_US: i64 = types::Sighting::LONGEST_US;
 
     /// Times beyond this are not exact in the engine's filters.
-    pub(crate) const EXACT_US: i64 = 1 << 53;
+    pub const EXACT_US: i64 = 1 << 53;
 
-    pub(crate) fn validate(&self, model: ModelDigest, appearance_len: usize) -> Result<(), IndexError> {
+    /// Whether an index of this model and length takes it.
+    ///
+    /// # Errors
+    /// [`IndexError::Length`], [`IndexError::NotFinite`], [`IndexError::Model`] or [`IndexError::Entry`]: what is wrong with it.
+    pub fn validate(&self, model: ModelDigest, appearance_len: usize) -> Result<(), IndexError> {
         check_vector("description", &self.description, Description::VECTOR_LEN)?;
         check_appearance(&self.appearance, model, appearance_len)?;
         let (first, last) = (self.first.as_micros(), self.last.as_micros());

@@ -29,7 +29,7 @@ pub enum IndexError {
         /// "description" or "appearance".
         space: &'static str,
     },
-    /// An entry that no index takes; see [`crate::VectorIndex::fault`].
+    /// An entry that no index takes; as an index's `fault` says.
     #[error("the sighting {what}")]
     Entry {
         /// The end of a sentence that begins with "the sighting".
@@ -128,7 +128,7 @@ pub enum IndexError {
         /// The end of a sentence about the server.
         fault: String,
     },
-    /// The [`crate::WriteGuard`] says that this process may not write any more.
+    /// Its guard of writing says that this process may not write any more.
     #[error("{action}: another server changes the index by now")]
     NotOurs {
         /// What was tried.
