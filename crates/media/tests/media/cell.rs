@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     net::TcpListener,
     path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -356,6 +357,12 @@ fn the_process_that_reads_loads_no_plugin_and_no_decoder() {
 struct Numbers(u64);
 
 impl Numbers {
+    /// For file `i`, whoever looks at it and when.
+    fn of(i: usize) -> Self {
+        // Neighbours begin far apart.
+        Self(0x5167_6874_6C69_6E65 ^ (i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
     fn below(&mut self, most: usize) -> usize {
         // xorshift64*.
         self.0 ^= self.0 >> 12;
@@ -387,7 +394,7 @@ impl Numbers {
 /// `SIGHTLINE_MUTATIONS=10000` for many. Whatever becomes of a decoder, this process says it in words and goes on.
 #[test]
 fn mutated_files_of_eleven_containers_end_no_process_but_their_decoders() {
-    let dir = tempfile::tempdir().unwrap();
+    let (dir, began) = (tempfile::tempdir().unwrap(), Instant::now());
     let source = "videotestsrc num-buffers=20 ! video/x-raw,format=I420,width=160,height=120,framerate=10/1";
     let h264 = "x264enc speed-preset=ultrafast key-int-max=5 ! h264parse";
     let originals: Vec<Vec<u8>> = [
@@ -409,27 +416,45 @@ fn mutated_files_of_eleven_containers_end_no_process_but_their_decoders() {
         std::fs::read(make(dir.path(), name, &format!("{rate} ! {encode} ! {{}}"))).unwrap()
     })
     .collect();
-    let count: usize = std::env::var("SIGHTLINE_MUTATIONS").ok().and_then(|n| n.parse().ok()).unwrap_or(44);
-    let mut numbers = Numbers(0x5167_6874_6C69_6E65);
-    let (mut whole, mut failed, mut died) = (0, 0, 0);
-    for i in 0..count {
-        let mut bytes = originals[i % originals.len()].clone();
-        numbers.mutate(&mut bytes);
-        let path = dir.path().join("mutated");
-        std::fs::write(&path, &bytes).unwrap();
-        match read(&path, Sampling::default()).end {
-            Ok(()) => whole += 1,
-            Err(MediaError::Died { how, .. }) => {
-                eprintln!("file {i}: {how}");
-                died += 1;
+    let count = many("SIGHTLINE_MUTATIONS", 44);
+    let (next, [whole, failed, died]) = (AtomicUsize::new(0), [const { AtomicUsize::new(0) }; 3]);
+    let work = |worker: usize| {
+        let path = dir.path().join(format!("mutated-{worker}"));
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            if i >= count {
+                return;
             }
-            Err(error) => {
-                assert!(error.to_string().len() > 20);
-                failed += 1;
+            let mut bytes = originals[i % originals.len()].clone();
+            Numbers::of(i).mutate(&mut bytes);
+            std::fs::write(&path, &bytes).unwrap();
+            let outcome = match read(&path, Sampling::default()).end {
+                Ok(()) => &whole,
+                Err(MediaError::Died { how, .. }) => {
+                    eprintln!("file {i}: {how}");
+                    &died
+                }
+                Err(error) => {
+                    assert!(error.to_string().len() > 20);
+                    &failed
+                }
+            };
+            outcome.fetch_add(1, Ordering::Relaxed);
+            if i % 500 == 499 {
+                eprintln!("file {i}, {:?}", began.elapsed());
             }
         }
-    }
-    eprintln!("{count} mutated files: {whole} read, {failed} refused, {died} decoders died");
+    };
+    // Most of a file's time is the start of its decoder.
+    std::thread::scope(|scope| {
+        let work = &work;
+        for worker in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(move || work(worker));
+        }
+    });
+    let [whole, failed, died] = [whole, failed, died].map(AtomicUsize::into_inner);
+    eprintln!("{count} mutated files: {whole} read, {failed} refused, {died} decoders died, {:?}", began.elapsed());
     assert!(whole > 0 && failed > 0);
+    assert_eq!(whole + failed + died, count);
     assert_eq!(media::decoders().running, 0);
 }
