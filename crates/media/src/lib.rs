@@ -41,6 +41,9 @@ mod footage_info;
 #[doc(hidden)]
 pub mod fuzzing;
 mod handle;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod in_process;
 mod init;
 mod installed;
 mod keyed;
