@@ -19,6 +19,9 @@ pub mod usage;
 mod verify;
 mod witness;
 
+/// The version of this program, with the commit and its date where it was built for a release.
+pub const VERSION: &str = env!("SIGHTLINE_VERSION");
+
 pub use self::{
     keys::{Deployment, Keys, fault},
     log::VerifyLog,

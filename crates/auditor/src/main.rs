@@ -17,7 +17,7 @@ const ABOUT: &str = "Check a receipt or an export of Sightline, with no server a
 #[derive(Debug, Parser)]
 #[command(
     name = "sightline-verify",
-    version,
+    version = auditor::VERSION,
     max_term_width = 100,
     disable_help_subcommand = true,
     args_conflicts_with_subcommands = true,

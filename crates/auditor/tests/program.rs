@@ -168,3 +168,12 @@ fn a_witness_signs_a_log_that_grew() {
     let (code, out, err) = case.run(&[&with[..], &[&public]].concat());
     assert!(code == 0 && out.ends_with("44 entries whole, witnessed by witness.example"), "{out}{err}");
 }
+
+#[test]
+fn the_version_says_what_it_was_built_of() {
+    let (code, said, _) = Case::new().run(&words(&["--version"]));
+    assert_eq!((code, said), (0, format!("sightline-verify {}", auditor::VERSION)));
+    // A commit with its date, or that it is none's; nothing outside of a checkout.
+    let of = auditor::VERSION.strip_prefix(env!("CARGO_PKG_VERSION")).unwrap();
+    assert!(of.is_empty() || (of.starts_with(" (") && of.ends_with(')')), "{of}");
+}

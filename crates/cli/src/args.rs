@@ -14,7 +14,7 @@ use crate::{commands::Command, failure::Failure, global::Global, times::BadArgum
 /// No face recognition, no identities, no search without a case that somebody else authorised. A result is a possible
 /// sighting, never "this person".
 #[derive(Debug, Parser)]
-#[command(name = "sightline", version = env!("SIGHTLINE_VERSION"), max_term_width = 100, disable_help_subcommand = true)]
+#[command(name = "sightline", version = auditor::VERSION, max_term_width = 100, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
