@@ -181,8 +181,8 @@ fn disk(home: &Home) -> Option<DiskView> {
     Some(DiskView { path: path.display().to_string(), free_bytes: room.free, total_bytes: room.total })
 }
 
-/// Certificates that end soon and were not revoked: the server's, and the newest that each name was given. The server says, to
-/// whoever may list them; to others this home folder, as far as it knows.
+/// Certificates that end soon or ended lately and were not revoked: the server's, and the newest that each name was given. The
+/// server says, to whoever may list them; to others this home folder, as far as it knows.
 async fn certificates(home: &Home, client: &Client, role: Option<Role>, now: i64) -> Outcome<Vec<CertificateView>> {
     let mut newest: BTreeMap<String, i64> = BTreeMap::new();
     let mut add = |of: String, end: i64| {
@@ -202,7 +202,8 @@ async fn certificates(home: &Home, client: &Client, role: Option<Role>, now: i64
         if let Some(end) = home.layout().server_certificate_ends() {
             add("the server".to_owned(), end);
         }
-        for issued in home.layout().issued().unwrap_or_default() {
+        // What ended long ago nobody waits for: as the server says it.
+        for issued in home.layout().issued().unwrap_or_default().iter().filter(|one| now - one.expires <= SOON) {
             if let Some(who) = issued.caller() {
                 add(who.to_string(), issued.expires);
             }

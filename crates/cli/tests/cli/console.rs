@@ -162,8 +162,10 @@ fn every_role_does_its_main_job_in_the_console_by_keyboard_alone() {
     );
     fs::write(config, opened).unwrap();
     deployment.json(&["identity", "add", "judge", "--role", "authoriser", "--agency", "court"]);
-    // Ends within 30 days.
+    // Ends within 30 days; one ended a while ago, another long ago, and neither was renewed.
     deployment.json(&["identity", "add", "guest", "--role", "auditor", "--agency", "oversight", "--days", "5"]);
+    deployment.note_ended("late", 20);
+    deployment.note_ended("gone", 40);
     let private = passkey(&deployment.home().join("pki/grant-keys/oversight.authoriser.passkey"));
     deployment.serve();
     if page(&deployment).contains("The page was not built") {

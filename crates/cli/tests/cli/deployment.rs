@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::Value;
@@ -98,6 +98,16 @@ impl Deployment {
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// As if an auditor of this name had been given a certificate that ended so many days ago.
+    pub(crate) fn note_ended(&self, name: &str, days: u64) {
+        let expires = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() - days * 86_400;
+        let uri = format!("sightline://oversight/auditor/{name}");
+        let line = serde_json::json!({ "serial": hex::encode(name), "uri": uri, "expires": expires });
+        let register = self.home().join("pki/issued.jsonl");
+        let text = fs::read_to_string(&register).unwrap();
+        fs::write(register, format!("{text}{line}\n")).unwrap();
     }
 
     /// Starts the server and waits until it answers.

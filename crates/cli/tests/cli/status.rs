@@ -66,6 +66,23 @@ fn status_names_a_certificate_that_ends_soon_until_it_is_revoked_and_no_other() 
 }
 
 #[test]
+fn status_names_a_certificate_that_ended_for_thirty_days_and_not_for_ever() {
+    let mut deployment = Deployment::new();
+    for (name, days_ago) in [("late", 20), ("gone", 40)] {
+        deployment.note_ended(name, days_ago);
+    }
+    deployment.serve();
+    // The server says it to an operator; to an authoriser the home folder does.
+    for who in ["operator", "authoriser"] {
+        let status = deployment.json(&["status", "--as", who]);
+        let named = status["due"]["certificates"].to_string();
+        assert!(named.contains("late") && !named.contains("gone"), "{who}: {named}");
+    }
+    let listed = deployment.json(&["identity", "list"])["identities"].to_string();
+    assert!(listed.contains("late") && listed.contains("gone"), "{listed}");
+}
+
+#[test]
 fn status_of_a_server_that_is_not_there_says_how_to_start_one() {
     let mut deployment = Deployment::new();
     deployment.serve();

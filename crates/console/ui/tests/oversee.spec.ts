@@ -81,7 +81,11 @@ test("an operator sees room, ends of certificates and dashboards, and the page a
   const link = page.getByRole("link", { name: /^Dashboards/ });
   await expect(link).toHaveAttribute("href", "https://grafana.example/d/sightline");
   await expect(link).toHaveAttribute("rel", "noreferrer");
-  await expect(page.getByRole("status").filter({ hasText: "1 certificate ends within 30 days, or ended already:" })).toContainText("guest (auditor, oversight)");
+  // One that ended 20 days ago is told of, one that ended 40 days ago is not.
+  const ends = page.getByRole("status").filter({ hasText: "2 certificates ended lately or end within 30 days:" });
+  await expect(ends).toContainText("late (auditor, oversight), guest (auditor, oversight)");
+  await expect(page.getByRole("listitem").filter({ hasText: "late (auditor, oversight)" })).toContainText("ended");
+  await expect(page.locator("main")).not.toContainText("gone (auditor");
   await expect(page.getByText("sightline identity add guest --role auditor --agency oversight --authority DIR --out DIR")).toBeVisible();
   await page.getByRole("button", { name: /^Those that end later/ }).click();
   await expect(page.getByRole("listitem").filter({ hasText: /^the server/ })).toContainText("left");

@@ -22,6 +22,8 @@ use crate::{
 
 /// Certificates that are told of at once.
 const MOST_CERTIFICATES: usize = 1_000;
+/// A certificate that ended is told of for so long, in seconds: whoever still needs one has asked for it by then.
+const TOLD_ENDED: i64 = 30 * 86_400;
 
 #[tonic::async_trait]
 impl AdminService for Api {
@@ -205,16 +207,18 @@ impl Api {
         })
     }
 
-    /// Of each person and machine the newest certificate that was not revoked, the first to end first. Where the authority is on
-    /// another machine, so is its list, and there are none.
+    /// Of each person and machine the newest certificate that was not revoked and did not end long ago, the first to end first.
+    /// Where the authority is on another machine, so is its list, and there are none.
     fn certificates(&self, revoked: &[RevokedIdentity]) -> Vec<v1::Certificate> {
         let revoked: HashSet<&str> = revoked.iter().map(|r| r.serial.as_str()).collect();
         let issued = self.0.home.issued().unwrap_or_else(|error| {
             tracing::error!(%error, "the list of issued certificates can't be read");
             Vec::new()
         });
+        let since = self.0.now().as_micros() / 1_000_000 - TOLD_ENDED;
+        let told = |one: &IssuedIdentity| one.expires >= since && !revoked.contains(one.serial.as_str());
         let mut newest: BTreeMap<String, IssuedIdentity> = BTreeMap::new();
-        for one in issued.into_iter().filter(|one| !revoked.contains(one.serial.as_str())) {
+        for one in issued.into_iter().filter(told) {
             if newest.get(&one.uri).is_none_or(|known| known.expires < one.expires) {
                 newest.insert(one.uri.clone(), one);
             }
