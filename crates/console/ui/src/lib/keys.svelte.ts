@@ -20,10 +20,13 @@ export const keys = {
   },
 };
 
-/** The view's keys for as long as it is there; call it in an effect. */
+/** The view's keys for as long as it is there; call it in an effect. A key does one thing on a screen: a second is a fault. */
 export function useKeys(list: Key[]) {
   registered = [...registered, list];
   lists = registered;
+  const all = registered.flat().flatMap((one) => one.keys);
+  const twice = all.filter((key, i) => all.indexOf(key) < i);
+  if (twice.length) reportError(new Error(`two things on this screen have the key ${twice.join(", ")}`));
   return () => {
     registered = registered.filter((one) => one !== list);
     lists = registered;
