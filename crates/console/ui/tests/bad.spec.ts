@@ -1,25 +1,14 @@
 // What goes wrong while somebody looks: said, with what to do, and nothing that was given is lost.
 
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { create, fromBinary } from "@bufbuild/protobuf";
 import type { Page } from "@playwright/test";
 import { SearchResponseSchema } from "../src/gen/sightline/v1/search_pb.js";
-import { expect, needed, openCase, searchPersons, sightline, test } from "./console";
+import { askPersons, expect, needed, openCase, searchPersons, sightline, test } from "./console";
+import { frame, frames } from "./wire";
 
 const marks = (id: string) => sightline("mark", "list", "--case", id)["marks"] as { sighting: string; verdict?: string }[];
 const hall = (page: Page) => page.getByRole("listbox", { name: "Hits" }).getByRole("option").filter({ hasText: "hall" });
 const street = (page: Page) => page.getByRole("listbox", { name: "Hits" }).getByRole("option").filter({ hasText: "street" });
-
-/** The messages of a gRPC-Web answer, and what follows the last one. */
-function frames(body: Buffer): { messages: Buffer[]; trailers: Buffer } {
-  const messages: Buffer[] = [];
-  let at = 0;
-  while (at + 5 <= body.length && body[at] === 0) {
-    const end = at + 5 + body.readUInt32BE(at + 1);
-    messages.push(body.subarray(at, end));
-    at = end;
-  }
-  return { messages, trailers: body.subarray(at) };
-}
 
 test("a case that ends while it is open puts its hits away and says so", async ({ as }) => {
   openCase("ends-1");
@@ -76,12 +65,7 @@ test("a budget that runs out is said, and what was found stays", async ({ as }) 
 test("a search that the server can't pay to its end says what came", async ({ as }) => {
   openCase("spent-4", true, ["local", "transport"], ["--results", "3"]);
   const page = await as("investigator");
-  await page.getByRole("link", { name: "spent-4" }).click();
-  await expect(page.getByText("What are you looking for?")).toBeVisible();
-  await page.keyboard.press("/");
-  await page.keyboard.type("person");
-  await page.keyboard.press("Enter");
-  await page.keyboard.press("Enter");
+  await askPersons(page, "spent-4");
   // Three hits, or a refusal with what to do: never a blank page, and never more than was granted.
   await expect(page.getByText(/^Every sighting in scope was compared|What to do/).first()).toBeVisible();
   expect(await page.getByRole("listbox", { name: "Hits" }).getByRole("option").count()).toBeLessThanOrEqual(3);
@@ -95,12 +79,7 @@ test("an answer that breaks off midway is called incomplete, and what came can b
     const { messages } = frames(await answer.body());
     await route.fulfill({ response: answer, body: Buffer.concat(messages.slice(0, 4)) });
   });
-  await page.getByRole("link", { name: "cut-2" }).click();
-  await expect(page.getByText("What are you looking for?")).toBeVisible();
-  await page.keyboard.press("/");
-  await page.keyboard.type("person");
-  await page.keyboard.press("Enter");
-  await page.keyboard.press("Enter");
+  await askPersons(page, "cut-2");
   await expect(page.getByRole("alert").filter({ hasText: "The answer is incomplete." })).toContainText("4 hits came before it broke off");
   await page.keyboard.press("Escape");
   await page.keyboard.press("h");
@@ -149,14 +128,8 @@ test("a thousand hits are shown, and judged with the same keys", async ({ as }) 
       const id = `00000000-0000-4000-8000-${String(i).padStart(12, "0")}`;
       return create(SearchResponseSchema, { part: { case: "hit", value: { ...part.value, rank: i + 1, group: i + 1, sighting: { ...part.value.sighting!, id } } } });
     });
-    const frame = (message: (typeof many)[number]) => {
-      const bytes = Buffer.from(toBinary(SearchResponseSchema, message));
-      const head = Buffer.alloc(5);
-      head.writeUInt32BE(bytes.length, 1);
-      return Buffer.concat([head, bytes]);
-    };
     const rest = parts.filter((p) => p.part.case === "summary");
-    await route.fulfill({ response: answer, body: Buffer.concat([...[...many, ...rest].map(frame), trailers]) });
+    await route.fulfill({ response: answer, body: Buffer.concat([...[...many, ...rest].map((p) => frame(SearchResponseSchema, p)), trailers]) });
   });
   const hits = await searchPersons(page, "many-2");
   await expect(hits).toHaveCount(1000);

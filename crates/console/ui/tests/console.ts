@@ -96,6 +96,22 @@ export async function accessible(page: Page, colours = false) {
   expect(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "the page is wider than the window").toBe(true);
 }
 
+const looks = [
+  { name: "light", colorScheme: "light" as const, forcedColors: "none" as const },
+  { name: "dark", colorScheme: "dark" as const, forcedColors: "none" as const },
+  { name: "forced colours", colorScheme: "dark" as const, forcedColors: "active" as const },
+];
+
+/** Narrow pages have the colours of wide ones. */
+export async function everyLook(page: Page) {
+  if ((page.viewportSize()?.width ?? 0) < 1000) return accessible(page);
+  for (const [look, { colorScheme, forcedColors }] of looks.entries()) {
+    await page.emulateMedia({ colorScheme, forcedColors, reducedMotion: "reduce" });
+    await accessible(page, look > 0);
+  }
+  await page.emulateMedia({ colorScheme: "light", forcedColors: "none" });
+}
+
 /** Tab until this has the focus: what a person without a pointer does. */
 export async function tabTo(page: Page, name: string | RegExp, role: "button" | "link" | "textbox" | "option" | "checkbox" = "button") {
   const wanted = page.getByRole(role, { name, exact: typeof name === "string" }).first();
@@ -114,14 +130,30 @@ export function openCase(id: string, authorised = true, agencies = ["local", "tr
   if (authorised) sightline("case", "authorise", id, "--yes");
 }
 
-/** Opens a case that nothing was looked for in, and searches it for people; the hits. */
-export async function searchPersons(page: Page, id: string) {
+/** A camera of its own with footage whose time comes at once: it is deleted. How many sightings went with the newest deletion. */
+export async function sweep(camera: string): Promise<number> {
+  sightline("camera", "add", camera, "--agency", "local", "--title", `place of ${camera}`, "--at", "51.50280,-0.12220");
+  sightline("archive", "add", clip, "--camera", camera, "--start", "2026-03-01T09:00:00Z", "--sample-fps", "2", "--wait");
+  sightline("camera", "policy", camera, "--retention", "1s", "--as", "camera-owner");
+  // What was stored in the last second goes with a later one.
+  await expect.poll(() => sightline("retention", "run")["sightings"]).toBe(0);
+  const [newest] = sightline("retention", "list", "--as", "auditor")["deletions"] as { sightings: number }[];
+  return newest!.sightings;
+}
+
+/** Opens a case that nothing was looked for in, and asks for people. */
+export async function askPersons(page: Page, id: string) {
   await page.getByRole("link", { name: id }).click();
   await expect(page.getByText("What are you looking for?")).toBeVisible();
   await page.keyboard.press("/");
   await page.keyboard.type("person");
   await page.keyboard.press("Enter");
   await page.keyboard.press("Enter");
+}
+
+/** As {@link askPersons}, and waits for the hits. */
+export async function searchPersons(page: Page, id: string) {
+  await askPersons(page, id);
   await expect(page.getByText("Every sighting in scope was compared")).toBeVisible();
   await page.keyboard.press("Escape");
   return page.getByRole("listbox", { name: "Hits" }).getByRole("option");

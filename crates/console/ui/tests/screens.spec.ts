@@ -1,23 +1,6 @@
 // Every screen, in light, dark and forced colours: nothing that axe finds, and nothing wider than a telephone.
 
-import type { Page } from "@playwright/test";
-import { accessible, expect, test } from "./console";
-
-const looks = [
-  { name: "light", colorScheme: "light" as const, forcedColors: "none" as const },
-  { name: "dark", colorScheme: "dark" as const, forcedColors: "none" as const },
-  { name: "forced colours", colorScheme: "dark" as const, forcedColors: "active" as const },
-];
-
-/** Narrow pages have the colours of wide ones. */
-async function everyLook(page: Page) {
-  if ((page.viewportSize()?.width ?? 0) < 1000) return accessible(page);
-  for (const [look, { colorScheme, forcedColors }] of looks.entries()) {
-    await page.emulateMedia({ colorScheme, forcedColors, reducedMotion: "reduce" });
-    await accessible(page, look > 0);
-  }
-  await page.emulateMedia({ colorScheme: "light", forcedColors: "none" });
-}
+import { everyLook, expect, test } from "./console";
 
 for (const width of [320, 1280]) {
   test.describe(`${width} px wide`, () => {

@@ -40,6 +40,8 @@ export interface Trouble {
   refused: boolean;
   /** The connection was lost before the end of an answer. */
   cut: boolean;
+  /** The page found it out by itself: what came is not what it should be. */
+  own: boolean;
 }
 
 const HINTS: Partial<Record<Code, string>> = {
@@ -52,7 +54,11 @@ const HINTS: Partial<Record<Code, string>> = {
 
 export function trouble(error: unknown): Trouble {
   if (error instanceof Refusal) {
-    return { message: error.message, hint: error.hint, reason: error.reason, refused: true, cut: false };
+    return { message: error.message, hint: error.hint, reason: error.reason, refused: true, cut: false, own: false };
+  }
+  // Whatever a call throws is one of these; a proof that leads nowhere is no lost connection.
+  if (error instanceof Error && !(error instanceof ConnectError)) {
+    return { message: error.message, hint: "", reason: "", refused: false, cut: false, own: true };
   }
   const e = ConnectError.from(error);
   // The browser says no more than this, be the server away, the console or the network.
@@ -63,6 +69,7 @@ export function trouble(error: unknown): Trouble {
     reason: e.metadata.get("sightline-reason") ?? Code[e.code] ?? "",
     refused: [Code.PermissionDenied, Code.FailedPrecondition, Code.InvalidArgument, Code.NotFound, Code.ResourceExhausted].includes(e.code),
     cut: lost,
+    own: false,
   };
 }
 

@@ -27,4 +27,12 @@ export class Asked<T> {
       if (turn === this.#turn) this.busy = false;
     }
   }
+
+  /** Something else is asked about now: what was said of the other thing, and what is still to come of it, is not of this one. */
+  forget() {
+    this.#turn++;
+    this.answer = undefined;
+    this.problem = undefined;
+    this.busy = false;
+  }
 }
