@@ -104,9 +104,10 @@ test("the operator's and the auditor's outline", async ({ as, door, context }) =
   await expect(audit.locator("main")).toMatchAriaSnapshot(`
     - main:
       - heading "The record" [level=1]
-      - button "Record" [pressed]
-      - button "Deletions"
-      - button "Patterns"
+      - group "What to look at":
+        - button "Record" [pressed]
+        - button "Deletions"
+        - button "Patterns"
       - button "Verify v"
       - combobox "Case"
       - table

@@ -3,7 +3,7 @@
 
 import { join } from "node:path";
 import type { Page } from "@playwright/test";
-import { expect, home, needed, searchPersons, test } from "./console";
+import { expect, home, needed, searchPersons, sweep, test } from "./console";
 
 const folder = process.env["SIGHTLINE_SHOTS"];
 const every = !!process.env["SIGHTLINE_SHOTS_ALL"];
@@ -17,6 +17,8 @@ async function shoot(page: Page, name: string) {
   await page.emulateMedia({ colorScheme: "light", reducedMotion: "reduce" });
   await take("", false);
   if (!every) return;
+  // What stays at an edge of the window would lie in the middle of a picture of the whole page.
+  await page.evaluate(() => scrollTo(0, 0));
   for (const width of [320, 768, 1440]) {
     for (const colorScheme of ["light", "dark"] as const) {
       await page.setViewportSize({ width, height: 900 });
@@ -52,9 +54,24 @@ test("the investigator's hits", async ({ as }) => {
   await page.keyboard.press("h");
   await page.keyboard.press("t");
   await page.keyboard.press("x");
-  await expect(page.getByText("Exported before")).toBeVisible();
+  await expect(page.getByRole("heading", { name: "Exported before" })).toBeVisible();
   await shoot(page, "console-tray");
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("Your own program checked it")).toBeVisible();
+  await shoot(page, "console-exported");
   await page.keyboard.press("Escape");
+  await page.keyboard.press("?");
+  await shoot(page, "console-keys");
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("k");
+  await expect(page.getByText("Still looking")).toBeVisible();
+  await shoot(page, "console-looking");
+  await page.getByRole("button", { name: "Stop looking" }).click();
+  for (const key of ["/", "Backspace", "p", "u", "r"]) await page.keyboard.press(key);
+  await shoot(page, "console-words");
+  for (const key of ["Enter", "t", "r", "u", "c", "k", "Enter", "Enter"]) await page.keyboard.press(key);
+  await expect(page.getByRole("heading", { name: "No possible sighting" })).toBeVisible();
+  await shoot(page, "console-nothing");
 });
 
 test("the authoriser's inbox and a case to sign", async ({ as }) => {
@@ -64,6 +81,13 @@ test("the authoriser's inbox and a case to sign", async ({ as }) => {
   await page.getByRole("link", { name: "sign-1" }).click();
   await expect(page.getByText(/^(Fewer than|10,000)/)).toBeVisible();
   await shoot(page, "console-sign");
+  if (!every) return;
+  for (const key of ["s", "f"]) {
+    await page.keyboard.press(key);
+    await expect(page.getByRole("dialog")).toBeVisible();
+    await shoot(page, `console-sign-${key}`);
+    await page.keyboard.press("Escape");
+  }
 });
 
 test("a case to sign at the server's door, and a passkey to make", async ({ browser }) => {
@@ -85,7 +109,16 @@ test("a case to sign at the server's door, and a passkey to make", async ({ brow
 test("the owner's cameras and the auditor's record", async ({ as, door, context }) => {
   const page = await as("camera-owner");
   await expect(page.getByRole("link", { name: "street", exact: true })).toBeVisible();
-  if (every) await shoot(page, "console-own");
+  if (every) {
+    await shoot(page, "console-own");
+    await page.getByRole("link", { name: "street", exact: true }).focus();
+    await page.keyboard.press("e");
+    await shoot(page, "console-policy");
+    await page.keyboard.press("Escape");
+    await page.getByRole("link", { name: "street", exact: true }).click();
+    await expect(page.getByRole("table")).toBeVisible();
+    await shoot(page, "console-looked");
+  }
   await page.getByRole("link", { name: "Retention" }).click();
   await expect(page.getByRole("row", { name: /^street/ })).toBeVisible();
   if (every) await shoot(page, "console-retention");
@@ -97,7 +130,23 @@ test("the owner's cameras and the auditor's record", async ({ as, door, context 
   await shoot(audit, "console-record");
   await audit.keyboard.press("p");
   await expect(audit.getByRole("heading", { name: "Time to sign" })).toBeVisible();
-  if (every) await shoot(audit, "console-patterns");
+  if (!every) return;
+  await shoot(audit, "console-patterns");
+  await sweep("yard");
+  await audit.keyboard.press("d");
+  await audit.getByRole("button", { name: "Verify the deletion" }).first().click();
+  await expect(audit.getByText("Verified in this browser")).toBeVisible();
+  await shoot(audit, "console-deletion");
+  await audit.getByRole("button", { name: /^Entry/ }).click();
+  await shoot(audit, "console-entry");
+  await audit.keyboard.press("Escape");
+  await shoot(audit, "console-deletions");
+  await audit.keyboard.press("v");
+  await expect(audit.getByText("verified in this browser")).toBeVisible();
+  await audit.keyboard.press("d");
+  await audit.getByRole("link", { name: "found-1" }).first().click();
+  await expect(audit.getByRole("heading", { name: "case.open" })).toBeVisible();
+  await shoot(audit, "console-follow");
 });
 
 test("what an operator sees, and a case that is asked for", async ({ as, door, context }) => {
@@ -111,4 +160,18 @@ test("what an operator sees, and a case that is asked for", async ({ as, door, c
   await asks.keyboard.press("n");
   await asks.getByText("Or every camera of an area").click();
   if (every) await shoot(asks, "console-ask");
+});
+
+test("a page without a key, and a call that is refused", async ({ door, as, page: first }) => {
+  test.skip(!every);
+  await first.goto(new URL("/", await (await door("investigator")).first()).href);
+  await expect(first.getByText("This page has no key")).toBeVisible();
+  await shoot(first, "console-no-key");
+  const page = await as("auditor");
+  await page.evaluate(() => {
+    history.pushState(null, "", "/operate");
+    dispatchEvent(new PopStateEvent("popstate"));
+  });
+  await expect(page.getByRole("alert")).toContainText("Refused");
+  await shoot(page, "console-refused");
 });

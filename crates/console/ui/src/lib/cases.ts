@@ -3,7 +3,7 @@
 import { CaseEnding, CaseState, type Case, type Scope } from "../gen/sightline/v1/cases_pb.js";
 import type { Camera } from "../gen/sightline/v1/cameras_pb.js";
 import { Purpose } from "../gen/sightline/v1/vocabulary_pb.js";
-import { at, className, keptOut, millis, partName } from "./words";
+import { className, keptOut, millis, partName } from "./words";
 
 const RADIUS = 6_371_008.8;
 
@@ -47,7 +47,6 @@ export function places(scope: Scope | undefined): string {
 
 export const classes = (scope: Scope | undefined) => scope?.classes.map(className).join(", ") || "figures, vehicles and things";
 export const parts = (scope: Scope | undefined) => scope?.parts.map(partName).join(", ") || "every part that the purpose allows";
-export const period = (scope: Scope | undefined) => `${at(scope?.window?.from)} to ${at(scope?.window?.to)}`;
 
 export const isEmergency = (c: Case) => c.emergency !== "";
 export const runsUnsigned = (c: Case, now: number) => c.state === CaseState.REQUESTED && millis(c.emergencyUntil) > now;
