@@ -63,7 +63,7 @@ async function authenticator(context: BrowserContext, page: Page, known: boolean
 test("an investigator comes in by certificate alone, and is asked for no link", async ({ browser }) => {
   const { page, context } = await comes(browser, "investigator");
   await expect(page.getByRole("heading", { name: "Cases" })).toBeVisible();
-  await expect(page.getByText("investigator (investigator, ")).toBeVisible();
+  await expect(page.getByRole("banner").getByText("investigator (investigator, ")).toBeVisible();
   await page.getByRole("link", { name: "found-1" }).click();
   await expect(page.getByRole("region", { name: "The case" })).toBeVisible();
   await page.keyboard.press("/");
