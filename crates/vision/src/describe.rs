@@ -44,6 +44,8 @@ struct Region {
 const UPPER: Region = Region { left: 0.22, top: 0.2, right: 0.78, bottom: 0.48 };
 const LOWER: Region = Region { left: 0.25, top: 0.54, right: 0.75, bottom: 0.82 };
 const HIPS: Region = Region { left: 0.3, top: 0.47, right: 0.7, bottom: 0.56 };
+/// What a long coat leaves free.
+const SHINS: Region = Region { left: 0.25, top: 0.68, right: 0.75, bottom: 0.86 };
 const BODYWORK: Region = Region { left: 0.12, top: 0.2, right: 0.88, bottom: 0.8 };
 
 /// Colours of the upper and lower clothing and the things carried, for a figure; kind and colour, for a vehicle.
@@ -72,9 +74,11 @@ pub fn describe(
             // A figure much wider than upright ones is seated, bent or cut: what is at which height is anybody's guess.
             let upright = r.height > 1.4 * r.width;
             let figure = if seen.cover().is_some() { Told::Mask } else { Told::Colours(Figure::new(&pixels)) };
+            let upper = colour(&UPPER, None, &figure).filter(|_| r.height > 1.1 * r.width);
+            let thighs = colour(&LOWER, Some(&HIPS), &figure).filter(|_| upright);
             Description {
-                upper: colour(&UPPER, None, &figure).filter(|_| r.height > 1.1 * r.width),
-                lower: colour(&LOWER, Some(&HIPS), &figure).filter(|_| upright),
+                upper,
+                lower: below_a_coat(upper, thighs, || colour(&SHINS, None, &figure)),
                 carrying: carried.to_vec(),
                 ..Description::default()
             }
@@ -86,6 +90,17 @@ pub fn describe(
         },
         Group::Carried => Description::default(),
     }
+}
+
+/// A long coat hides the thighs. Where they have its word and the shins another, the lower clothing is what the shins show. Bare
+/// shins have no word, so a dress keeps its own.
+fn below_a_coat(
+    upper: Option<Described<Colour>>,
+    thighs: Option<Described<Colour>>,
+    shins: impl FnOnce() -> Option<Described<Colour>>,
+) -> Option<Described<Colour>> {
+    let alike = |other: &Described<Colour>| thighs.is_some_and(|thighs| thighs.word == other.word);
+    upper.filter(alike).and_then(|_| shins()).filter(|shins| !alike(shins)).or(thighs)
 }
 
 /// How a figure is told from its surroundings.
@@ -204,13 +219,18 @@ mod tests {
 
     /// Somebody before a wall, in one light, shaded from left to right.
     fn figure(upper: [u8; 3], lower: [u8; 3], light: [f32; 3]) -> RedactedCrop {
+        dressed(upper, 84, lower, light)
+    }
+
+    /// The same, with the upper clothing down to this row.
+    fn dressed(upper: [u8; 3], hem: i32, lower: [u8; 3], light: [f32; 3]) -> RedactedCrop {
         let mut rgb = Vec::new();
         for y in 0..SIZE.height as i32 {
             for x in 0..SIZE.width as i32 {
                 let cloth = (x - 36).abs() < 17 && (14..154).contains(&y);
                 let of = if !cloth {
                     WALL
-                } else if y < 84 {
+                } else if y < hem {
                     upper
                 } else {
                     lower
@@ -246,6 +266,15 @@ mod tests {
                 assert_eq!(seen, (Some(said.0), Some(said.1)), "{upper:?} {lower:?} in {light:?}");
             }
         }
+    }
+
+    #[test]
+    fn below_a_long_coat_the_shins_tell_the_lower_clothing_and_a_dress_over_bare_legs_keeps_its_word() {
+        let day = [1.0; 3];
+        let told = |lower| words(&dressed([220, 190, 60], 114, lower, day), day);
+        assert_eq!(told([235, 235, 232]), (Some(Colour::Yellow), Some(Colour::White)));
+        assert_eq!(told([20, 20, 22]), (Some(Colour::Yellow), Some(Colour::Black)));
+        assert_eq!(told([190, 135, 105]), (Some(Colour::Yellow), Some(Colour::Yellow)));
     }
 
     #[test]

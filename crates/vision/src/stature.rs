@@ -1,6 +1,8 @@
 //! How tall a figure is beside the others of its scene. On flat ground the height of a figure in the picture grows in
 //! proportion to how far its feet are below the horizon (Hoiem et al., Putting Objects in Perspective, 2008), so a straight
-//! line of height over foot position, fitted to many figures, says what is usual at a place. No lens, no metre is known.
+//! line of height over foot position, fitted to many figures, says what is usual at a place. No lens, no metre is known. Where one
+//! line through all fits badly, as where children alone walk near the camera, each figure has a share of its own of one line, and
+//! how it grows as it comes nearer says where the horizon is.
 
 use std::collections::VecDeque;
 
@@ -36,7 +38,7 @@ const FIGURES_FOR_TALL: usize = 3;
 const MOST_FIGURES: usize = 60;
 const MOMENTS: usize = 5;
 /// A figure is judged by at least so many moments.
-const LEAST_MOMENTS: usize = 4;
+const LEAST_MOMENTS: usize = 3;
 /// Heights that spread more about the line, as a share, come from a place that is not flat.
 const MOST_SPREAD: f32 = 0.12;
 /// Below and above these shares of the usual height. Grown people differ by some 6 % (one standard deviation) and boxes by
@@ -71,8 +73,7 @@ impl StatureScale {
         if self.figures.len() > MOST_FIGURES {
             self.figures.pop_front();
         }
-        self.usual =
-            (self.figures.len() >= FIGURES).then(|| fit(&self.figures.iter().flatten().copied().collect::<Vec<_>>())).flatten();
+        self.usual = (self.figures.len() >= FIGURES).then(|| fit(&self.figures)).flatten();
     }
 
     /// What is usual with figures that are still there as well.
@@ -103,6 +104,17 @@ impl StatureScale {
 }
 
 impl Line {
+    fn over(points: &[Stance], slope: f32, at_top: f32) -> Self {
+        let feet = || points.iter().map(|p| p.foot);
+        Self { slope, at_top, highest: feet().fold(f32::INFINITY, f32::min), lowest: feet().fold(0.0, f32::max) }
+    }
+
+    /// How far heights are off the line, as a standard deviation if it were a normal one.
+    fn spread(&self, points: &[Stance]) -> Option<f32> {
+        let off = points.iter().filter_map(|p| Some((p.height / self.at(p.foot)? - 1.0).abs()));
+        Some(1.4826 * median(off.collect())?)
+    }
+
     /// A little beyond the positions seen is still believed.
     fn at(&self, foot: f32) -> Option<f32> {
         let usual = self.at_top + self.slope * foot;
@@ -110,21 +122,47 @@ impl Line {
     }
 }
 
+/// One line through all moments, and where it doesn't fit, one of which each figure has its own share.
+fn fit(figures: &VecDeque<Vec<Stance>>) -> Option<Line> {
+    let points: Vec<Stance> = figures.iter().flatten().copied().collect();
+    let believed = |line: &Line| line.spread(&points).is_some_and(|spread| spread <= MOST_SPREAD);
+    through_all(&points).filter(believed).or_else(|| with_shares(figures, &points).filter(believed))
+}
+
+/// Moments of which one is lower in the picture by more than a box is wrong.
+fn pairs(points: &[Stance]) -> impl Iterator<Item = (&Stance, &Stance)> {
+    let all = points.iter().enumerate().flat_map(|(i, a)| points[i + 1..].iter().map(move |b| (a, b)));
+    all.filter(|(a, b)| (a.foot - b.foot).abs() > 0.04)
+}
+
 /// The line through the medians of slope and height (Theil, 1950; Sen, 1968): up to 29 % of the points may be anything.
-fn fit(points: &[Stance]) -> Option<Line> {
-    let pairs = points.iter().enumerate().flat_map(|(i, a)| points[i + 1..].iter().map(move |b| (a, b)));
-    let slopes: Vec<f32> =
-        pairs.filter(|(a, b)| (a.foot - b.foot).abs() > 0.04).map(|(a, b)| (a.height - b.height) / (a.foot - b.foot)).collect();
+fn through_all(points: &[Stance]) -> Option<Line> {
+    let slopes: Vec<f32> = pairs(points).map(|(a, b)| (a.height - b.height) / (a.foot - b.foot)).collect();
     // Where everybody walks at one distance there is no slope to see, and none is needed. Who is lower in the picture is
     // nearer, so a falling line is noise.
     let slope = if slopes.len() < points.len() { 0.0 } else { median(slopes)?.max(0.0) };
     let at_top = median(points.iter().map(|p| p.height - slope * p.foot).collect())?;
-    let feet = || points.iter().map(|p| p.foot);
-    let line = Line { slope, at_top, highest: feet().fold(f32::INFINITY, f32::min), lowest: feet().fold(0.0, f32::max) };
-    let off: Vec<f32> = points.iter().filter_map(|p| Some((p.height / line.at(p.foot)? - 1.0).abs())).collect();
-    // As a standard deviation, if it were a normal one.
-    let spread = 1.4826 * median(off)?;
-    (spread <= MOST_SPREAD).then_some(line)
+    Some(Line::over(points, slope, at_top))
+}
+
+/// The median of how each figure alone grows, and then of how tall each is; `None` where too few come nearer or go away.
+fn with_shares(figures: &VecDeque<Vec<Stance>>, points: &[Stance]) -> Option<Line> {
+    let middle = median(points.iter().map(|p| p.foot).collect())?;
+    // Slope over the height at the middle: alike for all, however tall, since the horizon is.
+    let growth = |(a, b): (&Stance, &Stance)| {
+        let at_middle = a.height * (b.foot - middle) - b.height * (a.foot - middle);
+        (at_middle != 0.0).then(|| (b.height - a.height) / at_middle)
+    };
+    let growths: Vec<f32> = figures.iter().flat_map(|f| pairs(f).filter_map(growth)).collect();
+    if growths.len() < figures.len() {
+        return None;
+    }
+    let highest = points.iter().map(|p| p.foot).fold(f32::INFINITY, f32::min);
+    // Nobody stands above the horizon.
+    let growth = median(growths)?.clamp(0.0, 1.0 / (middle - highest + 0.02));
+    let tall = |figure: &Vec<Stance>| median(figure.iter().map(|p| p.height / (1.0 + growth * (p.foot - middle))).collect());
+    let usual = median(figures.iter().filter_map(tall).collect())?;
+    Some(Line::over(points, usual * growth, usual * (1.0 - growth * middle)))
 }
 
 fn median(mut values: Vec<f32>) -> Option<f32> {
@@ -209,6 +247,19 @@ mod tests {
         assert_eq!(Stance::of(&whole, &[Rect::new(b.x + b.width / 2.0, b.y + 20.0, b.width, b.height)], FRAME), None);
         let behind = Rect::new(b.x + b.width / 2.0, b.y - 60.0, b.width, b.height + 50.0);
         assert!(Stance::of(&whole, &[behind], FRAME).is_some(), "a child before a grown-up");
+    }
+
+    #[test]
+    fn children_who_alone_walk_near_the_camera_do_not_bend_the_scale() {
+        let walk = |tall, nearest: f32| -> Vec<Stance> {
+            (0..8).filter_map(|i| Stance::of(&figure(tall, 5.0, nearest + i as f32), &[], FRAME)).collect()
+        };
+        let mut scale = StatureScale::default();
+        for (tall, nearest) in [(1.1, 9.0), (1.7, 14.0), (1.15, 9.5), (1.75, 24.5), (1.65, 25.0), (1.8, 24.0), (1.7, 14.0)] {
+            scale.learn(&walk(tall, nearest));
+        }
+        assert_eq!(scale.judge(&walk(1.1, 9.0)).map(|d| d.word), Some(Stature::Small));
+        assert_eq!(scale.judge(&walk(1.7, 14.0)).map(|d| d.word), Some(Stature::Medium));
     }
 
     #[test]
