@@ -10,6 +10,8 @@
 #![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tasks, locks and queues that last as long as a test")]
 #![expect(clippy::print_stdout, reason = "a benchmark's output is its result")]
 
+mod deployed;
+
 use std::{
     collections::BTreeSet,
     fmt, fs,
@@ -20,20 +22,18 @@ use std::{
 
 use access::{
     Budgets, Caller, Case, CasePermit, Gate, Grant, MemoryLog, Name, Policy, PublicKey, Purpose, Role, Scope, SigningKey,
-    sign_grant, signing_key_from_pem,
+    sign_grant,
 };
-use anyhow::{Context, Result, ensure};
-use catalogue::{Camera, Catalogue, CatalogueConfig, FencingToken, SightingRecord};
+use anyhow::{Result, ensure};
+use catalogue::Catalogue;
 use deployment::{Home, InitOptions};
 use futures::{Stream, StreamExt, future::join_all, stream};
-use index::{IndexEntry, IndexSpec, VectorIndex};
+use index::VectorIndex;
 use proto::v1::{
     self,
-    case_service_client::CaseServiceClient,
     search_service_client::SearchServiceClient,
     search_service_server::{SearchService, SearchServiceServer},
 };
-use redact::{FaceFinder, FaceFinderError, FoundFace, RedactedCrop, Subject};
 use search::{SearchQuery, Searcher};
 use server::{Config, Server};
 use tempfile::TempDir;
@@ -41,24 +41,19 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Request, Response, Status,
-    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity, ServerTlsConfig},
+    transport::{Certificate, Channel, Identity, ServerTlsConfig},
 };
-use types::{
-    AgencyId, CameraId, CaptureTime, CaseId, Class, ClockUncertainty, Colour, Described, Description, DescriptionQuery,
-    Embedding, FootageDigest, RawCrop, ReceiveTime, Rect, Sighting, SightingId, SightingOrigin, Size, TimeSource, TimeStamp,
-    TimeWindow,
-};
-use vision::{Embedder, ModelStore};
+use types::{AgencyId, CaseId, Class, Colour, DescriptionQuery, ReceiveTime, TimeWindow};
 
-/// Sightings in scope.
-const SIGHTINGS: u64 = 5_000;
+use deployed::{FROM, SIGHTINGS, Seen, TO, authorised_case, channel, see, spec};
+
+/// No two in a row are of one camera.
+const SEEN: Seen = Seen { side: 16, in_a_row: 1, colourless: 0 };
 const ROUNDS: usize = 5;
 /// Searches of a round, for each side.
 const SEARCHES: usize = 200;
 const AT_ONCE: [usize; 3] = [1, 4, 16];
 const A_SECOND: [f64; 3] = [25.0, 50.0, 100.0];
-const FROM: &str = "2026-03-01T08:00:00Z";
-const TO: &str = "2026-03-01T10:00:00Z";
 const CONFIG: &str = "[server]\nlisten = \"127.0.0.1:0\"\n\
     [callers]\ncalls_per_second = 1000000.0\nburst = 1000000\nat_once = 1000000\n\
     [missing_person]\nqueries = 1000000\nresults = 1000000\n";
@@ -73,13 +68,13 @@ async fn run(dir: &TempDir, bare_dir: &TempDir) -> Result<()> {
     let home = Home::new(dir.path().join("home"));
     deployment::init(&home, server::TEMPLATE, &InitOptions::default())?;
     let spec = spec()?;
-    let (catalogue, _) = see(&home.root().join("data"), spec).await?;
+    let (catalogue, _) = see(&home.root().join("data"), spec, SEEN).await?;
     catalogue.close().await;
     let server = Server::start(&home, Config::parse(CONFIG, &home.config())?).await?;
     let gated = channel(&home, server.address()).await?;
     authorised_case(&home, &gated, server.address()).await?;
 
-    let (catalogue, index) = see(bare_dir.path(), spec).await?;
+    let (catalogue, index) = see(bare_dir.path(), spec, SEEN).await?;
     let bare = channel(&home, serve_bare(&home, catalogue, index).await?).await?;
 
     let durable = durable_write(dir.path())?;
@@ -183,133 +178,6 @@ fn durable_write(dir: &std::path::Path) -> Result<Duration> {
     }
     times.sort_unstable();
     Ok(times[25])
-}
-
-fn spec() -> Result<IndexSpec> {
-    let embedder = Embedder::load(&ModelStore::from_env()?, None, None)?;
-    Ok(IndexSpec { model: embedder.digest(), appearance_len: embedder.len() })
-}
-
-/// The same sightings for both.
-async fn see(data: &std::path::Path, spec: IndexSpec) -> Result<(Catalogue, Arc<VectorIndex>)> {
-    let config = CatalogueConfig::in_folder(data);
-    fs::create_dir_all(data)?;
-    let catalogue = Catalogue::open(&config).await?;
-    let agency = AgencyId::new("local")?;
-    catalogue.add_agency(&agency, "a bench").await?;
-    let cameras = (0..20).map(|n| CameraId::new(&format!("camera-{n}"))).collect::<Result<Vec<_>, _>>()?;
-    for camera in &cameras {
-        catalogue.add_camera(&Camera::new(camera.clone(), agency.clone())).await?;
-    }
-    // Elsewhere than where the server will make its own.
-    let index = Arc::new(VectorIndex::open(&data.join("bench-index"), spec)?);
-    let crop = crop()?;
-    let mut values = vec![0.0; spec.appearance_len];
-    values[0] = 1.0;
-    let looks = Embedding::new(spec.model, values)?;
-    let turn = catalogue.force_acquire_lease("bench", "bench", Duration::from_secs(3_600)).await?.context("a turn")?;
-    let leave = FencingToken::from(turn);
-    for batch in (0..SIGHTINGS).collect::<Vec<_>>().chunks(500) {
-        let sightings = batch.iter().map(|n| sighting(*n, &cameras, &agency)).collect::<Result<Vec<_>>>()?;
-        let entries: Vec<_> = sightings.iter().map(|s| entry(s, &looks)).collect();
-        let record = |sighting| SightingRecord { sighting, crop: crop.clone(), embedding: looks.clone() };
-        let records: Vec<_> = sightings.into_iter().map(record).collect();
-        let seq = catalogue.put_sightings(&records, &leave).await?;
-        index.upsert(&entries, seq)?;
-    }
-    index.flush()?;
-    Ok((catalogue, index))
-}
-
-fn sighting(n: u64, cameras: &[CameraId], agency: &AgencyId) -> Result<Sighting> {
-    let camera = cameras[n as usize % cameras.len()].clone();
-    let start: CaptureTime = "2026-03-01T08:30:00Z".parse()?;
-    let stamp = |s: i64| TimeStamp {
-        time: start.plus_micros((n as i64 + s) * 1_000_000),
-        uncertainty: ClockUncertainty::default(),
-        source: TimeSource::Given,
-    };
-    // No two alike, so that the best ten are ten.
-    let confidence = 0.5 + (n % 997) as f32 / 2000.0;
-    let colour = Colour::ALL[n as usize % Colour::ALL.len()];
-    Ok(Sighting {
-        id: SightingId::derive(&camera, b"bench", n),
-        camera,
-        agency: agency.clone(),
-        class: Class::Car,
-        first: stamp(0),
-        last: stamp(1),
-        best: stamp(0).time,
-        bbox: Rect::new(0.0, 0.0, 16.0, 16.0),
-        frame: Size { width: 640, height: 480 },
-        score: 0.9,
-        detections: 5,
-        description: Description { vehicle_colour: Some(Described::new(colour, confidence)), ..Description::default() },
-        origin: SightingOrigin::Footage(FootageDigest([1; 32])),
-    })
-}
-
-fn entry(s: &Sighting, looks: &Embedding) -> IndexEntry {
-    IndexEntry {
-        id: s.id,
-        day: s.day(),
-        camera: s.camera.clone(),
-        agency: s.agency.clone(),
-        class: s.class,
-        first: s.first.time,
-        last: s.last.time,
-        description: s.description.to_vector(),
-        appearance: looks.clone(),
-    }
-}
-
-struct NoFaces;
-
-impl FaceFinder for NoFaces {
-    fn find(&mut self, _: &RawCrop) -> Result<Vec<FoundFace>, FaceFinderError> {
-        Ok(Vec::new())
-    }
-}
-
-fn crop() -> Result<RedactedCrop> {
-    let raw = RawCrop::new(vec![90; 16 * 16 * 3], Size { width: 16, height: 16 }, (0, 0)).context("a crop")?;
-    let subject = Subject { class: Class::Car, bbox: Rect::new(0.0, 0.0, 16.0, 16.0), people: Vec::new() };
-    Ok(redact::redact(raw, &subject, &mut NoFaces)?)
-}
-
-async fn channel(home: &Home, address: std::net::SocketAddr) -> Result<Channel> {
-    channel_as(home, address, "investigator").await
-}
-
-async fn channel_as(home: &Home, address: std::net::SocketAddr, who: &str) -> Result<Channel> {
-    let (certificate, key) = home.identity(who);
-    let tls = ClientTlsConfig::new()
-        .ca_certificate(Certificate::from_pem(fs::read(home.authority())?))
-        .domain_name("localhost")
-        .identity(Identity::from_pem(fs::read(certificate)?, fs::read(key)?));
-    Ok(Endpoint::from_shared(format!("https://{address}"))?.tcp_nodelay(true).tls_config(tls)?.connect().await?)
-}
-
-async fn authorised_case(home: &Home, investigator: &Channel, address: std::net::SocketAddr) -> Result<()> {
-    let time = |text: &str| Ok::<_, anyhow::Error>(Some(proto::timestamp(text.parse()?)));
-    let request = v1::OpenCaseRequest {
-        id: "k".into(),
-        purpose: v1::Purpose::MissingPerson.into(),
-        legal_basis: "a bench".into(),
-        reason: "a bench".into(),
-        scope: Some(v1::Scope {
-            agency_ids: vec!["local".into()],
-            window: Some(v1::TimeWindow { from: time(FROM)?, to: time(TO)? }),
-            ..Default::default()
-        }),
-        ..Default::default()
-    };
-    let case = CaseServiceClient::new(investigator.clone()).open_case(request).await?.into_inner().case.context("a case")?;
-    let key = signing_key_from_pem(&fs::read_to_string(home.grant_key("authoriser"))?)?;
-    let signature = sign_grant(&key, &Grant::from_bytes(&case.grant)?).0.to_vec();
-    let mut cases = CaseServiceClient::new(channel_as(home, address, "authoriser").await?);
-    cases.authorise_case(v1::AuthoriseCaseRequest { case_id: "k".into(), signature, passkey: None }).await?;
-    Ok(())
 }
 
 /// The same search with no gate before it and no record behind it.
