@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use types::{CameraId, Class, DescriptionQuery, QueryPart, ReceiveTime, Sighting, SightingId, TimeWindow};
+use types::{CameraId, CaptureTime, Class, DescriptionQuery, QueryPart, ReceiveTime, Sighting, SightingId, TimeWindow};
 
 use crate::{Action, Caller, Case, Code, Denial, Hours, Policy, PooledCamera, Purpose, Sealed, open::check_limits};
 
@@ -79,11 +79,24 @@ impl Reach {
     /// Whether a sighting lies inside: the camera, the class, some of its time in the window, and its crop from hours the
     /// owner allows.
     pub fn covers(&self, sighting: &Sighting) -> bool {
-        self.cameras.contains(&sighting.camera)
-            && self.classes.contains(&sighting.class)
-            && sighting.first.time < self.window.to()
-            && sighting.last.time >= self.window.from()
-            && self.hours.get(&sighting.camera).is_none_or(|h| h.contains(sighting.best))
+        let Sighting { camera, class, first, last, best, .. } = sighting;
+        self.covers_moment(camera, *class, first.time, last.time, *best)
+    }
+
+    /// As [`Self::covers`], of which no more is known than this.
+    pub fn covers_moment(
+        &self,
+        camera: &CameraId,
+        class: Class,
+        first: CaptureTime,
+        last: CaptureTime,
+        best: CaptureTime,
+    ) -> bool {
+        self.cameras.contains(camera)
+            && self.classes.contains(&class)
+            && first < self.window.to()
+            && last >= self.window.from()
+            && self.hours.get(camera).is_none_or(|h| h.contains(best))
     }
 }
 

@@ -78,7 +78,7 @@ pub use sightings::{
     appearance::{AppearanceModel, ModelPlace},
     change::{Change, IndexRow, UnusableRow},
     maintenance::{Maintenance, Reason},
-    permitted::KnownCrops,
+    permitted::{KnownCrops, Outline},
     set_aside::SetAside,
     sighting::{Discarded, SightingRecord},
 };

@@ -4,9 +4,9 @@ use std::{
 };
 
 use access::{CasePermit, Code, Denial};
-use catalogue::Catalogue;
+use catalogue::{Catalogue, Outline};
 use index::{IndexQuery, QueryVector, Scored, VectorIndex};
-use types::{Class, Description, Embedding, Group, ModelDigest, QueryPart, Sighting, SightingId};
+use types::{CameraId, CaptureTime, Class, Description, Embedding, Group, ModelDigest, QueryPart, Sighting, SightingId};
 
 use crate::{
     Found, Hit, More, SearchError, SearchQuery, group,
@@ -104,7 +104,7 @@ impl Searcher {
         let mut depth = FIRST_DEPTH.max(wanted.saturating_mul(2)).min(MAX_DEPTH);
         loop {
             let by_words = if words {
-                Some(self.list(plan, QueryVector::Description(query.description.to_vector()), depth).await?)
+                Some(self.list(&plan.filter, QueryVector::Description(query.description.to_vector()), depth).await?)
             } else {
                 None
             };
@@ -215,9 +215,9 @@ impl Searcher {
     /// The newest of a class, or of what has no colour. The index keeps no order of time, so all of them are looked at.
     async fn newest(&self, permit: &CasePermit, query: &SearchQuery, plan: &Plan) -> Result<Ranked, SearchError> {
         let list = if plan.without_colour {
-            self.colourless(plan, MAX_OF_CLASS + 1).await?
+            self.colourless(&plan.filter, MAX_OF_CLASS + 1).await?
         } else {
-            self.list(plan, plan.filter.vector.clone(), MAX_OF_CLASS + 1).await?
+            self.list(&plan.filter, plan.filter.vector.clone(), MAX_OF_CLASS + 1).await?
         };
         if list.len() > MAX_OF_CLASS {
             return Err(SearchError::TooMany { most: MAX_OF_CLASS });
@@ -237,24 +237,26 @@ impl Searcher {
     }
 
     /// At most so many of those whose every colour is unknown: no word of a colour takes anything from their score.
-    async fn colourless(&self, plan: &Plan, limit: usize) -> Result<Vec<Scored>, SearchError> {
-        let mut list = self.list(plan, QueryVector::Description(Description::every_colour(-1.0)), limit).await?;
+    async fn colourless(&self, filter: &IndexQuery, limit: usize) -> Result<Vec<Scored>, SearchError> {
+        let mut list = self.list(filter, QueryVector::Description(Description::every_colour(-1.0)), limit).await?;
         list.retain(|s| s.score > -1e-6);
         Ok(list)
     }
 
     /// How many figures and vehicles have no colour to compare, up to [`MOST_COUNTED`]; `None` where none of the classes has one.
     async fn count_without_colour(&self, permit: &CasePermit, plan: &Plan) -> Result<Option<u32>, SearchError> {
-        let mut plan = Plan { without_colour: true, ..plan.clone() };
-        plan.filter.classes.retain(|class| has_colours(*class));
         // An example is no hit, and is in scope all the same.
-        plan.filter.exclude.clear();
-        if plan.filter.classes.is_empty() {
+        let mut filter = IndexQuery { exclude: Vec::new(), ..plan.filter.clone() };
+        filter.classes.retain(|class| has_colours(*class));
+        if filter.classes.is_empty() {
             return Ok(None);
         }
-        let list = self.colourless(&plan, MOST_COUNTED).await?;
-        let there = self.catalogue.sightings_for(permit, &ids(&list)).await?;
-        let count = there.iter().filter(|s| permit.covers(s) && inside(&plan, s)).count();
+        let list = self.colourless(&filter, MOST_COUNTED).await?;
+        let there = self.catalogue.outlines_for(permit, &ids(&list)).await?;
+        let counts = |s: &Outline| {
+            s.has_no_colour && s.is_in(&permit.granted().asked) && within(&filter, &s.camera, s.class, s.first, s.last)
+        };
+        let count = there.iter().filter(|s| counts(s)).count();
         Ok(Some(u32::try_from(count).unwrap_or(u32::MAX)))
     }
 
@@ -270,7 +272,7 @@ impl Searcher {
         let mut best: HashMap<SightingId, f32> = HashMap::new();
         for example in &plan.learned.like {
             // Whatever is among the best by the nearest example is among the best by that one.
-            for scored in self.list(plan, QueryVector::Appearance(example.vector.clone()), depth).await? {
+            for scored in self.list(&plan.filter, QueryVector::Appearance(example.vector.clone()), depth).await? {
                 best.entry(scored.id).and_modify(|b| *b = b.max(scored.score)).or_insert(scored.score);
             }
         }
@@ -280,8 +282,8 @@ impl Searcher {
         Ok(list)
     }
 
-    async fn list(&self, plan: &Plan, vector: QueryVector, depth: usize) -> Result<Vec<Scored>, SearchError> {
-        let query = IndexQuery { vector, limit: depth, ..plan.filter.clone() };
+    async fn list(&self, filter: &IndexQuery, vector: QueryVector, depth: usize) -> Result<Vec<Scored>, SearchError> {
+        let query = IndexQuery { vector, limit: depth, ..filter.clone() };
         let index = Arc::clone(&self.index);
         // The index blocks; a panic in it is caught there, so a failed join means that the runtime goes down.
         let list = tokio::task::spawn_blocking(move || index.search(&query)).await.map_err(|_| SearchError::Stopped)?;
@@ -360,13 +362,17 @@ fn ids(list: &[Scored]) -> Vec<SightingId> {
 
 /// The query may be narrower than the permit.
 pub(crate) fn inside(plan: &Plan, sighting: &Sighting) -> bool {
-    let filter = &plan.filter;
-    (!plan.without_colour || sighting.description.has_no_colour())
-        && filter.cameras.contains(&sighting.camera)
-        && filter.classes.contains(&sighting.class)
-        && sighting.first.time < filter.window.to()
-        && sighting.last.time >= filter.window.from()
-        && !filter.exclude.contains(&sighting.id)
+    let Sighting { id, camera, class, first, last, description, .. } = sighting;
+    (!plan.without_colour || description.has_no_colour())
+        && within(&plan.filter, camera, *class, first.time, last.time)
+        && !plan.filter.exclude.contains(id)
+}
+
+fn within(filter: &IndexQuery, camera: &CameraId, class: Class, first: CaptureTime, last: CaptureTime) -> bool {
+    filter.cameras.contains(camera)
+        && filter.classes.contains(&class)
+        && first < filter.window.to()
+        && last >= filter.window.from()
 }
 
 /// What may not be asked is not shown either.

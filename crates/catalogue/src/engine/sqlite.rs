@@ -159,6 +159,9 @@ async fn pool(size: u32, options: &SqliteConnectOptions) -> Result<AnyPool, sqlx
             })
         })
         .after_release(|connection, _| Box::pin(is_settled(connection)))
+        // It was looked at as it was given back, and no network can have lost it since. Each look goes to the connection's thread
+        // and back.
+        .test_before_acquire(false)
         .connect_with(AnyConnectOptions::from_url(&options.to_url_lossy())?)
         .await
 }

@@ -212,24 +212,27 @@ impl Catalogue {
         sightings: &[SightingId],
         model: ModelDigest,
     ) -> Result<HashMap<SightingId, Embedding>, CatalogueError> {
-        // One snapshot for both: a vector that is kept may become the sighting's own in between.
-        let mut tx = self.snapshot().await?;
         let mut found = HashMap::with_capacity(sightings.len());
         for (list, some) in in_lists(sightings, 2) {
-            let sql = format!("SELECT id, embedding FROM sighting WHERE model = $1 AND id IN ({list})");
+            // One statement for both: a vector that is kept may become the sighting's own in between.
+            let sql = format!(
+                "SELECT 1 AS own, id, embedding FROM sighting WHERE model = $1 AND id IN ({list})
+                 UNION ALL SELECT 0, sighting, vector FROM embedding WHERE model = $1 AND sighting IN ({list})"
+            );
             let query = sqlx::query_as(AssertSqlSafe(sql)).bind(model.0.as_slice());
             let query = some.fold(query, |query, id| query.bind(id.0.as_bytes().as_slice()));
-            let rows: Vec<(Vec<u8>, Vec<u8>)> = query.fetch_all(&mut *tx).await?;
-            for (of, vector) in rows {
+            let rows: Vec<(i64, Vec<u8>, Vec<u8>)> = query.fetch_all(self.reader()).await?;
+            for (own, of, vector) in rows {
                 // One that is damaged is as good as none.
-                if let Ok(vector) = embedding(&model.0, &vector) {
-                    found.insert(id(&of)?, vector);
+                let Ok(vector) = embedding(&model.0, &vector) else { continue };
+                let place = found.entry(id(&of)?);
+                if own == 1 {
+                    place.insert_entry(vector);
+                } else {
+                    place.or_insert(vector);
                 }
             }
         }
-        let others: Vec<_> = sightings.iter().filter(|id| !found.contains_key(id)).copied().collect();
-        found.extend(kept(&mut tx, model, &others).await?.into_iter().map(|(id, (_, embedding))| (id, embedding)));
-        tx.commit().await?;
         Ok(found)
     }
 

@@ -4,13 +4,14 @@
 
 use std::collections::HashMap;
 
-use access::{CasePermit, Magnitude, Preview, Undecided};
+use access::{CasePermit, Magnitude, Preview, Reach, Undecided};
 use sqlx::{AssertSqlSafe, Row};
-use types::{CaseId, Embedding, ModelDigest, Sighting, SightingId};
+use types::{CameraId, CaptureTime, CaseId, Class, Description, Embedding, ModelDigest, Sighting, SightingId};
 
 use crate::{
     Catalogue, CatalogueError,
     engine::{DbRow, in_lists},
+    row::{capture, read_document},
     seen::OwnCrop,
     sightings::row::{COLUMNS, readable},
 };
@@ -27,6 +28,46 @@ impl KnownCrops {
     /// Whether it is known which crop this one has.
     pub fn has(&self, id: SightingId) -> bool {
         self.0.contains_key(&id)
+    }
+}
+
+/// What little says whether a sighting counts.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    /// Which saw it.
+    pub camera: CameraId,
+    /// What it is.
+    pub class: Class,
+    /// When it was first seen.
+    pub first: CaptureTime,
+    /// When it was last seen.
+    pub last: CaptureTime,
+    /// When its crop was taken.
+    pub best: CaptureTime,
+    /// Whether no colour was told of it.
+    pub has_no_colour: bool,
+}
+
+impl Outline {
+    const COLUMNS: &str = "camera, class, first_us, last_us, best_us, description";
+
+    /// `None` where the row is damaged: `check` names it.
+    fn of_row(row: &DbRow) -> Option<Self> {
+        let time = |column: &str| capture(row.try_get(column).ok()?).ok();
+        let description: Description = read_document(row.try_get("description").ok()?, String::new).ok()?;
+        Some(Self {
+            camera: CameraId::new(row.try_get("camera").ok()?).ok()?,
+            class: row.try_get::<&str, _>("class").ok()?.parse().ok()?,
+            first: time("first_us")?,
+            last: time("last_us")?,
+            best: time("best_us")?,
+            has_no_colour: description.has_no_colour(),
+        })
+    }
+
+    /// Whether it lies inside.
+    pub fn is_in(&self, reach: &Reach) -> bool {
+        reach.covers_moment(&self.camera, self.class, self.first, self.last, self.best)
     }
 }
 
@@ -47,6 +88,17 @@ impl Catalogue {
     pub async fn sightings_for(&self, permit: &CasePermit, ids: &[SightingId]) -> Result<Vec<Sighting>, CatalogueError> {
         let mut found = self.of_case(permit.case(), ids).await?;
         found.retain(|sighting| permit.covers_example(sighting));
+        Ok(found)
+    }
+
+    /// What decides whether sightings count, of those that the case covers: a quarter of a row, for many that nobody gets to see.
+    ///
+    /// # Errors
+    /// [`CatalogueError`] where the database can't be read.
+    pub async fn outlines_for(&self, permit: &CasePermit, ids: &[SightingId]) -> Result<Vec<Outline>, CatalogueError> {
+        let rows = self.rows_of_case(permit.case(), ids, Outline::COLUMNS).await?;
+        let mut found: Vec<_> = rows.iter().filter_map(Outline::of_row).collect();
+        found.retain(|outline| outline.is_in(&permit.granted().whole));
         Ok(found)
     }
 

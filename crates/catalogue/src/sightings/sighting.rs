@@ -10,7 +10,7 @@ use crate::{
     Catalogue, CatalogueError,
     cluster::fencing_token::FencingToken,
     crop,
-    engine::{CropsAlone, DbRow, Lock, Tx, in_lists, sequence},
+    engine::{CropsAlone, DbRow, Lock, Tx, in_lists, insert_batches, rows, sequence},
     row::{document, embedding_bytes, id},
     seen::{Leaf, Place},
 };
@@ -84,7 +84,8 @@ impl Catalogue {
         }
         let committed =
             self.commit_stored(&mut tx, records.keys().map(|id| leaves[id].hash()).collect(), before.values()).await?;
-        for (leaf, record) in (0..).zip(records.values()) {
+        let mut new = Vec::with_capacity(records.len());
+        for (leaf, record) in (0..).zip(records.values().copied()) {
             let (id, day) = (record.sighting.id, record.sighting.day());
             if buried.contains(&(id, day)) {
                 let query = sqlx::query("DELETE FROM tombstone WHERE id = $1 AND day = $2");
@@ -98,7 +99,10 @@ impl Catalogue {
             seq += 1;
             // Storing it again makes it no younger.
             let place = Place { batch: committed.batch(), leaf };
-            insert(&mut tx, record, seq, before.map_or(now, |before| before.stored), place, &leaves[&id]).await?;
+            new.push(NewRow { record, seq, stored: before.map_or(now, |before| before.stored), place, leaf: &leaves[&id] });
+        }
+        for some in insert_batches(&new) {
+            insert(&mut tx, some).await?;
         }
         tx.commit().await?;
         self.committed(committed).await;
@@ -173,14 +177,26 @@ impl Catalogue {
         Ok(Discarded { sightings: gone.len() as u64, seq })
     }
 
-    /// Whether a sighting's id is that of another one: of another camera, or of footage.
+    /// The places of those among these whose id is that of another sighting: of another camera, or of footage.
     ///
     /// # Errors
     /// [`CatalogueError`] where the database, or a row of it, can't be read.
-    pub async fn is_anothers(&self, live: &Sighting) -> Result<bool, CatalogueError> {
-        let query = sqlx::query("SELECT id FROM sighting WHERE id = $1 AND (camera <> $2 OR footage IS NOT NULL)");
-        let query = query.bind(live.id.0.as_bytes().as_slice()).bind(live.camera.as_str());
-        Ok(query.fetch_optional(self.reader()).await?.is_some())
+    pub async fn anothers(&self, live: &[&Sighting]) -> Result<BTreeSet<usize>, CatalogueError> {
+        let ids: Vec<_> = live.iter().map(|sighting| sighting.id).collect();
+        let mut there = HashMap::new();
+        for (list, some) in in_lists(&ids, 1) {
+            let sql = format!("SELECT id, camera, footage FROM sighting WHERE id IN ({list})");
+            let query = some.fold(sqlx::query_as(AssertSqlSafe(sql)), |query, id| query.bind(id.0.as_bytes().as_slice()));
+            let rows: Vec<(Vec<u8>, String, Option<Vec<u8>>)> = query.fetch_all(self.reader()).await?;
+            for (of, camera, footage) in rows {
+                there.insert(id(&of)?, (camera, footage.is_some()));
+            }
+        }
+        let is_anothers = |sighting: &Sighting| {
+            let there = there.get(&sighting.id);
+            there.is_some_and(|(camera, footage)| *footage || camera != sighting.camera.as_str())
+        };
+        Ok(live.iter().enumerate().filter(|(_, sighting)| is_anothers(sighting)).map(|(n, _)| n).collect())
     }
 
     /// How many sightings there are.
@@ -317,59 +333,61 @@ async fn stored_now(tx: &mut Tx) -> Result<i64, CatalogueError> {
     Ok(seen.max(ReceiveTime::now().as_micros()))
 }
 
-async fn insert(
-    tx: &mut Tx,
-    record: &SightingRecord,
+/// What becomes a row.
+struct NewRow<'a> {
+    record: &'a SightingRecord,
     seq: u64,
     stored: i64,
     place: Place,
-    leaf: &Leaf,
-) -> Result<(), CatalogueError> {
-    let SightingRecord { sighting: s, embedding, .. } = record;
-    let id = s.id.0.as_bytes().as_slice();
-    let footage = match s.origin {
-        SightingOrigin::Live => None,
-        SightingOrigin::Footage(digest) => Some(digest.0.to_vec()),
-    };
-    let description = document(&s.description)?;
-    sqlx::query(
+    leaf: &'a Leaf,
+}
+
+async fn insert(tx: &mut Tx, some: &[NewRow<'_>]) -> Result<(), CatalogueError> {
+    let sql = format!(
         "INSERT INTO sighting (id, seq, day, camera, agency, class, first_us, first_error_us, first_source, last_us,
          last_error_us, last_source, best_us, box_x, box_y, box_width, box_height, frame_width, frame_height, score, detections,
-         description, footage, model, embedding, stored, batch, leaf, salt, digests)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25,
-         $26, $27, $28, $29, $30)",
-    )
-    .bind(id)
-    .bind(seq.cast_signed())
-    .bind(s.day().0)
-    .bind(s.camera.as_str())
-    .bind(s.agency.as_str())
-    .bind(s.class.as_str())
-    .bind(s.first.time.as_micros())
-    .bind(s.first.uncertainty.as_micros())
-    .bind(s.first.source.as_str())
-    .bind(s.last.time.as_micros())
-    .bind(s.last.uncertainty.as_micros())
-    .bind(s.last.source.as_str())
-    .bind(s.best.as_micros())
-    .bind(f64::from(s.bbox.x))
-    .bind(f64::from(s.bbox.y))
-    .bind(f64::from(s.bbox.width))
-    .bind(f64::from(s.bbox.height))
-    .bind(i64::from(s.frame.width))
-    .bind(i64::from(s.frame.height))
-    .bind(f64::from(s.score))
-    .bind(i64::from(s.detections))
-    .bind(description)
-    .bind(footage)
-    .bind(embedding.model().0.as_slice())
-    .bind(embedding_bytes(embedding))
-    .bind(stored)
-    .bind(place.batch)
-    .bind(place.leaf)
-    .bind(leaf.salts.to_bytes().as_slice())
-    .bind(leaf.digests.to_bytes())
-    .execute(&mut **tx)
-    .await?;
+         description, footage, model, embedding, stored, batch, leaf, salt, digests) VALUES {}",
+        rows(30, some.len())
+    );
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for NewRow { record, seq, stored, place, leaf } in some {
+        let SightingRecord { sighting: s, embedding, .. } = record;
+        let footage = match s.origin {
+            SightingOrigin::Live => None,
+            SightingOrigin::Footage(digest) => Some(digest.0.to_vec()),
+        };
+        query = query
+            .bind(s.id.0.as_bytes().as_slice())
+            .bind(seq.cast_signed())
+            .bind(s.day().0)
+            .bind(s.camera.as_str())
+            .bind(s.agency.as_str())
+            .bind(s.class.as_str())
+            .bind(s.first.time.as_micros())
+            .bind(s.first.uncertainty.as_micros())
+            .bind(s.first.source.as_str())
+            .bind(s.last.time.as_micros())
+            .bind(s.last.uncertainty.as_micros())
+            .bind(s.last.source.as_str())
+            .bind(s.best.as_micros())
+            .bind(f64::from(s.bbox.x))
+            .bind(f64::from(s.bbox.y))
+            .bind(f64::from(s.bbox.width))
+            .bind(f64::from(s.bbox.height))
+            .bind(i64::from(s.frame.width))
+            .bind(i64::from(s.frame.height))
+            .bind(f64::from(s.score))
+            .bind(i64::from(s.detections))
+            .bind(document(&s.description)?)
+            .bind(footage)
+            .bind(embedding.model().0.as_slice())
+            .bind(embedding_bytes(embedding))
+            .bind(*stored)
+            .bind(place.batch)
+            .bind(place.leaf)
+            .bind(leaf.salts.to_bytes().to_vec())
+            .bind(leaf.digests.to_bytes());
+    }
+    query.execute(&mut **tx).await?;
     Ok(())
 }

@@ -23,6 +23,15 @@ pub(super) struct Done {
     pub(super) refused: Vec<v1::RefusedSighting>,
 }
 
+/// What the catalogue said for one batch. What decides is looked at again in the transaction that stores.
+#[derive(Debug, Default)]
+struct Known {
+    /// `None`: there is no such camera.
+    owners: BTreeMap<CameraId, Option<AgencyId>>,
+    /// By camera, epoch and worker; `None`: never held.
+    leases: BTreeMap<(CameraId, u64, String), Option<CameraLease>>,
+}
+
 /// Why a sighting will never be stored. What may be stored later is a [`Fault`].
 struct Refusal {
     reason: &'static str,
@@ -37,20 +46,33 @@ fn refuse<T>(reason: &'static str, message: impl ToString) -> Result<T, Refusal>
 impl Api {
     /// Stores what is good of a batch; returns when that is durable.
     pub(super) async fn take(&self, caller: &Caller, agency: &AgencyId, batch: Vec<v1::PushRequest>) -> Result<Done, Fault> {
-        let mut done = Done::default();
+        let (mut done, mut known) = (Done::default(), Known::default());
         let mut good = Vec::with_capacity(batch.len());
         for message in batch {
             let (sequence, id) = (message.sequence, message.sighting.as_ref().map(|s| s.id.clone()).unwrap_or_default());
-            match self.look_at(caller, agency, message).await? {
+            match self.look_at(caller, agency, message, &mut known).await? {
                 Ok((record, lease)) => good.push((sequence, record, lease)),
                 Err(refusal) => done.refuse(sequence, id, refusal),
             }
         }
-        let records: Vec<SightingRecord> = good.iter().map(|(_, record, _)| record.clone()).collect();
-        let fence = good.iter().map(|(_, record, lease)| (record.sighting.id, lease.clone())).collect();
+        // An id says where a sighting is from; one that is there already is replaced only by a later state of itself.
+        let seen: Vec<_> = good.iter().map(|(_, record, _)| &record.sighting).collect();
+        let anothers = self.0.catalogue().anothers(&seen).await?;
+        let (mut sequences, mut records, mut leases) = (Vec::new(), Vec::new(), Vec::new());
+        for (n, (sequence, record, lease)) in good.into_iter().enumerate() {
+            if anothers.contains(&n) {
+                let refusal = Refusal { reason: "not_yours", message: "the id is another sighting's".to_owned() };
+                done.refuse(sequence, record.sighting.id.to_string(), refusal);
+                continue;
+            }
+            leases.push((record.sighting.id, lease));
+            sequences.push(sequence);
+            records.push(record);
+        }
+        let fence = leases.into_iter().collect();
         let mut refused: BTreeMap<usize, CatalogueError> =
             store_good(self.0.catalogue(), &self.0.store.feed, &records, &fence).await?.into_iter().collect();
-        for (n, (sequence, record, _)) in good.iter().enumerate() {
+        for (n, (sequence, record)) in sequences.iter().zip(&records).enumerate() {
             match refused.remove(&n) {
                 None => done.take(record),
                 Some(error) => {
@@ -68,6 +90,7 @@ impl Api {
         caller: &Caller,
         agency: &AgencyId,
         message: v1::PushRequest,
+        known: &mut Known,
     ) -> Result<Result<(SightingRecord, CameraLease), Refusal>, Fault> {
         let (worker, epoch) = (holder(caller, &message.worker_id)?, message.epoch);
         let record = match read(message) {
@@ -82,24 +105,49 @@ impl Api {
             return Ok(refuse("bad_vector", format!("the appearance vector has {got} values, its model makes {want}")));
         }
         let sighting = &record.sighting;
-        match self.0.catalogue().camera(&sighting.camera).await {
-            Ok(camera) if camera.agency == *agency => {}
-            Ok(_) => return Ok(refuse("not_yours", "the camera is another agency's")),
-            Err(error @ CatalogueError::UnknownCamera(_)) => return Ok(refuse("unknown_camera", error)),
-            Err(error) => return Err(error.into()),
+        match self.owner(&sighting.camera, known).await? {
+            Some(owner) if owner == *agency => {}
+            Some(_) => return Ok(refuse("not_yours", "the camera is another agency's")),
+            None => return Ok(refuse("unknown_camera", CatalogueError::UnknownCamera(sighting.camera.clone()))),
         }
-        let Some(lease) = self.0.catalogue().camera_lease(&sighting.camera, epoch, &worker).await? else {
+        let Some(lease) = self.lease(&sighting.camera, epoch, worker, known).await? else {
             return Ok(refuse(STALE, LeaseFault::NotHeld));
         };
         // Looked at again when it is stored; what is refused by then has no crop on the disk yet.
         if let Some(fault) = lease.fault(sighting.first.time) {
             return Ok(refuse(STALE, fault));
         }
-        // An id says where a sighting is from; one that is there already is replaced only by a later state of itself.
-        if self.0.catalogue().is_anothers(sighting).await? {
-            return Ok(refuse("not_yours", "the id is another sighting's"));
-        }
         Ok(Ok((record, lease)))
+    }
+
+    /// Whose camera it is; `None` where there is no such camera.
+    async fn owner(&self, camera: &CameraId, known: &mut Known) -> Result<Option<AgencyId>, Fault> {
+        if let Some(owner) = known.owners.get(camera) {
+            return Ok(owner.clone());
+        }
+        let owner = match self.0.catalogue().camera(camera).await {
+            Ok(camera) => Some(camera.agency),
+            Err(CatalogueError::UnknownCamera(_)) => None,
+            Err(error) => return Err(error.into()),
+        };
+        known.owners.insert(camera.clone(), owner.clone());
+        Ok(owner)
+    }
+
+    async fn lease(
+        &self,
+        camera: &CameraId,
+        epoch: u64,
+        worker: String,
+        known: &mut Known,
+    ) -> Result<Option<CameraLease>, Fault> {
+        let key = (camera.clone(), epoch, worker);
+        if let Some(lease) = known.leases.get(&key) {
+            return Ok(lease.clone());
+        }
+        let lease = self.0.catalogue().camera_lease(camera, epoch, &key.2).await?;
+        known.leases.insert(key, lease.clone());
+        Ok(lease)
     }
 }
 
