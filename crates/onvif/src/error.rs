@@ -155,6 +155,17 @@ pub enum OnvifError {
     },
 }
 
+/// What may help against an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cure {
+    /// It is away or busy: the same question may be answered later.
+    Time,
+    /// Something has to be another way, in the device or in what is asked. Asking again does no harm.
+    Change,
+    /// Somebody has to say anew with what login or certificate it is met. Asked again it may lock the account.
+    Trust,
+}
+
 impl OnvifError {
     /// A word for programs.
     pub const fn reason(&self) -> &'static str {
@@ -178,6 +189,30 @@ impl OnvifError {
             Self::NoRecorder { .. } => "no_recorder",
             Self::NoRecording { .. } => "no_recording",
             Self::NoReplay { .. } => "no_replay",
+        }
+    }
+
+    /// What may help.
+    pub const fn cure(&self) -> Cure {
+        match self {
+            Self::NoHost { .. } | Self::NoAnswer { .. } | Self::Slow { .. } | Self::NotRead { .. } | Self::Fault { .. } => {
+                Cure::Time
+            }
+            Self::Outside { .. }
+            | Self::Large { .. }
+            | Self::Redirect { .. }
+            | Self::NoMedia { .. }
+            | Self::NoStream { .. }
+            | Self::NoRecorder { .. }
+            | Self::NoRecording { .. }
+            | Self::NoReplay { .. } => Cure::Change,
+            Self::NoPassword { .. }
+            | Self::Refused { .. }
+            | Self::RefusedOrClock { .. }
+            | Self::BasicInClear { .. }
+            | Self::UnknownLogin { .. }
+            | Self::Untrusted { .. }
+            | Self::OtherCertificate { .. } => Cure::Trust,
         }
     }
 

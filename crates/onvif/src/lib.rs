@@ -34,7 +34,7 @@ pub use address::{BadHost, DeviceHost};
 pub use call::Call;
 pub use choice::{Choice, NoChoice, choose};
 pub use discover::{BadSubnet, Found, Probing, Subnet, discover};
-pub use error::OnvifError;
+pub use error::{Cure, OnvifError};
 pub use password::Password;
 pub use profile::{Codec, Profile};
 pub use recorder::{Coverage, Recorder, Recording, coverage, recorder, replay_address};

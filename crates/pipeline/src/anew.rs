@@ -11,7 +11,7 @@ use std::{
 };
 
 use media::{Backoff, Networks, RtspSource};
-use onvif::{OnvifError, Password, Surveying};
+use onvif::{Cure, OnvifError, Password, Surveying};
 use tokio_util::sync::CancellationToken;
 use types::{CameraId, ReceiveTime, StreamUrl};
 
@@ -181,25 +181,12 @@ impl Asking {
         let told = match self.survey(cancel)? {
             Ok(stream) => self.named(&stream),
             Err(error) => {
-                let again = matches!(
-                    error,
-                    OnvifError::NoHost { .. }
-                        | OnvifError::NoAnswer { .. }
-                        | OnvifError::Slow { .. }
-                        | OnvifError::Large { .. }
-                        | OnvifError::NotRead { .. }
-                        | OnvifError::Redirect { .. }
-                        | OnvifError::Outside { .. }
-                        | OnvifError::Fault { .. }
-                        | OnvifError::NoMedia { .. }
-                        | OnvifError::NoStream { .. }
-                );
-                if again {
-                    AddressAsked::now(AskedOutcome::Failed, format!("{error}; {}", error.hint()))
-                } else {
+                if error.cure() == Cure::Trust {
                     self.refused = true;
                     let text = format!("{error}; it is not asked again until its address is given again; {}", error.hint());
                     AddressAsked::now(AskedOutcome::Refused, text)
+                } else {
+                    AddressAsked::now(AskedOutcome::Failed, format!("{error}; {}", error.hint()))
                 }
             }
         };

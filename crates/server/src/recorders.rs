@@ -7,7 +7,7 @@ use std::{collections::HashMap, fmt, path::Path, sync::Arc, time::Duration};
 use catalogue::{Catalogue, CatalogueError, NewRecorder};
 use chrono::{DateTime, Utc};
 use media::{Credentials, Networks, Replay, RtspSource};
-use onvif::{BadHost, Coverage, DeviceHost, OnvifError, Password, Recorder, Surveying};
+use onvif::{BadHost, Coverage, Cure, DeviceHost, OnvifError, Password, Recorder, Surveying};
 use parking_lot::{Mutex, MutexGuard};
 use sha2::{Digest, Sha256};
 use types::{FootageDigest, RecorderId, TimeStamp, TimeWindow};
@@ -178,14 +178,7 @@ impl RecorderError {
     pub(crate) fn may_pass(&self) -> bool {
         match self {
             Self::Catalogue(error) => error.may_pass(),
-            Self::Onvif(error) => matches!(
-                error,
-                OnvifError::NoHost { .. }
-                    | OnvifError::NoAnswer { .. }
-                    | OnvifError::Slow { .. }
-                    | OnvifError::NotRead { .. }
-                    | OnvifError::Fault { .. }
-            ),
+            Self::Onvif(error) => error.cure() == Cure::Time,
             Self::Secret(_) | Self::Host(_) | Self::NoSecret(_) => false,
         }
     }
