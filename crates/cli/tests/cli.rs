@@ -37,6 +37,8 @@ mod export;
 mod first_search;
 #[path = "cli/index_server.rs"]
 mod index_server;
+#[path = "cli/live.rs"]
+mod live;
 #[path = "cli/memory.rs"]
 mod memory;
 #[path = "cli/messages.rs"]
@@ -50,6 +52,8 @@ mod onboarding;
 #[expect(dead_code, reason = "its other tests need more of it")]
 #[path = "../../onvif/tests/onvif/device.rs"]
 mod onvif_device;
+#[path = "../../onvif/tests/onvif/partner.rs"]
+mod onvif_partner;
 #[path = "cli/package.rs"]
 mod package;
 #[path = "../../index/tests/index/fake.rs"]

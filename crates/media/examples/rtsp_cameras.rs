@@ -3,6 +3,7 @@
 //! COUNT ports of their own. Prints the ports on one line, then does what it reads, a line a command, camera numbers from 0:
 //!
 //! `freeze N`, `thaw N`: packets cease. `garbage N`, `clean N`: packets hold noise. `cut N`: its connections break.
+//! `lossy N EVERY`: each EVERYth packet is lost on the way, 0: none.
 //! `codec N h264|h265`: sends the other from now on, in the sessions that are open too. Only with `--codecs`, where all cameras
 //! show a test picture and no file.
 //! `password N WORD`: user "operator" needs it from now on, and connections break. `clock N SECONDS`: its clock jumps ahead.
@@ -30,10 +31,20 @@ use parking_lot::Mutex;
 struct Faults {
     frozen: AtomicBool,
     garbage: AtomicBool,
+    /// One packet in so many is lost; 0: none.
+    lossy: AtomicU32,
+    sent: AtomicU32,
     ahead_seconds: AtomicU32,
     h265: AtomicBool,
     /// What sends one codec or the other, one a session.
     selectors: Mutex<Vec<gst::glib::WeakRef<gst::Element>>>,
+}
+
+impl Faults {
+    fn loses_one(&self) -> bool {
+        let every = self.lossy.load(Ordering::Relaxed);
+        every > 0 && self.sent.fetch_add(1, Ordering::Relaxed) % every == every - 1
+    }
 }
 
 #[derive(Clone)]
@@ -160,6 +171,14 @@ fn spoil(media: &rtsp::RTSPMedia, faults: &Arc<Faults>) {
             if of_buffer.frozen.load(Ordering::Relaxed) {
                 return gst::PadProbeReturn::Drop;
             }
+            if of_buffer.lossy.load(Ordering::Relaxed) > 0 {
+                if let Some(gst::PadProbeData::BufferList(list)) = &mut info.data {
+                    let kept: gst::BufferList = list.iter_owned().filter(|_| !of_buffer.loses_one()).collect();
+                    *list = kept;
+                } else if of_buffer.loses_one() {
+                    return gst::PadProbeReturn::Drop;
+                }
+            }
             if of_buffer.garbage.load(Ordering::Relaxed) {
                 if let Some(buffer) = info.buffer_mut() {
                     noise(buffer.make_mut());
@@ -231,6 +250,7 @@ fn obey(camera: &Camera, command: &str, word: &str) {
     match command {
         "freeze" | "thaw" => camera.faults.frozen.store(command == "freeze", Ordering::Relaxed),
         "garbage" | "clean" => camera.faults.garbage.store(command == "garbage", Ordering::Relaxed),
+        "lossy" => camera.faults.lossy.store(word.parse().unwrap_or_default(), Ordering::Relaxed),
         "clock" => camera.faults.ahead_seconds.store(word.parse().unwrap_or_default(), Ordering::Relaxed),
         "codec" => {
             let h265 = word == "h265";

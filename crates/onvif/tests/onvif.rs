@@ -8,6 +8,8 @@
 mod device;
 #[path = "onvif/found.rs"]
 mod found;
+#[path = "onvif/partner.rs"]
+mod partner;
 #[path = "onvif/partners.rs"]
 mod partners;
 #[path = "onvif/quirks.rs"]

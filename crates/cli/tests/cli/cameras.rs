@@ -31,7 +31,11 @@ impl Cameras {
     }
 
     pub(crate) fn url(&self, camera: usize) -> String {
-        format!("rtsp://127.0.0.1:{}/live", self.ports[camera])
+        format!("rtsp://127.0.0.1:{}/live", self.port(camera))
+    }
+
+    pub(crate) fn port(&self, camera: usize) -> u16 {
+        self.ports[camera]
     }
 
     /// As the program's own documentation says: "freeze 3".
