@@ -1,6 +1,7 @@
 pub(crate) mod device;
 mod given;
 mod sheet;
+mod spreadsheet;
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Cameras as a table in a file, as people and other systems have them.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, io::Read, path::PathBuf, time::Duration};
 
 use clap::Args;
 use futures::StreamExt as _;
@@ -13,6 +13,7 @@ use types::{AgencyId, CameraId, StreamUrl};
 use super::{
     device::{chosen, networks, survey, told, with_login},
     given::{parse_hours, parse_place},
+    spreadsheet::{LARGEST, Lines, Table, as_meant, as_text, characters},
 };
 use crate::{
     context::{Caller, Context},
@@ -51,9 +52,9 @@ pub(crate) struct Export {
 const COLUMNS: [(&str, &[&str]); 16] = [
     ("id", &["camera"]),
     ("agency", &[]),
-    ("title", &["name", "place", "hardwarename", "cameraname"]),
+    ("title", &["name", "place", "hardwarename", "cameraname", "devicename"]),
     ("address", &["url", "source", "stream"]),
-    ("onvif", &["host", "hardwareaddress"]),
+    ("onvif", &["host", "ip", "ipaddress", "hardwareaddress"]),
     ("user", &["username", "hardwareusername"]),
     ("password", &["hardwarepassword"]),
     ("lat", &["latitude"]),
@@ -130,12 +131,23 @@ impl Import {
     fn read(&self) -> Outcome<String> {
         let failed = |e: &std::io::Error| {
             Failure::because("import", format!("read {}", self.file.display()), e)
-                .hint("give a file in CSV and UTF-8, or - for standard input")
+                .hint("give a file in CSV, or - for standard input")
         };
-        if self.file.as_os_str() == "-" {
-            return std::io::read_to_string(std::io::stdin()).map_err(|e| failed(&e));
+        let mut bytes = Vec::new();
+        let source: Box<dyn Read> = if self.file.as_os_str() == "-" {
+            Box::new(std::io::stdin())
+        } else {
+            Box::new(std::fs::File::open(&self.file).map_err(|e| failed(&e))?)
+        };
+        source.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|e| failed(&e))?;
+        if bytes.len() as u64 > LARGEST {
+            return Err(Failure::new("import", format!("{} is larger than a table of cameras", self.file.display()))
+                .hint("give a table in CSV of at most 16 MiB"));
         }
-        std::fs::read_to_string(&self.file).map_err(|e| failed(&e))
+        characters(bytes).ok_or_else(|| {
+            Failure::new("import", format!("{} is not text in UTF-8", self.file.display()))
+                .hint("save it as \"CSV UTF-8\"; a file of the spreadsheet itself is no table")
+        })
     }
 }
 
@@ -165,26 +177,30 @@ fn none_of(faults: &[(u64, String)]) -> Outcome {
 }
 
 fn rows(text: &str, agency: Option<&AgencyId>) -> Outcome<Vec<Row>> {
-    let text = text.trim_start_matches('\u{feff}');
-    let first = text.lines().next().unwrap_or_default();
-    let delimiter = [b';', b'\t'].into_iter().find(|d| first.contains(char::from(*d))).unwrap_or(b',');
-    let mut reader =
-        csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::Headers).flexible(true).from_reader(text.as_bytes());
+    let table = Table::of(text);
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(table.delimiter)
+        .trim(csv::Trim::Headers)
+        .flexible(true)
+        .from_reader(table.text.as_bytes());
     let not_csv = |e: &csv::Error| {
         Failure::because("import", "read the table", e).hint("the first line names the columns: id,agency,title,address")
     };
     let names = reader.headers().map_err(|e| not_csv(&e))?.clone();
     let known = columns(&names)?;
-    let (mut rows, mut faults) = (Vec::new(), Vec::new());
+    let (mut rows, mut faults, mut lines) = (Vec::new(), Vec::new(), Lines::of(&table));
     for record in reader.records() {
         let record = record.map_err(|e| not_csv(&e))?;
-        let line = record.position().map_or(0, csv::Position::line);
+        // Its own count of lines is one behind where they end in two characters.
+        let line = lines.at(record.position().map_or(0, csv::Position::byte) as usize);
         let value = |name: &str| known.get(name).and_then(|n| record.get(*n)).unwrap_or_default();
         if record.iter().all(|cell| cell.trim().is_empty()) {
             continue;
         }
-        let row = if record.len() > names.len() {
+        let row = if record.iter().skip(names.len()).any(|cell| !cell.trim().is_empty()) {
             Err("it has more cells than the first line names".into())
+        } else if known.keys().any(|name| value(name).chars().any(char::is_control)) {
+            Err("a cell goes over several lines or has a control character in it: is a quotation mark left open?".into())
         } else {
             row(line, &value, agency)
         };
@@ -237,6 +253,7 @@ fn columns(names: &csv::StringRecord) -> Outcome<BTreeMap<&'static str, usize>> 
 fn row<'a>(line: u64, value: &dyn Fn(&str) -> &'a str, agency: Option<&AgencyId>) -> Result<Row, String> {
     // Spaces may belong to a password.
     let cell = |name: &str| value(name).trim();
+    let title = as_meant(cell("title"));
     let agency = match (cell("agency"), agency) {
         ("", Some(usual)) => usual.to_string(),
         ("", None) => return Err("it names no agency: fill that column, or give --agency".into()),
@@ -248,7 +265,7 @@ fn row<'a>(line: u64, value: &dyn Fn(&str) -> &'a str, agency: Option<&AgencyId>
         .transpose()
         .map_err(|e: onvif::BadHost| e.to_string())?;
     let id = match cell("id") {
-        "" => made_id(cell("title"), onvif.as_ref())?,
+        "" => made_id(title, onvif.as_ref())?,
         id => id.to_owned(),
     };
     let id = CameraId::new(&id).map_err(|e| e.to_string())?;
@@ -287,14 +304,16 @@ fn row<'a>(line: u64, value: &dyn Fn(&str) -> &'a str, agency: Option<&AgencyId>
         "" => String::new(),
         text => text.parse::<media::Pin>().map_err(|e| e.to_string())?.to_string(),
     };
-    let position = match (cell("lat"), cell("lon")) {
+    // Half of the world writes 51,5.
+    let [lat, lon] = ["lat", "lon"].map(|name| cell(name).replace(',', "."));
+    let position = match (lat.as_str(), lon.as_str()) {
         ("", "") => None,
         (lat, lon) => Some(parse_place(&format!("{lat},{lon}")).map_err(|e| e.message)?),
     };
     let camera = v1::CameraRow {
         id: id.to_string(),
         agency_id: agency,
-        title: cell("title").to_owned(),
+        title: title.to_owned(),
         policy: policy(&cell)?,
         position,
         zone: cell("zone").to_owned(),
@@ -372,12 +391,18 @@ impl Export {
         let names = WRITTEN.iter().chain(&["sensitive"]);
         writer.write_record(names.clone()).map_err(|e| failed(&e))?;
         for row in &rows {
-            writer.write_record(names.clone().map(|name| row.get(*name).map_or("", String::as_str))).map_err(|e| failed(&e))?;
+            let cells = names.clone().map(|name| row.get(name).map_or_else(String::new, |cell| as_cell(name, cell).into_owned()));
+            writer.write_record(cells).map_err(|e| failed(&e))?;
         }
         let bytes = writer.into_inner().map_err(|e| Failure::because("export", "write the table", &e).hint("try again"))?;
         ctx.printer.answer(&json!({ "cameras": rows }), || String::from_utf8_lossy(&bytes).into_owned());
         Ok(())
     }
+}
+
+/// A title is free text of whoever added the camera, and somebody else opens the table.
+fn as_cell<'a>(name: &str, cell: &'a str) -> Cow<'a, str> {
+    if name == "title" { as_text(cell) } else { cell.into() }
 }
 
 fn written(camera: v1::CameraRow) -> BTreeMap<&'static str, String> {
@@ -484,6 +509,18 @@ mod tests {
     }
 
     #[test]
+    fn a_table_is_read_as_spreadsheets_of_any_country_and_other_makers_write_it() {
+        let german = "sep=;\r\nName;IP Address;User Name;Password;Lat;Lon;\r\nHof Süd;192.0.2.9;op;\"a;b\";51,5;-0,1;\r\n'=Tor;192.0.2.10;;;;;;;\r\n";
+        let rows = read(german).unwrap();
+        let place = rows[0].camera.position.as_ref().unwrap();
+        assert_eq!((place.latitude, place.longitude, rows[0].line), (51.5, -0.1, 3));
+        assert_eq!([&rows[0].camera.title, &rows[1].camera.title], ["Hof Süd", "=Tor"]);
+        assert_eq!(rows[0].login.as_ref().unwrap().password, "a;b");
+        let old = read("id,password,user,address\ra,x;y,op,rtsp://192.0.2.7/live\rb,,,\r").unwrap();
+        assert_eq!((old.len(), old[1].camera.id.as_str()), (2, "b"));
+    }
+
+    #[test]
     fn what_is_wrong_with_a_row_is_told_with_its_line_and_without_its_password() {
         for (text, want) in [
             ("id,agency,colour\na,b,c\n", "no column"),
@@ -502,6 +539,9 @@ mod tests {
             ("a,http://192.0.2.1/s3cret,,", "another scheme"),
             ("a,,op,s3cret", "no address to show them at"),
             ("a,b,c,d,e", "more cells"),
+            // All that follows would be its password.
+            ("a,rtsp://192.0.2.1/x,op,\"s3cret\nb,rtsp://192.0.2.2/x,op,s3cret", "left open"),
+            ("a,rtsp://192.0.2.1/x,op,s3cret\0", "control character"),
         ] {
             let failure = read(&format!("id,address,user,password\n{row}\n")).err().unwrap();
             let told = failure.causes.join("\n");
