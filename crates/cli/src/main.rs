@@ -29,6 +29,8 @@ mod progress;
 mod sheet;
 mod signing;
 mod times;
+#[cfg(test)]
+mod told;
 mod view;
 mod words;
 
