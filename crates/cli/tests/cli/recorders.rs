@@ -109,6 +109,10 @@ fn deployment() -> Deployment {
 
 /// A recorder that says what the player plays, known to the server, with a camera.
 fn recorder(deployment: &Deployment, player: &Player, length: i64) -> Device {
+    named_recorder(deployment, "nvr-1", "pulled", player, length)
+}
+
+fn named_recorder(deployment: &Deployment, name: &str, camera: &str, player: &Player, length: i64) -> Device {
     let gaps = vec![(at(8), at(408)), (at(412), at(442))];
     let held = |token: &str| Held { token: token.into(), from: at(0), to: at(length), gaps: gaps.clone() };
     let device = Device::start(Quirks {
@@ -118,10 +122,10 @@ fn recorder(deployment: &Deployment, player: &Player, length: i64) -> Device {
         ahead: TimeDelta::seconds(7),
         ..Quirks::default()
     });
-    let add = ["recorder", "add", "nvr-1", "--agency", "transit", "--onvif", &device.host(), "--user", USER, "--password-stdin"];
+    let add = ["recorder", "add", name, "--agency", "transit", "--onvif", &device.host(), "--user", USER, "--password-stdin"];
     let added = told(deployment, &add, &format!("{PASSWORD}\n"));
     assert_eq!((added["recordings"].as_u64(), added["device"]["model"].as_str()), (Some(2), Some("Q1")), "{added}");
-    told(deployment, &["recorder", "map", "nvr-1", "rec-1", "pulled"], "");
+    told(deployment, &["recorder", "map", name, "rec-1", camera], "");
     device
 }
 
@@ -251,6 +255,41 @@ fn kills_of_the_server_and_of_the_recorder_lose_no_sighting_and_bring_none_twice
     assert_eq!(seen(&deployment, "pulled", "pulled"), wanted);
     let check = deployment.json(&["check"]);
     assert_eq!(check["clean"], true, "{check}");
+}
+
+/// Its jobs wait and say why; those of others are done meanwhile; and it is asked again once it is there.
+#[test]
+fn a_recorder_that_is_away_holds_up_its_own_jobs_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(clip) = footage("intel_ccby/one-by-one-person-detection.mp4") else { return };
+    let file = folder.path().join("recording.mkv");
+    let made = program().args(["gaps", clip.to_str().unwrap(), file.to_str().unwrap(), "20", "0"]).status().unwrap();
+    assert!(made.success());
+    let (away, there) = (Player::start(&file, 0), Player::start(&file, 0));
+    let mut deployment = Deployment::new();
+    deployment.serve();
+    deployment.furnish(&["near", "far"]);
+    let _devices = [("nvr-1", "near", &away), ("nvr-2", "far", &there)]
+        .map(|(name, camera, player)| named_recorder(&deployment, name, camera, player, 20));
+    let port = away.port;
+    drop(away);
+    let pull = |name: &str| {
+        let add = ["archive", "add", "--recorder", name, "--from", START, "--to", "2026-03-01T08:00:20Z", "--sample-fps", "1"];
+        deployment.json(&add)["jobs"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let (waits, goes) = (pull("nvr-1"), pull("nvr-2"));
+    done(&deployment, &goes);
+    let mut last = Value::Null;
+    deployment.wait_for("a reason", || {
+        last = deployment.json(&["archive", "status", &waits]);
+        assert_ne!(last["state"], "done", "of a recorder that is away: {last}");
+        assert_ne!(last["state"], "failed", "it is asked again: {last}");
+        last["state"] == "queued" && last["error"].is_string()
+    });
+    let why = last["error"].as_str().unwrap();
+    assert!(why.contains("nothing answers there") && !why.contains("horse"), "{last}");
+    let _again = Player::start(&file, port);
+    done(&deployment, &waits);
 }
 
 #[test]
