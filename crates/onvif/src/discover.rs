@@ -198,12 +198,11 @@ pub(crate) fn answer(bytes: &[u8], from: SocketAddr, allowed: &(dyn Fn(IpAddr) -
     let node = xml::read(bytes).ok()?;
     let matched = node.find("ProbeMatch")?;
     let address = from.ip();
-    let ours = matched
-        .value("XAddrs")
-        .unwrap_or_default()
-        .split_whitespace()
-        .filter_map(|text| Url::parse(text).ok())
-        .find(|url| url.host_str().is_some_and(|host| host.trim_matches(['[', ']']).parse() == Ok(address)));
+    let named = matched.value("XAddrs").unwrap_or_default().split_whitespace().filter_map(|text| Url::parse(text).ok());
+    let named: Vec<Url> = named.collect();
+    let is_ours = |url: &&Url| url.host_str().is_some_and(|host| host.trim_matches(['[', ']']).parse() == Ok(address));
+    // One behind a router, or with several addresses, names another address of its own, and the same port.
+    let ours = named.iter().find(is_ours).or(named.first());
     let shown = match address {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),
@@ -255,6 +254,9 @@ mod tests {
         assert_eq!((found.host.as_str(), found.name.as_str(), found.hardware.as_str()), ("192.0.2.7:8000", "North Gate", "X+1"));
         let behind = answer(text.as_bytes(), "192.0.2.9:3702".parse().unwrap(), &|_| false).unwrap();
         assert_eq!((behind.host.as_str(), behind.allowed), ("192.0.2.9", false));
+        let text = text.replace("http://10.0.0.1/onvif", "http://10.0.0.1:8899/onvif");
+        let behind = answer(text.as_bytes(), "192.0.2.9:3702".parse().unwrap(), &|_| true).unwrap();
+        assert_eq!(behind.host, "192.0.2.9:8899", "the address it came from, with the port that it names");
         assert_eq!(answer(b"<x/>", "192.0.2.9:3702".parse().unwrap(), &|_| true), None);
     }
 }

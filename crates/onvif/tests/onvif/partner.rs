@@ -34,15 +34,16 @@ server.serve_forever()
 ";
 
 impl Partner {
-    /// `ipycam` of PyPI, where `SIGHTLINE_TEST_IPYCAM` names a Python that has it (`pip install ipycam`). It knows tokens alone, tells
-    /// its clock to nobody without one, and has Media1.
+    /// `ipycam` of PyPI, where `SIGHTLINE_TEST_IPYCAM` names a Python that has it (`pip install
+    /// ipycam`). It knows tokens alone, tells its clock to nobody without one, and has Media1.
     pub(crate) fn ipycam(streams: u16) -> Option<Self> {
         let python = named("SIGHTLINE_TEST_IPYCAM", "Python that has ipycam (pip install ipycam)")?;
         Some(Self::start(python, &["-c", IPYCAM], streams.to_string(), false))
     }
 
-    /// `onvif-server` of crates.io, where `SIGHTLINE_TEST_ONVIF_SERVER` names the program of `crates/onvif/tests/onvif-server`. It
-    /// knows tokens alone, has Media1, and answers the multicast of the network that the default route leads to.
+    /// `onvif-server` of crates.io, where `SIGHTLINE_TEST_ONVIF_SERVER` names the program of
+    /// `crates/onvif/tests/onvif-server`. It knows tokens alone, has Media1, and answers the multicast
+    /// of the network that the default route leads to.
     pub(crate) fn onvif_server(streams: u16) -> Option<Self> {
         let program = named("SIGHTLINE_TEST_ONVIF_SERVER", "program of crates/onvif/tests/onvif-server")?;
         Some(Self::start(program, &[], format!("rtsp://127.0.0.1:{streams}/live"), true))

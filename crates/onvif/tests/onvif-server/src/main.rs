@@ -1,4 +1,5 @@
-//! `onvif-partner PORT RTSP-ADDRESS`: a camera with token login (`operator`, `horse`), discovery on 3702 and one profile. Says `ready`.
+//! `onvif-partner PORT RTSP-ADDRESS`: a camera with a token as login (`operator`, `horse`), discovery
+//! on 3702 and one profile. Says `ready`.
 
 use onvif_server::{DeviceInfo, DeviceService, MediaService, OnvifError, OnvifServer};
 
