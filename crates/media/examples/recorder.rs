@@ -8,7 +8,8 @@
 //! - `untimed`: does not say when its pictures were taken;
 //! - `early=S`: plays what was recorded so many seconds before what it is asked for;
 //! - `slow=MS`: waits so many milliseconds after each packet;
-//! - `unknown`: knows no replay.
+//! - `unknown`: knows no replay;
+//! - `plain`: refuses to be asked for replay by that word, and plays all the same.
 //!
 //! `recorder gaps FILE OUT AT LATER [AT LATER]...` makes the file that is played here first: what was taken `AT` seconds or later, from
 //! the next key picture on, comes `LATER` seconds later; 0: it is left out.
@@ -241,7 +242,7 @@ fn speak(stream: TcpStream, recording: &Arc<Recording>) -> Result<(), Fault> {
                 );
                 say("200 OK", &format!("Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{body}", body.len()))?;
             }
-            "SETUP" | "PLAY" if !replay || recording.how("unknown").is_some() => {
+            "SETUP" | "PLAY" if replay == recording.how("plain").is_some() || recording.how("unknown").is_some() => {
                 say("551 Option not supported", "Unsupported: onvif-replay\r\n")?
             }
             "SETUP" => say("200 OK", "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n")?,

@@ -17,6 +17,8 @@ mod fake;
 mod faults;
 #[path = "media/footage.rs"]
 mod footage;
+#[path = "media/gst_recorder.rs"]
+mod gst_recorder;
 #[path = "media/left.rs"]
 mod left;
 #[path = "media/live.rs"]

@@ -74,6 +74,7 @@ const MOST_UNTIMED: u32 = 1_000;
 /// are decoded.
 const LATER: i64 = 2_000_000_000;
 const GOODBYE: Duration = Duration::from_millis(300);
+const REQUIRE: &str = "Require";
 
 impl ReplayDoor {
     /// Is there at once; the recorder is connected to when the decoder comes.
@@ -155,6 +156,8 @@ struct Player<'a> {
     out: Vec<u8>,
     login: Option<Login>,
     count: u64,
+    /// It refused the word for replay, and may know the thing all the same: its packets tell.
+    wordless: bool,
     alive: KeepAlive,
     session: Option<String>,
     /// What is played.
@@ -176,6 +179,7 @@ impl<'a> Player<'a> {
             out: Vec::new(),
             login: None,
             count: 0,
+            wordless: false,
             alive: KeepAlive::new(),
             session: None,
             base: String::new(),
@@ -242,7 +246,7 @@ impl<'a> Player<'a> {
             part => format!("{}/{}", base.trim_end_matches('/'), part.trim_start_matches('/')),
         };
         self.base = base;
-        let replay = ("Require", "onvif-replay".to_owned());
+        let replay = (REQUIRE, "onvif-replay".to_owned());
         let transport = ("Transport", "RTP/AVP/TCP;unicast;interleaved=0-1".to_owned());
         let setup = self.ask(recorder, read, Asking::Setup, "SETUP", &control, &[replay.clone(), transport]).await?;
         self.session = setup.header("Session").map(|s| s.split(';').next().unwrap_or_default().trim().to_owned());
@@ -271,7 +275,7 @@ impl<'a> Player<'a> {
         if let Some(session) = &self.session {
             request.set("Session", session.clone());
         }
-        for (name, value) in headers {
+        for (name, value) in headers.iter().filter(|(name, _)| *name != REQUIRE || !self.wordless) {
             request.set(name, value.clone());
         }
         if let (Some(login), Some(known)) = (&mut self.login, self.wanted.recorder.credentials()) {
@@ -309,6 +313,7 @@ impl<'a> Player<'a> {
                     let to = to.map_or_else(|| "an address that can't be read".to_owned(), |to| to.authority());
                     return Err(Ended::Fault(DoorFault::Elsewhere(to)));
                 }
+                Some(551) if !self.wordless && headers.iter().any(|(name, _)| *name == REQUIRE) => self.wordless = true,
                 Some(551) => return Err(Ended::Fault(DoorFault::NoReplay)),
                 Some(status) => return Err(Ended::Fault(DoorFault::Answered(asking, status))),
                 None => return Err(Ended::Closed),

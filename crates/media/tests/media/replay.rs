@@ -217,6 +217,9 @@ fn what_is_wrong_with_a_recorder_is_told_and_what_is_only_its_way_is_not() {
         assert!(error.to_string().contains(want) && error.is_permanent(), "{how}: {error}");
         assert!(!error.to_string().contains("horse"), "{error}");
     }
+    let plain = Recorder::start(&file, 0, "plain");
+    let (frames, end) = pull(&plain.replay(), Sampling::default(), 0, 60);
+    assert_eq!((millis(&frames), end), (of_file.clone(), Ok(())));
     let early = Recorder::start(&file, 0, "early=15");
     let (frames, end) = pull(&early.replay(), Sampling::default(), 40, 60);
     let want: Vec<_> = of_file.iter().copied().filter(|at| *at >= 40_000).collect();
