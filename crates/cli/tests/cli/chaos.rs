@@ -271,8 +271,9 @@ fn nothing_acknowledged_is_lost_or_doubled_whatever_breaks() {
     assert_eq!((&checked["clean"], checked["sightings"].as_u64()), (&Value::Bool(true), Some(once.len() as u64)), "{checked}");
     assert!(healthy.lost.is_empty(), "{:#?}", healthy.lost);
     assert!(healthy.frames > 0.0);
-    // More than one interval only where the machine was too slow, and then it says so.
-    assert!(gaps.iter().all(|(lost, counted)| *lost <= 1 + counted), "{gaps:?}");
+    // More than one interval only where the machine was too slow, and then the worker says so. How many it counts tells
+    // nothing then: the camera is as slow.
+    assert!(gaps.iter().all(|(lost, counted)| *lost <= 1 || *counted > 0), "{gaps:?}");
     for camera in HEALTHY {
         let changes = workers.iter().flat_map(|w| w.told("the picture changed its size"));
         assert!(changes.into_iter().any(|c| c["camera"] == name(camera)), "camera {camera} never changed its size");
