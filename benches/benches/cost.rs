@@ -53,7 +53,7 @@ fn main() -> Result<()> {
 async fn run(dir: &std::path::Path, counter: &Statements) -> Result<()> {
     let home = Home::new(dir.join("home"));
     deployment::init(&home, server::TEMPLATE, &InitOptions::default())?;
-    server::issue(&home, &Caller::from_uri("sightline://local/ingest/worker")?, 1, None)?;
+    deployment::issue(&home, &Caller::from_uri("sightline://local/ingest/worker")?, 1, None)?;
     let spec = spec()?;
     let (catalogue, _) = see(&home.root().join("data"), spec, SEEN).await?;
     catalogue.close().await;
