@@ -79,7 +79,7 @@ pub(crate) fn sighting(n: u64, cameras: &[CameraId], agency: &AgencyId, seen: Se
     // No two alike, so that the best ten are ten.
     let confidence = 0.5 + (n % 997) as f32 / 2000.0;
     let colour = Colour::ALL[n as usize % Colour::ALL.len()];
-    let coloured = seen.colourless == 0 || n % seen.colourless != 0;
+    let coloured = seen.colourless == 0 || !n.is_multiple_of(seen.colourless);
     Ok(Sighting {
         id: SightingId::derive(&camera, b"bench", n),
         camera,
