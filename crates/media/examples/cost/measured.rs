@@ -27,7 +27,7 @@ enum Task {
 }
 
 enum Source {
-    Here(Reader),
+    Here(Box<Reader>),
     Cell(Box<FrameReader>),
 }
 
@@ -152,11 +152,13 @@ fn read(task: &Task, by: By, most: Option<u64>, at: &mut dyn FnMut(u64)) -> Resu
 fn open(task: &Task, by: By) -> Result<Source, MediaError> {
     let start = TimeStamp { time: CaptureTime::now(), uncertainty: ClockUncertainty::default(), source: TimeSource::Given };
     Ok(match (task, by) {
-        (Task::File { path, sampling, .. }, By::Here) => Source::Here(Reader::open_file(Path::new(path), sampling.clone())?),
+        (Task::File { path, sampling, .. }, By::Here) => {
+            Source::Here(Box::new(Reader::open_file(Path::new(path), sampling.clone())?))
+        }
         (Task::File { path, sampling, .. }, By::Cell) => {
             Source::Cell(Box::new(FrameReader::open_file(Path::new(path), sampling.clone(), start)?))
         }
-        (Task::Live { url, .. }, By::Here) => Source::Here(Reader::open_rtsp(url, &camera(url)?, Sampling::default())?),
+        (Task::Live { url, .. }, By::Here) => Source::Here(Box::new(Reader::open_rtsp(url, &camera(url)?, Sampling::default())?)),
         (Task::Live { url, .. }, By::Cell) => Source::Cell(Box::new(FrameReader::open_rtsp(&camera(url)?, Sampling::default())?)),
     })
 }

@@ -1,7 +1,7 @@
 //! Devices of somebody else's, each a process of its own on loopback. Where a test has no such program it says so.
 
 use std::{
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io::{BufRead, BufReader},
     process::{Child, Command, Stdio},
 };
@@ -38,7 +38,7 @@ impl Partner {
     /// ipycam`). It knows tokens alone, tells its clock to nobody without one, and has Media1.
     pub(crate) fn ipycam(streams: u16) -> Option<Self> {
         let python = named("SIGHTLINE_TEST_IPYCAM", "Python that has ipycam (pip install ipycam)")?;
-        Some(Self::start(python, &["-c", IPYCAM], streams.to_string(), false))
+        Some(Self::start(&python, &["-c", IPYCAM], streams.to_string(), false))
     }
 
     /// `onvif-server` of crates.io, where `SIGHTLINE_TEST_ONVIF_SERVER` names the program of
@@ -46,12 +46,12 @@ impl Partner {
     /// of the network that the default route leads to.
     pub(crate) fn onvif_server(streams: u16) -> Option<Self> {
         let program = named("SIGHTLINE_TEST_ONVIF_SERVER", "program of crates/onvif/tests/onvif-server")?;
-        Some(Self::start(program, &[], format!("rtsp://127.0.0.1:{streams}/live"), true))
+        Some(Self::start(&program, &[], format!("rtsp://127.0.0.1:{streams}/live"), true))
     }
 
-    fn start(program: OsString, words: &[&str], streams: String, by_multicast: bool) -> Self {
+    fn start(program: &OsStr, words: &[&str], streams: String, by_multicast: bool) -> Self {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(&program);
+        let mut command = Command::new(program);
         command.args(words).args([port.to_string(), streams]).current_dir(std::env::temp_dir());
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
