@@ -21,7 +21,7 @@ impl OfflineIdentities {
     /// Opens the record of a deployment of which no server runs.
     ///
     /// # Errors
-    /// [`StoreError`]: [`LockError`](crate::LockError) where a server runs.
+    /// [`StoreError`]: [`LockError`](deployment::LockError) where a server runs.
     pub async fn open(home: &Home, config: &Config) -> Result<Self, StoreError> {
         let lock = HomeLock::acquire(home.root())?;
         let catalogue = Catalogue::open(&config.catalogue(home.root())?).await?;
