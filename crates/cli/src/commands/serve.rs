@@ -9,8 +9,8 @@ use crate::{
 };
 
 /// What our crates do; of the libraries only what went wrong (the index engine warns about nothing at every start).
-const LOGGED: &str = "error,access=info,audit_log=info,catalogue=info,cli=info,deployment=info,index=info,indexer=info,\
-                      ingest=info,media=info,pipeline=info,search=info,server=info,sightline=info,tasks=info,vision=info";
+const LOGGED: &str = "error,access=info,audit_log=info,catalogue=info,cli=info,deployment=info,flat_index=info,index=info,\
+                      indexer=info,ingest=info,media=info,pipeline=info,search=info,server=info,sightline=info,tasks=info,vision=info";
 
 /// Runs in the foreground until SIGINT or SIGTERM and logs to stderr; `server.log` in sightline.toml says what, else RUST_LOG.
 #[derive(Debug, Args)]

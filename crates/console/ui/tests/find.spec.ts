@@ -64,7 +64,8 @@ test("the next page of an answer comes below it and takes one of the case's sear
   await page.keyboard.press("h");
   await page.keyboard.press("e");
   await expect(hits).not.toHaveCount(20);
-  expect(await hits.count()).toBeGreaterThanOrEqual(all);
+  // They come one by one.
+  await expect.poll(() => hits.count()).toBeGreaterThanOrEqual(all);
   await expect(hits.nth(20)).toBeFocused();
   await expect(hits.nth(20)).toContainText("#21");
   const ids = sightline("log", "list", "--as", "auditor", "--case", "pages-1", "--action", "search")["entries"] as object[];
