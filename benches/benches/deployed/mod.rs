@@ -58,7 +58,7 @@ pub(crate) async fn see(data: &std::path::Path, spec: IndexSpec, seen: Seen) -> 
     let leave = FencingToken::from(turn);
     for batch in (0..SIGHTINGS).collect::<Vec<_>>().chunks(500) {
         let sightings = batch.iter().map(|n| sighting(*n, &cameras, &agency, seen)).collect::<Result<Vec<_>>>()?;
-        let entries: Vec<_> = sightings.iter().map(|s| entry(s, &looks)).collect();
+        let entries: Vec<_> = sightings.iter().map(|s| IndexEntry::of(s.clone(), looks.clone())).collect();
         let record = |sighting| SightingRecord { sighting, crop: crop.clone(), embedding: looks.clone() };
         let records: Vec<_> = sightings.into_iter().map(record).collect();
         let seq = catalogue.put_sightings(&records, &leave).await?;
@@ -98,20 +98,6 @@ pub(crate) fn sighting(n: u64, cameras: &[CameraId], agency: &AgencyId, seen: Se
         },
         origin: SightingOrigin::Footage(FootageDigest([1; 32])),
     })
-}
-
-fn entry(s: &Sighting, looks: &Embedding) -> IndexEntry {
-    IndexEntry {
-        id: s.id,
-        day: s.day(),
-        camera: s.camera.clone(),
-        agency: s.agency.clone(),
-        class: s.class,
-        first: s.first.time,
-        last: s.last.time,
-        description: s.description.to_vector(),
-        appearance: looks.clone(),
-    }
 }
 
 struct NoFaces;

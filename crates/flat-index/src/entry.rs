@@ -1,6 +1,6 @@
 use std::fmt;
 
-use types::{AgencyId, CameraId, CaptureTime, Class, Day, Description, Embedding, ModelDigest, SightingId};
+use types::{AgencyId, CameraId, CaptureTime, Class, Day, Description, Embedding, ModelDigest, Sighting, SightingId};
 
 use crate::IndexError;
 
@@ -34,9 +34,24 @@ impl fmt::Debug for IndexEntry {
 }
 
 impl IndexEntry {
-    /// How much longer than `first` an entry may last. Far above [`types::Sighting::MAX_DURATION`]; a search looks this far
+    /// What the index keeps of a sighting, and how it looks.
+    pub fn of(sighting: Sighting, appearance: Embedding) -> Self {
+        Self {
+            day: sighting.day(),
+            id: sighting.id,
+            camera: sighting.camera,
+            agency: sighting.agency,
+            class: sighting.class,
+            first: sighting.first.time,
+            last: sighting.last.time,
+            description: sighting.description.to_vector(),
+            appearance,
+        }
+    }
+
+    /// How much longer than `first` an entry may last. Far above [`Sighting::MAX_DURATION`]; a search looks this far
     /// before its window, so a longer one could be missed.
-    pub const MAX_DURATION_US: i64 = types::Sighting::LONGEST_US;
+    pub const MAX_DURATION_US: i64 = Sighting::LONGEST_US;
 
     /// Times beyond this are not exact in the engine's filters.
     pub const EXACT_US: i64 = 1 << 53;

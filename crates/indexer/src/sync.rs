@@ -166,14 +166,14 @@ impl IndexSync {
                 Change::Put { seq, mut row } if row.embedding.model() != spec.model => match again.remove(&row.sighting.id) {
                     Some(embedding) => {
                         row.embedding = embedding;
-                        puts.push((seq, entry(*row)));
+                        puts.push((seq, IndexEntry::of(row.sighting, row.embedding)));
                     }
                     None => {
                         self.other_model.fetch_add(1, Ordering::Relaxed);
                         removed.push((row.sighting.day(), row.sighting.id));
                     }
                 },
-                Change::Put { seq, row } => puts.push((seq, entry(*row))),
+                Change::Put { seq, row } => puts.push((seq, IndexEntry::of(row.sighting, row.embedding))),
                 Change::Unusable { seq, row } => {
                     removed.extend(row.id().map(|id| (row.day, id)));
                     aside.push(SetAside { row, seq });
@@ -282,19 +282,4 @@ impl IndexSync {
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, IndexError> + Send + 'static) -> Result<T, SyncError> {
     Ok(spawn_blocking(work).await.map_err(|_| SyncError::Thread)??)
-}
-
-fn entry(row: catalogue::IndexRow) -> IndexEntry {
-    let s = row.sighting;
-    IndexEntry {
-        day: s.day(),
-        id: s.id,
-        camera: s.camera,
-        agency: s.agency,
-        class: s.class,
-        first: s.first.time,
-        last: s.last.time,
-        description: s.description.to_vector(),
-        appearance: row.embedding,
-    }
 }

@@ -1,4 +1,5 @@
 use access::{Code, Hours};
+use index::IndexEntry;
 use search::{SearchError, SearchQuery};
 use types::*;
 
@@ -91,7 +92,7 @@ async fn what_the_catalogue_forgot_is_not_found_whatever_the_index_says() {
     let elsewhere = w.sighting("north", 20, white());
     w.store(elsewhere.clone(), looks(0.0)).await;
     let forged = Sighting { camera: camera("quay"), ..elsewhere };
-    w.index.upsert(&[entry(&forged, &looks(0.0))], 99).unwrap();
+    w.index.upsert(&[IndexEntry::of(forged, looks(0.0))], 99).unwrap();
     let permit = w.permit(|_, request| request.cameras = [camera("quay")].into()).await;
     let found = w.searcher.search(&permit, &SearchQuery { description: person(), ..Default::default() }).await.unwrap();
     assert_eq!(found.hits.iter().map(|h| h.sighting.id).collect::<Vec<_>>(), [kept]);

@@ -114,7 +114,7 @@ impl World {
     }
 
     pub(crate) async fn store_all(&self, all: Vec<(Sighting, Embedding)>) {
-        let entries: Vec<_> = all.iter().map(|(s, looks)| entry(s, looks)).collect();
+        let entries: Vec<_> = all.iter().map(|(s, looks)| IndexEntry::of(s.clone(), looks.clone())).collect();
         let records: Vec<_> =
             all.into_iter().map(|(sighting, embedding)| SightingRecord { sighting, crop: crop(), embedding }).collect();
         let turn = self.catalogue.force_acquire_lease("test", "test", Duration::from_secs(600)).await.unwrap().unwrap();
@@ -155,19 +155,5 @@ impl World {
         case.authorise(&Policy::default(), &by, Proof::Key { key: PublicKey::from(&key), signature }, now).unwrap();
         let gate = Gate::new(Policy::default(), MemoryLog::new());
         gate.permit(access::Searching::Once, case.id(), Some(&case), &self.cameras, &request, None, &caller, now).await.unwrap()
-    }
-}
-
-pub(crate) fn entry(s: &Sighting, looks: &Embedding) -> IndexEntry {
-    IndexEntry {
-        id: s.id,
-        day: s.day(),
-        camera: s.camera.clone(),
-        agency: s.agency.clone(),
-        class: s.class,
-        first: s.first.time,
-        last: s.last.time,
-        description: s.description.to_vector(),
-        appearance: looks.clone(),
     }
 }
